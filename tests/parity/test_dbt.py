@@ -350,7 +350,7 @@ REFUSED = (
 
 @pytest.mark.parametrize(("name", "value", "reason"), REFUSED, ids=[each[0] for each in REFUSED])
 def test_what_makes_no_sense_is_refused_by_name(name: str, value: object, reason: str) -> None:
-    with pytest.raises(flowstone_dbt.DbtError, match=rf"takes no '{name}'.*{reason}"):
+    with pytest.raises(flowstone_dbt.DbtError, match=rf"does not support '{name}'.*{reason}"):
         make_runner(**{name: value})
 
 

@@ -15,6 +15,7 @@ from tests.services.dbt_projects import write_project
 
 from flowstone import flow
 from flowstone.context import current
+from flowstone.records.events import LOG_WRITTEN, LogLine
 from flowstone.records.runs import Run, RunQuery
 from flowstone.testing import flowstone_test_harness
 from flowstone_dbt import DbtCloudCredentials, DbtProject, DbtRunner
@@ -114,3 +115,14 @@ def list_nodes(root: Run) -> list[Run]:
 def map_states(root: Run) -> dict[str, str]:
     """Return the name of the last state of each node, by its id."""
     return {(run.parameters or {})["unique_id"]: run.state.name for run in list_nodes(root)}
+
+
+def list_lines(root: Run) -> list[str]:
+    """Return the lines of a run's own log."""
+    current.services().journal.flush()
+    events = current.services().runs.events(0, root_id=root.root_id, kinds=(LOG_WRITTEN,))
+    return [
+        event.payload.message
+        for _, event in events
+        if isinstance(event.payload, LogLine) and event.run_id == root.id
+    ]

@@ -79,7 +79,7 @@ MISTAKES = (
     ),
     Mistake(
         "a project with a wrong name",
-        ("dbt run: ", "'sh op' does not match", "dbt_project.yml. Correct what dbt names"),
+        ("dbt run: ", "'sh op' does not match", "dbt_project.yml. Fix the error"),
         files={"dbt_project.yml": "name: sh op\nprofile: shop\n"},
     ),
     Mistake(
@@ -99,7 +99,7 @@ MISTAKES = (
     ),
     Mistake(
         "no target",
-        ("dbt run: there is no target 'prod': ", "valid target names", "dev. Pass `target`"),
+        ("dbt run: there is no target 'prod': ", "valid target names", "dev. Set `target`"),
         options={"target": "prod"},
     ),
     Mistake(
@@ -119,7 +119,7 @@ MISTAKES = (
     ),
     Mistake(
         "a reference to nothing",
-        ("dbt run: models/bad.sql, line 2, refers to 'nowhere', which is not there: ",),
+        ("dbt run: models/bad.sql, line 2, refers to 'nowhere', which does not exist: ",),
         files={"models/bad.sql": "select *\nfrom {{ ref('nowhere') }}\n"},
     ),
     Mistake(
@@ -151,7 +151,7 @@ MISTAKES = (
     ),
     Mistake(
         "no manifest to compare with",
-        ("there is no manifest to compare with: ", "Pass `state`"),
+        ("there is no manifest to compare with: ", "Set `state`"),
         options={"select": "state:modified"},
     ),
     Mistake(
@@ -161,7 +161,7 @@ MISTAKES = (
     ),
     Mistake(
         "a variable that is missing",
-        ("a variable of the environment is missing: ", "'NO_SUCH_VARIABLE'", "Set it"),
+        ("an environment variable is not set: ", "'NO_SUCH_VARIABLE'", "Set it"),
         files={"models/bad.sql": "select {{ env_var('NO_SUCH_VARIABLE') }}"},
     ),
     Mistake(
@@ -180,12 +180,12 @@ MISTAKES = (
     ),
     Mistake(
         "an executable that is missing",
-        ("'/nonexistent/dbt' can't be started: ", "Is it installed"),
+        ("'/nonexistent/dbt' can't be started: ", "Check that it is installed"),
         project={"executable": "/nonexistent/dbt"},
     ),
     Mistake(
         "an executable that is another program",
-        ("'/bin/true' wrote nothing that dbt would. Set `executable`",),
+        ("'/bin/true' did not write the JSON log of dbt. Set `executable`",),
         project={"executable": "/bin/true"},
     ),
     Mistake(

@@ -145,7 +145,7 @@ def test_a_repository_that_asks_for_a_token(repository: Path, warehouse: DuckDBD
 
 def test_a_branch_that_is_not_there(repository: Path, warehouse: DuckDBDatabase) -> None:
     project = DbtProject(git_url=repository.as_uri(), git_ref="nowhere", database=warehouse)
-    with pytest.raises(DbtError, match=r"nowhere.*Look at git_url, git_ref and git_token"):
+    with pytest.raises(DbtError, match=r"nowhere.*Check git_url, git_ref and git_token"):
         DbtRunner(project).invoke("seed")
 
 

@@ -236,3 +236,59 @@ def test_two_tasks_of_one_flow_are_told_apart(shop: Path, runner: DbtRunner) -> 
 
     main()
     assert count_runs(only_run()) == {"items": 1, "stg_items": 1, "late": 2, "orders": 1}
+
+
+def test_commands_in_another_order_are_told_apart(shop: Path, runner: DbtRunner) -> None:
+    """The second attempt begins with the model that has never been built."""
+    attempts: list[bool] = []
+
+    def work() -> None:
+        attempts.append(True)
+        order = ["stg_items", "late"] if len(attempts) == 1 else ["late", "stg_items"]
+        runner.invoke(["seed"])
+        for select in order:
+            try:
+                result = runner.invoke(["run"], select=select)
+                assert [node.name for node in result.nodes] == [select]
+            finally:
+                if select == "late":
+                    add_arrivals(shop)
+
+    root = run_in_flow(work, retries=1)
+    assert root.state.name == "Completed"
+    assert count_runs(root) == {"items": 1, "stg_items": 1, "late": 2}
+    with open_database(shop) as database:
+        assert database.execute("SELECT count(*) FROM late").fetchone() == (1,)
+
+
+def test_another_selection_is_another_command(shop: Path, runner: DbtRunner) -> None:
+    selections = iter(["items stg_items late", "orders"])
+
+    def work() -> None:
+        runner.invoke(["build"], select=next(selections).split())
+
+    root = run_in_flow(work, retries=1)
+    assert count_runs(root)["orders"] == 1
+    assert count_runs(root)["late"] == 1
+
+
+def test_a_hook_that_failed_is_run_again(shop: Path, runner: DbtRunner) -> None:
+    project = shop / "dbt_project.yml"
+    project.write_text(f"{project.read_text()}on-run-end: select * from main.arrivals\n")
+
+    @task(retries=1)
+    def build(*, helped: bool) -> None:
+        try:
+            runner.invoke(["run"], select="stg_items")
+        finally:
+            if helped:
+                add_arrivals(shop)
+
+    add_items(shop)
+    assert not run_in_flow(lambda: build(helped=False)).state.is_completed()
+    assert run_in_flow(lambda: build(helped=True)).state.is_completed()
+
+
+def add_items(shop: Path) -> None:
+    with open_database(shop) as database:
+        database.execute("CREATE TABLE main.items AS SELECT 1 AS id, 'tea' AS name, 3 AS price")

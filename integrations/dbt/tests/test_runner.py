@@ -14,7 +14,7 @@ from flowstone import task
 from flowstone.blocks import LocalDirectory
 from flowstone_dbt import DbtError, DbtNodesFailed, DbtProject, DbtRunner
 
-from .conftest import add_arrivals, list_nodes, map_states, open_database, run_in_flow
+from .conftest import add_arrivals, list_lines, list_nodes, map_states, open_database, run_in_flow
 
 
 def list_names(folder: Path) -> set[str]:
@@ -128,7 +128,7 @@ def test_only_failed_batches_are_run_again(shop: Path) -> None:
     ],
 )
 def test_what_makes_no_sense_is_refused_with_the_reason(name: str, value: object) -> None:
-    with pytest.raises(DbtError, match=f"DbtRunner takes no '{name}'"):
+    with pytest.raises(DbtError, match=f"DbtRunner does not support '{name}'"):
         DbtRunner(**cast("RunnerOptions", {name: value}))
 
 
@@ -145,3 +145,43 @@ def test_failures_can_be_looked_at_instead(shop: Path) -> None:
     assert result.count()["skipped"] == 1
     with pytest.raises(DbtNodesFailed):
         DbtRunner(project).invoke(["run"], select="late")
+
+
+def test_a_model_may_be_called_as_a_command(project: DbtProject, shop: Path) -> None:
+    tested = "models: [{name: build, columns: [{name: id, data_tests: [unique]}]}]\n"
+    write_project(shop, {"models/build.sql": "select 1 as id", "models/build.yml": tested})
+    runner = DbtRunner(project, test_strategy="deferred")
+    result = runner.invoke(["build", "--full-refresh"], select="build")
+    assert result.count() == {"success": 1, "pass": 1}
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"test_strategy": "later"}, "there is no test strategy 'later'. Choose one of immediate"),
+        ({"retries": "2"}, "'retries' is '2'. Set it to a number from 0 up"),
+        ({"threads": -1}, "'threads' is -1"),
+    ],
+)
+def test_options_are_checked(options: dict[str, object], told: str) -> None:
+    with pytest.raises(DbtError, match=told):
+        DbtRunner(**cast("RunnerOptions", options))
+
+
+def test_a_command_may_be_one_text(project: DbtProject) -> None:
+    found = DbtRunner(project).invoke("dbt ls --select 'orders' --resource-type model").lines
+    assert found == ("shop.orders",)
+
+
+def test_what_is_only_compiled_is_no_task_run(project: DbtProject) -> None:
+    runner = DbtRunner(project)
+    runner.invoke(["build"])
+    root = run_in_flow(lambda: [runner.invoke(["docs", "generate"]), runner.invoke(["compile"])])
+    assert root.state.name == "Completed"
+    assert list_nodes(root) == []
+
+
+def test_threads_of_the_project_go_before_those_of_the_profile(shop: Path) -> None:
+    project = DbtProject(project_dir=shop, profiles_dir=shop, threads=7)
+    root = run_in_flow(lambda: DbtRunner(project).invoke(["seed"]))
+    assert any("Concurrency: 7 threads" in line for line in list_lines(root))

@@ -165,7 +165,7 @@ sources:
         "source.shop.raw.fresh": "Completed",
         "source.shop.raw.old": "Failed",
     }
-    assert "source 'raw.old': its data is" in str(root.state.message)
+    assert "source 'raw.old': last loaded" in str(root.state.message)
 
 
 def test_queries_are_in_the_log_of_a_node_at_debug(shop: Path) -> None:

@@ -120,7 +120,7 @@ def test_a_timeout_ends_dbt_before_the_retry(shop: Path, endless: DbtRunner) -> 
     assert pids
     assert not any(map(is_running, pids))
     ends = [run.state.name for run in list_nodes(root) if run.name == "endless"]
-    assert set(ends) <= {"Cancelled", "Failed"}
+    assert set(ends) <= {"Cancelled"}
     assert [run.name for run in list_nodes(root)].count("items") <= 1
 
 

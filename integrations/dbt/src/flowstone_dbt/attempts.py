@@ -7,10 +7,12 @@ import threading
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from flowstone import find_recorded_task_runs, runtime
+from flowstone.blocks.external_work import find_logger
 from flowstone_dbt.nodes import NodeResult
+from flowstone_dbt.options import drop_option
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 #: The version of run_results.json that is written for `dbt retry`.
 SCHEMA = "https://schemas.getdbt.com/dbt/run-results/v6.json"
 
+K = TypeVar("K")
+V = TypeVar("V")
+
 #: So many commands are remembered; the oldest are forgotten.
 MOST = 10_000
 
@@ -28,6 +33,8 @@ _lock = threading.Lock()
 #: The commands of an attempt of a flow, by the run that called each and its number there: their
 #: order tells which of an earlier attempt is the same.
 _seen: dict[tuple[str, int, str], list[tuple[str, int]]] = {}
+#: The recorded commands that an attempt of a flow goes on with, and which attempt of a task does.
+_claimed: dict[tuple[str, int], dict[str, tuple[str, int]]] = {}
 #: How often an attempt of a run has called a command.
 _called: dict[tuple[str, int, str], int] = {}
 
@@ -133,31 +140,65 @@ class EarlierAttempts:
 def find_attempts(project: str, command: str, args: Sequence[str]) -> EarlierAttempts:
     """Return what earlier attempts of the current run, or of its flow, did of a command.
 
+    It is the same command if its arguments are the same. If only its variables are others, as a
+    time of day is in each attempt, it is the one that was recorded with the other arguments, if
+    there is just one.
+
     Args:
-        project: what tells the project from others.
+        project: what tells the project and its target from others.
         command: the name of the command.
         args: its arguments in this attempt.
     """
-    key = sha256(f"{project}\0{command}".encode()).hexdigest()[:16]
+    kind = _hash(project, command, *drop_option(args, "--vars"))
+    key = f"{kind}/{_hash(*args)}"
+    flow, task = runtime.flow_run, runtime.task_run
+    attempt = (flow.id or "", flow.run_count or 0)
+    caller = (task.id or "", task.run_count or 0)
     place = f"{key}/{_count(key)}"
-    found = [
-        (run.id, dict(run.parameters or {}))
+    recorded = [
+        (run.id, parameters)
         for run in find_recorded_task_runs()
-        if (run.parameters or {}).get("invocation") == place
+        if str((parameters := dict(run.parameters or {})).get("invocation")).startswith(f"{kind}/")
     ]
+    known = dict.fromkeys(str(each["invocation"]) for _, each in recorded)
+    with _lock:
+        claimed = _claimed.setdefault(attempt, {})
+        # What an earlier attempt of the same task went on with is free again.
+        free = [
+            each
+            for each in known
+            if (by := claimed.get(each)) is None or (by[0] == caller[0] and by[1] < caller[1])
+        ]
+        if place not in known and len(free) == 1:
+            place = free[0]
+        claimed[place] = caller
+    found = [(run_id, each) for run_id, each in recorded if each["invocation"] == place]
     earlier = {
         each["unique_id"]: NodeResult(
             each["unique_id"], each["status"], batches=each.get("batches")
         )
         for _, each in found
     }
-    recorded = tuple(found[0][1].get("args", args)) if found else tuple(args)
-    if any("***" in each for each in recorded):  # a secret was masked
-        recorded = tuple(args)
-    parameters = {"invocation": place, "args": list(recorded)}
+    first = tuple(found[0][1].get("args", args)) if found else tuple(args)
+    if any("***" in each for each in first):  # a secret was masked
+        first = tuple(args)
+    if first != tuple(args):
+        find_logger("dbt").warning(
+            "this retry goes on with the arguments of the first attempt: %s", " ".join(first)
+        )
+    parameters = {"invocation": place, "args": list(first)}
     return EarlierAttempts(
-        recorded, parameters, earlier, {each["unique_id"]: run for run, each in found}
+        first, parameters, earlier, {each["unique_id"]: run for run, each in found}
     )
+
+
+def _hash(*words: str) -> str:
+    return sha256("\0".join(words).encode()).hexdigest()[:16]
+
+
+def _forget_oldest(known: dict[K, V]) -> None:
+    while len(known) > MOST:
+        del known[next(iter(known))]
 
 
 def _count(key: str) -> int:
@@ -166,9 +207,9 @@ def _count(key: str) -> int:
     owner = (flow.id or task.id or "", flow.run_count or 0, key)
     caller = (task.id or flow.id or "", task.run_count or flow.run_count or 0)
     with _lock:
-        for known in (_called, _seen):
-            while len(known) > MOST:
-                del known[next(iter(known))]
+        _forget_oldest(_called)
+        _forget_oldest(_seen)
+        _forget_oldest(_claimed)
         number = _called.get((*caller, key), 0)
         _called[(*caller, key)] = number + 1
         seen = _seen.setdefault(owner, [])

@@ -32,8 +32,9 @@ RUN = {
     "seed": ("seed",),
     "snapshot": ("snapshot",),
     "test": ("test", "unit_test"),
-    "build": ("model", "seed", "snapshot", "test", "unit_test"),
 }
+#: Resource types that no command runs.
+NOT_RUN = ("analysis", "exposure", "group", "metric", "saved_query", "semantic_model", "source")
 
 
 class DbtChild:
@@ -86,7 +87,7 @@ class DbtChild:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     def _send(self, message: dict[str, Any]) -> None:
-        line = json.dumps(message, default=str)
+        line = json.dumps(message, default=str, ensure_ascii=False)
         # Where nobody reads any longer, dbt must come to cancel its queries all the same.
         with self._lock, suppress(BrokenPipeError):
             self._replies.write(f"{line}\n")
@@ -190,6 +191,7 @@ def list_nodes(args: list[str]) -> dict[str, Any]:
         for node in nodes
         # It is part of what reads it, and has no result.
         if node.get("config", {}).get("materialized") != "ephemeral"
+        and not node["unique_id"].startswith(tuple(f"{each}." for each in NOT_RUN))
     ]
     return {"command": command, "given": given, "ids": ids}
 

@@ -30,16 +30,17 @@ def trigger_dbt_cli_command(  # noqa: PLR0913 - as users know it
     Args:
         command: as it is typed in a shell: ``dbt build --select orders+``.
         profiles_dir: the folder with profiles.yml; by default, dbt looks for it.
-        project_dir: the folder with dbt_project.yml; by default, where you are.
-        overwrite_profiles: whether `dbt_cli_profile` goes before a profiles.yml in `profiles_dir`.
-        dbt_cli_profile: a profile of blocks; it goes before any profiles.yml.
-        create_summary_artifact: whether a table of the nodes is saved.
+        project_dir: the folder with dbt_project.yml; by default, the current directory.
+        overwrite_profiles: whether `dbt_cli_profile` takes precedence over the profiles.yml in
+            `profiles_dir`.
+        dbt_cli_profile: a profile of blocks; it takes precedence over profiles.yml.
+        create_summary_artifact: whether to save a table of the nodes as an artifact.
         summary_artifact_key: its key.
         extra_command_args: more arguments.
         stream_output: whether dbt's lines go to the run's log.
 
     Raises:
-        DbtError: dbt could not do what it was asked for; a `DbtNodesFailed` if nodes failed.
+        DbtError: the command could not be run, or nodes failed (`DbtNodesFailed`).
 
     Example:
         trigger_dbt_cli_command("dbt ls", project_dir=project_dir, profiles_dir=profiles_dir)
@@ -81,16 +82,17 @@ def run_dbt_build(
 
     Args:
         profiles_dir: the folder with profiles.yml; by default, dbt looks for it.
-        project_dir: the folder with dbt_project.yml; by default, where you are.
-        overwrite_profiles: whether `dbt_cli_profile` goes before a profiles.yml in `profiles_dir`.
-        dbt_cli_profile: a profile of blocks; it goes before any profiles.yml.
-        create_summary_artifact: whether a table of the nodes is saved.
+        project_dir: the folder with dbt_project.yml; by default, the current directory.
+        overwrite_profiles: whether `dbt_cli_profile` takes precedence over the profiles.yml in
+            `profiles_dir`.
+        dbt_cli_profile: a profile of blocks; it takes precedence over profiles.yml.
+        create_summary_artifact: whether to save a table of the nodes as an artifact.
         summary_artifact_key: its key.
         extra_command_args: more arguments: ``["--select", "orders+"]``.
         stream_output: whether dbt's lines go to the run's log.
 
     Raises:
-        DbtError: dbt could not do what it was asked for; a `DbtNodesFailed` if nodes failed.
+        DbtError: the command could not be run, or nodes failed (`DbtNodesFailed`).
 
     Example:
         run_dbt_build(project_dir=project_dir, profiles_dir=profiles_dir)
@@ -123,16 +125,17 @@ def run_dbt_model(
 
     Args:
         profiles_dir: the folder with profiles.yml; by default, dbt looks for it.
-        project_dir: the folder with dbt_project.yml; by default, where you are.
-        overwrite_profiles: whether `dbt_cli_profile` goes before a profiles.yml in `profiles_dir`.
-        dbt_cli_profile: a profile of blocks; it goes before any profiles.yml.
-        create_summary_artifact: whether a table of the nodes is saved.
+        project_dir: the folder with dbt_project.yml; by default, the current directory.
+        overwrite_profiles: whether `dbt_cli_profile` takes precedence over the profiles.yml in
+            `profiles_dir`.
+        dbt_cli_profile: a profile of blocks; it takes precedence over profiles.yml.
+        create_summary_artifact: whether to save a table of the nodes as an artifact.
         summary_artifact_key: its key.
         extra_command_args: more arguments: ``["--select", "orders+"]``.
         stream_output: whether dbt's lines go to the run's log.
 
     Raises:
-        DbtError: dbt could not do what it was asked for; a `DbtNodesFailed` if nodes failed.
+        DbtError: the command could not be run, or nodes failed (`DbtNodesFailed`).
 
     Example:
         run_dbt_model(project_dir=project_dir, profiles_dir=profiles_dir)
@@ -165,16 +168,17 @@ def run_dbt_test(
 
     Args:
         profiles_dir: the folder with profiles.yml; by default, dbt looks for it.
-        project_dir: the folder with dbt_project.yml; by default, where you are.
-        overwrite_profiles: whether `dbt_cli_profile` goes before a profiles.yml in `profiles_dir`.
-        dbt_cli_profile: a profile of blocks; it goes before any profiles.yml.
-        create_summary_artifact: whether a table of the nodes is saved.
+        project_dir: the folder with dbt_project.yml; by default, the current directory.
+        overwrite_profiles: whether `dbt_cli_profile` takes precedence over the profiles.yml in
+            `profiles_dir`.
+        dbt_cli_profile: a profile of blocks; it takes precedence over profiles.yml.
+        create_summary_artifact: whether to save a table of the nodes as an artifact.
         summary_artifact_key: its key.
         extra_command_args: more arguments: ``["--select", "orders+"]``.
         stream_output: whether dbt's lines go to the run's log.
 
     Raises:
-        DbtError: dbt could not do what it was asked for; a `DbtNodesFailed` if nodes failed.
+        DbtError: the command could not be run, or nodes failed (`DbtNodesFailed`).
 
     Example:
         run_dbt_test(project_dir=project_dir, profiles_dir=profiles_dir)
@@ -207,16 +211,17 @@ def run_dbt_snapshot(
 
     Args:
         profiles_dir: the folder with profiles.yml; by default, dbt looks for it.
-        project_dir: the folder with dbt_project.yml; by default, where you are.
-        overwrite_profiles: whether `dbt_cli_profile` goes before a profiles.yml in `profiles_dir`.
-        dbt_cli_profile: a profile of blocks; it goes before any profiles.yml.
-        create_summary_artifact: whether a table of the nodes is saved.
+        project_dir: the folder with dbt_project.yml; by default, the current directory.
+        overwrite_profiles: whether `dbt_cli_profile` takes precedence over the profiles.yml in
+            `profiles_dir`.
+        dbt_cli_profile: a profile of blocks; it takes precedence over profiles.yml.
+        create_summary_artifact: whether to save a table of the nodes as an artifact.
         summary_artifact_key: its key.
         extra_command_args: more arguments: ``["--select", "orders+"]``.
         stream_output: whether dbt's lines go to the run's log.
 
     Raises:
-        DbtError: dbt could not do what it was asked for; a `DbtNodesFailed` if nodes failed.
+        DbtError: the command could not be run, or nodes failed (`DbtNodesFailed`).
 
     Example:
         run_dbt_snapshot(project_dir=project_dir, profiles_dir=profiles_dir)
@@ -249,16 +254,17 @@ def run_dbt_seed(
 
     Args:
         profiles_dir: the folder with profiles.yml; by default, dbt looks for it.
-        project_dir: the folder with dbt_project.yml; by default, where you are.
-        overwrite_profiles: whether `dbt_cli_profile` goes before a profiles.yml in `profiles_dir`.
-        dbt_cli_profile: a profile of blocks; it goes before any profiles.yml.
-        create_summary_artifact: whether a table of the nodes is saved.
+        project_dir: the folder with dbt_project.yml; by default, the current directory.
+        overwrite_profiles: whether `dbt_cli_profile` takes precedence over the profiles.yml in
+            `profiles_dir`.
+        dbt_cli_profile: a profile of blocks; it takes precedence over profiles.yml.
+        create_summary_artifact: whether to save a table of the nodes as an artifact.
         summary_artifact_key: its key.
         extra_command_args: more arguments: ``["--select", "orders+"]``.
         stream_output: whether dbt's lines go to the run's log.
 
     Raises:
-        DbtError: dbt could not do what it was asked for; a `DbtNodesFailed` if nodes failed.
+        DbtError: the command could not be run, or nodes failed (`DbtNodesFailed`).
 
     Example:
         run_dbt_seed(project_dir=project_dir, profiles_dir=profiles_dir)
@@ -287,20 +293,21 @@ def run_dbt_source_freshness(
     extra_command_args: list[str] | None = None,
     stream_output: bool = True,
 ) -> DbtResult:
-    """See how old the data of a project's sources is; each becomes a task run.
+    """Check the freshness of a project's sources; each becomes a task run.
 
     Args:
         profiles_dir: the folder with profiles.yml; by default, dbt looks for it.
-        project_dir: the folder with dbt_project.yml; by default, where you are.
-        overwrite_profiles: whether `dbt_cli_profile` goes before a profiles.yml in `profiles_dir`.
-        dbt_cli_profile: a profile of blocks; it goes before any profiles.yml.
-        create_summary_artifact: whether a table of the nodes is saved.
+        project_dir: the folder with dbt_project.yml; by default, the current directory.
+        overwrite_profiles: whether `dbt_cli_profile` takes precedence over the profiles.yml in
+            `profiles_dir`.
+        dbt_cli_profile: a profile of blocks; it takes precedence over profiles.yml.
+        create_summary_artifact: whether to save a table of the nodes as an artifact.
         summary_artifact_key: its key.
         extra_command_args: more arguments: ``["--select", "orders+"]``.
         stream_output: whether dbt's lines go to the run's log.
 
     Raises:
-        DbtError: dbt could not do what it was asked for; a `DbtNodesFailed` if nodes failed.
+        DbtError: the command could not be run, or nodes failed (`DbtNodesFailed`).
 
     Example:
         run_dbt_source_freshness(project_dir=project_dir, profiles_dir=profiles_dir)

@@ -1,4 +1,4 @@
-"""One command of dbt, from its arguments to its result: all doors of the package lead here."""
+"""One command of dbt, from its arguments to its result; every entry point uses this."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from socket import gethostname
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from flowstone import record_external_end, record_external_start
@@ -21,7 +22,7 @@ from flowstone_dbt.left_behind import end_left_behind
 from flowstone_dbt.packages import lacks_packages
 from flowstone_dbt.process import DbtProcess, ExecutableDbt, borrow_dbt, give_back_dbt
 from flowstone_dbt.profiles import open_profile
-from flowstone_dbt.recording import NodeRecorder
+from flowstone_dbt.recording import INTERRUPTED, NodeRecorder
 from flowstone_dbt.settings import read_environment
 from flowstone_dbt.workspace import Workspace
 
@@ -44,15 +45,26 @@ INTERACTIVE = {
     "init": "Run `dbt init` in a shell, once.",
     "serve": "Run `docs generate`, and serve the target folder with any web server.",
 }
-#: The commands that have commands of their own.
-GROUPS = frozenset({"docs", "source"})
+#: The commands that have an option for threads.
+WITH_THREADS = RESUMABLE | {"freshness", "generate", "retry", "run-operation", "show"}
+#: The commands whose nodes are recorded; others read or compile them.
+RECORDED = RESUMABLE - {"compile"} | {"run-operation", "freshness", "retry"}
+#: The commands that have commands of their own, and the one that people mean.
+GROUPS = {"docs": "generate", "source": "freshness"}
+#: Options with a value that may stand before the command.
+WITH_VALUE = frozenset(
+    {"--log-format", "--log-format-file", "--log-level", "--log-level-file", "--log-path",
+     "--log-file-max-bytes", "--printer-width", "--profile", "--profiles-dir", "--project-dir",
+     "--state", "--target", "-t", "--target-path", "--threads", "--vars",
+     "--warn-error-options"}
+)  # fmt: skip
 
 #: Set by who wants the command in this context stopped.
 stopping: ContextVar[threading.Event | None] = ContextVar("flowstone_dbt_stopping", default=None)
 
 
 class DbtStopped(BaseException):
-    """The command was stopped by who wanted its result."""
+    """The command was stopped by its caller."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +74,7 @@ class Place:
     Attributes:
         project_dir: the folder with ``dbt_project.yml``.
         profiles_dir: the folder with ``profiles.yml``; None for dbt's own search.
-        profile: made of blocks; it goes before any ``profiles.yml``.
+        profile: made of blocks; it takes precedence over any ``profiles.yml``.
         target_path: the folder for artifacts, in the project.
         python: the interpreter of an environment that has dbt.
         executable: a dbt program that is run in place of the Python package; None for the package.
@@ -73,6 +85,7 @@ class Place:
         streams: whether dbt's lines go to the run's log, and not only to those of its nodes.
         identity: what tells the project from others, also where its folder is another one in each
             attempt; by default the folder.
+        threads: how many nodes run at a time; None for what the profile says.
     """
 
     project_dir: Path
@@ -87,6 +100,12 @@ class Place:
     log_level: str | None = None
     streams: bool = True
     identity: str = ""
+    threads: int | None = None
+
+    def identify(self) -> str:
+        """Return what tells the project, and the target that it is run on, from others."""
+        profile = self.profile and (self.profile.name, self.profile.target)
+        return "\0".join(map(str, (self.identity or self.project_dir, self.target, profile)))
 
     @property
     def artifacts(self) -> Path:
@@ -131,12 +150,20 @@ def find_command(args: Sequence[str]) -> str:
     Raises:
         DbtError: there is none.
     """
-    names = [each for each in args if not each.startswith("-")]
+    before = ""
+    names: list[str] = []
+    for each in args:
+        if not each.startswith("-") and before not in WITH_VALUE:
+            names.append(each)
+        before = each
     if not names:
         raise DbtError("no command was given", "Give one, such as ['build'].")
-    if names[0] in GROUPS and len(names) > 1:
-        return names[1]
-    return names[0]
+    if names[0] not in GROUPS:
+        return names[0]
+    if len(names) == 1:
+        remedy = f"Add one: ['{names[0]}', '{GROUPS[names[0]]}']."
+        raise DbtError(f"{names[0]!r} is a group of commands", remedy)
+    return names[1]
 
 
 def run_dbt(
@@ -156,30 +183,35 @@ def run_dbt(
         How it ended, also where nodes failed.
 
     Raises:
-        DbtError: dbt could not do what it was asked for.
+        DbtError: the command could not be run.
     """
     command = find_command(args)
     if command in INTERACTIVE:
-        problem = f"{' '.join(args)!r} is for somebody at a terminal"
+        problem = f"{' '.join(args)!r} is interactive, and can't run in a flow"
         raise DbtError(problem, INTERACTIVE[command])
     if not (place.project_dir / "dbt_project.yml").is_file():
         problem = f"there is no dbt_project.yml in {str(place.project_dir)!r}"
         raise DbtError(problem, "Set `project_dir` to the folder of a dbt project.")
     end_left_behind(place.block)
     if command in WITH_NODES and lacks_packages(place.project_dir):
-        find_logger("dbt").info("dbt deps: packages of the project are not installed")
+        find_logger("dbt").info("the project's packages are not installed: running dbt deps")
         _Command.run_alone(place, "deps")
     attempts = before.next_attempt if before is not None else None
-    attempts = attempts or find_attempts(place.identity or str(place.project_dir), command, args)
+    attempts = attempts or find_attempts(place.identify(), command, args)
     with ExitStack() as stack:
         work = _Command(place, stack, attempts, command)
         if not resume or command not in RESUMABLE or not attempts.earlier:
             return work.run(list(args))
         pending = work.find_pending()
-        if not pending:
-            find_logger("dbt").info("dbt %s: each node succeeded in an earlier attempt", command)
-            return DbtResult(tuple(args), True, tuple(attempts.earlier.values()))
-        return work.run(work.make_retry(pending))
+        if any(not each.startswith("operation.") for each in pending):
+            return work.run(work.make_retry(pending))
+        if pending:  # hooks, which dbt runs with whatever it runs
+            return work.run(list(attempts.args))
+        nodes = tuple(attempts.earlier.values())
+        success = not any(each.failed for each in nodes)
+        if success:
+            find_logger("dbt").info("dbt %s: all nodes succeeded in an earlier attempt", command)
+        return DbtResult(attempts.args, success, nodes)
 
 
 class _Command:
@@ -224,6 +256,8 @@ class _Command:
         """Run it, and record its nodes."""
         given = {each.partition("=")[0] for each in args}
         common = self._common if not {"--profile", "--target", "-t"} & given else []
+        if self._place.threads and self._command in WITH_THREADS and "--threads" not in given:
+            common = [*common, "--threads", str(self._place.threads)]
         if self._command == "retry" and "--state" not in given:
             common = [*common, "--state", str(self._place.artifacts)]
         recorder = NodeRecorder(
@@ -232,6 +266,7 @@ class _Command:
             self._attempts.runs,
             streams=self._place.streams,
             on_parsed=self._workspace.release,
+            records=self._command in RECORDED,
         )
         if self._command == "clean":  # what it removes is the project's folder
             self._env["DBT_TARGET_PATH"] = str(self._place.artifacts)
@@ -248,14 +283,17 @@ class _Command:
         if not ended.get("success"):
             raise explain_error(ended, f"dbt {self._command}", self._place.project_dir)
         self._given = ended["nodes"]["given"]
-        return [each for each in ended["nodes"]["ids"] if self._attempts.is_left(each)]
+        known = dict.fromkeys([*ended["nodes"]["ids"], *self._attempts.earlier])
+        return [each for each in known if self._attempts.is_left(each)]
 
     def make_retry(self, pending: list[str]) -> list[str]:
         """Write the results of earlier attempts for `dbt retry`, and return its arguments."""
-        folder = self._folder / "earlier"
+        directory = TemporaryDirectory(prefix="flowstone-dbt-")
+        folder = Path(self._stack.enter_context(directory), "earlier")
         self._attempts.write_results(folder, self._command, self._given, pending)
         find_logger("dbt").info(
-            "dbt %s: %s node(s) are left of an earlier attempt", self._command, len(pending)
+            "dbt %s: retrying %s node(s) that did not succeed in an earlier attempt",
+            *(self._command, len(pending)),
         )
         return ["retry", "--state", str(folder)]
 
@@ -272,11 +310,11 @@ class _Command:
             try:
                 return _follow(dbt, recorder)
             except BaseException as error:
-                if not isinstance(error, DbtError):
-                    dbt.stop(recorder.handle_line)
                 cancelled = not isinstance(error, Exception)
-                how = "dbt was interrupted" if cancelled else str(error)
-                recorder.abandon(how, cancelled=cancelled)
+                if not isinstance(error, DbtError):
+                    recorder.is_stopping = cancelled
+                    dbt.stop(recorder.handle_line)
+                recorder.abandon(INTERRUPTED if cancelled else str(error), cancelled=cancelled)
                 raise
 
     @contextmanager
@@ -317,10 +355,12 @@ class _Command:
         if ended.get("error") and not recorder.results:
             raise explain_error(ended, where, self._place.project_dir)
         if executable is not None and not recorder.heard and not ended.get("message"):
-            problem = f"{executable!r} wrote nothing that dbt would"
+            problem = f"{executable!r} did not write the JSON log of dbt"
             raise DbtError(problem, "Set `executable` to a program of dbt, 1.10 or newer.")
         if not success and not result.failed:
-            words = "; ".join(recorder.errors) or ended.get("message") or "it did not say why"
+            words = "; ".join(recorder.errors) or ended.get("message") or "dbt gave no reason"
+            if self._command == "debug" and not recorder.errors:
+                words = " ".join(recorder.last_lines)
             raise explain_error({"message": words}, where, self._place.project_dir)
         return result
 

@@ -23,14 +23,14 @@ NAMED = 5
 
 
 class DbtError(JobFailed):
-    """dbt could not do what it was asked for.
+    """A command of dbt could not be run.
 
     Attributes:
         problem: what went wrong, with dbt's own words.
     """
 
     def __init__(self, problem: str, remedy: str, *, where: str = "dbt") -> None:
-        super().__init__(where, problem.rstrip(". \n"), remedy)
+        super().__init__(where, problem.rstrip(".?! \n"), remedy)
 
 
 class DbtNodesFailed(DbtError):
@@ -45,7 +45,9 @@ class DbtNodesFailed(DbtError):
         named = "; ".join(node.describe() for node in self.nodes[:NAMED])
         more = len(self.nodes) - NAMED
         problem = f"{named}; and {more} more" if more > 0 else named
-        remedy = "Look at the logs of these task runs; a retry runs only what has not succeeded."
+        remedy = (
+            "See the logs of these task runs. A retry runs only the nodes that did not succeed."
+        )
         super().__init__(problem, remedy, where=where)
 
 
@@ -57,19 +59,19 @@ REMEDIES = (
         "Add dbt-core to `requirements`, or install it.",
     ),
     (
-        r"Could not find profile named '(\w+)'",
+        r"Could not find profile named '([^']+)'",
         "there is no profile {0!r}",
         "Pass a profile of blocks, or `profiles_dir`, the folder of your profiles.yml.",
     ),
     (
         r"does not have a target named '([^']+)'",
         "there is no target {0!r}",
-        "Pass `target`, one of those that it names.",
+        "Set `target` to one of the targets of the profile.",
     ),
     (
         r"trying to read your profiles\.yml",
         "profiles.yml is not valid YAML",
-        "Correct that file; its lines are not shown, as a password may be in them.",
+        "Correct that file; its lines are hidden, as they may contain a password.",
     ),
     (r"Error reading \w+: (\S+)", "{0} is not valid YAML", "Correct that file."),
     (r"No such option", "dbt has no such option", "Look at `dbt --help`."),
@@ -98,17 +100,17 @@ REMEDIES = (
     (
         r"no comparison manifest",
         "there is no manifest to compare with",
-        "Pass `state`, the artifacts of an earlier run.",
+        "Set `state` to the artifacts of an earlier run.",
     ),
     (
         r"Run \"dbt deps\"|run `dbt deps`",
         "packages of the project are not installed",
         "Run the command `deps` first.",
     ),
-    (r"Env var required", "a variable of the environment is missing", "Set it, or give it `env`."),
+    (r"Env var required", "an environment variable is not set", "Set it, or pass it in `env`."),
     (
         r"No space left on device|Disk quota exceeded|File too large",
-        "a file can't be written to its end",
+        "the disk is full, or a file may not be that large",
         "Free some space there.",
     ),
     (
@@ -158,12 +160,12 @@ def _explain(words: str, project: Path | None) -> tuple[str, str]:
             return problem.format(*found.groups()), remedy
     if found := _REFERENCE.search(words):
         line = _find_line(project, found[1], found[2])
-        return f"{found[1]}{line} refers to {found[2]!r}, which is not there", "Correct the name."
+        return f"{found[1]}{line} refers to {found[2]!r}, which does not exist", "Correct the name."
     if "Syntax error near line" in words and project is not None:
         for name in _FIRST_FILES:
             if _is_broken(project / name):
                 return f"{name} is not valid YAML", "Correct that file."
-    return "", "Correct what dbt names, and run it again."
+    return "", "Fix the error that dbt reports, and run it again."
 
 
 def _find_line(project: Path | None, file: str, name: str) -> str:

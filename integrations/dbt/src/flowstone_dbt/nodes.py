@@ -88,7 +88,8 @@ class NodeResult:
     def explain(self) -> str:
         """Return dbt's words on it, with the number of rows that failed."""
         words = " ".join((self.message or "").split())
-        if self.failures and str(self.failures) not in words:
+        is_test = self.resource_type in {"test", "unit_test"}
+        if is_test and self.failures and str(self.failures) not in words:
             rows = f"{self.failures} row{'s' if self.failures != 1 else ''} failed"
             return f"{rows}; {words}" if words else rows
         return words
@@ -101,14 +102,14 @@ class NodeResult:
         """
         words = self.explain() or None
         if self.status == "skipped":
-            return Skipped(reason or words or "dbt skipped it")
+            return Skipped(reason or words or "skipped by dbt")
         if self.status == "warn":
             return Completed(name="Warning", message=words)
         if self.status == "reused":
             return Completed(name="Cached", message=words)
         if self.succeeded:
             return Completed(message=words)
-        return Failed(words or f"dbt ended it as {self.status!r}")
+        return Failed(words or f"dbt's status is {self.status!r}")
 
     def make_measures(self) -> dict[str, float]:
         """Return what is to be counted of it."""
@@ -119,7 +120,7 @@ class NodeResult:
             and not isinstance(value, bool)
             and value >= 0
         }
-        if self.failures:
+        if self.failures and self.resource_type in {"test", "unit_test"}:
             found["failed_rows"] = float(self.failures)
         return found
 
@@ -145,7 +146,7 @@ def read_freshness(found: Mapping[str, Any]) -> NodeResult:
     """Return a source of ``sources.json``, whose age may be too great."""
     status = found["status"]
     age = found.get("max_loaded_at_time_ago_in_s")
-    words = found.get("error") or (f"its data is {age:,.0f} s old" if age is not None else None)
+    words = found.get("error") or (f"last loaded {age:,.0f} s ago" if age is not None else None)
     timing = [each for each in found.get("timing") or () if each.get("started_at")]
     return NodeResult(
         found["unique_id"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from contextvars import copy_context
 from pathlib import Path
@@ -16,10 +17,15 @@ from flowstone_dbt.cli_profile import DbtCliProfile
 from flowstone_dbt.engine import DbtResult, raise_failures, run_dbt, stopping
 from flowstone_dbt.left_behind import end_external
 from flowstone_dbt.project import DbtProject, check_profiles_dir
+from flowstone_dbt.references import refuse_secret_names
 from flowstone_dbt.runner import run_in_thread
 
 if TYPE_CHECKING:
     from flowstone.records.events import ExternalHandle
+
+
+#: What a shell would replace.
+_EXPANDED = re.compile(r"\$[A-Za-z_({]")
 
 
 class DbtCoreOperation(Block):
@@ -34,23 +40,26 @@ class DbtCoreOperation(Block):
 
     commands: list[str] = Field(description="The commands, each beginning with 'dbt'.")
     project_dir: Path | None = Field(
-        default=None, description="The folder with dbt_project.yml; by default, where you are."
+        default=None,
+        description="The folder with dbt_project.yml; by default, the current directory.",
     )
     profiles_dir: Path | None = Field(
         default=None, description="The folder with profiles.yml; by default, dbt looks for it."
     )
     dbt_cli_profile: DbtCliProfile | None = Field(
-        default=None, description="A profile of blocks; it goes before any profiles.yml."
+        default=None, description="A profile of blocks; it takes precedence over profiles.yml."
     )
     overwrite_profiles: bool = Field(
         default=False,
-        description="Whether `dbt_cli_profile` goes before a profiles.yml in `profiles_dir`.",
+        description="Whether `dbt_cli_profile` takes precedence over the profiles.yml in "
+        "`profiles_dir`.",
     )
     stream_output: bool = Field(
         default=True, description="Whether dbt's lines go to the run's log."
     )
     env: dict[str, str] = Field(
-        default_factory=dict, description="Variables, beside those of this process."
+        default_factory=dict,
+        description="Environment variables for dbt, in addition to those of this process.",
     )
     secret_env: dict[str, SecretStr] = Field(
         default_factory=dict, description="Variables whose values are secret."
@@ -63,19 +72,18 @@ class DbtCoreOperation(Block):
 
     _started: list[DbtOperationRun] = PrivateAttr(default_factory=list)
 
+    @field_validator("env")
+    @classmethod
+    def _has_no_secret(cls, value: dict[str, str]) -> dict[str, str]:
+        return refuse_secret_names(value)
+
     @field_validator("commands")
     @classmethod
     def _are_commands(cls, value: list[str]) -> list[str]:
         if not value:
             raise ValueError("there are no commands; give it some, such as 'dbt build'")
         for command in value:
-            words = shlex.split(command)
-            if words[:1] != ["dbt"]:
-                raise ValueError(f"{command!r} is no command of dbt; ShellOperation runs others")
-            if len(words) < 2:
-                raise ValueError(f"{command!r} names no command; write 'dbt build', for example")
-            if any(word in {"&&", "||", ";", "|", ">", "&"} for word in words):
-                raise ValueError(f"{command!r} is for a shell; write each command by itself")
+            _check_command(command)
         return value
 
     def __enter__(self) -> Self:
@@ -100,7 +108,7 @@ class DbtCoreOperation(Block):
 
         Raises:
             DbtNodesFailed: nodes failed.
-            DbtError: dbt could not do what it was asked for.
+            DbtError: the command could not be run.
         """
         lines: list[str] = []
         for result in self._run_all():
@@ -182,7 +190,7 @@ class DbtOperationRun:
 
         Raises:
             DbtNodesFailed: nodes failed.
-            DbtError: dbt could not do what it was asked for.
+            DbtError: the command could not be run.
         """
         try:
             while self._thread.is_alive():
@@ -202,7 +210,7 @@ class DbtOperationRun:
 
         Raises:
             DbtNodesFailed: nodes failed.
-            DbtError: dbt could not do what it was asked for.
+            DbtError: the command could not be run.
         """
         self.wait_for_completion()
         return self._lines
@@ -225,3 +233,23 @@ class DbtOperationRun:
             self._lines = self._operation.run()
         except BaseException as error:  # noqa: BLE001 - who waits raises it
             self._error = error
+
+
+def _check_command(command: str) -> None:
+    """Refuse a command that is none of dbt's, or that only a shell understands.
+
+    Raises:
+        ValueError: it is.
+    """
+    try:
+        words = shlex.split(command)
+        marks = list(shlex.shlex(command, posix=True, punctuation_chars=";<>|&"))
+    except ValueError as error:
+        problem = f"{command!r} can't be read: {str(error).lower()}"
+        raise ValueError(problem) from error
+    if words[:1] != ["dbt"]:
+        raise ValueError(f"{command!r} is not a dbt command; use ShellOperation for others")
+    if len(words) < 2:
+        raise ValueError(f"{command!r} names no command of dbt; write 'dbt build', for example")
+    if any(set(mark) <= set(";<>|&") for mark in marks if mark) or _EXPANDED.search(command):
+        raise ValueError(f"{command!r} uses shell syntax; list each command separately")

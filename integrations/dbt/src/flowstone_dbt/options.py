@@ -51,7 +51,7 @@ def make_arguments(options: Mapping[str, object]) -> list[str]:
 
 def _encode(name: str, value: Mapping[str, object]) -> str:
     try:
-        return json.dumps(value)
+        return json.dumps(value, ensure_ascii=False)
     except TypeError as error:
         problem = f"{name!r} can't be written as JSON: {error}"
         remedy = "Give it texts, numbers, True, False, lists and mappings."
@@ -73,4 +73,16 @@ def take_option(args: Sequence[str], *names: str) -> str | None:
                 found = value
             elif place + 1 < len(args):
                 found = args[place + 1]
+    return found
+
+
+def drop_option(args: Sequence[str], name: str) -> list[str]:
+    """Return arguments without an option and its value."""
+    found: list[str] = []
+    rest = iter(args)
+    for each in rest:
+        if each == name:
+            next(rest, None)
+        elif not each.startswith(f"{name}="):
+            found.append(each)
     return found

@@ -39,6 +39,11 @@ _lock = threading.Lock()
 _idle: list[WarmDbt] = []
 
 
+def is_noise(line: str) -> bool:
+    """Return whether a line is a warning of Python about a process that is stopped."""
+    return "resource_tracker" in line or line.startswith("  warnings.warn(")
+
+
 class DbtProcess:
     """A process that writes events as lines of JSON.
 
@@ -70,7 +75,7 @@ class DbtProcess:
             )
         except OSError as error:
             problem = f"{command[0]!r} can't be started: {error.strerror}"
-            raised = DbtError(problem, "Is it installed, and may it be run?")
+            raised = DbtError(problem, "Check that it is installed and executable.")
         else:
             self.pid = self._process.pid
             self.last_lines: deque[str] = deque(maxlen=KEPT)
@@ -110,7 +115,7 @@ class DbtProcess:
                 rest[:] = left
                 for line in lines:
                     text = line.decode("utf-8", "replace").rstrip("\r")
-                    if stream is self._process.stderr:
+                    if stream is self._process.stderr and not is_noise(text):
                         self.last_lines.append(text)
                     yield stream is self._process.stdout, text
             if not ready:
@@ -137,8 +142,11 @@ class DbtProcess:
         if code < 0:
             known = {each.value: each.name for each in signal.Signals}
             how = f"was killed by {known.get(-code, f'signal {-code}')}"
-        words = "; its last words: " + " ".join(self.last_lines) if self.last_lines else ""
-        raise DbtError(f"the process of dbt {how}{words}", "Run it again: only the rest is run.")
+        words = "; its last output: " + " ".join(self.last_lines) if self.last_lines else ""
+        raise DbtError(
+            f"the process of dbt {how}{words}",
+            "Retry the run: nodes that succeeded are not run again.",
+        )
 
     def stop(self, handle: Callable[[tuple[bool, str]], object] | None = None) -> None:
         """End it and all that it has started, and return when they have ended.

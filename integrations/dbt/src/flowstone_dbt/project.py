@@ -23,6 +23,7 @@ from flowstone_dbt.environments import make_environment
 from flowstone_dbt.errors import DbtError
 from flowstone_dbt.left_behind import end_external
 from flowstone_dbt.profiles import Profile, make_profile, require_adapter
+from flowstone_dbt.references import refuse_secret_names
 from flowstone_dbt.settings import read_environment
 from flowstone_dbt.targets import make_target
 
@@ -42,7 +43,8 @@ class DbtProject(Block):
     )
 
     project_dir: Path | None = Field(
-        default=None, description="The folder with dbt_project.yml; by default, where you are."
+        default=None,
+        description="The folder with dbt_project.yml; by default, the current directory.",
     )
     store: ObjectStore | None = Field(
         default=None, description="An object store that has the project, in place of a folder."
@@ -58,12 +60,16 @@ class DbtProject(Block):
         default="", description="The folder of the project in the store or the repository."
     )
     database: Database | None = Field(
-        default=None, description="The database: a profile is made of it."
+        default=None, description="A database block; the profile is made from it."
     )
     schema_: str | None = Field(
         default=None, alias="schema", description="Where models go; a dataset in BigQuery."
     )
-    threads: int = Field(default=4, ge=1, description="How many nodes dbt runs at a time.")
+    threads: int | None = Field(
+        default=None,
+        ge=1,
+        description="How many nodes dbt runs at a time; by default 4, or what the profile says.",
+    )
     profile: DbtCliProfile | None = Field(
         default=None, description="A profile of blocks, in place of `database`."
     )
@@ -77,7 +83,8 @@ class DbtProject(Block):
         default="target", description="The folder for artifacts, in the project."
     )
     env: dict[str, str] = Field(
-        default_factory=dict, description="Variables, beside those of this process."
+        default_factory=dict,
+        description="Environment variables for dbt, in addition to those of this process.",
     )
     secret_env: dict[str, SecretStr] = Field(
         default_factory=dict,
@@ -86,8 +93,8 @@ class DbtProject(Block):
     )
     requirements: list[str] = Field(
         default_factory=list,
-        description="Packages of an environment of its own for dbt, as for pip; by default, dbt is "
-        "that of this environment.",
+        description="Requirements, as for pip, of a separate virtual environment for dbt; by "
+        "default, dbt runs in this one.",
     )
     executable: str | None = Field(
         default=None, description="A dbt program to run in place of the Python package."
@@ -98,11 +105,17 @@ class DbtProject(Block):
         description="Whether dbt's lines go to the run's log; each node's log has its own.",
     )
 
+    @field_validator("env")
+    @classmethod
+    def _has_no_secret(cls, value: dict[str, str]) -> dict[str, str]:
+        return refuse_secret_names(value)
+
     @field_validator("git_url")
     @classmethod
     def _has_no_password(cls, value: str | None) -> str | None:
-        if value is not None and urlsplit(value).password:
-            raise ValueError("a password in a URL is shown and saved; set git_token instead")
+        found = urlsplit(value or "")
+        if found.password or (found.username and found.scheme in {"http", "https"}):
+            raise ValueError("a login in a URL is shown and saved; set git_token instead")
         return value
 
     @model_validator(mode="after")
@@ -111,6 +124,10 @@ class DbtProject(Block):
             raise ValueError("give one of project_dir, store and git_url")
         if sum(each is not None for each in (self.database, self.profile, self.profiles_dir)) > 1:
             raise ValueError("give one of database, profile and profiles_dir")
+        if self.schema_ is not None and self.database is None:
+            raise ValueError("schema is for `database`; the profile has its own")
+        if self.target is not None and self.profile is not None:
+            raise ValueError("target is that of the profile; set one of them")
         return self
 
     @contextmanager
@@ -144,6 +161,7 @@ class DbtProject(Block):
                 target=self.target if profile is None else None,
                 streams=self.stream_output,
                 identity=self._identify(),
+                threads=self.threads,
             )
 
     def release(self) -> None:
@@ -209,7 +227,7 @@ class DbtProject(Block):
                 words = words.replace(self.git_token.get_secret_value(), "********")
             raise DbtError(
                 f"the repository can't be cloned: {words}",
-                "Look at git_url, git_ref and git_token.",
+                "Check git_url, git_ref and git_token.",
             )
 
     def _make_profile(self, folder: Path) -> Profile | None:
@@ -217,7 +235,7 @@ class DbtProject(Block):
             return self.profile.make_profile()
         if self.database is None:
             return None
-        output = make_target(self.database.access(), schema=self.schema_, threads=self.threads)
+        output = make_target(self.database.access(), schema=self.schema_, threads=self.threads or 4)
         return make_profile(read_profile_name(folder), self.target or "default", output)
 
 
@@ -262,6 +280,6 @@ def check_profiles_dir(folder: Path, *, overwrite: bool) -> None:
     """
     if not overwrite and (folder.expanduser() / "profiles.yml").exists():
         raise DbtError(
-            f"{str(folder)!r} has a profiles.yml, and a profile of blocks was given, too",
-            "Pass overwrite_profiles=True to use the blocks; the file is left as it is.",
+            f"{str(folder)!r} has a profiles.yml, and `dbt_cli_profile` was given, too",
+            "Pass overwrite_profiles=True to use the blocks; the file is not changed.",
         )

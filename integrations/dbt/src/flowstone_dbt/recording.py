@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+from collections import deque
 from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,7 @@ from flowstone.states import Cancelled, Crashed
 from flowstone_dbt.artifacts import read_manifest, read_results
 from flowstone_dbt.errors import hide_profiles
 from flowstone_dbt.nodes import UNRECORDED, NodeResult, read_event, read_time
+from flowstone_dbt.process import is_noise
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,6 +26,10 @@ if TYPE_CHECKING:
     from flowstone.states import State
     from flowstone_dbt.artifacts import Manifest
 
+#: The message of what was running when dbt was told to stop.
+INTERRUPTED = "dbt was interrupted"
+#: So many last lines are kept.
+LAST = 10
 LEVELS = {
     "debug": logging.DEBUG,
     "info": logging.INFO,
@@ -42,6 +49,7 @@ class NodeRecorder:
         known: ids of task runs of nodes that earlier attempts recorded, by the node.
         streams: whether lines go to the log of the current run, too.
         on_parsed: called when dbt has parsed the project.
+        records: whether nodes become task runs.
 
     Attributes:
         results: how each node ended, by its id.
@@ -49,6 +57,8 @@ class NodeRecorder:
         lines: what dbt told at the level INFO about no node.
         previews: what ``dbt show`` and ``compile`` print.
         runs: the ids of nodes' task runs.
+        is_stopping: whether dbt was told to stop: what fails from then on was cancelled.
+        last_lines: the last lines at the level INFO that are about no node.
         heard: whether dbt told anything at all.
     """
 
@@ -60,6 +70,7 @@ class NodeRecorder:
         *,
         streams: bool = True,
         on_parsed: Callable[[], object] | None = None,
+        records: bool = True,
     ) -> None:
         self.results: dict[str, NodeResult] = {}
         self.errors: list[str] = []
@@ -67,7 +78,9 @@ class NodeRecorder:
         self.heard = False
         self._folder, self._parameters, self._streams = folder, parameters, streams
         self.runs = dict(known)
-        self._on_parsed = on_parsed
+        self._on_parsed, self._records = on_parsed, records
+        self.is_stopping = False
+        self.last_lines: deque[str] = deque(maxlen=LAST)
         self._started: dict[str, float] = {}
         self._open: dict[str, int] = {}
         self._lines: dict[str, list[tuple[int, str]]] = {}
@@ -100,7 +113,7 @@ class NodeRecorder:
         elif name in {"ShowNode", "CompiledNode"}:
             self.previews.append(data.get("preview") or data.get("compiled") or "")
         if name not in SILENT:
-            self._log(node, level, hide_profiles(info.get("msg", "").strip()))
+            self._log(node, level, hide_profiles(self._localize(info.get("msg", "").strip())))
 
     def handle_line(self, line: tuple[bool, str]) -> dict[str, Any] | None:
         """Take a line that the process wrote; return its last word, if it is that.
@@ -109,13 +122,12 @@ class NodeRecorder:
             line: whether it is of standard output, and the text.
         """
         is_event, text = line
-        text = text.replace(str(self._folder), str(self._folder.parent.parent))  # where it will be
         found: Any = None
         if is_event and text.startswith("{"):
             with suppress(ValueError):
                 found = json.loads(text)
         if not isinstance(found, dict):
-            if text.strip():  # what macros and Python models print
+            if text.strip() and not is_noise(text):  # what macros and Python models print
                 self._log("", logging.INFO, text)
             return None
         if "ended" in found:
@@ -131,6 +143,8 @@ class NodeRecorder:
             self._lines.setdefault(node, []).append((level, text))
         elif level >= logging.ERROR:
             self.errors.append(text)
+        else:
+            self.last_lines.append(text)
         if self._streams and (level > logging.DEBUG or not node):
             self._logger.log(level, "%s", text)
 
@@ -150,7 +164,7 @@ class NodeRecorder:
             if known is None:
                 self._record(result)
             elif known.status != result.status:
-                self._logger.warning(
+                self._logger.debug(
                     "%s was recorded as %r, and run_results.json has %r",
                     *(result.unique_id, known.status, result.status),
                 )
@@ -169,10 +183,18 @@ class NodeRecorder:
                 state = Cancelled(how) if cancelled else Crashed(how)
                 self._record(NodeResult(node, "error", how, started=self._started[node]), state)
 
+    def _localize(self, text: str) -> str:
+        """Return a text with files of the command where they will be when it has ended."""
+        return text.replace(str(self._folder), str(self._folder.parent.parent))
+
     def _record(self, result: NodeResult, state: State | None = None) -> None:
+        if result.message:
+            result = replace(result, message=self._localize(result.message))
         self.results[result.unique_id] = result
-        if result.resource_type in UNRECORDED:
+        if result.resource_type in UNRECORDED or not self._records:
             return
+        if self.is_stopping and result.failed and state is None:
+            state = Cancelled(INTERRUPTED)
         parents = self._find_inputs(result.unique_id)
         state = state or result.make_state(self._explain_skip(parents))
         started = result.started or self._started.get(result.unique_id) or state.at

@@ -72,6 +72,18 @@ def mask_secrets(value: object, field: str = "") -> Any:
     return SecretStr(value)
 
 
+def refuse_secret_names(variables: dict[str, str]) -> dict[str, str]:
+    """Return variables of the environment whose names are not those of secrets.
+
+    Raises:
+        ValueError: one of them is.
+    """
+    for name in variables:
+        if name.startswith("DBT_ENV_SECRET") or _SECRET.search(name):
+            raise ValueError(f"{name!r} is secret, and would be saved in clear: use secret_env")
+    return variables
+
+
 def has_secrets(value: object) -> bool:
     """Whether a secret is in a value, in whose mappings and lists they are masked."""
     if isinstance(value, dict):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import threading
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 TestStrategy = Literal["immediate", "deferred", "skip"]
+STRATEGIES = ("immediate", "deferred", "skip")
 
 #: Parameters that users know, and why they do nothing here.
 REFUSED = {
@@ -98,9 +100,7 @@ class DbtRunner:
               all have been built, ``skip`` never; for the command ``build``.
             * ``state``: the artifacts of another run, for the selection ``state:modified`` and for
               ``defer``: a folder, or an object store that was given as ``store_artifacts``.
-            * ``defer``: whether references to models that are not selected lead to those of
-              ``state``.
-            * ``favor_state``: whether they do so also where the model is there.
+            * ``defer``, ``favor_state``: as dbt's options of these names.
             * ``store_artifacts``: an object store that the artifacts of each command go to.
             * ``threads``: how many nodes run at a time; by default what the profile says.
             * ``resume``: whether a retry of the task or the flow runs only what has not succeeded.
@@ -122,10 +122,11 @@ class DbtRunner:
     ) -> None:
         _refuse(options)
         if project is not None and settings is not None:
-            raise DbtError("a project and settings were given", "Give one of them.")
+            raise DbtError("both `project` and `settings` were given", "Pass one of them.")
         self._project = project or make_project(settings or DbtSettings())
         self._settings = settings
         self._options: RunnerOptions = {**DEFAULTS, **options}
+        _check(self._options)
 
     def invoke(self, args: Sequence[str] | str, **options: object) -> DbtResult:
         """Run a command of dbt, and wait for its end.
@@ -139,9 +140,10 @@ class DbtRunner:
 
         Raises:
             DbtNodesFailed: nodes failed, unless `raise_on_failure` is False.
-            DbtError: dbt could not do what it was asked for.
+            DbtError: the command could not be run.
         """
-        given = [args] if isinstance(args, str) else list(args)
+        given = shlex.split(args) if isinstance(args, str) else list(args)
+        given = given[1:] if given[:1] == ["dbt"] else given
         options = dict(options)
         project = _move(self._project, options)
         given += make_arguments(options)
@@ -149,13 +151,12 @@ class DbtRunner:
             place = stack.enter_context(project.open())
             known = find_command(given)
             if known in {"build", "run", "test", "seed", "snapshot", "compile", "clone", "show"}:
-                flags = {
-                    name: self._options[name] or None
-                    for name in ("defer", "favor_state", "threads")
-                }
-                given += make_arguments(flags)
+                given += ["--defer"] if self._options["defer"] else []
+                given += ["--favor-state"] if self._options["favor_state"] else []
             if (state := self._options["state"]) is not None:
                 given += ["--state", str(stack.enter_context(_open_state(state)))]
+            if self._options["threads"] is not None:
+                place = replace(place, threads=self._options["threads"])
             if self._settings is not None and self._settings.log_level is not None:
                 place = replace(place, log_level=self._settings.log_level)
             result = self._run_all(place, given, known)
@@ -175,12 +176,10 @@ class DbtRunner:
         strategy = self._options["test_strategy"]
         if command != "build" or strategy == "immediate":
             return self._run(place, args)
-        tests = ["--exclude-resource-type", "test", "--exclude-resource-type", "unit_test"]
-        built = self._run(place, [*args, *tests])
+        built = self._run(place, [*args, *_name_tests("--exclude-resource-type")])
         if strategy == "skip" or not built.success:
             return built
-        testing = ["test" if each == "build" else each for each in args]
-        tested = self._run(place, [each for each in testing if each != "--full-refresh"])
+        tested = self._run(place, [*args, *_name_tests("--resource-type")])
         return DbtResult(tuple(args), tested.success, (*built.nodes, *tested.nodes), tested.lines)
 
     def _run(self, place: Place, args: list[str]) -> DbtResult:
@@ -191,7 +190,7 @@ class DbtRunner:
             if result.success or not again:
                 break
             find_logger("dbt").warning(
-                "%s node(s) ended in an error; try %s of %s in %g s",
+                "%s node(s) failed; retry %s of %s in %g s",
                 *(len(again), attempt, retries, delay),
             )
             _sleep(delay)
@@ -207,15 +206,33 @@ def upload_artifacts(store: ObjectStore, folder: Path) -> None:
         store.put_directory(folder, "", ignored)
 
 
+def _name_tests(option: str) -> list[str]:
+    return [option, "test", option, "unit_test"]
+
+
 def _may_be_tried_again(node: NodeResult) -> bool:
     return node.failed and node.status != "fail"
+
+
+def _check(options: RunnerOptions) -> None:
+    if options["test_strategy"] not in STRATEGIES:
+        problem = f"there is no test strategy {options['test_strategy']!r}"
+        raise DbtError(problem, f"Choose one of {', '.join(STRATEGIES)}.")
+    numbers: dict[str, tuple[object, int]] = {
+        "retries": (options["retries"], 0),
+        "retry_delay_seconds": (options["retry_delay_seconds"], 0),
+        "threads": (options["threads"] or 1, 1),
+    }
+    for name, (value, least) in numbers.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or value < least:
+            raise DbtError(f"{name!r} is {value!r}", f"Set it to a number from {least} up.")
 
 
 def _refuse(given: Mapping[str, object]) -> None:
     for name, value in given.items():
         if name in REFUSED:
             if value:
-                raise DbtError(f"DbtRunner takes no {name!r}", REFUSED[name])
+                raise DbtError(f"DbtRunner does not support {name!r}", REFUSED[name])
         elif name not in DEFAULTS:
             raise TypeError(f"DbtRunner has no parameter {name!r}")
 
