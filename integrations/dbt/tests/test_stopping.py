@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
 
@@ -202,6 +203,52 @@ def test_no_query_is_left_when_a_flow_is_killed(
             process.send_signal(number)
             process.wait()
         until(lambda: count() == 0, "the query has ended", PATIENCE)
+
+
+def test_no_query_of_one_attempt_is_left_when_the_next_begins(
+    tmp_path: Path, home: Path, postgres: str
+) -> None:
+    mark = f"/* {token_hex(8)} */"
+    endless = (
+        "{{ config(materialized='table') }} "
+        f"select {mark} pg_sleep({{{{ var('seconds') }}}})::text as slept"
+    )
+    shop = write_project(tmp_path / "shop", {"models/endless.sql": endless})
+    database = SqlAlchemyConnector(connection_info=postgres)
+    project = DbtProject(project_dir=shop, database=database, schema_=f"dbt_{token_hex(4)}")
+    counts: list[int] = []
+
+    def count() -> int:
+        asked = (
+            "SELECT count(*) FROM pg_stat_activity "
+            "WHERE state = 'active' AND pid <> pg_backend_pid() AND strpos(query, %s) > 0"
+        )
+        with psycopg.connect(postgres, autocommit=True) as connection:
+            found = connection.execute(asked, [mark]).fetchone()
+        assert found is not None
+        return int(found[0])
+
+    @task(retries=1)
+    async def build() -> None:
+        counts.append(count())
+        seconds = 0 if len(counts) == 2 else 3600
+        running = asyncio.ensure_future(
+            DbtRunner(project, resume=False).ainvoke(["run"], vars={"seconds": seconds})
+        )
+        if seconds:
+            await asyncio.to_thread(until, count, "the query runs", PATIENCE)
+            running.cancel()
+            with suppress(asyncio.CancelledError):
+                await running
+            raise LookupError
+        assert (await running).success
+
+    @flow
+    async def main() -> None:
+        await build()
+
+    asyncio.run(main())
+    assert counts == [0, 0]
 
 
 def test_cleanup_ends_what_a_killed_process_left(shop: Path, home: Path) -> None:

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
 #: Statuses of nodes that have nothing left to do.
 SUCCEEDED = frozenset({"success", "pass", "warn", "no-op", "reused"})
-#: Statuses that dbt gives to a node that did not do what it should.
-FAILED = frozenset({"error", "fail", "runtime error", "partial success"})
 #: Numbers that adapters answer with, and the measures that they become.
 MEASURES = {
     "rows_affected": "rows_affected",
@@ -77,8 +75,8 @@ class NodeResult:
 
     @property
     def failed(self) -> bool:
-        """Whether it did not do what it should; a skipped node has not failed."""
-        return self.status in FAILED
+        """Whether it failed, which a skipped node has not; a status that is not known has."""
+        return not self.succeeded and self.status != "skipped"
 
     def describe(self) -> str:
         """Return what it is, its name and how it ended, as one line."""
