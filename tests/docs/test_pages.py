@@ -43,6 +43,7 @@ NO_RUN = {
     "docs/index.md": 1,
     "integrations/aws/README.md": 1,
     "integrations/azure/README.md": 1,
+    "integrations/dbt/README.md": 1,
     "integrations/email/README.md": 1,
     "integrations/gcp/README.md": 1,
     "integrations/slack/README.md": 1,

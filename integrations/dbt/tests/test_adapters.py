@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -41,6 +42,10 @@ from .test_profiles import render
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+# The adapter mutes them when it is imported, for all tests of the process.
+for name in ("snowflake.connector", "botocore", "boto3"):
+    logging.getLogger(name).setLevel(logging.NOTSET)
 
 #: What `dbt debug` prints where all is well.
 WELL = "All checks passed!"

@@ -180,12 +180,12 @@ class TestRetries:
         self, items: BigQueryWarehouse, jobs: Jobs, repeated: int
     ) -> None:
         size = 2 * repeated
-        rows = pa.concat_tables([ROWS] * repeated)
+        rows = pa.concat_tables([ROWS] * repeated).combine_chunks()
         tries: list[int] = []
 
         @task(retries=1)
         def load() -> int:
-            found = items.insert("items", iter(rows.to_batches()))
+            found = items.insert("items", iter(rows.to_batches(max_chunksize=ARROW_BATCH)))
             tries.append(found)
             if len(tries) == 1:
                 raise ZeroDivisionError

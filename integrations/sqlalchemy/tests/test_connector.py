@@ -100,8 +100,9 @@ def test_the_driver_of_a_url_need_not_be_installed() -> None:
     # Those of psycopg2 and asyncpg are served by psycopg; an engine wants what its URL names.
     database = SqlAlchemyConnector(connection_info="postgresql+psycopg2://h/x")
     assert type(database.make_driver()).__name__ == "PostgresDriver"
-    with pytest.raises(MissingExtra, match="psycopg2"):
-        database.get_engine()
+    without = SqlAlchemyConnector(connection_info="postgresql+psycopg2cffi://h/x")
+    with pytest.raises(MissingExtra, match="psycopg2cffi"):
+        without.get_engine()
     with pytest.raises(MissingExtra, match="oracledb"):
         SqlAlchemyConnector(connection_info="oracle+oracledb_async://h/x").make_driver()
     with pytest.raises(ConfigurationError, match="Check its name"):

@@ -20,6 +20,7 @@ from pydantic import BaseModel, Secret, SecretBytes, SecretStr
 
 from flowstone import catalog, flow, task
 from flowstone.blocks import Block, Credentials, SecretDict
+from flowstone.errors import BlockInvalid
 from flowstone.logging import get_run_logger
 from flowstone.task_runners import ProcessPoolTaskRunner
 from flowstone.task_runners.messages import pack
@@ -38,14 +39,24 @@ def filled(kind: type[BaseModel]) -> Any:
         if (value := make_value(name, field.annotation, f"{kind.__name__}.{name}")) is not None
         and (field.is_required() or secret_in(value))
     }
-    return kind(**fields)
+    try:
+        return kind(**fields)
+    except BlockInvalid:  # an optional field takes only some blocks
+        return kind(**{name: fields[name] for name in fields if is_required(kind, name)})
+
+
+def is_required(kind: type[BaseModel], name: str) -> bool:
+    return any(
+        field.is_required() and name in {key, field.alias}
+        for key, field in kind.model_fields.items()
+    )
 
 
 def make_value(name: str, hint: Any, what: str) -> Any:
-    """Return an example for a field; a key has to be 32 bytes in Base64."""
+    """Return an example for a field; a key has to be 32 bytes in Base64, a command dbt's."""
     if name == "encryption_key":
         return SecretStr(b64encode(WORD.encode().ljust(32, b"-")[:32]).decode())
-    return example(hint, what)
+    return ["dbt build"] if name == "commands" else example(hint, what)
 
 
 def find_credentials(kind: type[BaseModel]) -> list[str]:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class JobStatus(StrEnum):
@@ -35,6 +39,12 @@ class Report:
     status: JobStatus
     problem: str = ""
     url: str = ""
+
+    def __setstate__(self, state: Sequence[object]) -> None:
+        """Read a pickle, also of before there were all fields."""
+        for place, field in enumerate(fields(self)):
+            value = state[place] if place < len(state) else field.default
+            object.__setattr__(self, field.name, value)
 
 
 class JobProvider(ABC):

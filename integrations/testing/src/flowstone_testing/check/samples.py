@@ -10,13 +10,14 @@ import typing
 from base64 import b64encode
 from enum import Enum
 from importlib import import_module
+from inspect import isabstract
 from pathlib import Path
 from secrets import token_bytes, token_hex
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from pydantic import BaseModel, SecretBytes, SecretStr
 
-from flowstone.blocks import Block
+from flowstone.blocks import Block, LocalDirectory, SqliteDatabase
 from flowstone.blocks.object_stores import EncryptionKey
 from flowstone.errors import BlockInvalid
 from flowstone.plugins import get_host
@@ -100,12 +101,32 @@ def _make_value(name: str, hint: object, *, secrets: bool, depth: int) -> object
     if isinstance(hint, type) and issubclass(hint, BaseModel) and depth < DEEPEST:
         if hint is Block:
             return get_host().load("block", "secret")(value=_make_secret())
+        if isabstract(hint):
+            hint = _find_reference(hint)
         return hint(**_make_fields(hint, secrets=secrets, depth=depth + 1))
     if "SecretDict" in str(hint):
         return {"key": _make_secret()}
     if "Url" in str(hint) or "Dsn" in str(hint):
         return "https://example.org"
     raise NoSample(f"there is no value for {name!r}, a {hint}")
+
+
+def _find_reference(kind: type[BaseModel]) -> type[BaseModel]:
+    """Return a block that can be made, of an interface or a base class.
+
+    Raises:
+        NoSample: there is none in core, or loaded.
+    """
+    references: tuple[type[BaseModel], ...] = (SqliteDatabase, LocalDirectory)
+    found = [each for each in references if issubclass(each, kind)]
+    below = list(kind.__subclasses__())
+    while below and not found:
+        each = below.pop(0)
+        found += [] if isabstract(each) else [each]
+        below += each.__subclasses__()
+    if not found:
+        raise NoSample(f"there is no {kind.__name__} that can be made")
+    return found[0]
 
 
 def _make_first(
