@@ -334,7 +334,9 @@ def test_a_disk_that_is_full(shop: Path, runner: DbtRunner) -> None:
         message = fail(shop, lambda: runner.invoke("run", select="more"))
     finally:
         end_idle()
-    assert_in_order(("the disk is full, or a file may not be that large: ", "Free some space"), message)
+    assert_in_order(
+        ("the disk is full, or a file may not be that large: ", "Free some space"), message
+    )
     assert (shop / "target/manifest.json").read_bytes() == before
     assert runner.invoke("run", select="more").success
 

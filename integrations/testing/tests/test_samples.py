@@ -61,6 +61,17 @@ class Choosy(Block):
         return self
 
 
+class Telling(Block):
+    name_of_it: str = Field(examples=["seven"])
+    token: SecretStr | None = None
+
+    @model_validator(mode="after")
+    def _is_seven(self) -> Telling:
+        if self.name_of_it != "seven":
+            raise ValueError("not seven")
+        return self
+
+
 class Never(Block):
     what: int
 
@@ -89,6 +100,14 @@ def test_every_installed_type_has_samples(slug: str) -> None:
 
 def test_a_type_that_is_picky_gives_its_own_example() -> None:
     assert make_samples(Choosy) == [Choosy(name_of_it="seven")]
+
+
+def test_a_field_may_have_examples() -> None:
+    plain, secret = make_samples(Telling)
+    assert isinstance(plain, Telling)
+    assert isinstance(secret, Telling)
+    assert (plain.token, secret.name_of_it) == (None, "seven")
+    assert secret.token is not None
 
 
 def test_where_none_can_be_made_the_reasons_are_told() -> None:

@@ -38,7 +38,9 @@ class DbtCoreOperation(Block):
         'DbtCoreOperation.load("shop").run()'
     )
 
-    commands: list[str] = Field(description="The commands, each beginning with 'dbt'.")
+    commands: list[str] = Field(
+        description="The commands, each beginning with 'dbt'.", examples=[["dbt build"]]
+    )
     project_dir: Path | None = Field(
         default=None,
         description="The folder with dbt_project.yml; by default, the current directory.",

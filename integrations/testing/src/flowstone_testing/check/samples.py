@@ -69,7 +69,9 @@ def _make_fields(kind: type[BaseModel], *, secrets: bool, depth: int = 0) -> dic
 
 
 def _make_fitting(name: str, field: Any, *, secrets: bool, depth: int) -> Any:
-    """Return a value within a field's bounds."""
+    """Return the first of a field's examples, or else a value within its bounds."""
+    if field.examples:
+        return field.examples[0]
     if all(mark in field.metadata for mark in _OF_KEYS):
         return b64encode(token_bytes(32)).decode()
     value = _make_value(name, field.annotation, secrets=secrets, depth=depth)
