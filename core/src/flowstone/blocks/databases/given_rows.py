@@ -184,7 +184,23 @@ def _without_views(reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
             schema = schema.set(place, field.with_type(pa.large_string()))
         elif pa.types.is_binary_view(field.type):
             schema = schema.set(place, field.with_type(pa.large_binary()))
-    return reader if schema.equals(reader.schema) else reader.cast(schema)
+    if schema.equals(reader.schema):
+        return reader
+    try:
+        return reader.cast(schema)
+    except pa.ArrowTypeError:  # older versions don't cast views
+        batches = (_convert_views(batch, schema) for batch in reader)
+        return pa.RecordBatchReader.from_batches(schema, batches)
+
+
+def _convert_views(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    import pyarrow as pa  # an optional dependency
+
+    columns = [
+        column if column.type == field.type else pa.array(column.to_pylist(), field.type)
+        for column, field in zip(batch.columns, schema, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def _tells_the_same(reader: pa.RecordBatchReader, given: object) -> bool:

@@ -95,7 +95,8 @@ class StreamTests(DatabaseBase):
         import pyarrow as pa  # an optional dependency
 
         table = pa.Table.from_pylist(ROWS)
-        views = table.set_column(1, "name", table.column("name").cast(pa.string_view()))
+        names = pa.array(table.column("name").to_pylist(), pa.string_view())
+        views = table.set_column(1, "name", names)
         given: list[object] = [
             _Stream(table), _Stream(views), _Array(table.combine_chunks().to_batches()[0]),
             iter(table.to_batches(max_chunksize=2)), [table.slice(0, 1), table.slice(1)],
