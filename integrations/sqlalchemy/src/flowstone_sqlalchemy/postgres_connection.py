@@ -259,3 +259,8 @@ class NamedRows:
         except BaseException:
             psycopg.Cursor.close(self._cursor)
             raise
+
+    def __del__(self) -> None:
+        # A call that was cancelled as it returned drops it; the server's part ends with the
+        # transaction.
+        psycopg.Cursor.close(self._cursor)
