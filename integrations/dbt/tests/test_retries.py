@@ -9,10 +9,12 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import duckdb
 import pytest
 from tests.services.dbt_projects import write_project
 
 from flowstone import flow, task
+from flowstone.blocks import LocalDirectory
 from flowstone.context import current
 from flowstone.records.runs import Run, RunQuery
 from flowstone_dbt import DbtNodesFailed, DbtProject, DbtResult, DbtRunner
@@ -292,3 +294,47 @@ def test_a_hook_that_failed_is_run_again(shop: Path, runner: DbtRunner) -> None:
 def add_items(shop: Path) -> None:
     with open_database(shop) as database:
         database.execute("CREATE TABLE main.items AS SELECT 1 AS id, 'tea' AS name, 3 AS price")
+
+
+def test_a_retry_with_the_state_of_another_run(shop: Path, tmp_path: Path) -> None:
+    """The artifacts are downloaded to another folder in each attempt; it is the same command."""
+    store = LocalDirectory(basepath=str(tmp_path / "artifacts"))
+    project = DbtProject(project_dir=shop, profiles_dir=shop)
+    everything = DbtRunner(project, store_artifacts=store, raise_on_failure=False)
+    everything.invoke(["build"], exclude="late+")
+    write_project(shop, {"models/orders.sql": "select 1 as id, 2 as price"})
+    runner = DbtRunner(project, state=store, defer=True)
+
+    @task(retries=1)
+    def build() -> None:
+        try:
+            runner.invoke(["run"], select=["state:modified", "late"])
+        finally:
+            add_arrivals(shop)
+
+    root = run_in_flow(build)
+    assert root.state.name == "Completed"
+    assert count_runs(root) == {"orders": 1, "late": 2}
+
+
+def test_a_retry_is_of_the_target_that_was_given(shop: Path, runner: DbtRunner) -> None:
+    outputs = ", ".join(
+        f"{name}: {{type: duckdb, path: {name}.duckdb, threads: 2}}" for name in ("dev", "prod")
+    )
+    profile = f"shop: {{target: dev, outputs: {{{outputs}}}}}\n"
+    write_project(shop, {"profiles.yml": profile})
+    runner = DbtRunner(DbtProject(project_dir=shop, profiles_dir=shop, target="dev"))
+
+    @task(retries=1)
+    def build() -> None:
+        try:
+            runner.invoke(["build", "--target", "prod"], select="+late")
+        finally:
+            with duckdb.connect(str(shop / "prod.duckdb")) as database:
+                database.execute("CREATE TABLE IF NOT EXISTS main.arrivals AS SELECT 1 AS id")
+
+    root = run_in_flow(build)
+    assert root.state.name == "Completed"
+    assert count_runs(root)["late"] == 2
+    assert count_runs(root)["items"] == 1
+    assert not (shop / "dev.duckdb").exists()

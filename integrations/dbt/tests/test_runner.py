@@ -185,3 +185,9 @@ def test_threads_of_the_project_go_before_those_of_the_profile(shop: Path) -> No
     project = DbtProject(project_dir=shop, profiles_dir=shop, threads=7)
     root = run_in_flow(lambda: DbtRunner(project).invoke(["seed"]))
     assert any("Concurrency: 7 threads" in line for line in list_lines(root))
+
+
+def test_state_is_for_commands_that_know_it(project: DbtProject, shop: Path) -> None:
+    runner = DbtRunner(project, state=shop / "target", defer=True)
+    assert runner.invoke(["parse"]).success
+    assert runner.invoke(["debug"]).success

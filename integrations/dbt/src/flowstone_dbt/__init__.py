@@ -65,7 +65,6 @@ if TYPE_CHECKING:
         run_dbt_test,
         trigger_dbt_cli_command,
     )
-    from flowstone_dbt.engine import DbtResult
     from flowstone_dbt.errors import (
         DbtError,
         DbtNodesFailed,
@@ -81,6 +80,7 @@ if TYPE_CHECKING:
         open_profile,
     )
     from flowstone_dbt.project import DbtProject
+    from flowstone_dbt.results import DbtResult
     from flowstone_dbt.runner import (
         DbtRunner,
         PrefectDbtRunner,
@@ -243,7 +243,6 @@ if not TYPE_CHECKING:
                 "run_dbt_test",
                 "trigger_dbt_cli_command",
             ),
-            ".engine": ("DbtResult",),
             ".errors": (
                 "DbtError",
                 "DbtNodesFailed",
@@ -259,6 +258,7 @@ if not TYPE_CHECKING:
                 "open_profile",
             ),
             ".project": ("DbtProject",),
+            ".results": ("DbtResult",),
             ".runner": (
                 "DbtRunner",
                 "PrefectDbtRunner",

@@ -7,7 +7,8 @@ import threading
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, TypeVar
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any
 
 from flowstone import find_recorded_task_runs, runtime
 from flowstone.blocks.external_work import find_logger
@@ -22,21 +23,13 @@ if TYPE_CHECKING:
 
 #: The version of run_results.json that is written for `dbt retry`.
 SCHEMA = "https://schemas.getdbt.com/dbt/run-results/v6.json"
-
-K = TypeVar("K")
-V = TypeVar("V")
-
-#: So many commands are remembered; the oldest are forgotten.
+#: So many attempts of flows are remembered; the oldest are forgotten.
 MOST = 10_000
 
 _lock = threading.Lock()
-#: The commands of an attempt of a flow, by the run that called each and its number there: their
-#: order tells which of an earlier attempt is the same.
-_seen: dict[tuple[str, int, str], list[tuple[str, int]]] = {}
-#: The recorded commands that an attempt of a flow goes on with, and which attempt of a task does.
+#: The recorded commands that an attempt of a flow goes on with, by its id and number, and which
+#: attempt of a task does.
 _claimed: dict[tuple[str, int], dict[str, tuple[str, int]]] = {}
-#: How often an attempt of a run has called a command.
-_called: dict[tuple[str, int, str], int] = {}
 
 
 @dataclass(frozen=True)
@@ -107,7 +100,7 @@ class EarlierAttempts:
         results: list[dict[str, Any]] = [
             {
                 "unique_id": node.unique_id,
-                "status": "error" if node.status == "cancelled" else node.status,
+                "status": node.status,
                 "timing": [],
                 "thread_id": "MainThread",
                 "execution_time": 0.0,
@@ -150,28 +143,13 @@ def find_attempts(project: str, command: str, args: Sequence[str]) -> EarlierAtt
         args: its arguments in this attempt.
     """
     kind = _hash(project, command, *drop_option(args, "--vars"))
-    key = f"{kind}/{_hash(*args)}"
-    flow, task = runtime.flow_run, runtime.task_run
-    attempt = (flow.id or "", flow.run_count or 0)
-    caller = (task.id or "", task.run_count or 0)
-    place = f"{key}/{_count(key)}"
+    same = f"{kind}/{_hash(*args)}/"
     recorded = [
         (run.id, parameters)
         for run in find_recorded_task_runs()
         if str((parameters := dict(run.parameters or {})).get("invocation")).startswith(f"{kind}/")
     ]
-    known = dict.fromkeys(str(each["invocation"]) for _, each in recorded)
-    with _lock:
-        claimed = _claimed.setdefault(attempt, {})
-        # What an earlier attempt of the same task went on with is free again.
-        free = [
-            each
-            for each in known
-            if (by := claimed.get(each)) is None or (by[0] == caller[0] and by[1] < caller[1])
-        ]
-        if place not in known and len(free) == 1:
-            place = free[0]
-        claimed[place] = caller
+    place = _claim(same, list(dict.fromkeys(str(each["invocation"]) for _, each in recorded)))
     found = [(run_id, each) for run_id, each in recorded if each["invocation"] == place]
     earlier = {
         each["unique_id"]: NodeResult(
@@ -196,23 +174,29 @@ def _hash(*words: str) -> str:
     return sha256("\0".join(words).encode()).hexdigest()[:16]
 
 
-def _forget_oldest(known: dict[K, V]) -> None:
-    while len(known) > MOST:
-        del known[next(iter(known))]
+def _claim(same: str, recorded: Sequence[str]) -> str:
+    """Return the recorded command that this one goes on with, or a name for a new one.
 
-
-def _count(key: str) -> int:
-    """Return the place of a command among those of the flow's current attempt."""
+    Args:
+        same: what the names of commands with the same arguments begin with.
+        recorded: those of the same kind that earlier attempts recorded, oldest first.
+    """
     flow, task = runtime.flow_run, runtime.task_run
-    owner = (flow.id or task.id or "", flow.run_count or 0, key)
-    caller = (task.id or flow.id or "", task.run_count or flow.run_count or 0)
+    caller = (task.id or "", task.run_count or 0)
     with _lock:
-        _forget_oldest(_called)
-        _forget_oldest(_seen)
-        _forget_oldest(_claimed)
-        number = _called.get((*caller, key), 0)
-        _called[(*caller, key)] = number + 1
-        seen = _seen.setdefault(owner, [])
-        if (caller[0], number) not in seen:
-            seen.append((caller[0], number))
-        return seen.index((caller[0], number))
+        while len(_claimed) > MOST:
+            del _claimed[next(iter(_claimed))]
+        claimed = _claimed.setdefault((flow.id or "", flow.run_count or 0), {})
+        # What an earlier attempt of the same task went on with is free again.
+        free = [
+            each
+            for each in recorded
+            if (by := claimed.get(each)) is None or (by[0] == caller[0] and by[1] < caller[1])
+        ]
+        exact = [each for each in free if each.startswith(same)]
+        if exact:
+            place = exact[0]
+        else:
+            place = free[0] if len(free) == 1 else f"{same}{token_hex(8)}"
+        claimed[place] = caller
+        return place

@@ -23,7 +23,7 @@ GRACE = 20.0
 #: Seconds without a request after which it ends.
 IDLE = 300.0
 #: Events of the level DEBUG that are always sent: those that say how a node ends.
-NEEDED = frozenset({"NodeStart", "NodeFinished", "ArtifactWritten"})
+NEEDED = frozenset({"NodeStart", "NodeFinished"})
 #: Events of the level DEBUG that are sent where they are wanted: queries.
 QUERIES = frozenset({"SQLQuery", "SQLQueryStatus"})
 #: Resource types that a command runs, by its name; of any other, all.

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import shlex
+from inspect import Signature, signature
 from pathlib import Path
+from typing import Concatenate, ParamSpec
 
-from flowstone import make_async_twin, task
+from flowstone import Task, make_async_twin, task
 from flowstone_dbt.cli_profile import DbtCliProfile
-from flowstone_dbt.engine import DbtResult
+from flowstone_dbt.commands import split_command
 from flowstone_dbt.errors import DbtError
 from flowstone_dbt.project import DbtProject, check_profiles_dir
+from flowstone_dbt.results import DbtResult
 from flowstone_dbt.runner import DbtRunner, run_in_thread
+
+P = ParamSpec("P")
 
 
 @task
@@ -45,9 +49,7 @@ def trigger_dbt_cli_command(  # noqa: PLR0913 - as users know it
     Example:
         trigger_dbt_cli_command("dbt ls", project_dir=project_dir, profiles_dir=profiles_dir)
     """
-    words = shlex.split(command)
-    if words[:1] == ["dbt"]:
-        words = words[1:]
+    words = split_command(command)
     if not words:
         raise DbtError(f"{command!r} names no command", "Write 'dbt build', for example.")
     if dbt_cli_profile is not None and profiles_dir is not None:
@@ -67,18 +69,36 @@ def trigger_dbt_cli_command(  # noqa: PLR0913 - as users know it
     return runner.invoke([*words, *(extra_command_args or ())])
 
 
-@task
-def run_dbt_build(
-    profiles_dir: Path | str | None = None,
-    project_dir: Path | str | None = None,
-    overwrite_profiles: bool = False,
-    dbt_cli_profile: DbtCliProfile | None = None,
-    create_summary_artifact: bool = False,
-    summary_artifact_key: str = "dbt-build-task-summary",
-    extra_command_args: list[str] | None = None,
-    stream_output: bool = True,
-) -> DbtResult:
-    """Build all of a project: seeds, models, snapshots and their tests; each becomes a task run.
+def _make_task(
+    trigger: Task[Concatenate[str, P], DbtResult], name: str, command: str, what: str
+) -> Task[P, DbtResult]:
+    """Return the task for one command, with the parameters of the task for all.
+
+    Args:
+        trigger: the task for all commands, whose first parameter is the command.
+        name: of the task.
+        command: that of dbt.
+        what: the first words of the docstring.
+    """
+    _, *rest = signature(trigger.fn).parameters.values()
+    key = f"dbt-{command.replace(' ', '-')}-task-summary"
+    own = Signature(
+        [
+            each.replace(default=key) if each.name == "summary_artifact_key" else each
+            for each in rest
+        ],
+        return_annotation="DbtResult",
+    )
+
+    def run(*args: P.args, **kwargs: P.kwargs) -> DbtResult:
+        given = own.bind(*args, **kwargs)
+        given.apply_defaults()
+        return trigger.fn(f"dbt {command}", *given.args, **given.kwargs)
+
+    run.__name__ = run.__qualname__ = name
+    run.__signature__ = own  # type: ignore[attr-defined]
+    run.__annotations__ = {each.name: each.annotation for each in rest} | {"return": "DbtResult"}
+    run.__doc__ = f"""{what}; each becomes a task run.
 
     Args:
         profiles_dir: the folder with profiles.yml; by default, dbt looks for it.
@@ -95,235 +115,47 @@ def run_dbt_build(
         DbtError: the command could not be run, or nodes failed (`DbtNodesFailed`).
 
     Example:
-        run_dbt_build(project_dir=project_dir, profiles_dir=profiles_dir)
+        {name}(project_dir=project_dir, profiles_dir=profiles_dir)
     """
-    return trigger_dbt_cli_command.fn(
-        "dbt build",
-        profiles_dir,
-        project_dir,
-        overwrite_profiles,
-        dbt_cli_profile,
-        create_summary_artifact,
-        summary_artifact_key,
-        extra_command_args,
-        stream_output,
-    )
+    return task(run)
 
 
-@task
-def run_dbt_model(
-    profiles_dir: Path | str | None = None,
-    project_dir: Path | str | None = None,
-    overwrite_profiles: bool = False,
-    dbt_cli_profile: DbtCliProfile | None = None,
-    create_summary_artifact: bool = False,
-    summary_artifact_key: str = "dbt-run-task-summary",
-    extra_command_args: list[str] | None = None,
-    stream_output: bool = True,
-) -> DbtResult:
-    """Build the models of a project; each becomes a task run.
-
-    Args:
-        profiles_dir: the folder with profiles.yml; by default, dbt looks for it.
-        project_dir: the folder with dbt_project.yml; by default, the current directory.
-        overwrite_profiles: whether `dbt_cli_profile` takes precedence over the profiles.yml in
-            `profiles_dir`.
-        dbt_cli_profile: a profile of blocks; it takes precedence over profiles.yml.
-        create_summary_artifact: whether to save a table of the nodes as an artifact.
-        summary_artifact_key: its key.
-        extra_command_args: more arguments: ``["--select", "orders+"]``.
-        stream_output: whether dbt's lines go to the run's log.
-
-    Raises:
-        DbtError: the command could not be run, or nodes failed (`DbtNodesFailed`).
-
-    Example:
-        run_dbt_model(project_dir=project_dir, profiles_dir=profiles_dir)
-    """
-    return trigger_dbt_cli_command.fn(
-        "dbt run",
-        profiles_dir,
-        project_dir,
-        overwrite_profiles,
-        dbt_cli_profile,
-        create_summary_artifact,
-        summary_artifact_key,
-        extra_command_args,
-        stream_output,
-    )
-
-
-@task
-def run_dbt_test(
-    profiles_dir: Path | str | None = None,
-    project_dir: Path | str | None = None,
-    overwrite_profiles: bool = False,
-    dbt_cli_profile: DbtCliProfile | None = None,
-    create_summary_artifact: bool = False,
-    summary_artifact_key: str = "dbt-test-task-summary",
-    extra_command_args: list[str] | None = None,
-    stream_output: bool = True,
-) -> DbtResult:
-    """Run the tests of a project; each becomes a task run.
-
-    Args:
-        profiles_dir: the folder with profiles.yml; by default, dbt looks for it.
-        project_dir: the folder with dbt_project.yml; by default, the current directory.
-        overwrite_profiles: whether `dbt_cli_profile` takes precedence over the profiles.yml in
-            `profiles_dir`.
-        dbt_cli_profile: a profile of blocks; it takes precedence over profiles.yml.
-        create_summary_artifact: whether to save a table of the nodes as an artifact.
-        summary_artifact_key: its key.
-        extra_command_args: more arguments: ``["--select", "orders+"]``.
-        stream_output: whether dbt's lines go to the run's log.
-
-    Raises:
-        DbtError: the command could not be run, or nodes failed (`DbtNodesFailed`).
-
-    Example:
-        run_dbt_test(project_dir=project_dir, profiles_dir=profiles_dir)
-    """
-    return trigger_dbt_cli_command.fn(
-        "dbt test",
-        profiles_dir,
-        project_dir,
-        overwrite_profiles,
-        dbt_cli_profile,
-        create_summary_artifact,
-        summary_artifact_key,
-        extra_command_args,
-        stream_output,
-    )
-
-
-@task
-def run_dbt_snapshot(
-    profiles_dir: Path | str | None = None,
-    project_dir: Path | str | None = None,
-    overwrite_profiles: bool = False,
-    dbt_cli_profile: DbtCliProfile | None = None,
-    create_summary_artifact: bool = False,
-    summary_artifact_key: str = "dbt-snapshot-task-summary",
-    extra_command_args: list[str] | None = None,
-    stream_output: bool = True,
-) -> DbtResult:
-    """Take the snapshots of a project; each becomes a task run.
-
-    Args:
-        profiles_dir: the folder with profiles.yml; by default, dbt looks for it.
-        project_dir: the folder with dbt_project.yml; by default, the current directory.
-        overwrite_profiles: whether `dbt_cli_profile` takes precedence over the profiles.yml in
-            `profiles_dir`.
-        dbt_cli_profile: a profile of blocks; it takes precedence over profiles.yml.
-        create_summary_artifact: whether to save a table of the nodes as an artifact.
-        summary_artifact_key: its key.
-        extra_command_args: more arguments: ``["--select", "orders+"]``.
-        stream_output: whether dbt's lines go to the run's log.
-
-    Raises:
-        DbtError: the command could not be run, or nodes failed (`DbtNodesFailed`).
-
-    Example:
-        run_dbt_snapshot(project_dir=project_dir, profiles_dir=profiles_dir)
-    """
-    return trigger_dbt_cli_command.fn(
-        "dbt snapshot",
-        profiles_dir,
-        project_dir,
-        overwrite_profiles,
-        dbt_cli_profile,
-        create_summary_artifact,
-        summary_artifact_key,
-        extra_command_args,
-        stream_output,
-    )
-
-
-@task
-def run_dbt_seed(
-    profiles_dir: Path | str | None = None,
-    project_dir: Path | str | None = None,
-    overwrite_profiles: bool = False,
-    dbt_cli_profile: DbtCliProfile | None = None,
-    create_summary_artifact: bool = False,
-    summary_artifact_key: str = "dbt-seed-task-summary",
-    extra_command_args: list[str] | None = None,
-    stream_output: bool = True,
-) -> DbtResult:
-    """Load the seeds of a project; each becomes a task run.
-
-    Args:
-        profiles_dir: the folder with profiles.yml; by default, dbt looks for it.
-        project_dir: the folder with dbt_project.yml; by default, the current directory.
-        overwrite_profiles: whether `dbt_cli_profile` takes precedence over the profiles.yml in
-            `profiles_dir`.
-        dbt_cli_profile: a profile of blocks; it takes precedence over profiles.yml.
-        create_summary_artifact: whether to save a table of the nodes as an artifact.
-        summary_artifact_key: its key.
-        extra_command_args: more arguments: ``["--select", "orders+"]``.
-        stream_output: whether dbt's lines go to the run's log.
-
-    Raises:
-        DbtError: the command could not be run, or nodes failed (`DbtNodesFailed`).
-
-    Example:
-        run_dbt_seed(project_dir=project_dir, profiles_dir=profiles_dir)
-    """
-    return trigger_dbt_cli_command.fn(
-        "dbt seed",
-        profiles_dir,
-        project_dir,
-        overwrite_profiles,
-        dbt_cli_profile,
-        create_summary_artifact,
-        summary_artifact_key,
-        extra_command_args,
-        stream_output,
-    )
-
-
-@task
-def run_dbt_source_freshness(
-    profiles_dir: Path | str | None = None,
-    project_dir: Path | str | None = None,
-    overwrite_profiles: bool = False,
-    dbt_cli_profile: DbtCliProfile | None = None,
-    create_summary_artifact: bool = False,
-    summary_artifact_key: str = "dbt-source-freshness-task-summary",
-    extra_command_args: list[str] | None = None,
-    stream_output: bool = True,
-) -> DbtResult:
-    """Check the freshness of a project's sources; each becomes a task run.
-
-    Args:
-        profiles_dir: the folder with profiles.yml; by default, dbt looks for it.
-        project_dir: the folder with dbt_project.yml; by default, the current directory.
-        overwrite_profiles: whether `dbt_cli_profile` takes precedence over the profiles.yml in
-            `profiles_dir`.
-        dbt_cli_profile: a profile of blocks; it takes precedence over profiles.yml.
-        create_summary_artifact: whether to save a table of the nodes as an artifact.
-        summary_artifact_key: its key.
-        extra_command_args: more arguments: ``["--select", "orders+"]``.
-        stream_output: whether dbt's lines go to the run's log.
-
-    Raises:
-        DbtError: the command could not be run, or nodes failed (`DbtNodesFailed`).
-
-    Example:
-        run_dbt_source_freshness(project_dir=project_dir, profiles_dir=profiles_dir)
-    """
-    return trigger_dbt_cli_command.fn(
-        "dbt source freshness",
-        profiles_dir,
-        project_dir,
-        overwrite_profiles,
-        dbt_cli_profile,
-        create_summary_artifact,
-        summary_artifact_key,
-        extra_command_args,
-        stream_output,
-    )
-
+run_dbt_build = _make_task(
+    trigger_dbt_cli_command,
+    "run_dbt_build",
+    "build",
+    "Build all of a project: seeds, models, snapshots and their tests",
+)
+run_dbt_model = _make_task(
+    trigger_dbt_cli_command,
+    "run_dbt_model",
+    "run",
+    "Build the models of a project",
+)
+run_dbt_test = _make_task(
+    trigger_dbt_cli_command,
+    "run_dbt_test",
+    "test",
+    "Run the tests of a project",
+)
+run_dbt_snapshot = _make_task(
+    trigger_dbt_cli_command,
+    "run_dbt_snapshot",
+    "snapshot",
+    "Run the snapshots of a project",
+)
+run_dbt_seed = _make_task(
+    trigger_dbt_cli_command,
+    "run_dbt_seed",
+    "seed",
+    "Load the seeds of a project",
+)
+run_dbt_source_freshness = _make_task(
+    trigger_dbt_cli_command,
+    "run_dbt_source_freshness",
+    "source freshness",
+    "Check the freshness of a project's sources",
+)
 
 atrigger_dbt_cli_command = make_async_twin(trigger_dbt_cli_command, run_in_thread)
 arun_dbt_build = make_async_twin(run_dbt_build, run_in_thread)

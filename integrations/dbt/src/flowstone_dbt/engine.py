@@ -7,57 +7,41 @@ import sys
 import threading
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from socket import gethostname
 from tempfile import TemporaryDirectory
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from flowstone import record_external_end, record_external_start
 from flowstone.blocks.external_work import find_logger
 from flowstone.blocks.jobs.processes import read_start_time
 from flowstone_dbt.attempts import EarlierAttempts, find_attempts
-from flowstone_dbt.errors import DbtError, DbtNodesFailed, explain_error
+from flowstone_dbt.commands import (
+    INTERACTIVE,
+    RECORDED,
+    RESUMABLE,
+    WITH_NODES,
+    WITH_THREADS,
+    find_command,
+)
+from flowstone_dbt.errors import DbtError, explain_error
 from flowstone_dbt.left_behind import end_left_behind
+from flowstone_dbt.options import take_option
 from flowstone_dbt.packages import lacks_packages
-from flowstone_dbt.process import DbtProcess, ExecutableDbt, borrow_dbt, give_back_dbt
+from flowstone_dbt.process import SLICE, DbtProcess, ExecutableDbt, borrow_dbt, give_back_dbt
 from flowstone_dbt.profiles import open_profile
 from flowstone_dbt.recording import INTERRUPTED, NodeRecorder
+from flowstone_dbt.results import DbtResult
 from flowstone_dbt.settings import read_environment
 from flowstone_dbt.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from flowstone_dbt.nodes import NodeResult
     from flowstone_dbt.process import WarmDbt
     from flowstone_dbt.profiles import Profile
-
-#: Commands that have a target path, and write their artifacts there.
-WITH_NODES = frozenset(
-    {"build", "run", "test", "seed", "snapshot", "compile", "clone", "run-operation", "generate",
-     "freshness", "show", "parse", "list", "ls", "retry"}
-)  # fmt: skip
-#: Commands that `dbt retry` can take up again.
-RESUMABLE = frozenset({"build", "run", "test", "seed", "snapshot", "compile", "clone"})
-#: Commands that are for somebody at a terminal, and what to do in place of them.
-INTERACTIVE = {
-    "init": "Run `dbt init` in a shell, once.",
-    "serve": "Run `docs generate`, and serve the target folder with any web server.",
-}
-#: The commands that have an option for threads.
-WITH_THREADS = RESUMABLE | {"freshness", "generate", "retry", "run-operation", "show"}
-#: The commands whose nodes are recorded; others read or compile them.
-RECORDED = RESUMABLE - {"compile"} | {"run-operation", "freshness", "retry"}
-#: The commands that have commands of their own, and the one that people mean.
-GROUPS = {"docs": "generate", "source": "freshness"}
-#: Options with a value that may stand before the command.
-WITH_VALUE = frozenset(
-    {"--log-format", "--log-format-file", "--log-level", "--log-level-file", "--log-path",
-     "--log-file-max-bytes", "--printer-width", "--profile", "--profiles-dir", "--project-dir",
-     "--state", "--target", "-t", "--target-path", "--threads", "--vars",
-     "--warn-error-options"}
-)  # fmt: skip
 
 #: Set by who wants the command in this context stopped.
 stopping: ContextVar[threading.Event | None] = ContextVar("flowstone_dbt_stopping", default=None)
@@ -86,6 +70,7 @@ class Place:
         identity: what tells the project from others, also where its folder is another one in each
             attempt; by default the folder.
         threads: how many nodes run at a time; None for what the profile says.
+        state: the folder with the artifacts of another run, for `--defer` and ``state:``.
     """
 
     project_dir: Path
@@ -101,6 +86,7 @@ class Place:
     streams: bool = True
     identity: str = ""
     threads: int | None = None
+    state: Path | None = None
 
     def identify(self) -> str:
         """Return what tells the project, and the target that it is run on, from others."""
@@ -113,61 +99,13 @@ class Place:
         return self.project_dir / self.target_path
 
 
-@dataclass(frozen=True)
-class DbtResult:
-    """What a command of dbt did.
-
-    Attributes:
-        args: the command and its options.
-        success: whether dbt says that it succeeded.
-        nodes: how each node ended; those that an earlier attempt did are among them.
-        lines: what the command answers: the names of ``ls``, the rows of ``show``.
-        next_attempt: what is known when its errors are tried again.
-    """
-
-    args: tuple[str, ...]
-    success: bool
-    nodes: tuple[NodeResult, ...] = ()
-    lines: tuple[str, ...] = ()
-    next_attempt: EarlierAttempts | None = field(default=None, repr=False, compare=False)
-
-    @property
-    def failed(self) -> list[NodeResult]:
-        """The nodes that failed."""
-        return [node for node in self.nodes if node.failed]
-
-    def count(self) -> dict[str, int]:
-        """Return how many nodes ended in each of dbt's statuses."""
-        found: dict[str, int] = {}
-        for node in self.nodes:
-            found[node.status] = found.get(node.status, 0) + 1
-        return found
-
-
-def find_command(args: Sequence[str]) -> str:
-    """Return the name of the command in arguments of dbt, as ``build`` or ``generate``.
-
-    Raises:
-        DbtError: there is none.
-    """
-    before = ""
-    names: list[str] = []
-    for each in args:
-        if not each.startswith("-") and before not in WITH_VALUE:
-            names.append(each)
-        before = each
-    if not names:
-        raise DbtError("no command was given", "Give one, such as ['build'].")
-    if names[0] not in GROUPS:
-        return names[0]
-    if len(names) == 1:
-        remedy = f"Add one: ['{names[0]}', '{GROUPS[names[0]]}']."
-        raise DbtError(f"{names[0]!r} is a group of commands", remedy)
-    return names[1]
-
-
 def run_dbt(
-    place: Place, args: Sequence[str], *, resume: bool = True, before: DbtResult | None = None
+    place: Place,
+    args: Sequence[str],
+    *,
+    resume: bool = True,
+    retries: int = 0,
+    retry_delay_seconds: float = 0,
 ) -> DbtResult:
     """Run a command of dbt, and record each of its nodes as a task run.
 
@@ -177,7 +115,9 @@ def run_dbt(
         place: where.
         args: the command and its options, as on the command line.
         resume: whether a retry runs only the rest.
-        before: a result of the same command, whose errors are to be tried again.
+        retries: how often nodes that ended in an error are tried again, with what was skipped
+            because of them; tests that failed are not.
+        retry_delay_seconds: the wait before that.
 
     Returns:
         How it ended, also where nodes failed.
@@ -195,13 +135,33 @@ def run_dbt(
     end_left_behind(place.block)
     if command in WITH_NODES and lacks_packages(place.project_dir):
         find_logger("dbt").info("the project's packages are not installed: running dbt deps")
-        _Command.run_alone(place, "deps")
-    attempts = before.next_attempt if before is not None else None
-    attempts = attempts or find_attempts(place.identify(), command, args)
+        _run_once(place, EarlierAttempts(("deps",), {}), resume=False)
+    attempts = find_attempts(place.identify(), command, args)
+    if not resume:
+        attempts = replace(attempts, args=tuple(args))
+    result, attempts = _run_once(place, attempts, resume=resume)
+    for attempt in range(1, retries + 1):
+        again = [node for node in result.failed if node.status != "fail"]
+        if result.success or not again:
+            break
+        find_logger("dbt").warning(
+            "%s node(s) failed; retry %s of %s in %g s",
+            *(len(again), attempt, retries, retry_delay_seconds),
+        )
+        _sleep(retry_delay_seconds)
+        result, attempts = _run_once(place, attempts, resume=True)
+    return result
+
+
+def _run_once(
+    place: Place, attempts: EarlierAttempts, *, resume: bool
+) -> tuple[DbtResult, EarlierAttempts]:
+    """Run what is left of a command; return the result, and what is known for another attempt."""
+    command = find_command(attempts.args)
     with ExitStack() as stack:
         work = _Command(place, stack, attempts, command)
         if not resume or command not in RESUMABLE or not attempts.earlier:
-            return work.run(list(args))
+            return work.run(list(attempts.args))
         pending = work.find_pending()
         if any(not each.startswith("operation.") for each in pending):
             return work.run(work.make_retry(pending))
@@ -211,7 +171,16 @@ def run_dbt(
         success = not any(each.failed for each in nodes)
         if success:
             find_logger("dbt").info("dbt %s: all nodes succeeded in an earlier attempt", command)
-        return DbtResult(attempts.args, success, nodes)
+        return DbtResult(attempts.args, success, nodes), attempts
+
+
+def _sleep(seconds: float) -> None:
+    """Sleep in slices, as a run in a thread is stopped when its code next runs."""
+    stop, end, pause = stopping.get(), monotonic() + seconds, threading.Event()
+    while (left := end - monotonic()) > 0:
+        if stop is not None and stop.is_set():
+            raise DbtStopped
+        pause.wait(min(left, SLICE))
 
 
 class _Command:
@@ -244,22 +213,12 @@ class _Command:
             self._common = ["--target", place.target]
         if profiles is not None:
             self._env["DBT_PROFILES_DIR"] = str(profiles)
+        if place.state is not None:
+            # `dbt retry` has a use of its own for the first.
+            self._env |= {"DBT_STATE": str(place.state), "DBT_DEFER_STATE": str(place.state)}
 
-    @classmethod
-    def run_alone(cls, place: Place, command: str) -> DbtResult:
-        """Run a command that is no node's, without options."""
-        with ExitStack() as stack:
-            attempts = EarlierAttempts((command,), {})
-            return cls(place, stack, attempts, command).run([command])
-
-    def run(self, args: list[str]) -> DbtResult:
-        """Run it, and record its nodes."""
-        given = {each.partition("=")[0] for each in args}
-        common = self._common if not {"--profile", "--target", "-t"} & given else []
-        if self._place.threads and self._command in WITH_THREADS and "--threads" not in given:
-            common = [*common, "--threads", str(self._place.threads)]
-        if self._command == "retry" and "--state" not in given:
-            common = [*common, "--state", str(self._place.artifacts)]
+    def run(self, args: list[str]) -> tuple[DbtResult, EarlierAttempts]:
+        """Run it, and record its nodes; return what is known for another attempt, too."""
         recorder = NodeRecorder(
             self._folder,
             self._attempts.parameters,
@@ -270,13 +229,24 @@ class _Command:
         )
         if self._command == "clean":  # what it removes is the project's folder
             self._env["DBT_TARGET_PATH"] = str(self._place.artifacts)
-        ended = self._ask([*args, *common], recorder)
+        if self._command == "retry" and take_option(args, "--state") is None:
+            args = [*args, "--state", str(self._place.artifacts)]
+        ended = self._ask(self._add_common(args), recorder)
         recorder.settle()
         return self._judge(recorder, ended)
 
+    def _add_common(self, args: list[str]) -> list[str]:
+        """Add what the project says, unless the arguments say it themselves."""
+        if take_option(args, "--profile", "--target", "-t") is None:
+            args = [*args, *self._common]
+        threads = self._place.threads
+        if threads and self._command in WITH_THREADS and take_option(args, "--threads") is None:
+            args = [*args, "--threads", str(threads)]
+        return args
+
     def find_pending(self) -> list[str]:
         """Return the ids of the nodes of the command that have not succeeded."""
-        args = [*self._attempts.args, *self._common]
+        args = self._add_common(list(self._attempts.args))
         with self._open(record=False) as dbt:
             dbt.send({**self._request(args), "list_nodes": True})
             ended = _follow(dbt, NodeRecorder(self._folder, {}, {}))
@@ -345,12 +315,13 @@ class _Command:
         else:
             dbt.close()
 
-    def _judge(self, recorder: NodeRecorder, ended: Mapping[str, Any]) -> DbtResult:
+    def _judge(
+        self, recorder: NodeRecorder, ended: Mapping[str, Any]
+    ) -> tuple[DbtResult, EarlierAttempts]:
         nodes = {**self._attempts.earlier, **recorder.results}
         lines = (*(ended.get("lines") or ()), *recorder.previews)
         success = bool(ended.get("success")) and not any(each.failed for each in nodes.values())
-        follow = self._attempts.follow(nodes, recorder.runs, recorder.manifest)
-        result = DbtResult(self._attempts.args, success, tuple(nodes.values()), lines, follow)
+        result = DbtResult(self._attempts.args, success, tuple(nodes.values()), lines)
         where, executable = f"dbt {self._command}", self._place.executable
         if ended.get("error") and not recorder.results:
             raise explain_error(ended, where, self._place.project_dir)
@@ -362,17 +333,7 @@ class _Command:
             if self._command == "debug" and not recorder.errors:
                 words = " ".join(recorder.last_lines)
             raise explain_error({"message": words}, where, self._place.project_dir)
-        return result
-
-
-def raise_failures(result: DbtResult) -> None:
-    """Raise an error that names the nodes of a result that failed, if there are any.
-
-    Raises:
-        DbtNodesFailed: there are.
-    """
-    if not result.success:
-        raise DbtNodesFailed(f"dbt {find_command(result.args)}", result.failed)
+        return result, self._attempts.follow(nodes, recorder.runs, recorder.manifest)
 
 
 def _follow(dbt: DbtProcess, recorder: NodeRecorder) -> dict[str, Any]:

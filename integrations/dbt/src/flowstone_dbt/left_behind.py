@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from contextlib import suppress
 from socket import gethostname
 from time import monotonic, sleep
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 from flowstone.blocks.external_work import cancel_left_behind
 from flowstone.blocks.jobs.processes import read_start_time
 from flowstone_dbt.errors import DbtError
-from flowstone_dbt.process import INTERRUPT_SECONDS, TERMINATE_SECONDS
+from flowstone_dbt.process import STEPS
 
 if TYPE_CHECKING:
     from flowstone.records.events import ExternalHandle
@@ -35,12 +34,7 @@ def end_external(handle: ExternalHandle) -> None:
         remedy = f"Run the cleanup there, or end process {number} yourself."
         raise DbtError(f"{handle.id!r} runs on {host}", remedy)
     pid = int(number)
-    steps = (
-        (signal.SIGINT, INTERRUPT_SECONDS),  # adapters cancel their queries
-        (signal.SIGTERM, TERMINATE_SECONDS),
-        (signal.SIGKILL, TERMINATE_SECONDS),
-    )
-    for sign, seconds in steps:
+    for sign, seconds in STEPS:
         end = monotonic() + seconds
         if not start or read_start_time(pid) != start:
             return

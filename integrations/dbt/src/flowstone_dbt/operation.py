@@ -14,10 +14,12 @@ from pydantic import Field, PrivateAttr, SecretStr, field_validator
 from flowstone.blocks import Block
 from flowstone.blocks.external_work import name_block
 from flowstone_dbt.cli_profile import DbtCliProfile
-from flowstone_dbt.engine import DbtResult, raise_failures, run_dbt, stopping
+from flowstone_dbt.commands import split_command
+from flowstone_dbt.engine import run_dbt, stopping
 from flowstone_dbt.left_behind import end_external
 from flowstone_dbt.project import DbtProject, check_profiles_dir
 from flowstone_dbt.references import refuse_secret_names
+from flowstone_dbt.results import DbtResult, raise_failures
 from flowstone_dbt.runner import run_in_thread
 
 if TYPE_CHECKING:
@@ -106,7 +108,7 @@ class DbtCoreOperation(Block):
             self._started.pop().cancel()
 
     def run(self) -> list[str]:
-        """Run the commands, and return dbt's last lines on each node.
+        """Run the commands; return what they answer, and a line ``name: status`` for each node.
 
         Raises:
             DbtNodesFailed: nodes failed.
@@ -165,7 +167,7 @@ class DbtCoreOperation(Block):
         results: list[DbtResult] = []
         with self.make_project().open(block=name_block(self)) as place:
             for command in self.commands:
-                results.append(run_dbt(place, shlex.split(command)[1:]))
+                results.append(run_dbt(place, split_command(command)))
                 raise_failures(results[-1])
         return results
 

@@ -27,6 +27,13 @@ if TYPE_CHECKING:
 SLICE = 0.2
 #: Seconds that dbt is given after SIGINT, to cancel its queries, and after SIGTERM.
 INTERRUPT_SECONDS, TERMINATE_SECONDS = 15.0, 5.0
+#: The signals that end a command, and how long each may take: adapters cancel their queries at the
+#: first.
+STEPS = (
+    (signal.SIGINT, INTERRUPT_SECONDS),
+    (signal.SIGTERM, TERMINATE_SECONDS),
+    (signal.SIGKILL, TERMINATE_SECONDS),
+)
 #: What the last line of a command begins with.
 ENDED = '{"ended"'
 #: Last lines of standard error that are kept, for the error of a process that died.
@@ -156,12 +163,7 @@ class DbtProcess:
         Args:
             handle: takes the lines that it still writes.
         """
-        steps = (
-            (signal.SIGINT, INTERRUPT_SECONDS),
-            (signal.SIGTERM, TERMINATE_SECONDS),
-            (signal.SIGKILL, TERMINATE_SECONDS),
-        )
-        for number, seconds in steps:
+        for number, seconds in STEPS:
             if not self._signal(number):
                 break
             if self._drain(seconds, handle):
@@ -213,9 +215,7 @@ class WarmDbt(DbtProcess):
     """
 
     def __init__(self, python: str) -> None:
-        super().__init__(
-            [python, "-u", _CHILD], env={**read_environment(), "PYTHONUNBUFFERED": "1"}
-        )
+        super().__init__([python, "-u", _CHILD], env=read_environment())
         self.python, self.since = python, monotonic()
 
 

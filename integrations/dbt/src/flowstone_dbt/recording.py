@@ -54,7 +54,6 @@ class NodeRecorder:
     Attributes:
         results: how each node ended, by its id.
         errors: dbt's own lines of the level ERROR that are about no node.
-        lines: what dbt told at the level INFO about no node.
         previews: what ``dbt show`` and ``compile`` print.
         runs: the ids of nodes' task runs.
         is_stopping: whether dbt was told to stop: what fails from then on was cancelled.
@@ -195,7 +194,7 @@ class NodeRecorder:
             return
         if self.is_stopping and result.failed and state is None:
             state = Cancelled(INTERRUPTED)
-        parents = self._find_inputs(result.unique_id)
+        parents = self.manifest.find_inputs(result.unique_id)
         state = state or result.make_state(self._explain_skip(parents))
         started = result.started or self._started.get(result.unique_id) or state.at
         ended = max(started, result.ended or state.at)
@@ -222,9 +221,6 @@ class NodeRecorder:
         except MissingContextError:  # outside of a run nothing is recorded
             return
         self.runs[result.unique_id] = run_id
-
-    def _find_inputs(self, unique_id: str) -> list[str]:
-        return self.manifest.find_inputs(unique_id)
 
     def _explain_skip(self, parents: list[str]) -> str | None:
         for parent in parents:

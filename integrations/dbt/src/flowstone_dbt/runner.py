@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import shlex
 import threading
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack
 
 from flowstone.blocks import ObjectStore
-from flowstone.blocks.external_work import find_logger
 from flowstone.errors import ObjectMissing
-from flowstone_dbt.engine import DbtResult, find_command, raise_failures, run_dbt, stopping
+from flowstone_dbt.commands import find_command, split_command
+from flowstone_dbt.engine import run_dbt, stopping
 from flowstone_dbt.errors import DbtError
 from flowstone_dbt.options import make_arguments
 from flowstone_dbt.project import DbtProject
+from flowstone_dbt.results import DbtResult, raise_failures
 from flowstone_dbt.settings import DbtSettings
 from flowstone_dbt.summary import save_summary
 from flowstone_dbt.workspace import RUNNING
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from flowstone_dbt.engine import Place
-    from flowstone_dbt.nodes import NodeResult
 
 R = TypeVar("R")
 TestStrategy = Literal["immediate", "deferred", "skip"]
@@ -142,7 +140,7 @@ class DbtRunner:
             DbtNodesFailed: nodes failed, unless `raise_on_failure` is False.
             DbtError: the command could not be run.
         """
-        given = shlex.split(args) if isinstance(args, str) else list(args)
+        given = split_command(args) if isinstance(args, str) else list(args)
         given = given[1:] if given[:1] == ["dbt"] else given
         options = dict(options)
         project = _move(self._project, options)
@@ -154,7 +152,7 @@ class DbtRunner:
                 given += ["--defer"] if self._options["defer"] else []
                 given += ["--favor-state"] if self._options["favor_state"] else []
             if (state := self._options["state"]) is not None:
-                given += ["--state", str(stack.enter_context(_open_state(state)))]
+                place = replace(place, state=stack.enter_context(_open_state(state)))
             if self._options["threads"] is not None:
                 place = replace(place, threads=self._options["threads"])
             if self._settings is not None and self._settings.log_level is not None:
@@ -183,19 +181,13 @@ class DbtRunner:
         return DbtResult(tuple(args), tested.success, (*built.nodes, *tested.nodes), tested.lines)
 
     def _run(self, place: Place, args: list[str]) -> DbtResult:
-        result = run_dbt(place, args, resume=self._options["resume"])
-        retries, delay = self._options["retries"], self._options["retry_delay_seconds"]
-        for attempt in range(1, retries + 1):
-            again = [node for node in result.nodes if _may_be_tried_again(node)]
-            if result.success or not again:
-                break
-            find_logger("dbt").warning(
-                "%s node(s) failed; retry %s of %s in %g s",
-                *(len(again), attempt, retries, delay),
-            )
-            _sleep(delay)
-            result = run_dbt(place, args, resume=True, before=result)
-        return result
+        return run_dbt(
+            place,
+            args,
+            resume=self._options["resume"],
+            retries=self._options["retries"],
+            retry_delay_seconds=self._options["retry_delay_seconds"],
+        )
 
 
 def upload_artifacts(store: ObjectStore, folder: Path) -> None:
@@ -208,10 +200,6 @@ def upload_artifacts(store: ObjectStore, folder: Path) -> None:
 
 def _name_tests(option: str) -> list[str]:
     return [option, "test", option, "unit_test"]
-
-
-def _may_be_tried_again(node: NodeResult) -> bool:
-    return node.failed and node.status != "fail"
 
 
 def _check(options: RunnerOptions) -> None:
@@ -268,13 +256,6 @@ def _open_state(state: ObjectStore | Path | str) -> Iterator[Path]:
             with suppress(ObjectMissing):
                 state.download_object_to_path(name, Path(folder, name))
         yield Path(folder)
-
-
-def _sleep(seconds: float) -> None:
-    """Sleep in slices, as a run in a thread is stopped when its code next runs."""
-    stop, end, pause = stopping.get(), monotonic() + seconds, threading.Event()
-    while (left := end - monotonic()) > 0 and not (stop is not None and stop.is_set()):
-        pause.wait(min(left, 0.2))
 
 
 async def run_in_thread(work: Callable[[], R]) -> R:

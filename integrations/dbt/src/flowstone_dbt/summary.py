@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from flowstone.artifacts import create_table_artifact
 
 if TYPE_CHECKING:
-    from flowstone_dbt.engine import DbtResult
+    from flowstone_dbt.results import DbtResult
 
 
 def save_summary(result: DbtResult, key: str) -> None:

@@ -1,0 +1,69 @@
+"""The commands of dbt: what each has and does, and which one stands in arguments."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from flowstone_dbt.errors import DbtError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+#: Commands that have a target path, and write their artifacts there.
+WITH_NODES = frozenset(
+    {"build", "run", "test", "seed", "snapshot", "compile", "clone", "run-operation", "generate",
+     "freshness", "show", "parse", "list", "ls", "retry"}
+)  # fmt: skip
+#: Commands that `dbt retry` can take up again.
+RESUMABLE = frozenset({"build", "run", "test", "seed", "snapshot", "compile", "clone"})
+#: Commands that are for somebody at a terminal, and what to do in place of them.
+INTERACTIVE = {
+    "init": "Run `dbt init` in a shell, once.",
+    "serve": "Run `docs generate`, and serve the target folder with any web server.",
+}
+#: The commands that have an option for threads.
+WITH_THREADS = RESUMABLE | {"freshness", "generate", "retry", "run-operation", "show"}
+#: The commands whose nodes are recorded; others read or compile them.
+RECORDED = RESUMABLE - {"compile"} | {"run-operation", "freshness", "retry"}
+#: The commands that have commands of their own, and the one that people mean.
+GROUPS = {"docs": "generate", "source": "freshness"}
+#: Options with a value that may stand before the command.
+WITH_VALUE = frozenset(
+    {"--log-format", "--log-format-file", "--log-level", "--log-level-file", "--log-path",
+     "--log-file-max-bytes", "--printer-width", "--profile", "--profiles-dir", "--project-dir",
+     "--state", "--target", "-t", "--target-path", "--threads", "--vars",
+     "--warn-error-options"}
+)  # fmt: skip
+
+
+def split_command(text: str) -> list[str]:
+    """Return a command as it is typed in a shell as arguments of dbt, without ``dbt`` itself.
+
+    Raises:
+        ValueError: a quotation is not closed.
+    """
+    words = shlex.split(text)
+    return words[1:] if words[:1] == ["dbt"] else words
+
+
+def find_command(args: Sequence[str]) -> str:
+    """Return the name of the command in arguments of dbt, as ``build`` or ``generate``.
+
+    Raises:
+        DbtError: there is none.
+    """
+    before = ""
+    names: list[str] = []
+    for each in args:
+        if not each.startswith("-") and before not in WITH_VALUE:
+            names.append(each)
+        before = each
+    if not names:
+        raise DbtError("no command was given", "Give one, such as ['build'].")
+    if names[0] not in GROUPS:
+        return names[0]
+    if len(names) == 1:
+        remedy = f"Add one: ['{names[0]}', '{GROUPS[names[0]]}']."
+        raise DbtError(f"{names[0]!r} is a group of commands", remedy)
+    return names[1]
