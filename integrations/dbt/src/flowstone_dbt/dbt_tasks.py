@@ -96,7 +96,7 @@ def _make_task(
         return trigger.fn(f"dbt {command}", *given.args, **given.kwargs)
 
     run.__name__ = run.__qualname__ = name
-    run.__signature__ = own  # type: ignore[attr-defined]
+    vars(run)["__signature__"] = own  # which `inspect` reads
     run.__annotations__ = {each.name: each.annotation for each in rest} | {"return": "DbtResult"}
     run.__doc__ = f"""{what}; each becomes a task run.
 
