@@ -14,7 +14,7 @@ import pytest
 import yaml
 from dbt.config.renderer import ProfileRenderer
 from dbt_common.context import set_invocation_context
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
@@ -77,11 +77,15 @@ def test_a_secret_is_a_variable() -> None:
     assert canary not in redact(f"connecting with {canary}")
 
 
+@example(value="\x85")  # a line break, to YAML
+@example(value="Größe \u2028")
 @given(value=TEXTS | TRICKY | st.tuples(TEXTS, TRICKY, TEXTS).map("".join))
 def test_dbt_reads_back_what_was_meant(value: str) -> None:
     """Whatever is in a value or a secret, dbt gives its adapter the same."""
     target = build_target({"database": value, "password": SecretStr(value), "n": [value]}, {})
-    written = yaml.safe_load(yaml.safe_dump(dict(target.content), allow_unicode=True))
+    with open_profile(make_profile("shop", "dev", target)) as folder:
+        content = yaml.safe_load((folder / "profiles.yml").read_text("utf-8"))
+    written = content["shop"]["outputs"]["dev"]
     assert render(DbtTarget(written, target.secrets)) == {
         "database": value,
         "password": value,

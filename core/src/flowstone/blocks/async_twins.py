@@ -39,6 +39,27 @@ def make_twin(
     return cast("Callable[Concatenate[S, P], Coroutine[Any, Any, T]]", run)
 
 
+async def run_stoppable(
+    work: Callable[[], T], stop: Callable[[], object], *, grace_seconds: float | None = None
+) -> T:
+    """Do blocking work in a thread; if the coroutine is cancelled, stop the work first.
+
+    Args:
+        work: what to do; it sees the context of the caller.
+        stop: called from the event loop to make the work end.
+        grace_seconds: how long to wait for its end then; None for as long as it takes.
+    """
+    running = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        stop()
+        await asyncio.wait({running}, timeout=grace_seconds)
+        if running.done():
+            running.exception()  # it is known why it has ended
+        raise
+
+
 async def iterate(items: Callable[[], Iterable[T]], batch: int = BATCH) -> AsyncIterator[T]:
     """Walk a blocking iterable in threads, a batch at a time, and close it at the end."""
     iterator = await asyncio.to_thread(lambda: iter(items()))

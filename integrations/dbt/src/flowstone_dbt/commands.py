@@ -47,18 +47,19 @@ def split_command(text: str) -> list[str]:
     return words[1:] if words[:1] == ["dbt"] else words
 
 
+def list_words(args: Sequence[str]) -> list[str]:
+    """Return the words of arguments that are no options, nor values of options before a command."""
+    pairs = zip(["", *args], args, strict=False)
+    return [each for before, each in pairs if not each.startswith("-") and before not in WITH_VALUE]
+
+
 def find_command(args: Sequence[str]) -> str:
     """Return the name of the command in arguments of dbt, as ``build`` or ``generate``.
 
     Raises:
         DbtError: there is none.
     """
-    before = ""
-    names: list[str] = []
-    for each in args:
-        if not each.startswith("-") and before not in WITH_VALUE:
-            names.append(each)
-        before = each
+    names = list_words(args)
     if not names:
         raise DbtError("no command was given", "Give one, such as ['build'].")
     if names[0] not in GROUPS:

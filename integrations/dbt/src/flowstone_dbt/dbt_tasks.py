@@ -12,7 +12,8 @@ from flowstone_dbt.commands import split_command
 from flowstone_dbt.errors import DbtError
 from flowstone_dbt.project import DbtProject, check_profiles_dir
 from flowstone_dbt.results import DbtResult
-from flowstone_dbt.runner import DbtRunner, run_in_thread
+from flowstone_dbt.runner import DbtRunner
+from flowstone_dbt.stopping import run_in_thread
 
 P = ParamSpec("P")
 

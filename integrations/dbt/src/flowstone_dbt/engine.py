@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import logging
 import sys
-import threading
 from contextlib import ExitStack, contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from socket import gethostname
 from tempfile import TemporaryDirectory
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from flowstone import record_external_end, record_external_start
 from flowstone.blocks.external_work import find_logger
-from flowstone.blocks.jobs.processes import read_start_time
+from flowstone.blocks.jobs.processes import name_process
 from flowstone_dbt.attempts import EarlierAttempts, find_attempts
 from flowstone_dbt.commands import (
     INTERACTIVE,
@@ -30,11 +26,12 @@ from flowstone_dbt.errors import DbtError, explain_error
 from flowstone_dbt.left_behind import end_left_behind
 from flowstone_dbt.options import take_option
 from flowstone_dbt.packages import lacks_packages
-from flowstone_dbt.process import SLICE, DbtProcess, ExecutableDbt, borrow_dbt, give_back_dbt
+from flowstone_dbt.process import DbtProcess, ExecutableDbt, borrow_dbt, give_back_dbt
 from flowstone_dbt.profiles import open_profile
 from flowstone_dbt.recording import INTERRUPTED, NodeRecorder
 from flowstone_dbt.results import DbtResult
 from flowstone_dbt.settings import read_environment
+from flowstone_dbt.stopping import check_stop, pause_for
 from flowstone_dbt.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -42,13 +39,6 @@ if TYPE_CHECKING:
 
     from flowstone_dbt.process import WarmDbt
     from flowstone_dbt.profiles import Profile
-
-#: Set by who wants the command in this context stopped.
-stopping: ContextVar[threading.Event | None] = ContextVar("flowstone_dbt_stopping", default=None)
-
-
-class DbtStopped(BaseException):
-    """The command was stopped by its caller."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +138,7 @@ def run_dbt(
             "%s node(s) failed; retry %s of %s in %g s",
             *(len(again), attempt, retries, retry_delay_seconds),
         )
-        _sleep(retry_delay_seconds)
+        pause_for(retry_delay_seconds)
         result, attempts = _run_once(place, attempts, resume=True)
     return result
 
@@ -172,15 +162,6 @@ def _run_once(
         if success:
             find_logger("dbt").info("dbt %s: all nodes succeeded in an earlier attempt", command)
         return DbtResult(attempts.args, success, nodes), attempts
-
-
-def _sleep(seconds: float) -> None:
-    """Sleep in slices, as a run in a thread is stopped when its code next runs."""
-    stop, end, pause = stopping.get(), monotonic() + seconds, threading.Event()
-    while (left := end - monotonic()) > 0:
-        if stop is not None and stop.is_set():
-            raise DbtStopped
-        pause.wait(min(left, SLICE))
 
 
 class _Command:
@@ -300,8 +281,7 @@ class _Command:
         handle = None
         try:
             if record:
-                where = f"{gethostname()}/{dbt.pid}/{read_start_time(dbt.pid)}"
-                handle = record_external_start("dbt", self._place.block, where)
+                handle = record_external_start("dbt", self._place.block, name_process(dbt.pid))
             yield dbt
         except BaseException:
             dbt.stop()
@@ -338,10 +318,8 @@ class _Command:
 
 def _follow(dbt: DbtProcess, recorder: NodeRecorder) -> dict[str, Any]:
     """Hand on what dbt tells until it has ended; return its last word."""
-    stop = stopping.get()
     for found in dbt.read_lines():
-        if stop is not None and stop.is_set():
-            raise DbtStopped
+        check_stop()
         if found is None:
             continue
         ended = recorder.handle_line(found)

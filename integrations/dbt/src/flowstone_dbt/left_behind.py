@@ -9,7 +9,7 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
 from flowstone.blocks.external_work import cancel_left_behind
-from flowstone.blocks.jobs.processes import read_start_time
+from flowstone.blocks.jobs.processes import read_process_name, read_start_time
 from flowstone_dbt.errors import DbtError
 from flowstone_dbt.process import STEPS
 
@@ -28,12 +28,10 @@ def end_external(handle: ExternalHandle) -> None:
     Raises:
         DbtError: it runs on another machine.
     """
-    host, _, rest = handle.id.partition("/")
-    number, _, start = rest.partition("/")
+    host, pid, start = read_process_name(handle.id)
     if host != gethostname():
-        remedy = f"Run the cleanup there, or end process {number} yourself."
+        remedy = f"Run `flowstone run cleanup` on that host, or end process {pid} there."
         raise DbtError(f"{handle.id!r} runs on {host}", remedy)
-    pid = int(number)
     for sign, seconds in STEPS:
         end = monotonic() + seconds
         if not start or read_start_time(pid) != start:

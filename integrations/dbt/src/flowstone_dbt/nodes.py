@@ -76,7 +76,7 @@ class NodeResult:
     @property
     def failed(self) -> bool:
         """Whether it failed, which a skipped node has not; a status that is not known has."""
-        return not self.succeeded and self.status != "skipped"
+        return has_failed(self.status)
 
     def describe(self) -> str:
         """Return what it is, its name and how it ended, as one line."""
@@ -121,6 +121,11 @@ class NodeResult:
         if self.failures and self.resource_type in {"test", "unit_test"}:
             found["failed_rows"] = float(self.failures)
         return found
+
+
+def has_failed(status: str) -> bool:
+    """Return whether a status is that of a node that failed; one that is not known is."""
+    return status not in SUCCEEDED and status != "skipped"
 
 
 def read_result(found: Mapping[str, Any]) -> NodeResult:

@@ -15,12 +15,12 @@ from flowstone.blocks import Block
 from flowstone.blocks.external_work import name_block
 from flowstone_dbt.cli_profile import DbtCliProfile
 from flowstone_dbt.commands import split_command
-from flowstone_dbt.engine import run_dbt, stopping
+from flowstone_dbt.engine import run_dbt
 from flowstone_dbt.left_behind import end_external
 from flowstone_dbt.project import DbtProject, check_profiles_dir
 from flowstone_dbt.references import refuse_secret_names
 from flowstone_dbt.results import DbtResult, raise_failures
-from flowstone_dbt.runner import run_in_thread
+from flowstone_dbt.stopping import run_in_thread, stopping
 
 if TYPE_CHECKING:
     from flowstone.records.events import ExternalHandle

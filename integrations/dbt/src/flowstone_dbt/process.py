@@ -16,15 +16,14 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
+from flowstone.blocks.jobs.processes import describe_exit
 from flowstone_dbt.errors import DbtError
 from flowstone_dbt.settings import read_environment
+from flowstone_dbt.stopping import SLICE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-#: The longest wait for the next event, in seconds: a run in a thread is stopped when its code next
-#: runs.
-SLICE = 0.2
 #: Seconds that dbt is given after SIGINT, to cancel its queries, and after SIGTERM.
 INTERRUPT_SECONDS, TERMINATE_SECONDS = 15.0, 5.0
 #: The signals that end a command, and how long each may take: adapters cancel their queries at the
@@ -145,10 +144,7 @@ class DbtProcess:
             DbtError: it died.
         """
         code = self.wait()
-        how = f"ended with exit code {code}"
-        if code < 0:
-            known = {each.value: each.name for each in signal.Signals}
-            how = f"was killed by {known.get(-code, f'signal {-code}')}"
+        how = f"{'was' if code < 0 else 'ended with'} {describe_exit(code)}"
         words = "; its last output: " + " ".join(self.last_lines) if self.last_lines else ""
         raise DbtError(
             f"the process of dbt {how}{words}",

@@ -81,7 +81,7 @@ def open_profile(profile: Profile) -> Iterator[Path]:
     Raises:
         ConfigurationError: the directory can't be made, or the file can't be written.
     """
-    text = yaml.safe_dump(_copy(profile.content), sort_keys=False, allow_unicode=True)
+    text = yaml.safe_dump(_copy(profile.content), sort_keys=False)
     try:
         folder = TemporaryDirectory(prefix="flowstone-dbt-", ignore_cleanup_errors=True)
     except OSError as error:

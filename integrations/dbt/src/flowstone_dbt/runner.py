@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from flowstone.blocks import ObjectStore
 from flowstone.errors import ObjectMissing
 from flowstone_dbt.commands import find_command, split_command
-from flowstone_dbt.engine import run_dbt, stopping
+from flowstone_dbt.engine import run_dbt
 from flowstone_dbt.errors import DbtError
 from flowstone_dbt.options import make_arguments
 from flowstone_dbt.project import DbtProject
 from flowstone_dbt.results import DbtResult, raise_failures
 from flowstone_dbt.settings import DbtSettings
+from flowstone_dbt.stopping import run_in_thread
 from flowstone_dbt.summary import save_summary
 from flowstone_dbt.workspace import RUNNING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from flowstone_dbt.engine import Place
 
-R = TypeVar("R")
 TestStrategy = Literal["immediate", "deferred", "skip"]
 STRATEGIES = ("immediate", "deferred", "skip")
 
@@ -256,23 +254,6 @@ def _open_state(state: ObjectStore | Path | str) -> Iterator[Path]:
             with suppress(ObjectMissing):
                 state.download_object_to_path(name, Path(folder, name))
         yield Path(folder)
-
-
-async def run_in_thread(work: Callable[[], R]) -> R:
-    """Do work that runs dbt in a thread; if the coroutine is cancelled, dbt is ended first."""
-    stop = threading.Event()
-    token = stopping.set(stop)
-    try:
-        running = asyncio.ensure_future(asyncio.to_thread(work))
-    finally:
-        stopping.reset(token)
-    try:
-        return await asyncio.shield(running)
-    except asyncio.CancelledError:
-        stop.set()
-        with suppress(BaseException):
-            await running
-        raise
 
 
 #: The name that users of other engines know.

@@ -11,7 +11,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
-from flowstone.blocks.async_twins import make_twin
+from flowstone.blocks.async_twins import make_twin, run_stoppable
 from flowstone.ports.interrupts import interruptible
 from flowstone.ports.threads import wait_for
 
@@ -153,18 +153,9 @@ async def in_thread(work: Callable[[], T]) -> T:
     request = _Request()
     token = _request.set(request)
     try:
-        future = asyncio.ensure_future(asyncio.to_thread(work))
-        # The task copies the context as it begins; it was made in this one.
+        return await run_stoppable(work, request.stop, grace_seconds=GRACE)
     finally:
         _request.reset(token)
-    try:
-        return await asyncio.shield(future)
-    except asyncio.CancelledError:
-        request.stop()
-        await asyncio.wait({future}, timeout=GRACE)
-        if future.done():
-            future.exception()  # it is known why it has ended
-        raise
 
 
 def make_stoppable(

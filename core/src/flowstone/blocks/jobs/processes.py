@@ -9,6 +9,7 @@ import subprocess
 from collections import deque
 from contextlib import suppress
 from pathlib import Path
+from socket import gethostname
 from tempfile import SpooledTemporaryFile
 from threading import Lock, Thread
 from time import monotonic, sleep
@@ -176,6 +177,29 @@ def _facts(folder: Path) -> list[str]:
         return (folder / "stat").read_text("utf-8", "replace").rpartition(")")[2].split()
     except OSError:
         return []
+
+
+def name_process(pid: int) -> str:
+    """Return what a process is known by, also after its id was given again: ``host/pid/start``."""
+    return f"{gethostname()}/{pid}/{read_start_time(pid)}"
+
+
+def read_process_name(name: str) -> tuple[str, int, str]:
+    """Return the host, the id and the start time of what `name_process` returned.
+
+    The id is 0 where there is none.
+    """
+    host, _, rest = name.partition("/")
+    pid, _, start = rest.partition("/")
+    return host, int(pid) if pid.isdigit() else 0, start
+
+
+def describe_exit(code: int) -> str:
+    """Return how a process ended, as ``exit code 3`` or ``killed by SIGKILL``."""
+    if code >= 0:
+        return f"exit code {code}"
+    known = {each.value: each.name for each in signal.Signals}  # not all that there are
+    return f"killed by {known.get(-code, f'signal {-code}')}"
 
 
 def end_group(pid: int, grace_seconds: float, reap: Callable[[], object]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import signal
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -18,7 +17,14 @@ from pydantic import Field, PrivateAttr, SecretStr
 
 from flowstone.blocks.jobs.job import Job
 from flowstone.blocks.jobs.job_run import get_job_logger
-from flowstone.blocks.jobs.processes import Process, end_group, read_start_time
+from flowstone.blocks.jobs.processes import (
+    Process,
+    describe_exit,
+    end_group,
+    name_process,
+    read_process_name,
+    read_start_time,
+)
 from flowstone.blocks.jobs.provider import JobProvider, JobStatus, Report
 from flowstone.errors import JobError, JobLost, SecretError
 from flowstone.settings import read_environment
@@ -137,7 +143,7 @@ class ShellProvider(JobProvider):
             _remove(script)
             raise
         else:
-            handle = Handle(f"{gethostname()}/{process.pid}/{read_start_time(process.pid)}")
+            handle = Handle(name_process(process.pid))
             handle.process = _processes[handle] = process
             # Those that have ended are forgotten, or a block in a loop would remember them all.
             self._started[:] = [old for old in self._started if self._is_running(old)]
@@ -166,7 +172,7 @@ class ShellProvider(JobProvider):
         if process is not None:
             process.end(self._job.term_seconds)
         elif self._is_running(handle):
-            end_group(_read(handle)[1], self._job.term_seconds, lambda: None)
+            end_group(read_process_name(handle)[1], self._job.term_seconds, lambda: None)
 
     def read_logs(self, handle: str, seen: int) -> list[str]:
         process = _process(handle)
@@ -210,7 +216,7 @@ class ShellProvider(JobProvider):
         return partial(get_job_logger().log, self._job.stream_level, "%s")
 
     def _is_running(self, handle: str) -> bool:
-        host, pid, start = _read(handle)
+        host, pid, start = read_process_name(handle)
         if host == gethostname():
             return bool(start) and read_start_time(pid) == start
         raise JobLost(
@@ -230,16 +236,7 @@ def _process(handle: str) -> Process | None:
     return handle.process if isinstance(handle, Handle) else _processes.get(handle)
 
 
-def _read(handle: str) -> tuple[str, int, str]:
-    host, _, rest = handle.partition("/")
-    pid, _, start = rest.partition("/")
-    return host, int(pid) if pid.isdigit() else 0, start
-
-
 def _problem(code: int, process: Process) -> str:
-    how = f"exit code {code}"
-    if code < 0:
-        known = {each.value: each.name for each in signal.Signals}  # not all that there are
-        how = f"killed by {known.get(-code, f'signal {-code}')}"
+    how = describe_exit(code)
     words = process.last_words(LAST_WORDS)
     return f"{how}; its last words: {chr(10).join(words)}" if words else how

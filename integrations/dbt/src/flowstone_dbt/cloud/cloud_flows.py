@@ -16,7 +16,7 @@ from flowstone_dbt.cloud.job import DbtCloudJob, DbtCloudJobRun
 from flowstone_dbt.cloud.models import TriggerJobRunOptions
 from flowstone_dbt.cloud.records import JsonObject
 from flowstone_dbt.cloud.statuses import DbtCloudJobRunStatus
-from flowstone_dbt.cloud.transport import pause_for
+from flowstone_dbt.stopping import pause_for
 
 
 @flow

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from flowstone.errors import JobError, JobLost, JobTimeout
 from flowstone_dbt.cloud.clients import read_data
 from flowstone_dbt.cloud.statuses import DbtCloudJobRunStatus
-from flowstone_dbt.cloud.transport import pause_for
+from flowstone_dbt.stopping import pause_for
 
 if TYPE_CHECKING:
     from flowstone_dbt.cloud.clients import DbtCloudAdministrativeClient

@@ -9,6 +9,7 @@ from flowstone.errors import FlowstoneError, JobLost
 from flowstone_dbt.cloud.clients import read_artifact
 from flowstone_dbt.cloud.records import JsonObject
 from flowstone_dbt.cloud.statuses import read_step_status, sort_steps
+from flowstone_dbt.nodes import has_failed
 
 if TYPE_CHECKING:
     from flowstone_dbt.cloud.clients import DbtCloudAdministrativeClient
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
 MOST_NODES, LAST_LINES = 10, 10
 #: So many characters of what dbt says about a node are quoted.
 MOST_WORDS = 300
-FAILING = frozenset({"error", "fail", "runtime error", "partial success"})
-#: What a retry has to run again: what failed, and what was not run because of that.
-UNSUCCESSFUL = FAILING | {"skipped"}
 #: Colours and the like, which dbt writes for terminals.
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
@@ -76,7 +74,7 @@ def _describe_nodes(
         results = read_results(client, int(run["id"]), int(step["index"])) or []
     except FlowstoneError:  # the failure is what counts, and it is known without them
         return []
-    failing = [each for each in results if each.get("status") in FAILING]
+    failing = [each for each in results if has_failed(str(each.get("status")))]
     told = [_describe_node(each) for each in failing[:MOST_NODES]]
     if len(failing) > MOST_NODES:
         told.append(f"and {len(failing) - MOST_NODES} more")

@@ -14,7 +14,7 @@ from flowstone_dbt.cloud.failures import describe_failure
 from flowstone_dbt.cloud.progress import list_progress
 from flowstone_dbt.cloud.records import JsonObject
 from flowstone_dbt.cloud.statuses import DbtCloudJobRunStatus
-from flowstone_dbt.cloud.transport import pause_for
+from flowstone_dbt.stopping import pause_for
 
 if TYPE_CHECKING:
     from flowstone_dbt.cloud.job import DbtCloudJob

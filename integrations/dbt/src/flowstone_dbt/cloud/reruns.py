@@ -6,10 +6,12 @@ import shlex
 from typing import TYPE_CHECKING
 
 from flowstone.errors import ConfigurationError, JobError
-from flowstone_dbt.cloud.failures import UNSUCCESSFUL, read_results
+from flowstone_dbt.cloud.failures import read_results
 from flowstone_dbt.cloud.models import TriggerJobRunOptions
 from flowstone_dbt.cloud.records import JsonObject
 from flowstone_dbt.cloud.statuses import DbtCloudJobRunStatus, read_step_status, sort_steps
+from flowstone_dbt.commands import RESUMABLE, list_words
+from flowstone_dbt.nodes import SUCCEEDED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,13 +21,9 @@ if TYPE_CHECKING:
 #: What is needed of a run, besides the run itself.
 RELATED = ("run_steps", "trigger", "job")
 #: Commands that run nodes, and write their results.
-RUNS_NODES = frozenset({"build", "run", "seed", "snapshot", "test"})
+RUNS_NODES = RESUMABLE - {"clone", "compile"}
 #: Of these, the ones that would also select the tests of the nodes that are named.
 SELECTS_TESTS = frozenset({"build", "test"})
-COMMANDS = RUNS_NODES | {
-    *("clean", "clone", "compile", "debug", "deps", "docs", "init", "list", "ls", "parse"),
-    *("retry", "run-operation", "show", "source", "sl"),
-}
 #: Options that say which nodes are run, each with one value or several.
 SELECTION = frozenset(
     {"--select", "-s", "--models", "--model", "-m", "--exclude", "--selector"}
@@ -95,7 +93,7 @@ def _make_command(client: DbtCloudAdministrativeClient, run: JsonObject, step: J
     if read_step_status(step) != "error" or find_subcommand(command) not in RUNS_NODES:
         return command
     results = read_results(client, int(run["id"]), int(step["index"])) or []
-    nodes = [str(each["unique_id"]) for each in results if each["status"] in UNSUCCESSFUL]
+    nodes = [str(each["unique_id"]) for each in results if each["status"] not in SUCCEEDED]
     # Without a failing node it was the project that failed; a hook can't be selected.
     if not nodes or any(node.startswith("operation.") for node in nodes):
         return command
@@ -120,8 +118,8 @@ def _is_automatic(command: str, run: JsonObject) -> bool:
 
 
 def find_subcommand(command: str) -> str:
-    """Return what a command does: ``build`` of ``dbt --fail-fast build``; "" if unknown."""
-    return next((word for word in split_command(command) if word in COMMANDS), "")
+    """Return what a command does: ``build`` of ``dbt --fail-fast build``; "" if it says nothing."""
+    return next(iter(list_words(split_words(command)[1:])), "")
 
 
 def select_nodes(command: str, nodes: Sequence[str]) -> str:
@@ -131,7 +129,7 @@ def select_nodes(command: str, nodes: Sequence[str]) -> str:
         command: as ``dbt build --select tag:daily --full-refresh``.
         nodes: their unique ids.
     """
-    words = [*_drop_selection(split_command(command))]
+    words = [*_drop_selection(split_words(command))]
     names = dict.fromkeys(name_node(node) for node in nodes)
     exactly = ["--indirect-selection", "empty"] if find_subcommand(command) in SELECTS_TESTS else []
     return shlex.join([*words, *exactly, "--select", *names])
@@ -145,7 +143,7 @@ def name_node(unique_id: str) -> str:
     return rest[0] if kind == "test" else ".".join(rest)
 
 
-def split_command(command: str) -> list[str]:
+def split_words(command: str) -> list[str]:
     """Return the words of a command; quotes that don't match count as characters."""
     try:
         return shlex.split(command)

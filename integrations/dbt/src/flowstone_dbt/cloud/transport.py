@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache
 from random import SystemRandom
-from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
 import httpx
@@ -20,6 +19,7 @@ from flowstone_dbt.cloud.errors import (
     make_open_error,
     make_transport_error,
 )
+from flowstone_dbt.stopping import pause_for
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -39,8 +39,6 @@ FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 30.0
 #: No longer is waited for what `Retry-After` asks, in seconds.
 LONGEST_ASKED = 300.0
-#: A run in a thread is cancelled when its code next runs: no sleep is longer.
-SLICE = 0.2
 
 
 class Transport:
@@ -159,13 +157,6 @@ def read_retry_after(response: httpx.Response) -> float | None:
         except (ValueError, TypeError):
             return None
     return min(max(seconds, 0.0), LONGEST_ASKED)
-
-
-def pause_for(seconds: float) -> None:
-    """Sleep, and let a cancelled run in a thread notice it."""
-    end = monotonic() + seconds
-    while (left := end - monotonic()) > 0:
-        sleep(min(left, SLICE))
 
 
 def _may_repeat(found: Found, *, is_repeatable: bool) -> bool:
