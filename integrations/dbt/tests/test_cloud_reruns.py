@@ -248,7 +248,7 @@ def test_a_job_is_run_and_retried(
         found = asyncio.run(arun_dbt_cloud_job(job)) if is_async else run_dbt_cloud_job(job)
     assert (found["id"], found["status"]) == (9002, DbtCloudJobRunStatus.SUCCESS)
     assert found["artifact_paths"] == ["manifest.json", "run_results.json"]
-    assert "retries left after that: 1" in caplog.text
+    assert "Retrying; 1 retries left" in caplog.text
 
 
 @pytest.mark.parametrize("is_async", [False, True])

@@ -82,7 +82,7 @@ def test_a_failure_without_results_ends_with_the_log_of_its_step(
     logs = "\n".join(f"\x1b[0m06:00:{second:02} line {second}" for second in range(20)) + "\n\n"
     plans = [Plan(broken=("dbt build",), logs=logs), Plan(broken=("Clone git repository",))]
     job = make_job(login, cloud.make_job(*plans))
-    with pytest.raises(JobFailed, match=r"its last words: 06:00:10 line 10\n(.*\n)+.*line 19\. Lo"):
+    with pytest.raises(JobFailed, match=r"last log lines: 06:00:10 line 10\n(.*\n)+.*line 19\. Lo"):
         job.run()
     with pytest.raises(JobFailed, match=r"in step 1, Clone git repository\. Look at http"):
         job.run()
@@ -101,7 +101,7 @@ def test_a_failure_is_told_even_where_its_results_can_not_be_read(
     few = login.model_copy(update={"max_retries": 0})
     job = make_job(few, cloud.make_job(Plan(FAILED, logs="and that was it")))
     cloud.fail_next("run_results", 500, times=99)
-    with pytest.raises(JobFailed, match=r"in step 4.*its last words: and that was it"):
+    with pytest.raises(JobFailed, match=r"in step 4.*last log lines: and that was it"):
         job.run()
 
 

@@ -1,4 +1,4 @@
-"""The commands of a retry, run by dbt itself: it does exactly what was left undone."""
+"""The commands of a retry, run by dbt itself: it does exactly what did not complete."""
 
 from __future__ import annotations
 

@@ -284,10 +284,10 @@ def test_what_is_not_in_a_profiles_yml(
     [
         (None, r"there is no such file\. Set profiles_dir"),
         (b"\xff\xfe", r"it is not UTF-8 text"),
-        (b"shop:\n  password: *a-canary\n", r"no valid YAML at line 2, column 13"),
-        (b"shop: [a-canary\n", r"no valid YAML at line"),
-        (b"- a-canary\n", r"it holds no profiles"),
-        (b"", r"it holds no profiles"),
+        (b"shop:\n  password: *a-canary\n", r"not valid YAML at line 2, column 13"),
+        (b"shop: [a-canary\n", r"not valid YAML at line"),
+        (b"- a-canary\n", r"it contains no profiles"),
+        (b"", r"it contains no profiles"),
         (b"{}", r"it is empty\. Add a profile"),
     ],
 )

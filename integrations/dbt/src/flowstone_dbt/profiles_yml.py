@@ -65,9 +65,9 @@ def _read(file: Path) -> Fields:
         # What the parser says quotes the line, and a password may be in it.
         mark = getattr(error, "problem_mark", None)
         place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        problem = f"it is no valid YAML{place}"
+        problem = f"it is not valid YAML{place}"
     else:
         if isinstance(found, dict):
             return found
-        problem = "it holds no profiles"
+        problem = "it contains no profiles"
     raise ConfigurationError(str(file), problem, "Correct the file.")

@@ -31,8 +31,8 @@ class DbtConfigs(Block):
 
     extras: dict[str, Any] | None = Field(
         default=None,
-        description="More fields, by dbt's names. What is called a password, a token or the like "
-        "is kept as a secret; Jinja is left to dbt.",
+        description="Additional fields of the adapter. Those named like a password or a token are "
+        "kept as secrets; Jinja is left to dbt.",
     )
     allow_field_overrides: bool = Field(
         default=False, description="Whether extras may replace what other fields say."
@@ -113,10 +113,10 @@ class BaseTargetConfigs(DbtConfigs):
 
 
 class TargetConfigs(BaseTargetConfigs):
-    """How dbt reaches a database, in the words of any adapter."""
+    """How dbt reaches a database, with the fields of any adapter."""
 
     _block_type_name: ClassVar[str | None] = "dbt CLI Target Configs"
-    _description: ClassVar[str | None] = "How dbt reaches a database, in the words of any adapter."
+    _description: ClassVar[str | None] = "How dbt reaches a database, by any adapter."
     _code_example: ClassVar[str | None] = (
         "TargetConfigs(\n"
         '    type="trino", schema="shop", extras={"host": "trino.example.org", "user": "loader"}\n'
@@ -324,7 +324,7 @@ class GlobalConfigs(DbtConfigs):
     _code_example: ClassVar[str | None] = 'GlobalConfigs(use_colors=False).save("quiet")'
 
     send_anonymous_usage_stats: bool | None = Field(
-        default=None, description="Whether dbt tells its makers how it is used."
+        default=None, description="Whether dbt sends anonymous usage statistics."
     )
     use_colors: bool | None = Field(default=None, description="Whether the output has colors.")
     partial_parse: bool | None = Field(

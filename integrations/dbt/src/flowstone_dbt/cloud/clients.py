@@ -58,18 +58,18 @@ class CloudClient:
 class DbtCloudAdministrativeClient(CloudClient):
     """A client of the administrative API; each method has an async twin, as `aget_run`.
 
-    Methods return the answer as httpx has it; `read_data` takes what is in it. Requests are
+    Methods return the response of httpx; `read_data` returns its data. Requests are
     repeated where dbt Cloud is busy or does not answer, and where that does nothing twice.
 
     Args:
         api_key: a service token, or a personal one.
         account_id: of the account.
         domain: the access URL of the account, with or without ``https://``.
-        timeout_seconds: to connect, and between bytes.
+        timeout_seconds: seconds to connect, and to wait for data.
         max_retries: how often a request is repeated, at most.
 
     Raises:
-        CredentialsError: the token is none.
+        CredentialsError: the token is invalid.
     """
 
     def __init__(
@@ -236,11 +236,11 @@ class DbtCloudMetadataClient(CloudClient):
         api_key: a service token that may read metadata.
         domain: the access URL of the account; that of the Discovery API is made from it.
         metadata_url: the URL of the Discovery API, where it is another one.
-        timeout_seconds: to connect, and between bytes.
+        timeout_seconds: seconds to connect, and to wait for data.
         max_retries: how often a query is repeated, at most.
 
     Raises:
-        CredentialsError: the token is none.
+        CredentialsError: the token is invalid.
     """
 
     def __init__(
@@ -306,7 +306,7 @@ def _read_object(where: str, response: httpx.Response) -> JsonObject:
         found = None
     if isinstance(found, dict):
         return found
-    problem = "the answer is no JSON object"
+    problem = "the response is not a JSON object"
     raise JobError(where, problem, "Is `domain` the access URL of your account?")
 
 

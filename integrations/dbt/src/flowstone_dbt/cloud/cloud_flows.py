@@ -62,7 +62,7 @@ def trigger_dbt_cloud_job_run_and_wait_for_completion(
     Args:
         dbt_cloud_credentials: the login.
         job_id: of the job.
-        trigger_job_run_options: what its runs do differently from the job.
+        trigger_job_run_options: overrides for its runs.
         max_wait_seconds: how long to wait for each run; None for as long as it takes.
         poll_frequency_seconds: the longest time between two polls.
         retry_filtered_models_attempts: how often a run that failed is retried from its failed
@@ -100,7 +100,7 @@ def retry_dbt_cloud_job_run_subset_and_wait_for_completion(
     max_wait_seconds: float | None = 900,
     poll_frequency_seconds: float = 10,
 ) -> JsonObject:
-    """Run what another run left undone, and return the new run with its ``artifact_paths``.
+    """Run what did not complete in another run, and return the new run with its ``artifact_paths``.
 
     Args:
         dbt_cloud_credentials: the login.
@@ -147,7 +147,7 @@ def wait_for_dbt_cloud_job_run(
     max_wait_seconds: float | None = 900,
     poll_frequency_seconds: float = 10,
 ) -> tuple[DbtCloudJobRunStatus, JsonObject]:
-    """Wait for a run, and return how it ended, and the run as dbt Cloud has it.
+    """Wait for a run, and return how it ended, and the run as the API returns it.
 
     A run that failed or was cancelled is no error here. Where the flow is cancelled, so is the run.
 
@@ -216,7 +216,7 @@ async def _acomplete(run: DbtCloudJobRun, retries: int) -> JsonObject:
 
 
 def _tell_retry(error: JobFailed, left: int) -> None:
-    get_job_logger().warning("%s It is retried; retries left after that: %d", error, left)
+    get_job_logger().warning("%s Retrying; %d retries left", error, left)
 
 
 def _make_job(

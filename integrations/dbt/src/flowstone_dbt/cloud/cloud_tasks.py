@@ -16,7 +16,7 @@ from flowstone_dbt.cloud.records import Artifact, JsonObject
 def get_dbt_cloud_job_info(
     dbt_cloud_credentials: DbtCloudCredentials, job_id: int, order_by: str | None = None
 ) -> JsonObject:
-    """Return a job as dbt Cloud has it.
+    """Return a job as the API returns it.
 
     Example:
         job = get_dbt_cloud_job_info(dbt_cloud_credentials, job_id)
@@ -95,7 +95,7 @@ def trigger_dbt_cloud_job_run(
     job_id: int,
     options: TriggerJobRunOptions | None = None,
 ) -> JsonObject:
-    """Start a run of a job, and return it as dbt Cloud has it, without waiting.
+    """Start a run of a job, and return it as the API returns it, without waiting.
 
     `wait_for_dbt_cloud_job_run` waits for it. With a saved login, `flowstone run cleanup` can
     cancel it.
@@ -107,7 +107,7 @@ def trigger_dbt_cloud_job_run(
     Args:
         dbt_cloud_credentials: the login.
         job_id: of the job.
-        options: what this run does differently from the job.
+        options: overrides for this run.
 
     Raises:
         JobError: it can't be started.
@@ -140,7 +140,7 @@ def get_dbt_cloud_run_info(
     run_id: int,
     include_related: list[str] | None = None,
 ) -> JsonObject:
-    """Return a run as dbt Cloud has it.
+    """Return a run as the API returns it.
 
     Example:
         run = get_dbt_cloud_run_info(dbt_cloud_credentials, run_id, ["run_steps"])

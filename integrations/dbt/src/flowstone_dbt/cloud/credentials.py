@@ -64,7 +64,7 @@ class DbtCloudCredentials(Credentials):
         description="The host of the Discovery API; by default made from `domain`.",
     )
     timeout_seconds: float = Field(
-        default=TIMEOUT_SECONDS, gt=0, description="To connect, and between bytes."
+        default=TIMEOUT_SECONDS, gt=0, description="Seconds to connect, and to wait for data."
     )
     max_retries: int = Field(
         default=MAX_RETRIES,
@@ -134,8 +134,8 @@ class DbtCloudCredentials(Credentials):
         """Return what a question to the administrative API gives, and close the client.
 
         Args:
-            question: takes a client; it is asked once more where the token was refused, and is by
-                a reference that leads to another one by now.
+            question: takes a client. It is called once more if the token was refused, and is a
+                reference that leads to another one by now.
 
         Raises:
             FlowstoneError: what the question raises.
@@ -170,8 +170,8 @@ class DbtCloudCredentials(Credentials):
             return self.api_key.get_secret_value()
         if key := os.environ.get("DBT_CLOUD_TOKEN"):
             return key
-        remedy = "Set it, or the variable DBT_CLOUD_TOKEN."
-        raise CredentialsError(type(self).__name__, "there is no `api_key`", remedy)
+        remedy = "Set it, or the environment variable DBT_CLOUD_TOKEN."
+        raise CredentialsError(type(self).__name__, "`api_key` is not set", remedy)
 
     def _find_account(self) -> int:
         if self.account_id is not None:
@@ -180,7 +180,7 @@ class DbtCloudCredentials(Credentials):
         if self.api_key is None and named.isdigit():
             return int(named)
         remedy = "Set it, or, together with DBT_CLOUD_TOKEN, DBT_CLOUD_ACCOUNT_ID: a number."
-        raise CredentialsError(type(self).__name__, "there is no `account_id`", remedy)
+        raise CredentialsError(type(self).__name__, "`account_id` is not set", remedy)
 
     def _check(self) -> str:
         # Who checks wants to know soon, and may check again.

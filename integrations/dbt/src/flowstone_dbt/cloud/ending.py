@@ -27,7 +27,7 @@ def read_run_id(where: str, handle: str) -> int:
     """
     if handle.isdecimal() and handle.isascii():
         return int(handle)
-    remedy = "A run of dbt Cloud is known by its number: the last part of its URL."
+    remedy = "The id of a run of dbt Cloud is a number: the last part of its URL."
     raise JobLost(where, f"there is no run {handle!r}", remedy, handle)
 
 

@@ -36,7 +36,7 @@ def make_answer_error(
         handle: the run that was asked about.
     """
     status, asked = response.status_code, describe_request(response.request)
-    problem = f"{asked} got {status}: {find_words(response)}"
+    problem = f"{asked} returned {status}: {find_words(response)}"
     if status == UNAUTHORIZED:
         remedy = "Give `api_key` a token that is valid at this `domain`."
         return CredentialsError(where, problem, remedy)
@@ -71,7 +71,7 @@ def make_transport_error(
 
 def make_open_error(found: Unreachable) -> Unreachable:
     """Return the error of a request that may have been done, though nobody says so."""
-    remedy = "It may have been done all the same: look in dbt Cloud before you repeat it."
+    remedy = "The request may have succeeded: look in dbt Cloud before you repeat it."
     return Unreachable(found.where, found.problem, remedy)
 
 

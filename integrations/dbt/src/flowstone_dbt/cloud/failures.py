@@ -53,7 +53,7 @@ def describe_failure(client: DbtCloudAdministrativeClient, run: JsonObject) -> s
 
     Args:
         client: of the account.
-        run: as dbt Cloud has it, with its ``run_steps``.
+        run: as the API returns it, with its ``run_steps``.
     """
     name = f"run {run['id']} failed"
     step = find_failing_step(run)
@@ -63,7 +63,7 @@ def describe_failure(client: DbtCloudAdministrativeClient, run: JsonObject) -> s
     told = [f"{name} in step {step['index']}, {step['name']}"]
     told += _describe_nodes(client, run, step)
     if len(told) == 1 and (words := _find_last_words(step)):
-        told.append(f"its last words: {words}")
+        told.append(f"last log lines: {words}")
     return ": ".join([told[0], "; ".join(told[1:])]) if told[1:] else told[0]
 
 

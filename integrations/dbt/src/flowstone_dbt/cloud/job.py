@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class DbtCloudJob(Job):
     """A job of dbt Cloud, which Flowstone triggers, waits for, retries and cancels.
 
-    The result of a run is the run as dbt Cloud has it, with its ``artifact_paths``.
+    The result of a run is the run as the API returns it, with its ``artifact_paths``.
     """
 
     _block_type_name: ClassVar[str | None] = "dbt Cloud Job"
@@ -49,7 +49,7 @@ class DbtCloudJob(Job):
     )
     trigger_job_run_options: TriggerJobRunOptions = Field(
         default_factory=TriggerJobRunOptions,
-        description="What its runs do differently from the job.",
+        description="Overrides for its runs.",
     )
     _fresh: FreshRuns = PrivateAttr(default_factory=FreshRuns)
 
@@ -76,7 +76,7 @@ class DbtCloudJob(Job):
         """Start a run, and return at once.
 
         Args:
-            trigger_job_run_options: what this run does differently, instead of the block's field.
+            trigger_job_run_options: overrides for this run, instead of the block's field.
 
         Raises:
             JobError: it can't be started.
@@ -96,7 +96,7 @@ class DbtCloudJob(Job):
         return await asyncio.to_thread(self.trigger, trigger_job_run_options)
 
     def get_job(self, order_by: str | None = None) -> JsonObject:
-        """Return the job as dbt Cloud has it.
+        """Return the job as the API returns it.
 
         Args:
             order_by: a field to order by, as the API takes it; ``-`` in front reverses it.
@@ -149,7 +149,7 @@ class DbtCloudJobRun(JobRun):
         return self._job.dbt_cloud_credentials
 
     def get_run(self) -> JsonObject:
-        """Return the run as dbt Cloud has it.
+        """Return the run as the API returns it.
 
         Raises:
             JobLost: there is no such run.
@@ -209,7 +209,7 @@ class DbtCloudJobRun(JobRun):
     def retry_failed_steps(
         self, trigger_job_run_options: TriggerJobRunOptions | None = None
     ) -> DbtCloudJobRun:
-        """Start a run that does what this one left undone, and return at once.
+        """Start a run of what did not complete in this one, and return at once.
 
         Of a command with failed nodes, those and the skipped ones run again, with the command's
         other options; commands that were skipped run as a whole. Where no command began, all run.

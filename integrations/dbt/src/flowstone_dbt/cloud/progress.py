@@ -20,7 +20,7 @@ def list_progress(run: JsonObject) -> Iterator[str]:
     """Yield the changes of a run so far, oldest first.
 
     Args:
-        run: as dbt Cloud has it, with its ``run_steps``.
+        run: as the API returns it, with its ``run_steps``.
     """
     name = f"run {run['id']}"
     yield f"{name} is queued: {run['href']}" if run.get("href") else f"{name} is queued"

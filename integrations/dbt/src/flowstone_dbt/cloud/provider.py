@@ -77,7 +77,7 @@ class DbtCloudRuns(JobProvider):
             options = self._job.trigger_job_run_options
             run = read_data(client.trigger_job_run(self._job.job_id, options))
         if not isinstance(run, dict) or "id" not in run:
-            problem = "the answer to the trigger names no run"
+            problem = "the response to the trigger has no run id"
             raise JobError(self.where, problem, "Look at the job's runs in dbt Cloud.")
         handle = str(run["id"])
         self._fresh.add(handle, run)

@@ -38,18 +38,18 @@ def make_rerun_options(
     run: JsonObject,
     options: TriggerJobRunOptions | None = None,
 ) -> TriggerJobRunOptions:
-    """Return the options of a run that does what another one left undone.
+    """Return the options of a run of what did not complete in another one.
 
     What the other run was triggered with holds for it, too.
 
     Args:
         client: of the account.
-        run: as dbt Cloud has it, with what `RELATED` names.
+        run: as the API returns it, with what `RELATED` names.
         options: more overrides, which count more than those of the other run.
 
     Raises:
         ConfigurationError: the options have steps of their own.
-        JobError: nothing of the run is left undone, or it has not ended.
+        JobError: all of the run succeeded, or it has not ended.
     """
     where, handle = client.where, str(run["id"])
     if options is not None and options.steps_override is not None:

@@ -47,7 +47,7 @@ class Transport:
     Args:
         where: what messages begin with.
         api_key: the token.
-        timeout_seconds: to connect, and between bytes.
+        timeout_seconds: seconds to connect, and to wait for data.
         max_retries: how often a request is repeated, at most.
 
     Raises:
@@ -141,7 +141,7 @@ class Transport:
         seconds = SystemRandom().uniform(pause / 2, pause) if asked is None else asked
         words = str(getattr(found, "status_code", type(found).__name__))
         asked_for = describe_request(request)
-        message = "%s: %s got %s; it is repeated in %.1f s"
+        message = "%s: %s returned %s; retrying in %.1f s"
         get_job_logger().warning(message, self.where, asked_for, words, seconds)
         pause_for(seconds)
 
@@ -177,7 +177,7 @@ def _check_key(where: str, key: str) -> str:
     key = key.strip()
     if key and key.isascii() and key.isprintable() and " " not in key:
         return key
-    problem = "`api_key` is empty, or has characters that no token has"
+    problem = "`api_key` is empty, or contains invalid characters"
     raise CredentialsError(where, problem, "Copy the token from dbt Cloud's settings again.")
 
 
