@@ -155,8 +155,6 @@ sources:
     tables: [{name: fresh}, {name: old}]
 """
     write_project(shop, {"models/sources.yml": source})
-    from .conftest import open_database
-
     with open_database(shop) as database:
         database.execute("CREATE TABLE fresh AS SELECT now()::timestamp AS loaded")
         database.execute("CREATE TABLE old AS SELECT TIMESTAMP '2020-01-01' AS loaded")
@@ -169,8 +167,6 @@ sources:
 
 
 def test_queries_are_in_the_log_of_a_node_at_debug(shop: Path) -> None:
-    from flowstone_dbt import DbtSettings
-
     settings = DbtSettings(project_dir=shop, profiles_dir=shop, log_level="debug")
     runner = DbtRunner(settings=settings)
     root = run_in_flow(lambda: runner.invoke(["seed"]))

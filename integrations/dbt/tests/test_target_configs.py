@@ -197,7 +197,7 @@ def test_flags() -> None:
 
 
 def test_a_flag_is_no_secret() -> None:
-    with pytest.raises(BlockInvalid, match="a flag is no secret"):
+    with pytest.raises(BlockInvalid, match="a flag can't hold a secret"):
         GlobalConfigs(extras={"token": "a-canary"})
 
 

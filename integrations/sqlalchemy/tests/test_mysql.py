@@ -109,7 +109,7 @@ def test_a_long_stream_may_be_left_at_once(mysql: SqlAlchemyConnector) -> None:
 
 def test_an_upsert_needs_a_unique_key(mysql: SqlAlchemyConnector) -> None:
     mysql.execute("CREATE TABLE t (id int, v int)")
-    with pytest.raises(QueryInvalid, match="no unique key"):
+    with pytest.raises(QueryInvalid, match="not a unique key"):
         mysql.upsert("t", [{"id": 1, "v": 1}], keys="id")
     assert mysql.fetch_all("SELECT * FROM t") == []
 

@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Protocol, cast
 from urllib.parse import urlsplit
 
-from flowstone.blocks.object_stores import FastTransfers, SmallObjects, is_lost
+from flowstone.blocks.object_stores import FastTransfers, SmallObjects, was_loaded_before_fork
 from flowstone_aws.credentials import has_authorities, has_variables_of_obstore
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def open_fast(login: Login, parameters: AwsClientParameters, bucket: str) -> Fas
     """
     client: S3Client = login.client("s3")
     config = cast("Config", client.meta.config)
-    if is_lost("obstore") or not _is_plain(config, bucket) or has_variables_of_obstore():
+    if was_loaded_before_fork("obstore") or not _is_plain(config, bucket) or has_variables_of_obstore():
         return None
     if client.meta.endpoint_url.startswith("https:") and has_authorities(login, parameters):
         return None  # obstore would trust them beside the system's, not instead

@@ -12,7 +12,7 @@ from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from flowstone.blocks.object_stores import FastTransfers, SmallObjects, is_lost
+from flowstone.blocks.object_stores import FastTransfers, SmallObjects, was_loaded_before_fork
 from flowstone_azure.credentials import has_authorities, has_variables_of_obstore
 from flowstone_azure.folders import is_marked
 from flowstone_azure.logins import TOKEN_KINDS
@@ -119,7 +119,7 @@ def open_fast(login: BlobLogin, container: str) -> FastTransfers | None:
         container: its name.
     """
     values = login.values
-    if is_lost("obstore") or not values.account or has_variables_of_obstore():
+    if was_loaded_before_fork("obstore") or not values.account or has_variables_of_obstore():
         return None
     if not values.url.startswith("https:"):
         if values.kind in TOKEN_KINDS:

@@ -57,7 +57,7 @@ class Place:
         target: the target of the profile; None for the profile's own.
         log_level: ``debug`` for the queries; None where the run's log decides.
         streams: whether dbt's lines go to the run's log, and not only to those of its nodes.
-        identity: what tells the project from others, also where its folder is another one in each
+        project_key: what tells the project from others, also where its folder is another one in each
             attempt; by default the folder.
         threads: how many nodes run at a time; None for what the profile says.
         state: the folder with the artifacts of another run, for `--defer` and ``state:``.
@@ -74,14 +74,14 @@ class Place:
     target: str | None = None
     log_level: str | None = None
     streams: bool = True
-    identity: str = ""
+    project_key: str = ""
     threads: int | None = None
     state: Path | None = None
 
     def identify(self) -> str:
         """Return what tells the project, and the target that it is run on, from others."""
         profile = self.profile and (self.profile.name, self.profile.target)
-        return "\0".join(map(str, (self.identity or self.project_dir, self.target, profile)))
+        return "\0".join(map(str, (self.project_key or self.project_dir, self.target, profile)))
 
     @property
     def artifacts(self) -> Path:

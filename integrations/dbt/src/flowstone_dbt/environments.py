@@ -53,5 +53,5 @@ def _run(command: list[str]) -> None:
         words = " ".join((done.stderr or done.stdout).split())[-1000:]
         raise DbtError(
             f"an environment for dbt can't be made: {words}",
-            "Look at `requirements`, and at the network.",
+            "Check `requirements` and the network.",
         )

@@ -160,7 +160,7 @@ class DbtProject(Block):
                 block or name_block(self),
                 target=self.target if profile is None else None,
                 streams=self.stream_output,
-                identity=self._identify(),
+                project_key=self._identify(),
                 threads=self.threads,
             )
 

@@ -356,7 +356,7 @@ class GlobalConfigs(DbtConfigs):
     @classmethod
     def _are_no_secrets(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
         if has_secrets(value):
-            raise ValueError("a flag is no secret: put it into target configs")
+            raise ValueError("a flag can't hold a secret: put it into target configs")
         return value
 
     def get_configs(self) -> dict[str, Any]:

@@ -72,7 +72,7 @@ def make_target(
     if make is None:
         raise ConfigurationError(
             f"a dbt target for {access.dialect!r}",
-            f"only {', '.join(sorted(_MAKERS))} are known",
+            f"the dialects {', '.join(sorted(_MAKERS))} are supported",
             "Use TargetConfigs with the adapter's own fields: "
             f"TargetConfigs(type={access.dialect!r}, schema=..., extras={{...}}).",
         )

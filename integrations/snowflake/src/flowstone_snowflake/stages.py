@@ -166,5 +166,5 @@ def check_location(stage: str) -> str:
     """
     if not stage.startswith("@"):
         remedy = "Write '@stage/folder', or '@~' for the user's own stage."
-        raise QueryInvalid("Snowflake", f"{stage!r} is no place on a stage", remedy)
+        raise QueryInvalid("Snowflake", f"{stage!r} is not a location on a stage", remedy)
     return quote_text(stage) if any(sign in stage for sign in " ;'()\n") else stage

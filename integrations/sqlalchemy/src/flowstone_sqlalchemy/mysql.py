@@ -410,9 +410,9 @@ class MySqlDriver(DBAPIDriver[MySqlConnection]):
         self.execute(connection, statement, ())
 
     def _check_key(self, connection: MySqlConnection, table: str, keys: Sequence[str]) -> None:
-        """Refuse keys that are no unique key: rows would be added twice, and no error told."""
+        """Refuse keys that are not a unique key: rows would be added twice without an error."""
         if not self._is_key(connection, table, keys):
-            problem = f"the keys {', '.join(map(repr, keys))} are no unique key of {table}"
+            problem = f"the keys {', '.join(map(repr, keys))} are not a unique key of {table}"
             remedy = "Create a unique index on them, or name the columns of an existing one."
             raise OurError(QueryInvalid(self.where, problem, remedy))
 

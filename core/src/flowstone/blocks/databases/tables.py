@@ -50,7 +50,7 @@ def record_batches(columns: Sequence[str], rows: Iterator[list[Row]]) -> Iterato
 
 
 def _make_arrays(columns: Sequence[str], rows: Sequence[Row]) -> list[pa.Array]:
-    import pyarrow as pa  # it is there: the callers have said so
+    import pyarrow as pa  # an optional dependency, which the callers have checked
 
     found = []
     values = zip(*rows, strict=True) if rows else [()] * len(columns)
@@ -82,7 +82,7 @@ def _fit(array: pa.Array, field: pa.Field) -> pa.Array:
 
 def _widen(kind: pa.DataType) -> pa.DataType:
     """Return a type that has room for later values, too: a decimal with as many digits as fit."""
-    import pyarrow as pa  # it is there: the callers have said so
+    import pyarrow as pa  # an optional dependency, which the callers have checked
 
     return pa.decimal128(38, kind.scale) if pa.types.is_decimal128(kind) else kind
 

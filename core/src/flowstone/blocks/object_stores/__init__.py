@@ -35,7 +35,7 @@ if TYPE_CHECKING:
         FastObject,
         FastTransfers,
         SmallObjects,
-        is_lost,
+        was_loaded_before_fork,
     )
     from flowstone.blocks.object_stores.sync_directions import SyncResult
     from flowstone.blocks.object_stores.writing import WriteOptions
@@ -63,7 +63,7 @@ __all__ = [
     "Tags",
     "WriteOptions",
     "folder_key",
-    "is_lost",
+    "was_loaded_before_fork",
     "map_in_threads",
     "object_key",
     "read_encryption_key",
@@ -99,7 +99,7 @@ if not TYPE_CHECKING:
                 "FastObject",
                 "FastTransfers",
                 "SmallObjects",
-                "is_lost",
+                "was_loaded_before_fork",
             ),
             ".sync_directions": ("SyncResult",),
             ".writing": ("WriteOptions",),

@@ -24,21 +24,21 @@ MOST_FAILURES, SECONDS = 3, 30.0
 _MD5 = re.compile(r'"?([0-9a-f]{32})"?')
 #: The modules that were loaded when this process was forked: the threads of their libraries are
 #: the parent's, and a call would wait for them forever.
-_lost: frozenset[str] = frozenset()
+_loaded_before_fork: frozenset[str] = frozenset()
 
 
 def _note_fork() -> None:
-    global _lost
-    _lost = frozenset(sys.modules)
+    global _loaded_before_fork
+    _loaded_before_fork = frozenset(sys.modules)
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_note_fork)
 
 
-def is_lost(module: str) -> bool:
+def was_loaded_before_fork(module: str) -> bool:
     """Return whether a library with threads of its own can't be used, as it is a parent's."""
-    return module in _lost
+    return module in _loaded_before_fork
 
 
 class FastObject(Protocol):

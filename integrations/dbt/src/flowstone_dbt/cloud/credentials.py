@@ -161,7 +161,7 @@ class DbtCloudCredentials(Credentials):
             try:
                 return clean_domain(named)
             except ValueError as error:
-                problem = f"DBT_CLOUD_HOST_URL is no domain: {error}"
+                problem = f"DBT_CLOUD_HOST_URL is not a domain: {error}"
             raise CredentialsError(type(self).__name__, problem, "Set it, or `domain`.")
         return self.domain
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 #: The public methods that come from the interface, and those of its runs.
 COMMON = ("trigger", "atrigger", "run", "arun", "attach", "triggered_in")
-OF_RUNS = (
+RUN_METHODS = (
     *("status", "logs", "wait", "wait_for_completion", "await_for_completion", "cancel"),
     *("acancel", "result", "aresult", "fetch_result", "afetch_result", "__exit__", "__aexit__"),
 )
@@ -291,7 +291,7 @@ class JobSuite(Suite):
         """
         changed = [name for name in COMMON if not _is_kept(type(good), Job, name)]
         with long.trigger() as run:
-            changed += [name for name in OF_RUNS if not _is_kept(type(run), JobRun, name)]
+            changed += [name for name in RUN_METHODS if not _is_kept(type(run), JobRun, name)]
         assert not changed
 
 
