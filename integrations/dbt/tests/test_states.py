@@ -14,9 +14,9 @@ from flowstone.context import current
 from flowstone.context.external_work import read_handles, sum_measures
 from flowstone.records.events import LOG_WRITTEN, LogLine
 from flowstone.records.runs import Run
-from flowstone_dbt import DbtError, DbtNodesFailed, DbtProject, DbtRunner
+from flowstone_dbt import DbtError, DbtNodesFailed, DbtProject, DbtRunner, DbtSettings
 
-from .conftest import add_arrivals, list_nodes, map_states, run_in_flow
+from .conftest import add_arrivals, list_nodes, map_states, open_database, run_in_flow
 
 #: The names of our states by dbt's statuses.
 NAMES = {

@@ -63,12 +63,12 @@ __all__ = [
     "Tags",
     "WriteOptions",
     "folder_key",
-    "was_loaded_before_fork",
     "map_in_threads",
     "object_key",
     "read_encryption_key",
     "reset_cursor",
     "send_in_parts",
+    "was_loaded_before_fork",
 ]
 
 if not TYPE_CHECKING:
