@@ -1,0 +1,7 @@
+select
+    airline,
+    count(*) as flights,
+    cast(avg(case when is_cancelled then 1.0 else 0.0 end) as double precision) as cancelled_share,
+    cast(avg(case when arr_delay is null then null when is_late then 1.0 else 0.0 end) as double precision) as late_share
+from {{ ref('flight_delays') }}
+group by 1
