@@ -57,7 +57,7 @@ class Place:
         target: the target of the profile; None for the profile's own.
         log_level: ``debug`` for the queries; None where the run's log decides.
         streams: whether dbt's lines go to the run's log, and not only to those of its nodes.
-        project_key: tells the project from others, also if each attempt has another folder; by default
+        project_key: identifies the project, even if each attempt has its own folder; by default
             it is the folder.
         threads: how many nodes run at a time; None for what the profile says.
         state: the folder with the artifacts of another run, for `--defer` and ``state:``.
