@@ -9,6 +9,7 @@ from zlib import crc32
 from flowstone.errors import (
     CancelSignal,
     ConfigurationError,
+    FlowstoneError,
     ProcessDied,
     RunTimeout,
     StopSignal,
@@ -106,6 +107,9 @@ def choose_end(error: BaseException, run_id: str) -> tuple[StateType, str, str]:
         return CRASHED, "Crashed", str(error)
     if isinstance(error, SystemExit):
         return CRASHED, "Crashed", f"its code called sys.exit({error.code!r})"
+    if isinstance(error, FlowstoneError):
+        is_told = error.state_name == type(error).__name__
+        return FAILED, error.state_name, str(error) if is_told else describe_error(error)
     if isinstance(error, Exception):
         return FAILED, "Failed", describe_error(error)
     return CRASHED, "Crashed", describe_error(error)

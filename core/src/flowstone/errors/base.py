@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -28,7 +28,14 @@ def revive(kind: type[E], args: tuple[object, ...], facts: dict[str, object]) ->
 
 
 class FlowstoneError(Worded, Exception):
-    """The root of every error that Flowstone raises on purpose."""
+    """The root of every error that Flowstone raises on purpose.
+
+    Attributes:
+        state_name: of the Failed state that a run gets by it; a package's error may name a finer
+            one.
+    """
+
+    state_name: ClassVar[str] = "Failed"
 
 
 def suggest_names(name: str, known: Iterable[str]) -> str:

@@ -1,8 +1,16 @@
-"""What this package offers, by name."""
+"""What this package offers Flowstone; it loads nothing of Great Expectations."""
 
 from flowstone.plugins import Collection, hookimpl
 
 
 @hookimpl
 def collection() -> Collection:
-    return Collection()
+    return Collection(
+        blocks={
+            "expectation-suite": "flowstone_great_expectations.suite_block:ExpectationSuiteBlock"
+        },
+        tasks={
+            "gx_run_checkpoint": "flowstone_great_expectations.gx_tasks:gx_run_checkpoint",
+            "gx_validate": "flowstone_great_expectations.gx_tasks:gx_validate",
+        },
+    )

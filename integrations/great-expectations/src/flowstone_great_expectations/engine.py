@@ -1,0 +1,128 @@
+"""Evaluation: expectations on a frame or a table, by Great Expectations, without a context.
+
+Great Expectations' own engines and validator are used as its `Batch.validate` uses them. No data
+source is made, so no connection string is in any result, and validations in several threads share
+nothing but the stand-in of `projects`.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+from great_expectations.core.batch import Batch
+from great_expectations.execution_engine import PandasExecutionEngine, SqlAlchemyExecutionEngine
+from great_expectations.execution_engine.sqlalchemy_batch_data import SqlAlchemyBatchData
+from great_expectations.validator.validator import Validator
+
+from flowstone_great_expectations.projects import stand_in
+from flowstone_great_expectations.results import read_results
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import pandas as pd
+    from great_expectations.execution_engine import ExecutionEngine
+    from sqlalchemy import Engine
+
+    from flowstone_great_expectations.results import Evaluated
+    from flowstone_great_expectations.suites import Expectations
+
+#: On rows of a frame: all numbers of failing rows, and no values.
+_ALL_ROWS = {
+    "result_format": "COMPLETE",
+    "exclude_unexpected_values": True,
+    "return_unexpected_index_query": False,
+}
+#: On a table whose rows have no key that we know: counts.
+_COUNTS = {"result_format": "BASIC"}
+
+
+class QuietValidator(Validator):
+    """A validator that draws no progress bars into the log of a run."""
+
+    def _determine_progress_bars(self) -> bool:
+        return False
+
+
+def evaluate_frame(
+    frame: pd.DataFrame,
+    expectations: Expectations,
+    parameters: Mapping[str, Any],
+    *,
+    include_values: bool,
+) -> list[Evaluated]:
+    """Return how each expectation goes on a frame, whose rows are numbered from 0.
+
+    Args:
+        frame: the data.
+        expectations: in their order.
+        parameters: values for ``$PARAMETER`` references, before those of the suite.
+        include_values: whether values of rows are in what is returned.
+    """
+    wanted = {**_ALL_ROWS, "exclude_unexpected_values": not include_values}
+    engine = PandasExecutionEngine()
+    return _evaluate(engine, Batch(data=frame), expectations, parameters, wanted, include_values)
+
+
+def evaluate_table(
+    database: Engine,
+    table: Mapping[str, Any],
+    keys: Sequence[str],
+    expectations: Expectations,
+    parameters: Mapping[str, Any],
+    *,
+    include_values: bool,
+) -> list[Evaluated]:
+    """Return how each expectation goes on a table or query, which the database evaluates.
+
+    Args:
+        database: SQLAlchemy's engine.
+        table: ``table_name`` and ``schema_name``, or ``query``.
+        keys: columns that tell failing rows apart; none for counts only.
+        expectations: in their order.
+        parameters: values for ``$PARAMETER`` references, before those of the suite.
+        include_values: whether values of rows are in what is returned.
+    """
+    wanted = {**_ALL_ROWS, "unexpected_index_column_names": list(keys)} if keys else _COUNTS
+    with _leave_environment():
+        engine = SqlAlchemyExecutionEngine(engine=database, create_temp_table=False)
+        # Nothing is written: a login that may only read is enough.
+        data = SqlAlchemyBatchData(engine, **table, create_temp_table=False)
+        batch = Batch(data=data)
+        return _evaluate(engine, batch, expectations, parameters, wanted, include_values)
+
+
+def _evaluate(
+    engine: ExecutionEngine,
+    batch: Batch,
+    expectations: Expectations,
+    parameters: Mapping[str, Any],
+    result_format: Mapping[str, Any],
+    include_values: bool,
+) -> list[Evaluated]:
+    with stand_in():
+        validator = QuietValidator(execution_engine=engine, batches=[batch])
+        configurations = validator.process_expectations_for_validation(
+            [deepcopy(each) for each in expectations.configurations],
+            {**expectations.parameters, **parameters},
+        )
+        found = validator.graph_validate(
+            configurations, runtime_configuration={"result_format": dict(result_format)}
+        )
+    return read_results(found, include_values=include_values)
+
+
+@contextmanager
+def _leave_environment() -> Iterator[None]:
+    """Leave the environment as it is: the engine for SQL names a partner of Snowflake there."""
+    before = os.environ.get("SF_PARTNER")
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop("SF_PARTNER", None)
+        else:
+            os.environ["SF_PARTNER"] = before

@@ -1,0 +1,180 @@
+"""Frames of each kind: as pandas for Great Expectations, and rows of them as they came."""
+
+from __future__ import annotations
+
+import sys
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pyarrow as pa
+from pyarrow import types
+
+from flowstone_great_expectations.errors import ValidationInvalid
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Mask = npt.NDArray[np.bool_]
+
+_KINDS = (
+    "Pass a DataFrame of pandas or polars, or a table of Arrow; or DatabaseSource, StoredFiles."
+)
+#: Arrow's types of whole numbers and truth values, and those of pandas that hold them with nulls.
+_NULLABLE = {
+    pa.int8(): pd.Int8Dtype(),
+    pa.int16(): pd.Int16Dtype(),
+    pa.int32(): pd.Int32Dtype(),
+    pa.int64(): pd.Int64Dtype(),
+    pa.uint8(): pd.UInt8Dtype(),
+    pa.uint16(): pd.UInt16Dtype(),
+    pa.uint32(): pd.UInt32Dtype(),
+    pa.uint64(): pd.UInt64Dtype(),
+    pa.bool_(): pd.BooleanDtype(),
+}
+
+
+class Frame(ABC):
+    """Data in memory, of one of the kinds that we take.
+
+    Attributes:
+        data: the rows.
+        given: the same, as it came.
+    """
+
+    def __init__(self, data: Any, given: Any = None) -> None:
+        self.data = data
+        self.given = data if given is None else given
+
+    @abstractmethod
+    def to_pandas(self) -> pd.DataFrame:
+        """Return it for reading, with rows numbered from 0."""
+
+    @abstractmethod
+    def to_arrow(self, rows: Mask) -> pa.Table:
+        """Return some of its rows as Arrow."""
+
+    @abstractmethod
+    def filter(self, rows: Mask) -> Any:
+        """Return some of its rows, in the kind and with the types that it came."""
+
+
+class PandasFrame(Frame):
+    """A DataFrame of pandas."""
+
+    data: pd.DataFrame
+
+    def to_pandas(self) -> pd.DataFrame:
+        shallow = self.data.copy(deep=False)
+        shallow.index = pd.RangeIndex(len(shallow))
+        return shallow
+
+    def to_arrow(self, rows: Mask) -> pa.Table:
+        found = self.data.loc[rows]
+        # Columns of several types, as bad data has them, are written as text.
+        fit = {name: _fit_column(found.iloc[:, at]) for at, name in enumerate(found.columns)}
+        return pa.Table.from_pandas(pd.DataFrame(fit, index=found.index))
+
+    def filter(self, rows: Mask) -> pd.DataFrame:
+        return self.data.loc[rows]
+
+
+class ArrowFrame(Frame):
+    """A table of Arrow."""
+
+    data: pa.Table
+
+    def to_pandas(self) -> pd.DataFrame:
+        frame: pd.DataFrame = self.data.to_pandas(ignore_metadata=True)
+        for at, name in enumerate(self.data.column_names):
+            column = self.data.column(at)
+            # A null would make floats of whole numbers, and two large ones the same.
+            if column.null_count and column.type in _NULLABLE:
+                frame[name] = column.to_pandas(types_mapper=_NULLABLE.get)
+        return frame
+
+    def to_arrow(self, rows: Mask) -> pa.Table:
+        return self.data.filter(pa.array(rows))
+
+    def filter(self, rows: Mask) -> pa.Table:
+        return self.to_arrow(rows)
+
+
+class RecordBatchFrame(ArrowFrame):
+    """A record batch of Arrow."""
+
+    def __init__(self, data: pa.RecordBatch) -> None:
+        super().__init__(pa.Table.from_batches([data]), data)
+
+    def filter(self, rows: Mask) -> pa.RecordBatch:
+        batches = self.to_arrow(rows).combine_chunks().to_batches()
+        return batches[0] if batches else pa.RecordBatch.from_pylist([], self.data.schema)
+
+
+class PolarsFrame(Frame):
+    """A DataFrame of polars."""
+
+    def to_pandas(self) -> pd.DataFrame:
+        return ArrowFrame(_simplify(self.data.to_arrow())).to_pandas()
+
+    def to_arrow(self, rows: Mask) -> pa.Table:
+        found: pa.Table = self.filter(rows).to_arrow()
+        return found
+
+    def filter(self, rows: Mask) -> Any:
+        return self.data.filter(sys.modules["polars"].Series(rows))
+
+
+def take_frame(data: object) -> Frame:
+    """Return data in memory as what all kinds have in common.
+
+    Raises:
+        ValidationInvalid: it is of no kind that we take, or two of its columns have one name.
+    """
+    frame = _find_kind(data)
+    names = [str(name) for name in getattr(frame.data, "column_names", frame.data.columns)]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        problem = f"two columns have the name {twice[0]!r}"
+        raise ValidationInvalid("the data", problem, "Rename one of them.")
+    return frame
+
+
+def _find_kind(data: object) -> Frame:
+    if isinstance(data, pd.DataFrame):
+        return PandasFrame(data)
+    if isinstance(data, pa.Table):
+        return ArrowFrame(data)
+    if isinstance(data, pa.RecordBatch):
+        return RecordBatchFrame(data)
+    kind = type(data)
+    module = kind.__module__.partition(".")[0]
+    if module == "polars" and kind.__name__ == "DataFrame":
+        return PolarsFrame(data)
+    if module == "polars" and kind.__name__ == "LazyFrame":
+        raise ValidationInvalid(
+            "the data", "a LazyFrame has no rows yet", "Call `collect()` first."
+        )
+    if hasattr(data, "__arrow_c_stream__"):
+        return ArrowFrame(pa.table(data))
+    raise ValidationInvalid("the data", f"a {kind.__name__} can't be validated", _KINDS)
+
+
+def _simplify(table: pa.Table) -> pa.Table:
+    """Return a table of polars with the types of text that pandas converts fastest."""
+    schema = pa.schema(
+        [
+            each.with_type(pa.large_string()) if types.is_string_view(each.type) else each
+            for each in table.schema
+        ]
+    )
+    return table.cast(schema)
+
+
+def _fit_column(column: pd.Series[Any]) -> pd.Series[Any]:
+    """Return a column that Arrow can hold: as it is, or as texts where its types are mixed."""
+    try:
+        pa.array(column, from_pandas=True)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
+        return column.map(lambda value: None if value is None else str(value)).astype(object)
+    return column

@@ -1,0 +1,101 @@
+"""Prebuilt tasks: a validation as a task run of its own, and a checkpoint."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from flowstone import make_async_twin, task
+from flowstone.blocks import ObjectStore
+from flowstone_great_expectations.options import ValidationOptions
+from flowstone_great_expectations.report import OnFailure, ValidationReport
+from flowstone_great_expectations.validation import run_checkpoint, validate
+
+
+@task
+def gx_validate(
+    data: Any,
+    expectations: Any,
+    *,
+    name: str,
+    on_failure: OnFailure = "fail",
+    quarantine: ObjectStore | None = None,
+    key_columns: Sequence[str] | str = (),
+    context: Any = None,
+    options: ValidationOptions | None = None,
+) -> ValidationReport[Any]:
+    """Validate data, and return what was found with the data that passed.
+
+    Args:
+        data: a DataFrame of pandas or polars, a table of Arrow, a `DatabaseSource`, or
+            `StoredFiles`.
+        expectations: a list of them, a suite, a dict or the path of a JSON file in the format of
+            Great Expectations, an `ExpectationSuiteBlock`; with `context`, the name of a suite.
+        name: what reports, artifacts and folders of the quarantine call the validation.
+        on_failure: what is done with data that fails: ``fail``, ``warn`` or ``quarantine``.
+        quarantine: where failing rows go, as Parquet.
+        key_columns: the columns that tell the rows of a database's table apart.
+        context: a context of your own, or the folder of its project.
+        options: values in the report, artifacts, parameters.
+
+    Raises:
+        DataQualityFailed: the data failed; the run's state has that name.
+        ExpectationsNotEvaluated: an expectation could not be evaluated.
+        ValidationInvalid: such data, expectations or options can't be used.
+
+    Example:
+        gx_validate(orders, expectations, name="orders", on_failure="warn")
+    """
+    return validate(
+        data,
+        expectations,
+        name=name,
+        on_failure=on_failure,
+        quarantine=quarantine,
+        key_columns=key_columns,
+        context=context,
+        options=options,
+    )
+
+
+@task
+def gx_run_checkpoint(
+    checkpoint: Any,
+    context: Any,
+    *,
+    batch_parameters: Mapping[str, Any] | None = None,
+    expectation_parameters: Mapping[str, Any] | None = None,
+    on_failure: Literal["fail", "warn"] = "fail",
+    options: ValidationOptions | None = None,
+) -> ValidationReport[None]:
+    """Run a checkpoint of your own context with its actions, and return what was found.
+
+    Args:
+        checkpoint: its name in the context, or the checkpoint itself.
+        context: what `great_expectations.get_context` returned, or the folder of its project.
+        batch_parameters: which batch: ``{"year": "2026"}``, or ``{"dataframe": orders}``.
+        expectation_parameters: values for ``{"$PARAMETER": "name"}`` in expectations.
+        on_failure: what is done where the data failed: ``fail`` or ``warn``.
+        options: values in the report, artifacts.
+
+    Raises:
+        CheckpointFailed: there is no such checkpoint, or it or an action could not be run.
+        DataQualityFailed: the data failed; the run's state has that name.
+        ExpectationsNotEvaluated: an expectation could not be evaluated.
+
+    Example:
+        gx_run_checkpoint("orders", context, batch_parameters={"dataframe": orders})
+    """
+    return run_checkpoint(
+        checkpoint,
+        context,
+        batch_parameters=batch_parameters or {},
+        expectation_parameters=expectation_parameters or {},
+        on_failure=on_failure,
+        options=options or ValidationOptions(),
+    )
+
+
+agx_run_checkpoint = make_async_twin(gx_run_checkpoint, asyncio.to_thread)
+agx_validate = make_async_twin(gx_validate, asyncio.to_thread)

@@ -1,0 +1,65 @@
+"""Judging: whether data passed, and what to raise where it did not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flowstone_great_expectations.errors import DataQualityFailed, ExpectationsNotEvaluated
+from flowstone_great_expectations.report import OnFailure, ValidationReport
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flowstone_great_expectations.batches import Batch
+    from flowstone_great_expectations.results import Evaluated
+
+
+def find_failing(found: Sequence[Evaluated]) -> list[Evaluated]:
+    """Return what decides against the data."""
+    return [
+        each for each in found if not each.outcome.success and each.outcome.severity == "critical"
+    ]
+
+
+def make_report(
+    name: str, on_failure: OnFailure, batch: Batch | None, found: Sequence[Evaluated]
+) -> ValidationReport[Any]:
+    """Return what was found, before any rows are set aside.
+
+    Args:
+        name: of the validation.
+        on_failure: what is to happen to data that fails.
+        batch: the data; None where it is a checkpoint's own.
+        found: how each expectation went.
+    """
+    outcomes = tuple(each.outcome for each in found)
+    failing = find_failing(found)
+    met = sum(each.success for each in outcomes)
+    counted = [each.element_count for each in outcomes if each.element_count is not None]
+    separable = [each for each in failing if each.is_separable]
+    data, rows = (None, None) if batch is None else (batch.data, batch.rows)
+    if rows is None:
+        rows = max(counted, default=None)
+    statistics = {
+        "evaluated_expectations": len(outcomes),
+        "successful_expectations": met,
+        "unsuccessful_expectations": len(outcomes) - met,
+        "success_percent": 100 * met / len(outcomes) if outcomes else 100.0,
+        "rows": rows,
+        "rows_failed": None if batch is None else batch.count_failing(separable),
+    }
+    success = not failing and all(each.error is None for each in outcomes)
+    return ValidationReport(name, on_failure, success, outcomes, statistics, data)
+
+
+def find_error(report: ValidationReport[Any], found: Sequence[Evaluated]) -> Exception | None:
+    """Return what a validation raises; None where it hands on data."""
+    if report.errors:
+        return ExpectationsNotEvaluated(report)
+    failing = find_failing(found)
+    whole = [each for each in failing if not each.is_separable]
+    if report.on_failure == "fail" and failing:
+        return DataQualityFailed(report)
+    if report.on_failure == "quarantine" and whole:
+        return DataQualityFailed(report)
+    return None

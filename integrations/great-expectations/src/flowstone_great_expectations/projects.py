@@ -1,0 +1,110 @@
+"""The contexts of Great Expectations: which one is current in the process, and for how long.
+
+Great Expectations has one current context for a whole process, and asks it even where there is
+nothing to ask for: whether results are for its cloud. The caller's is never replaced by a
+validation. Where there is none, an empty one stands there while validations run.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock, RLock
+from typing import TYPE_CHECKING
+
+from great_expectations.data_context import (
+    AbstractDataContext,
+    EphemeralDataContext,
+    FileDataContext,
+)
+from great_expectations.data_context.data_context.context_factory import project_manager
+from great_expectations.data_context.types.base import (
+    DataContextConfig,
+    InMemoryStoreBackendDefaults,
+)
+from great_expectations.exceptions import DataContextError
+
+from flowstone_great_expectations.errors import ValidationInvalid
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_guard = Lock()
+_running = RLock()
+
+
+class _Stand:
+    """What stands in for a context of the caller's, and how many validations need it now."""
+
+    context: AbstractDataContext | None = None
+    users = 0
+
+
+def find_current() -> AbstractDataContext | None:
+    """Return the current context of the process; None where there is none."""
+    try:
+        return project_manager._project  # noqa: SLF001 - older versions have no other way to ask
+    except DataContextError:
+        return None
+
+
+@contextmanager
+def stand_in() -> Iterator[None]:
+    """See that there is a current context; take away what was put there when nobody needs it."""
+    with _guard:
+        _Stand.users += 1
+        if find_current() is None:
+            _Stand.context = _Stand.context or _make_empty()
+            project_manager.set_project(_Stand.context)
+    try:
+        yield
+    finally:
+        with _guard:
+            _Stand.users -= 1
+            if not _Stand.users and find_current() is _Stand.context:
+                project_manager.set_project(None)
+
+
+@contextmanager
+def make_current(context: AbstractDataContext) -> Iterator[None]:
+    """Make a context the current one, for one caller at a time; put back the one before."""
+    with _running:
+        with _guard:
+            before = find_current()
+            project_manager.set_project(context)
+        try:
+            yield
+        finally:
+            with _guard:
+                gone = before is _Stand.context and not _Stand.users
+                project_manager.set_project(None if gone else before)
+
+
+def open_context(context: object) -> AbstractDataContext:
+    """Return a context of the caller's: itself, or the one of a project's folder.
+
+    The current context stays as it is.
+
+    Raises:
+        ValidationInvalid: it is neither.
+    """
+    if isinstance(context, AbstractDataContext):
+        return context
+    if not isinstance(context, (str, Path)):
+        problem = f"a {type(context).__name__} is not a context"
+        remedy = "Pass what `great_expectations.get_context` returned, or a project's folder."
+        raise ValidationInvalid("context", problem, remedy)
+    folder = Path(context).expanduser()
+    places = (folder, folder / "gx", folder / "great_expectations")
+    root = next((each for each in places if (each / FileDataContext.GX_YML).is_file()), None)
+    if root is None:
+        problem = f"there is no project of Great Expectations in {str(folder)!r}"
+        remedy = "Name a folder that has great_expectations.yml in it, or in gx/."
+        raise ValidationInvalid("context", problem, remedy)
+    return FileDataContext(context_root_dir=str(root))
+
+
+def _make_empty() -> AbstractDataContext:
+    defaults = InMemoryStoreBackendDefaults(init_temp_docs_sites=False)
+    config = DataContextConfig(store_backend_defaults=defaults, analytics_enabled=False)
+    return EphemeralDataContext(project_config=config)

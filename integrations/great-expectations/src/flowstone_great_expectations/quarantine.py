@@ -1,0 +1,41 @@
+"""Quarantine: failing rows as a Parquet file of an object store."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from pyarrow import parquet
+
+from flowstone import runtime
+from flowstone_great_expectations.report import QuarantinedRows
+from flowstone_great_expectations.slugs import make_slug
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from flowstone.blocks import ObjectStore
+
+
+def write_rows(store: ObjectStore, name: str, failing: pa.Table) -> QuarantinedRows:
+    """Write failing rows to ``<name>/<flow run's id>/<hash>.parquet``.
+
+    The hash is that of the file, so a retry, or another attempt of the same flow run, that finds
+    the same rows writes the same object again, and batches of a mapped task stand side by side.
+
+    Args:
+        store: where to.
+        name: of the validation.
+        failing: the rows, with what each failed.
+
+    Raises:
+        StorageError: the store refused.
+    """
+    content = BytesIO()
+    parquet.write_table(failing, content)
+    written = content.getvalue()
+    run = runtime.flow_run.id or "no-run"
+    path = f"{make_slug(name)}/{run}/{sha256(written).hexdigest()[:16]}.parquet"
+    saved = store.write_path(path, written)
+    return QuarantinedRows(saved, store.uri(saved), failing.num_rows)

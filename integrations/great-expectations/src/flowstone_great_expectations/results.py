@@ -1,0 +1,181 @@
+"""Results of Great Expectations as our own: plain, and by default without values of rows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from great_expectations.expectations.expectation import (
+    ColumnMapExpectation,
+    ColumnPairMapExpectation,
+    MulticolumnMapExpectation,
+)
+from great_expectations.expectations.registry import get_expectation_impl
+
+from flowstone.records.redaction import redact
+from flowstone_great_expectations.outcomes import LISTED, ExpectationOutcome
+
+if TYPE_CHECKING:
+    from great_expectations.core import ExpectationValidationResult
+    from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
+
+_ROW_LEVEL = (ColumnMapExpectation, ColumnPairMapExpectation, MulticolumnMapExpectation)
+#: What these observe is a count, a proportion, or names of columns; others observe values of rows.
+_COUNTED = re.compile(
+    r"expect_(?:table_(?:row|column)_count_to_\w+|table_columns_to_match_\w+"
+    r"|column_unique_value_count_to_\w+|column_proportion_of_\w+|column_values_to_be_(?:of|in)_type\w*"
+    r"|query_results_row_count_to_\w+)"
+)
+_HOUSEKEEPING = ("batch_id", "result_format", "catch_exceptions")
+_QUOTED = re.compile(r"'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"")
+_TYPE = re.compile(
+    r"(?:int|uint|float|complex)\d*|str|string|bool|object|bytes|date\w*|time\w*|\w*Type|NoneType"
+)
+_LOGIN = re.compile(r"://[^/\s]*@")
+#: Longer words of an error are cut.
+_LONGEST = 300
+
+
+class Evaluated(NamedTuple):
+    """How an expectation went, and all rows that failed it.
+
+    Attributes:
+        outcome: for the report.
+        rows: numbers of rows, or their keys in a database.
+    """
+
+    outcome: ExpectationOutcome
+    rows: Sequence[Any]
+
+    @property
+    def is_separable(self) -> bool:
+        """Whether it is known of each row if it failed."""
+        count = self.outcome.unexpected_count
+        return self.outcome.is_row_level and count is not None and len(self.rows) == count
+
+
+def read_results(
+    found: Iterable[ExpectationValidationResult], *, include_values: bool
+) -> list[Evaluated]:
+    """Return results in the order of their expectations, whose numbers their ids are."""
+    ordered = sorted(found, key=lambda each: int(_configuration(each).id or 0))
+    return [read_result(each, include_values=include_values) for each in ordered]
+
+
+def _configuration(result: ExpectationValidationResult) -> ExpectationConfiguration:
+    assert result.expectation_config is not None
+    return result.expectation_config
+
+
+def read_result(
+    result: ExpectationValidationResult, *, include_values: bool, validation: str | None = None
+) -> Evaluated:
+    """Return how one expectation went.
+
+    Args:
+        result: of Great Expectations.
+        include_values: whether values of rows are in what is returned.
+        validation: which of a checkpoint's it belongs to.
+    """
+    configuration = _configuration(result)
+    described: Mapping[str, Any] = configuration.to_json_dict()
+    kind = str(described["type"])
+    content: Mapping[str, Any] = result.result or {}
+    kwargs = {
+        name: value for name, value in described["kwargs"].items() if name not in _HOUSEKEEPING
+    }
+    error = _find_error(result.exception_info or {}, kwargs)
+    rows = content.get("unexpected_index_list") or ()
+    is_keyed = bool(rows) and isinstance(rows[0], Mapping)
+    lists_rows = include_values or not is_keyed
+    observed = content.get("observed_value")
+    outcome = ExpectationOutcome(
+        expectation=kind,
+        validation=validation,
+        kwargs=kwargs,
+        success=bool(result.success) and error is None,
+        severity=str(described.get("severity") or "critical"),
+        is_row_level=issubclass(get_expectation_impl(kind), _ROW_LEVEL),
+        element_count=_count(content.get("element_count")),
+        unexpected_count=_count(content.get("unexpected_count")),
+        unexpected_percent=_plain(content.get("unexpected_percent")),
+        missing_count=_count(content.get("missing_count")),
+        unexpected_rows=tuple(_plain(each) for each in rows[:LISTED]) if lists_rows else (),
+        observed_value=_plain(observed) if include_values or _COUNTED.fullmatch(kind) else None,
+        unexpected_values=tuple(_plain(content.get("partial_unexpected_list") or ()))
+        if include_values
+        else (),
+        error=error,
+        notes=_join(described.get("notes")),
+    )
+    return Evaluated(outcome, rows)
+
+
+def _join(notes: object) -> str | None:
+    if isinstance(notes, list):
+        return "\n".join(map(str, notes))
+    return None if notes is None else str(notes)
+
+
+def _count(value: Any) -> int | None:
+    return None if value is None else int(value)
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON has it: numbers of NumPy as numbers, what it lacks as text."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        return {str(name): _plain(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(each) for each in value]
+    if isinstance(value, float) and value != value:  # NaN
+        return None
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
+
+
+# ---------------------------------------------------------------- errors
+
+
+def _find_error(info: Mapping[str, Any], kwargs: Mapping[str, Any]) -> str | None:
+    """Return why an expectation could not be evaluated; None where it could.
+
+    Older versions have one flat mapping, newer ones one for each metric.
+    """
+    found = [info] if "raised_exception" in info else [*info.values()]
+    raised = [each for each in found if isinstance(each, Mapping) and each.get("raised_exception")]
+    if not raised:
+        return None
+    message = str(raised[0].get("exception_message") or "")
+    return _word_error(message, str(raised[0].get("exception_traceback") or ""), kwargs)
+
+
+def _word_error(message: str, traceback: str, kwargs: Mapping[str, Any]) -> str:
+    if missing := re.search(r'column "(.+?)" in BatchData does not exist', message):
+        return f"there is no column {missing[1]!r}"
+    # Statements and their parameters follow, and the notes of pydantic.
+    words = message.partition("[SQL:")[0].removeprefix("Error: ")
+    words = " ".join(words.split()) or traceback.strip().rpartition("\n")[2].partition(":")[0]
+    known = set(_texts(kwargs))
+    words = _LOGIN.sub("://…@", words)
+    words = _QUOTED.sub(lambda found: _keep_known(found, known), words)
+    words = redact(words.rstrip(". "))
+    return words if len(words) <= _LONGEST else f"{words[: _LONGEST - 1]}…"
+
+
+def _keep_known(found: re.Match[str], known: set[str]) -> str:
+    """Return a quoted text of an error if it is no value of a row: an argument, or a type."""
+    text = found[1] if found[1] is not None else found[2]
+    return found[0] if text in known or _TYPE.fullmatch(text) else "'…'"
+
+
+def _texts(value: object) -> Iterable[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            yield from _texts(each)
+    elif isinstance(value, (list, tuple, set)):
+        for each in value:
+            yield from _texts(each)

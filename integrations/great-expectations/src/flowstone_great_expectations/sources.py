@@ -1,0 +1,45 @@
+"""Data that is not in memory: tables and queries of databases, files of object stores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from flowstone_great_expectations.errors import ValidationInvalid
+
+if TYPE_CHECKING:
+    from flowstone.blocks import Database, ObjectStore
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseSource:
+    """A table or a query of a database.
+
+    Attributes:
+        database: the block.
+        table: its name, or ``schema.name``.
+        query: instead of a table: one SELECT.
+    """
+
+    database: Database
+    table: str | None = None
+    query: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.table is None) == (self.query is None):
+            problem = "a table or a query is needed, and not both"
+            raise ValidationInvalid("DatabaseSource", problem, "Pass one of them.")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFiles:
+    """A file of an object store, or all files in one of its folders.
+
+    Attributes:
+        store: the block.
+        path: a file, by its suffix of Parquet, CSV or JSON; or a folder, all of whose files of one
+            format are read as one table.
+    """
+
+    store: ObjectStore
+    path: str

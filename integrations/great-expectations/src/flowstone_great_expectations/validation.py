@@ -1,0 +1,182 @@
+"""`validate`: expectations on data, what becomes of rows that fail, and the report."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from functools import wraps
+from threading import RLock
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from flowstone_great_expectations.errors import ValidationInvalid
+from flowstone_great_expectations.judging import find_error, find_failing, make_report
+from flowstone_great_expectations.options import ValidationOptions
+from flowstone_great_expectations.recording import log_report, record_report
+from flowstone_great_expectations.report import OnFailure, ValidationReport
+from flowstone_great_expectations.sources import DatabaseSource, StoredFiles
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from types import ModuleType
+
+    from flowstone.blocks import ObjectStore
+    from flowstone_great_expectations.batches import Batch
+    from flowstone_great_expectations.results import Evaluated
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_POLICIES = ("fail", "warn", "quarantine")
+_loading = RLock()
+
+
+def validate(
+    data: Any,
+    expectations: Any,
+    *,
+    name: str,
+    on_failure: OnFailure = "fail",
+    quarantine: ObjectStore | None = None,
+    key_columns: Sequence[str] | str = (),
+    context: Any = None,
+    options: ValidationOptions | None = None,
+) -> ValidationReport[Any]:
+    """Validate data, and return what was found with the data that passed.
+
+    Expectations of severity ``critical`` decide; those of ``warning`` and ``info`` that fail are
+    in the report and in the log. It may be called anywhere, in threads too; in a run, it makes a
+    table and Data Docs as artifacts, and records how many rows there were.
+
+    Args:
+        data: a DataFrame of pandas or polars, a table of Arrow, a `DatabaseSource`, or
+            `StoredFiles`.
+        expectations: a list of them, a suite, a dict or the path of a JSON file in the format of
+            Great Expectations, an `ExpectationSuiteBlock`; with `context`, the name of a suite.
+        name: what reports, artifacts and folders of the quarantine call the validation.
+        on_failure: what is done with data that fails: ``fail`` raises; ``warn`` logs it;
+            ``quarantine`` sets the failing rows aside and hands on the rest, and raises where
+            the table as a whole failed.
+        quarantine: where failing rows go, as Parquet.
+        key_columns: the columns that tell the rows of a database's table apart.
+        context: a context of your own, or the folder of its project.
+        options: values in the report, artifacts, parameters.
+
+    Raises:
+        DataQualityFailed: the data failed.
+        ExpectationsNotEvaluated: an expectation could not be evaluated.
+        ValidationInvalid: such data, expectations or options can't be used.
+    """
+    keys = (key_columns,) if isinstance(key_columns, str) else tuple(key_columns)
+    options = options or ValidationOptions()
+    _check_policy(on_failure, quarantine)
+    wanted = _load_suites().read_expectations(expectations, context)
+    batch = _open_batch(data, keys, sets_aside=on_failure == "quarantine")
+    found = batch.evaluate(wanted, options.parameters, include_values=options.include_values)
+    report = make_report(name, on_failure, batch, found)
+    error = find_error(report, found)
+    if error is None and quarantine is not None and not report.success:
+        report = _set_aside(report, batch, find_failing(found), quarantine)
+    return _finish(report, error, options)
+
+
+def run_checkpoint(
+    checkpoint: Any,
+    context: Any,
+    *,
+    batch_parameters: Mapping[str, Any],
+    expectation_parameters: Mapping[str, Any],
+    on_failure: OnFailure,
+    options: ValidationOptions,
+) -> ValidationReport[None]:
+    """Run a checkpoint of the caller's own context; see `gx_run_checkpoint`."""
+    if on_failure not in {"fail", "warn"}:
+        problem = f"a checkpoint can't do {on_failure!r}: it hands out no rows"
+        raise ValidationInvalid("on_failure", problem, "Use 'fail' or 'warn'.")
+    _load_suites()
+    # The same.
+    from flowstone_great_expectations.checkpoints import run_in_context
+
+    name, found = run_in_context(
+        checkpoint,
+        context,
+        batch_parameters,
+        expectation_parameters,
+        include_values=options.include_values,
+    )
+    report = make_report(name, on_failure, None, found)
+    return _finish(report, find_error(report, found), options)
+
+
+def _finish(
+    report: ValidationReport[Any], error: Exception | None, options: ValidationOptions
+) -> ValidationReport[Any]:
+    """Record a report, and return it or raise the error."""
+    record_report(report, options)
+    if error is not None:
+        raise error
+    log_report(report)
+    return report
+
+
+def _make_twin(fn: Callable[P, R]) -> Callable[P, Coroutine[Any, Any, R]]:
+    @wraps(fn)
+    async def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        return await asyncio.to_thread(fn, *args, **kwargs)
+
+    run.__name__ = run.__qualname__ = f"a{fn.__name__}"
+    run.__doc__ = f"Do as `{fn.__name__}`, and let other coroutines run meanwhile."
+    return run
+
+
+avalidate = _make_twin(validate)
+
+
+def _check_policy(on_failure: str, quarantine: ObjectStore | None) -> None:
+    if on_failure not in _POLICIES:
+        remedy = f"Use one of: {', '.join(_POLICIES)}."
+        raise ValidationInvalid("on_failure", f"there is no {on_failure!r}", remedy)
+    if on_failure == "quarantine" and quarantine is None:
+        remedy = "Pass an ObjectStore as `quarantine`."
+        raise ValidationInvalid("quarantine", "there is no place for failing rows", remedy)
+    if on_failure != "quarantine" and quarantine is not None:
+        problem = f"no rows are set aside with on_failure={on_failure!r}"
+        raise ValidationInvalid("quarantine", problem, "Pass on_failure='quarantine', or no store.")
+
+
+def _load_suites() -> ModuleType:
+    # Its modules import each other, so that two threads that load it may wait for each other.
+    with _loading:
+        # Great Expectations takes 3 s to load.
+        from flowstone_great_expectations import engine, suites
+
+        assert engine is not suites
+        return suites
+
+
+def _open_batch(data: Any, keys: Sequence[str], *, sets_aside: bool) -> Batch:
+    # pandas and pyarrow take 0.5 s to load.
+    from flowstone_great_expectations.batches import FrameBatch
+    from flowstone_great_expectations.databases import open_source
+    from flowstone_great_expectations.files import read_files
+    from flowstone_great_expectations.frames import take_frame
+
+    if isinstance(data, DatabaseSource):
+        return open_source(data, keys, sets_aside=sets_aside)
+    if keys:
+        problem = "they are for tables of databases; rows of frames and files have numbers"
+        raise ValidationInvalid("key_columns", problem, "Leave them out.")
+    return FrameBatch(take_frame(read_files(data) if isinstance(data, StoredFiles) else data))
+
+
+def _set_aside(
+    report: ValidationReport[Any],
+    batch: Batch,
+    failing: Sequence[Evaluated],
+    quarantine: ObjectStore,
+) -> ValidationReport[Any]:
+    rows = batch.split(failing)
+    # pyarrow's Parquet takes 0.1 s to load.
+    from flowstone_great_expectations.quarantine import write_rows
+
+    written = write_rows(quarantine, report.name, rows.failing)
+    return replace(report, data=rows.passing, quarantined=written)
