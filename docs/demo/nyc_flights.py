@@ -18,11 +18,11 @@ from docs.demo import feeds, model
 from docs.demo.places import DBT_PROJECT, NAME, open_places
 from docs.demo.report import write_report
 
-from flowstone import flow, get_run_logger, task, unmapped
+from flowstone import flow, task, unmapped
 from flowstone.blocks import Database, ObjectStore
 from flowstone.cache_policies import INPUTS, TASK_SOURCE
 from flowstone_dbt import DbtProject, DbtRunner
-from flowstone_great_expectations import DatabaseSource, ValidationReport, gx_validate
+from flowstone_great_expectations import DatabaseSource, ValidationReport, gx_validate, validate
 
 Json = dict[str, Any]
 Report = ValidationReport[pd.DataFrame]
@@ -31,6 +31,7 @@ Report = ValidationReport[pd.DataFrame]
 CACHED = INPUTS + TASK_SOURCE - "lake" - "warehouse" - "project" - "quarantine"
 FOLDER = Path(__file__).parent
 attempts = count(1)
+validate_batch = gx_validate.with_options(cache_policy=CACHED, task_run_name="validate-{name}")
 
 
 @task(cache_policy=CACHED, task_run_name="land-{name}")
@@ -58,15 +59,29 @@ def read(path: str, lake: ObjectStore, identity: str) -> pd.DataFrame:
 def load(table: str, frames: list[pd.DataFrame], warehouse: Database, identity: str) -> int:
     """Put frames into a table in place of what is there, and return how many rows it has."""
     with warehouse.transaction():
-        if warehouse.table_exists(table):
-            warehouse.execute(f"DELETE FROM {table}")
+        warehouse.execute(f"DROP TABLE IF EXISTS {table} CASCADE")
         return sum(warehouse.insert(table, frame, create=True) for frame in frames)
 
 
 @task(cache_policy=CACHED)
-def build(project: DbtProject, sources: dict[str, str], loaded: list[int], identity: str) -> Json:
+def build(project: DbtProject, code: str, loaded: list[int], identity: str) -> Json:
     """Build and test all models, each of which is a task run of its own."""
     return DbtRunner(project).invoke(["build"]).count()
+
+
+@task(cache_policy=CACHED)
+def validate_delays(warehouse: Database, built: Json, identity: str) -> ValidationReport[None]:
+    """Check the finished table where it is."""
+    table = DatabaseSource(warehouse, table="flight_delays")
+    return validate(table, read_suite("flight_delays"), name="flight-delays")
+
+
+@task(cache_policy=CACHED)
+def train(warehouse: Database, built: Json, identity: str) -> Json:
+    """Fit and test a model, as an MLflow run of its own, and return how good it is."""
+    flights = warehouse.fetch_pandas(model.QUERY)
+    fitted = model.learn(flights)
+    return model.evaluate(fitted, flights)
 
 
 @task(cache_policy=CACHED)
@@ -74,13 +89,97 @@ def tell_story(warehouse: Database, built: Json, identity: str) -> Json:
     """Return what the finished tables say."""
     late = "avg(CASE WHEN is_late THEN 1.0 WHEN arr_delay IS NOT NULL THEN 0.0 END)"
     cancelled = "avg(CASE WHEN is_cancelled THEN 1.0 ELSE 0.0 END)"
-    row = warehouse.fetch_one(f"SELECT count(*), {late}, {cancelled} FROM flight_delays")
-    assert row is not None
+    ((flights, late_share, cancelled_share),) = warehouse.fetch_all(
+        f"SELECT count(*), {late}, {cancelled} FROM flight_delays"
+    )
     return {
-        "flights": int(row[0]),
-        "late_share": float(row[1]),
-        "cancelled_share": float(row[2]),
+        "flights": int(flights),
+        "late_share": float(late_share),
+        "cancelled_share": float(cancelled_share),
         "by_hour": fetch(warehouse, "SELECT * FROM delays_by_hour ORDER BY month, hour"),
+        "by_airport": fetch(warehouse, "SELECT * FROM delays_by_airport ORDER BY late_share DESC"),
         "by_airline": fetch(warehouse, "SELECT * FROM delays_by_airline ORDER BY late_share DESC"),
-        "by_weather": fetch(warehouse, "SELECT * FROM delays_by_weather ORDER BY weather"),
+        "by_weather": fetch(warehouse, "SELECT * FROM delays_by_weather ORDER BY late_share DESC"),
+    }
+
+
+def fetch(warehouse: Database, query: str) -> list[Json]:
+    return warehouse.fetch_arrow(query).to_pylist()
+
+
+def read_suite(name: str) -> Json:
+    return json.loads((FOLDER / "expectations" / f"{name}.json").read_text("utf-8"))
+
+
+def hash_project() -> str:
+    """Return what changes when a model changes."""
+    found = sha256()
+    for path in sorted(DBT_PROJECT.rglob("*.*")):
+        if path.suffix in {".sql", ".yml"} and "target" not in path.parts:
+            found.update(path.name.encode() + path.read_bytes())
+    return found.hexdigest()
+
+
+def describe(name: str, report: Report) -> Json:
+    return {
+        "name": name,
+        "rows": report.statistics["rows"],
+        "quarantined": report.quarantined.count if report.quarantined else 0,
+    }
+
+
+def count_failures(reports: list[ValidationReport[Any]]) -> list[Json]:
+    """Return how many rows failed each expectation, over all reports, and whether it was met."""
+    found: dict[str, Json] = {}
+    for each in (outcome for report in reports for outcome in report.outcomes):
+        limits = {name: value for name, value in each.kwargs.items() if name != "column"}
+        words = each.expectation.removeprefix("expect_").removeprefix("column_").replace("_", " ")
+        entry = found.setdefault(
+            each.label,
+            {
+                "about": each.column or "table",
+                "words": words,
+                "limits": limits,
+                "failed": 0,
+                "met": True,
+            },
+        )
+        entry["failed"] += each.unexpected_count or 0
+        entry["met"] &= each.success
+    return list(found.values())
+
+
+@flow(
+    flow_run_name="nyc-flights", persist_result=True, log_prints=True, on_completion=[write_report]
+)
+def nyc_flights(store: str = "s3", warehouse: str = "duckdb") -> Json:
+    """Land, check, load, model and learn; return what the report tells."""
+    with open_places(store, warehouse) as places:
+        lake, base, here = places.lake, places.warehouse, places.identity
+        weather = land_weather.submit(lake, here)
+        batches = land.map(feeds.BATCHES, unmapped(lake), unmapped(here))
+        tables = land.map(feeds.TABLES[1:], unmapped(lake), unmapped(here))
+
+        frames = read.map(batches, unmapped(lake), unmapped(here))
+        checked = validate_batch.map(
+            frames,
+            unmapped(read_suite("flights")),
+            name=feeds.BATCHES,
+            on_failure=unmapped("quarantine"),
+            quarantine=unmapped(lake),
+        ).result()
+        loaded = [load("raw_flights", [report.data for report in checked], base, here)]
+        for name, path in zip(feeds.TABLES, [weather, *tables], strict=True):
+            loaded.append(load(f"raw_{name}", [read(path, lake, here)], base, here))
+
+        built = build(places.project, hash_project(), loaded, here)
+        finished = validate_delays(base, built, here)
+        learned = train(base, built, here)
+        story = tell_story(base, built, here)
+    return story | {
+        "warehouse": {"duckdb": "DuckDB", "postgres": "PostgreSQL"}[warehouse],
+        "batches": [describe(*each) for each in zip(feeds.BATCHES, checked, strict=True)],
+        "quarantined": sum(describe("", report)["quarantined"] for report in checked),
+        "expectations": count_failures([*checked, finished]),
+        "model": learned | {"name": "x", "version": 1, "alias": "champion"},
     }

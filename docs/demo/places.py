@@ -71,7 +71,9 @@ def open_places(store: str, warehouse: str) -> Iterator[Places]:
         lake: ObjectStore = BUCKETS[store].load(NAME)
         database: Database = DATABASES[warehouse].load(NAME)
         stack.callback(database.close)
-        project = DbtProject(project_dir=DBT_PROJECT, database=database)
+        project = DbtProject(
+            project_dir=DBT_PROJECT, target_path=str(home / "dbt"), database=database
+        )
         yield Places(
             lake, database, project, f"{_identify_lake(lake)}/{_identify_warehouse(database)}"
         )

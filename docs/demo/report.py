@@ -70,7 +70,10 @@ def render_report(story: Json, run: Json, graph: str) -> str:
 def _shade(rows: list[Json]) -> dict[tuple[int, int], Json]:
     """Return the share of late flights by month and hour, with how dark it is, from 0 to 100."""
     return {
-        (row["month"], row["hour"]): {**row, "shade": min(100, round(100 * row["late_share"] / DARKEST))}
+        (row["month"], row["hour"]): {
+            **row,
+            "shade": min(100, round(100 * row["late_share"] / DARKEST)),
+        }
         for row in rows
     }
 
@@ -78,19 +81,17 @@ def _shade(rows: list[Json]) -> dict[tuple[int, int], Json]:
 def _make_lanes(run: Json) -> list[Json]:
     """Return one lane for the calls of each task, with bars in percent of the run's time."""
     start, whole = _read_time(run["started"]), max(run["duration_seconds"], 1e-9)
-    calls = [call for call in _flatten(run) if call["started"] and call["ended"]]
     lanes = []
-    by_unit = groupby(sorted(calls, key=_get_unit), key=_get_unit)
-    for unit, group in by_unit:
+    for unit, group in groupby(sorted(_flatten(run), key=_get_unit), key=_get_unit):
         bars = [
             {
-                "left": 100 * (_read_time(call["started"]) - start) / whole,
-                "width": 100 * call["duration_seconds"] / whole,
+                "left": 100 * (_read_time(call["started"] or call["created"]) - start) / whole,
+                "width": 100 * (call["duration_seconds"] or 0) / whole,
                 "state": _name_state(call),
                 "title": f"{call['name']}: {call['state']['name']}, "
-                f"{_format_seconds(call['duration_seconds'])}",
+                f"{_format_seconds(call['duration_seconds'] or 0)}",
             }
-            for call in sorted(group, key=lambda call: call["started"])
+            for call in sorted(group, key=lambda call: call["created"])
         ]
         ends = [bar["left"] + bar["width"] for bar in bars]
         lanes.append(
@@ -107,7 +108,8 @@ def _make_lanes(run: Json) -> list[Json]:
 
 
 def _get_unit(call: Json) -> str:
-    return str(call["unit"])
+    """Return what has a lane: a task, or all that a task called."""
+    return str(call.get("lane", call["unit"]))
 
 
 def _name_state(call: Json) -> str:
@@ -126,12 +128,13 @@ def _count_states(run: Json) -> dict[str, int]:
 
 def _flatten(run: Json) -> list[Json]:
     """Return the calls of the last attempt, and what these called."""
-    return [
-        found
-        for child in run["children"]
-        if child["attempt_of_parent"] in {None, run["attempts"]}
-        for found in (child, *_flatten(child))
+    last = [
+        call for call in run["children"] if call["attempt_of_parent"] in {None, run["attempts"]}
     ]
+    below = [
+        {**each, "lane": f"{call['unit']}: its nodes"} for call in last for each in _flatten(call)
+    ]
+    return [*last, *below]
 
 
 def _ask(*words: str) -> Json:
