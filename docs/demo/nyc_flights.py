@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 from docs.demo import feeds, model
-from docs.demo.places import DBT_PROJECT, NAME, open_places
+from docs.demo.places import DBT_PROJECT, open_places
 from docs.demo.report import write_report
 
 from flowstone import flow, task, unmapped
@@ -133,12 +133,14 @@ def count_failures(reports: list[ValidationReport[Any]]) -> list[Json]:
     found: dict[str, Json] = {}
     for each in (outcome for report in reports for outcome in report.outcomes):
         limits = {name: value for name, value in each.kwargs.items() if name != "column"}
-        words = each.expectation.removeprefix("expect_").removeprefix("column_").replace("_", " ")
+        words = (
+            each.expectation.removeprefix("expect_").removeprefix("column_").removeprefix("table_")
+        )
         entry = found.setdefault(
             each.label,
             {
                 "about": each.column or "table",
-                "words": words,
+                "words": words.replace("_", " "),
                 "limits": limits,
                 "failed": 0,
                 "met": True,

@@ -53,7 +53,9 @@ def render_report(story: Json, run: Json, graph: str) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(percent=_format_percent, count=_format_count, took=_format_seconds)
+    environment.filters.update(
+        percent=_format_percent, count=_format_count, took=_format_seconds, plain=_format_plain
+    )
     return environment.get_template(TEMPLATE.name).render(
         story=story,
         run=run,
@@ -156,6 +158,11 @@ def _read_time(text: str) -> float:
 
 def _format_percent(share: float, digits: int = 0) -> str:
     return f"{100 * share:.{digits}f}%"
+
+
+def _format_plain(value: object) -> str:
+    """Return a number without digits that say nothing, and anything else as it is."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _format_count(number: float) -> str:
