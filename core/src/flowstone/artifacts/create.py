@@ -25,6 +25,7 @@ from flowstone.records.ids import new_id
 
 if TYPE_CHECKING:
     from flowstone.artifacts.read import SavedArtifact
+    from flowstone.records.runs import Run
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -63,12 +64,25 @@ class Artifact:
         Raises:
             ArtifactInvalid: its key or content can't be kept, or it is too big.
         """
+        return self.create_for(current_run())
+
+    def create_for(self, run: Run | None) -> str:
+        """Save it as a fact of a run that this process drives, and return its id.
+
+        An observer that learns something of a run, such as where else it can be seen, says it so.
+
+        Args:
+            run: the run, as an event of its birth has it; None for an artifact of no run.
+
+        Raises:
+            ArtifactInvalid: its key or content can't be kept, or it is too big.
+        """
         name = f"a {self.kind} artifact"
         if self.key is not None and not _KEY.fullmatch(self.key):
             remedy = "Use lower-case letters and digits, with dashes between."
             raise ArtifactInvalid(name, f"{self.key!r} is not a key", remedy)
         version = ArtifactVersion(new_id(), self.kind, self.key, self.description, self.content())
-        _save(version)
+        _save(version, run)
         return version.id
 
     async def acreate(self) -> str:
@@ -227,7 +241,10 @@ def update_progress_artifact(
         problem = f"artifact {artifact_id!r} is a {before.kind}, which has no progress"
         raise ArtifactInvalid("an update", problem, "Give it the id of a progress artifact.")
     told = before.description if description is None else description
-    _save(ArtifactVersion(before.id, before.kind, before.key, told, _check_percent(progress)))
+    version = ArtifactVersion(
+        before.id, before.kind, before.key, told, _check_percent(progress)
+    )
+    _save(version, current_run())
     return before.id
 
 
@@ -261,13 +278,13 @@ _lock = Lock()
 _progress: OrderedDict[str, ArtifactVersion] = OrderedDict()
 
 
-def _save(version: ArtifactVersion) -> None:
+def _save(version: ArtifactVersion, run: Run | None) -> None:
     size = len(dumps([version.description, version.data]).encode("utf-8", "replace"))
     if size > LIMIT:
         problem = f"it has {size:,} bytes, and an artifact may have {LIMIT:,}"
         remedy = "Write it to an object store, and save a link to it as the artifact."
         raise ArtifactInvalid(f"a {version.kind} artifact", problem, remedy)
-    run, services = current_run(), current.services()
+    services = current.services()
     if run is not None:
         services.journal.append(make_artifact_event(run, services.clock.time(), version))
     elif not current.sketch():

@@ -8,10 +8,13 @@ from flowstone.plugins.exports import lazy_exports
 
 if TYPE_CHECKING:
     from flowstone.observers.audience import observing
+    from flowstone.observers.chosen import is_observer_chosen, make_observer_directory
     from flowstone.observers.events_file import EventsFile
 
 __all__ = [
     "EventsFile",
+    "is_observer_chosen",
+    "make_observer_directory",
     "observing",
 ]
 
@@ -20,6 +23,7 @@ if not TYPE_CHECKING:
         __name__,
         {
             ".audience": ("observing",),
+            ".chosen": ("is_observer_chosen", "make_observer_directory"),
             ".events_file": ("EventsFile",),
         },
     )

@@ -1,0 +1,29 @@
+"""What an observer's package asks of this process: whether it is chosen, and where it may write."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flowstone.context import current
+from flowstone.settings import make_private_directory
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def is_observer_chosen(name: str) -> bool:
+    """Tell whether ``FLOWSTONE_OBSERVERS`` names an observer; in a task's process, that of its flow.
+
+    Code that runs in tasks asks this to know whether anybody takes what it hands over.
+    """
+    return name in current.services().settings.observers
+
+
+def make_observer_directory(name: str) -> Path:
+    """Return the observer's own directory in the home, made where there is none: its owner's alone.
+
+    It is the same one in the processes that tasks of a flow run in.
+    """
+    directory = current.services().settings.home / name
+    make_private_directory(directory)
+    return directory

@@ -1,0 +1,163 @@
+"""Clients of MLflow that carry their own login: no global state, and nothing of the environment."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from mlflow import MlflowClient
+from mlflow.protos.service_pb2 import (
+    CreateExperiment,
+    CreateRun,
+    GetExperimentByName,
+    GetRun,
+    LogBatch,
+    LogInputs,
+    MlflowService,
+    SearchRuns,
+    UpdateRun,
+)
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+from mlflow.store.artifact.mlflow_artifacts_repo import MlflowArtifactsRepository
+from mlflow.store.model_registry.rest_store import RestStore as RegistryRestStore
+from mlflow.store.tracking.rest_store import RestStore
+from mlflow.tracking._model_registry.client import ModelRegistryClient
+from mlflow.tracking._tracking_service.client import TrackingServiceClient
+from mlflow.utils.proto_json_utils import parse_dict
+from mlflow.utils.rest_utils import (
+    _REST_API_PATH_PREFIX,
+    MlflowHostCreds,
+    extract_api_info_for_service,
+    http_request,
+    verify_rest_response,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from mlflow.store.artifact.artifact_repo import ArtifactRepository
+
+#: Calls that are made once and not repeated: who makes them decides when to try again, so that
+#: no run is created twice, and a server that is away is noticed at once.
+SINGLE = frozenset(
+    {
+        CreateExperiment, CreateRun, GetExperimentByName, GetRun, LogBatch, LogInputs, SearchRuns,
+        UpdateRun,
+    }
+)  # fmt: skip
+#: Seconds that such a call may take.
+PATIENCE = 20
+_ROUTES = extract_api_info_for_service(MlflowService, _REST_API_PATH_PREFIX)
+_migration = threading.Lock()
+
+
+class _TrackingStore(RestStore):
+    def _call_endpoint(self, api: Any, json_body: str | None = None, *args: Any, **kw: Any) -> Any:
+        if api not in SINGLE or args or kw:
+            return super()._call_endpoint(api, json_body, *args, **kw)
+        endpoint, method = _ROUTES[api]
+        content = {"params" if method == "GET" else "json": json.loads(json_body or "{}")}
+        login = self.get_host_creds()
+        answer = http_request(login, endpoint, method, max_retries=0, timeout=PATIENCE, **content)
+        found = api.Response()
+        parse_dict(verify_rest_response(answer, endpoint).json(), found)
+        return found
+
+
+class _Artifacts(MlflowArtifactsRepository):
+    def __init__(self, uri: str, tracking_uri: str, login: Callable[[], MlflowHostCreds]) -> None:
+        self._login = login
+        super().__init__(uri, tracking_uri)
+
+    @property
+    def _host_creds(self) -> MlflowHostCreds:
+        login = self._login()
+        login.host = self.artifact_uri
+        return login
+
+
+class _TrackingClient(TrackingServiceClient):
+    def __init__(self, uri: str, login: Callable[[], MlflowHostCreds]) -> None:
+        self._login, self._rest = login, _TrackingStore(login)
+        super().__init__(uri)
+
+    @property
+    def store(self) -> RestStore:
+        return self._rest
+
+    def _get_artifact_repo(self, resource_id: str, *, resource: str = "run") -> ArtifactRepository:
+        if resource == "run":
+            location = self.get_run(resource_id).info.artifact_uri
+        else:
+            location = self.get_logged_model(resource_id).artifact_location
+        if urlsplit(location).scheme == "mlflow-artifacts":
+            return _Artifacts(location, self.tracking_uri, self._login)
+        return get_artifact_repository(location, tracking_uri=self.tracking_uri)
+
+    def list_artifacts(self, run_id: str, path: str | None = None) -> Any:
+        return self._get_artifact_repo(run_id).list_artifacts(path)
+
+    def download_artifacts(self, run_id: str, path: str, dst_path: str | None = None) -> Any:
+        return self._get_artifact_repo(run_id).download_artifacts(path, dst_path)
+
+
+class _RegistryClient(ModelRegistryClient):
+    def __init__(self, uri: str, login: Callable[[], MlflowHostCreds]) -> None:
+        self._rest = RegistryRestStore(login)
+        super().__init__(uri, uri)
+
+    @property
+    def store(self) -> RegistryRestStore:
+        return self._rest
+
+
+class _Client(MlflowClient):
+    """MLflow's client of a server, with a login of its own."""
+
+    def __init__(self, uri: str, login: Callable[[], MlflowHostCreds]) -> None:
+        super().__init__(uri, uri)
+        self._tracking_client = _TrackingClient(uri, login)
+        self._registry_client_lazy = _RegistryClient(uri, login)
+
+
+def open_client(uri: str, login: Callable[[], MlflowHostCreds]) -> MlflowClient:
+    """Return a client of a server, or of a database or folder on this machine.
+
+    Args:
+        uri: where runs are tracked.
+        login: makes the login of a server, anew for each call.
+    """
+    if urlsplit(uri).scheme in {"http", "https"}:
+        return _Client(uri, login)
+    with _lock_migration(uri):
+        return MlflowClient(uri, uri)
+
+
+@contextmanager
+def _lock_migration(uri: str) -> Iterator[None]:
+    """Let one process at a time make the tables of a SQLite file."""
+    path = find_database(uri)
+    if path is None:
+        yield
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        with _migration:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+    finally:
+        os.close(folder)
+
+
+def find_database(uri: str) -> Path | None:
+    """Return the SQLite file of a tracking URI; None where it is something else."""
+    if not uri.startswith("sqlite:///"):
+        return None
+    return Path(unquote(uri.removeprefix("sqlite:///").partition("?")[0])).absolute()

@@ -1,0 +1,38 @@
+"""What MLflow wants to know of a data set."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mlflow.data import from_pandas
+from mlflow.data.dataset import Dataset
+
+from flowstone_mlflow.errors import TrackingRefused, translate_errors
+
+
+def describe_dataset(
+    dataset: Any, *, name: str | None = None, source: str | None = None
+) -> dict[str, Any]:
+    """Return the facts of a data set or frame as JSON values.
+
+    Raises:
+        TrackingRefused: it is neither.
+    """
+    if not isinstance(dataset, Dataset):
+        with translate_errors("log_dataset()"):
+            dataset = from_pandas(_to_pandas(dataset), source=source, name=name)
+    found: dict[str, Any] = dataset.to_dict()
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _to_pandas(frame: Any) -> Any:
+    module = type(frame).__module__.partition(".")[0]
+    if module == "pandas":
+        return frame
+    if module in {"polars", "pyarrow"}:
+        return frame.to_pandas()
+    raise TrackingRefused(
+        "log_dataset()",
+        f"a {type(frame).__name__} is no data set",
+        "Give it a data set of `mlflow.data`, or a frame of pandas, polars or Arrow.",
+    )

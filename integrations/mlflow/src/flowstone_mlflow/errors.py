@@ -1,0 +1,122 @@
+"""The errors of MLflow in Flowstone's words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flowstone.errors import CredentialsError, FlowstoneError, replace_errors
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+#: Codes of a server that may do tomorrow what it can't do today; `INTERNAL_ERROR` is MLflow's word
+#: for a connection that was refused, too.
+PASSING = frozenset(
+    {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "IO_ERROR", "ABORTED"}
+)
+REFUSING = frozenset(
+    {"UNAUTHENTICATED", "PERMISSION_DENIED", "CUSTOMER_UNAUTHORIZED", "INVALID_TOKEN"}
+)
+
+
+class TrackingError(FlowstoneError):
+    """Something could not be tracked in MLflow.
+
+    Attributes:
+        what: the run, model or tracking that it is about.
+        problem: what went wrong, with MLflow's own words.
+    """
+
+    def __init__(self, what: str, problem: str, remedy: str) -> None:
+        self.what, self.problem, self.remedy = what, problem, remedy
+        super().__init__(f"{what}: {problem.rstrip('. ')}. {remedy}")
+
+
+class TrackingUnavailable(TrackingError, ConnectionError):
+    """The MLflow server does not answer."""
+
+
+class TrackingDenied(TrackingError, PermissionError):
+    """The MLflow server refuses the login."""
+
+
+class TrackingRefused(TrackingError, ValueError):
+    """MLflow does not accept what it was given."""
+
+
+class TrackingMissing(TrackingError, LookupError):
+    """MLflow has no such run, model, version or alias."""
+
+
+class NotTracked(TrackingError, RuntimeError):
+    """The code is in no run that is tracked in MLflow."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            what,
+            "nothing tracks this run in MLflow",
+            "Call the flow inside `with tracking.observe():`, or name `mlflow` in "
+            "FLOWSTONE_OBSERVERS.",
+        )
+
+
+class AutologRefused(TrackingError, RuntimeError):
+    """Automatic logging can't be kept to one task here."""
+
+
+def translate_errors(what: str) -> AbstractContextManager[None]:
+    """Raise errors of Flowstone in place of MLflow's.
+
+    Args:
+        what: the run, model or server that the call is about.
+    """
+    return replace_errors(lambda error: find_error(what, error))
+
+
+def find_error(what: str, error: Exception) -> FlowstoneError | None:
+    """Return the error to raise in place of one of MLflow; None for another's."""
+    code = read_code(error)
+    if code is None:
+        return None
+    problem = describe(error)
+    if code in REFUSING or _read_status(error) in {401, 403}:
+        return TrackingDenied(what, problem, "Check the token, or user name and password.")
+    if code in PASSING:
+        return TrackingUnavailable(what, problem, "Check the address and whether the server runs.")
+    if code == "RESOURCE_DOES_NOT_EXIST":
+        return TrackingMissing(what, problem, "Check the name, version or alias.")
+    return TrackingRefused(what, problem, "Correct what MLflow names.")
+
+
+def read_code(error: BaseException) -> str | None:
+    """Return MLflow's code of an error; None for one that is not MLflow's, nor its connection's."""
+    module = type(error).__module__.partition(".")[0]
+    if module in {"requests", "urllib3", "sqlalchemy"} or isinstance(error, ConnectionError):
+        return "INTERNAL_ERROR"
+    if module != "mlflow":
+        return None
+    return str(getattr(error, "error_code", "INTERNAL_ERROR"))
+
+
+def is_passing(error: BaseException) -> bool:
+    """Tell whether the same call may succeed later: the server is away, or refuses the login."""
+    code = read_code(error)
+    return code in PASSING or code in REFUSING or _read_status(error) in {401, 403}
+
+
+def refuse_login(block: str, problem: str) -> CredentialsError:
+    """Return the error of fields that make no login."""
+    return CredentialsError(block, problem, "Set one of the two.")
+
+
+def describe(error: BaseException) -> str:
+    """Return what an error says, in one line."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _read_status(error: BaseException) -> int | None:
+    words = str(error)
+    for status in (401, 403):
+        if f"error code {status}" in words or f"{status} Client Error" in words:
+            return status
+    return None

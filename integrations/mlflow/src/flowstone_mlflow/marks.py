@@ -1,0 +1,32 @@
+"""mlflow_task: a task that gets an MLflow run of its own, below that of its flow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
+
+from flowstone import task
+from flowstone_mlflow.position import MARK
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flowstone import Task
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@overload
+def mlflow_task(fn: Callable[P, R], /) -> Task[P, R]: ...
+@overload
+def mlflow_task(**options: Any) -> Callable[[Callable[P, R]], Task[P, R]]: ...
+def mlflow_task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    """Make a task that has an MLflow run of its own: `task` with the tag ``mlflow``.
+
+    Args:
+        fn: the function, where the decorator is used without options.
+        options: those of `task`.
+    """
+    tags = [*(options.pop("tags", None) or ()), MARK]
+    made = task(tags=tags, **options)
+    return made if fn is None else made(fn)

@@ -1,0 +1,310 @@
+"""Trackers: observers that follow the runs of this process, and a thread that tells MLflow."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from contextlib import contextmanager, nullcontext
+from time import monotonic, time
+from typing import TYPE_CHECKING, Protocol
+
+from flowstone import tags
+from flowstone.errors import ConfigurationError
+from flowstone.observers import observing
+from flowstone.records.runs import Run, StateChange
+from flowstone_mlflow.errors import TrackingUnavailable, describe, is_passing
+from flowstone_mlflow.position import TRACKED
+from flowstone_mlflow.spool import Spool, find_left_spools
+from flowstone_mlflow.tracking import MlflowTracking, find_chosen_tracking
+from flowstone_mlflow.trees import FAILED, KILLED, Tree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from flowstone.records.events import Event
+    from flowstone_mlflow.sending import Sender
+    from flowstone_mlflow.system import SystemMonitor
+
+#: Seconds between looks at what running tasks have logged.
+TICK = 1.0
+#: Seconds between attempts while the server is away: they double up to the second.
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0
+#: Seconds that the end of a block, and of the program, waits for a server without progress.
+PATIENCE = 4.0
+
+logger = logging.getLogger("flowstone.mlflow")
+
+
+class _Settings(Protocol):
+    @property
+    def home(self) -> Path: ...
+
+
+class Tracker:
+    """An observer that gives each flow an MLflow run, and each marked task a nested one.
+
+    Args:
+        tracking: where to.
+        tag: the tag of the outermost runs to follow; empty for all that no program follows itself.
+    """
+
+    def __init__(self, tracking: MlflowTracking, tag: str = "") -> None:
+        self.tracking, self._tag = tracking, tag
+        self.key = f"{tracking.find_uri()} {tracking.find_experiment()}"
+        self._changed = threading.Condition()
+        self._trees: dict[str, Tree] = {}
+        self._strangers: list[tuple[str, str, float]] = []
+        self._thread: threading.Thread | None = None
+        self._process = os.getpid()
+        self._is_closing = False
+        self._is_awake = False
+        self._away_since: float | None = None
+        self._progress = monotonic()
+        self._has_looked = False
+
+    # ------------------------------------------------------------ what the observer is told
+
+    def observe(self, events: Sequence[Event]) -> None:
+        facts: dict[str, list[dict[str, object]]] = {}
+        with self._changed:
+            for event in events:
+                if (tree := self._find_tree(event)) is not None and (made := tree.take(event)):
+                    facts.setdefault(event.root_id, []).extend(made)
+            for root_id, made in facts.items():
+                self._trees[root_id].spool.append_facts(made)
+            if facts or self._strangers:
+                self._start()
+
+    def close(self) -> None:
+        with self._changed:
+            self._is_closing = True
+            self._changed.notify_all()
+        self.drain(PATIENCE - 1)
+
+    def drain(self, seconds: float = PATIENCE) -> bool:
+        """Wait until all is sent, or nothing was for so many seconds; tell whether it is."""
+        with self._changed:
+            self._progress = monotonic()
+            while self._is_busy() and self._process == os.getpid():
+                if self._away_since is not None or monotonic() - self._progress > seconds:
+                    break
+                self._changed.wait(0.05)
+            return not self._is_busy()
+
+    def _find_tree(self, event: Event) -> Tree | None:
+        payload = event.payload
+        if not isinstance(payload, Run | StateChange) or not event.root_id:
+            return None
+        found = self._trees.get(event.root_id)
+        if found is None and event.run_id == event.root_id:
+            if isinstance(payload, Run):
+                follows = self._follows(payload)
+                found = self._open_tree(event.root_id) if follows else None
+            elif payload.state.is_final():
+                found = self._adopt(event, payload)
+        return found
+
+    def _follows(self, root: Run) -> bool:
+        if self._tag:
+            return self._tag in root.tags
+        return not any(tag in _trackers for tag in root.tags)
+
+    def _open_tree(self, root_id: str) -> Tree | None:
+        spool = Spool(root_id)
+        is_left = spool.key == self.key
+        if not spool.own(self.tracking, self.key):
+            return None
+        tree = self._trees[root_id] = Tree(spool, self.tracking.on_retry)
+        if is_left:
+            tree.load()
+        return tree
+
+    def _adopt(self, event: Event, change: StateChange) -> Tree | None:
+        """Follow a run that ended without its process: this one has found it dead."""
+        if Spool(event.root_id).key == self.key:
+            return self._open_tree(event.root_id)
+        if not self._tag:
+            status = KILLED if change.state.is_cancelled() else FAILED
+            self._strangers.append((event.root_id, status, event.at))
+        return None
+
+    # ------------------------------------------------------------ the thread that sends
+
+    def _start(self) -> None:
+        if self._process != os.getpid():  # a forked child: what its parent follows is not its own
+            self._process, self._thread = os.getpid(), None
+        self._is_awake = True
+        if self._thread is None or not self._thread.is_alive():
+            name = f"flowstone-mlflow-{self.tracking.find_experiment()}"
+            self._thread = threading.Thread(target=self._loop, name=name, daemon=True)
+            self._thread.start()
+        self._changed.notify_all()
+
+    def _is_busy(self) -> bool:
+        return bool(self._strangers) or self._is_awake or any(
+            tree.has_ended or any(each.end for each in tree.pending())
+            for tree in self._trees.values()
+        )
+
+    def _loop(self) -> None:
+        sender, pause = self._make_sender(), FIRST_PAUSE
+        monitor = self._make_monitor()
+        while True:
+            try:
+                self._send_all(sender)
+                if monitor is not None:
+                    self._log_system(sender, monitor)
+                self._note(is_away=False)
+                wait, pause = TICK, FIRST_PAUSE
+            except Exception as error:  # noqa: BLE001 - whatever it is, runs go on
+                self._complain(error)
+                wait, pause = pause, min(2 * pause, LONGEST_PAUSE)
+            with self._changed:
+                if self._is_closing and (self._away_since is not None or not self._is_busy()):
+                    self._give_up(sender)
+                    return
+                if not self._is_awake or self._away_since is not None:
+                    self._changed.wait(wait)
+
+    def _make_sender(self) -> Sender:
+        # MLflow takes a second to import; this thread may wait for it.
+        from flowstone_mlflow.sending import Sender
+
+        return Sender(self.tracking)
+
+    def _make_monitor(self) -> SystemMonitor | None:
+        if not self.tracking.system_metrics:
+            return None
+        # Only who wants it has its optional dependency.
+        from flowstone_mlflow.system import SystemMonitor
+
+        return SystemMonitor()
+
+    def _send_all(self, sender: Sender) -> None:
+        with self._changed:
+            self._is_awake = False
+            if not self._has_looked:
+                self._take_over()
+                self._has_looked = True
+            trees, strangers = list(self._trees.values()), list(self._strangers)
+        for stranger in strangers:
+            sender.end_by_tag(*stranger)
+            self._strangers.remove(stranger)
+        for tree in trees:
+            with self._changed:
+                pending = list(tree.pending())
+            for tracked in pending:
+                if sender.send(tree, tracked):
+                    self._progress = monotonic()
+            with self._changed:
+                if tree.has_ended and not any(tree.pending()) and not self._is_awake:
+                    del self._trees[tree.root_id]
+                    tree.spool.delete()
+
+    def _take_over(self) -> None:
+        for spool in find_left_spools(self.key):
+            if spool.root_id not in self._trees:
+                tree = self._trees[spool.root_id] = Tree(spool, self.tracking.on_retry)
+                tree.load()
+
+    def _log_system(self, sender: Sender, monitor: SystemMonitor) -> None:
+        if not (values := monitor.sample()):
+            return
+        with self._changed:
+            roots = [tree.runs.get(tree.root_id) for tree in self._trees.values()]
+        for root in roots:
+            if root is not None and root.end is None:
+                sender.log_system_metrics(root, values, int(time() * 1000))
+
+    def _note(self, *, is_away: bool) -> None:
+        with self._changed:
+            if (self._away_since is not None) != is_away:
+                self._away_since = monotonic() if is_away else None
+                for tree in self._trees.values():
+                    tree.spool.mark_away(is_away=is_away)
+                if not is_away:
+                    logger.warning("MLflow at %s answers again; what waited is being sent.", self._uri)
+            self._changed.notify_all()
+
+    @property
+    def _uri(self) -> str:
+        return self.tracking.find_uri()
+
+    def _complain(self, error: Exception) -> None:
+        if self._away_since is None:
+            passing = is_passing(error) or isinstance(error, TrackingUnavailable)
+            logger.warning(
+                "MLflow at %s %s: %s. Runs go on; what they log is kept on disk, and sent later.",
+                self._uri, "does not answer" if passing else "can't be told of runs",
+                describe(error), exc_info=None if passing else error,
+            )  # fmt: skip
+        self._note(is_away=True)
+
+    def _give_up(self, sender: Sender) -> None:
+        """End the thread; let another process take what is left."""
+        left = [tree for tree in self._trees.values() if any(tree.pending()) or tree.has_ended]
+        if left:
+            logger.warning(
+                "MLflow at %s has not got all of %d flow run(s); the rest is kept in %s, and sent by "
+                "the next program that tracks to there.",
+                self._uri, len(left), left[0].spool.folder.parent,
+            )  # fmt: skip
+        if sender.lost:
+            logger.warning("MLflow refused %d entries in all; they are lost.", sender.lost)
+        for tree in self._trees.values():
+            tree.spool.release()
+        self._trees.clear()
+        self._changed.notify_all()
+
+
+class MlflowObserver(Tracker):
+    """The observer ``mlflow`` of ``FLOWSTONE_OBSERVERS``.
+
+    It tracks to the saved block that ``FLOWSTONE_MLFLOW_BLOCK`` names, or to where MLflow's own
+    variables say.
+    """
+
+    def __init__(self, settings: _Settings) -> None:  # noqa: ARG002 - observers are made so
+        super().__init__(find_chosen_tracking())
+
+
+# ---------------------------------------------------------------- trackers of this program
+
+_trackers: dict[str, Tracker] = {}
+_users: dict[str, int] = {}
+_lock = threading.Lock()
+
+
+@contextmanager
+def track(tracking: MlflowTracking, *, required: bool) -> Iterator[None]:
+    """Track what is called in the block; see `MlflowTracking.observe`."""
+    tag = f"{TRACKED}{tracking.find_experiment()}"
+    with _lock:
+        tracker = _trackers.get(tag)
+        is_new = tracker is None
+        if tracker is None:
+            tracker = _trackers[tag] = Tracker(tracking, tag)
+        elif tracker.tracking.find_uri() != tracking.find_uri():
+            raise ConfigurationError(
+                "observe()",
+                f"experiment {tracking.find_experiment()!r} is tracked at "
+                f"{tracker.tracking.find_uri()} already",
+                "Give one of the two experiments another name.",
+            )
+        _users[tag] = _users.get(tag, 0) + 1
+    try:
+        with tags(tag), observing(tracker) if is_new else nullcontext():
+            yield
+    finally:
+        with _lock:
+            _users[tag] -= 1
+            if not _users[tag]:
+                del _users[tag], _trackers[tag]
+    if is_new and not tracker.drain() and required:
+        raise TrackingUnavailable(
+            f"MLflow at {tracking.find_uri()}",
+            "it has not got all of these runs",
+            "What is left is on disk, and sent by the next program that tracks to there.",
+        )
