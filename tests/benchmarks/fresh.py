@@ -38,7 +38,8 @@ class Library:
             done = subprocess.run(
                 command, env=env, cwd=home, capture_output=True, text=True, check=False
             )
-            if done.returncode:
+            # The peer may crash at its end, with its threads of dbt, when all is measured.
+            if done.returncode and (self.module == OURS.module or not done.stdout):
                 raise RuntimeError(f"{program} ended with {done.returncode}:\n{done.stderr}")
             figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
             return figures
