@@ -24,6 +24,8 @@ QUERY = """
 #: The months up to this one are learned from; the others are the test.
 LAST_MONTH = 10
 PARAMETERS: dict[str, Any] = {"max_iter": 80, "learning_rate": 0.1, "random_state": 13}
+#: MLflow's usual format doesn't know the trees of this model.
+FORMAT = {"serialization_format": "cloudpickle"}
 
 
 def learn(flights: pd.DataFrame) -> HistGradientBoostingClassifier:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
@@ -23,6 +24,12 @@ from flowstone.blocks import Database, ObjectStore
 from flowstone.cache_policies import INPUTS, TASK_SOURCE
 from flowstone_dbt import DbtProject, DbtRunner
 from flowstone_great_expectations import DatabaseSource, ValidationReport, gx_validate, validate
+from flowstone_mlflow import log_metrics, log_params, mlflow_task
+from flowstone_mlflow.model_tasks import (
+    mlflow_log_model,
+    mlflow_register_model,
+    mlflow_set_alias,
+)
 
 Json = dict[str, Any]
 Report = ValidationReport[pd.DataFrame]
@@ -32,6 +39,8 @@ CACHED = INPUTS + TASK_SOURCE - "lake" - "warehouse" - "project" - "quarantine"
 FOLDER = Path(__file__).parent
 attempts = count(1)
 validate_batch = gx_validate.with_options(cache_policy=CACHED, task_run_name="validate-{name}")
+register = mlflow_register_model.with_options(cache_policy=CACHED)
+name_champion = mlflow_set_alias.with_options(cache_policy=CACHED)
 
 
 @task(cache_policy=CACHED, task_run_name="land-{name}")
@@ -76,12 +85,16 @@ def validate_delays(warehouse: Database, built: Json, identity: str) -> Validati
     return validate(table, read_suite("flight_delays"), name="flight-delays")
 
 
-@task(cache_policy=CACHED)
+@mlflow_task(cache_policy=CACHED)
 def train(warehouse: Database, built: Json, identity: str) -> Json:
-    """Fit and test a model, as an MLflow run of its own, and return how good it is."""
+    """Fit and test a model, in an MLflow run of its own; return where it is and how good."""
     flights = warehouse.fetch_pandas(model.QUERY)
+    log_params({**model.PARAMETERS, "last_month": model.LAST_MONTH})
     fitted = model.learn(flights)
-    return model.evaluate(fitted, flights)
+    found = model.evaluate(fitted, flights)
+    log_metrics({name: found[name] for name in ("auc", "brier", "brier_of_average")})
+    logged = mlflow_log_model(fitted, "late-arrival", options=model.FORMAT)
+    return found | {"uri": logged.uri}
 
 
 @task(cache_policy=CACHED)
@@ -133,9 +146,7 @@ def count_failures(reports: list[ValidationReport[Any]]) -> list[Json]:
     found: dict[str, Json] = {}
     for each in (outcome for report in reports for outcome in report.outcomes):
         limits = {name: value for name, value in each.kwargs.items() if name != "column"}
-        words = (
-            each.expectation.removeprefix("expect_").removeprefix("column_").removeprefix("table_")
-        )
+        words = re.sub("^expect_(column_|table_)?", "", each.expectation)
         entry = found.setdefault(
             each.label,
             {
@@ -177,11 +188,14 @@ def nyc_flights(store: str = "s3", warehouse: str = "duckdb") -> Json:
         built = build(places.project, hash_project(), loaded, here)
         finished = validate_delays(base, built, here)
         learned = train(base, built, here)
+        version = register(learned["uri"], "late-arrival")
+        champion = name_champion("late-arrival", "champion", version.version)
         story = tell_story(base, built, here)
     return story | {
         "warehouse": {"duckdb": "DuckDB", "postgres": "PostgreSQL"}[warehouse],
         "batches": [describe(*each) for each in zip(feeds.BATCHES, checked, strict=True)],
         "quarantined": sum(describe("", report)["quarantined"] for report in checked),
         "expectations": count_failures([*checked, finished]),
-        "model": learned | {"name": "x", "version": 1, "alias": "champion"},
+        "model": learned
+        | {"name": version.name, "version": version.version, "alias": champion.alias},
     }

@@ -23,6 +23,7 @@ from flowstone_azure import AzureBlobStorageContainer, AzureBlobStorageCredentia
 from flowstone_dbt import DbtProject
 from flowstone_duckdb import DuckDBDatabase
 from flowstone_gcp import GcpCredentials, GcsBucket
+from flowstone_mlflow import MlflowTracking
 from flowstone_sqlalchemy import SqlAlchemyConnector
 
 if TYPE_CHECKING:
@@ -53,6 +54,17 @@ class Places:
 def find_home() -> Path:
     """Return the folder of all that the demo writes."""
     return Path(os.environ.get("FLOWSTONE_HOME", "~/.flowstone")).expanduser() / "demo"
+
+
+def save_tracking() -> None:
+    """Save where models and their figures go: MLflow, in a file, without a server."""
+    home = find_home()
+    home.mkdir(parents=True, exist_ok=True)
+    MlflowTracking(
+        tracking_uri=f"sqlite:///{home.absolute()}/mlflow.db",
+        experiment=NAME,
+        artifact_location=(home / "models").absolute().as_uri(),
+    ).save(NAME, overwrite=True)
 
 
 @contextmanager
