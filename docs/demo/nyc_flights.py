@@ -23,7 +23,13 @@ from flowstone import flow, task, unmapped
 from flowstone.blocks import Database, ObjectStore
 from flowstone.cache_policies import INPUTS, TASK_SOURCE
 from flowstone_dbt import DbtProject, DbtRunner
-from flowstone_great_expectations import DatabaseSource, ValidationReport, gx_validate, validate
+from flowstone_great_expectations import (
+    DatabaseSource,
+    ExpectationOutcome,
+    ValidationReport,
+    gx_validate,
+    validate,
+)
 from flowstone_mlflow import log_metrics, log_params, mlflow_task
 from flowstone_mlflow.model_tasks import (
     mlflow_log_model,
@@ -58,22 +64,26 @@ def land_weather(lake: ObjectStore, identity: str) -> str:
     return land.fn("weather", lake, identity)
 
 
-@task(cache_policy=CACHED, task_run_name="read-{path}")
-def read(path: str, lake: ObjectStore, identity: str) -> pd.DataFrame:
+@task(cache_policy=CACHED, task_run_name="read-{name}")
+def read(name: str, path: str, lake: ObjectStore, identity: str) -> pd.DataFrame:
     """Return a table of the bucket."""
     return pd.read_parquet(io.BytesIO(lake.read_path(path)))
 
 
 @task(cache_policy=CACHED, task_run_name="load-{table}")
-def load(table: str, frames: list[pd.DataFrame], warehouse: Database, identity: str) -> int:
-    """Put frames into a table in place of what is there, and return how many rows it has."""
+def load(
+    table: str, feeds: list[pd.DataFrame | Report], warehouse: Database, identity: str
+) -> Json:
+    """Put feeds, or what passed of them, into a table in place of what is there."""
+    frames = [each.data if isinstance(each, ValidationReport) else each for each in feeds]
     with warehouse.transaction():
         warehouse.execute(f"DROP TABLE IF EXISTS {table} CASCADE")
-        return sum(warehouse.insert(table, frame, create=True) for frame in frames)
+        rows = sum(warehouse.insert(table, frame, create=True) for frame in frames)
+    return {"table": table, "rows": rows}
 
 
 @task(cache_policy=CACHED)
-def build(project: DbtProject, code: str, loaded: list[int], identity: str) -> Json:
+def build(project: DbtProject, code: str, loaded: list[Json], identity: str) -> Json:
     """Build and test all models, each of which is a task run of its own."""
     return DbtRunner(project).invoke(["build"]).count()
 
@@ -145,21 +155,24 @@ def count_failures(reports: list[ValidationReport[Any]]) -> list[Json]:
     """Return how many rows failed each expectation, over all reports, and whether it was met."""
     found: dict[str, Json] = {}
     for each in (outcome for report in reports for outcome in report.outcomes):
-        limits = {name: value for name, value in each.kwargs.items() if name != "column"}
-        words = re.sub("^expect_(column_|table_)?", "", each.expectation)
-        entry = found.setdefault(
-            each.label,
-            {
-                "about": each.column or "table",
-                "words": words.replace("_", " "),
-                "limits": limits,
-                "failed": 0,
-                "met": True,
-            },
-        )
+        words, about = word_expectation(each), each.column or "table"
+        row = {"about": about, "words": words, "failed": 0, "met": True}
+        entry = found.setdefault(each.label, row)
         entry["failed"] += each.unexpected_count or 0
         entry["met"] &= each.success
     return list(found.values())
+
+
+def word_expectation(outcome: ExpectationOutcome) -> str:
+    """Return what is expected, such as "be between 0 and 23"."""
+    limits = [value for name, value in outcome.kwargs.items() if name not in {"column", "mostly"}]
+    values = limits[0] if len(limits) == 1 and isinstance(limits[0], list) else limits
+    words = re.sub("^expect_(column_|table_)?(values_to_)?", "", outcome.expectation)
+    text = (" and " if len(values) == 2 else ", ").join(
+        f"{value:g}" if isinstance(value, float) else str(value) for value in values
+    )
+    mostly = f", for {outcome.kwargs['mostly']:.0%} of rows" if "mostly" in outcome.kwargs else ""
+    return f"{words.replace('_', ' ')} {text}".strip() + mostly
 
 
 @flow(
@@ -173,7 +186,7 @@ def nyc_flights(store: str = "s3", warehouse: str = "duckdb") -> Json:
         batches = land.map(feeds.BATCHES, unmapped(lake), unmapped(here))
         tables = land.map(feeds.TABLES[1:], unmapped(lake), unmapped(here))
 
-        frames = read.map(batches, unmapped(lake), unmapped(here))
+        frames = read.map(feeds.BATCHES, batches, unmapped(lake), unmapped(here))
         checked = validate_batch.map(
             frames,
             unmapped(read_suite("flights")),
@@ -181,15 +194,17 @@ def nyc_flights(store: str = "s3", warehouse: str = "duckdb") -> Json:
             on_failure=unmapped("quarantine"),
             quarantine=unmapped(lake),
         ).result()
-        loaded = [load("raw_flights", [report.data for report in checked], base, here)]
+        loaded = [load("raw_flights", checked, base, here)]
         for name, path in zip(feeds.TABLES, [weather, *tables], strict=True):
-            loaded.append(load(f"raw_{name}", [read(path, lake, here)], base, here))
+            loaded.append(load(f"raw_{name}", [read(name, path, lake, here)], base, here))
 
         built = build(places.project, hash_project(), loaded, here)
         finished = validate_delays(base, built, here)
-        learned = train(base, built, here)
-        version = register(learned["uri"], "late-arrival")
-        champion = name_champion("late-arrival", "champion", version.version)
+        training = train.submit(base, built, here)
+        learned = training.result()
+        registration = register.submit(learned["uri"], "late-arrival", wait_for=[training])
+        version = registration.result()
+        champion = name_champion("late-arrival", "champion", version.version, wait_for=[registration])
         story = tell_story(base, built, here)
     return story | {
         "warehouse": {"duckdb": "DuckDB", "postgres": "PostgreSQL"}[warehouse],
