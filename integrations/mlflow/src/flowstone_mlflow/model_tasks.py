@@ -1,0 +1,205 @@
+"""Tasks of models: log, register, alias, promote and load them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from flowstone import make_async_twin, task
+from flowstone_mlflow.errors import TrackingMissing, translate_errors
+from flowstone_mlflow.models import (
+    LoggedModel,
+    ModelVersion,
+    Promotion,
+    detect_flavor,
+    list_requirements,
+    load_flavor,
+)
+from flowstone_mlflow.position import current_run_id, current_tracking
+from flowstone_mlflow.tracking import MlflowTracking
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+
+@task
+def mlflow_log_model(
+    model: Any,
+    name: str,
+    *,
+    flavor: str | None = None,
+    registered_model_name: str | None = None,
+    pip_requirements: Sequence[str] | Literal["infer"] | None = None,
+    run_id: str | None = None,
+    tracking: MlflowTracking | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> LoggedModel:
+    """Log a model to an MLflow run, and register it where a name for that is given.
+
+    Args:
+        model: the model.
+        name: the model's name in the run.
+        flavor: MLflow's name for its library, such as ``sklearn``; by default found by its class.
+        registered_model_name: the registered model that this becomes a version of.
+        pip_requirements: what loading it needs. By default the flavor's own packages at the
+            installed versions, which takes no time; ``"infer"`` lets MLflow load the model in a
+            process of its own to find out, which takes 10 to 20 seconds.
+        run_id: the MLflow run; by default that of the flow.
+        tracking: where the run is; by default what tracks the flow.
+        options: more for MLflow's ``log_model``, such as ``signature`` and ``input_example``.
+
+    Returns:
+        Where the model is.
+
+    Raises:
+        NotTracked: there is no tracked run, and none was given.
+        TrackingRefused: MLflow can't log the model.
+        TrackingUnavailable: the server does not answer.
+    """
+    tracking, run_id = tracking or current_tracking(), run_id or current_run_id()
+    module = load_flavor(flavor or detect_flavor(model))
+    # 1 s to import; only who logs a model needs it.
+    from flowstone_mlflow.fluent import activate
+
+    given = {"registered_model_name": registered_model_name, **(options or {})}
+    if pip_requirements != "infer":
+        given["pip_requirements"] = (
+            list_requirements(module) if pip_requirements is None else list(pip_requirements)
+        )
+    values = {"python_model": model} if module.__name__ == "mlflow.pyfunc" else {}
+    positional = () if values else (model,)
+    with translate_errors(f"model {name!r}"), activate(tracking, run_id):
+        info = module.log_model(*positional, name=name, **values, **given)
+    version = info.registered_model_version
+    return LoggedModel(info.model_uri, name, run_id, None if version is None else str(version))
+
+
+@task
+def mlflow_register_model(
+    model_uri: str,
+    name: str,
+    *,
+    tags: Mapping[str, str] | None = None,
+    tracking: MlflowTracking | None = None,
+) -> ModelVersion:
+    """Register a logged model as a new version.
+
+    Args:
+        model_uri: the model: ``models:/m-…``, or ``runs:/<run id>/<name>``.
+        name: the registered model; it is made where there is none.
+        tags: tags of the version.
+        tracking: where the registry is; by default what tracks the flow.
+
+    Raises:
+        NotTracked: nothing tracks the run, and no `tracking` was given.
+        TrackingMissing: there is no such model.
+        TrackingUnavailable: the server does not answer.
+    """
+    tracking = tracking or current_tracking()
+    # 1 s to import; only who registers a model needs it.
+    import mlflow
+
+    from flowstone_mlflow.fluent import activate
+
+    with translate_errors(f"model {model_uri!r}"), activate(tracking):
+        made = mlflow.register_model(model_uri, name, tags=dict(tags) if tags else None)
+    return ModelVersion(name, str(made.version))
+
+
+@task
+def mlflow_set_alias(
+    name: str, alias: str, version: str | int, *, tracking: MlflowTracking | None = None
+) -> Promotion:
+    """Let an alias name a version of a registered model.
+
+    Args:
+        name: the registered model.
+        alias: the alias, such as ``champion``.
+        version: the version that it names from here on.
+        tracking: where the registry is; by default what tracks the flow.
+
+    Returns:
+        The version that it names now, and the one before.
+
+    Raises:
+        NotTracked: nothing tracks the run, and no `tracking` was given.
+        TrackingMissing: there is no such model or version.
+        TrackingUnavailable: the server does not answer.
+    """
+    return _move_alias((tracking or current_tracking()).client(), name, alias, str(version))
+
+
+@task
+def mlflow_promote_model(
+    name: str,
+    *,
+    from_alias: str = "challenger",
+    to_alias: str = "champion",
+    tracking: MlflowTracking | None = None,
+) -> Promotion:
+    """Let an alias name the version that another names: the challenger becomes the champion.
+
+    Args:
+        name: the registered model.
+        from_alias: the alias of the version to promote; it stays.
+        to_alias: the alias that is moved.
+        tracking: where the registry is; by default what tracks the flow.
+
+    Returns:
+        The version that `to_alias` names now, and the one before.
+
+    Raises:
+        NotTracked: nothing tracks the run, and no `tracking` was given.
+        TrackingMissing: there is no such model, or `from_alias` names no version of it.
+        TrackingUnavailable: the server does not answer.
+    """
+    client = (tracking or current_tracking()).client()
+    with translate_errors(f"alias {from_alias!r} of model {name!r}"):
+        version = client.get_model_version_by_alias(name, from_alias).version
+    return _move_alias(client, name, to_alias, str(version))
+
+
+@task
+def mlflow_load_model(
+    model_uri: str, *, flavor: str = "pyfunc", tracking: MlflowTracking | None = None
+) -> Any:
+    """Load a model. It runs the code that is pickled in it, so load what you trust.
+
+    Args:
+        model_uri: the model: ``models:/<name>@<alias>``, ``models:/<name>/<version>``,
+            ``models:/m-…`` or ``runs:/<run id>/<name>``.
+        flavor: what to load it as: ``pyfunc``, which every model has, or its own, as ``sklearn``.
+        tracking: where it is; by default what tracks the flow.
+
+    Raises:
+        NotTracked: nothing tracks the run, and no `tracking` was given.
+        TrackingMissing: there is no such model, version or alias.
+        TrackingUnavailable: the server does not answer.
+    """
+    tracking, module = tracking or current_tracking(), load_flavor(flavor)
+    # 1 s to import; only who loads a model needs it.
+    from flowstone_mlflow.fluent import activate
+
+    with translate_errors(f"model {model_uri!r}"), activate(tracking):
+        return module.load_model(model_uri)
+
+
+amlflow_log_model = make_async_twin(mlflow_log_model)
+amlflow_register_model = make_async_twin(mlflow_register_model)
+amlflow_set_alias = make_async_twin(mlflow_set_alias)
+amlflow_promote_model = make_async_twin(mlflow_promote_model)
+amlflow_load_model = make_async_twin(mlflow_load_model)
+
+
+def _move_alias(client: MlflowClient, name: str, alias: str, version: str) -> Promotion:
+    previous = None
+    try:
+        with translate_errors(f"alias {alias!r} of model {name!r}"):
+            found = client.get_model_version_by_alias(name, alias)
+            previous = ModelVersion(name, str(found.version))
+    except (TrackingMissing, ValueError):  # it is new: MLflow has two words for that
+        pass
+    with translate_errors(f"version {version} of model {name!r}"):
+        client.get_model_version(name, version)
+        client.set_registered_model_alias(name, alias, version)
+    return Promotion(alias, ModelVersion(name, version), previous)

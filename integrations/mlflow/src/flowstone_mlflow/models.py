@@ -1,0 +1,125 @@
+"""Flavors of models, and what tasks tell of models and versions."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import Any
+
+from flowstone_mlflow.errors import TrackingRefused
+
+#: The flavor of a model by the package that its class, or one of its bases, comes from.
+FLAVORS = {
+    "catboost": "catboost",
+    "keras": "tensorflow",
+    "lightgbm": "lightgbm",
+    "mlflow": "pyfunc",
+    "onnx": "onnx",
+    "prophet": "prophet",
+    "pyspark": "spark",
+    "sentence_transformers": "sentence_transformers",
+    "sklearn": "sklearn",
+    "spacy": "spacy",
+    "statsmodels": "statsmodels",
+    "tensorflow": "tensorflow",
+    "torch": "pytorch",
+    "transformers": "transformers",
+    "xgboost": "xgboost",
+}
+
+
+@dataclass(frozen=True)
+class LoggedModel:
+    """A model that was logged.
+
+    Attributes:
+        uri: how MLflow finds it, such as ``models:/m-4f…``.
+        name: its name.
+        run_id: the MLflow run that it was logged to.
+        version: the version in the registry, where it was registered; else None.
+    """
+
+    uri: str
+    name: str
+    run_id: str
+    version: str | None = None
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """A version in the registry.
+
+    Attributes:
+        name: the registered model.
+        version: the number, as text.
+    """
+
+    name: str
+    version: str
+
+    @property
+    def uri(self) -> str:
+        return f"models:/{self.name}/{self.version}"
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """What an alias was moved to.
+
+    Attributes:
+        alias: the alias.
+        current: the version that it names now.
+        previous: the one that it named before; None for a new alias.
+    """
+
+    alias: str
+    current: ModelVersion
+    previous: ModelVersion | None
+
+
+def detect_flavor(model: object) -> str:
+    """Return the flavor of a model.
+
+    Raises:
+        TrackingRefused: it is of no library that is known here.
+    """
+    for kind in type(model).__mro__:
+        if (found := FLAVORS.get(kind.__module__.partition(".")[0])) is not None:
+            return found
+    kind = type(model)
+    raise TrackingRefused(
+        "mlflow_log_model()",
+        f"no flavor is known for a {kind.__module__}.{kind.__qualname__}",
+        "Give it the `flavor`, such as 'pyfunc' for a `mlflow.pyfunc.PythonModel`.",
+    )
+
+
+def find_flavor(name: str) -> str:
+    """Return the name of one of MLflow's flavors.
+
+    Raises:
+        TrackingRefused: MLflow has no such flavor.
+    """
+    load_flavor(name)
+    return name
+
+
+def load_flavor(name: str) -> Any:
+    """Import one of MLflow's flavors.
+
+    Raises:
+        TrackingRefused: MLflow has no such flavor.
+    """
+    try:
+        if not name.isidentifier():
+            raise ModuleNotFoundError(name)
+        return importlib.import_module(f"mlflow.{name}")
+    except ModuleNotFoundError as error:
+        problem = f"MLflow has no flavor {name!r}, or its library is not installed"
+        raise TrackingRefused("MLflow", problem, "Try 'sklearn' or 'pyfunc'.") from error
+
+
+def list_requirements(flavor: Any) -> list[str] | None:
+    """Return what a model of a flavor needs, at the installed versions; None where not known."""
+    found = getattr(flavor, "get_default_pip_requirements", None)
+    return None if found is None else list(found())
