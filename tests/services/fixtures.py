@@ -6,7 +6,17 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.services import azure, bigquery, gcs, mariadb, pgbouncer, postgres, s3, snowflake
+from tests.services import (
+    azure,
+    bigquery,
+    gcs,
+    mariadb,
+    mlflow,
+    pgbouncer,
+    postgres,
+    s3,
+    snowflake,
+)
 from tests.services.servers import Absent
 
 if TYPE_CHECKING:
@@ -29,6 +39,7 @@ SHARED: dict[str, Opening] = {
     "azurite": azure.azurite,
     "azurite_loose": azure.azurite_loose,
     "mariadb": mariadb.mariadb,
+    "mlflow_server": mlflow.mlflow,
     "pgbouncer": pgbouncer.pgbouncer,
     "snowflake": snowflake.snowflake,
     "bigquery": bigquery.bigquery,

@@ -241,9 +241,7 @@ def update_progress_artifact(
         problem = f"artifact {artifact_id!r} is a {before.kind}, which has no progress"
         raise ArtifactInvalid("an update", problem, "Give it the id of a progress artifact.")
     told = before.description if description is None else description
-    version = ArtifactVersion(
-        before.id, before.kind, before.key, told, _check_percent(progress)
-    )
+    version = ArtifactVersion(before.id, before.kind, before.key, told, _check_percent(progress))
     _save(version, current_run())
     return before.id
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from flowstone.context.runtime import snapshot_run
+from flowstone.records.evolution import evolve
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from flowstone.context.current import Scope
     from flowstone.ports import RemoteCaller
+    from flowstone.records.runs import Run
 
 
 class Remote:
@@ -29,5 +33,11 @@ class Remote:
         self._caller, self._fn, self._scope, self._timeout = caller, fn, scope, timeout
 
     def __call__(self, /, *args: object, **kwargs: object) -> object:
-        runs = self._scope.run, self._scope.owner.run
+        runs = _find_run_now(self._scope), _find_run_now(self._scope.owner)
         return self._caller.call(self._fn, args, kwargs, runs, self._timeout)
+
+
+def _find_run_now(scope: Scope) -> Run:
+    """Return a run in its current state and attempt: `scope.run` is as it was at its first."""
+    now = snapshot_run(scope)
+    return evolve(scope.run, attempt=now.attempt, state=now.state)

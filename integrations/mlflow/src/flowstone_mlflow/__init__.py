@@ -1,4 +1,4 @@
-"""MLflow for Flowstone: each flow an MLflow run, each marked task a nested one; models logged, registered and loaded by tasks."""
+"""MLflow for Flowstone: each flow an MLflow run, each marked task a nested one; models by tasks."""
 
 from __future__ import annotations
 
@@ -7,6 +7,18 @@ from typing import TYPE_CHECKING
 from flowstone.plugins import lazy_exports
 
 if TYPE_CHECKING:
+    from flowstone_mlflow.autologging import (
+        autolog,
+    )
+    from flowstone_mlflow.errors import (
+        AutologRefused,
+        NotTracked,
+        TrackingDenied,
+        TrackingError,
+        TrackingMissing,
+        TrackingRefused,
+        TrackingUnavailable,
+    )
     from flowstone_mlflow.logs import (
         log_artifact,
         log_dataset,
@@ -15,13 +27,54 @@ if TYPE_CHECKING:
         log_params,
         set_tags,
     )
-    from flowstone_mlflow.marks import mlflow_task
-    from flowstone_mlflow.position import acurrent_run_id, current_run_id, current_tracking
-    from flowstone_mlflow.tracking import MlflowTracking
+    from flowstone_mlflow.marks import (
+        mlflow_task,
+    )
+    from flowstone_mlflow.model_tasks import (
+        amlflow_load_model,
+        amlflow_log_model,
+        amlflow_promote_model,
+        amlflow_register_model,
+        amlflow_set_alias,
+        mlflow_load_model,
+        mlflow_log_model,
+        mlflow_promote_model,
+        mlflow_register_model,
+        mlflow_set_alias,
+    )
+    from flowstone_mlflow.models import (
+        LoggedModel,
+        ModelVersion,
+        Promotion,
+    )
+    from flowstone_mlflow.position import (
+        acurrent_run_id,
+        current_run_id,
+        current_tracking,
+    )
+    from flowstone_mlflow.tracking import (
+        MlflowTracking,
+    )
 
 __all__ = [
+    "AutologRefused",
+    "LoggedModel",
     "MlflowTracking",
+    "ModelVersion",
+    "NotTracked",
+    "Promotion",
+    "TrackingDenied",
+    "TrackingError",
+    "TrackingMissing",
+    "TrackingRefused",
+    "TrackingUnavailable",
     "acurrent_run_id",
+    "amlflow_load_model",
+    "amlflow_log_model",
+    "amlflow_promote_model",
+    "amlflow_register_model",
+    "amlflow_set_alias",
+    "autolog",
     "current_run_id",
     "current_tracking",
     "log_artifact",
@@ -29,6 +82,11 @@ __all__ = [
     "log_dict",
     "log_metrics",
     "log_params",
+    "mlflow_load_model",
+    "mlflow_log_model",
+    "mlflow_promote_model",
+    "mlflow_register_model",
+    "mlflow_set_alias",
     "mlflow_task",
     "set_tags",
 ]
@@ -37,6 +95,16 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
+            ".autologging": ("autolog",),
+            ".errors": (
+                "AutologRefused",
+                "NotTracked",
+                "TrackingDenied",
+                "TrackingError",
+                "TrackingMissing",
+                "TrackingRefused",
+                "TrackingUnavailable",
+            ),
             ".logs": (
                 "log_artifact",
                 "log_dataset",
@@ -46,7 +114,28 @@ if not TYPE_CHECKING:
                 "set_tags",
             ),
             ".marks": ("mlflow_task",),
-            ".position": ("acurrent_run_id", "current_run_id", "current_tracking"),
+            ".model_tasks": (
+                "amlflow_load_model",
+                "amlflow_log_model",
+                "amlflow_promote_model",
+                "amlflow_register_model",
+                "amlflow_set_alias",
+                "mlflow_load_model",
+                "mlflow_log_model",
+                "mlflow_promote_model",
+                "mlflow_register_model",
+                "mlflow_set_alias",
+            ),
+            ".models": (
+                "LoggedModel",
+                "ModelVersion",
+                "Promotion",
+            ),
+            ".position": (
+                "acurrent_run_id",
+                "current_run_id",
+                "current_tracking",
+            ),
             ".tracking": ("MlflowTracking",),
         },
     )

@@ -104,7 +104,9 @@ def log_dict(dictionary: Mapping[str, Any] | list[Any], artifact_file: str) -> N
 
         content = yaml.safe_dump(json.loads(content), sort_keys=False)
     if (position := _find("log_dict()")) is not None:
-        _append(position, {"file": [position.spool.write_in(name, content.encode()), folder or None]})
+        _append(
+            position, {"file": [position.spool.write_in(name, content.encode()), folder or None]}
+        )
 
 
 def log_dataset(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import getpass
 import logging
 from contextlib import suppress
-from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
@@ -63,6 +62,9 @@ class Sender:
         made = tracked.mlflow_id is None
         if made:
             self._make(tree, tracked)
+        elif tracked.is_resumed:
+            self.client.update_run(tracked.mlflow_id, status="RUNNING")
+        self._tell_attempts(tree, tracked)
         logged = self._send_logs(tree, tracked)
         if tracked.end is not None and not tracked.is_done:
             self._end(tree, tracked, tracked.end)
@@ -101,9 +103,14 @@ class Sender:
             self.client.update_run(found, status="RUNNING")
         tracked.is_uncertain = False
         tracked.mlflow_id = found
-        for attempt in tracked.attempts:
-            tree.spool.write_id(tracked.run_id, attempt, found)
         self._link(tracked, found)
+
+    def _tell_attempts(self, tree: Tree, tracked: TrackedRun) -> None:
+        """Let the tasks know the id, in whichever process they run."""
+        assert tracked.mlflow_id is not None
+        for attempt in tracked.attempts[tracked.told :]:
+            tree.spool.write_id(tracked.run_id, attempt, tracked.mlflow_id)
+        tracked.told, tracked.is_resumed = len(tracked.attempts), False
 
     def _may_exist(self, tree: Tree, tracked: TrackedRun) -> bool:
         resumes = tree.on_retry == "resume" and tracked.start["attempt"] > 1
@@ -188,11 +195,17 @@ class Sender:
             entries = [Param(key, value[:LONGEST_PARAM]) for key, value in params.items()]
             self._try_all("params", tracked, entries)
         tracked.sent_params = True
-        attempt = tracked.attempts[-1]
+        logged = self._send_log(tree, tracked)
+        while tracked.reading < len(tracked.attempts) - 1:
+            tracked.reading, tracked.offset = tracked.reading + 1, 0
+            logged = self._send_log(tree, tracked) or logged
+        return logged
+
+    def _send_log(self, tree: Tree, tracked: TrackedRun) -> bool:
+        attempt = tracked.attempts[tracked.reading]
         records, offset = tree.spool.read(tracked.run_id, attempt, tracked.offset)
-        found = iter(records)
-        while window := list(islice(found, WINDOW)):
-            self._send_records(tree, tracked, window)
+        for first in range(0, len(records), WINDOW):
+            self._send_records(tree, tracked, records[first : first + WINDOW])
         tracked.offset = offset
         return bool(records)
 
@@ -205,9 +218,13 @@ class Sender:
         self._try_all("tags", tracked, [RunTag(*item) for item in tags.items()])
         for record in records:
             if "dataset" in record:
-                self._try(tracked, lambda given: self._log_dataset(tracked, *given), record["dataset"])
+                self._try(
+                    tracked, lambda given: self._log_dataset(tracked, *given), record["dataset"]
+                )
             if "file" in record:
-                self._try(tracked, lambda given: self._log_file(tree, tracked, *given), record["file"])
+                self._try(
+                    tracked, lambda given: self._log_file(tree, tracked, *given), record["file"]
+                )
 
     def _log_dataset(self, tracked: TrackedRun, facts: dict[str, Any], context: str | None) -> None:
         tags = [InputTag("mlflow.data.context", context)] if context else []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+# At once: MLflow imports it, maybe when the program ends already, and then Python refuses that.
+import concurrent.futures.thread  # noqa: F401
 import logging
 import os
 import threading
@@ -51,8 +53,8 @@ class Tracker:
     """
 
     def __init__(self, tracking: MlflowTracking, tag: str = "") -> None:
-        self.tracking, self._tag = tracking, tag
-        self.key = f"{tracking.find_uri()} {tracking.find_experiment()}"
+        self.tracking, self._tag = tracking.pin(), tag
+        self.key = f"{self.tracking.tracking_uri} {self.tracking.experiment}"
         self._changed = threading.Condition()
         self._trees: dict[str, Tree] = {}
         self._strangers: list[tuple[str, str, float]] = []
@@ -63,6 +65,7 @@ class Tracker:
         self._away_since: float | None = None
         self._progress = monotonic()
         self._has_looked = False
+        self._has_told = False
 
     # ------------------------------------------------------------ what the observer is told
 
@@ -81,11 +84,14 @@ class Tracker:
         with self._changed:
             self._is_closing = True
             self._changed.notify_all()
-        self.drain(PATIENCE - 1)
+        if not self.drain(PATIENCE) and (left := self._list_left()):
+            self._tell_left(left)
 
     def drain(self, seconds: float = PATIENCE) -> bool:
         """Wait until all is sent, or nothing was for so many seconds; tell whether it is."""
         with self._changed:
+            if self._thread is not None and not self._thread.is_alive():
+                return not self._is_busy()
             self._progress = monotonic()
             while self._is_busy() and self._process == os.getpid():
                 if self._away_since is not None or monotonic() - self._progress > seconds:
@@ -107,9 +113,9 @@ class Tracker:
         return found
 
     def _follows(self, root: Run) -> bool:
-        if self._tag:
-            return self._tag in root.tags
-        return not any(tag in _trackers for tag in root.tags)
+        """Tell whether a root is this tracker's: blocks nest, and the innermost one counts."""
+        named = [tag for tag in root.tags if tag in _opened]
+        return self._tag == max(named, key=_opened.__getitem__, default="")
 
     def _open_tree(self, root_id: str) -> Tree | None:
         spool = Spool(root_id)
@@ -143,9 +149,13 @@ class Tracker:
         self._changed.notify_all()
 
     def _is_busy(self) -> bool:
-        return bool(self._strangers) or self._is_awake or any(
-            tree.has_ended or any(each.end for each in tree.pending())
-            for tree in self._trees.values()
+        return (
+            bool(self._strangers)
+            or self._is_awake
+            or any(
+                tree.has_ended or any(each.end for each in tree.pending())
+                for tree in self._trees.values()
+            )
         )
 
     def _loop(self) -> None:
@@ -225,7 +235,9 @@ class Tracker:
                 for tree in self._trees.values():
                     tree.spool.mark_away(is_away=is_away)
                 if not is_away:
-                    logger.warning("MLflow at %s answers again; what waited is being sent.", self._uri)
+                    logger.warning(
+                        "MLflow at %s answers again; what waited is being sent.", self._uri
+                    )
             self._changed.notify_all()
 
     @property
@@ -244,19 +256,26 @@ class Tracker:
 
     def _give_up(self, sender: Sender) -> None:
         """End the thread; let another process take what is left."""
-        left = [tree for tree in self._trees.values() if any(tree.pending()) or tree.has_ended]
-        if left:
-            logger.warning(
-                "MLflow at %s has not got all of %d flow run(s); the rest is kept in %s, and sent by "
-                "the next program that tracks to there.",
-                self._uri, len(left), left[0].spool.folder.parent,
-            )  # fmt: skip
+        if left := self._list_left():
+            self._tell_left(left)
         if sender.lost:
             logger.warning("MLflow refused %d entries in all; they are lost.", sender.lost)
         for tree in self._trees.values():
             tree.spool.release()
         self._trees.clear()
         self._changed.notify_all()
+
+    def _list_left(self) -> list[Tree]:
+        return [tree for tree in self._trees.values() if any(tree.pending()) or tree.has_ended]
+
+    def _tell_left(self, left: list[Tree]) -> None:
+        if not self._has_told:
+            logger.warning(
+                "MLflow at %s has not got all of %d flow run(s); what is missing is kept in %s, and "
+                "sent by the next program that tracks to there.",
+                self._uri, len(left), left[0].spool.folder.parent,
+            )  # fmt: skip
+        self._has_told = True
 
 
 class MlflowObserver(Tracker):
@@ -274,6 +293,8 @@ class MlflowObserver(Tracker):
 
 _trackers: dict[str, Tracker] = {}
 _users: dict[str, int] = {}
+#: When the tag of a block was last opened; facts come later than the block may end.
+_opened: dict[str, int] = {}
 _lock = threading.Lock()
 
 
@@ -286,6 +307,7 @@ def track(tracking: MlflowTracking, *, required: bool) -> Iterator[None]:
         is_new = tracker is None
         if tracker is None:
             tracker = _trackers[tag] = Tracker(tracking, tag)
+            _opened[tag] = max(_opened.values(), default=0) + 1
         elif tracker.tracking.find_uri() != tracking.find_uri():
             raise ConfigurationError(
                 "observe()",

@@ -101,13 +101,18 @@ class MlflowTracking(Credentials):
 
     def find_uri(self) -> str:
         """Return the tracking URI: the field, or what MLflow would use."""
-        if self.tracking_uri is not None:
-            return self.tracking_uri.rstrip("/") if self.is_server(self.tracking_uri) else self.tracking_uri
-        return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path('mlflow.db').absolute()}"
+        found = self.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
+        found = found or f"sqlite:///{Path('mlflow.db').absolute()}"
+        return found.rstrip("/") if self.is_server(found) else found
 
     def find_experiment(self) -> str:
         """Return the experiment's name: the field, or what MLflow would use."""
         return self.experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME") or "Default"
+
+    def pin(self) -> Self:
+        """Return this block with address and experiment as they are now, whatever changes."""
+        named = {"tracking_uri": self.find_uri(), "experiment": self.find_experiment()}
+        return self.model_copy(update=named)
 
     @staticmethod
     def is_server(uri: str) -> bool:

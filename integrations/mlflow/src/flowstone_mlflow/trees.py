@@ -29,7 +29,9 @@ class TrackedRun:
         end: what happened at its end; None while it runs.
         mlflow_id: the MLflow run; None before it is made.
         is_uncertain: whether MLflow may have the run already, though the id is not known here.
-        offset: how much of the current attempt's log is sent.
+        is_resumed: whether it had ended in MLflow before its last attempt began.
+        told: of how many attempts the tasks know the id.
+        reading: which attempt's log is being sent, and from which `offset` on.
         birth: the run as it was born, where this process saw that.
     """
 
@@ -38,6 +40,9 @@ class TrackedRun:
     end: Record | None = None
     mlflow_id: str | None = None
     is_uncertain: bool = False
+    is_resumed: bool = False
+    told: int = 0
+    reading: int = 0
     offset: int = 0
     sent_params: bool = False
     is_done: bool = False
@@ -56,7 +61,7 @@ class Tree:
     """An outermost run and all below it.
 
     Attributes:
-        on_retry: whether a later attempt is a ``new`` MLflow run, or the one before ``resume``\\ d.
+        on_retry: ``new`` where a later attempt has an MLflow run of its own, else ``resume``.
         runs: those that are tracked, in the order of their beginning; a later attempt replaces one
             that is sent.
         is_adopted: whether another process has begun to send it.
@@ -158,6 +163,7 @@ class Tree:
         self._anchors.setdefault(run_id, run_id)
         if known is not None and self.on_retry == "resume":
             known.attempts.append(attempt)
+            known.is_resumed = known.is_done
             known.end, known.is_done = None, False
             return
         if known is not None and not known.is_done:
