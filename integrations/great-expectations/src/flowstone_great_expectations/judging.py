@@ -36,7 +36,10 @@ def make_report(
     failing = find_failing(found)
     met = sum(each.success for each in outcomes)
     counted = [each.element_count for each in outcomes if each.element_count is not None]
-    separable = [each for each in failing if each.is_separable]
+    row_level = [each for each in failing if each.outcome.is_row_level]
+    rows_failed = None
+    if batch is not None and all(each.is_separable for each in row_level):
+        rows_failed = batch.count_failing(row_level)
     data, rows = (None, None) if batch is None else (batch.data, batch.rows)
     if rows is None:
         rows = max(counted, default=None)
@@ -46,7 +49,7 @@ def make_report(
         "unsuccessful_expectations": len(outcomes) - met,
         "success_percent": 100 * met / len(outcomes) if outcomes else 100.0,
         "rows": rows,
-        "rows_failed": None if batch is None else batch.count_failing(separable),
+        "rows_failed": rows_failed,
     }
     success = not failing and all(each.error is None for each in outcomes)
     return ValidationReport(name, on_failure, success, outcomes, statistics, data)
