@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flowstone_great_expectations.errors import DataQualityFailed, ExpectationsNotEvaluated
 from flowstone_great_expectations.report import OnFailure, ValidationReport
@@ -23,7 +23,7 @@ def find_failing(found: Sequence[Evaluated]) -> list[Evaluated]:
 
 def make_report(
     name: str, on_failure: OnFailure, batch: Batch | None, found: Sequence[Evaluated]
-) -> ValidationReport[Any]:
+) -> ValidationReport:
     """Return what was found, before any rows are set aside.
 
     Args:
@@ -55,7 +55,7 @@ def make_report(
     return ValidationReport(name, on_failure, success, outcomes, statistics, data)
 
 
-def find_error(report: ValidationReport[Any], found: Sequence[Evaluated]) -> Exception | None:
+def find_error(report: ValidationReport, found: Sequence[Evaluated]) -> Exception | None:
     """Return what a validation raises; None where it hands on data."""
     if report.errors:
         return ExpectationsNotEvaluated(report)

@@ -101,7 +101,8 @@ def open_context(context: object) -> AbstractDataContext:
         problem = f"there is no project of Great Expectations in {str(folder)!r}"
         remedy = "Name a folder that has great_expectations.yml in it, or in gx/."
         raise ValidationInvalid("context", problem, remedy)
-    return FileDataContext(context_root_dir=str(root))
+    with _running:  # their reader of YAML is one for all threads
+        return FileDataContext(context_root_dir=str(root))
 
 
 def _make_empty() -> AbstractDataContext:
