@@ -51,8 +51,8 @@ class Batch(ABC):
         """Return how each expectation goes."""
 
     @abstractmethod
-    def count_failing(self, failed: Sequence[Evaluated]) -> int | None:
-        """Return how many rows failed any of these; None where nobody can tell."""
+    def count_failing(self, failed: Sequence[Evaluated]) -> int:
+        """Return how many rows failed any of these expectations."""
 
     @abstractmethod
     def split(self, failed: Sequence[Evaluated]) -> SplitRows:
@@ -76,7 +76,7 @@ class FrameBatch(Batch):
         frame = self.frame.to_pandas()
         return evaluate_frame(frame, expectations, parameters, include_values=include_values)
 
-    def count_failing(self, failed: Sequence[Evaluated]) -> int | None:
+    def count_failing(self, failed: Sequence[Evaluated]) -> int:
         return int(np.any(self._mark(failed), axis=0).sum()) if failed else 0
 
     def split(self, failed: Sequence[Evaluated]) -> SplitRows:

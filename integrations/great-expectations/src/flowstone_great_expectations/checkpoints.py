@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from great_expectations import Checkpoint
-from great_expectations.exceptions import DataContextError, GreatExpectationsError
+from great_expectations.exceptions.exceptions import DataContextError, GreatExpectationsError
 
 from flowstone.records.redaction import redact
 from flowstone_great_expectations.errors import CheckpointFailed
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from great_expectations.checkpoint.checkpoint import CheckpointResult
-    from great_expectations.data_context import AbstractDataContext
+    from great_expectations.data_context.data_context.abstract_data_context import (
+        AbstractDataContext,
+    )
 
     from flowstone_great_expectations.results import Evaluated
 

@@ -129,10 +129,8 @@ class TableBatch(Batch):
                 engine, table, self._keys, expectations, parameters, include_values=include_values
             )
 
-    def count_failing(self, failed: Sequence[Evaluated]) -> int | None:
-        if not failed:
-            return 0
-        return len(set().union(*map(self._find_keys, failed))) if self._keys else None
+    def count_failing(self, failed: Sequence[Evaluated]) -> int:
+        return len(set[Key]().union(*map(self._find_keys, failed)))
 
     def split(self, failed: Sequence[Evaluated]) -> SplitRows:
         wanted = [self._find_keys(each) for each in failed]
@@ -149,7 +147,7 @@ class TableBatch(Batch):
             table = pa.Table.from_batches([batch])
             failing.append(add_reasons(table.filter(pa.array(rows)), labels, marks[:, rows]))
             passing.append(table.filter(pa.array(~rows)))
-        self._check(set().union(*wanted), found, count)
+        self._check(set[Key]().union(*wanted), found, count)
         order = [(name, "ascending") for name in self._keys]
         return SplitRows(pa.concat_tables(failing).sort_by(order), pa.concat_tables(passing))
 

@@ -13,8 +13,11 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from great_expectations.core.batch import Batch
-from great_expectations.execution_engine import PandasExecutionEngine, SqlAlchemyExecutionEngine
+from great_expectations.execution_engine.pandas_execution_engine import PandasExecutionEngine
 from great_expectations.execution_engine.sqlalchemy_batch_data import SqlAlchemyBatchData
+from great_expectations.execution_engine.sqlalchemy_execution_engine import (
+    SqlAlchemyExecutionEngine,
+)
 from great_expectations.validator.validator import Validator
 
 from flowstone_great_expectations.projects import stand_in
@@ -24,18 +27,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     import pandas as pd
-    from great_expectations.execution_engine import ExecutionEngine
     from sqlalchemy import Engine
 
     from flowstone_great_expectations.results import Evaluated
     from flowstone_great_expectations.suites import Expectations
 
-#: On rows of a frame: all numbers of failing rows, and no values.
+#: On rows of a frame: the numbers of all that fail.
 _ALL_ROWS = {
     "result_format": "COMPLETE",
-    "exclude_unexpected_values": True,
     "return_unexpected_index_query": False,
 }
+#: On a table: the same; without a number, its keys would end after 20.
+_ALL_KEYS = {**_ALL_ROWS, "partial_unexpected_count": 2**31 - 1}
 #: On a table whose rows have no key that we know: counts.
 _COUNTS = {"result_format": "BASIC"}
 
@@ -86,17 +89,20 @@ def evaluate_table(
         parameters: values for ``$PARAMETER`` references, before those of the suite.
         include_values: whether values of rows are in what is returned.
     """
-    wanted = {**_ALL_ROWS, "unexpected_index_column_names": list(keys)} if keys else _COUNTS
+    wanted: dict[str, Any] = {**_COUNTS}
+    if keys:
+        wanted = {**_ALL_KEYS, "unexpected_index_column_names": list(keys)}
+    wanted["exclude_unexpected_values"] = not include_values
     with _leave_environment():
         engine = SqlAlchemyExecutionEngine(engine=database, create_temp_table=False)
         # Nothing is written: a login that may only read is enough.
-        data = SqlAlchemyBatchData(engine, **table, create_temp_table=False)
+        data: Any = SqlAlchemyBatchData(engine, **table, create_temp_table=False)
         batch = Batch(data=data)
         return _evaluate(engine, batch, expectations, parameters, wanted, include_values)
 
 
 def _evaluate(
-    engine: ExecutionEngine,
+    engine: PandasExecutionEngine | SqlAlchemyExecutionEngine,
     batch: Batch,
     expectations: Expectations,
     parameters: Mapping[str, Any],

@@ -38,7 +38,10 @@ class DataQualityFailed(GreatExpectationsError, ValueError):
             "failing rows aside."
         )
         if report.on_failure == "quarantine":
-            remedy = "It is about the batch as a whole, so that no rows could be set aside."
+            remedy = (
+                "Nothing was set aside, as not all of them tell which rows failed: they are about "
+                "the data as a whole. Correct the data, or pass on_failure='warn' to go on."
+            )
         super().__init__(f"{report.name!r} failed {_count(found)}: {problem}. {remedy}")
 
 

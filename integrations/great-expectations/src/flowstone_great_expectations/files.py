@@ -38,7 +38,7 @@ def read_files(files: StoredFiles) -> pa.Table:
         content = files.store.read_path(path)
         try:
             tables.append(read(content))
-        except (pa.ArrowException, ValueError, TypeError) as error:
+        except (pa.ArrowException, AttributeError, TypeError, ValueError) as error:
             problem = f"{path!r} can't be read: {' '.join(str(error).split()).rstrip('.')}"
             raise ValidationInvalid(where, problem, "Correct the file.") from error
     try:

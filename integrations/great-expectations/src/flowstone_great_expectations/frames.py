@@ -173,6 +173,8 @@ def _simplify(table: pa.Table) -> pa.Table:
 
 def _fit_column(column: pd.Series[Any]) -> pd.Series[Any]:
     """Return a column that Arrow can hold: as it is, or as texts where its types are mixed."""
+    if column.dtype != object:
+        return column
     try:
         pa.array(column, from_pandas=True)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):

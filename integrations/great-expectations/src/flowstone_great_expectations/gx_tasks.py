@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from flowstone import make_async_twin, task
 from flowstone.blocks import ObjectStore
+from flowstone_great_expectations.errors import (  # noqa: F401 - docstrings name them
+    CheckpointFailed,
+    DataQualityFailed,
+    ExpectationsNotEvaluated,
+    ValidationInvalid,
+)
 from flowstone_great_expectations.options import ValidationOptions
 from flowstone_great_expectations.report import OnFailure, ValidationReport
 from flowstone_great_expectations.validation import run_checkpoint, validate
@@ -15,16 +21,16 @@ from flowstone_great_expectations.validation import run_checkpoint, validate
 
 @task
 def gx_validate(
-    data: Any,
-    expectations: Any,
+    data: object,
+    expectations: object,
     *,
     name: str,
     on_failure: OnFailure = "fail",
     quarantine: ObjectStore | None = None,
     key_columns: Sequence[str] | str = (),
-    context: Any = None,
+    context: object = None,
     options: ValidationOptions | None = None,
-) -> ValidationReport[Any]:
+) -> ValidationReport:
     """Validate data, and return what was found with the data that passed.
 
     Args:
@@ -45,7 +51,7 @@ def gx_validate(
         ValidationInvalid: such data, expectations or options can't be used.
 
     Example:
-        gx_validate(orders, expectations, name="orders", on_failure="warn")
+        gx_validate(data, expectations, name="orders", on_failure="warn")
     """
     return validate(
         data,
@@ -61,11 +67,11 @@ def gx_validate(
 
 @task
 def gx_run_checkpoint(
-    checkpoint: Any,
-    context: Any,
+    checkpoint: object,
+    context: object,
     *,
-    batch_parameters: Mapping[str, Any] | None = None,
-    expectation_parameters: Mapping[str, Any] | None = None,
+    batch_parameters: Mapping[str, object] | None = None,
+    expectation_parameters: Mapping[str, object] | None = None,
     on_failure: Literal["fail", "warn"] = "fail",
     options: ValidationOptions | None = None,
 ) -> ValidationReport[None]:
@@ -85,7 +91,7 @@ def gx_run_checkpoint(
         ExpectationsNotEvaluated: an expectation could not be evaluated.
 
     Example:
-        gx_run_checkpoint("orders", context, batch_parameters={"dataframe": orders})
+        gx_run_checkpoint("daily", context, batch_parameters=batch_parameters)
     """
     return run_checkpoint(
         checkpoint,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flowstone_great_expectations.errors import DataQualityFailed, ExpectationsNotEvaluated
 from flowstone_great_expectations.report import OnFailure, ValidationReport
@@ -23,7 +23,7 @@ def find_failing(found: Sequence[Evaluated]) -> list[Evaluated]:
 
 def make_report(
     name: str, on_failure: OnFailure, batch: Batch | None, found: Sequence[Evaluated]
-) -> ValidationReport[Any]:
+) -> ValidationReport:
     """Return what was found, before any rows are set aside.
 
     Args:
@@ -36,7 +36,10 @@ def make_report(
     failing = find_failing(found)
     met = sum(each.success for each in outcomes)
     counted = [each.element_count for each in outcomes if each.element_count is not None]
-    separable = [each for each in failing if each.is_separable]
+    row_level = [each for each in failing if each.outcome.is_row_level]
+    rows_failed = None
+    if batch is not None and all(each.is_separable for each in row_level):
+        rows_failed = batch.count_failing(row_level)
     data, rows = (None, None) if batch is None else (batch.data, batch.rows)
     if rows is None:
         rows = max(counted, default=None)
@@ -46,13 +49,13 @@ def make_report(
         "unsuccessful_expectations": len(outcomes) - met,
         "success_percent": 100 * met / len(outcomes) if outcomes else 100.0,
         "rows": rows,
-        "rows_failed": None if batch is None else batch.count_failing(separable),
+        "rows_failed": rows_failed,
     }
     success = not failing and all(each.error is None for each in outcomes)
     return ValidationReport(name, on_failure, success, outcomes, statistics, data)
 
 
-def find_error(report: ValidationReport[Any], found: Sequence[Evaluated]) -> Exception | None:
+def find_error(report: ValidationReport, found: Sequence[Evaluated]) -> Exception | None:
     """Return what a validation raises; None where it hands on data."""
     if report.errors:
         return ExpectationsNotEvaluated(report)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from flowstone_great_expectations.outcomes import ExpectationOutcome
@@ -37,7 +37,7 @@ b.passed{color:var(--good)}b.failed{color:var(--bad)}b.error{color:var(--odd)}
 _WORDS = {"passed": "Passed", "failed": "Failed", "error": "Not evaluated"}
 
 
-def render_page(report: ValidationReport[Any]) -> str:
+def render_page(report: ValidationReport) -> str:
     """Return a report as one HTML file, light or dark as the reader's system is."""
     name = escape(report.name)
     made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
@@ -61,7 +61,7 @@ def render_page(report: ValidationReport[Any]) -> str:
     )
 
 
-def render_markdown(report: ValidationReport[Any]) -> str:
+def render_markdown(report: ValidationReport) -> str:
     """Return a report as a text in Markdown."""
     lines = [f"# {report.name}: {_WORDS[_decide(report)].lower()}", ""]
     lines += [f"- {word}: {figure}" for word, figure in _list_figures(report)]
@@ -75,13 +75,13 @@ def render_markdown(report: ValidationReport[Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _decide(report: ValidationReport[Any]) -> str:
+def _decide(report: ValidationReport) -> str:
     if report.errors:
         return "error"
     return "passed" if report.success else "failed"
 
 
-def _list_figures(report: ValidationReport[Any]) -> list[tuple[str, str]]:
+def _list_figures(report: ValidationReport) -> list[tuple[str, str]]:
     counts = report.statistics
     found = [
         ("expectations", counts["evaluated_expectations"]),
@@ -93,7 +93,7 @@ def _list_figures(report: ValidationReport[Any]) -> list[tuple[str, str]]:
     return [(word, f"{figure:,}") for word, figure in found if figure is not None]
 
 
-def _group(report: ValidationReport[Any]) -> list[tuple[str, list[ExpectationOutcome]]]:
+def _group(report: ValidationReport) -> list[tuple[str, list[ExpectationOutcome]]]:
     """Return the outcomes by what they are about: the table first, then column by column."""
     groups: dict[str | None, list[ExpectationOutcome]] = {}
     for each in report.outcomes:
@@ -116,7 +116,7 @@ def _render_item(outcome: ExpectationOutcome) -> str:
     )
 
 
-def _render_quarantine(report: ValidationReport[Any]) -> str:
+def _render_quarantine(report: ValidationReport) -> str:
     if report.quarantined is None:
         return ""
     return f"<p>Failing rows are in <code>{escape(report.quarantined.uri)}</code></p>"

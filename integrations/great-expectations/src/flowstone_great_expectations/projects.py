@@ -12,17 +12,17 @@ from pathlib import Path
 from threading import Lock, RLock
 from typing import TYPE_CHECKING
 
-from great_expectations.data_context import (
-    AbstractDataContext,
-    EphemeralDataContext,
-    FileDataContext,
-)
+from great_expectations.data_context.data_context.abstract_data_context import AbstractDataContext
 from great_expectations.data_context.data_context.context_factory import project_manager
+from great_expectations.data_context.data_context.ephemeral_data_context import (
+    EphemeralDataContext,
+)
+from great_expectations.data_context.data_context.file_data_context import FileDataContext
 from great_expectations.data_context.types.base import (
     DataContextConfig,
     InMemoryStoreBackendDefaults,
 )
-from great_expectations.exceptions import DataContextError
+from great_expectations.exceptions.exceptions import DataContextError
 
 from flowstone_great_expectations.errors import ValidationInvalid
 
@@ -101,7 +101,8 @@ def open_context(context: object) -> AbstractDataContext:
         problem = f"there is no project of Great Expectations in {str(folder)!r}"
         remedy = "Name a folder that has great_expectations.yml in it, or in gx/."
         raise ValidationInvalid("context", problem, remedy)
-    return FileDataContext(context_root_dir=str(root))
+    with _running:  # their reader of YAML is one for all threads
+        return FileDataContext(context_root_dir=str(root))
 
 
 def _make_empty() -> AbstractDataContext:

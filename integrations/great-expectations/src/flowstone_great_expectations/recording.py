@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flowstone import record_measures, runtime
 from flowstone.artifacts import (
@@ -24,7 +24,7 @@ LOGGER = "flowstone.great_expectations"
 LISTED = 1000
 
 
-def record_report(report: ValidationReport[Any], options: ValidationOptions) -> None:
+def record_report(report: ValidationReport, options: ValidationOptions) -> None:
     """Record a report as artifacts and measures of the current run; outside of one, only a page.
 
     Args:
@@ -55,7 +55,7 @@ def record_report(report: ValidationReport[Any], options: ValidationOptions) -> 
         create_markdown_artifact(render_markdown(report), f"gx-{slug}-docs", summary)
 
 
-def describe_report(report: ValidationReport[Any]) -> str:
+def describe_report(report: ValidationReport) -> str:
     """Return a report in one line."""
     counts = report.statistics
     met, all_of_them = counts["successful_expectations"], counts["evaluated_expectations"]
@@ -82,7 +82,7 @@ def make_row(outcome: ExpectationOutcome) -> dict[str, object]:
     }
 
 
-def log_report(report: ValidationReport[Any]) -> None:
+def log_report(report: ValidationReport) -> None:
     """Log what failed and was passed on, and what was set aside."""
     logger = find_logger(LOGGER)
     for each in report.failed:
@@ -97,7 +97,7 @@ def log_report(report: ValidationReport[Any]) -> None:
         )
 
 
-def _measure(report: ValidationReport[Any]) -> dict[str, float]:
+def _measure(report: ValidationReport) -> dict[str, float]:
     counts = report.statistics
     found = {
         "rows_evaluated": counts["rows"],

@@ -77,7 +77,7 @@ class ValidationReport(Generic[D]):
         """The highest severity of what failed; None where nothing did."""
         return self.failed[0].severity if self.failed else None
 
-    def without_data(self) -> ValidationReport[Any]:
+    def without_data(self) -> ValidationReport:
         """Return it without the data."""
         return replace(self, data=None)
 

@@ -30,7 +30,7 @@ _COUNTED = re.compile(
 _HOUSEKEEPING = ("batch_id", "result_format", "catch_exceptions")
 _QUOTED = re.compile(r"'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"")
 _TYPE = re.compile(
-    r"(?:int|uint|float|complex)\d*|str|string|bool|object|bytes|date\w*|time\w*|\w*Type|NoneType"
+    r"(?:int|uint|float|complex)\d*|str|string|bool|object|bytes|date\w*|time\w*|\w*Type|[<>=!+*/-]{1,2}"
 )
 _LOGIN = re.compile(r"://[^/\s]*@")
 #: Longer words of an error are cut.
@@ -86,7 +86,7 @@ def read_result(
         name: value for name, value in described["kwargs"].items() if name not in _HOUSEKEEPING
     }
     error = _find_error(result.exception_info or {}, kwargs)
-    rows = content.get("unexpected_index_list") or ()
+    rows = _list_rows(content.get("unexpected_index_list") or [])
     is_keyed = bool(rows) and isinstance(rows[0], Mapping)
     lists_rows = include_values or not is_keyed
     observed = content.get("observed_value")
@@ -110,6 +110,16 @@ def read_result(
         notes=_join(described.get("notes")),
     )
     return Evaluated(outcome, rows)
+
+
+def _list_rows(found: Sequence[Any]) -> Sequence[Any]:
+    """Return numbers of rows, or their keys, which may come by column: ``[{"id": [1, 2]}]``."""
+    if len(found) != 1 or not isinstance(found[0], Mapping):
+        return found
+    columns = found[0]
+    if not all(isinstance(each, list) for each in columns.values()):
+        return found
+    return [dict(zip(columns, key, strict=True)) for key in zip(*columns.values(), strict=True)]
 
 
 def _join(notes: object) -> str | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from great_expectations import ExpectationSuite
-from great_expectations.exceptions import DataContextError, GreatExpectationsError
+from great_expectations.exceptions.exceptions import DataContextError, GreatExpectationsError
 from great_expectations.expectations.expectation import Expectation
 from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 
@@ -18,7 +18,9 @@ from flowstone_great_expectations.projects import open_context, stand_in
 from flowstone_great_expectations.suite_block import ExpectationSuiteBlock
 
 if TYPE_CHECKING:
-    from great_expectations.data_context import AbstractDataContext
+    from great_expectations.data_context.data_context.abstract_data_context import (
+        AbstractDataContext,
+    )
 
 _FORMS = (
     "Pass a list of expectations, an ExpectationSuite, a dict or the path of a JSON file in the "
@@ -55,11 +57,12 @@ def read_expectations(given: object, context: object = None) -> Expectations:
     if isinstance(given, (str, Path)):
         is_name = isinstance(given, str) and context is not None and not given.endswith(".json")
         given = _find_suite(str(given), open_context(context)) if is_name else _read_file(given)
+    parameters: Mapping[str, Any] = {}
     if isinstance(given, Expectation):
         given = [given]
-    parameters: Mapping[str, Any] = {}
-    if isinstance(given, ExpectationSuite):
-        given, parameters = given.expectations, given.suite_parameters or {}
+    elif isinstance(given, ExpectationSuite):
+        parameters = given.suite_parameters or {}
+        given = given.expectations
     elif isinstance(given, Mapping):
         given, parameters = _read_mapping(given)
     if not isinstance(given, Sequence) or isinstance(given, (str, bytes)):

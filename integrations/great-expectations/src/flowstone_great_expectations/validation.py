@@ -31,16 +31,16 @@ _loading = RLock()
 
 
 def validate(
-    data: Any,
-    expectations: Any,
+    data: object,
+    expectations: object,
     *,
     name: str,
     on_failure: OnFailure = "fail",
     quarantine: ObjectStore | None = None,
     key_columns: Sequence[str] | str = (),
-    context: Any = None,
+    context: object = None,
     options: ValidationOptions | None = None,
-) -> ValidationReport[Any]:
+) -> ValidationReport:
     """Validate data, and return what was found with the data that passed.
 
     Expectations of severity ``critical`` decide; those of ``warning`` and ``info`` that fail are
@@ -80,11 +80,11 @@ def validate(
 
 
 def run_checkpoint(
-    checkpoint: Any,
-    context: Any,
+    checkpoint: object,
+    context: object,
     *,
-    batch_parameters: Mapping[str, Any],
-    expectation_parameters: Mapping[str, Any],
+    batch_parameters: Mapping[str, object],
+    expectation_parameters: Mapping[str, object],
     on_failure: OnFailure,
     options: ValidationOptions,
 ) -> ValidationReport[None]:
@@ -108,8 +108,8 @@ def run_checkpoint(
 
 
 def _finish(
-    report: ValidationReport[Any], error: Exception | None, options: ValidationOptions
-) -> ValidationReport[Any]:
+    report: ValidationReport, error: Exception | None, options: ValidationOptions
+) -> ValidationReport:
     """Record a report, and return it or raise the error."""
     record_report(report, options)
     if error is not None:
@@ -153,7 +153,7 @@ def _load_suites() -> ModuleType:
         return suites
 
 
-def _open_batch(data: Any, keys: Sequence[str], *, sets_aside: bool) -> Batch:
+def _open_batch(data: object, keys: Sequence[str], *, sets_aside: bool) -> Batch:
     # pandas and pyarrow take 0.5 s to load.
     from flowstone_great_expectations.batches import FrameBatch
     from flowstone_great_expectations.databases import open_source
@@ -169,11 +169,11 @@ def _open_batch(data: Any, keys: Sequence[str], *, sets_aside: bool) -> Batch:
 
 
 def _set_aside(
-    report: ValidationReport[Any],
+    report: ValidationReport,
     batch: Batch,
     failing: Sequence[Evaluated],
     quarantine: ObjectStore,
-) -> ValidationReport[Any]:
+) -> ValidationReport:
     rows = batch.split(failing)
     # pyarrow's Parquet takes 0.1 s to load.
     from flowstone_great_expectations.quarantine import write_rows
