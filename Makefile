@@ -20,7 +20,7 @@ help:
 	@echo "make quick   lint, types, unit tests: for each commit (2 minutes on two cores)"
 	@echo "make test    lint, types, and all that is tested on one Python: for each change (8 minutes)"
 	@echo "make check   other Pythons, lowest versions, long seeds: before a release, and in CI"
-	@echo "make lint    ruff only                        make demo    a flow on real data, with S3"
+	@echo "make lint    ruff only                        make demo    a data platform, on this machine"
 	@echo "make bench   the budgets, as ratios           make docs    write the packages' pages, check the docs"
 	@echo "make services   with root: what wheels and npm can't bring for tests: MariaDB, PgBouncer, Docker"
 	@echo "make api     write down the public API        make soak    the long forms of the soaks; SEEDS=100000"
@@ -61,7 +61,7 @@ check: setup
 	$(PYTEST) -m check
 
 demo: export FLOWSTONE_HOME := $(or $(FLOWSTONE_HOME),$(CURDIR)/.cache/demo)
-demo: setup
+demo: setup $(if $(findstring azure,$(ARGS)),$(AZURITE))
 	@$(RUN) python -m docs.demo.demo $(ARGS)
 
 bench: setup

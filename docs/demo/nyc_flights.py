@@ -204,7 +204,7 @@ def nyc_flights(store: str = "s3", warehouse: str = "duckdb") -> Json:
         learned = training.result()
         registration = register.submit(learned["uri"], "late-arrival", wait_for=[training])
         version = registration.result()
-        champion = name_champion("late-arrival", "champion", version.version, wait_for=[registration])
+        champion = name_champion(version.name, "champion", version.version, wait_for=[registration])
         story = tell_story(base, built, here)
     return story | {
         "warehouse": {"duckdb": "DuckDB", "postgres": "PostgreSQL"}[warehouse],
