@@ -354,38 +354,6 @@ def test_a_cached_task_has_no_run(place: Place) -> None:
     assert [run.info.run_name for run in place.list_runs()].count("once") == 1
 
 
-def test_the_observer_of_the_settings_tracks_each_flow(place: Place, tmp_path: Path) -> None:
-    import subprocess
-    import sys
-
-    program = tmp_path / "program.py"
-    program.write_text(
-        "from flowstone import flow\n"
-        "from flowstone_mlflow import log_metrics, mlflow_task\n"
-        "@mlflow_task\n"
-        "def train(depth: int) -> None:\n"
-        "    log_metrics({'loss': depth})\n"
-        "@flow\n"
-        "def search() -> None:\n"
-        "    train.map(range(3)).result()\n"
-        "search()\n"
-    )
-    environment = {
-        **os.environ,
-        "FLOWSTONE_HOME": str(tmp_path / "home"),
-        "FLOWSTONE_OBSERVERS": "mlflow",
-        "MLFLOW_TRACKING_URI": place.tracking.find_uri(),
-        "MLFLOW_EXPERIMENT_NAME": place.tracking.find_experiment(),
-    }
-    done = subprocess.run(
-        [sys.executable, program], env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    assert sorted(run.data.metrics.get("loss", -1) for run in place.list_runs()) == [-1, 0, 1, 2]
-    assert all(run.info.status == "FINISHED" for run in place.list_runs())
-    assert list((tmp_path / "home/mlflow").iterdir()) == []
-
-
 def test_system_metrics_belong_to_the_flow(place: Place) -> None:
     pytest.importorskip("psutil")
     with place.tracking.model_copy(update={"system_metrics": True}).observe():

@@ -21,5 +21,7 @@ def collection() -> Collection:
     return Collection(
         blocks={"mlflow-tracking": "flowstone_mlflow.tracking:MlflowTracking"},
         tasks={name: f"flowstone_mlflow.model_tasks:{name}" for name in _TASKS},
+        commands={"mlflow": "flowstone_mlflow.leftovers:mlflow"},
+        command_help={"mlflow": "Send to MLflow what ended programs have left."},
         observers={"mlflow": "flowstone_mlflow.trackers:MlflowObserver"},
     )

@@ -193,15 +193,14 @@ class Spool:
             folder.mkdir(mode=0o700, exist_ok=True)
 
 
-def find_left_spools(key: str) -> Iterator[Spool]:
-    """Take the spools that ended processes have left, of what is to be sent to the same place."""
+def find_left_spools(key: str | None = None) -> Iterator[Spool]:
+    """Take the spools that ended processes have left.
+
+    Args:
+        key: what tells to where they are to be sent; None for all.
+    """
     home = make_observer_directory(NAME)
     for folder in sorted(home.iterdir()):
         spool = Spool(folder.name, home)
-        if folder.is_dir() and spool.key == key and spool.take():
+        if spool.key and key in {None, spool.key} and spool.take():
             yield spool
-
-
-def make_record(**values: Mapping[str, object] | list[object]) -> Record:
-    """Return one line of a log."""
-    return dict(values)

@@ -62,7 +62,8 @@ class Tracker:
         self._process = os.getpid()
         self._is_closing = False
         self._is_awake = False
-        self._away_since: float | None = None
+        self._is_away = False
+        self._failures = 0
         self._progress = monotonic()
         self._has_looked = False
         self._has_told = False
@@ -92,9 +93,9 @@ class Tracker:
         with self._changed:
             if self._thread is not None and not self._thread.is_alive():
                 return not self._is_busy()
-            self._progress = monotonic()
+            self._progress, failures = monotonic(), self._failures
             while self._is_busy() and self._process == os.getpid():
-                if self._away_since is not None or monotonic() - self._progress > seconds:
+                if self._failures > failures or monotonic() - self._progress > seconds:
                     break
                 self._changed.wait(0.05)
             return not self._is_busy()
@@ -160,7 +161,7 @@ class Tracker:
 
     def _loop(self) -> None:
         sender, pause = self._make_sender(), FIRST_PAUSE
-        monitor = self._make_monitor()
+        monitor, is_last = self._make_monitor(), False
         while True:
             try:
                 self._send_all(sender)
@@ -172,10 +173,12 @@ class Tracker:
                 self._complain(error)
                 wait, pause = pause, min(2 * pause, LONGEST_PAUSE)
             with self._changed:
-                if self._is_closing and (self._away_since is not None or not self._is_busy()):
+                # A closing tracker tries once more, however long it was to wait.
+                if self._is_closing and (not self._is_busy() or (self._is_away and is_last)):
                     self._give_up(sender)
                     return
-                if not self._is_awake or self._away_since is not None:
+                is_last = self._is_closing
+                if not is_last and (not self._is_awake or self._is_away):
                     self._changed.wait(wait)
 
     def _make_sender(self) -> Sender:
@@ -230,8 +233,9 @@ class Tracker:
 
     def _note(self, *, is_away: bool) -> None:
         with self._changed:
-            if (self._away_since is not None) != is_away:
-                self._away_since = monotonic() if is_away else None
+            self._failures += is_away
+            if self._is_away != is_away:
+                self._is_away = is_away
                 for tree in self._trees.values():
                     tree.spool.mark_away(is_away=is_away)
                 if not is_away:
@@ -245,7 +249,7 @@ class Tracker:
         return self.tracking.find_uri()
 
     def _complain(self, error: Exception) -> None:
-        if self._away_since is None:
+        if not self._is_away:
             passing = is_passing(error) or isinstance(error, TrackingUnavailable)
             logger.warning(
                 "MLflow at %s %s: %s. Runs go on; what they log is kept on disk, and sent later.",
