@@ -56,6 +56,28 @@ if __name__ == "__main__":
 """
 
 
+AGAIN = """
+import pathlib, sys, time
+from flowstone import flow
+from flowstone_mlflow import current_run_id, log_metrics
+
+@flow(flow_run_name="again", persist_result=False)
+def again(mark: str, how: str) -> None:
+    path = pathlib.Path(mark)
+    if path.exists():
+        log_metrics({"loss": 0.5})
+        print("logged to", current_run_id())
+        return
+    path.touch()
+    if how == "wait":
+        time.sleep(600)
+    raise ValueError("not yet")
+
+if __name__ == "__main__":
+    again(*sys.argv[1:])
+"""
+
+
 def until(holds: Callable[[], Any], seconds: float = 120.0) -> Any:
     end = time.monotonic() + seconds
     while not (value := holds()):
@@ -80,8 +102,12 @@ def program(tmp_path: Path, place: Place) -> Callable[..., subprocess.Popen[str]
     """Return what starts the program, or a command of Flowstone, with the observer."""
     (tmp_path / "search.py").write_text(PROGRAM)
 
-    def start(*words: str, uri: str | None = None) -> subprocess.Popen[str]:
+    def start(
+        *words: str, uri: str | None = None, entry: str = "search.py", block: str = ""
+    ) -> subprocess.Popen[str]:
         environment = {
+            "FLOWSTONE_LOGGING_LOG_PRINTS": "true",
+            "FLOWSTONE_MLFLOW_BLOCK": block,
             **os.environ,
             "FLOWSTONE_HOME": str(tmp_path / "home"),
             "FLOWSTONE_OBSERVERS": "mlflow",
@@ -89,7 +115,7 @@ def program(tmp_path: Path, place: Place) -> Callable[..., subprocess.Popen[str]
             "MLFLOW_TRACKING_URI": uri or place.tracking.find_uri(),
             "MLFLOW_EXPERIMENT_NAME": EXPERIMENT,
         }
-        command = [FLOWSTONE, *words] if words[0] != "search.py" else [sys.executable, *words]
+        command = [sys.executable if words[0] == entry else FLOWSTONE, *words]
         return subprocess.Popen(
             command, cwd=tmp_path, env=environment, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -216,6 +242,51 @@ def test_a_run_that_is_found_dead_ends_failed_in_mlflow_too(
     assert found["search"].info.status == "FAILED"
     assert sorted(found) == ["search", "train-0", "train-1", "train-2"]
     assert found["search"].data.tags["flowstone.state"] == "Crashed"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("on_retry", ["new", "resume"])
+@pytest.mark.parametrize("is_killed", [True, False])
+def test_a_retry_in_a_new_process_goes_on_in_mlflow(
+    place: Place,
+    program: Callable[..., subprocess.Popen[str]],
+    tmp_path: Path,
+    on_retry: str,
+    is_killed: bool,
+) -> None:
+    (tmp_path / "again.py").write_text(AGAIN)
+    tracking = place.tracking.model_copy(update={"on_retry": on_retry})
+    (tmp_path / "save.py").write_text(
+        "from flowstone_mlflow import MlflowTracking\n"
+        f"MlflowTracking(**{tracking.model_dump(exclude_none=True)!r}).save('models')\n"
+    )
+    finish(program("save.py", entry="save.py"))
+    running = tmp_path / "running"
+    options = {"entry": "again.py", "block": "models"}
+    process = program("again.py", str(running), "wait" if is_killed else "fail", **options)
+    if is_killed:
+        until(running.exists)
+        until(lambda: len(place.list_runs()) == 1)
+        process.kill()
+        process.communicate()
+    else:
+        assert "not yet" in process.communicate(timeout=300)[0]
+        assert process.returncode == 1
+    finish(program("mlflow", "send", **options))
+    (first,) = place.list_runs()
+    said = finish(program("run", "retry", "again", **options))
+    finish(program("mlflow", "send", **options))
+    found = place.list_runs()
+    statuses = [run.info.status for run in found]
+    if on_retry == "new":
+        assert statuses == ["FAILED", "FINISHED"], said
+        assert [run.data.tags["flowstone.attempt"] for run in found] == ["1", "2"]
+    else:
+        assert statuses == ["FINISHED"], said
+        assert found[0].info.run_id == first.info.run_id
+    assert found[-1].data.metrics["loss"] == 0.5
+    assert found[-1].data.params == found[0].data.params
+    assert found[-1].info.run_id in said  # current_run_id() of the retry
 
 
 @pytest.mark.slow

@@ -59,7 +59,7 @@ def mlflow_log_model(
     tracking, run_id = tracking or current_tracking(), run_id or current_run_id()
     module = load_flavor(flavor or detect_flavor(model))
     # 1 s to import; only who logs a model needs it.
-    from flowstone_mlflow.fluent import activate
+    from flowstone_mlflow.fluent import activate, hear
 
     given = {"registered_model_name": registered_model_name, **(options or {})}
     if pip_requirements != "infer":
@@ -68,7 +68,7 @@ def mlflow_log_model(
         )
     values = {"python_model": model} if module.__name__ == "mlflow.pyfunc" else {}
     positional = () if values else (model,)
-    with translate_errors(f"model {name!r}"), activate(tracking, run_id):
+    with translate_errors(f"model {name!r}"), activate(tracking, run_id), hear():
         info = module.log_model(*positional, name=name, **values, **given)
     version = info.registered_model_version
     return LoggedModel(info.model_uri, name, run_id, None if version is None else str(version))
@@ -99,9 +99,9 @@ def mlflow_register_model(
     # 1 s to import; only who registers a model needs it.
     import mlflow
 
-    from flowstone_mlflow.fluent import activate
+    from flowstone_mlflow.fluent import activate, hear
 
-    with translate_errors(f"model {model_uri!r}"), activate(tracking):
+    with translate_errors(f"model {model_uri!r}"), activate(tracking), hear():
         made = mlflow.register_model(model_uri, name, tags=dict(tags) if tags else None)
     return ModelVersion(name, str(made.version))
 
@@ -178,9 +178,9 @@ def mlflow_load_model(
     """
     tracking, module = tracking or current_tracking(), load_flavor(flavor)
     # 1 s to import; only who loads a model needs it.
-    from flowstone_mlflow.fluent import activate
+    from flowstone_mlflow.fluent import activate, hear
 
-    with translate_errors(f"model {model_uri!r}"), activate(tracking):
+    with translate_errors(f"model {model_uri!r}"), activate(tracking), hear():
         return module.load_model(model_uri)
 
 

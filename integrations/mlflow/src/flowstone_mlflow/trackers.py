@@ -10,10 +10,11 @@ import threading
 from contextlib import contextmanager, nullcontext
 from time import monotonic, time
 from typing import TYPE_CHECKING, Protocol
+from weakref import WeakSet
 
 from flowstone import tags
 from flowstone.errors import ConfigurationError
-from flowstone.observers import observing
+from flowstone.observers import find_run, observing
 from flowstone.records.runs import Run, StateChange
 from flowstone_mlflow.errors import TrackingUnavailable, describe, is_passing
 from flowstone_mlflow.position import TRACKED
@@ -55,18 +56,22 @@ class Tracker:
     def __init__(self, tracking: MlflowTracking, tag: str = "") -> None:
         self.tracking, self._tag = tracking.pin(), tag
         self.key = f"{self.tracking.tracking_uri} {self.tracking.experiment}"
+        self._has_looked = False
+        self._has_told = False
+        self._start_anew()
+        _all.add(self)
+
+    def _start_anew(self) -> None:
+        """Follow nothing yet: neither does a forked child of what its parent follows."""
         self._changed = threading.Condition()
         self._trees: dict[str, Tree] = {}
         self._strangers: list[tuple[str, str, float]] = []
         self._thread: threading.Thread | None = None
-        self._process = os.getpid()
         self._is_closing = False
         self._is_awake = False
         self._is_away = False
         self._failures = 0
         self._progress = monotonic()
-        self._has_looked = False
-        self._has_told = False
 
     # ------------------------------------------------------------ what the observer is told
 
@@ -94,7 +99,7 @@ class Tracker:
             if self._thread is not None and not self._thread.is_alive():
                 return not self._is_busy()
             self._progress, failures = monotonic(), self._failures
-            while self._is_busy() and self._process == os.getpid():
+            while self._is_busy():
                 if self._failures > failures or monotonic() - self._progress > seconds:
                     break
                 self._changed.wait(0.05)
@@ -105,13 +110,20 @@ class Tracker:
         if not isinstance(payload, Run | StateChange) or not event.root_id:
             return None
         found = self._trees.get(event.root_id)
-        if found is None and event.run_id == event.root_id:
-            if isinstance(payload, Run):
-                follows = self._follows(payload)
-                found = self._open_tree(event.root_id) if follows else None
-            elif payload.state.is_final():
-                found = self._adopt(event, payload)
-        return found
+        if found is not None or event.run_id != event.root_id:
+            return found
+        root = payload if isinstance(payload, Run) else find_run(event.root_id)
+        if root is None or not self._follows(root):
+            return None
+        if payload.state.is_final() and not Spool(event.root_id).key:
+            # It ended without its process, on another machine, or all was sent before.
+            status = KILLED if payload.state.is_cancelled() else FAILED
+            self._strangers.append((event.root_id, status, event.at))
+            return None
+        tree = self._open_tree(event.root_id)
+        if tree is not None and root is not payload:
+            tree.know_root(root)
+        return tree
 
     def _follows(self, root: Run) -> bool:
         """Tell whether a root is this tracker's: blocks nest, and the innermost one counts."""
@@ -128,20 +140,9 @@ class Tracker:
             tree.load()
         return tree
 
-    def _adopt(self, event: Event, change: StateChange) -> Tree | None:
-        """Follow a run that ended without its process: this one has found it dead."""
-        if Spool(event.root_id).key == self.key:
-            return self._open_tree(event.root_id)
-        if not self._tag:
-            status = KILLED if change.state.is_cancelled() else FAILED
-            self._strangers.append((event.root_id, status, event.at))
-        return None
-
     # ------------------------------------------------------------ the thread that sends
 
     def _start(self) -> None:
-        if self._process != os.getpid():  # a forked child: what its parent follows is not its own
-            self._process, self._thread = os.getpid(), None
         self._is_awake = True
         if self._thread is None or not self._thread.is_alive():
             name = f"flowstone-mlflow-{self.tracking.find_experiment()}"
@@ -295,6 +296,7 @@ class MlflowObserver(Tracker):
 
 # ---------------------------------------------------------------- trackers of this program
 
+_all: WeakSet[Tracker] = WeakSet()
 _trackers: dict[str, Tracker] = {}
 _users: dict[str, int] = {}
 #: When the tag of a block was last opened; facts come later than the block may end.
@@ -334,3 +336,12 @@ def track(tracking: MlflowTracking, *, required: bool) -> Iterator[None]:
             "it has not got all of these runs",
             "What is left is on disk, and sent by the next program that tracks to there.",
         )
+
+
+def _after_fork() -> None:
+    for tracker in list(_all):
+        tracker._start_anew()  # noqa: SLF001
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from flowstone.records.runs import Run, StateChange
-from flowstone.records.states import CANCELLED, COMPLETED, RUNNING
+from flowstone.records.states import CANCELLED, COMPLETED, RUNNING, StateType
 from flowstone_mlflow.position import MARK, TRACKED
 
 if TYPE_CHECKING:
@@ -81,6 +81,12 @@ class Tree:
     def root_id(self) -> str:
         return self.spool.root_id
 
+    def know_root(self, root: Run) -> None:
+        """Take the outermost run from the store, where another process began it."""
+        if root.kind == "flow" or MARK in root.tags:
+            self._anchors[root.id] = root.id
+            self._births[root.id] = root
+
     def pending(self) -> Iterator[TrackedRun]:
         """Yield the runs of which something may be to send, in the order of their beginning."""
         for tracked in [*self.retired, *self.runs.values()]:
@@ -108,6 +114,14 @@ class Tree:
             yield from self._start(run_id, birth, known, max(attempt, 1), event.at)
         elif state.is_final():
             self._births.pop(run_id, None)
+            if (
+                known is None
+                and birth is not None
+                and state.type in {StateType.FAILED, StateType.CRASHED}
+            ):
+                # It never began, as with parameters that are wrong; the failure is to be seen.
+                yield from self._start(run_id, birth, None, max(attempt, 1), event.at)
+                known = self.runs[run_id]
             if run_id == self.root_id:
                 yield {"root": "ended"}
                 self.has_ended = True
