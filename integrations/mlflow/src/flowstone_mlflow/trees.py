@@ -157,8 +157,9 @@ class Tree:
     def _end(self, known: TrackedRun, state: State, at: float) -> Record:
         status = {COMPLETED: FINISHED, CANCELLED: KILLED}.get(state.type, FAILED)
         message = (state.message or "")[:1000]
-        fact = {"end": known.run_id, "status": status, "at": at, "state": state.name}
-        return self.apply({**fact, "message": message} if status != FINISHED else fact)
+        fact = {"end": known.run_id, "status": status, "at": at}
+        told = {"state": state.name, "message": message} if status != FINISHED else {}
+        return self.apply({**fact, **told})
 
     def apply(self, fact: Record) -> Record:
         """Take in a fact: one that happens now, or one that an ended process has kept."""
