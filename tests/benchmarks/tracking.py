@@ -7,11 +7,12 @@ from statistics import median
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from tests.benchmarks.rows import Row
+from tests.services.mlflow import mlflow as serve
+
 from flowstone import flow
 from flowstone.testing import flowstone_test_harness
 from flowstone_mlflow import MlflowTracking, log_metrics, mlflow_task
-from tests.benchmarks.rows import Row
-from tests.services.mlflow import mlflow as serve
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,31 +1,26 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from secrets import token_hex
-from typing import Any
 
 import pytest
 from tests.services.recorder import Recorder
 
+from flowstone import flow
 from flowstone.blocks import Block, Credentials
-from flowstone_mlflow import (
-    MlflowTracking,
-    mlflow_load_model,
-    mlflow_log_model,
-    mlflow_promote_model,
-    mlflow_register_model,
-    mlflow_set_alias,
-)
+from flowstone_mlflow import LoggedModel, MlflowTracking, mlflow_log_model, mlflow_set_alias
 from flowstone_mlflow.trackers import MlflowObserver
 from flowstone_testing.conformance.blocks import BlockSuite
 from flowstone_testing.conformance.credentials import CredentialsSuite
 from flowstone_testing.conformance.observer import ObserverSuite
 from flowstone_testing.conformance.plugins import PluginSuite
+from flowstone_testing.conformance.tasks import Example, TaskSuite
 from flowstone_testing.ports import reserve_closed_port
 
 from .conftest import Place
 from .test_logins import guard
+from .test_models import fit
 
 TOKEN = f"canary-{token_hex(8)}"
 
@@ -77,6 +72,7 @@ class TestMlflowObserver(ObserverSuite):
     def quiet(self, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", place.tracking.find_uri())
         logging.getLogger("mlflow").setLevel(logging.ERROR)  # it writes to standard error
+        assert place.list_runs() == []  # to open a database takes MLflow a second
 
     @pytest.fixture
     def make(self, place: Place) -> Callable[[], MlflowObserver]:
@@ -95,11 +91,41 @@ class TestMlflowObserver(ObserverSuite):
         return read
 
 
-def list_tasks() -> list[Any]:
-    return [
-        mlflow_load_model,
-        mlflow_log_model,
-        mlflow_promote_model,
-        mlflow_register_model,
-        mlflow_set_alias,
-    ]
+class TestMlflowTasks(TaskSuite):
+    plugin = "mlflow"
+
+    @pytest.fixture
+    def examples(self, place: Place) -> Mapping[str, Example]:
+        tracking = place.tracking
+
+        @flow
+        def log() -> LoggedModel:
+            return mlflow_log_model(fit(), "classifier", registered_model_name="churn")
+
+        def logged() -> LoggedModel:
+            with tracking.observe():
+                found = log()
+            mlflow_set_alias.fn("churn", "challenger", found.version, tracking=tracking)
+            return found
+
+        return {
+            "mlflow_load_model": lambda: {"model_uri": logged().uri, "tracking": tracking},
+            "mlflow_log_model": lambda: {
+                "model": fit(),
+                "name": "classifier",
+                "run_id": logged().run_id,
+                "tracking": tracking,
+            },
+            "mlflow_promote_model": lambda: {"name": logged() and "churn", "tracking": tracking},
+            "mlflow_register_model": lambda: {
+                "model_uri": logged().uri,
+                "name": "churn",
+                "tracking": tracking,
+            },
+            "mlflow_set_alias": lambda: {
+                "name": "churn",
+                "alias": "champion",
+                "version": logged().version,
+                "tracking": tracking,
+            },
+        }

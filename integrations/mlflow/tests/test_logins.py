@@ -33,10 +33,9 @@ from .conftest import EXPERIMENT, Place
 from .test_models import LABELS, ROWS, fit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
     import ssl
+    from collections.abc import Iterator
+    from pathlib import Path
 
 
 @contextmanager

@@ -90,7 +90,7 @@ def test_what_is_missing_or_wrong_is_told(place: Place) -> None:
         mlflow_set_alias("churn", "champion", 3, tracking=place.tracking)
     with pytest.raises(TrackingMissing, match="alias 'challenger' of model 'churn'"):
         mlflow_promote_model("churn", tracking=place.tracking)
-    with pytest.raises(TrackingRefused, match="no flavor is known for a builtins.dict"):
+    with pytest.raises(TrackingRefused, match=r"no flavor is known for a builtins\.dict"):
         mlflow_log_model({}, "model", run_id="1" * 32, tracking=place.tracking)
     with pytest.raises(TrackingRefused, match="MLflow has no flavor 'abacus'"):
         mlflow_log_model({}, "m", flavor="abacus", run_id="1" * 32, tracking=place.tracking)
@@ -174,7 +174,7 @@ def test_types_that_mlflow_does_not_trust_are_told_with_what_to_do(place: Place)
 
     @flow
     def log() -> str:
-        with pytest.raises(TrackingRefused, match="untrusted types.*skops_trusted_types"):
+        with pytest.raises(TrackingRefused, match=r"untrusted types.*skops_trusted_types"):
             mlflow_log_model(model, "booster")
         options = {"serialization_format": "cloudpickle"}
         return mlflow_log_model(model, "booster", options=options).uri

@@ -1,4 +1,4 @@
-"""What `test_versions` runs in each environment: all that touches MLflow, on a file and a server."""
+"""What `test_versions` runs in each environment: all that touches MLflow, file and server."""
 
 from __future__ import annotations
 

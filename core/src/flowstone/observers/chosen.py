@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def is_observer_chosen(name: str) -> bool:
-    """Tell whether ``FLOWSTONE_OBSERVERS`` names an observer; in a task's process, that of its flow.
+    """Tell whether ``FLOWSTONE_OBSERVERS`` names an observer, for the flow of a task, too.
 
     Code that runs in tasks asks this to know whether anybody takes what it hands over.
     """

@@ -16,7 +16,7 @@ from mlflow.tracking._model_registry import utils as registry
 from mlflow.tracking._tracking_service import utils as service
 from mlflow.utils.logging_utils import disable_logging, enable_logging
 
-from flowstone import get_run_logger
+from flowstone import get_run_logger, runtime
 from flowstone.logging import LogEavesdropper
 from flowstone_mlflow.errors import TrackingRefused
 from flowstone_mlflow.tracking import INSECURE, VARIABLES
@@ -81,7 +81,8 @@ _activation = _Activation()
 def activate(tracking: MlflowTracking, run_id: str | None = None) -> Iterator[None]:
     """Let MLflow's own functions work with a tracking, and a run, in this thread.
 
-    Calls to another place wait until the block ends. The program's own active runs stay as they are.
+    Calls to another place wait until the block ends. The program's own active runs stay as
+    they are.
 
     Args:
         tracking: where to.
@@ -107,8 +108,10 @@ def hear() -> Iterator[None]:
     """Let what MLflow prints and warns of in the block be lines of the run's log."""
     with _mute, LogEavesdropper("mlflow", logging.WARNING) as heard:
         yield
+    is_in_run = runtime.task_run.id is not None or runtime.flow_run.id is not None
+    log = get_run_logger() if is_in_run else logging.getLogger("flowstone.mlflow")
     for line in heard.text().splitlines():
-        get_run_logger().warning("%s", line)
+        log.warning("%s", line)
 
 
 class _Mute:

@@ -153,8 +153,8 @@ def _find(what: str) -> Position | None:
     if position.root_id not in _warned:
         _warned.add(position.root_id)
         get_run_logger().warning(
-            "%s: nothing tracks this run in MLflow, so what it logs there is left out. Call the flow "
-            "inside `with tracking.observe():`, or name `mlflow` in FLOWSTONE_OBSERVERS.",
+            "%s: nothing tracks this run in MLflow, so what it logs there is left out. Call the "
+            "flow inside `with tracking.observe():`, or name `mlflow` in FLOWSTONE_OBSERVERS.",
             what,
         )
     return None

@@ -3,11 +3,6 @@
 from flowstone.plugins import Collection, hookimpl
 
 _TASKS = (
-    "amlflow_load_model",
-    "amlflow_log_model",
-    "amlflow_promote_model",
-    "amlflow_register_model",
-    "amlflow_set_alias",
     "mlflow_load_model",
     "mlflow_log_model",
     "mlflow_promote_model",

@@ -19,7 +19,7 @@ from uuid import uuid4
 from flowstone.observers import make_observer_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
     from flowstone_mlflow.tracking import MlflowTracking
@@ -80,7 +80,8 @@ class Spool:
     def read_tracking(self) -> MlflowTracking | None:
         """Return the block that says where to; None where nothing tracks the run yet."""
         with suppress(FileNotFoundError):
-            found: MlflowTracking = pickle.loads((self.folder / "tracking").read_bytes())
+            content = (self.folder / "tracking").read_bytes()
+            found: MlflowTracking = pickle.loads(content)  # noqa: S301 - our own, in a private folder
             return found
         return None
 

@@ -110,9 +110,12 @@ class Tracker:
         if not isinstance(payload, Run | StateChange) or not event.root_id:
             return None
         found = self._trees.get(event.root_id)
-        if found is not None or event.run_id != event.root_id:
+        if found is not None:
             return found
-        root = payload if isinstance(payload, Run) else find_run(event.root_id)
+        if isinstance(payload, Run):  # the outermost, or one that a block inside a flow called
+            root = payload if payload.parent_id is None or self._tag else None
+        else:
+            root = find_run(event.root_id) if event.run_id == event.root_id else None
         if root is None or not self._follows(root):
             return None
         if payload.state.is_final() and not Spool(event.root_id).key:
@@ -135,7 +138,7 @@ class Tracker:
         is_left = spool.key == self.key
         if not spool.own(self.tracking, self.key):
             return None
-        tree = self._trees[root_id] = Tree(spool, self.tracking.on_retry)
+        tree = self._trees[root_id] = Tree(spool, self.tracking.on_retry, self._tag)
         if is_left:
             tree.load()
         return tree
@@ -220,7 +223,7 @@ class Tracker:
     def _take_over(self) -> None:
         for spool in find_left_spools(self.key):
             if spool.root_id not in self._trees:
-                tree = self._trees[spool.root_id] = Tree(spool, self.tracking.on_retry)
+                tree = self._trees[spool.root_id] = Tree(spool, self.tracking.on_retry, self._tag)
                 tree.load()
 
     def _log_system(self, sender: Sender, monitor: SystemMonitor) -> None:
@@ -276,8 +279,8 @@ class Tracker:
     def _tell_left(self, left: list[Tree]) -> None:
         if not self._has_told:
             logger.warning(
-                "MLflow at %s has not got all of %d flow run(s); what is missing is kept in %s, and "
-                "sent by the next program that tracks to there.",
+                "MLflow at %s has not got all of %d flow run(s); what is missing is kept in %s, "
+                "and sent by the next program that tracks to there.",
                 self._uri, len(left), left[0].spool.folder.parent,
             )  # fmt: skip
         self._has_told = True

@@ -62,24 +62,33 @@ class Tree:
 
     Attributes:
         on_retry: ``new`` where a later attempt has an MLflow run of its own, else ``resume``.
+        tag: the tag of the runs that count; empty for all.
         runs: those that are tracked, in the order of their beginning; a later attempt replaces one
             that is sent.
         is_adopted: whether another process has begun to send it.
-        has_ended: whether the outermost run has.
+        is_over: whether the outermost run has ended.
     """
 
     spool: Spool
     on_retry: str
+    tag: str = ""
     runs: dict[str, TrackedRun] = field(default_factory=dict)
     retired: list[TrackedRun] = field(default_factory=list)
     is_adopted: bool = False
-    has_ended: bool = False
+    is_over: bool = False
     _births: dict[str, Run] = field(default_factory=dict)
     _anchors: dict[str, str | None] = field(default_factory=dict)
 
     @property
     def root_id(self) -> str:
         return self.spool.root_id
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the outermost run has ended, or all that a block inside it has called."""
+        if self.is_over or self.root_id in self.runs:
+            return self.is_over
+        return bool(self.runs) and all(each.end for each in self.runs.values())
 
     def know_root(self, root: Run) -> None:
         """Take the outermost run from the store, where another process began it."""
@@ -99,6 +108,7 @@ class Tree:
         if isinstance(payload, Run):
             if event.run_id not in self._anchors:
                 is_tracked = payload.kind == "flow" or MARK in payload.tags
+                is_tracked = is_tracked and (not self.tag or self.tag in payload.tags)
                 above = self._anchors.get(payload.parent_id) if payload.parent_id else None
                 self._anchors[event.run_id] = event.run_id if is_tracked else above
                 if is_tracked:
@@ -124,7 +134,7 @@ class Tree:
                 known = self.runs[run_id]
             if run_id == self.root_id:
                 yield {"root": "ended"}
-                self.has_ended = True
+                self.is_over = True
             if known is not None and known.end is None:
                 yield self._end(known, state, event.at)
 
@@ -150,7 +160,7 @@ class Tree:
                 "tags": [tag for tag in birth.tags if tag != MARK and not tag.startswith(TRACKED)],
                 "params": _flatten(birth),
             }
-        self.has_ended = False
+        self.is_over = False
         yield self.apply(fact)
         self.runs[run_id].birth = birth
 
@@ -167,7 +177,7 @@ class Tree:
             if (known := self.runs.get(fact["end"])) is not None:
                 known.end = fact
         elif fact.get("root") == "ended":
-            self.has_ended = True
+            self.is_over = True
         elif "run" in fact:
             self._apply_start(fact)
         return fact
