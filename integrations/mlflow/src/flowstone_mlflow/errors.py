@@ -88,7 +88,8 @@ def find_error(what: str, error: Exception) -> FlowstoneError | None:
         return TrackingDenied(what, problem, "Check the token, or user name and password.")
     if code in PASSING:
         return TrackingUnavailable(what, problem, "Check the address and whether the server runs.")
-    if code == "RESOURCE_DOES_NOT_EXIST":
+    # Before 3.2, a missing alias is an invalid value.
+    if code == "RESOURCE_DOES_NOT_EXIST" or problem.rstrip(".").endswith("not found"):
         return TrackingMissing(what, problem, "Check the name, version or alias.")
     if "skops_trusted_types" in problem:
         return TrackingRefused(what, problem.partition(". ")[0], _TRUST)
@@ -99,7 +100,7 @@ def read_code(error: BaseException) -> str | None:
     """Return MLflow's code of an error; None for one that is not MLflow's, nor its connection's."""
     if _is_of_connection(error):
         return "INTERNAL_ERROR"
-    if not type(error).__module__.startswith(("mlflow.", "requests.")):
+    if not type(error).__module__.startswith(("mlflow.", "requests.", "sqlalchemy.")):
         return None
     code = str(getattr(error, "error_code", "INTERNAL_ERROR"))
     # It is also MLflow's word for whatever goes wrong in this process, as with a model.
