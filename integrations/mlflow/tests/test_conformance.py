@@ -76,7 +76,7 @@ class TestMlflowObserver(ObserverSuite):
 
     @pytest.fixture
     def make(self, place: Place) -> Callable[[], MlflowObserver]:
-        return lambda: MlflowObserver(None)  # type: ignore[arg-type] - it needs none of the settings
+        return lambda: MlflowObserver(None)  # type: ignore[arg-type]  # it needs none of the settings
 
     @pytest.fixture
     def kept(self, place: Place) -> Callable[[], str]:

@@ -64,7 +64,7 @@ def test_a_model_goes_from_its_run_to_the_registry_and_back(place: Place) -> Non
 
 
 class Doubler(PythonModel):
-    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def] - MLflow reads hints
+    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # MLflow reads hints
         return [2 * row[0] for row in model_input]
 
 

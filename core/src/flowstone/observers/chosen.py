@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flowstone.context import current
-from flowstone.errors import ObjectNotFound
+from flowstone.errors import RunNotFound
 from flowstone.settings import make_private_directory
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def find_run(run_id: str) -> Run | None:
     """
     try:
         found = current.services().runs.run(run_id)
-    except ObjectNotFound:
+    except RunNotFound:
         return None
     return found if found.id == run_id else None
 

@@ -182,7 +182,7 @@ def _check_key(kind: str, key: str) -> str:
 
 def _read_number(key: str, value: object) -> float:
     try:
-        return float(value)  # type: ignore[arg-type] - numbers of numpy and others, too
+        return float(value)  # type: ignore[arg-type]  # numbers of numpy and others, too
     except (TypeError, ValueError) as error:
         problem = f"the value of {key!r} is a {type(value).__name__}, not a number"
         raise TrackingRefused("log_metrics()", problem, "Log texts by `log_params`.") from error

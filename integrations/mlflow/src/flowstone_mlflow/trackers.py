@@ -34,8 +34,11 @@ if TYPE_CHECKING:
 TICK = 1.0
 #: Seconds between attempts while the server is away: they double up to the second.
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0
-#: Seconds that the end of a block, and of the program, waits for a server without progress.
+#: Seconds that the end of the program waits for what is left to be sent.
 PATIENCE = 4.0
+#: Seconds that the end of a block waits while nothing is sent and nothing fails: MLflow may take
+#: that long to be imported, or to make the tables of a database.
+STILLNESS = 60.0
 
 logger = logging.getLogger("flowstone.mlflow")
 
@@ -90,8 +93,8 @@ class Tracker:
         with self._changed:
             self._is_closing = True
             self._changed.notify_all()
-        if not self.drain(PATIENCE) and (left := self._list_left()):
-            self._tell_left(left)
+        if not self._tag:  # who opened a block waits for it at its end
+            self.drain(PATIENCE)
 
     def drain(self, seconds: float = PATIENCE) -> bool:
         """Wait until all is sent, or nothing was for so many seconds; tell whether it is."""
@@ -99,11 +102,15 @@ class Tracker:
             if self._thread is not None and not self._thread.is_alive():
                 return not self._is_busy()
             self._progress, failures = monotonic(), self._failures
+            self._changed.notify_all()
             while self._is_busy():
                 if self._failures > failures or monotonic() - self._progress > seconds:
                     break
                 self._changed.wait(0.05)
-            return not self._is_busy()
+            is_sent = not self._is_busy()
+        if not is_sent and (left := self._list_left()):
+            self._tell_left(left)
+        return is_sent
 
     def _find_tree(self, event: Event) -> Tree | None:
         payload = event.payload
@@ -333,7 +340,7 @@ def track(tracking: MlflowTracking, *, required: bool) -> Iterator[None]:
             _users[tag] -= 1
             if not _users[tag]:
                 del _users[tag], _trackers[tag]
-    if is_new and not tracker.drain() and required:
+    if is_new and not tracker.drain(STILLNESS) and required:
         raise TrackingUnavailable(
             f"MLflow at {tracking.find_uri()}",
             "it has not got all of these runs",
