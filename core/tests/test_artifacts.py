@@ -301,3 +301,15 @@ def test_an_abstract_is_one_line(create: Any, given: Any, line: str) -> None:
     in_a_flow(create, given, key="a")
     [found] = read.find_newest(abstracts=True)
     assert found.artifact.data == line
+
+
+def test_an_artifact_is_saved_for_a_run_by_who_watches_it(services: Services) -> None:
+    @flow
+    def watched() -> None: ...
+
+    watched()
+    (run,) = services.runs.runs(RunQuery())
+    LinkArtifact(link="https://example.org/7", link_text="seven").create_for(run)
+    services.journal.flush()
+    (event,) = [event for _, event in services.runs.events(kinds=["ArtifactSaved"])]
+    assert (event.run_id, event.root_id) == (run.id, run.id)

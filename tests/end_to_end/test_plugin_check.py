@@ -47,6 +47,13 @@ SUITES = {
         "ObjectStoreSuite",
         "TaskSuite",
     },
+    "flowstone_mlflow": {
+        "PluginSuite",
+        "BlockSuite",
+        "CredentialsSuite",
+        "ObserverSuite",
+        "TaskSuite",
+    },
     "flowstone_snowflake": {
         "PluginSuite",
         "BlockSuite",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -43,6 +44,14 @@ def mlflow(shared: Path | None = None) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
 
 
+def find_free_port() -> int:
+    """Return a port of 127.0.0.1 that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
 @dataclass
 class MortalServer:
     """A server that a test may kill and start again; its data stay.
@@ -53,7 +62,7 @@ class MortalServer:
     """
 
     folder: Path
-    port: int
+    port: int = field(default_factory=find_free_port)
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     @property

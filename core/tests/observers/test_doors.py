@@ -175,3 +175,32 @@ def test_forked_processes_each_tell_their_own(world: World) -> None:
     told = (world.path / "home" / "seen").read_text().split()
     assert told.count("FlowRunStarted") == told.count("FlowRunCompleted") == 2
     assert told.count("closed") == 2
+
+
+def test_an_observer_may_be_imported_when_its_program_has_ended(world: World) -> None:
+    """Python lets nobody import `concurrent.futures.thread` for the first time then."""
+    seen = world.path / "acme_seen.py"
+    seen.write_text(f"import concurrent.futures.thread, time\ntime.sleep(0.5)\n{seen.read_text()}")
+    done = world.run("acme-good")
+    assert done.returncode == 0, done.stderr
+    assert (world.path / "home/seen").read_text().endswith("closed\n")
+
+
+def test_an_observer_asks_for_its_place_and_for_runs(tmp_path: Path) -> None:
+    from flowstone import flow, runtime
+    from flowstone.observers import find_run, is_observer_chosen, make_observer_directory
+    from flowstone.testing import flowstone_test_harness
+
+    @flow
+    def hello() -> str:
+        return str(runtime.flow_run.id)
+
+    with flowstone_test_harness():
+        assert not is_observer_chosen("acme")
+        folder = make_observer_directory("acme")
+        assert folder.stat().st_mode & 0o777 == 0o700
+        run_id = hello()
+        found = find_run(run_id)
+        assert found is not None
+        assert (found.id, found.unit) == (run_id, "hello")
+        assert find_run("nobody") is None

@@ -26,6 +26,7 @@ from flowstone.errors import (
 from flowstone.records import redaction
 from flowstone.records.events import LOG_WRITTEN
 from flowstone.records.runs import RunQuery
+from flowstone.runtime import task_run
 from flowstone.task_runners import ProcessPoolTaskRunner
 
 if TYPE_CHECKING:
@@ -201,6 +202,7 @@ PARENT = """
 import os, sys, threading
 from pathlib import Path
 from flowstone import flow, task
+from flowstone.runtime import task_run
 from flowstone.task_runners import ProcessPoolTaskRunner
 
 class Local:  # of __main__: it goes by value, and there is no guard around the call below
@@ -466,3 +468,21 @@ def test_many_lives_share_few_processes() -> None:
 def test_options_are_checked() -> None:
     with pytest.raises(ConfigurationError, match="ProcessPoolTaskRunner: max_workers=0"):
         ProcessPoolTaskRunner(max_workers=0)
+
+
+def test_a_task_knows_its_attempt_in_its_process(tmp_path: Path) -> None:
+    path = tmp_path / "attempts"
+
+    @task(retries=2)
+    def flaky() -> None:
+        with path.open("a") as file:
+            file.write(f"{task_run.run_count} {task_run.state and task_run.state.name}\n")
+        if task_run.run_count < 3:
+            raise ValueError("not yet")
+
+    @flow(task_runner=ONE)
+    def around() -> None:
+        flaky.submit().result()
+
+    around()
+    assert path.read_text().splitlines() == ["1 Running", "2 Retrying", "3 Retrying"]

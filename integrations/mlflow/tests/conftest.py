@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import shutil
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,11 @@ from mlflow.entities import Run
 from flowstone.testing import flowstone_test_harness
 from flowstone_mlflow import MlflowTracking
 from flowstone_mlflow.tracking import INSECURE, VARIABLES
+
+# Warnings of MLflow about itself, which come with the first import only.
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    importlib.import_module("mlflow.pyfunc")
 
 EXPERIMENT = "churn"
 #: Warnings of MLflow and of what it uses, about each other.

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mlflow
@@ -32,8 +33,6 @@ from flowstone_mlflow import (
 )
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from .conftest import Place
 
 COUNT = 20
@@ -208,8 +207,7 @@ def test_files_values_and_data_sets_are_logged(place: Place, tmp_path: Path) -> 
         "report.txt",
     ]
     read = place.client.download_artifacts(run.info.run_id, "config/model.json")
-    with open(read) as file:
-        assert json.load(file) == {"depth": 3}
+    assert json.loads(Path(read).read_text()) == {"depth": 3}
     (used,) = run.inputs.dataset_inputs
     assert (used.dataset.name, [tag.value for tag in used.tags]) == ("people", ["training"])
     assert "s3://shop/people.parquet" in used.dataset.source
@@ -327,6 +325,34 @@ def test_two_programs_parts_track_to_two_experiments(place: Place) -> None:
     assert len(type(place)(other).list_runs()) == 2
 
 
+def test_a_block_inside_a_flow_tracks_what_is_called_in_it(place: Place) -> None:
+    @flow
+    def inner() -> list[str]:
+        return train.map(range(2)).result()
+
+    @flow
+    def outer() -> list[str]:
+        train(7)  # before the block: not tracked, so it can't have an id
+        with place.tracking.observe():
+            return inner()
+
+    with pytest.raises(NotTracked):
+        outer()
+
+    @flow
+    def fine() -> tuple[list[str], list[str]]:
+        with place.tracking.observe():
+            first = inner()
+        with place.tracking.observe():
+            return first, inner()
+
+    first, second = fine()
+    found = {run.info.run_id: run for run in place.list_runs()}
+    assert len(found) == 6
+    assert {run.info.status for run in found.values()} == {"FINISHED"}
+    assert {*first, *second} < found.keys()
+
+
 def test_what_other_threads_call_is_not_tracked_by_mistake(place: Place) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
@@ -352,38 +378,6 @@ def test_a_cached_task_has_no_run(place: Place) -> None:
     with place.tracking.observe():
         twice()
     assert [run.info.run_name for run in place.list_runs()].count("once") == 1
-
-
-def test_the_observer_of_the_settings_tracks_each_flow(place: Place, tmp_path: Path) -> None:
-    import subprocess
-    import sys
-
-    program = tmp_path / "program.py"
-    program.write_text(
-        "from flowstone import flow\n"
-        "from flowstone_mlflow import log_metrics, mlflow_task\n"
-        "@mlflow_task\n"
-        "def train(depth: int) -> None:\n"
-        "    log_metrics({'loss': depth})\n"
-        "@flow\n"
-        "def search() -> None:\n"
-        "    train.map(range(3)).result()\n"
-        "search()\n"
-    )
-    environment = {
-        **os.environ,
-        "FLOWSTONE_HOME": str(tmp_path / "home"),
-        "FLOWSTONE_OBSERVERS": "mlflow",
-        "MLFLOW_TRACKING_URI": place.tracking.find_uri(),
-        "MLFLOW_EXPERIMENT_NAME": place.tracking.find_experiment(),
-    }
-    done = subprocess.run(
-        [sys.executable, program], env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    assert sorted(run.data.metrics.get("loss", -1) for run in place.list_runs()) == [-1, 0, 1, 2]
-    assert all(run.info.status == "FINISHED" for run in place.list_runs())
-    assert list((tmp_path / "home/mlflow").iterdir()) == []
 
 
 def test_system_metrics_belong_to_the_flow(place: Place) -> None:

@@ -8,11 +8,16 @@ from flowstone.plugins.exports import lazy_exports
 
 if TYPE_CHECKING:
     from flowstone.observers.audience import observing
-    from flowstone.observers.chosen import is_observer_chosen, make_observer_directory
+    from flowstone.observers.chosen import (
+        find_run,
+        is_observer_chosen,
+        make_observer_directory,
+    )
     from flowstone.observers.events_file import EventsFile
 
 __all__ = [
     "EventsFile",
+    "find_run",
     "is_observer_chosen",
     "make_observer_directory",
     "observing",
@@ -23,7 +28,7 @@ if not TYPE_CHECKING:
         __name__,
         {
             ".audience": ("observing",),
-            ".chosen": ("is_observer_chosen", "make_observer_directory"),
+            ".chosen": ("find_run", "is_observer_chosen", "make_observer_directory"),
             ".events_file": ("EventsFile",),
         },
     )

@@ -103,6 +103,10 @@ def open_chosen_feeds(settings: Settings) -> Iterator[Feed]:
     """
     if not settings.observers:
         return
+    # Most SDKs use it, and an observer may be imported when a short program ends already: then
+    # Python lets nobody import it for the first time.
+    import concurrent.futures.thread  # noqa: F401 - for others
+
     # Finding plugins costs 20 ms; only who has observers pays it.
     from flowstone.plugins import get_host
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import mlflow
-from mlflow.utils.autologging_utils import autologging_is_disabled
+from mlflow.utils.autologging_utils import AUTOLOGGING_INTEGRATIONS, autologging_is_disabled
 
 from flowstone_mlflow.errors import AutologRefused, translate_errors
 from flowstone_mlflow.fluent import activate
@@ -19,17 +19,17 @@ from flowstone_mlflow.position import current_run_id, current_tracking
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_lock = threading.Lock()
-_users: dict[str, int] = {}
-_found: dict[str, bool] = {}
+#: MLflow knows one training at a time in a process: of a second one in another thread it logs
+#: nothing. So they take turns.
+_turn = threading.RLock()
 
 
 @contextmanager
 def autolog(*flavors: str, **options: Any) -> Iterator[str]:
     """Let MLflow log what libraries do inside the block, to the run of this task; yield its id.
 
-    The run is active in this thread only. The libraries themselves are changed for the whole
-    process until the block ends, so train in processes where other threads train, too.
+    The run is active in this thread only. MLflow follows one training at a time in a process, so
+    blocks in other threads wait until this one ends: to train at the same time, use processes.
 
     Args:
         flavors: which libraries, such as ``"sklearn"``; all that MLflow knows without any.
@@ -45,7 +45,7 @@ def autolog(*flavors: str, **options: Any) -> Iterator[str]:
         raise _refuse_async()
     tracking, run_id = current_tracking(), current_run_id()
     names = [find_flavor(name) for name in flavors] or ["mlflow"]
-    with activate(tracking, run_id), _enable(names, options):
+    with _turn, activate(tracking, run_id), _enable(names, options):
         yield run_id
 
 
@@ -67,27 +67,23 @@ def _refuse_async() -> AutologRefused:
 
 @contextmanager
 def _enable(names: list[str], options: dict[str, Any]) -> Iterator[None]:
+    """Turn it on for libraries, and at the end back to what the program had."""
+    before = {name: _read_options(name) for name in names}
     try:
         for name in names:
-            with _lock, translate_errors(f"autolog({name!r})"):
-                _users[name] = _users.get(name, 0) + 1
-                if _users[name] == 1:
-                    _found[name] = name != "mlflow" and not autologging_is_disabled(name)
-                _load(name).autolog(silent=True, **options)
+            with translate_errors(f"autolog({name!r})"):
+                _load(name).autolog(**{"silent": True, **options})
         yield
     finally:
-        for name in names:
-            _disable(name)
+        for name, found in before.items():
+            _load(name).autolog(**(found or {"disable": True, "silent": True}))
 
 
-def _disable(name: str) -> None:
-    with _lock:
-        left = _users.get(name, 0) - 1
-        if left > 0:
-            _users[name] = left
-            return
-        if _users.pop(name, None) and not _found.pop(name, False):
-            _load(name).autolog(disable=True, silent=True)
+def _read_options(name: str) -> dict[str, Any] | None:
+    """Return the options that the program gave; None where it is off."""
+    if autologging_is_disabled(name):
+        return None
+    return dict(AUTOLOGGING_INTEGRATIONS[name])
 
 
 def _load(name: str) -> Any:

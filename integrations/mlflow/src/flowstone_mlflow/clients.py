@@ -91,6 +91,9 @@ class _TrackingClient(TrackingServiceClient):
     def store(self) -> RestStore:
         return self._rest
 
+    def _log_url(self, run_id: str) -> None:
+        """Print nothing: standard output belongs to the program."""
+
     def _get_artifact_repo(self, resource_id: str, *, resource: str = "run") -> ArtifactRepository:
         if resource == "run":
             location = self.get_run(resource_id).info.artifact_uri

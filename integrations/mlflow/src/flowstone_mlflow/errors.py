@@ -17,6 +17,11 @@ PASSING = frozenset(
 REFUSING = frozenset(
     {"UNAUTHENTICATED", "PERMISSION_DENIED", "CUSTOMER_UNAUTHORIZED", "INVALID_TOKEN"}
 )
+#: What to do where MLflow's own format, skops, does not know the types in a model.
+_TRUST = (
+    "If you trust them, name them by `options={'skops_trusted_types': [...]}`, or pickle the model "
+    "by `options={'serialization_format': 'cloudpickle'}`."
+)
 
 
 class TrackingError(FlowstoneError):
@@ -83,25 +88,48 @@ def find_error(what: str, error: Exception) -> FlowstoneError | None:
         return TrackingDenied(what, problem, "Check the token, or user name and password.")
     if code in PASSING:
         return TrackingUnavailable(what, problem, "Check the address and whether the server runs.")
-    if code == "RESOURCE_DOES_NOT_EXIST":
+    # Before 3.2, a missing alias is an invalid value.
+    if code == "RESOURCE_DOES_NOT_EXIST" or problem.rstrip(".").endswith("not found"):
         return TrackingMissing(what, problem, "Check the name, version or alias.")
+    if "skops_trusted_types" in problem:
+        return TrackingRefused(what, problem.partition(". ")[0], _TRUST)
     return TrackingRefused(what, problem, "Correct what MLflow names.")
 
 
 def read_code(error: BaseException) -> str | None:
     """Return MLflow's code of an error; None for one that is not MLflow's, nor its connection's."""
-    module = type(error).__module__.partition(".")[0]
-    if module in {"requests", "urllib3", "sqlalchemy"} or isinstance(error, ConnectionError):
+    if _is_of_connection(error):
         return "INTERNAL_ERROR"
-    if module != "mlflow":
+    if not type(error).__module__.startswith(("mlflow.", "requests.", "sqlalchemy.")):
         return None
-    return str(getattr(error, "error_code", "INTERNAL_ERROR"))
+    code = str(getattr(error, "error_code", "INTERNAL_ERROR"))
+    # It is also MLflow's word for whatever goes wrong in this process, as with a model.
+    if code == "INTERNAL_ERROR" and not _is_of_server(error):
+        return "INVALID_PARAMETER_VALUE"
+    return code
 
 
 def is_passing(error: BaseException) -> bool:
     """Tell whether the same call may succeed later: the server is away, or refuses the login."""
     code = read_code(error)
     return code in PASSING or code in REFUSING or _read_status(error) in {401, 403}
+
+
+def _is_of_server(error: BaseException) -> bool:
+    if type(error).__name__ in {"RestException", "HTTPError"}:
+        return True
+    if str(error).startswith("API request to"):
+        return True
+    cause = error.__cause__ or error.__context__
+    return cause is not None and _is_of_connection(cause)
+
+
+def _is_of_connection(error: BaseException) -> bool:
+    kind = type(error)
+    module = kind.__module__.partition(".")[0]
+    is_of_database = module == "sqlalchemy" and kind.__name__ == "OperationalError"
+    is_of_network = module in {"requests", "urllib3"} and kind.__name__ != "HTTPError"
+    return is_of_database or is_of_network or isinstance(error, ConnectionError)
 
 
 def refuse_login(block: str, problem: str) -> CredentialsError:

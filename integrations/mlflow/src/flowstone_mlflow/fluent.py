@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from contextlib import contextmanager
@@ -13,7 +14,10 @@ from mlflow import ActiveRun
 from mlflow.tracking import fluent
 from mlflow.tracking._model_registry import utils as registry
 from mlflow.tracking._tracking_service import utils as service
+from mlflow.utils.logging_utils import disable_logging, enable_logging
 
+from flowstone import get_run_logger, runtime
+from flowstone.logging import LogEavesdropper
 from flowstone_mlflow.errors import TrackingRefused
 from flowstone_mlflow.tracking import INSECURE, VARIABLES
 
@@ -77,7 +81,8 @@ _activation = _Activation()
 def activate(tracking: MlflowTracking, run_id: str | None = None) -> Iterator[None]:
     """Let MLflow's own functions work with a tracking, and a run, in this thread.
 
-    Calls to another place wait until the block ends. The program's own active runs stay as they are.
+    Calls to another place wait until the block ends. The program's own active runs stay as
+    they are.
 
     Args:
         tracking: where to.
@@ -96,6 +101,39 @@ def activate(tracking: MlflowTracking, run_id: str | None = None) -> Iterator[No
             stack[:] = before
     finally:
         _activation.leave()
+
+
+@contextmanager
+def hear() -> Iterator[None]:
+    """Let what MLflow prints and warns of in the block be lines of the run's log."""
+    with _mute, LogEavesdropper("mlflow", logging.WARNING) as heard:
+        yield
+    is_in_run = runtime.task_run.id is not None or runtime.flow_run.id is not None
+    log = get_run_logger() if is_in_run else logging.getLogger("flowstone.mlflow")
+    for line in heard.text().splitlines():
+        log.warning("%s", line)
+
+
+class _Mute:
+    """MLflow's own output, off while anybody is inside."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._count = 0
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._count += 1
+            disable_logging()
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._count -= 1
+            if not self._count:
+                enable_logging()
+
+
+_mute = _Mute()
 
 
 def _read_settings() -> _Before:

@@ -153,8 +153,8 @@ def _find(what: str) -> Position | None:
     if position.root_id not in _warned:
         _warned.add(position.root_id)
         get_run_logger().warning(
-            "%s: nothing tracks this run in MLflow, so what it logs there is left out. Call the flow "
-            "inside `with tracking.observe():`, or name `mlflow` in FLOWSTONE_OBSERVERS.",
+            "%s: nothing tracks this run in MLflow, so what it logs there is left out. Call the "
+            "flow inside `with tracking.observe():`, or name `mlflow` in FLOWSTONE_OBSERVERS.",
             what,
         )
     return None
@@ -182,7 +182,7 @@ def _check_key(kind: str, key: str) -> str:
 
 def _read_number(key: str, value: object) -> float:
     try:
-        return float(value)  # type: ignore[arg-type] - numbers of numpy and others, too
+        return float(value)  # type: ignore[arg-type]  # numbers of numpy and others, too
     except (TypeError, ValueError) as error:
         problem = f"the value of {key!r} is a {type(value).__name__}, not a number"
         raise TrackingRefused("log_metrics()", problem, "Log texts by `log_params`.") from error

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from flowstone import make_async_twin, task
-from flowstone_mlflow.errors import TrackingMissing, translate_errors
+from flowstone_mlflow.errors import (  # noqa: F401 - their docstrings name all
+    NotTracked,
+    TrackingMissing,
+    TrackingRefused,
+    TrackingUnavailable,
+    translate_errors,
+)
 from flowstone_mlflow.models import (
     LoggedModel,
     ModelVersion,
@@ -24,7 +30,7 @@ if TYPE_CHECKING:
 
 @task
 def mlflow_log_model(
-    model: Any,
+    model: object,
     name: str,
     *,
     flavor: str | None = None,
@@ -32,7 +38,7 @@ def mlflow_log_model(
     pip_requirements: Sequence[str] | Literal["infer"] | None = None,
     run_id: str | None = None,
     tracking: MlflowTracking | None = None,
-    options: Mapping[str, Any] | None = None,
+    options: Mapping[str, object] | None = None,
 ) -> LoggedModel:
     """Log a model to an MLflow run, and register it where a name for that is given.
 
@@ -55,20 +61,23 @@ def mlflow_log_model(
         NotTracked: there is no tracked run, and none was given.
         TrackingRefused: MLflow can't log the model.
         TrackingUnavailable: the server does not answer.
+
+    Example:
+        logged = mlflow_log_model(model, name, run_id=run_id, tracking=tracking)
     """
     tracking, run_id = tracking or current_tracking(), run_id or current_run_id()
     module = load_flavor(flavor or detect_flavor(model))
     # 1 s to import; only who logs a model needs it.
-    from flowstone_mlflow.fluent import activate
+    from flowstone_mlflow.fluent import activate, hear
 
-    given = {"registered_model_name": registered_model_name, **(options or {})}
+    given: dict[str, object] = {"registered_model_name": registered_model_name, **(options or {})}
     if pip_requirements != "infer":
         given["pip_requirements"] = (
             list_requirements(module) if pip_requirements is None else list(pip_requirements)
         )
     values = {"python_model": model} if module.__name__ == "mlflow.pyfunc" else {}
     positional = () if values else (model,)
-    with translate_errors(f"model {name!r}"), activate(tracking, run_id):
+    with translate_errors(f"model {name!r}"), activate(tracking, run_id), hear():
         info = module.log_model(*positional, name=name, **values, **given)
     version = info.registered_model_version
     return LoggedModel(info.model_uri, name, run_id, None if version is None else str(version))
@@ -94,14 +103,17 @@ def mlflow_register_model(
         NotTracked: nothing tracks the run, and no `tracking` was given.
         TrackingMissing: there is no such model.
         TrackingUnavailable: the server does not answer.
+
+    Example:
+        version = mlflow_register_model(model_uri, name, tracking=tracking)
     """
     tracking = tracking or current_tracking()
     # 1 s to import; only who registers a model needs it.
     import mlflow
 
-    from flowstone_mlflow.fluent import activate
+    from flowstone_mlflow.fluent import activate, hear
 
-    with translate_errors(f"model {model_uri!r}"), activate(tracking):
+    with translate_errors(f"model {model_uri!r}"), activate(tracking), hear():
         made = mlflow.register_model(model_uri, name, tags=dict(tags) if tags else None)
     return ModelVersion(name, str(made.version))
 
@@ -125,6 +137,9 @@ def mlflow_set_alias(
         NotTracked: nothing tracks the run, and no `tracking` was given.
         TrackingMissing: there is no such model or version.
         TrackingUnavailable: the server does not answer.
+
+    Example:
+        mlflow_set_alias(name, alias, version, tracking=tracking)
     """
     return _move_alias((tracking or current_tracking()).client(), name, alias, str(version))
 
@@ -152,6 +167,9 @@ def mlflow_promote_model(
         NotTracked: nothing tracks the run, and no `tracking` was given.
         TrackingMissing: there is no such model, or `from_alias` names no version of it.
         TrackingUnavailable: the server does not answer.
+
+    Example:
+        mlflow_promote_model(name, from_alias="challenger", tracking=tracking)
     """
     client = (tracking or current_tracking()).client()
     with translate_errors(f"alias {from_alias!r} of model {name!r}"):
@@ -162,7 +180,7 @@ def mlflow_promote_model(
 @task
 def mlflow_load_model(
     model_uri: str, *, flavor: str = "pyfunc", tracking: MlflowTracking | None = None
-) -> Any:
+) -> object:
     """Load a model. It runs the code that is pickled in it, so load what you trust.
 
     Args:
@@ -175,13 +193,17 @@ def mlflow_load_model(
         NotTracked: nothing tracks the run, and no `tracking` was given.
         TrackingMissing: there is no such model, version or alias.
         TrackingUnavailable: the server does not answer.
+
+    Example:
+        model = mlflow_load_model(model_uri, tracking=tracking)
     """
     tracking, module = tracking or current_tracking(), load_flavor(flavor)
     # 1 s to import; only who loads a model needs it.
-    from flowstone_mlflow.fluent import activate
+    from flowstone_mlflow.fluent import activate, hear
 
-    with translate_errors(f"model {model_uri!r}"), activate(tracking):
-        return module.load_model(model_uri)
+    with translate_errors(f"model {model_uri!r}"), activate(tracking), hear():
+        loaded: object = module.load_model(model_uri)
+    return loaded
 
 
 amlflow_log_model = make_async_twin(mlflow_log_model)
@@ -197,7 +219,7 @@ def _move_alias(client: MlflowClient, name: str, alias: str, version: str) -> Pr
         with translate_errors(f"alias {alias!r} of model {name!r}"):
             found = client.get_model_version_by_alias(name, alias)
             previous = ModelVersion(name, str(found.version))
-    except (TrackingMissing, ValueError):  # it is new: MLflow has two words for that
+    except (TrackingMissing, TrackingRefused):  # it is new: MLflow has two words for that
         pass
     with translate_errors(f"version {version} of model {name!r}"):
         client.get_model_version(name, version)

@@ -110,13 +110,14 @@ def load_flavor(name: str) -> Any:
     Raises:
         TrackingRefused: MLflow has no such flavor.
     """
+    problem = f"MLflow has no flavor {name!r}, or its library is not installed"
+    refusal = TrackingRefused("MLflow", problem, "Try 'sklearn' or 'pyfunc'.")
+    if not name.isidentifier():
+        raise refusal
     try:
-        if not name.isidentifier():
-            raise ModuleNotFoundError(name)
         return importlib.import_module(f"mlflow.{name}")
     except ModuleNotFoundError as error:
-        problem = f"MLflow has no flavor {name!r}, or its library is not installed"
-        raise TrackingRefused("MLflow", problem, "Try 'sklearn' or 'pyfunc'.") from error
+        raise refusal from error
 
 
 def list_requirements(flavor: Any) -> list[str] | None:

@@ -3,11 +3,6 @@
 from flowstone.plugins import Collection, hookimpl
 
 _TASKS = (
-    "amlflow_load_model",
-    "amlflow_log_model",
-    "amlflow_promote_model",
-    "amlflow_register_model",
-    "amlflow_set_alias",
     "mlflow_load_model",
     "mlflow_log_model",
     "mlflow_promote_model",
@@ -21,5 +16,7 @@ def collection() -> Collection:
     return Collection(
         blocks={"mlflow-tracking": "flowstone_mlflow.tracking:MlflowTracking"},
         tasks={name: f"flowstone_mlflow.model_tasks:{name}" for name in _TASKS},
+        commands={"mlflow": "flowstone_mlflow.leftovers:mlflow"},
+        command_help={"mlflow": "Send to MLflow what ended programs have left."},
         observers={"mlflow": "flowstone_mlflow.trackers:MlflowObserver"},
     )

@@ -19,7 +19,7 @@ from uuid import uuid4
 from flowstone.observers import make_observer_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
     from flowstone_mlflow.tracking import MlflowTracking
@@ -80,7 +80,8 @@ class Spool:
     def read_tracking(self) -> MlflowTracking | None:
         """Return the block that says where to; None where nothing tracks the run yet."""
         with suppress(FileNotFoundError):
-            found: MlflowTracking = pickle.loads((self.folder / "tracking").read_bytes())
+            content = (self.folder / "tracking").read_bytes()
+            found: MlflowTracking = pickle.loads(content)  # noqa: S301 - our own, in a private folder
             return found
         return None
 
@@ -193,15 +194,14 @@ class Spool:
             folder.mkdir(mode=0o700, exist_ok=True)
 
 
-def find_left_spools(key: str) -> Iterator[Spool]:
-    """Take the spools that ended processes have left, of what is to be sent to the same place."""
+def find_left_spools(key: str | None = None) -> Iterator[Spool]:
+    """Take the spools that ended processes have left.
+
+    Args:
+        key: what tells to where they are to be sent; None for all.
+    """
     home = make_observer_directory(NAME)
     for folder in sorted(home.iterdir()):
         spool = Spool(folder.name, home)
-        if folder.is_dir() and spool.key == key and spool.take():
+        if spool.key and key in {None, spool.key} and spool.take():
             yield spool
-
-
-def make_record(**values: Mapping[str, object] | list[object]) -> Record:
-    """Return one line of a log."""
-    return dict(values)

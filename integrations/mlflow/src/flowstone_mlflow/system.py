@@ -13,7 +13,7 @@ INTERVAL = 10.0
 
 
 class SystemMonitor:
-    """Samples processor, memory, disk and network; with MLflow's names, so that its page shows it."""
+    """Samples processor, memory, disk and network, under the names that MLflow's page shows."""
 
     def __init__(self) -> None:
         self._monitors = [CPUMonitor(), DiskMonitor(), NetworkMonitor()]

@@ -10,10 +10,11 @@ import threading
 from contextlib import contextmanager, nullcontext
 from time import monotonic, time
 from typing import TYPE_CHECKING, Protocol
+from weakref import WeakSet
 
 from flowstone import tags
 from flowstone.errors import ConfigurationError
-from flowstone.observers import observing
+from flowstone.observers import find_run, observing
 from flowstone.records.runs import Run, StateChange
 from flowstone_mlflow.errors import TrackingUnavailable, describe, is_passing
 from flowstone_mlflow.position import TRACKED
@@ -33,8 +34,11 @@ if TYPE_CHECKING:
 TICK = 1.0
 #: Seconds between attempts while the server is away: they double up to the second.
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0
-#: Seconds that the end of a block, and of the program, waits for a server without progress.
+#: Seconds that the end of the program waits for what is left to be sent.
 PATIENCE = 4.0
+#: Seconds that the end of a block waits while nothing is sent and nothing fails: MLflow may take
+#: that long to be imported, or to make the tables of a database.
+STILLNESS = 60.0
 
 logger = logging.getLogger("flowstone.mlflow")
 
@@ -55,17 +59,22 @@ class Tracker:
     def __init__(self, tracking: MlflowTracking, tag: str = "") -> None:
         self.tracking, self._tag = tracking.pin(), tag
         self.key = f"{self.tracking.tracking_uri} {self.tracking.experiment}"
+        self._has_looked = False
+        self._has_told = False
+        self._start_anew()
+        _all.add(self)
+
+    def _start_anew(self) -> None:
+        """Follow nothing yet: neither does a forked child of what its parent follows."""
         self._changed = threading.Condition()
         self._trees: dict[str, Tree] = {}
         self._strangers: list[tuple[str, str, float]] = []
         self._thread: threading.Thread | None = None
-        self._process = os.getpid()
         self._is_closing = False
         self._is_awake = False
-        self._away_since: float | None = None
+        self._is_away = False
+        self._failures = 0
         self._progress = monotonic()
-        self._has_looked = False
-        self._has_told = False
 
     # ------------------------------------------------------------ what the observer is told
 
@@ -84,33 +93,47 @@ class Tracker:
         with self._changed:
             self._is_closing = True
             self._changed.notify_all()
-        if not self.drain(PATIENCE) and (left := self._list_left()):
-            self._tell_left(left)
+        if not self._tag:  # who opened a block waits for it at its end
+            self.drain(PATIENCE)
 
     def drain(self, seconds: float = PATIENCE) -> bool:
         """Wait until all is sent, or nothing was for so many seconds; tell whether it is."""
         with self._changed:
             if self._thread is not None and not self._thread.is_alive():
                 return not self._is_busy()
-            self._progress = monotonic()
-            while self._is_busy() and self._process == os.getpid():
-                if self._away_since is not None or monotonic() - self._progress > seconds:
+            self._progress, failures = monotonic(), self._failures
+            self._changed.notify_all()
+            while self._is_busy():
+                if self._failures > failures or monotonic() - self._progress > seconds:
                     break
                 self._changed.wait(0.05)
-            return not self._is_busy()
+            is_sent = not self._is_busy()
+        if not is_sent and (left := self._list_left()):
+            self._tell_left(left)
+        return is_sent
 
     def _find_tree(self, event: Event) -> Tree | None:
         payload = event.payload
         if not isinstance(payload, Run | StateChange) or not event.root_id:
             return None
         found = self._trees.get(event.root_id)
-        if found is None and event.run_id == event.root_id:
-            if isinstance(payload, Run):
-                follows = self._follows(payload)
-                found = self._open_tree(event.root_id) if follows else None
-            elif payload.state.is_final():
-                found = self._adopt(event, payload)
-        return found
+        if found is not None:
+            return found
+        if isinstance(payload, Run):  # the outermost, or one that a block inside a flow called
+            root = payload if payload.parent_id is None or self._tag else None
+        else:
+            root = find_run(event.root_id) if event.run_id == event.root_id else None
+        if root is None or not self._follows(root):
+            return None
+        if payload.state.is_final() and not Spool(event.root_id).key:
+            # It ended without its process, on another machine, or all was sent before.
+            status = KILLED if payload.state.is_cancelled() else FAILED
+            self._strangers.append((event.root_id, status, event.at))
+            return None
+        tree = self._open_tree(event.root_id)
+        if tree is not None and root is not payload:
+            tree.know_root(root)
+        return tree
 
     def _follows(self, root: Run) -> bool:
         """Tell whether a root is this tracker's: blocks nest, and the innermost one counts."""
@@ -122,25 +145,14 @@ class Tracker:
         is_left = spool.key == self.key
         if not spool.own(self.tracking, self.key):
             return None
-        tree = self._trees[root_id] = Tree(spool, self.tracking.on_retry)
+        tree = self._trees[root_id] = Tree(spool, self.tracking.on_retry, self._tag)
         if is_left:
             tree.load()
         return tree
 
-    def _adopt(self, event: Event, change: StateChange) -> Tree | None:
-        """Follow a run that ended without its process: this one has found it dead."""
-        if Spool(event.root_id).key == self.key:
-            return self._open_tree(event.root_id)
-        if not self._tag:
-            status = KILLED if change.state.is_cancelled() else FAILED
-            self._strangers.append((event.root_id, status, event.at))
-        return None
-
     # ------------------------------------------------------------ the thread that sends
 
     def _start(self) -> None:
-        if self._process != os.getpid():  # a forked child: what its parent follows is not its own
-            self._process, self._thread = os.getpid(), None
         self._is_awake = True
         if self._thread is None or not self._thread.is_alive():
             name = f"flowstone-mlflow-{self.tracking.find_experiment()}"
@@ -160,7 +172,7 @@ class Tracker:
 
     def _loop(self) -> None:
         sender, pause = self._make_sender(), FIRST_PAUSE
-        monitor = self._make_monitor()
+        monitor, is_last = self._make_monitor(), False
         while True:
             try:
                 self._send_all(sender)
@@ -172,10 +184,12 @@ class Tracker:
                 self._complain(error)
                 wait, pause = pause, min(2 * pause, LONGEST_PAUSE)
             with self._changed:
-                if self._is_closing and (self._away_since is not None or not self._is_busy()):
+                # A closing tracker tries once more, however long it was to wait.
+                if self._is_closing and (not self._is_busy() or (self._is_away and is_last)):
                     self._give_up(sender)
                     return
-                if not self._is_awake or self._away_since is not None:
+                is_last = self._is_closing
+                if not is_last and (not self._is_awake or self._is_away):
                     self._changed.wait(wait)
 
     def _make_sender(self) -> Sender:
@@ -216,7 +230,7 @@ class Tracker:
     def _take_over(self) -> None:
         for spool in find_left_spools(self.key):
             if spool.root_id not in self._trees:
-                tree = self._trees[spool.root_id] = Tree(spool, self.tracking.on_retry)
+                tree = self._trees[spool.root_id] = Tree(spool, self.tracking.on_retry, self._tag)
                 tree.load()
 
     def _log_system(self, sender: Sender, monitor: SystemMonitor) -> None:
@@ -230,8 +244,9 @@ class Tracker:
 
     def _note(self, *, is_away: bool) -> None:
         with self._changed:
-            if (self._away_since is not None) != is_away:
-                self._away_since = monotonic() if is_away else None
+            self._failures += is_away
+            if self._is_away != is_away:
+                self._is_away = is_away
                 for tree in self._trees.values():
                     tree.spool.mark_away(is_away=is_away)
                 if not is_away:
@@ -245,7 +260,7 @@ class Tracker:
         return self.tracking.find_uri()
 
     def _complain(self, error: Exception) -> None:
-        if self._away_since is None:
+        if not self._is_away:
             passing = is_passing(error) or isinstance(error, TrackingUnavailable)
             logger.warning(
                 "MLflow at %s %s: %s. Runs go on; what they log is kept on disk, and sent later.",
@@ -271,8 +286,8 @@ class Tracker:
     def _tell_left(self, left: list[Tree]) -> None:
         if not self._has_told:
             logger.warning(
-                "MLflow at %s has not got all of %d flow run(s); what is missing is kept in %s, and "
-                "sent by the next program that tracks to there.",
+                "MLflow at %s has not got all of %d flow run(s); what is missing is kept in %s, "
+                "and sent by the next program that tracks to there.",
                 self._uri, len(left), left[0].spool.folder.parent,
             )  # fmt: skip
         self._has_told = True
@@ -291,6 +306,7 @@ class MlflowObserver(Tracker):
 
 # ---------------------------------------------------------------- trackers of this program
 
+_all: WeakSet[Tracker] = WeakSet()
 _trackers: dict[str, Tracker] = {}
 _users: dict[str, int] = {}
 #: When the tag of a block was last opened; facts come later than the block may end.
@@ -324,9 +340,18 @@ def track(tracking: MlflowTracking, *, required: bool) -> Iterator[None]:
             _users[tag] -= 1
             if not _users[tag]:
                 del _users[tag], _trackers[tag]
-    if is_new and not tracker.drain() and required:
+    if is_new and not tracker.drain(STILLNESS) and required:
         raise TrackingUnavailable(
             f"MLflow at {tracking.find_uri()}",
             "it has not got all of these runs",
             "What is left is on disk, and sent by the next program that tracks to there.",
         )
+
+
+def _after_fork() -> None:
+    for tracker in list(_all):
+        tracker._start_anew()  # noqa: SLF001
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

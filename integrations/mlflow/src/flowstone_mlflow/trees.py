@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from flowstone.records.runs import Run, StateChange
-from flowstone.records.states import CANCELLED, COMPLETED, RUNNING
+from flowstone.records.states import CANCELLED, COMPLETED, RUNNING, StateType
 from flowstone_mlflow.position import MARK, TRACKED
 
 if TYPE_CHECKING:
@@ -62,24 +62,39 @@ class Tree:
 
     Attributes:
         on_retry: ``new`` where a later attempt has an MLflow run of its own, else ``resume``.
+        tag: the tag of the runs that count; empty for all.
         runs: those that are tracked, in the order of their beginning; a later attempt replaces one
             that is sent.
         is_adopted: whether another process has begun to send it.
-        has_ended: whether the outermost run has.
+        is_over: whether the outermost run has ended.
     """
 
     spool: Spool
     on_retry: str
+    tag: str = ""
     runs: dict[str, TrackedRun] = field(default_factory=dict)
     retired: list[TrackedRun] = field(default_factory=list)
     is_adopted: bool = False
-    has_ended: bool = False
+    is_over: bool = False
     _births: dict[str, Run] = field(default_factory=dict)
     _anchors: dict[str, str | None] = field(default_factory=dict)
 
     @property
     def root_id(self) -> str:
         return self.spool.root_id
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the outermost run has ended, or all that a block inside it has called."""
+        if self.is_over or self.root_id in self.runs:
+            return self.is_over
+        return bool(self.runs) and all(each.end for each in self.runs.values())
+
+    def know_root(self, root: Run) -> None:
+        """Take the outermost run from the store, where another process began it."""
+        if root.kind == "flow" or MARK in root.tags:
+            self._anchors[root.id] = root.id
+            self._births[root.id] = root
 
     def pending(self) -> Iterator[TrackedRun]:
         """Yield the runs of which something may be to send, in the order of their beginning."""
@@ -93,6 +108,7 @@ class Tree:
         if isinstance(payload, Run):
             if event.run_id not in self._anchors:
                 is_tracked = payload.kind == "flow" or MARK in payload.tags
+                is_tracked = is_tracked and (not self.tag or self.tag in payload.tags)
                 above = self._anchors.get(payload.parent_id) if payload.parent_id else None
                 self._anchors[event.run_id] = event.run_id if is_tracked else above
                 if is_tracked:
@@ -108,9 +124,17 @@ class Tree:
             yield from self._start(run_id, birth, known, max(attempt, 1), event.at)
         elif state.is_final():
             self._births.pop(run_id, None)
+            if (
+                known is None
+                and birth is not None
+                and state.type in {StateType.FAILED, StateType.CRASHED}
+            ):
+                # It never began, as with parameters that are wrong; the failure is to be seen.
+                yield from self._start(run_id, birth, None, max(attempt, 1), event.at)
+                known = self.runs[run_id]
             if run_id == self.root_id:
                 yield {"root": "ended"}
-                self.has_ended = True
+                self.is_over = True
             if known is not None and known.end is None:
                 yield self._end(known, state, event.at)
 
@@ -136,15 +160,16 @@ class Tree:
                 "tags": [tag for tag in birth.tags if tag != MARK and not tag.startswith(TRACKED)],
                 "params": _flatten(birth),
             }
-        self.has_ended = False
+        self.is_over = False
         yield self.apply(fact)
         self.runs[run_id].birth = birth
 
     def _end(self, known: TrackedRun, state: State, at: float) -> Record:
         status = {COMPLETED: FINISHED, CANCELLED: KILLED}.get(state.type, FAILED)
         message = (state.message or "")[:1000]
-        fact = {"end": known.run_id, "status": status, "at": at, "state": state.name}
-        return self.apply({**fact, "message": message} if status != FINISHED else fact)
+        fact = {"end": known.run_id, "status": status, "at": at}
+        told = {"state": state.name, "message": message} if status != FINISHED else {}
+        return self.apply({**fact, **told})
 
     def apply(self, fact: Record) -> Record:
         """Take in a fact: one that happens now, or one that an ended process has kept."""
@@ -152,7 +177,7 @@ class Tree:
             if (known := self.runs.get(fact["end"])) is not None:
                 known.end = fact
         elif fact.get("root") == "ended":
-            self.has_ended = True
+            self.is_over = True
         elif "run" in fact:
             self._apply_start(fact)
         return fact

@@ -1,0 +1,85 @@
+"""What ended programs have left in the spool, sent now: `flowstone mlflow send`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from flowstone_mlflow.errors import TrackingError, translate_errors
+from flowstone_mlflow.spool import find_left_spools
+from flowstone_mlflow.trees import Tree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flowstone_mlflow.sending import Sender
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """An outermost run of which something was left.
+
+    Attributes:
+        root_id: the run.
+        uri: where it is tracked.
+        runs: how many MLflow runs were brought up to date.
+        is_complete: whether all is sent; else the run has not ended, as far as anybody knows.
+    """
+
+    root_id: str
+    uri: str
+    runs: int
+    is_complete: bool
+
+
+def send_left() -> Iterator[Leftover]:
+    """Send what ended programs have left, and yield each outermost run.
+
+    Raises:
+        TrackingUnavailable: the server does not answer; what is left stays.
+        TrackingDenied: the server refuses the login; what is left stays.
+    """
+    # MLflow takes a second to import; mostly nothing is left.
+    from flowstone_mlflow.sending import Sender
+
+    senders: dict[str, Sender] = {}
+    for spool in find_left_spools():
+        try:
+            if (tracking := spool.read_tracking()) is not None:
+                sender = senders.setdefault(spool.key, Sender(tracking))
+                tree = Tree(spool, tracking.on_retry)
+                with translate_errors(f"MLflow at {tracking.find_uri()}"):
+                    yield _send(sender, tree, tracking.find_uri())
+        finally:
+            spool.release()
+
+
+def _send(sender: Sender, tree: Tree, uri: str) -> Leftover:
+    tree.load()
+    count = sum(sender.send(tree, tracked) for tracked in list(tree.pending()))
+    is_complete = tree.has_ended and not any(tree.pending())
+    if is_complete:
+        tree.spool.delete()
+    return Leftover(tree.root_id, uri, count, is_complete)
+
+
+@click.group(name="mlflow")
+def mlflow() -> None:
+    """See to what is tracked in MLflow."""
+
+
+@mlflow.command
+def send() -> None:
+    """Send to MLflow what ended programs have left on disk."""
+    count = 0
+    try:
+        for each in send_left():
+            count += 1
+            note = "all" if each.is_complete else "what there is; it has not ended"
+            click.echo(f"{each.root_id}  {each.uri}  {each.runs} run(s): {note}")
+    except TrackingError as error:
+        raise click.ClickException(str(error)) from error
+    if not count:
+        click.echo("Nothing is left to send.")
