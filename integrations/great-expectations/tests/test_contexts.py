@@ -30,6 +30,7 @@ from .conftest import list_tasks, run_in_flow
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from great_expectations.checkpoint import ValidationAction
     from great_expectations.data_context import AbstractDataContext
     from great_expectations.expectations.expectation import Expectation
 
@@ -110,7 +111,7 @@ def check_price(least: int) -> int:
     frame = pd.DataFrame({"price": range(10)})
     wanted = [gxe.ExpectColumnValuesToBeBetween(column="price", min_value=least)]
     report = validate(frame, wanted, name="prices", on_failure="warn")
-    return report.statistics["rows_failed"] or 0
+    return int(report.statistics["rows_failed"] or 0)
 
 
 def test_a_mapped_task_in_threads() -> None:
@@ -148,7 +149,7 @@ def make_project(context: Any, orders: pd.DataFrame) -> str:
     validation = context.validation_definitions.add(
         gx.ValidationDefinition(name="orders", data=batch, suite=suite)
     )
-    actions = [gx.checkpoint.UpdateDataDocsAction(name="docs")]
+    actions: list[ValidationAction] = [gx.checkpoint.UpdateDataDocsAction(name="docs")]
     context.checkpoints.add(
         gx.Checkpoint(name="daily", validation_definitions=[validation], actions=actions)
     )
@@ -232,7 +233,7 @@ def test_checkpoints_and_validations_at_once(
 def test_a_checkpoint_of_several_validations(orders: pd.DataFrame, tmp_path: Path) -> None:
     context = use_own(tmp_path)
     make_project(context, orders)
-    assets = context.data_sources.get("orders")
+    assets = context.data_sources.add_pandas("more")
     batch = assets.add_dataframe_asset("more").add_batch_definition_whole_dataframe("all")
     suite = gx.ExpectationSuite(
         name="more", expectations=[gxe.ExpectColumnValuesToNotBeNull(column="customer")]

@@ -231,7 +231,7 @@ def test_no_password_is_told(postgres: str) -> None:
                     told.append(repr(report) + json.dumps(report.to_dict()))
                 except (ExpectationsNotEvaluated, TableMissing) as error:
                     told.append(repr(error))
-            told.append(repr(source))
+            told.append(repr(DatabaseSource(database, "gx_told")))
             database.execute("DROP TABLE gx_told")
 
     root = run_in_flow(work)

@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from great_expectations import expectations as gxe
+from great_expectations.expectations.metadata_types import FailureSeverity
 
 from flowstone import Task, flow, task
 from flowstone.records.events import ARTIFACT_SAVED, LOG_WRITTEN, MEASURED
@@ -86,7 +87,7 @@ def test_bad_data_has_a_state_of_its_own(orders: pd.DataFrame, expected: Expecte
 
 
 def test_a_flow_tells_bad_data_from_an_error(orders: pd.DataFrame, expected: Expected) -> None:
-    caught = []
+    caught: list[list[str | None]] = []
 
     def work() -> None:
         for each in (expected, [gxe.ExpectColumnValuesToBeUnique(column="nothing")]):
@@ -109,7 +110,9 @@ def test_what_can_not_be_evaluated_is_an_error(
     """Great Expectations does not raise."""
     wanted = [
         *expected,
-        gxe.ExpectColumnMaxToBeBetween(column="customer", max_value=3, severity="info"),
+        gxe.ExpectColumnMaxToBeBetween(
+            column="customer", max_value=3, severity=FailureSeverity.INFO
+        ),
     ]
     quarantine = store if on_failure == "quarantine" else None
     with pytest.raises(ExpectationsNotEvaluated) as caught:
@@ -213,8 +216,10 @@ def test_a_retry_does_not_quarantine_twice(
 
 def test_what_is_only_a_warning_lets_data_pass(orders: pd.DataFrame, store: LocalDirectory) -> None:
     wanted = [
-        gxe.ExpectColumnValuesToBeBetween(column="price", min_value=0, severity="warning"),
-        gxe.ExpectColumnValuesToNotBeNull(column="customer", severity="info"),
+        gxe.ExpectColumnValuesToBeBetween(
+            column="price", min_value=0, severity=FailureSeverity.WARNING
+        ),
+        gxe.ExpectColumnValuesToNotBeNull(column="customer", severity=FailureSeverity.INFO),
     ]
     report = validate(orders, wanted, name="orders")
     assert report.success

@@ -87,7 +87,7 @@ def run_checkpoint(
     expectation_parameters: Mapping[str, object],
     on_failure: OnFailure,
     options: ValidationOptions,
-) -> ValidationReport[None]:
+) -> ValidationReport:
     """Run a checkpoint of the caller's own context; see `gx_run_checkpoint`."""
     if on_failure not in {"fail", "warn"}:
         problem = f"a checkpoint can't do {on_failure!r}: it hands out no rows"
