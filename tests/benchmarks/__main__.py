@@ -11,7 +11,17 @@ import sys
 from collections.abc import Callable
 from functools import partial
 
-from tests.benchmarks import blobs, nodes, peer, scale, starts, tasks, transfers, warehouses
+from tests.benchmarks import (
+    blobs,
+    nodes,
+    peer,
+    scale,
+    starts,
+    tasks,
+    transfers,
+    validations,
+    warehouses,
+)
 from tests.benchmarks.bulk import Load, bulk
 from tests.benchmarks.fresh import Library
 from tests.benchmarks.rows import Row, show
@@ -49,6 +59,7 @@ def benchmarks(*, tiny: bool = False, long: bool = False) -> dict[str, Benchmark
         "tables": partial(warehouses.tables, *whole),
         "streams": partial(warehouses.streams, streamed),
         "dbt": partial(nodes.nodes, *((20, 1) if tiny else (500, 3))),
+        "validations": partial(validations.validations, *((2_000, 1) if tiny else (1_000_000, 5))),
     }
 
 
