@@ -47,6 +47,7 @@ SUITES = {
         "ObjectStoreSuite",
         "TaskSuite",
     },
+    "flowstone_great_expectations": {"PluginSuite", "BlockSuite", "TaskSuite"},
     "flowstone_snowflake": {
         "PluginSuite",
         "BlockSuite",

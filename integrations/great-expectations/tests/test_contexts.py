@@ -205,8 +205,8 @@ def test_a_checkpoint_of_a_context_that_is_not_current(
 ) -> None:
     context = use_own(tmp_path)
     name = make_project(context, orders)
-    current = use_own(tmp_path)
     checkpoint = context.checkpoints.get(name)
+    current = use_own(tmp_path)
     frames = {"dataframe": orders}
     for each in (name, checkpoint):
         report = gx_run_checkpoint.fn(each, context, batch_parameters=frames, on_failure="warn")
