@@ -74,7 +74,8 @@ class PandasFrame(Frame):
         found = self.data.loc[rows]
         # Columns of several types, as bad data has them, are written as text.
         fit = {name: _fit_column(found.iloc[:, at]) for at, name in enumerate(found.columns)}
-        return pa.Table.from_pandas(pd.DataFrame(fit, index=found.index))
+        labels = not isinstance(self.data.index, pd.RangeIndex)
+        return pa.Table.from_pandas(pd.DataFrame(fit, index=found.index), preserve_index=labels)
 
     def filter(self, rows: Mask) -> pd.DataFrame:
         return self.data.loc[rows]

@@ -32,6 +32,8 @@ _QUOTED = re.compile(r"'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"")
 _TYPE = re.compile(
     r"(?:int|uint|float|complex)\d*|str|string|bool|object|bytes|date\w*|time\w*|\w*Type|[<>=!+*/-]{1,2}"
 )
+#: What MySQL says: a number, and all of its words quoted.
+_CODED = re.compile(r"\(\d+, ([\"'])(.*)\1\)")
 _LOGIN = re.compile(r"://[^/\s]*@")
 #: Longer words of an error are cut.
 _LONGEST = 300
@@ -164,8 +166,9 @@ def _find_error(info: Mapping[str, Any], kwargs: Mapping[str, Any]) -> str | Non
 def _word_error(message: str, traceback: str, kwargs: Mapping[str, Any]) -> str:
     if missing := re.search(r'column "(.+?)" in BatchData does not exist', message):
         return f"there is no column {missing[1]!r}"
-    # Statements and their parameters follow, and the notes of pydantic.
-    words = message.partition("[SQL:")[0].removeprefix("Error: ")
+    # Behind these words are statements, their parameters, and a link.
+    words = re.split(r"\[SQL:|\(Background on this", message)[0].removeprefix("Error: ")
+    words = _CODED.sub(r"(\2)", words)
     words = " ".join(words.split()) or traceback.strip().rpartition("\n")[2].partition(":")[0]
     known = set(_texts(kwargs))
     words = _LOGIN.sub("://…@", words)
