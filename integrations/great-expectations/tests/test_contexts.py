@@ -12,9 +12,11 @@ import pytest
 from great_expectations import expectations as gxe
 
 from flowstone import flow, task
+from flowstone.blocks import SqliteDatabase
 from flowstone.task_runners import ProcessPoolTaskRunner, ThreadPoolTaskRunner
 from flowstone_great_expectations import (
     CheckpointFailed,
+    DatabaseSource,
     DataQualityFailed,
     ExpectationsNotEvaluated,
     ValidationInvalid,
@@ -104,6 +106,21 @@ def test_many_at_once(request: pytest.FixtureRequest, orders: pd.DataFrame) -> N
     wanted = [((tuple(range(at)), ()), at == 0) for at in range(10)] * repeats
     assert found == wanted
     assert find_current() is None
+
+
+def test_many_tables_at_once(tmp_path: Path) -> None:
+    database = SqliteDatabase(path=str(tmp_path / "shop.db"))
+    for at in range(10):
+        database.insert(f"t{at}", [{"price": row - at} for row in range(10)], create=True)
+
+    def check(at: int) -> int | None:
+        wanted = [gxe.ExpectColumnValuesToBeBetween(column="price", min_value=0)]
+        source = DatabaseSource(database, f"t{at}")
+        report = validate(source, wanted, name=f"table {at}", on_failure="warn")
+        return report.outcomes[0].unexpected_count
+
+    with ThreadPoolExecutor(10) as threads:
+        assert list(threads.map(check, [*range(10)] * 3)) == [*range(10)] * 3
 
 
 @task

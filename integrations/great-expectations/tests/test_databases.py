@@ -194,6 +194,20 @@ def test_what_can_not_be_evaluated(database: Database) -> None:
         validate(DatabaseSource(database, query="SELECTT 1"), EXPECTED, name="orders")
 
 
+@pytest.mark.parametrize("database", IN_PLACE, indirect=True)
+@pytest.mark.parametrize("is_query", [False, True])
+def test_rows_that_a_query_of_ones_own_finds(database: Database, is_query: bool) -> None:
+    wanted = [
+        gxe.UnexpectedRowsExpectation(unexpected_rows_query="SELECT * FROM {batch} WHERE price < 0")
+    ]
+    source = DatabaseSource(database, "gx_orders")
+    if is_query:
+        source = DatabaseSource(database, query="SELECT * FROM gx_orders")
+    report = validate(source, wanted, name="orders", on_failure="warn")
+    assert len(report.failed) == 1
+    assert "canary" not in repr(report)
+
+
 def test_a_login_that_may_only_read(tmp_path: Path) -> None:
     path = str(tmp_path / "shop.db")
     SqliteDatabase(path=path).insert("orders", ROWS, create=True)

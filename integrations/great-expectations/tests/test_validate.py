@@ -16,6 +16,7 @@ from great_expectations import expectations as gxe
 from great_expectations.expectations.metadata_types import FailureSeverity
 
 from flowstone import Task, flow, task
+from flowstone.cache_policies import INPUTS
 from flowstone.records.events import ARTIFACT_SAVED, LOG_WRITTEN, MEASURED
 from flowstone_great_expectations import (
     DataQualityFailed,
@@ -235,6 +236,44 @@ def test_mostly_decides_about_rows(orders: pd.DataFrame, store: LocalDirectory) 
         report = validate(orders, wanted, name="orders", on_failure="quarantine", quarantine=store)
         assert report.success is success
         assert len(report.data) == (10 if success else 8)
+
+
+# Newer versions have another way to say it, which the oldest lacks.
+@pytest.mark.filterwarnings("ignore:The condition_parser parameter is deprecated")
+def test_rows_outside_of_a_condition_pass(orders: pd.DataFrame, store: LocalDirectory) -> None:
+    wanted = [
+        gxe.ExpectColumnValuesToBeBetween(
+            column="price", min_value=0, row_condition="id > 5", condition_parser="pandas"
+        )
+    ]
+    report = validate(orders, wanted, name="orders", on_failure="quarantine", quarantine=store)
+    assert [row["id"] for row in read_rows(store)] == [7]
+    assert len(report.data) == 9
+
+
+# -- results -------------------------------------------------------------------------------------
+
+
+def test_a_second_run_is_served_from_the_cache(orders: pd.DataFrame) -> None:
+    """Frames, expectations and reports are kept, and equal ones are known again."""
+    calls = []
+
+    class ExpectToCount(gxe.ExpectColumnValuesToBeUnique):
+        def _validate(self, *args: Any, **kwargs: Any) -> Any:
+            calls.append(1)
+            return super()._validate(*args, **kwargs)
+
+    kept = gx_validate.with_options(persist_result=True, cache_policy=INPUTS)
+
+    @flow
+    def main() -> ValidationReport:
+        wanted = [{"type": "expect_to_count", "kwargs": {"column": "id"}}]
+        return kept(orders.copy(), wanted, name="orders")
+
+    first, second = main(), main()
+    assert first == second
+    assert second.data.equals(orders)
+    assert len(calls) == 1
 
 
 # -- reports -------------------------------------------------------------------------------------

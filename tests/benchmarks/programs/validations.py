@@ -9,6 +9,7 @@ import great_expectations as gx
 import great_expectations.expectations as gxe
 import numpy as np
 import pandas as pd
+from great_expectations.data_context.types.base import ProgressBarsConfig
 
 from flowstone_great_expectations import validate
 
@@ -39,7 +40,7 @@ def make_expectations() -> list[gxe.Expectation]:
 
 def validate_plainly() -> int:
     context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False}
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
     asset = context.data_sources.add_pandas("source").add_dataframe_asset("asset")
     batch = asset.add_batch_definition_whole_dataframe("all")
     suite = gx.ExpectationSuite(name="suite", expectations=make_expectations())

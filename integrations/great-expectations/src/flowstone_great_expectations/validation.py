@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import warnings
 from dataclasses import replace
 from functools import wraps
 from threading import RLock
@@ -146,9 +148,12 @@ def _check_policy(on_failure: str, quarantine: ObjectStore | None) -> None:
 def _load_suites() -> ModuleType:
     # Its modules import each other, so that two threads that load it may wait for each other.
     with _loading:
+        before = warnings.showwarning
         # Great Expectations takes 3 s to load.
         from flowstone_great_expectations import engine, suites
 
+        if warnings.showwarning is not before:  # it sends all warnings of the process to a log
+            logging.captureWarnings(False)
         assert engine is not suites
         return suites
 
