@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -119,8 +120,10 @@ def test_many_tables_at_once(tmp_path: Path) -> None:
         report = validate(source, wanted, name=f"table {at}", on_failure="warn")
         return report.outcomes[0].unexpected_count
 
+    before = dict(os.environ)
     with ThreadPoolExecutor(10) as threads:
         assert list(threads.map(check, [*range(10)] * 3)) == [*range(10)] * 3
+    assert dict(os.environ) == before
 
 
 @task

@@ -239,7 +239,7 @@ def test_mostly_decides_about_rows(orders: pd.DataFrame, store: LocalDirectory) 
 
 
 # Newer versions have another way to say it, which the oldest lacks.
-@pytest.mark.filterwarnings("ignore:The condition_parser parameter is deprecated")
+@pytest.mark.filterwarnings("ignore:.*is deprecated as of GX Core 1.9:DeprecationWarning")
 def test_rows_outside_of_a_condition_pass(orders: pd.DataFrame, store: LocalDirectory) -> None:
     wanted = [
         gxe.ExpectColumnValuesToBeBetween(

@@ -101,11 +101,13 @@ def read_result(
         is_row_level=issubclass(get_expectation_impl(kind), _ROW_LEVEL),
         element_count=_count(content.get("element_count")),
         unexpected_count=_count(content.get("unexpected_count")),
-        unexpected_percent=_plain(content.get("unexpected_percent")),
+        unexpected_percent=_make_plain(content.get("unexpected_percent")),
         missing_count=_count(content.get("missing_count")),
-        unexpected_rows=tuple(_plain(each) for each in rows[:LISTED]) if lists_rows else (),
-        observed_value=_plain(observed) if include_values or _COUNTED.fullmatch(kind) else None,
-        unexpected_values=tuple(_plain(content.get("partial_unexpected_list") or ()))
+        unexpected_rows=tuple(_make_plain(each) for each in rows[:LISTED]) if lists_rows else (),
+        observed_value=_make_plain(observed)
+        if include_values or _COUNTED.fullmatch(kind)
+        else None,
+        unexpected_values=tuple(_make_plain(content.get("partial_unexpected_list") or ()))
         if include_values
         else (),
         error=error,
@@ -134,14 +136,14 @@ def _count(value: Any) -> int | None:
     return None if value is None else int(value)
 
 
-def _plain(value: Any) -> Any:
+def _make_plain(value: Any) -> Any:
     """Return a value as JSON has it: numbers of NumPy as numbers, what it lacks as text."""
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, Mapping):
-        return {str(name): _plain(each) for name, each in value.items()}
+        return {str(name): _make_plain(each) for name, each in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [_plain(each) for each in value]
+        return [_make_plain(each) for each in value]
     if isinstance(value, float) and value != value:  # NaN
         return None
     return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from flowstone.blocks import ObjectStore
-    from flowstone_great_expectations.batches import Batch
+    from flowstone_great_expectations.batches import DataBatch
     from flowstone_great_expectations.results import Evaluated
 
 P = ParamSpec("P")
@@ -158,7 +158,7 @@ def _load_suites() -> ModuleType:
         return suites
 
 
-def _open_batch(data: object, keys: Sequence[str], *, sets_aside: bool) -> Batch:
+def _open_batch(data: object, keys: Sequence[str], *, sets_aside: bool) -> DataBatch:
     # pandas and pyarrow take 0.5 s to load.
     from flowstone_great_expectations.batches import FrameBatch
     from flowstone_great_expectations.databases import open_source
@@ -175,7 +175,7 @@ def _open_batch(data: object, keys: Sequence[str], *, sets_aside: bool) -> Batch
 
 def _set_aside(
     report: ValidationReport,
-    batch: Batch,
+    batch: DataBatch,
     failing: Sequence[Evaluated],
     quarantine: ObjectStore,
 ) -> ValidationReport:
