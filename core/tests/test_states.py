@@ -4,16 +4,21 @@ from typing import cast
 
 import pytest
 
+from flowstone import flow, task
+from flowstone.context.current import Services
 from flowstone.errors import (
     CancelledRun,
     ConfigurationError,
     CrashedRun,
     FailedRun,
+    FlowstoneError,
     MissingResult,
     UnfinishedRun,
 )
+from flowstone.records.runs import RunQuery
 from flowstone.records.states import (
     BIRTH,
+    FAILED,
     MISSING,
     NEXT,
     TERMINAL,
@@ -103,3 +108,42 @@ def test_a_type_may_be_given_by_its_name(kind: StateType) -> None:
 def test_what_is_no_type_is_refused_at_once(kind: object) -> None:
     with pytest.raises(ConfigurationError, match=r"there is no .*Use one: SCHEDULED, PENDING"):
         State(type=cast("StateType", kind))
+
+
+# -- names of errors -----------------------------------------------------------------------------
+
+
+class StationBroken(FlowstoneError):
+    state_name = "StationBroken"
+
+
+class StationMoved(FlowstoneError):
+    state_name = "Moved"
+
+
+@pytest.mark.parametrize(
+    ("error", "name", "message"),
+    [
+        (StationBroken("since noon"), "StationBroken", "since noon"),
+        (StationMoved("last year"), "Moved", "StationMoved: last year"),
+        (FlowstoneError("why"), "Failed", "FlowstoneError: why"),
+        (ValueError("why"), "Failed", "ValueError: why"),
+    ],
+)
+def test_an_error_names_the_state_that_a_run_gets_by_it(
+    services: Services, error: Exception, name: str, message: str
+) -> None:
+    @task
+    def read() -> None:
+        raise error
+
+    @flow
+    def main() -> None:
+        read()
+
+    state = main(return_state=True)
+    assert (state.type, state.name, state.message) == (FAILED, name, message)
+    runs = services.runs.runs(RunQuery(listed=True))
+    assert runs[0].state.name == name
+    with pytest.raises(type(error)):
+        state.result()

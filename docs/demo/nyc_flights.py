@@ -30,11 +30,13 @@ from flowstone_great_expectations import (
     gx_validate,
     validate,
 )
-from flowstone_mlflow import log_metrics, log_params, mlflow_task
-from flowstone_mlflow.model_tasks import (
+from flowstone_mlflow import (
+    log_metrics,
+    log_params,
     mlflow_log_model,
     mlflow_register_model,
     mlflow_set_alias,
+    mlflow_task,
 )
 
 Json = dict[str, Any]

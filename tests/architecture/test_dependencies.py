@@ -26,11 +26,12 @@ OURS = {member.name for member in members()}
 #: What the core meets only as values that a program hands in, which has them then.
 HANDED_IN = {"pandas", "polars"}
 #: What an optional SDK imports for what the core does with it, and does not bring itself; dbt
-#: imports its adapters.
+#: imports its adapters, and SQLAlchemy the drivers of databases.
 BEHIND = {
     ("flowstone-dbt", "dbt-bigquery"), ("flowstone-dbt", "dbt-duckdb"),
     ("flowstone-dbt", "dbt-postgres"), ("flowstone-dbt", "dbt-snowflake"),
-    ("flowstone-duckdb", "pytz"), ("flowstone-snowflake", "pandas"),
+    ("flowstone-duckdb", "pytz"), ("flowstone-great-expectations", "psycopg"),
+    ("flowstone-great-expectations", "pymysql"), ("flowstone-snowflake", "pandas"),
 }  # fmt: skip
 HOMES = packages_distributions()
 

@@ -20,6 +20,7 @@ from tests.benchmarks import (
     tasks,
     tracking,
     transfers,
+    validations,
     warehouses,
 )
 from tests.benchmarks.bulk import Load, bulk
@@ -60,6 +61,7 @@ def benchmarks(*, tiny: bool = False, long: bool = False) -> dict[str, Benchmark
         "streams": partial(warehouses.streams, streamed),
         "dbt": partial(nodes.nodes, *((20, 1) if tiny else (500, 3))),
         "mlflow": partial(tracking.metrics, *((100, 1) if tiny else (1_000, 5))),
+        "validations": partial(validations.validations, *((2_000, 1) if tiny else (1_000_000, 5))),
     }
 
 

@@ -30,6 +30,7 @@ NAMES = [
     "tables",
     "streams",
     "dbt",
+    "validations",
 ]
 
 

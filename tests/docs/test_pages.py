@@ -47,6 +47,7 @@ NO_RUN = {
     "integrations/dbt/README.md": 1,
     "integrations/email/README.md": 1,
     "integrations/gcp/README.md": 1,
+    "integrations/great-expectations/README.md": 1,
     "integrations/mlflow/README.md": 1,
     "integrations/slack/README.md": 1,
     "integrations/snowflake/README.md": 1,

@@ -54,6 +54,7 @@ SUITES = {
         "ObserverSuite",
         "TaskSuite",
     },
+    "flowstone_great_expectations": {"PluginSuite", "BlockSuite", "TaskSuite"},
     "flowstone_snowflake": {
         "PluginSuite",
         "BlockSuite",

@@ -136,6 +136,28 @@ def build() -> dict[str, int]:
 
 assert build() == {{"success": 1}}
 """
+VALIDATION = """
+import great_expectations.expectations as gxe
+from flowstone.blocks import SqliteDatabase
+from flowstone.records.access import DatabaseAccess
+from flowstone_great_expectations import DatabaseSource, ExpectationsNotEvaluated, validate
+
+class Shop(SqliteDatabase):
+    def access(self):
+        if "{dialect}" == "sqlite":
+            return super().access()
+        return DatabaseAccess("{dialect}", "shop", "127.0.0.1", 9, "me")
+
+shop = Shop(path="shop.db")
+shop.insert("orders", [{{"id": 1}}, {{"id": 1}}], create=True)
+wanted = [gxe.ExpectColumnValuesToBeUnique(column="id")]
+try:
+    report = validate(DatabaseSource(shop, "orders"), wanted, name="shop", on_failure="warn")
+except ExpectationsNotEvaluated as error:
+    assert "{dialect}" != "sqlite" and "onnect" in str(error), error
+else:
+    assert "{dialect}" == "sqlite" and report.failed[0].unexpected_count == 2
+"""
 #: What each extra of a package is for, used once; `arrow` is the same in all.
 USES_OF_PACKAGES = {
     "flowstone-aws[fast]": """
@@ -170,6 +192,9 @@ login = GcpCredentials(anonymous=True, project="shop")
 warehouse = BigQueryWarehouse(gcp_credentials=login, endpoint="http://127.0.0.1:9")
 assert warehouse.get_client().project == "shop"
 """,
+    "flowstone-great-expectations[mysql]": VALIDATION.format(dialect="mysql"),
+    "flowstone-great-expectations[postgresql]": VALIDATION.format(dialect="postgresql"),
+    "flowstone-great-expectations[sqlite]": VALIDATION.format(dialect="sqlite"),
     "flowstone-sqlalchemy[mysql]": UNREACHABLE.format(scheme="mysql"),
     "flowstone-sqlalchemy[postgresql]": UNREACHABLE.format(scheme="postgresql"),
     "flowstone-sqlalchemy[redshift]": """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -20,6 +22,23 @@ class TestPlugin(PluginSuite):
     plugin = "great-expectations"
     package = "flowstone_great_expectations"
     sdks = ("great_expectations", "pandas", "polars", "pyarrow", "sqlalchemy")
+
+
+def test_nothing_is_loaded_before_the_first_validation() -> None:
+    """Scripts that import the tasks start as fast as before; warnings stay where they were."""
+    code = """
+import sys, warnings
+before = warnings.showwarning
+from flowstone_great_expectations import *
+slow = {"great_expectations", "pandas", "polars", "pyarrow", "numpy", "sqlalchemy"}
+assert not slow & set(sys.modules), slow & set(sys.modules)
+import pandas
+wanted = [{"type": "expect_column_to_exist", "kwargs": {"column": "id"}}]
+assert validate(pandas.DataFrame({"id": [1]}), wanted, name="x").success
+assert "great_expectations" in sys.modules
+assert warnings.showwarning is before
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 class TestExpectationSuiteBlock(BlockSuite):

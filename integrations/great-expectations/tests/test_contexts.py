@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +13,11 @@ import pytest
 from great_expectations import expectations as gxe
 
 from flowstone import flow, task
+from flowstone.blocks import SqliteDatabase
 from flowstone.task_runners import ProcessPoolTaskRunner, ThreadPoolTaskRunner
 from flowstone_great_expectations import (
     CheckpointFailed,
+    DatabaseSource,
     DataQualityFailed,
     ExpectationsNotEvaluated,
     ValidationInvalid,
@@ -30,6 +33,7 @@ from .conftest import list_tasks, run_in_flow
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from great_expectations.checkpoint import ValidationAction
     from great_expectations.data_context import AbstractDataContext
     from great_expectations.expectations.expectation import Expectation
 
@@ -105,12 +109,29 @@ def test_many_at_once(request: pytest.FixtureRequest, orders: pd.DataFrame) -> N
     assert find_current() is None
 
 
+def test_many_tables_at_once(tmp_path: Path) -> None:
+    database = SqliteDatabase(path=str(tmp_path / "shop.db"))
+    for at in range(10):
+        database.insert(f"t{at}", [{"price": row - at} for row in range(10)], create=True)
+
+    def check(at: int) -> int | None:
+        wanted = [gxe.ExpectColumnValuesToBeBetween(column="price", min_value=0)]
+        source = DatabaseSource(database, f"t{at}")
+        report = validate(source, wanted, name=f"table {at}", on_failure="warn")
+        return report.outcomes[0].unexpected_count
+
+    before = dict(os.environ)
+    with ThreadPoolExecutor(10) as threads:
+        assert list(threads.map(check, [*range(10)] * 3)) == [*range(10)] * 3
+    assert dict(os.environ) == before
+
+
 @task
 def check_price(least: int) -> int:
     frame = pd.DataFrame({"price": range(10)})
     wanted = [gxe.ExpectColumnValuesToBeBetween(column="price", min_value=least)]
     report = validate(frame, wanted, name="prices", on_failure="warn")
-    return report.statistics["rows_failed"] or 0
+    return int(report.statistics["rows_failed"] or 0)
 
 
 def test_a_mapped_task_in_threads() -> None:
@@ -148,7 +169,7 @@ def make_project(context: Any, orders: pd.DataFrame) -> str:
     validation = context.validation_definitions.add(
         gx.ValidationDefinition(name="orders", data=batch, suite=suite)
     )
-    actions = [gx.checkpoint.UpdateDataDocsAction(name="docs")]
+    actions: list[ValidationAction] = [gx.checkpoint.UpdateDataDocsAction(name="docs")]
     context.checkpoints.add(
         gx.Checkpoint(name="daily", validation_definitions=[validation], actions=actions)
     )
@@ -204,8 +225,8 @@ def test_a_checkpoint_of_a_context_that_is_not_current(
 ) -> None:
     context = use_own(tmp_path)
     name = make_project(context, orders)
-    current = use_own(tmp_path)
     checkpoint = context.checkpoints.get(name)
+    current = use_own(tmp_path)
     frames = {"dataframe": orders}
     for each in (name, checkpoint):
         report = gx_run_checkpoint.fn(each, context, batch_parameters=frames, on_failure="warn")
@@ -232,7 +253,7 @@ def test_checkpoints_and_validations_at_once(
 def test_a_checkpoint_of_several_validations(orders: pd.DataFrame, tmp_path: Path) -> None:
     context = use_own(tmp_path)
     make_project(context, orders)
-    assets = context.data_sources.get("orders")
+    assets = context.data_sources.add_pandas("more")
     batch = assets.add_dataframe_asset("more").add_batch_definition_whole_dataframe("all")
     suite = gx.ExpectationSuite(
         name="more", expectations=[gxe.ExpectColumnValuesToNotBeNull(column="customer")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -78,6 +79,8 @@ def open_memory(_: Path, __: pytest.FixtureRequest) -> Database:
     return SqliteDatabase()
 
 
+#: Processes of a run share the servers.
+TABLE = f"gx_orders_{os.getpid()}"
 IN_PLACE = [open_sqlite, open_postgres, open_mariadb]
 READ = [open_duckdb, open_memory]
 
@@ -86,10 +89,10 @@ READ = [open_duckdb, open_memory]
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """A database with a hundred orders."""
     with request.param(tmp_path, request) as database:
-        database.execute("DROP TABLE IF EXISTS gx_orders")
-        database.insert("gx_orders", ROWS, create=True)
+        database.execute(f"DROP TABLE IF EXISTS {TABLE}")
+        database.insert(TABLE, ROWS, create=True)
         yield database
-        database.execute("DROP TABLE IF EXISTS gx_orders")
+        database.execute(f"DROP TABLE IF EXISTS {TABLE}")
 
 
 def read_quarantined(store: LocalDirectory, report: Any) -> list[dict[str, Any]]:
@@ -103,9 +106,9 @@ def read_quarantined(store: LocalDirectory, report: Any) -> list[dict[str, Any]]
 @pytest.mark.parametrize("wanted", ["table", "query"])
 def test_a_table_and_a_query(database: Database, wanted: str, store: LocalDirectory) -> None:
     """More rows fail than the 20 that Great Expectations lists of a database."""
-    source = DatabaseSource(database, "gx_orders")
+    source = DatabaseSource(database, TABLE)
     if wanted == "query":
-        source = DatabaseSource(database, query="SELECT * FROM gx_orders WHERE id < 1000;")
+        source = DatabaseSource(database, query=f"SELECT * FROM {TABLE} WHERE id < 1000;")
     report = validate(source, EXPECTED, name="orders", on_failure="warn")
     assert [each.unexpected_count for each in report.outcomes] == [None, 15, 1]
     assert report.statistics["rows"] == 100
@@ -137,7 +140,7 @@ def is_in_place(database: Database) -> bool:
 
 @pytest.mark.parametrize("database", IN_PLACE, indirect=True)
 def test_keys_of_several_columns_and_types(database: Database, store: LocalDirectory) -> None:
-    source = DatabaseSource(database, "gx_orders")
+    source = DatabaseSource(database, TABLE)
     keys = ["shop", "day", "cents", "id"]
     report = validate(
         source,
@@ -152,7 +155,7 @@ def test_keys_of_several_columns_and_types(database: Database, store: LocalDirec
 
 @pytest.mark.parametrize("database", IN_PLACE, indirect=True)
 def test_keys_that_are_not_unique(database: Database, store: LocalDirectory) -> None:
-    source = DatabaseSource(database, "gx_orders")
+    source = DatabaseSource(database, TABLE)
     with pytest.raises(ValidationInvalid, match="Name columns that tell all rows apart"):
         validate(
             source,
@@ -171,7 +174,7 @@ def test_keys_that_are_not_unique(database: Database, store: LocalDirectory) -> 
 
 @pytest.mark.parametrize("database", IN_PLACE, indirect=True)
 def test_keys_are_values_of_rows(database: Database) -> None:
-    source = DatabaseSource(database, "gx_orders")
+    source = DatabaseSource(database, TABLE)
     report = validate(source, EXPECTED, name="orders", on_failure="warn", key_columns="name")
     assert "canary" not in repr(report)
     options = ValidationOptions(include_values=True)
@@ -184,7 +187,7 @@ def test_keys_are_values_of_rows(database: Database) -> None:
 
 @pytest.mark.parametrize("database", [*IN_PLACE, *READ], indirect=True)
 def test_what_can_not_be_evaluated(database: Database) -> None:
-    source = DatabaseSource(database, "gx_orders")
+    source = DatabaseSource(database, TABLE)
     wanted = [*EXPECTED, gxe.ExpectColumnValuesToBeUnique(column="nothing")]
     with pytest.raises(ExpectationsNotEvaluated, match="there is no column 'nothing'"):
         validate(source, wanted, name="orders", on_failure="warn")
@@ -192,6 +195,20 @@ def test_what_can_not_be_evaluated(database: Database) -> None:
         validate(DatabaseSource(database, "gx_nothing"), EXPECTED, name="orders")
     with pytest.raises(QueryInvalid):
         validate(DatabaseSource(database, query="SELECTT 1"), EXPECTED, name="orders")
+
+
+@pytest.mark.parametrize("database", IN_PLACE, indirect=True)
+@pytest.mark.parametrize("is_query", [False, True])
+def test_rows_that_a_query_of_ones_own_finds(database: Database, is_query: bool) -> None:
+    wanted = [
+        gxe.UnexpectedRowsExpectation(unexpected_rows_query="SELECT * FROM {batch} WHERE price < 0")
+    ]
+    source = DatabaseSource(database, TABLE)
+    if is_query:
+        source = DatabaseSource(database, query=f"SELECT * FROM {TABLE}")
+    report = validate(source, wanted, name="orders", on_failure="warn")
+    assert len(report.failed) == 1
+    assert "canary" not in repr(report)
 
 
 def test_a_login_that_may_only_read(tmp_path: Path) -> None:
@@ -231,7 +248,7 @@ def test_no_password_is_told(postgres: str) -> None:
                     told.append(repr(report) + json.dumps(report.to_dict()))
                 except (ExpectationsNotEvaluated, TableMissing) as error:
                     told.append(repr(error))
-            told.append(repr(source))
+            told.append(repr(DatabaseSource(database, "gx_told")))
             database.execute("DROP TABLE gx_told")
 
     root = run_in_flow(work)

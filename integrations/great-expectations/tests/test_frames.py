@@ -61,6 +61,16 @@ def test_arrow(store: LocalDirectory) -> None:
     assert failing.drop(["failed_expectations"]).equals(table.take([0, 2]))
 
 
+def test_categories_are_compared_by_what_they_stand_for() -> None:
+    numbers = pa.array([0, 1, None], pa.uint32())
+    kinds = pa.DictionaryArray.from_arrays(numbers, pa.array([2.5, 1.5]))
+    wanted = [
+        gxe.ExpectColumnValuesToBeBetween(column="kind", min_value=1, max_value=3),
+        gxe.ExpectColumnMaxToBeBetween(column="kind", max_value=3),
+    ]
+    assert validate(pa.table({"kind": kinds}), wanted, name="kinds").success
+
+
 def test_a_record_batch(store: LocalDirectory) -> None:
     batch = pa.RecordBatch.from_pylist(ROWS)
     passing, _ = set_aside(batch, store)

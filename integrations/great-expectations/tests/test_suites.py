@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import great_expectations as gx
 import pytest
 from great_expectations import expectations as gxe
+from great_expectations.expectations.metadata_types import FailureSeverity
 from pydantic import ValidationError
 
 from flowstone.errors import BlockInvalid
@@ -21,6 +22,8 @@ from flowstone_great_expectations import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
     from great_expectations.expectations.expectation import Expectation
 
@@ -44,7 +47,10 @@ def make_suite() -> gx.ExpectationSuite:
         name="orders",
         expectations=[
             gxe.ExpectColumnValuesToBeBetween(
-                column="price", min_value=0, severity="warning", notes="Refunds are elsewhere."
+                column="price",
+                min_value=0,
+                severity=FailureSeverity.WARNING,
+                notes="Refunds are elsewhere.",
             ),
             gxe.ExpectColumnValuesToNotBeNull(column="id"),
         ],
@@ -62,7 +68,7 @@ def save_block(_: Path) -> ExpectationSuiteBlock:
     return ExpectationSuiteBlock.load("orders")
 
 
-FORMS = {
+FORMS: dict[str, Callable[[Path], object]] = {
     "list": lambda _: make_suite().expectations,
     "suite": lambda _: make_suite(),
     "dict": lambda _: WRITTEN,
@@ -142,6 +148,7 @@ def test_a_file_that_is_not_json(orders: pd.DataFrame, tmp_path: Path) -> None:
 
 
 def test_a_block_that_is_not_a_suite() -> None:
-    for given in ([], [{"kwargs": {}}]):
+    wrong: list[list[dict[str, Any]]] = [[], [{"kwargs": {}}]]
+    for given in wrong:
         with pytest.raises((BlockInvalid, ValidationError)):
             ExpectationSuiteBlock(expectations=given)

@@ -13,8 +13,10 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from great_expectations import expectations as gxe
+from great_expectations.expectations.metadata_types import FailureSeverity
 
 from flowstone import Task, flow, task
+from flowstone.cache_policies import INPUTS
 from flowstone.records.events import ARTIFACT_SAVED, LOG_WRITTEN, MEASURED
 from flowstone_great_expectations import (
     DataQualityFailed,
@@ -86,7 +88,7 @@ def test_bad_data_has_a_state_of_its_own(orders: pd.DataFrame, expected: Expecte
 
 
 def test_a_flow_tells_bad_data_from_an_error(orders: pd.DataFrame, expected: Expected) -> None:
-    caught = []
+    caught: list[list[str | None]] = []
 
     def work() -> None:
         for each in (expected, [gxe.ExpectColumnValuesToBeUnique(column="nothing")]):
@@ -109,7 +111,9 @@ def test_what_can_not_be_evaluated_is_an_error(
     """Great Expectations does not raise."""
     wanted = [
         *expected,
-        gxe.ExpectColumnMaxToBeBetween(column="customer", max_value=3, severity="info"),
+        gxe.ExpectColumnMaxToBeBetween(
+            column="customer", max_value=3, severity=FailureSeverity.INFO
+        ),
     ]
     quarantine = store if on_failure == "quarantine" else None
     with pytest.raises(ExpectationsNotEvaluated) as caught:
@@ -213,8 +217,10 @@ def test_a_retry_does_not_quarantine_twice(
 
 def test_what_is_only_a_warning_lets_data_pass(orders: pd.DataFrame, store: LocalDirectory) -> None:
     wanted = [
-        gxe.ExpectColumnValuesToBeBetween(column="price", min_value=0, severity="warning"),
-        gxe.ExpectColumnValuesToNotBeNull(column="customer", severity="info"),
+        gxe.ExpectColumnValuesToBeBetween(
+            column="price", min_value=0, severity=FailureSeverity.WARNING
+        ),
+        gxe.ExpectColumnValuesToNotBeNull(column="customer", severity=FailureSeverity.INFO),
     ]
     report = validate(orders, wanted, name="orders")
     assert report.success
@@ -230,6 +236,44 @@ def test_mostly_decides_about_rows(orders: pd.DataFrame, store: LocalDirectory) 
         report = validate(orders, wanted, name="orders", on_failure="quarantine", quarantine=store)
         assert report.success is success
         assert len(report.data) == (10 if success else 8)
+
+
+# Newer versions have another way to say it, which the oldest lacks.
+@pytest.mark.filterwarnings("ignore:.*is deprecated as of GX Core 1.9:DeprecationWarning")
+def test_rows_outside_of_a_condition_pass(orders: pd.DataFrame, store: LocalDirectory) -> None:
+    wanted = [
+        gxe.ExpectColumnValuesToBeBetween(
+            column="price", min_value=0, row_condition="id > 5", condition_parser="pandas"
+        )
+    ]
+    report = validate(orders, wanted, name="orders", on_failure="quarantine", quarantine=store)
+    assert [row["id"] for row in read_rows(store)] == [7]
+    assert len(report.data) == 9
+
+
+# -- results -------------------------------------------------------------------------------------
+
+
+def test_a_second_run_is_served_from_the_cache(orders: pd.DataFrame) -> None:
+    """Frames, expectations and reports are kept, and equal ones are known again."""
+    calls = []
+
+    class ExpectToCount(gxe.ExpectColumnValuesToBeUnique):
+        def _validate(self, *args: Any, **kwargs: Any) -> Any:
+            calls.append(1)
+            return super()._validate(*args, **kwargs)
+
+    kept = gx_validate.with_options(persist_result=True, cache_policy=INPUTS)
+
+    @flow
+    def main() -> ValidationReport:
+        wanted = [{"type": "expect_to_count", "kwargs": {"column": "id"}}]
+        return kept(orders.copy(), wanted, name="orders")
+
+    first, second = main(), main()
+    assert first == second
+    assert second.data.equals(orders)
+    assert len(calls) == 1
 
 
 # -- reports -------------------------------------------------------------------------------------

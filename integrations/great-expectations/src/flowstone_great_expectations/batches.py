@@ -33,7 +33,7 @@ class SplitRows(NamedTuple):
     passing: Any
 
 
-class Batch(ABC):
+class DataBatch(ABC):
     """What is validated at once.
 
     Attributes:
@@ -59,7 +59,7 @@ class Batch(ABC):
         """Return the rows that failed any of these expectations, and the others."""
 
 
-class FrameBatch(Batch):
+class FrameBatch(DataBatch):
     """A frame in memory."""
 
     rows: int

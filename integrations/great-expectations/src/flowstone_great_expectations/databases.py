@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from flowstone.errors import MissingExtra, QueryInvalid
-from flowstone_great_expectations.batches import Batch, FrameBatch, SplitRows, add_reasons
+from flowstone_great_expectations.batches import DataBatch, FrameBatch, SplitRows, add_reasons
 from flowstone_great_expectations.errors import ValidationInvalid
 from flowstone_great_expectations.frames import take_frame
 
@@ -53,7 +53,7 @@ _DIALECTS = {
 }
 
 
-def open_source(source: DatabaseSource, keys: Sequence[str], *, sets_aside: bool) -> Batch:
+def open_source(source: DatabaseSource, keys: Sequence[str], *, sets_aside: bool) -> DataBatch:
     """Return a table or query as what is validated.
 
     One of a server or of a file of SQLite is evaluated by the database. A database within this
@@ -98,7 +98,7 @@ def _find_access(database: Database) -> DatabaseAccess | None:
     return access
 
 
-class TableBatch(Batch):
+class TableBatch(DataBatch):
     """A table or query that its database evaluates."""
 
     def __init__(self, source: DatabaseSource, access: DatabaseAccess, keys: Sequence[str]) -> None:

@@ -7,8 +7,6 @@ nothing but the stand-in of `projects`.
 
 from __future__ import annotations
 
-import os
-from contextlib import contextmanager
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +20,10 @@ from great_expectations.validator.validator import Validator
 
 from flowstone_great_expectations.projects import stand_in
 from flowstone_great_expectations.results import read_results
+from flowstone_great_expectations.settings import leave_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
     from sqlalchemy import Engine
@@ -93,7 +92,7 @@ def evaluate_table(
     if keys:
         wanted = {**_ALL_KEYS, "unexpected_index_column_names": list(keys)}
     wanted["exclude_unexpected_values"] = not include_values
-    with _leave_environment():
+    with leave_environment():
         engine = SqlAlchemyExecutionEngine(engine=database, create_temp_table=False)
         # Nothing is written: a login that may only read is enough.
         data: Any = SqlAlchemyBatchData(engine, **table, create_temp_table=False)
@@ -119,16 +118,3 @@ def _evaluate(
             configurations, runtime_configuration={"result_format": dict(result_format)}
         )
     return read_results(found, include_values=include_values)
-
-
-@contextmanager
-def _leave_environment() -> Iterator[None]:
-    """Leave the environment as it is: the engine for SQL names a partner of Snowflake there."""
-    before = os.environ.get("SF_PARTNER")
-    try:
-        yield
-    finally:
-        if before is None:
-            os.environ.pop("SF_PARTNER", None)
-        else:
-            os.environ["SF_PARTNER"] = before

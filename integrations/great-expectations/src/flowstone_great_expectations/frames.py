@@ -74,7 +74,8 @@ class PandasFrame(Frame):
         found = self.data.loc[rows]
         # Columns of several types, as bad data has them, are written as text.
         fit = {name: _fit_column(found.iloc[:, at]) for at, name in enumerate(found.columns)}
-        return pa.Table.from_pandas(pd.DataFrame(fit, index=found.index))
+        labels = not isinstance(self.data.index, pd.RangeIndex)
+        return pa.Table.from_pandas(pd.DataFrame(fit, index=found.index), preserve_index=labels)
 
     def filter(self, rows: Mask) -> pd.DataFrame:
         return self.data.loc[rows]
@@ -86,9 +87,10 @@ class ArrowFrame(Frame):
     data: pa.Table
 
     def to_pandas(self) -> pd.DataFrame:
-        frame: pd.DataFrame = self.data.to_pandas(ignore_metadata=True)
-        for at, name in enumerate(self.data.column_names):
-            column = self.data.column(at)
+        table = _simplify(self.data)
+        frame: pd.DataFrame = table.to_pandas(ignore_metadata=True)
+        for at, name in enumerate(table.column_names):
+            column = table.column(at)
             # A null would make floats of whole numbers, and two large ones the same.
             if column.null_count and column.type in _NULLABLE:
                 frame[name] = column.to_pandas(types_mapper=_NULLABLE.get)
@@ -116,7 +118,7 @@ class PolarsFrame(Frame):
     """A DataFrame of polars."""
 
     def to_pandas(self) -> pd.DataFrame:
-        return ArrowFrame(_simplify(self.data.to_arrow())).to_pandas()
+        return ArrowFrame(self.data.to_arrow()).to_pandas()
 
     def to_arrow(self, rows: Mask) -> pa.Table:
         found: pa.Table = self.filter(rows).to_arrow()
@@ -161,14 +163,19 @@ def _find_kind(data: object) -> Frame:
 
 
 def _simplify(table: pa.Table) -> pa.Table:
-    """Return a table of polars with the types of text that pandas converts fastest."""
-    schema = pa.schema(
-        [
-            each.with_type(pa.large_string()) if types.is_string_view(each.type) else each
-            for each in table.schema
-        ]
-    )
-    return table.cast(schema)
+    """Return a table with types that all versions of pyarrow give to pandas.
+
+    Categories become what they stand for, which Great Expectations can compare.
+    """
+    fields = [each.with_type(_simplify_type(each.type)) for each in table.schema]
+    schema = pa.schema(fields)
+    return table if schema.equals(table.schema) else table.cast(schema)
+
+
+def _simplify_type(kind: pa.DataType) -> pa.DataType:
+    if types.is_dictionary(kind):
+        return _simplify_type(kind.value_type)
+    return pa.large_string() if types.is_string_view(kind) else kind
 
 
 def _fit_column(column: pd.Series[Any]) -> pd.Series[Any]:

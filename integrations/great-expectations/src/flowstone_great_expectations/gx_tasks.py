@@ -74,7 +74,7 @@ def gx_run_checkpoint(
     expectation_parameters: Mapping[str, object] | None = None,
     on_failure: Literal["fail", "warn"] = "fail",
     options: ValidationOptions | None = None,
-) -> ValidationReport[None]:
+) -> ValidationReport:
     """Run a checkpoint of your own context with its actions, and return what was found.
 
     Args:

@@ -10,7 +10,7 @@ from flowstone_great_expectations.report import OnFailure, ValidationReport
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flowstone_great_expectations.batches import Batch
+    from flowstone_great_expectations.batches import DataBatch
     from flowstone_great_expectations.results import Evaluated
 
 
@@ -22,7 +22,7 @@ def find_failing(found: Sequence[Evaluated]) -> list[Evaluated]:
 
 
 def make_report(
-    name: str, on_failure: OnFailure, batch: Batch | None, found: Sequence[Evaluated]
+    name: str, on_failure: OnFailure, batch: DataBatch | None, found: Sequence[Evaluated]
 ) -> ValidationReport:
     """Return what was found, before any rows are set aside.
 

@@ -37,7 +37,7 @@ def record_report(report: ValidationReport, options: ValidationOptions) -> None:
     slug = make_slug(report.name)
     uri = None
     if options.docs is not None:
-        path = f"{slug}/{runtime.flow_run.id or 'no-run'}.html"
+        path = f"{slug}/{runtime.task_run.id or runtime.flow_run.id or 'no-run'}.html"
         page = render_page(report).encode()
         saved = options.docs.write_path(path, page, content_type="text/html; charset=utf-8")
         uri = options.docs.uri(saved)

@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Generic, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from typing_extensions import TypeVar
-
     from flowstone_great_expectations.outcomes import ExpectationOutcome
-
-    D = TypeVar("D", default=Any)
-else:
-    from typing import TypeVar
-
-    D = TypeVar("D")
 
 OnFailure = Literal["fail", "warn", "quarantine"]
 _ORDER = ("critical", "warning", "info")
@@ -38,7 +30,7 @@ class QuarantinedRows:
 
 
 @dataclass(frozen=True, slots=True)
-class ValidationReport(Generic[D]):
+class ValidationReport:
     """What a validation found.
 
     Attributes:
@@ -58,7 +50,7 @@ class ValidationReport(Generic[D]):
     success: bool
     outcomes: tuple[ExpectationOutcome, ...]
     statistics: Mapping[str, float | None]
-    data: D | None = field(default=None, repr=False, compare=False)
+    data: Any = field(default=None, repr=False, compare=False)
     quarantined: QuarantinedRows | None = None
 
     @property

@@ -32,6 +32,8 @@ _QUOTED = re.compile(r"'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"")
 _TYPE = re.compile(
     r"(?:int|uint|float|complex)\d*|str|string|bool|object|bytes|date\w*|time\w*|\w*Type|[<>=!+*/-]{1,2}"
 )
+#: What MySQL says: a number, and all of its words quoted.
+_CODED = re.compile(r"\(\d+, ([\"'])(.*)\1\)")
 _LOGIN = re.compile(r"://[^/\s]*@")
 #: Longer words of an error are cut.
 _LONGEST = 300
@@ -99,11 +101,13 @@ def read_result(
         is_row_level=issubclass(get_expectation_impl(kind), _ROW_LEVEL),
         element_count=_count(content.get("element_count")),
         unexpected_count=_count(content.get("unexpected_count")),
-        unexpected_percent=_plain(content.get("unexpected_percent")),
+        unexpected_percent=_make_plain(content.get("unexpected_percent")),
         missing_count=_count(content.get("missing_count")),
-        unexpected_rows=tuple(_plain(each) for each in rows[:LISTED]) if lists_rows else (),
-        observed_value=_plain(observed) if include_values or _COUNTED.fullmatch(kind) else None,
-        unexpected_values=tuple(_plain(content.get("partial_unexpected_list") or ()))
+        unexpected_rows=tuple(_make_plain(each) for each in rows[:LISTED]) if lists_rows else (),
+        observed_value=_make_plain(observed)
+        if include_values or _COUNTED.fullmatch(kind)
+        else None,
+        unexpected_values=tuple(_make_plain(content.get("partial_unexpected_list") or ()))
         if include_values
         else (),
         error=error,
@@ -132,14 +136,14 @@ def _count(value: Any) -> int | None:
     return None if value is None else int(value)
 
 
-def _plain(value: Any) -> Any:
+def _make_plain(value: Any) -> Any:
     """Return a value as JSON has it: numbers of NumPy as numbers, what it lacks as text."""
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, Mapping):
-        return {str(name): _plain(each) for name, each in value.items()}
+        return {str(name): _make_plain(each) for name, each in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [_plain(each) for each in value]
+        return [_make_plain(each) for each in value]
     if isinstance(value, float) and value != value:  # NaN
         return None
     return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
@@ -164,8 +168,9 @@ def _find_error(info: Mapping[str, Any], kwargs: Mapping[str, Any]) -> str | Non
 def _word_error(message: str, traceback: str, kwargs: Mapping[str, Any]) -> str:
     if missing := re.search(r'column "(.+?)" in BatchData does not exist', message):
         return f"there is no column {missing[1]!r}"
-    # Statements and their parameters follow, and the notes of pydantic.
-    words = message.partition("[SQL:")[0].removeprefix("Error: ")
+    # Behind these words are statements, their parameters, and a link.
+    words = re.split(r"\[SQL:|\(Background on this", message)[0].removeprefix("Error: ")
+    words = _CODED.sub(r"(\2)", words)
     words = " ".join(words.split()) or traceback.strip().rpartition("\n")[2].partition(":")[0]
     known = set(_texts(kwargs))
     words = _LOGIN.sub("://…@", words)

@@ -54,9 +54,11 @@ def read_expectations(given: object, context: object = None) -> Expectations:
     """
     if isinstance(given, ExpectationSuiteBlock):
         given = given.suite
-    if isinstance(given, (str, Path)):
-        is_name = isinstance(given, str) and context is not None and not given.endswith(".json")
-        given = _find_suite(str(given), open_context(context)) if is_name else _read_file(given)
+    opened = None if context is None else open_context(context)
+    if isinstance(given, str) and opened is not None and not given.endswith(".json"):
+        given = _find_suite(given, opened)
+    elif isinstance(given, (str, Path)):
+        given = _read_file(given)
     parameters: Mapping[str, Any] = {}
     if isinstance(given, Expectation):
         given = [given]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import warnings
 from dataclasses import replace
 from functools import wraps
 from threading import RLock
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from flowstone.blocks import ObjectStore
-    from flowstone_great_expectations.batches import Batch
+    from flowstone_great_expectations.batches import DataBatch
     from flowstone_great_expectations.results import Evaluated
 
 P = ParamSpec("P")
@@ -87,7 +89,7 @@ def run_checkpoint(
     expectation_parameters: Mapping[str, object],
     on_failure: OnFailure,
     options: ValidationOptions,
-) -> ValidationReport[None]:
+) -> ValidationReport:
     """Run a checkpoint of the caller's own context; see `gx_run_checkpoint`."""
     if on_failure not in {"fail", "warn"}:
         problem = f"a checkpoint can't do {on_failure!r}: it hands out no rows"
@@ -146,14 +148,17 @@ def _check_policy(on_failure: str, quarantine: ObjectStore | None) -> None:
 def _load_suites() -> ModuleType:
     # Its modules import each other, so that two threads that load it may wait for each other.
     with _loading:
+        before = warnings.showwarning
         # Great Expectations takes 3 s to load.
         from flowstone_great_expectations import engine, suites
 
+        if warnings.showwarning is not before:  # it sends all warnings of the process to a log
+            logging.captureWarnings(False)
         assert engine is not suites
         return suites
 
 
-def _open_batch(data: object, keys: Sequence[str], *, sets_aside: bool) -> Batch:
+def _open_batch(data: object, keys: Sequence[str], *, sets_aside: bool) -> DataBatch:
     # pandas and pyarrow take 0.5 s to load.
     from flowstone_great_expectations.batches import FrameBatch
     from flowstone_great_expectations.databases import open_source
@@ -170,7 +175,7 @@ def _open_batch(data: object, keys: Sequence[str], *, sets_aside: bool) -> Batch
 
 def _set_aside(
     report: ValidationReport,
-    batch: Batch,
+    batch: DataBatch,
     failing: Sequence[Evaluated],
     quarantine: ObjectStore,
 ) -> ValidationReport:

@@ -1,0 +1,45 @@
+"""The environment, which Great Expectations writes to, and which stays as it is."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from threading import Lock
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: What its engine for SQL tells Snowflake, whatever the database is.
+_PARTNER = "SF_PARTNER"
+_guard = Lock()
+
+
+class _Before:
+    """What was there before the first of those who are at it."""
+
+    value: str | None = None
+    users = 0
+
+
+@contextmanager
+def leave_environment() -> Iterator[None]:
+    """Put back what the engine for SQL sets, when the last thread has ended that uses it."""
+    with _guard:
+        if not _Before.users:
+            _Before.value = os.environ.get(_PARTNER)
+        _Before.users += 1
+    try:
+        yield
+    finally:
+        with _guard:
+            _Before.users -= 1
+            if not _Before.users:
+                _restore(_Before.value)
+
+
+def _restore(value: str | None) -> None:
+    if value is None:
+        os.environ.pop(_PARTNER, None)
+    else:
+        os.environ[_PARTNER] = value
