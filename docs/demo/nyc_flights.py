@@ -40,7 +40,6 @@ from flowstone_mlflow import (
 )
 
 Json = dict[str, Any]
-Report = ValidationReport[pd.DataFrame]
 
 #: Where the data is does not matter, as long as it is the same data: see `Places.identity`.
 CACHED = INPUTS + TASK_SOURCE - "lake" - "warehouse" - "project" - "quarantine"
@@ -74,7 +73,7 @@ def read(name: str, path: str, lake: ObjectStore, identity: str) -> pd.DataFrame
 
 @task(cache_policy=CACHED, task_run_name="load-{table}")
 def load(
-    table: str, feeds: list[pd.DataFrame | Report], warehouse: Database, identity: str
+    table: str, feeds: list[pd.DataFrame | ValidationReport], warehouse: Database, identity: str
 ) -> Json:
     """Put feeds, or what passed of them, into a table in place of what is there."""
     frames = [each.data if isinstance(each, ValidationReport) else each for each in feeds]
@@ -91,7 +90,7 @@ def build(project: DbtProject, code: str, loaded: list[Json], identity: str) -> 
 
 
 @task(cache_policy=CACHED)
-def validate_delays(warehouse: Database, built: Json, identity: str) -> ValidationReport[None]:
+def validate_delays(warehouse: Database, built: Json, identity: str) -> ValidationReport:
     """Check the finished table where it is."""
     table = DatabaseSource(warehouse, table="flight_delays")
     return validate(table, read_suite("flight_delays"), name="flight-delays")
@@ -145,7 +144,7 @@ def hash_project() -> str:
     return found.hexdigest()
 
 
-def describe(name: str, report: Report) -> Json:
+def describe(name: str, report: ValidationReport) -> Json:
     return {
         "name": name,
         "rows": report.statistics["rows"],
@@ -153,7 +152,7 @@ def describe(name: str, report: Report) -> Json:
     }
 
 
-def count_failures(reports: list[ValidationReport[Any]]) -> list[Json]:
+def count_failures(reports: list[ValidationReport]) -> list[Json]:
     """Return how many rows failed each expectation, over all reports, and whether it was met."""
     found: dict[str, Json] = {}
     for each in (outcome for report in reports for outcome in report.outcomes):
