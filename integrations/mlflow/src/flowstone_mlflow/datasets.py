@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from mlflow.data import from_pandas
 from mlflow.data.dataset import Dataset
+from mlflow.data.pandas_dataset import from_pandas
 
 from flowstone_mlflow.errors import TrackingRefused, translate_errors
 

@@ -7,7 +7,7 @@ import os
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import mlflow
 from mlflow import ActiveRun
@@ -144,8 +144,8 @@ def _read_settings() -> _Before:
 def _write_settings(
     tracking_uri: str | None, registry_uri: str | None, environment: dict[str, str | None]
 ) -> None:
-    mlflow.set_tracking_uri(tracking_uri)
-    mlflow.set_registry_uri(registry_uri)
+    mlflow.set_tracking_uri(cast("str", tracking_uri))  # None is what it is before any call
+    mlflow.set_registry_uri(cast("str", registry_uri))
     for name, value in environment.items():
         if value is None:
             os.environ.pop(name, None)
