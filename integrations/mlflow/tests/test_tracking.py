@@ -133,7 +133,7 @@ def test_a_run_ends_as_its_task_does(place: Place) -> None:
         raise ValueError("no rows")
 
     @mlflow_task(task_run_name="is-cancelled")
-    def cancel() -> Any:
+    def cancel() -> object:
         return Cancelled()
 
     @flow(flow_run_name="around")

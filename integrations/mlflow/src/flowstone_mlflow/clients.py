@@ -1,5 +1,8 @@
 """Clients of MLflow that carry their own login: no global state, and nothing of the environment."""
 
+# mypy: disable-error-code="no-untyped-call"
+# MLflow's classes that are extended here have no types.
+
 from __future__ import annotations
 
 import fcntl
@@ -33,10 +36,10 @@ from mlflow.store.tracking.rest_store import RestStore
 from mlflow.tracking._model_registry.client import ModelRegistryClient
 from mlflow.tracking._tracking_service.client import TrackingServiceClient
 from mlflow.utils.proto_json_utils import parse_dict
+from mlflow.utils.request_utils import augmented_raise_for_status
 from mlflow.utils.rest_utils import (
     _REST_API_PATH_PREFIX,
     MlflowHostCreds,
-    augmented_raise_for_status,
     extract_api_info_for_service,
     http_request,
     verify_rest_response,

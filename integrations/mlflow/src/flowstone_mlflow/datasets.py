@@ -19,8 +19,9 @@ def describe_dataset(
         TrackingRefused: it is neither.
     """
     if not isinstance(dataset, Dataset):
+        given: Any = source  # None is fine, too
         with translate_errors("log_dataset()"):
-            dataset = from_pandas(_to_pandas(dataset), source=source, name=name)
+            dataset = from_pandas(_to_pandas(dataset), source=given, name=name)
     found: dict[str, Any] = dataset.to_dict()
     return {key: value for key, value in found.items() if value is not None}
 
