@@ -18,13 +18,13 @@ from mlflow.utils.logging_utils import disable_logging, enable_logging
 
 from flowstone import get_run_logger, runtime
 from flowstone.logging import LogEavesdropper
+from flowstone_mlflow.credentials import INSECURE, VARIABLES
 from flowstone_mlflow.errors import TrackingRefused
-from flowstone_mlflow.tracking import INSECURE, VARIABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from flowstone_mlflow.tracking import MlflowTracking
+    from flowstone_mlflow.credentials import MlflowTracking
 
 #: The variables that MLflow reads, and those that it writes.
 LOGIN = (*VARIABLES.values(), INSECURE)

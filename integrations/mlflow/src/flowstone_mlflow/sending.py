@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from mlflow import MlflowClient
 
+    from flowstone_mlflow.credentials import MlflowTracking
     from flowstone_mlflow.spool import Record
-    from flowstone_mlflow.tracking import MlflowTracking
     from flowstone_mlflow.trees import TrackedRun, Tree
 
 T = TypeVar("T")
