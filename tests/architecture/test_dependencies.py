@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 #: Distributions that come with another, in step with it.
-PARTS = {"pydantic-core": "pydantic"}
+PARTS = {"mlflow-skinny": "mlflow", "pydantic-core": "pydantic"}
 
 
 #: Our own packages: an extra of the core may be another name for one.
@@ -30,8 +30,7 @@ HANDED_IN = {"pandas", "polars"}
 BEHIND = {
     ("flowstone-dbt", "dbt-bigquery"), ("flowstone-dbt", "dbt-duckdb"),
     ("flowstone-dbt", "dbt-postgres"), ("flowstone-dbt", "dbt-snowflake"),
-    ("flowstone-duckdb", "pytz"), ("flowstone-great-expectations", "psycopg"),
-    ("flowstone-great-expectations", "pymysql"), ("flowstone-snowflake", "pandas"),
+    ("flowstone-duckdb", "pytz"), ("flowstone-mlflow", "psutil"), ("flowstone-snowflake", "pandas"),
 }  # fmt: skip
 HOMES = packages_distributions()
 

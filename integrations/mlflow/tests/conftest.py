@@ -15,7 +15,7 @@ from mlflow.entities import Run
 
 from flowstone.testing import flowstone_test_harness
 from flowstone_mlflow import MlflowTracking
-from flowstone_mlflow.tracking import INSECURE, VARIABLES
+from flowstone_mlflow.credentials import INSECURE, VARIABLES
 
 # Warnings of MLflow about itself, which come with the first import only.
 with warnings.catch_warnings():

@@ -105,7 +105,7 @@ class TestMlflowTasks(TaskSuite):
         def logged() -> LoggedModel:
             with tracking.observe():
                 found = log()
-            mlflow_set_alias.fn("churn", "challenger", found.version, tracking=tracking)
+            mlflow_set_alias.fn("churn", "challenger", str(found.version), tracking=tracking)
             return found
 
         return {
@@ -116,7 +116,10 @@ class TestMlflowTasks(TaskSuite):
                 "run_id": logged().run_id,
                 "tracking": tracking,
             },
-            "mlflow_promote_model": lambda: {"name": logged() and "churn", "tracking": tracking},
+            "mlflow_promote_model": lambda: {
+                "name": str(logged().version and "churn"),
+                "tracking": tracking,
+            },
             "mlflow_register_model": lambda: {
                 "model_uri": logged().uri,
                 "name": "churn",

@@ -6,6 +6,7 @@ import base64
 import json
 import pickle
 from contextlib import contextmanager
+from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,6 @@ from .test_models import LABELS, ROWS, fit
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 @contextmanager
@@ -73,7 +73,8 @@ def search(file: Path) -> list[str]:
     log_artifact(file)
     log_dict({"rows": 3}, "rows.json")
     logged = mlflow_log_model(fit(), "classifier")
-    assert list(mlflow_load_model(logged.uri).predict(ROWS)) == LABELS
+    loaded: Any = mlflow_load_model(logged.uri)
+    assert list(loaded.predict(ROWS)) == LABELS
     return [train(depth) for depth in range(2)]
 
 
@@ -99,6 +100,11 @@ def test_each_login_reaches_runs_files_and_models(mlflow_server: str, tmp_path: 
             assert tracking.check().ok, tracking.check().reason
             with tracking.observe():
                 ids = search(file)
+            guarded = Place(tracking)
+            (root,) = [run for run in guarded.list_runs() if run.info.run_id not in ids]
+            assert guarded.files(root) == ["report.txt", "rows.json"]
+            read = guarded.client.download_artifacts(root.info.run_id, "report.txt", str(tmp_path))
+            assert Path(read).read_text() == "rows"
             assert all(each.headers["authorization"] == login for each in recorder.take())
         place = Place(MlflowTracking(tracking_uri=mlflow_server, experiment=name))
         (parent,) = [run for run in place.list_runs() if "mlflow.parentRunId" not in run.data.tags]

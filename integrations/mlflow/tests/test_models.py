@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import mlflow
 import pytest
-from mlflow.pyfunc import PythonModel
+from mlflow.pyfunc.model import PythonModel
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
@@ -43,11 +43,11 @@ def test_a_model_goes_from_its_run_to_the_registry_and_back(place: Place) -> Non
     @flow(flow_run_name="release")
     def release() -> Any:
         logged = mlflow_log_model(fit(), "classifier", registered_model_name="churn")
-        first = mlflow_set_alias("churn", "champion", logged.version)
+        first = mlflow_set_alias("churn", "champion", str(logged.version))
         again = mlflow_register_model(logged.uri, "churn", tags={"by": "flow"})
         mlflow_set_alias("churn", "challenger", again.version)
         promoted = mlflow_promote_model("churn")
-        loaded = mlflow_load_model("models:/churn@champion")
+        loaded: Any = mlflow_load_model("models:/churn@champion")
         return logged, first, again, promoted, loaded.predict(ROWS)
 
     with place.tracking.observe():
@@ -58,7 +58,8 @@ def test_a_model_goes_from_its_run_to_the_registry_and_back(place: Place) -> Non
     assert (promoted.current.version, promoted.previous.version) == ("2", "1")
     run = place.runs()["release"]
     assert logged.run_id == run.info.run_id
-    assert [each.model_id for each in run.outputs.model_outputs] == [logged.uri.split("/")[-1]]
+    outputs: Any = run.outputs
+    assert [each.model_id for each in outputs.model_outputs] == [logged.uri.split("/")[-1]]
     version = place.client.get_model_version_by_alias("churn", "champion")
     assert (version.version, version.tags) in [("2", {"by": "flow"}), (2, {"by": "flow"})]
 
@@ -76,7 +77,7 @@ def test_outside_of_a_flow_a_model_is_loaded_by_a_tracking(place: Place) -> None
 
     with place.tracking.observe():
         uri = log()
-    found = asyncio.run(amlflow_load_model(uri, tracking=place.tracking))
+    found: Any = asyncio.run(amlflow_load_model(uri, tracking=place.tracking))
     assert found.predict([[2], [3]]) == [4, 6]
     assert found.metadata.metadata == {"team": "growth"}
     with pytest.raises(NotTracked):
@@ -181,7 +182,8 @@ def test_types_that_mlflow_does_not_trust_are_told_with_what_to_do(place: Place)
 
     with place.tracking.observe():
         uri = log()
-    assert list(mlflow_load_model(uri, tracking=place.tracking).predict(ROWS)) is not None
+    loaded: Any = mlflow_load_model(uri, tracking=place.tracking)
+    assert list(loaded.predict(ROWS)) == list(model.predict(ROWS))
 
 
 def test_what_mlflow_prints_is_in_the_log_of_the_run(

@@ -113,8 +113,7 @@ def test_mlflow_and_flowstone_show_each_other(place: Place) -> None:
         return current_run_id(), plain(), inner()
 
     with place.tracking.observe():
-        state = outer(return_state=True)
-    own, of_plain, of_inner = state.result()
+        own, of_plain, of_inner = outer()
     outer_run, inner_run = place.list_runs()
     assert own == of_plain == outer_run.info.run_id  # a task without the mark has no run
     assert of_inner == inner_run.info.run_id
@@ -134,7 +133,7 @@ def test_a_run_ends_as_its_task_does(place: Place) -> None:
         raise ValueError("no rows")
 
     @mlflow_task(task_run_name="is-cancelled")
-    def cancel() -> Any:
+    def cancel() -> object:
         return Cancelled()
 
     @flow(flow_run_name="around")
@@ -208,7 +207,8 @@ def test_files_values_and_data_sets_are_logged(place: Place, tmp_path: Path) -> 
     ]
     read = place.client.download_artifacts(run.info.run_id, "config/model.json")
     assert json.loads(Path(read).read_text()) == {"depth": 3}
-    (used,) = run.inputs.dataset_inputs
+    inputs: Any = run.inputs
+    (used,) = inputs.dataset_inputs
     assert (used.dataset.name, [tag.value for tag in used.tags]) == ("people", ["training"])
     assert "s3://shop/people.parquet" in used.dataset.source
 

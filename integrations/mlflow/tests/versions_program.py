@@ -57,9 +57,10 @@ def search(name: str) -> list[int]:
     log_dataset(pd.DataFrame({"age": [31.0]}), name="people", context="training")
     model = LogisticRegression().fit(ROWS, LABELS)
     logged = mlflow_log_model(model, "classifier", registered_model_name=name)
-    mlflow_set_alias(name, "challenger", logged.version)
+    mlflow_set_alias(name, "challenger", str(logged.version))
     mlflow_promote_model(name)
-    return [int(each) for each in mlflow_load_model(f"models:/{name}@champion").predict(ROWS)]
+    loaded: Any = mlflow_load_model(f"models:/{name}@champion")
+    return [int(each) for each in loaded.predict(ROWS)]
 
 
 def check(uri: str) -> dict[str, Any]:
@@ -77,6 +78,7 @@ def check(uri: str) -> dict[str, Any]:
     (parent,) = [run for run in runs if run.info.run_name == "search"]
     parents = [run.data.tags.get("mlflow.parentRunId") for run in runs]
     found = [run.data for run in runs]
+    inputs: Any = parent.inputs
     try:
         mlflow_load_model("models:/absent@champion", tracking=tracking)
         is_refused = False
@@ -88,7 +90,7 @@ def check(uri: str) -> dict[str, Any]:
         "losses": sorted(data.metrics["loss"] for data in found if "loss" in data.metrics),
         "parameters": [data.params["C"] for data in found if "C" in data.params],
         "files": [each.path for each in client.list_artifacts(parent.info.run_id)],
-        "datasets": [each.dataset.name for each in parent.inputs.dataset_inputs],
+        "datasets": [each.dataset.name for each in inputs.dataset_inputs],
         "predicted": predicted,
         "champion": str(client.get_model_version_by_alias("churn", "champion").version),
         "refused": is_refused,

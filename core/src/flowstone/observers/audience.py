@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from contextlib import contextmanager, suppress
 from functools import partial
+from importlib import import_module
 from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, TypeVar
@@ -105,7 +106,7 @@ def open_chosen_feeds(settings: Settings) -> Iterator[Feed]:
         return
     # Most SDKs use it, and an observer may be imported when a short program ends already: then
     # Python lets nobody import it for the first time.
-    import concurrent.futures.thread  # noqa: F401 - for others
+    import_module("concurrent.futures.thread")
 
     # Finding plugins costs 20 ms; only who has observers pays it.
     from flowstone.plugins import get_host

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from flowstone_mlflow.autologging import (
         autolog,
     )
+    from flowstone_mlflow.credentials import (
+        MlflowTracking,
+    )
     from flowstone_mlflow.errors import (
         AutologRefused,
         NotTracked,
@@ -51,9 +54,6 @@ if TYPE_CHECKING:
         acurrent_run_id,
         current_run_id,
         current_tracking,
-    )
-    from flowstone_mlflow.tracking import (
-        MlflowTracking,
     )
 
 __all__ = [
@@ -136,6 +136,6 @@ if not TYPE_CHECKING:
                 "current_run_id",
                 "current_tracking",
             ),
-            ".tracking": ("MlflowTracking",),
+            ".credentials": ("MlflowTracking",),
         },
     )

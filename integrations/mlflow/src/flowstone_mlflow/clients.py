@@ -1,10 +1,14 @@
 """Clients of MLflow that carry their own login: no global state, and nothing of the environment."""
 
+# mypy: disable-error-code="no-untyped-call"
+# MLflow's classes that are extended here have no types.
+
 from __future__ import annotations
 
 import fcntl
 import json
 import os
+import posixpath
 import threading
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from mlflow import MlflowClient
+from mlflow.entities import FileInfo
 from mlflow.protos.service_pb2 import (
     CreateExperiment,
     CreateRun,
@@ -24,12 +29,14 @@ from mlflow.protos.service_pb2 import (
     UpdateRun,
 )
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+from mlflow.store.artifact.http_artifact_repo import HttpArtifactRepository
 from mlflow.store.artifact.mlflow_artifacts_repo import MlflowArtifactsRepository
 from mlflow.store.model_registry.rest_store import RestStore as RegistryRestStore
 from mlflow.store.tracking.rest_store import RestStore
 from mlflow.tracking._model_registry.client import ModelRegistryClient
 from mlflow.tracking._tracking_service.client import TrackingServiceClient
 from mlflow.utils.proto_json_utils import parse_dict
+from mlflow.utils.request_utils import augmented_raise_for_status
 from mlflow.utils.rest_utils import (
     _REST_API_PATH_PREFIX,
     MlflowHostCreds,
@@ -54,6 +61,8 @@ SINGLE = frozenset(
 #: Seconds that such a call may take.
 PATIENCE = 20
 _ROUTES = extract_api_info_for_service(MlflowService, _REST_API_PATH_PREFIX)
+#: The part of a server's URLs behind which its artifacts are.
+ARTIFACTS = "/mlflow-artifacts/artifacts"
 _migration = threading.Lock()
 
 
@@ -70,16 +79,35 @@ class _TrackingStore(RestStore):
         return found
 
 
-class _Artifacts(MlflowArtifactsRepository):
+class _Artifacts(HttpArtifactRepository):
     def __init__(self, uri: str, tracking_uri: str, login: Callable[[], MlflowHostCreds]) -> None:
         self._login = login
-        super().__init__(uri, tracking_uri)
+        super().__init__(MlflowArtifactsRepository.resolve_uri(uri, tracking_uri))
 
     @property
     def _host_creds(self) -> MlflowHostCreds:
         login = self._login()
         login.host = self.artifact_uri
         return login
+
+    def list_artifacts(self, path: str | None = None) -> list[FileInfo]:
+        """Do as MLflow's own, which takes the login from the environment."""
+        login = self._login()
+        login.host, _, root = self.artifact_uri.partition(ARTIFACTS)
+        folder = posixpath.join(root.lstrip("/"), path or "").rstrip("/")
+        answer = http_request(login, ARTIFACTS, "GET", params={"path": folder})
+        augmented_raise_for_status(answer)
+        return sorted(
+            (
+                FileInfo(
+                    posixpath.join(path or "", each["path"]),
+                    each["is_dir"],
+                    int(each["file_size"]) if "file_size" in each else None,
+                )
+                for each in answer.json().get("files", [])
+            ),
+            key=lambda each: str(each.path),
+        )
 
 
 class _TrackingClient(TrackingServiceClient):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from mlflow.data import from_pandas
 from mlflow.data.dataset import Dataset
+from mlflow.data.pandas_dataset import from_pandas
 
 from flowstone_mlflow.errors import TrackingRefused, translate_errors
 
@@ -19,8 +19,9 @@ def describe_dataset(
         TrackingRefused: it is neither.
     """
     if not isinstance(dataset, Dataset):
+        given: Any = source  # None is fine, too
         with translate_errors("log_dataset()"):
-            dataset = from_pandas(_to_pandas(dataset), source=source, name=name)
+            dataset = from_pandas(_to_pandas(dataset), source=given, name=name)
     found: dict[str, Any] = dataset.to_dict()
     return {key: value for key, value in found.items() if value is not None}
 

@@ -7,7 +7,7 @@ import os
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import mlflow
 from mlflow import ActiveRun
@@ -18,13 +18,13 @@ from mlflow.utils.logging_utils import disable_logging, enable_logging
 
 from flowstone import get_run_logger, runtime
 from flowstone.logging import LogEavesdropper
+from flowstone_mlflow.credentials import INSECURE, VARIABLES
 from flowstone_mlflow.errors import TrackingRefused
-from flowstone_mlflow.tracking import INSECURE, VARIABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from flowstone_mlflow.tracking import MlflowTracking
+    from flowstone_mlflow.credentials import MlflowTracking
 
 #: The variables that MLflow reads, and those that it writes.
 LOGIN = (*VARIABLES.values(), INSECURE)
@@ -144,8 +144,8 @@ def _read_settings() -> _Before:
 def _write_settings(
     tracking_uri: str | None, registry_uri: str | None, environment: dict[str, str | None]
 ) -> None:
-    mlflow.set_tracking_uri(tracking_uri)
-    mlflow.set_registry_uri(registry_uri)
+    mlflow.set_tracking_uri(cast("str", tracking_uri))  # None is what it is before any call
+    mlflow.set_registry_uri(cast("str", registry_uri))
     for name, value in environment.items():
         if value is None:
             os.environ.pop(name, None)

@@ -58,8 +58,8 @@ def send_left() -> Iterator[Leftover]:
 
 def _send(sender: Sender, tree: Tree, uri: str) -> Leftover:
     tree.load()
-    count = sum(sender.send(tree, tracked) for tracked in list(tree.pending()))
-    is_complete = tree.has_ended and not any(tree.pending())
+    count = sum(sender.send(tree, tracked) for tracked in list(tree.list_pending()))
+    is_complete = tree.has_ended and not any(tree.list_pending())
     if is_complete:
         tree.spool.delete()
     return Leftover(tree.root_id, uri, count, is_complete)

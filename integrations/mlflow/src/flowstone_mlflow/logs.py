@@ -174,8 +174,8 @@ def _cut(kind: str, values: Mapping[str, object], longest: int) -> dict[str, str
 
 
 def _check_key(kind: str, key: str) -> str:
-    if not isinstance(key, str) or not key or len(key) > LONGEST_KEY:
-        problem = f"{str(key)[:40]!r} is not a name: it needs 1 to {LONGEST_KEY} characters"
+    if not 0 < len(key) <= LONGEST_KEY:
+        problem = f"{key[:40]!r} is not a name: it needs 1 to {LONGEST_KEY} characters"
         raise TrackingRefused(f"a {kind}", problem, "Give it a shorter name.")
     return key
 

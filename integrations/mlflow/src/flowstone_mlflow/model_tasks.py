@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from flowstone import make_async_twin, task
+from flowstone_mlflow.credentials import MlflowTracking
 from flowstone_mlflow.errors import (  # noqa: F401 - their docstrings name all
     NotTracked,
     TrackingMissing,
@@ -22,7 +23,6 @@ from flowstone_mlflow.models import (
     load_flavor,
 )
 from flowstone_mlflow.position import current_run_id, current_tracking
-from flowstone_mlflow.tracking import MlflowTracking
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -14,7 +14,7 @@ _TASKS = (
 @hookimpl
 def collection() -> Collection:
     return Collection(
-        blocks={"mlflow-tracking": "flowstone_mlflow.tracking:MlflowTracking"},
+        blocks={"mlflow-tracking": "flowstone_mlflow.credentials:MlflowTracking"},
         tasks={name: f"flowstone_mlflow.model_tasks:{name}" for name in _TASKS},
         commands={"mlflow": "flowstone_mlflow.leftovers:mlflow"},
         command_help={"mlflow": "Send to MLflow what ended programs have left."},

@@ -15,7 +15,7 @@ from flowstone_mlflow.errors import NotTracked, TrackingUnavailable
 from flowstone_mlflow.spool import NAME, Spool
 
 if TYPE_CHECKING:
-    from flowstone_mlflow.tracking import MlflowTracking
+    from flowstone_mlflow.credentials import MlflowTracking
 
 #: The tag that marks a task, and what begins the tag of runs that a program tracks.
 MARK = NAME

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from mlflow import MlflowClient
 
+    from flowstone_mlflow.credentials import MlflowTracking
     from flowstone_mlflow.spool import Record
-    from flowstone_mlflow.tracking import MlflowTracking
     from flowstone_mlflow.trees import TrackedRun, Tree
 
 T = TypeVar("T")
@@ -62,7 +62,7 @@ class Sender:
         made = tracked.mlflow_id is None
         if made:
             self._make(tree, tracked)
-        elif tracked.is_resumed:
+        elif tracked.is_resumed and tracked.mlflow_id is not None:
             self.client.update_run(tracked.mlflow_id, status="RUNNING")
         self._tell_attempts(tree, tracked)
         logged = self._send_logs(tree, tracked)
@@ -169,6 +169,7 @@ class Sender:
                     found = self.client.get_experiment_by_name(name)
             elif found.lifecycle_stage == "deleted":
                 self.client.restore_experiment(found.experiment_id)
+            assert found is not None
             self._experiment_id = str(found.experiment_id)
         return self._experiment_id
 
@@ -229,6 +230,7 @@ class Sender:
     def _log_dataset(self, tracked: TrackedRun, facts: dict[str, Any], context: str | None) -> None:
         tags = [InputTag("mlflow.data.context", context)] if context else []
         entry = DatasetInput(Dataset(**facts), tags)
+        assert tracked.mlflow_id is not None
         self.client.log_inputs(tracked.mlflow_id, datasets=[entry])
 
     def _log_file(
@@ -254,6 +256,7 @@ class Sender:
                     self._try(tracked, lambda one: self._log(tracked, kind, [one]), entry)
 
     def _log(self, tracked: TrackedRun, kind: str, entries: Sequence[Any]) -> None:
+        assert tracked.mlflow_id is not None
         self.client.log_batch(tracked.mlflow_id, synchronous=True, **{kind: list(entries)})
 
     def _try(self, tracked: TrackedRun, log: Callable[[Any], None], entry: Any) -> None:

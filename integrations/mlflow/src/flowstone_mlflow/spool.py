@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from flowstone_mlflow.tracking import MlflowTracking
+    from flowstone_mlflow.credentials import MlflowTracking
 
 #: The observer's name, and the folder's in the home.
 NAME = "mlflow"

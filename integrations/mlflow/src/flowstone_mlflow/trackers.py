@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-# At once: MLflow imports it, maybe when the program ends already, and then Python refuses that.
-import concurrent.futures.thread  # noqa: F401
 import logging
 import os
 import threading
 from contextlib import contextmanager, nullcontext
+from importlib import import_module
 from time import monotonic, time
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakSet
@@ -16,10 +15,10 @@ from flowstone import tags
 from flowstone.errors import ConfigurationError
 from flowstone.observers import find_run, observing
 from flowstone.records.runs import Run, StateChange
+from flowstone_mlflow.credentials import MlflowTracking, find_chosen_tracking
 from flowstone_mlflow.errors import TrackingUnavailable, describe, is_passing
 from flowstone_mlflow.position import TRACKED
 from flowstone_mlflow.spool import Spool, find_left_spools
-from flowstone_mlflow.tracking import MlflowTracking, find_chosen_tracking
 from flowstone_mlflow.trees import FAILED, KILLED, Tree
 
 if TYPE_CHECKING:
@@ -41,6 +40,8 @@ PATIENCE = 4.0
 STILLNESS = 60.0
 
 logger = logging.getLogger("flowstone.mlflow")
+# MLflow imports it, maybe when the program ends already, and then Python refuses that.
+import_module("concurrent.futures.thread")
 
 
 class _Settings(Protocol):
@@ -61,10 +62,10 @@ class Tracker:
         self.key = f"{self.tracking.tracking_uri} {self.tracking.experiment}"
         self._has_looked = False
         self._has_told = False
-        self._start_anew()
+        self.start_anew()
         _all.add(self)
 
-    def _start_anew(self) -> None:
+    def start_anew(self) -> None:
         """Follow nothing yet: neither does a forked child of what its parent follows."""
         self._changed = threading.Condition()
         self._trees: dict[str, Tree] = {}
@@ -165,7 +166,7 @@ class Tracker:
             bool(self._strangers)
             or self._is_awake
             or any(
-                tree.has_ended or any(each.end for each in tree.pending())
+                tree.has_ended or any(each.end for each in tree.list_pending())
                 for tree in self._trees.values()
             )
         )
@@ -218,12 +219,12 @@ class Tracker:
             self._strangers.remove(stranger)
         for tree in trees:
             with self._changed:
-                pending = list(tree.pending())
+                pending = list(tree.list_pending())
             for tracked in pending:
                 if sender.send(tree, tracked):
                     self._progress = monotonic()
             with self._changed:
-                if tree.has_ended and not any(tree.pending()) and not self._is_awake:
+                if tree.has_ended and not any(tree.list_pending()) and not self._is_awake:
                     del self._trees[tree.root_id]
                     tree.spool.delete()
 
@@ -281,7 +282,7 @@ class Tracker:
         self._changed.notify_all()
 
     def _list_left(self) -> list[Tree]:
-        return [tree for tree in self._trees.values() if any(tree.pending()) or tree.has_ended]
+        return [tree for tree in self._trees.values() if any(tree.list_pending()) or tree.has_ended]
 
     def _tell_left(self, left: list[Tree]) -> None:
         if not self._has_told:
@@ -300,7 +301,8 @@ class MlflowObserver(Tracker):
     variables say.
     """
 
-    def __init__(self, settings: _Settings) -> None:  # noqa: ARG002 - observers are made so
+    def __init__(self, settings: _Settings) -> None:
+        del settings  # observers are made with them
         super().__init__(find_chosen_tracking())
 
 
@@ -350,7 +352,7 @@ def track(tracking: MlflowTracking, *, required: bool) -> Iterator[None]:
 
 def _after_fork() -> None:
     for tracker in list(_all):
-        tracker._start_anew()  # noqa: SLF001
+        tracker.start_anew()
 
 
 if hasattr(os, "register_at_fork"):

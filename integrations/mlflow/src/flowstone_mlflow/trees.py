@@ -96,7 +96,7 @@ class Tree:
             self._anchors[root.id] = root.id
             self._births[root.id] = root
 
-    def pending(self) -> Iterator[TrackedRun]:
+    def list_pending(self) -> Iterator[TrackedRun]:
         """Yield the runs of which something may be to send, in the order of their beginning."""
         for tracked in [*self.retired, *self.runs.values()]:
             if not tracked.is_done:
@@ -200,7 +200,7 @@ class Tree:
         self.is_adopted = True
         for fact in self.spool.read_facts():
             self.apply(fact)
-        for tracked in self.pending():
+        for tracked in self.list_pending():
             tracked.is_uncertain = True
             tracked.mlflow_id = self.spool.read_id(tracked.run_id, tracked.attempts[0])
 

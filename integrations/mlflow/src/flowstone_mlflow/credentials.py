@@ -182,7 +182,8 @@ class MlflowTracking(Credentials):
 
         login, uri = self._read_login(), self.find_uri()
         if not login and self.verify:
-            return get_default_host_creds(uri)
+            found: MlflowHostCreds = get_default_host_creds(uri)
+            return found
         return MlflowHostCreds(
             uri,
             username=login.get("username"),
