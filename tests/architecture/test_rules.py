@@ -17,8 +17,8 @@ NO_NOUNS = {"utils", "util", "helpers", "helper", "common", "misc", "shared", "_
 CORE = ROOT / "core/src/flowstone"
 #: Of all packages: exceptions from the linter, and `Any` in a thousand lines of code.
 NOQA, ANY_PER_THOUSAND = 170, 25
-#: The only files that may read the environment; one that is given its own with each command, and one
-#: that lends MLflow a login for a call.
+#: The only files that may read the environment: one is given its own with each command, and one
+#: lends MLflow a login for a call.
 READERS = {"settings.py", "credentials.py", "child.py", "fluent.py"}
 
 
