@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import great_expectations as gx
@@ -26,7 +27,7 @@ from flowstone_great_expectations import (
     gx_validate,
     validate,
 )
-from flowstone_great_expectations.projects import find_current
+from flowstone_great_expectations.projects import find_current, make_current, open_context
 
 from .conftest import list_tasks, run_in_flow
 
@@ -247,6 +248,31 @@ def test_checkpoints_and_validations_at_once(
 
     with ThreadPoolExecutor(6) as threads:
         assert list(threads.map(work, range(12))) == [1, 2] * 6
+    assert find_current() is None
+
+
+def test_a_validation_outlasts_a_checkpoint(orders: pd.DataFrame, project: Path) -> None:
+    """It began while the checkpoint's context was the current one, which then goes.
+
+    Great Expectations asks for the current one where an expectation can't be evaluated.
+    """
+    begun, gone = Event(), Event()
+
+    class ExpectToOutlast(gxe.ExpectColumnValuesToBeUnique):
+        def _validate(self, *args: Any, **kwargs: Any) -> Any:
+            begun.set()
+            assert gone.wait(120)
+            raise ValueError("it went")
+
+    with ThreadPoolExecutor(1) as threads:
+        with make_current(open_context(project)):
+            validating = threads.submit(
+                validate, orders, [ExpectToOutlast(column="id")], name="orders"
+            )
+            assert begun.wait(120)
+        gone.set()
+        with pytest.raises(ExpectationsNotEvaluated, match="it went"):
+            validating.result()
     assert find_current() is None
 
 
