@@ -252,27 +252,27 @@ def test_checkpoints_and_validations_at_once(
 
 
 def test_a_validation_outlasts_a_checkpoint(orders: pd.DataFrame, project: Path) -> None:
-    """It began while the checkpoint's context was the current one, which then goes.
-
-    Great Expectations asks for the current one where an expectation can't be evaluated.
-    """
+    """It began while the checkpoint's context was the current one, which then goes."""
     begun, gone = Event(), Event()
+    seen: list[object] = []
 
     class ExpectToOutlast(gxe.ExpectColumnValuesToBeUnique):
         def _validate(self, *args: Any, **kwargs: Any) -> Any:
             begun.set()
             assert gone.wait(120)
-            raise ValueError("it went")
+            seen.append(find_current())
+            return super()._validate(*args, **kwargs)
 
+    context = open_context(project)
     with ThreadPoolExecutor(1) as threads:
-        with make_current(open_context(project)):
+        with make_current(context):
             validating = threads.submit(
                 validate, orders, [ExpectToOutlast(column="id")], name="orders"
             )
             assert begun.wait(120)
         gone.set()
-        with pytest.raises(ExpectationsNotEvaluated, match="it went"):
-            validating.result()
+        assert validating.result().success
+    assert seen not in ([None], [context])
     assert find_current() is None
 
 
