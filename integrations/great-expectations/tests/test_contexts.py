@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import great_expectations as gx
@@ -26,7 +27,7 @@ from flowstone_great_expectations import (
     gx_validate,
     validate,
 )
-from flowstone_great_expectations.projects import find_current
+from flowstone_great_expectations.projects import find_current, make_current, open_context
 
 from .conftest import list_tasks, run_in_flow
 
@@ -247,6 +248,31 @@ def test_checkpoints_and_validations_at_once(
 
     with ThreadPoolExecutor(6) as threads:
         assert list(threads.map(work, range(12))) == [1, 2] * 6
+    assert find_current() is None
+
+
+def test_a_validation_outlasts_a_checkpoint(orders: pd.DataFrame, project: Path) -> None:
+    """It began while the checkpoint's context was the current one, which then goes."""
+    begun, gone = Event(), Event()
+    seen: list[object] = []
+
+    class ExpectToOutlast(gxe.ExpectColumnValuesToBeUnique):
+        def _validate(self, *args: Any, **kwargs: Any) -> Any:
+            begun.set()
+            assert gone.wait(120)
+            seen.append(find_current())
+            return super()._validate(*args, **kwargs)
+
+    context = open_context(project)
+    with ThreadPoolExecutor(1) as threads:
+        with make_current(context):
+            validating = threads.submit(
+                validate, orders, [ExpectToOutlast(column="id")], name="orders"
+            )
+            assert begun.wait(120)
+        gone.set()
+        assert validating.result().success
+    assert seen not in ([None], [context])
     assert find_current() is None
 
 

@@ -48,21 +48,28 @@ def find_current() -> AbstractDataContext | None:
         return None
 
 
+def _find_stand() -> AbstractDataContext | None:
+    """Return what stands in while validations run; None where none does."""
+    if not _Stand.users:
+        return None
+    _Stand.context = _Stand.context or _make_empty()
+    return _Stand.context
+
+
 @contextmanager
 def stand_in() -> Iterator[None]:
     """See that there is a current context; take away what was put there when nobody needs it."""
     with _guard:
         _Stand.users += 1
         if find_current() is None:
-            _Stand.context = _Stand.context or _make_empty()
-            project_manager.set_project(_Stand.context)
+            project_manager.set_project(_find_stand())
     try:
         yield
     finally:
         with _guard:
             _Stand.users -= 1
-            if not _Stand.users and find_current() is _Stand.context:
-                project_manager.set_project(None)
+            if find_current() is _Stand.context:
+                project_manager.set_project(_find_stand())
 
 
 @contextmanager
@@ -76,8 +83,8 @@ def make_current(context: AbstractDataContext) -> Iterator[None]:
             yield
         finally:
             with _guard:
-                gone = before is _Stand.context and not _Stand.users
-                project_manager.set_project(None if gone else before)
+                is_own = before is not None and before is not _Stand.context
+                project_manager.set_project(before if is_own else _find_stand())
 
 
 def open_context(context: object) -> AbstractDataContext:
