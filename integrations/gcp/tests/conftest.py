@@ -18,7 +18,7 @@ from tests.services.bigquery import Emulator
 from tests.services.bigquery_jobs import Jobs, serve_jobs
 from tests.services.tokens import Tokens, serve_googleapis, serve_tokens
 
-from flowstone_gcp import BigQueryWarehouse, GcpCredentials, GcsBucket
+from flowstone_gcp import BigQueryWarehouse, GcpCredentials, GcpSecrets, GcsBucket
 
 EMAIL = "loader@example-project.iam.gserviceaccount.com"
 
@@ -170,3 +170,13 @@ def warehouse(
     with found:
         yield found
     client.delete_dataset(name, delete_contents=True)
+
+
+@pytest.fixture
+def secrets(live: bool, request: pytest.FixtureRequest) -> GcpSecrets:
+    """Secret Manager: drongo with a project of its own, or live that of your project."""
+    if live:
+        return GcpSecrets()
+    key = {**request.getfixturevalue("key"), "project_id": f"project-{uuid4().hex[:16]}"}
+    endpoint = request.getfixturevalue("drongo")
+    return GcpSecrets(gcp_credentials=GcpCredentials(service_account_info=key), endpoint=endpoint)

@@ -14,12 +14,19 @@ import pytest
 from google.cloud.bigquery import SchemaField
 from pandas import DataFrame
 from pyarrow import Table, parquet
+from pydantic import SecretStr
 from tests.services.tokens import Tokens
 
 from flowstone.blocks import Credentials, Database
 from flowstone.blocks.databases import AwareDatetime
 from flowstone.errors import RowsInvalid
-from flowstone_gcp import BigQueryWarehouse, GcpCredentials, GcsBucket
+from flowstone_gcp import (
+    BigQueryWarehouse,
+    GcpCredentials,
+    GcpSecret,
+    GcpSecrets,
+    GcsBucket,
+)
 from flowstone_testing import (
     Arguments,
     BlockSuite,
@@ -29,6 +36,7 @@ from flowstone_testing import (
     Example,
     ObjectStoreSuite,
     PluginSuite,
+    SecretsSuite,
     TaskSuite,
     reserve_closed_port,
 )
@@ -72,6 +80,47 @@ class TestGcsBucketBlock(BlockSuite):
                 requester_pays=True,
             ),
         ]
+
+
+class TestGcpSecretsBlock(BlockSuite):
+    @pytest.fixture
+    def examples(self, key: dict[str, str]) -> Sequence[GcpSecrets]:
+        return [
+            GcpSecrets(),
+            GcpSecrets(
+                gcp_credentials=GcpCredentials(service_account_info=key),
+                project="other-project",
+                endpoint="https://secretmanager.europe-west3.rep.googleapis.com",
+                replica_locations=["europe-west3"],
+            ),
+        ]
+
+
+class TestGcpSecretBlock(BlockSuite):
+    @pytest.fixture
+    def examples(self, key: dict[str, str]) -> Sequence[GcpSecret]:
+        login = GcpCredentials(service_account_info=key)
+        return [
+            GcpSecret(secret_name="db"),
+            GcpSecret(secret_name="db", secret_version="3", gcp_credentials=login),
+        ]
+
+
+class TestGcpSecrets(SecretsSuite):
+    name = "gcp-secret"
+    versions = True
+
+    @pytest.fixture
+    def provider(self, secrets: GcpSecrets) -> GcpSecrets:
+        return secrets
+
+    @pytest.fixture
+    def refused(self, key: dict[str, str], refusing: Tokens, secrets: GcpSecrets) -> GcpSecrets:
+        wrong = GcpCredentials(
+            service_account_info={**key, "token_uri": f"{refusing.url}/token"},
+            project="example-project",
+        )
+        return secrets.model_copy(update={"gcp_credentials": wrong})
 
 
 class TestGcpLogin(CredentialsSuite):
@@ -186,7 +235,7 @@ class TestTasks(TaskSuite):
         self,
         bucket: GcsBucket,
         login: GcpCredentials,
-        emulated: str,
+        secrets: GcpSecrets,
         tmp_path: Path,
         warehouse: BigQueryWarehouse,
         buckets: Path,
@@ -201,6 +250,14 @@ class TestTasks(TaskSuite):
 
         def new() -> Arguments:
             return {"bucket": bucket, "blob": uuid4().hex}
+
+        def unused() -> str:
+            return f"test-{uuid4().hex}"
+
+        def kept() -> Arguments:
+            name = unused()
+            secrets.write(name, uuid4().hex)
+            return {"secret_name": name, "gcp_credentials": secrets}
 
         quick = warehouse.gcp_credentials.model_copy(update={"timeout_seconds": 1.5})
         warehouse = warehouse.model_copy(update={"gcp_credentials": quick})
@@ -253,6 +310,11 @@ class TestTasks(TaskSuite):
                 "file": str(tmp_path / "cities.csv"),
             },
             "cloud_storage_upload_blob_from_string": lambda: {**new(), "data": b"1"},
+            "create_secret": lambda: {"secret_name": unused(), "gcp_credentials": secrets},
+            "delete_secret": kept,
+            "delete_secret_version": lambda: {**kept(), "version_id": "1"},
+            "read_secret": kept,
+            "update_secret": lambda: {**kept(), "secret_value": SecretStr(uuid4().hex)},
         }
 
 

@@ -1,4 +1,4 @@
-"""Google Cloud for Flowstone: logins, Cloud Storage as object stores, BigQuery, and tasks."""
+"""Google Cloud for Flowstone: Cloud Storage, BigQuery, Secret Manager, Cloud Run, and tasks."""
 
 from __future__ import annotations
 
@@ -20,10 +20,7 @@ if TYPE_CHECKING:
         bigquery_load_file,
         bigquery_query,
     )
-    from flowstone_gcp.bucket_tasks import (
-        acloud_storage_create_bucket,
-        cloud_storage_create_bucket,
-    )
+    from flowstone_gcp.bucket_tasks import acloud_storage_create_bucket, cloud_storage_create_bucket
     from flowstone_gcp.cloud_storage import GcsBucket
     from flowstone_gcp.cloud_storage_tasks import (
         acloud_storage_copy_blob,
@@ -41,11 +38,26 @@ if TYPE_CHECKING:
     )
     from flowstone_gcp.credentials import GcpCredentials
     from flowstone_gcp.dataframes import DataFrameSerializationFormat
+    from flowstone_gcp.secret_manager import GcpSecret, GcpSecrets
+    from flowstone_gcp.secret_manager_tasks import (
+        acreate_secret,
+        adelete_secret,
+        adelete_secret_version,
+        aread_secret,
+        aupdate_secret,
+        create_secret,
+        delete_secret,
+        delete_secret_version,
+        read_secret,
+        update_secret,
+    )
 
 __all__ = [
     "BigQueryWarehouse",
     "DataFrameSerializationFormat",
     "GcpCredentials",
+    "GcpSecret",
+    "GcpSecrets",
     "GcsBucket",
     "abigquery_create_table",
     "abigquery_insert_stream",
@@ -59,6 +71,11 @@ __all__ = [
     "acloud_storage_upload_blob_from_dataframe",
     "acloud_storage_upload_blob_from_file",
     "acloud_storage_upload_blob_from_string",
+    "acreate_secret",
+    "adelete_secret",
+    "adelete_secret_version",
+    "aread_secret",
+    "aupdate_secret",
     "bigquery_create_table",
     "bigquery_insert_stream",
     "bigquery_load_cloud_storage",
@@ -71,6 +88,11 @@ __all__ = [
     "cloud_storage_upload_blob_from_dataframe",
     "cloud_storage_upload_blob_from_file",
     "cloud_storage_upload_blob_from_string",
+    "create_secret",
+    "delete_secret",
+    "delete_secret_version",
+    "read_secret",
+    "update_secret",
 ]
 
 if not TYPE_CHECKING:
@@ -112,5 +134,21 @@ if not TYPE_CHECKING:
             ),
             ".credentials": ("GcpCredentials",),
             ".dataframes": ("DataFrameSerializationFormat",),
+            ".secret_manager": (
+                "GcpSecret",
+                "GcpSecrets",
+            ),
+            ".secret_manager_tasks": (
+                "acreate_secret",
+                "adelete_secret",
+                "adelete_secret_version",
+                "aread_secret",
+                "aupdate_secret",
+                "create_secret",
+                "delete_secret",
+                "delete_secret_version",
+                "read_secret",
+                "update_secret",
+            ),
         },
     )

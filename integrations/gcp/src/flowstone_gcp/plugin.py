@@ -9,9 +9,12 @@ def collection() -> Collection:
         blocks={
             "bigquery-warehouse": "flowstone_gcp.bigquery:BigQueryWarehouse",
             "gcp-credentials": "flowstone_gcp.credentials:GcpCredentials",
+            "gcp-secret": "flowstone_gcp.secret_manager:GcpSecret",
+            "gcp-secrets": "flowstone_gcp.secret_manager:GcpSecrets",
             "gcs-bucket": "flowstone_gcp.cloud_storage:GcsBucket",
         },
         schemes={"gs": "flowstone_gcp.cloud_storage:GcsBucket"},
+        secret_providers={"gcp-secret": "flowstone_gcp.secret_manager:GcpSecrets"},
         tasks={
             name: f"flowstone_gcp.{module}:{name}"
             for name, module in (
@@ -27,6 +30,11 @@ def collection() -> Collection:
                 ("cloud_storage_upload_blob_from_dataframe", "cloud_storage_tasks"),
                 ("cloud_storage_upload_blob_from_file", "cloud_storage_tasks"),
                 ("cloud_storage_upload_blob_from_string", "cloud_storage_tasks"),
+                ("create_secret", "secret_manager_tasks"),
+                ("delete_secret", "secret_manager_tasks"),
+                ("delete_secret_version", "secret_manager_tasks"),
+                ("read_secret", "secret_manager_tasks"),
+                ("update_secret", "secret_manager_tasks"),
             )
         },
     )
