@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -15,6 +15,7 @@ from google.cloud.bigquery import SchemaField
 from pandas import DataFrame
 from pyarrow import Table, parquet
 from pydantic import SecretStr
+from tests.services.cloud_run import CloudRun
 from tests.services.tokens import Tokens
 
 from flowstone.blocks import Credentials, Database
@@ -22,10 +23,12 @@ from flowstone.blocks.databases import AwareDatetime
 from flowstone.errors import RowsInvalid
 from flowstone_gcp import (
     BigQueryWarehouse,
+    CloudRunJob,
     GcpCredentials,
     GcpSecret,
     GcpSecrets,
     GcsBucket,
+    SecretKeySelector,
 )
 from flowstone_testing import (
     Arguments,
@@ -34,6 +37,7 @@ from flowstone_testing import (
     DatabaseSuite,
     EmulatorGap,
     Example,
+    JobSuite,
     ObjectStoreSuite,
     PluginSuite,
     SecretsSuite,
@@ -121,6 +125,70 @@ class TestGcpSecrets(SecretsSuite):
             project="example-project",
         )
         return secrets.model_copy(update={"gcp_credentials": wrong})
+
+
+class TestCloudRunJobBlock(BlockSuite):
+    no_secrets = frozenset({"env_from_secrets"})  # only their names
+
+    @pytest.fixture
+    def examples(self, key: dict[str, str]) -> Sequence[CloudRunJob]:
+        return [
+            CloudRunJob(image="load:7"),
+            CloudRunJob(
+                credentials=GcpCredentials(service_account_info=key),
+                project="other-project",
+                region="europe-west3",
+                job_name="nightly",
+                args=["--day", "2026-05-01"],
+                env={"MODE": "full"},
+                env_from_secrets={"TOKEN": SecretKeySelector(secret="token", version="3")},
+                cpu="2",
+                memory="4Gi",
+                task_count=3,
+                parallelism=2,
+                timeout=3600,
+                labels={"team": "data"},
+                keep_job=True,
+                timeout_seconds=7200,
+            ),
+        ]
+
+
+class TestCloudRunJob(JobSuite):
+    lines = ("one", "two")
+
+    @pytest.fixture
+    def good(self, new_job: Callable[..., CloudRunJob]) -> CloudRunJob:
+        return new_job("print('one'); print('two')")
+
+    @pytest.fixture
+    def bad(self, new_job: Callable[..., CloudRunJob]) -> CloudRunJob:
+        return new_job("raise SystemExit(3)")
+
+    @pytest.fixture
+    def long(self, new_job: Callable[..., CloudRunJob]) -> CloudRunJob:
+        return new_job("import time; time.sleep(600)")
+
+    @pytest.fixture
+    def alive(self, cloud_run: CloudRun) -> Callable[[str], bool]:
+        return cloud_run.is_alive
+
+
+class TestCloudRunJobThatExists(TestCloudRunJob):
+    """The same with a definition that is somebody else's."""
+
+    @pytest.fixture
+    def new_job(
+        self, new_job: Callable[..., CloudRunJob], cloud_run: CloudRun
+    ) -> Callable[..., CloudRunJob]:
+        def make(program: str) -> CloudRunJob:
+            first = new_job("print('as it was made')", keep_job=True)
+            first.run()
+            cloud_run.asked.clear()
+            name = [*cloud_run.jobs][-1].rpartition("/")[2]
+            return new_job(program, image=None, command=[], job_name=name)
+
+        return make
 
 
 class TestGcpLogin(CredentialsSuite):

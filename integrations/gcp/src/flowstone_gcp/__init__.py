@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         bigquery_query,
     )
     from flowstone_gcp.bucket_tasks import acloud_storage_create_bucket, cloud_storage_create_bucket
+    from flowstone_gcp.cloud_run import CloudRunJob, SecretKeySelector
     from flowstone_gcp.cloud_storage import GcsBucket
     from flowstone_gcp.cloud_storage_tasks import (
         acloud_storage_copy_blob,
@@ -54,11 +55,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BigQueryWarehouse",
+    "CloudRunJob",
     "DataFrameSerializationFormat",
     "GcpCredentials",
     "GcpSecret",
     "GcpSecrets",
     "GcsBucket",
+    "SecretKeySelector",
     "abigquery_create_table",
     "abigquery_insert_stream",
     "abigquery_load_cloud_storage",
@@ -116,6 +119,10 @@ if not TYPE_CHECKING:
             ".bucket_tasks": (
                 "acloud_storage_create_bucket",
                 "cloud_storage_create_bucket",
+            ),
+            ".cloud_run": (
+                "CloudRunJob",
+                "SecretKeySelector",
             ),
             ".cloud_storage": ("GcsBucket",),
             ".cloud_storage_tasks": (

@@ -8,6 +8,7 @@ def collection() -> Collection:
     return Collection(
         blocks={
             "bigquery-warehouse": "flowstone_gcp.bigquery:BigQueryWarehouse",
+            "cloud-run-job": "flowstone_gcp.cloud_run:CloudRunJob",
             "gcp-credentials": "flowstone_gcp.credentials:GcpCredentials",
             "gcp-secret": "flowstone_gcp.secret_manager:GcpSecret",
             "gcp-secrets": "flowstone_gcp.secret_manager:GcpSecrets",
