@@ -14,7 +14,8 @@ from pydantic import Field, SecretStr, field_validator
 from flowstone.blocks import Credentials
 from flowstone.errors import AccessDenied, CredentialsError
 from flowstone_azure.errors import NARROW, read_code
-from flowstone_azure.logins import LOGINS, BlobLogin, BlobLoginFields, Kind
+from flowstone_azure.identities import Kind
+from flowstone_azure.logins import LOGINS, BlobLogin, BlobLoginFields
 from flowstone_azure.rules import EXPIRED
 
 if TYPE_CHECKING:
