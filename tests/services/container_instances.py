@@ -118,6 +118,7 @@ class ContainerInstances:
         asked: the requests so far: method, path with its query, and body.
         refusals: how requests are refused whose ``METHOD path`` fits a pattern.
         events: what all groups tell of warnings: name and message.
+        partial: what running containers have written of their next line.
     """
 
     def __init__(self, entra: Entra, containers: Containers) -> None:
@@ -127,6 +128,7 @@ class ContainerInstances:
         self.asked: list[tuple[str, str, Any]] = []
         self.refusals: dict[str, Answer] = {}
         self.events: list[tuple[str, str]] = []
+        self.partial = ""
         #: What has run here, with groups that are deleted.
         self.all: dict[str, Group] = {}
         self._lock = RLock()
@@ -198,7 +200,9 @@ class ContainerInstances:
         return refuse(405, "MethodNotAllowed", f"{method} {rest}")
 
     def _read_text(self, group: Group) -> str:
-        return group.container.text if group.container is not None else ""
+        if group.container is None:
+            return ""
+        return group.container.text + (self.partial if group.container.is_running else "")
 
 
 @contextmanager

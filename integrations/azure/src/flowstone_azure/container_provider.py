@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 from flowstone import record_measures
 from flowstone.blocks import JobProvider, JobStatus, Report
 from flowstone.blocks.jobs import EndedJobs, get_job_logger
-from flowstone.errors import FlowstoneError, JobLost
+from flowstone.errors import (
+    AccessDenied,
+    CredentialsError,
+    FlowstoneError,
+    JobError,
+    JobLost,
+    Unreachable,
+)
 from flowstone_azure.container_definitions import (
     CONTAINER,
     ONCE,
@@ -45,6 +52,8 @@ _HANDLE = re.compile(
 ENDED = EndedJobs()
 #: When this process first saw a group that had not started, by handle.
 _pending: dict[str, float] = {}
+#: Groups whose lines may not be read; each is told once.
+_refused: set[str] = set()
 
 
 class ContainerGroups(JobProvider):
@@ -81,6 +90,8 @@ class ContainerGroups(JobProvider):
                 client.container_groups.begin_create_or_update(
                     block.resource_group_name, name, make_group(block), polling=False
                 )
+        except (AccessDenied, CredentialsError, JobError):
+            raise  # it was refused
         except BaseException:
             self._delete(handle)  # the answer may be what was lost
             raise
@@ -110,7 +121,16 @@ class ContainerGroups(JobProvider):
     def read_logs(self, handle: str, seen: int) -> list[str]:
         if ended := ENDED.find(handle):
             return [*ended.lines[seen:]]
-        return self._read_lines(handle)[seen:]
+        try:
+            return self._read_lines(handle)[seen:]
+        except Unreachable:
+            pass  # its lines are asked for again
+        except AccessDenied as error:
+            # Who may run containers may not be let see their lines: that is no failure of the job.
+            if handle not in _refused:
+                get_job_logger().warning("its lines can't be read: %s", error)
+            _refused.add(handle)
+        return []
 
     def _finish(self, handle: str, group: ContainerGroup, report: Report) -> Report:
         """Return the report of a group that has ended, after all that its end calls for."""
