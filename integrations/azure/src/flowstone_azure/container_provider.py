@@ -26,11 +26,13 @@ from flowstone_azure.container_definitions import (
     refuse_secrets,
 )
 from flowstone_azure.container_states import (
+    RUNNING,
     TERMINATED,
+    ContainerGroupState,
     describe_failure,
-    find_container_state,
     find_status,
     measure,
+    read_state,
 )
 from flowstone_azure.errors import translate_errors
 from flowstone_azure.logs import keep_secrets
@@ -40,7 +42,6 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from azure.mgmt.containerinstance import ContainerInstanceManagementClient
-    from azure.mgmt.containerinstance.models import ContainerGroup
 
     from flowstone_azure.container_instances import AzureContainerInstance
 
@@ -132,12 +133,12 @@ class ContainerGroups(JobProvider):
             _refused.add(handle)
         return []
 
-    def _finish(self, handle: str, group: ContainerGroup, report: Report) -> Report:
+    def _finish(self, handle: str, group: ContainerGroupState, report: Report) -> Report:
         """Return the report of a group that has ended, after all that its end calls for."""
         _pending.pop(handle, None)
         if measures := measure(group):
             record_measures(measures)
-        if (group.tags or {}).get(ONCE) == "true":
+        if group.tags.get(ONCE) == "true":
             try:
                 lines = self._read_lines(handle)
             except FlowstoneError as error:
@@ -150,21 +151,21 @@ class ContainerGroups(JobProvider):
     def _read_lines(self, handle: str) -> list[str]:
         """Return the whole lines of a container; none before it has started."""
         match = self._parse(handle)
-        state = find_container_state(self._read(handle))
-        if state is None or state.state not in {"Running", TERMINATED}:
+        state = self._read(handle).container
+        if state not in {RUNNING, TERMINATED}:
             return []
         with self._translate(handle):
             found = self._client(match["subscription"]).containers.list_logs(
                 match["group"], match["name"], CONTAINER
             )
         text = found.content or ""
-        if state.state != TERMINATED:
+        if state != TERMINATED:
             text = text[: text.rfind("\n") + 1]  # the rest of the last line is yet to come
         return text.splitlines()
 
     def _is_too_late(self, handle: str) -> bool:
         limit, now = self._block.task_start_timeout_seconds, monotonic()
-        return now - _pending.setdefault(handle, now) >= limit if limit is not None else False
+        return limit is not None and now - _pending.setdefault(handle, now) >= limit
 
     def _delete(self, handle: str) -> None:
         match = self._parse(handle)
@@ -176,12 +177,13 @@ class ContainerGroups(JobProvider):
         except FlowstoneError as error:
             get_job_logger().warning("the container group may still be there: %s", error)
 
-    def _read(self, handle: str) -> ContainerGroup:
+    def _read(self, handle: str) -> ContainerGroupState:
         match = self._parse(handle)
         with self._translate(handle):
-            return self._client(match["subscription"]).container_groups.get(
+            found = self._client(match["subscription"]).container_groups.get(
                 match["group"], match["name"]
             )
+        return read_state(found)
 
     def _parse(self, handle: str) -> re.Match[str]:
         match = _HANDLE.fullmatch(handle)

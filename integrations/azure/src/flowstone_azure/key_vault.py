@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 from contextlib import contextmanager
@@ -10,7 +11,6 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field, field_validator
 
 from flowstone.blocks import Block, SecretProvider, SecretStoreProvider
-from flowstone.blocks.async_twins import make_twin
 from flowstone.errors import CredentialsError, SecretMissing, SecretStoreError
 from flowstone.records.redaction import register
 from flowstone_azure.entra_credentials import AzureCredentials, clean_url
@@ -256,9 +256,17 @@ class AzureKeyVaultSecret(Block):
         """
         self._vault().delete(self.secret_name)
 
-    aread_secret = make_twin(read_secret)
-    awrite_secret = make_twin(write_secret)
-    adelete_secret = make_twin(delete_secret)
+    async def aread_secret(self) -> bytes:
+        """Do as `read_secret`, and let other coroutines run meanwhile."""
+        return await asyncio.to_thread(self.read_secret)
+
+    async def awrite_secret(self, secret_data: bytes) -> str:
+        """Do as `write_secret`, and let other coroutines run meanwhile."""
+        return await asyncio.to_thread(self.write_secret, secret_data)
+
+    async def adelete_secret(self) -> None:
+        """Do as `delete_secret`, and let other coroutines run meanwhile."""
+        await asyncio.to_thread(self.delete_secret)
 
     def _vault(self) -> KeyVault:
         return KeyVault(self.credentials, self.vault_url)

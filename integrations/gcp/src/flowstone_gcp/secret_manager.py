@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, field_validator
 
 from flowstone.blocks import Block, SecretProvider, SecretStoreProvider
-from flowstone.blocks.async_twins import make_twin
 from flowstone.errors import CredentialsError, SecretMissing, SecretStoreError
 from flowstone.records.redaction import register
 from flowstone_gcp.credentials import GcpCredentials, clean_endpoint
@@ -81,7 +81,7 @@ class SecretManager:
         path = self._find_path(name)
         with self._translate(name):
             made = self._client().add_secret_version(
-                parent=path, payload={"data": value}, timeout=self._timeout
+                request={"parent": path, "payload": {"data": value}}, timeout=self._timeout
             )
             return str(made.name)
 
@@ -98,9 +98,11 @@ class SecretManager:
         parent, _, secret_id = self._find_path(name).rpartition("/secrets/")
         with self._translate(name):
             made = self._client().create_secret(
-                parent=parent,
-                secret_id=secret_id,
-                secret={"replication": self._make_replication()},
+                request={
+                    "parent": parent,
+                    "secret_id": secret_id,
+                    "secret": {"replication": self._make_replication()},
+                },
                 timeout=self._timeout,
             )
             return str(made.name)
@@ -307,9 +309,17 @@ class GcpSecret(Block):
         """
         return self._service().delete(self.secret_name)
 
-    aread_secret = make_twin(read_secret)
-    awrite_secret = make_twin(write_secret)
-    adelete_secret = make_twin(delete_secret)
+    async def aread_secret(self) -> bytes:
+        """Do as `read_secret`, and let other coroutines run meanwhile."""
+        return await asyncio.to_thread(self.read_secret)
+
+    async def awrite_secret(self, secret_data: bytes) -> str:
+        """Do as `write_secret`, and let other coroutines run meanwhile."""
+        return await asyncio.to_thread(self.write_secret, secret_data)
+
+    async def adelete_secret(self) -> str:
+        """Do as `delete_secret`, and let other coroutines run meanwhile."""
+        return await asyncio.to_thread(self.delete_secret)
 
     def _service(self) -> SecretManager:
         return SecretManager(self.gcp_credentials, endpoint=self.endpoint)
