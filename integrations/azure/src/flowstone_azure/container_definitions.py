@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from flowstone.errors import JobError
@@ -13,7 +13,7 @@ from flowstone.runtime import flow_run, task_run
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from azure.mgmt.containerinstance.models import ContainerGroup
+    from azure.mgmt.containerinstance.models import ContainerGroup, ResourceRequests
 
     from flowstone_azure.container_instances import AzureContainerInstance
 
@@ -65,17 +65,18 @@ def make_group(block: AzureContainerInstance) -> ContainerGroup:
         ],
         resources=models.ResourceRequirements(requests=_make_resources(block)),
     )
-    return models.ContainerGroup(
+    group = models.ContainerGroup(
         location=block.location,
         tags=tags,
         containers=[container],
         os_type="Linux",
         restart_policy="Never",
-        **_make_surroundings(block),
     )
+    _add_surroundings(group, block)
+    return group
 
 
-def _make_resources(block: AzureContainerInstance) -> Any:
+def _make_resources(block: AzureContainerInstance) -> ResourceRequests:
     from azure.mgmt.containerinstance import models  # an optional dependency
 
     gpu = None
@@ -84,25 +85,24 @@ def _make_resources(block: AzureContainerInstance) -> Any:
     return models.ResourceRequests(cpu=block.cpu, memory_in_gb=block.memory, gpu=gpu)
 
 
-def _make_surroundings(block: AzureContainerInstance) -> dict[str, Any]:
-    """Return the network of a group, its identities and the login to its registry."""
+def _add_surroundings(group: ContainerGroup, block: AzureContainerInstance) -> None:
+    """Give a group its network, its identities and the login to its registry."""
     from azure.mgmt.containerinstance import models  # an optional dependency
 
-    found: dict[str, Any] = {}
     if block.identities:
-        found["identity"] = models.ContainerGroupIdentity(
+        group.identity = models.ContainerGroupIdentity(
             type="UserAssigned",
             user_assigned_identities={
                 each: models.UserAssignedIdentities() for each in block.identities
             },
         )
     if block.subnet_ids:
-        found["subnet_ids"] = [models.ContainerGroupSubnetId(id=each) for each in block.subnet_ids]
+        group.subnet_ids = [models.ContainerGroupSubnetId(id=each) for each in block.subnet_ids]
     if block.dns_servers:
-        found["dns_config"] = models.DnsConfiguration(name_servers=block.dns_servers)
+        group.dns_config = models.DnsConfiguration(name_servers=block.dns_servers)
     if (registry := block.image_registry) is not None:
         password = registry.password.get_secret_value() if registry.password else None
-        found["image_registry_credentials"] = [
+        group.image_registry_credentials = [
             models.ImageRegistryCredential(
                 server=registry.server,
                 username=registry.username,
@@ -110,7 +110,6 @@ def _make_surroundings(block: AzureContainerInstance) -> dict[str, Any]:
                 identity=registry.identity,
             )
         ]
-    return found
 
 
 def refuse_secrets(block: AzureContainerInstance, where: str) -> None:

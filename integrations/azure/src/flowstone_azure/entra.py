@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from flowstone.blocks import LoginCache
 from flowstone.errors import MissingExtra
@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     from azure.keyvault.secrets import SecretClient
     from azure.mgmt.containerinstance import ContainerInstanceManagementClient
 
+T = TypeVar("T")
+
 #: The address of Azure Resource Manager, but in Azure's clouds for governments and China.
 MANAGEMENT_URL = "https://management.azure.com"
-CLIENT_DEFAULTS: Mapping[str, Any] = {
+CLIENT_DEFAULTS: Mapping[str, object] = {
     "retry_total": 3,
     "connection_timeout": 10,
     "read_timeout": 60,
@@ -62,15 +64,15 @@ class EntraLogin:
     def __init__(
         self,
         values: EntraFields,
-        credential_options: Mapping[str, Any],
-        client_options: Mapping[str, Any],
+        credential_options: Mapping[str, object],
+        client_options: Mapping[str, object],
     ) -> None:
         self.values = values
         self._credential_options = dict(credential_options)
         self._client_options = {**CLIENT_DEFAULTS, **client_options}
         self._lock = threading.RLock()
         self._token: TokenCredential | None = None
-        self._clients: dict[tuple[str, ...], Any] = {}
+        self._clients: dict[tuple[str, ...], object] = {}
         if values.secret:
             register(values.secret)
 
@@ -119,8 +121,7 @@ class EntraLogin:
         def make() -> SecretClient:
             return SecretClient(vault_url, self.credential(), **self._client_options)
 
-        found: SecretClient = self._get_or_make(("key vault", vault_url), make)
-        return found
+        return self._get_or_make(("key vault", vault_url), make)
 
     def find_container_client(
         self, subscription_id: str, management_url: str = MANAGEMENT_URL
@@ -147,15 +148,14 @@ class EntraLogin:
             )
 
         key = ("container instances", subscription_id, management_url)
-        found: ContainerInstanceManagementClient = self._get_or_make(key, make)
-        return found
+        return self._get_or_make(key, make)
 
-    def _get_or_make(self, key: tuple[str, ...], make: Callable[[], Any]) -> Any:
+    def _get_or_make(self, key: tuple[str, ...], make: Callable[[], T]) -> T:
         with self._lock:
             if key not in self._clients:
                 self._clients[key] = make()
                 keep_secrets()
-            return self._clients[key]
+            return cast("T", self._clients[key])
 
 
 #: The logins of this process.

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
 from flowstone.blocks import Credentials
 from flowstone.errors import CredentialsError
+from flowstone_azure.credentials import describe_environment
 from flowstone_azure.entra import ENTRA_LOGINS, MANAGEMENT_URL, EntraFields, EntraLogin
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
+    from azure.keyvault.secrets import SecretClient
     from azure.mgmt.containerinstance import ContainerInstanceManagementClient
 
     from flowstone_azure.identities import Kind
@@ -62,12 +63,12 @@ class AzureCredentials(Credentials):
     client_secret: SecretStr | None = Field(
         default=None, description="The service principal's secret."
     )
-    credential_kwargs: dict[str, Any] = Field(
+    credential_kwargs: dict[str, object] = Field(
         default_factory=dict,
         description="Further arguments of the SDK's credential: "
         '{"authority": "login.microsoftonline.us"}.',
     )
-    client_options: dict[str, Any] = Field(
+    client_options: dict[str, object] = Field(
         default_factory=dict,
         description='Options of the SDK\'s clients: {"retry_total": 8, "read_timeout": 20}.',
     )
@@ -97,7 +98,7 @@ class AzureCredentials(Credentials):
 
     def client(
         self, service: Literal["container_instances", "key_vault"] = "key_vault", place: str = ""
-    ) -> Any:
+    ) -> SecretClient | ContainerInstanceManagementClient:
         """Return the SDK's client, which is shared and thread-safe.
 
         Args:
@@ -147,14 +148,13 @@ class AzureCredentials(Credentials):
     def _choose(self) -> EntraFields:
         secret = self.client_secret.get_secret_value() if self.client_secret else None
         kind = self._find_kind(bool(secret))
-        around = [item for item in os.environ.items() if item[0].startswith("AZURE_")]
         return EntraFields(
             kind=kind,
             tenant_id=self.tenant_id,
             client_id=self.client_id,
             secret=secret,
             options=repr((self.credential_kwargs, self.client_options)),
-            around=repr(sorted(around)) if kind == "default chain" else "",
+            around=describe_environment() if kind == "default chain" else "",
         )
 
     def _find_kind(self, has_secret: bool) -> Kind:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar
@@ -13,6 +12,7 @@ from pydantic import Field, field_validator
 from flowstone.blocks import Block, SecretProvider, SecretStoreProvider
 from flowstone.errors import CredentialsError, SecretMissing, SecretStoreError
 from flowstone.records.redaction import register
+from flowstone_azure.credentials import find_usual_vault
 from flowstone_azure.entra_credentials import AzureCredentials, clean_url
 from flowstone_azure.errors import is_recoverable, translate_errors
 from flowstone_azure.logs import keep_secrets
@@ -102,13 +102,16 @@ class KeyVault:
             raise SecretStoreError(self.where, problem, "Use letters, digits and hyphens.")
 
     def _client(self) -> SecretClient:
-        if not self._url:
+        try:
+            url = clean_url(self._url or "")
+        except ValueError as error:
+            problem = f"{self._url!r} is no address of a vault: {error}" if self._url else ""
             raise CredentialsError(
                 "Key Vault",
-                "no vault is given",
+                problem or "no vault is given",
                 "Set vault_url in the block, or AZURE_KEYVAULT_URL in the environment.",
-            )
-        return self._credentials.find_login().find_secret_client(self._url)
+            ) from error
+        return self._credentials.find_login().find_secret_client(url)
 
     @contextmanager
     def _translate(self, name: str | None = None) -> Iterator[None]:
@@ -125,14 +128,6 @@ class KeyVault:
                 f"{self._url} asks for a token of another service ({error})",
                 "Check vault_url: tokens are sent there.",
             ) from error
-
-
-def find_usual_vault() -> str | None:
-    """Return the address of the vault that the environment names; None without one."""
-    url, name = os.environ.get("AZURE_KEYVAULT_URL"), os.environ.get("KEY_VAULT_NAME")
-    if url:
-        return clean_url(url)
-    return f"https://{name}.vault.azure.net" if name else None
 
 
 class AzureKeyVault(SecretProvider):

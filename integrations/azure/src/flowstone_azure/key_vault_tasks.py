@@ -5,15 +5,13 @@ What they read is never kept as a result: they compute anew in each run.
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import Secret, SecretBytes, SecretStr
 
 from flowstone import make_async_twin, task
 from flowstone_azure.key_vault import AzureKeyVault
 
 #: Given masked, a secret is in no log, and in no record of the run.
-Value = str | bytes | SecretStr | SecretBytes | Secret[Any]
+Value = str | bytes | SecretStr | SecretBytes | Secret[object]
 
 
 @task(persist_result=False)
@@ -84,4 +82,4 @@ akey_vault_delete_secret = make_async_twin(key_vault_delete_secret)
 
 def _reveal(value: Value) -> bytes:
     found = value if isinstance(value, (str, bytes)) else value.get_secret_value()
-    return found.encode() if isinstance(found, str) else bytes(found)
+    return found if isinstance(found, bytes) else str(found).encode()

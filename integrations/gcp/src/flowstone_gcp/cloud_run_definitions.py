@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from flowstone.errors import JobError
@@ -28,19 +28,19 @@ def make_job_id(block: CloudRunJob) -> str:
     return f"flowstone-{letters[:LONGEST].strip('-')}-{uuid4().hex[:12]}"
 
 
-def make_definition(block: CloudRunJob) -> dict[str, Any]:
+def make_definition(block: CloudRunJob) -> dict[str, object]:
     """Return the definition of a job, by https://cloud.google.com/run/docs/reference/rest/v2/.
 
     Secrets are in it by their names only.
     """
-    container: dict[str, Any] = {
+    container: dict[str, object] = {
         "image": block.image,
         "command": block.command,
         "args": block.args,
         "env": list_env(block),
         "resources": {"limits": {"cpu": block.cpu, "memory": block.memory}},
     }
-    task: dict[str, Any] = {
+    task: dict[str, object] = {
         "containers": [container],
         "max_retries": block.max_retries,
         "timeout": {"seconds": block.timeout or USUAL_TIMEOUT},
@@ -56,7 +56,7 @@ def make_definition(block: CloudRunJob) -> dict[str, Any]:
     labels = make_labels(block.labels)
     if not block.keep_job:
         labels[ONCE] = "true"
-    execution: dict[str, Any] = {"labels": labels, "template": task}
+    execution: dict[str, object] = {"labels": labels, "template": task}
     if block.task_count:
         execution["task_count"] = block.task_count
     if block.parallelism:
@@ -64,10 +64,10 @@ def make_definition(block: CloudRunJob) -> dict[str, Any]:
     return {"labels": labels, "launch_stage": block.launch_stage, "template": execution}
 
 
-def make_overrides(block: CloudRunJob) -> dict[str, Any]:
+def make_overrides(block: CloudRunJob) -> dict[str, object]:
     """Return what a run changes in a job that exists: only what the block has."""
-    found: dict[str, Any] = {}
-    container: dict[str, Any] = {}
+    found: dict[str, object] = {}
+    container: dict[str, object] = {}
     if block.args:
         container["args"] = block.args
     if env := list_env(block):
@@ -81,9 +81,11 @@ def make_overrides(block: CloudRunJob) -> dict[str, Any]:
     return found
 
 
-def list_env(block: CloudRunJob) -> list[dict[str, Any]]:
+def list_env(block: CloudRunJob) -> list[dict[str, object]]:
     """Return the environment variables, with secrets as references."""
-    plain = [{"name": name, "value": value} for name, value in block.env.items()]
+    plain: list[dict[str, object]] = [
+        {"name": name, "value": value} for name, value in block.env.items()
+    ]
     return plain + [
         {
             "name": name,

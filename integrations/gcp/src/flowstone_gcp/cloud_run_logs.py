@@ -7,7 +7,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +20,14 @@ SLACK = timedelta(seconds=30)
 #: The lines of so many executions are remembered; the oldest are forgotten first.
 MOST = 64
 BEGINNING = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+class LogEntry(Protocol):
+    """An entry of Cloud Logging, as the SDK has it."""
+
+    insert_id: str
+    timestamp: datetime | None
+    payload: object
 
 
 @dataclass
@@ -67,7 +75,7 @@ class LinesOfExecutions:
             return found
 
 
-def _list_entries(client: Client, handle: str, since: datetime) -> Iterator[Any]:
+def _list_entries(client: Client, handle: str, since: datetime) -> Iterator[LogEntry]:
     """Yield the entries of what an execution's containers wrote, the oldest first."""
     _, project, _, location, _, job, _, execution = handle.split("/")
     wanted = (
@@ -78,7 +86,7 @@ def _list_entries(client: Client, handle: str, since: datetime) -> Iterator[Any]
         '(log_id("run.googleapis.com/stdout") OR log_id("run.googleapis.com/stderr"))',
         f'timestamp>="{since.isoformat().replace("+00:00", "Z")}"',
     )
-    found: Iterator[Any] = client.list_entries(
+    found: Iterator[LogEntry] = client.list_entries(
         resource_names=[f"projects/{project}"],
         filter_=" AND ".join(wanted),
         order_by="timestamp asc",
@@ -87,7 +95,7 @@ def _list_entries(client: Client, handle: str, since: datetime) -> Iterator[Any]
     return found
 
 
-def _format_entry(entry: Any) -> str:
+def _format_entry(entry: LogEntry) -> str:
     """Return a line as it was written, or the message of one that was JSON."""
     payload = entry.payload
     if isinstance(payload, dict):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flowstone import record_measures, seconds_left
 from flowstone.blocks import JobProvider, JobStatus, Report
@@ -34,7 +34,8 @@ from flowstone_gcp.rules import OF_JOBS
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from google.cloud.run_v2 import Execution, Task
+    from google.cloud.logging import Client
+    from google.cloud.run_v2 import Execution, ExecutionsClient, JobsClient, Task, TasksClient
 
     from flowstone_gcp.cloud_run import CloudRunJob
 
@@ -74,7 +75,7 @@ class CloudRunExecutions(JobProvider):
         try:
             self._tell_limit(name)
             with self._translate(name):
-                operation = self._client("jobs").run_job(
+                operation = self._open_jobs().run_job(
                     request={"name": name, "overrides": self._find_overrides()},
                     timeout=self._request_seconds,
                 )
@@ -102,9 +103,7 @@ class CloudRunExecutions(JobProvider):
         self._check(handle)
         with self._translate(handle):
             try:
-                self._client("executions").cancel_execution(
-                    name=handle, timeout=self._request_seconds
-                )
+                self._open_executions().cancel_execution(name=handle, timeout=self._request_seconds)
             except Exception as error:
                 # It has ended since it was asked for.
                 if read_status(error) != "FAILED_PRECONDITION":
@@ -115,7 +114,7 @@ class CloudRunExecutions(JobProvider):
         found = LINES.find(handle)
         try:
             with self._translate(handle):
-                return found.read(self._client("logging"), handle)[seen:]
+                return found.read(self._open_logging(), handle)[seen:]
         except Unreachable:
             pass  # its lines are asked for again
         except (AccessDenied, JobError) as error:
@@ -142,10 +141,12 @@ class CloudRunExecutions(JobProvider):
         parent = self._find_parent()
         job_id = make_job_id(self._block)
         with self._translate(job_id):
-            operation = self._client("jobs").create_job(
-                parent=parent,
-                job=make_definition(self._block),
-                job_id=job_id,
+            operation = self._open_jobs().create_job(
+                request={
+                    "parent": parent,
+                    "job": make_definition(self._block),
+                    "job_id": job_id,
+                },
                 timeout=self._request_seconds,
             )
             operation.result(timeout=READY_SECONDS)
@@ -154,11 +155,11 @@ class CloudRunExecutions(JobProvider):
     def _delete(self, name: str) -> None:
         try:
             with suppress(JobLost), self._translate(name):
-                self._client("jobs").delete_job(name=name, timeout=self._request_seconds)
+                self._open_jobs().delete_job(name=name, timeout=self._request_seconds)
         except FlowstoneError as error:
             get_job_logger().warning("the definition is still there, and costs nothing: %s", error)
 
-    def _find_overrides(self) -> dict[str, Any]:
+    def _find_overrides(self) -> dict[str, object]:
         return make_overrides(self._block) if self._block.job_name else {}
 
     def _tell_limit(self, name: str) -> None:
@@ -166,7 +167,7 @@ class CloudRunExecutions(JobProvider):
         seconds, attempts = float(self._block.timeout or USUAL_TIMEOUT), self._block.max_retries + 1
         if self._block.job_name:
             with self._translate(name):
-                job = self._client("jobs").get_job(name=name, timeout=self._request_seconds)
+                job = self._open_jobs().get_job(name=name, timeout=self._request_seconds)
             task = job.template.template
             seconds = float(self._block.timeout or task.timeout.total_seconds())
             attempts = task.max_retries + 1
@@ -182,14 +183,14 @@ class CloudRunExecutions(JobProvider):
     def _read(self, handle: str) -> Execution:
         self._check(handle)
         with self._translate(handle):
-            found: Execution = self._client("executions").get_execution(
+            found: Execution = self._open_executions().get_execution(
                 name=handle, timeout=self._request_seconds
             )
             return found
 
     def _list_tasks(self, handle: str) -> list[Task]:
         with self._translate(handle):
-            return [*self._client("tasks").list_tasks(parent=handle, timeout=self._request_seconds)]
+            return [*self._open_tasks().list_tasks(parent=handle, timeout=self._request_seconds)]
 
     def _check(self, handle: str) -> None:
         if _HANDLE.fullmatch(handle) is None:
@@ -211,10 +212,23 @@ class CloudRunExecutions(JobProvider):
             )
         return f"projects/{project}/locations/{self._block.region}"
 
-    def _client(self, kind: str) -> Any:
-        if kind == "logging":
-            return self._login.client("logging", endpoint=self._block.logging_endpoint)
-        return self._login.client(f"cloud_run_{kind}", endpoint=self._block.endpoint)
+    def _open_jobs(self) -> JobsClient:
+        found: JobsClient = self._login.client("cloud_run_jobs", endpoint=self._block.endpoint)
+        return found
+
+    def _open_executions(self) -> ExecutionsClient:
+        found: ExecutionsClient = self._login.client(
+            "cloud_run_executions", endpoint=self._block.endpoint
+        )
+        return found
+
+    def _open_tasks(self) -> TasksClient:
+        found: TasksClient = self._login.client("cloud_run_tasks", endpoint=self._block.endpoint)
+        return found
+
+    def _open_logging(self) -> Client:
+        found: Client = self._login.client("logging", endpoint=self._block.logging_endpoint)
+        return found
 
     def _translate(self, name: str) -> AbstractContextManager[None]:
         return translate_errors(f"Cloud Run, {name}", self._login.who, None, OF_JOBS)

@@ -5,7 +5,7 @@ They speak REST, over requests: with its proxies and certificates, as Cloud Stor
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from flowstone.errors import MissingExtra
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from google.cloud.secretmanager_v1 import SecretManagerServiceClient
 
     from flowstone_gcp.logins import GcpLogin
+
+T = TypeVar("T")
 
 
 def open_secret_manager(login: GcpLogin, endpoint: str | None) -> SecretManagerServiceClient:
@@ -94,7 +96,7 @@ def open_logging(login: GcpLogin, endpoint: str | None) -> LoggingClient:
     )
 
 
-def _open_transport(kind: Callable[..., Any], login: GcpLogin, endpoint: str | None) -> Any:
+def _open_transport(kind: Callable[..., T], login: GcpLogin, endpoint: str | None) -> T:
     given: dict[str, object] = {"credentials": login.credentials()}
     if endpoint:
         parts = urlsplit(endpoint)
@@ -103,7 +105,7 @@ def _open_transport(kind: Callable[..., Any], login: GcpLogin, endpoint: str | N
 
 
 #: By the name that clients are asked for by.
-SERVICES: dict[str, Callable[[GcpLogin, str | None], Any]] = {
+SERVICES: dict[str, Callable[[GcpLogin, str | None], object]] = {
     "cloud_run_executions": open_run_executions,
     "cloud_run_jobs": open_run_jobs,
     "cloud_run_tasks": open_run_tasks,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field, field_validator
 
@@ -126,7 +126,7 @@ class SecretManager:
 
     def list_names(self, prefix: str) -> Iterator[str]:
         """Yield the names of secrets, a page at a time."""
-        request: dict[str, Any] = {"parent": f"projects/{self._find_project()}"}
+        request: dict[str, object] = {"parent": f"projects/{self._find_project()}"}
         if prefix:
             request["filter"] = f"name:{prefix}"  # anywhere in the name
         with self._translate():

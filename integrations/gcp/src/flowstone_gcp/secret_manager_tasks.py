@@ -5,8 +5,6 @@ What they read is never kept as a result: they compute anew in each run.
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import Secret, SecretBytes, SecretStr
 
 from flowstone import make_async_twin, task
@@ -14,7 +12,7 @@ from flowstone_gcp.credentials import GcpCredentials
 from flowstone_gcp.secret_manager import LATEST, GcpSecrets, SecretManager
 
 #: Given masked, a secret is in no log, and in no record of the run.
-Value = str | bytes | SecretStr | SecretBytes | Secret[Any]
+Value = str | bytes | SecretStr | SecretBytes | Secret[object]
 #: A block of the provider has an address of its own, too.
 Login = GcpCredentials | GcpSecrets
 
@@ -173,4 +171,4 @@ def _service(login: Login, timeout: float, project: str | None) -> SecretManager
 
 def _reveal(value: Value) -> bytes:
     found = value if isinstance(value, (str, bytes)) else value.get_secret_value()
-    return found.encode() if isinstance(found, str) else bytes(found)
+    return found if isinstance(found, bytes) else str(found).encode()
