@@ -127,7 +127,6 @@ def test_a_job_that_exists_is_changed_for_one_run(cloud_run: CloudRun, new_job: 
 @pytest.mark.parametrize(
     ("fields", "problem"),
     [
-        ({"image": None}, "set image, or the job_name"),
         ({"job_name": "nightly"}, "and not both"),
         ({"env": {"A": "1"}, "env_from_secrets": {"A": "a"}}, "A: both in env"),
         ({"endpoint": "run.googleapis.com"}, "must start with http"),
@@ -140,6 +139,11 @@ def test_what_makes_no_job_is_refused_at_once(
 ) -> None:
     with pytest.raises(BlockInvalid, match=problem):
         new_job("", **fields)
+
+
+def test_without_an_image_there_is_nothing_to_run(new_job: NewJob) -> None:
+    with pytest.raises(JobError, match="Set image, or the job_name"):
+        new_job("", image=None).trigger()
 
 
 def test_the_definition_is_deleted_at_the_end(cloud_run: CloudRun, new_job: NewJob) -> None:

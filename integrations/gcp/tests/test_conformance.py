@@ -128,8 +128,6 @@ class TestGcpSecrets(SecretsSuite):
 
 
 class TestCloudRunJobBlock(BlockSuite):
-    no_secrets = frozenset({"env_from_secrets"})  # only their names
-
     @pytest.fixture
     def examples(self, key: dict[str, str]) -> Sequence[CloudRunJob]:
         return [

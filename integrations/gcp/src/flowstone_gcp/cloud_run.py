@@ -141,7 +141,7 @@ class CloudRunJob(Job):
 
     @model_validator(mode="after")
     def _is_one_of_two(self) -> CloudRunJob:
-        if (self.image is None) == (self.job_name is None):
+        if self.image is not None and self.job_name is not None:
             raise ValueError("set image, or the job_name of a job that exists, and not both")
         if both := sorted(self.env.keys() & self.env_from_secrets.keys()):
             raise ValueError(f"{', '.join(both)}: both in env and in env_from_secrets")

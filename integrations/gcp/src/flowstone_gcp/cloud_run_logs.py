@@ -22,7 +22,7 @@ MOST = 64
 BEGINNING = datetime(2020, 1, 1, tzinfo=UTC)
 
 
-class LogEntry(Protocol):
+class ExecutionLogEntry(Protocol):
     """An entry of Cloud Logging, as the SDK has it."""
 
     insert_id: str
@@ -75,7 +75,7 @@ class LinesOfExecutions:
             return found
 
 
-def _list_entries(client: Client, handle: str, since: datetime) -> Iterator[LogEntry]:
+def _list_entries(client: Client, handle: str, since: datetime) -> Iterator[ExecutionLogEntry]:
     """Yield the entries of what an execution's containers wrote, the oldest first."""
     _, project, _, location, _, job, _, execution = handle.split("/")
     wanted = (
@@ -86,7 +86,7 @@ def _list_entries(client: Client, handle: str, since: datetime) -> Iterator[LogE
         '(log_id("run.googleapis.com/stdout") OR log_id("run.googleapis.com/stderr"))',
         f'timestamp>="{since.isoformat().replace("+00:00", "Z")}"',
     )
-    found: Iterator[LogEntry] = client.list_entries(
+    found: Iterator[ExecutionLogEntry] = client.list_entries(
         resource_names=[f"projects/{project}"],
         filter_=" AND ".join(wanted),
         order_by="timestamp asc",
@@ -95,7 +95,7 @@ def _list_entries(client: Client, handle: str, since: datetime) -> Iterator[LogE
     return found
 
 
-def _format_entry(entry: LogEntry) -> str:
+def _format_entry(entry: ExecutionLogEntry) -> str:
     """Return a line as it was written, or the message of one that was JSON."""
     payload = entry.payload
     if isinstance(payload, dict):

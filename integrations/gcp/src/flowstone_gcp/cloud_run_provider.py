@@ -66,10 +66,13 @@ class CloudRunExecutions(JobProvider):
 
     @property
     def where(self) -> str:
-        what = self._block.job_name or self._block.image
+        what = self._block.job_name or self._block.image or "without an image"
         return f"Cloud Run job {what} in {self._block.region}"
 
     def start(self) -> str:
+        if self._block.image is None and self._block.job_name is None:
+            remedy = "Set image, or the job_name of a job that exists."
+            raise JobError(self.where, "there is nothing to run", remedy)
         refuse_secrets(self._block, self.where)
         name = self._find_name() if self._block.job_name else self._create()
         try:
