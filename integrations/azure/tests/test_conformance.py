@@ -180,6 +180,12 @@ class TestIdentity(CredentialsSuite):
         return identity.model_copy(update={"credential_kwargs": nowhere})
 
 
+class TestContainerIdentity(TestIdentity):
+    @pytest.fixture
+    def identity(self, identity: AzureCredentials) -> AzureCredentials:
+        return AzureContainerInstanceCredentials(**dict(identity))
+
+
 class TestKeyVault(SecretsSuite):
     name = "azure-keyvault"
     versions = True
