@@ -172,6 +172,7 @@ class TestCloudRunJob(JobSuite):
         return cloud_run.is_alive
 
 
+@pytest.mark.check
 class TestCloudRunJobThatExists(TestCloudRunJob):
     """The same with a definition that is somebody else's."""
 
