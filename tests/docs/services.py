@@ -18,8 +18,13 @@ from azure.storage.blob import BlobServiceClient
 
 from ..services.azure import azurite
 from ..services.bigquery import bigquery as serve_bigquery
+from ..services.cloud_run import serve_cloud_run
+from ..services.container_instances import serve_container_instances
 from ..services.dbt_cloud import TOKEN, Plan, serve_dbt_cloud
+from ..services.drongo import drongo
+from ..services.entra import App, serve_entra
 from ..services.gcs import gcs as serve_gcs
+from ..services.key_vault import serve_key_vault
 from ..services.mail import mail_desk
 from ..services.s3 import moto
 from ..services.snowflake import ACCOUNT, PASSWORD, USER, Snowflake
@@ -145,3 +150,52 @@ def dbt_cloud() -> Iterator[dict[str, str]]:
         built = Plan({"dbt build": [(node, "success", "OK")], "dbt seed": []})
         cloud.make_job(failing, built, failing, built)
         yield {'domain="ab123.us1.dbt.com"': f'domain="{cloud.url}"'}
+
+
+#: What stands for the program of an image.
+PROGRAM = ["/bin/sh", "-c", 'echo "$MODE: loading as ${#DB_PASSWORD} letters say"']
+
+
+@contextmanager
+def google() -> Iterator[dict[str, str]]:
+    """Start a Secret Manager and a Cloud Run; yield what stands for their addresses."""
+    with drongo() as secrets, serve_cloud_run() as run:
+        run.secrets["db-password"] = "s3cr3t-of-the-database"
+        where = f"endpoint={run.url!r}, logging_endpoint={run.url!r}"
+        image = 'image="europe-docker.pkg.dev/shop/jobs/load:7",'
+        yield {
+            "GcpSecrets()": f"GcpSecrets(endpoint={secrets!r})",
+            image: f"{image} {where}, command={PROGRAM!r}, poll_seconds=0.1, log_delay_seconds=0,",
+        }
+
+
+@contextmanager
+def azure_identities() -> Iterator[dict[str, str]]:
+    """Start a key vault and Container Instances; yield what stands for their addresses."""
+    with (
+        serve_entra() as entra,
+        serve_key_vault(entra, "shop") as vault,
+        serve_container_instances(entra) as containers,
+    ):
+        entra.apps["loader"] = App("shop", secret="s3cr3t-of-the-loader")
+        login = {
+            "tenant_id": "shop",
+            "client_id": "loader",
+            "client_secret": "s3cr3t-of-the-loader",
+            "credential_kwargs": {
+                "connection_verify": str(entra.ca),
+                "proxies": {"https": entra.url},
+            },
+            "client_options": {
+                "connection_verify": str(entra.ca),
+                "verify_challenge_resource": False,
+            },
+        }
+        manager = {**login, "management_url": containers.url}
+        address, group = 'vault_url="https://shop.vault.azure.net"', 'resource_group_name="jobs",'
+        more = f"command={PROGRAM!r}, task_watch_poll_interval=0.1"
+        yield {
+            address: f"vault_url={vault.url!r}, credentials={login!r}",
+            group: f"{group} aci_credentials={manager!r}, {more},",
+            '"env:DB_PASSWORD"': '"s3cr3t-of-the-database"',
+        }

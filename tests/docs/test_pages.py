@@ -14,10 +14,12 @@ import pytest
 from .pages import ROOT, Block, blocks, pages, title
 from .services import (
     azure,
+    azure_identities,
     bigquery,
     dbt_cloud,
     dbt_token,
     gcs,
+    google,
     index,
     mail,
     s3,
@@ -115,6 +117,10 @@ def server_of(text: str, folder: Path) -> AbstractContextManager[dict[str, str]]
     """Start the server whose address is in a page; return what stands for that address."""
     if "flowstone_dbt.cloud import" in text:
         return dbt_cloud()
+    if "import GcpSecrets" in text:
+        return google()
+    if "import AzureKeyVault" in text:
+        return azure_identities()
     return mail(folder) if "flowstone_email import" in text else nullcontext({})
 
 

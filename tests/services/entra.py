@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
 HOST = "https://login.microsoftonline.com"
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-STORAGE = "https://storage.azure.com"
 #: The client id by which the identity that a machine has anyway is known here.
 SYSTEM = "of-the-machine"
 #: The tenant of a machine's identities.
@@ -96,6 +95,14 @@ class Entra:
         claims: dict[str, str] = jwt.decode(token, options={"verify_signature": False})
         return claims["appid"]
 
+    def is_for(self, header: str, audience: str) -> bool:
+        """Tell whether an ``Authorization`` has a token of ours for an audience."""
+        token = header.removeprefix("Bearer ")
+        if token not in self.given:
+            return False
+        claims = jwt.decode(token, options={"verify_signature": False})
+        return bool(claims["aud"] == audience)
+
     def find_tenant(self, client: str) -> str:
         """Return whose a service principal is, or the machine's identity."""
         return self.apps[client].tenant if client in self.apps else MACHINE
@@ -132,7 +139,7 @@ class Entra:
             return _refuse("invalid_request", "Identity not found")
         ends = int(time.time()) + self.seconds
         answer = {"expires_on": str(ends), "resource": fields["resource"], "client_id": client}
-        return 200, {**self._make_answer(MACHINE, client), **answer}
+        return 200, {**self._make_answer(MACHINE, client, fields["resource"]), **answer}
 
     def _has(self, tenant: str) -> bool:
         return tenant in {app.tenant for app in self.apps.values()}
@@ -140,10 +147,9 @@ class Entra:
     def _log_in(self, tenant: str, fields: dict[str, str]) -> tuple[int, dict[str, Any]]:
         client = fields["client_id"]
         app = self.apps.get(client)
-        assert (fields["grant_type"], fields["scope"].split()[0]) == (
-            "client_credentials",
-            f"{STORAGE}/.default",
-        )
+        assert fields["grant_type"] == "client_credentials"
+        audience, slash, rest = fields["scope"].split()[0].rpartition("/.default")
+        assert (slash, rest) == ("/.default", "")
         if app is None or app.tenant != tenant:
             problem = f"AADSTS700016: Application with identifier '{client}' was not found in the"
             return _refuse("unauthorized_client", f"{problem} directory '{tenant}'.")
@@ -153,7 +159,7 @@ class Entra:
                 return _refuse("invalid_client", problem, 401)
         elif problem := self._find_problem(tenant, client, app, fields):
             return _refuse("invalid_client", problem, 401)
-        return 200, self._make_answer(tenant, client)
+        return 200, self._make_answer(tenant, client, audience)
 
     def _find_problem(self, tenant: str, client: str, app: App, fields: dict[str, str]) -> str:
         """Return what is wrong with a signed assertion; "" if it is good."""
@@ -183,10 +189,10 @@ class Entra:
         is_named = jwt.utils.base64url_decode(named) == thumb
         return "" if is_named and claims["jti"] else "AADSTS700027: The thumbprint is another one."
 
-    def _make_answer(self, tenant: str, client: str) -> dict[str, Any]:
+    def _make_answer(self, tenant: str, client: str, audience: str) -> dict[str, Any]:
         now = int(time.time())
         claims = {
-            "aud": STORAGE,
+            "aud": audience,
             "iss": f"https://sts.windows.net/{tenant}/",
             "iat": now,
             "nbf": now - 300,

@@ -9,6 +9,7 @@ import pytest
 from tests.services import (
     azure,
     bigquery,
+    drongo,
     gcs,
     mariadb,
     mlflow,
@@ -26,9 +27,10 @@ if TYPE_CHECKING:
 
     Opening = Callable[[Path | None], AbstractContextManager[Any]]
 
-# bqemulator's own plugin wants packages that bqemulator does not bring; pyproject.toml keeps it
-# out, but not where tests start pytest in another directory, as `plugin check` does.
-os.environ.setdefault("PYTEST_ADDOPTS", "-p no:bqemulator")
+# bqemulator's own plugin wants packages that bqemulator does not bring, and drongo's is not used;
+# pyproject.toml keeps them out, but not where tests start pytest in another directory, as
+# `plugin check` does.
+os.environ.setdefault("PYTEST_ADDOPTS", "-p no:bqemulator -p no:drongo")
 
 #: What the reason of a skip begins with.
 ABSENT = "absent service: "
@@ -43,6 +45,7 @@ SHARED: dict[str, Opening] = {
     "pgbouncer": pgbouncer.pgbouncer,
     "snowflake": snowflake.snowflake,
     "bigquery": bigquery.bigquery,
+    "drongo": drongo.drongo,
 }
 OWN: dict[str, Opening] = {
     "fast_s3": s3.fast_s3,

@@ -116,6 +116,17 @@ except DatabaseUnreachable as error:
 else:
     raise AssertionError("nothing listens there")
 """
+NOBODY = """
+from flowstone.errors import CredentialsError, Unreachable
+{imports}
+
+try:
+    {call}
+except (CredentialsError, Unreachable) as error:
+    print(error)
+else:
+    raise AssertionError("nothing listens there")
+"""
 DBT = """
 from pathlib import Path
 from flowstone import flow
@@ -166,12 +177,29 @@ import obstore
 
 assert is_installed()
 """,
+    "flowstone-azure[container_instances]": NOBODY.format(
+        imports="""
+from flowstone_azure import AzureContainerInstance
+nobody = {"authority": "https://127.0.0.1:9", "disable_instance_discovery": True, "retry_total": 0}
+login = {"tenant_id": "a", "client_id": "b", "client_secret": "c", "credential_kwargs": nobody}
+where = {"resource_group_name": "jobs", "subscription_id": "1", "location": "westeurope"}
+job = AzureContainerInstance(image="load", aci_credentials=login, secret_env={"A": "b"}, **where)
+""",
+        call="job.run()",
+    ),
     "flowstone-azure[fast]": """
 from flowstone_azure.blob_storage_fast import is_installed
 import obstore
 
 assert is_installed()
 """,
+    "flowstone-azure[key_vault]": NOBODY.format(
+        imports="""
+from flowstone_azure import AzureCredentials, AzureKeyVault
+login = AzureCredentials(client_options={"retry_total": 0})
+""",
+        call='AzureKeyVault(vault_url="https://127.0.0.1:9", credentials=login).read("a")',
+    ),
     "flowstone-dbt[bigquery]": DBT.format(
         fields='type="bigquery", schema="a", extras={"method": "oauth", "project": "shop"}'
     ),
@@ -192,6 +220,26 @@ login = GcpCredentials(anonymous=True, project="shop")
 warehouse = BigQueryWarehouse(gcp_credentials=login, endpoint="http://127.0.0.1:9")
 assert warehouse.get_client().project == "shop"
 """,
+    "flowstone-gcp[cloud_run]": NOBODY.format(
+        imports="""
+from flowstone_gcp import CloudRunJob, GcpCredentials
+login = GcpCredentials(anonymous=True, project="shop")
+nobody = "http://127.0.0.1:9"
+job = CloudRunJob(image="load", credentials=login, endpoint=nobody, logging_endpoint=nobody)
+execution = "projects/a/locations/b/jobs/c/executions/d"
+assert job.make_provider().read_logs(execution, 0) == []
+for kind in ("executions", "tasks"):
+    assert login.client(f"cloud_run_{kind}", endpoint=nobody)
+""",
+        call="job.run()",
+    ),
+    "flowstone-gcp[secret_manager]": NOBODY.format(
+        imports="""
+from flowstone_gcp import GcpCredentials, GcpSecrets
+login = GcpCredentials(anonymous=True, project="shop")
+""",
+        call='GcpSecrets(gcp_credentials=login, endpoint="http://127.0.0.1:9").read("a")',
+    ),
     "flowstone-great-expectations[mysql]": VALIDATION.format(dialect="mysql"),
     "flowstone-great-expectations[postgresql]": VALIDATION.format(dialect="postgresql"),
     "flowstone-great-expectations[sqlite]": VALIDATION.format(dialect="sqlite"),

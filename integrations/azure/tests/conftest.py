@@ -8,15 +8,25 @@ tests keep to folders of their own in that container, and delete them.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
-from tests.services.entra import Entra, serve_entra
+from tests.services.container_instances import ContainerInstances, serve_container_instances
+from tests.services.entra import App, Entra, serve_entra
+from tests.services.key_vault import Vault, serve_key_vault
 
-from flowstone_azure import AzureBlobStorageContainer, AzureBlobStorageCredentials
+from flowstone_azure import (
+    AzureBlobStorageContainer,
+    AzureBlobStorageCredentials,
+    AzureContainerInstance,
+    AzureContainerInstanceCredentials,
+    AzureCredentials,
+    AzureKeyVault,
+)
 
 from .logins import Place
 
@@ -115,3 +125,76 @@ def container(
     yield container
     if live:
         container.delete_folder("")
+
+
+@pytest.fixture
+def identity(entra: Entra) -> AzureCredentials:
+    """A service principal that Entra knows."""
+    secret = f"secret-{uuid4().hex}"
+    entra.apps["the-client"] = App("the-tenant", secret=secret)
+    return AzureCredentials(
+        tenant_id="the-tenant",
+        client_id="the-client",
+        client_secret=secret,
+        # What stands in for a vault has the address of this machine.
+        client_options={
+            "connection_verify": str(entra.ca),
+            "verify_challenge_resource": False,
+            "retry_total": 1,
+        },
+    )
+
+
+@pytest.fixture
+def vault(live: bool, entra: Entra) -> Iterator[Vault]:
+    """A vault on this machine."""
+    if live:
+        pytest.skip("only against our own server")
+    with serve_key_vault(entra, "the-tenant") as found:
+        yield found
+
+
+@pytest.fixture
+def key_vault(live: bool, request: pytest.FixtureRequest) -> AzureKeyVault:
+    """A vault: ours, or live that of AZURE_KEYVAULT_URL."""
+    if live:
+        return AzureKeyVault()
+    vault = request.getfixturevalue("vault")
+    return AzureKeyVault(vault_url=vault.url, credentials=request.getfixturevalue("identity"))
+
+
+@pytest.fixture
+def container_instances(live: bool, entra: Entra) -> Iterator[ContainerInstances]:
+    """Container Instances, whose containers are processes of this machine."""
+    if live:
+        pytest.skip("only against our own server")
+    with serve_container_instances(entra) as found:
+        yield found
+
+
+@pytest.fixture
+def new_job(
+    container_instances: ContainerInstances, identity: AzureCredentials
+) -> Callable[..., AzureContainerInstance]:
+    """Return a function that makes a job of a Python program."""
+    login = AzureContainerInstanceCredentials(
+        tenant_id=identity.tenant_id,
+        client_id=identity.client_id,
+        client_secret=identity.client_secret,
+        client_options={**identity.client_options, "retry_total": 0},
+        management_url=container_instances.url,
+    )
+
+    def make(program: str, **fields: Any) -> AzureContainerInstance:
+        usual: dict[str, Any] = {
+            "aci_credentials": login,
+            "image": "python:3",
+            "resource_group_name": "jobs",
+            "subscription_id": "00000000-0000-0000-0000-000000000000",
+            "location": "westeurope",
+            "command": [sys.executable, "-u", "-c", program],
+            "task_watch_poll_interval": 0.05,
+        }
+        return AzureContainerInstance(**{**usual, **fields})
+
+    return make

@@ -7,8 +7,10 @@ tests keep to folders of their own in that bucket, and delete them.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -16,9 +18,10 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from tests.services.bigquery import Emulator
 from tests.services.bigquery_jobs import Jobs, serve_jobs
+from tests.services.cloud_run import CloudRun, serve_cloud_run
 from tests.services.tokens import Tokens, serve_googleapis, serve_tokens
 
-from flowstone_gcp import BigQueryWarehouse, GcpCredentials, GcsBucket
+from flowstone_gcp import BigQueryWarehouse, CloudRunJob, GcpCredentials, GcpSecrets, GcsBucket
 
 EMAIL = "loader@example-project.iam.gserviceaccount.com"
 
@@ -170,3 +173,42 @@ def warehouse(
     with found:
         yield found
     client.delete_dataset(name, delete_contents=True)
+
+
+@pytest.fixture
+def secrets(live: bool, request: pytest.FixtureRequest) -> GcpSecrets:
+    """Secret Manager: drongo with a project of its own, or live that of your project."""
+    if live:
+        return GcpSecrets()
+    key = {**request.getfixturevalue("key"), "project_id": f"project-{uuid4().hex[:16]}"}
+    endpoint = request.getfixturevalue("drongo")
+    return GcpSecrets(gcp_credentials=GcpCredentials(service_account_info=key), endpoint=endpoint)
+
+
+@pytest.fixture
+def cloud_run(live: bool) -> Iterator[CloudRun]:
+    """Cloud Run and Cloud Logging, whose tasks are processes of this machine."""
+    if live:
+        pytest.skip("only against the fake")
+    with serve_cloud_run() as found:
+        yield found
+
+
+@pytest.fixture
+def new_job(cloud_run: CloudRun) -> Callable[..., CloudRunJob]:
+    """Return a function that makes a job of a Python program."""
+
+    def make(program: str, **fields: Any) -> CloudRunJob:
+        usual: dict[str, Any] = {
+            "credentials": GcpCredentials(anonymous=True, project="example-project"),
+            "image": "python:3",
+            "command": [sys.executable, "-u", "-c"],
+            "args": [program],
+            "poll_seconds": 0.05,
+            "log_delay_seconds": 0,
+            "endpoint": cloud_run.url,
+            "logging_endpoint": cloud_run.url,
+        }
+        return CloudRunJob(**{**usual, **fields})
+
+    return make

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -14,12 +14,22 @@ import pytest
 from google.cloud.bigquery import SchemaField
 from pandas import DataFrame
 from pyarrow import Table, parquet
+from pydantic import SecretStr
+from tests.services.cloud_run import CloudRun
 from tests.services.tokens import Tokens
 
 from flowstone.blocks import Credentials, Database
 from flowstone.blocks.databases import AwareDatetime
 from flowstone.errors import RowsInvalid
-from flowstone_gcp import BigQueryWarehouse, GcpCredentials, GcsBucket
+from flowstone_gcp import (
+    BigQueryWarehouse,
+    CloudRunJob,
+    GcpCredentials,
+    GcpSecret,
+    GcpSecrets,
+    GcsBucket,
+    SecretKeySelector,
+)
 from flowstone_testing import (
     Arguments,
     BlockSuite,
@@ -27,8 +37,10 @@ from flowstone_testing import (
     DatabaseSuite,
     EmulatorGap,
     Example,
+    JobSuite,
     ObjectStoreSuite,
     PluginSuite,
+    SecretsSuite,
     TaskSuite,
     reserve_closed_port,
 )
@@ -72,6 +84,110 @@ class TestGcsBucketBlock(BlockSuite):
                 requester_pays=True,
             ),
         ]
+
+
+class TestGcpSecretsBlock(BlockSuite):
+    @pytest.fixture
+    def examples(self, key: dict[str, str]) -> Sequence[GcpSecrets]:
+        return [
+            GcpSecrets(),
+            GcpSecrets(
+                gcp_credentials=GcpCredentials(service_account_info=key),
+                project="other-project",
+                endpoint="https://secretmanager.europe-west3.rep.googleapis.com",
+                replica_locations=["europe-west3"],
+            ),
+        ]
+
+
+class TestGcpSecretBlock(BlockSuite):
+    @pytest.fixture
+    def examples(self, key: dict[str, str]) -> Sequence[GcpSecret]:
+        login = GcpCredentials(service_account_info=key)
+        return [
+            GcpSecret(secret_name="db"),
+            GcpSecret(secret_name="db", secret_version="3", gcp_credentials=login),
+        ]
+
+
+class TestGcpSecrets(SecretsSuite):
+    name = "gcp-secret"
+    versions = True
+
+    @pytest.fixture
+    def provider(self, secrets: GcpSecrets) -> GcpSecrets:
+        return secrets
+
+    @pytest.fixture
+    def refused(self, key: dict[str, str], refusing: Tokens, secrets: GcpSecrets) -> GcpSecrets:
+        wrong = GcpCredentials(
+            service_account_info={**key, "token_uri": f"{refusing.url}/token"},
+            project="example-project",
+        )
+        return secrets.model_copy(update={"gcp_credentials": wrong})
+
+
+class TestCloudRunJobBlock(BlockSuite):
+    @pytest.fixture
+    def examples(self, key: dict[str, str]) -> Sequence[CloudRunJob]:
+        return [
+            CloudRunJob(image="load:7"),
+            CloudRunJob(
+                credentials=GcpCredentials(service_account_info=key),
+                project="other-project",
+                region="europe-west3",
+                job_name="nightly",
+                args=["--day", "2026-05-01"],
+                env={"MODE": "full"},
+                env_from_secrets={"TOKEN": SecretKeySelector(secret="token", version="3")},
+                cpu="2",
+                memory="4Gi",
+                task_count=3,
+                parallelism=2,
+                timeout=3600,
+                labels={"team": "data"},
+                keep_job=True,
+                timeout_seconds=7200,
+            ),
+        ]
+
+
+class TestCloudRunJob(JobSuite):
+    lines = ("one", "two")
+
+    @pytest.fixture
+    def good(self, new_job: Callable[..., CloudRunJob]) -> CloudRunJob:
+        return new_job("print('one'); print('two')")
+
+    @pytest.fixture
+    def bad(self, new_job: Callable[..., CloudRunJob]) -> CloudRunJob:
+        return new_job("raise SystemExit(3)")
+
+    @pytest.fixture
+    def long(self, new_job: Callable[..., CloudRunJob]) -> CloudRunJob:
+        return new_job("import time; time.sleep(600)")
+
+    @pytest.fixture
+    def alive(self, cloud_run: CloudRun) -> Callable[[str], bool]:
+        return cloud_run.is_alive
+
+
+@pytest.mark.check
+class TestCloudRunJobThatExists(TestCloudRunJob):
+    """The same with a definition that is somebody else's."""
+
+    @pytest.fixture
+    def new_job(
+        self, new_job: Callable[..., CloudRunJob], cloud_run: CloudRun
+    ) -> Callable[..., CloudRunJob]:
+        def make(program: str) -> CloudRunJob:
+            first = new_job("print('as it was made')", keep_job=True)
+            first.run()
+            cloud_run.asked.clear()
+            name = [*cloud_run.jobs][-1].rpartition("/")[2]
+            return new_job(program, image=None, command=[], job_name=name)
+
+        return make
 
 
 class TestGcpLogin(CredentialsSuite):
@@ -186,7 +302,7 @@ class TestTasks(TaskSuite):
         self,
         bucket: GcsBucket,
         login: GcpCredentials,
-        emulated: str,
+        secrets: GcpSecrets,
         tmp_path: Path,
         warehouse: BigQueryWarehouse,
         buckets: Path,
@@ -201,6 +317,14 @@ class TestTasks(TaskSuite):
 
         def new() -> Arguments:
             return {"bucket": bucket, "blob": uuid4().hex}
+
+        def unused() -> str:
+            return f"test-{uuid4().hex}"
+
+        def kept() -> Arguments:
+            name = unused()
+            secrets.write(name, uuid4().hex)
+            return {"secret_name": name, "gcp_credentials": secrets}
 
         quick = warehouse.gcp_credentials.model_copy(update={"timeout_seconds": 1.5})
         warehouse = warehouse.model_copy(update={"gcp_credentials": quick})
@@ -253,6 +377,11 @@ class TestTasks(TaskSuite):
                 "file": str(tmp_path / "cities.csv"),
             },
             "cloud_storage_upload_blob_from_string": lambda: {**new(), "data": b"1"},
+            "create_secret": lambda: {"secret_name": unused(), "gcp_credentials": secrets},
+            "delete_secret": kept,
+            "delete_secret_version": lambda: {**kept(), "version_id": "1"},
+            "read_secret": kept,
+            "update_secret": lambda: {**kept(), "secret_value": SecretStr(uuid4().hex)},
         }
 
 

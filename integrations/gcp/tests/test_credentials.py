@@ -39,9 +39,18 @@ def test_equal_logins_share_their_clients(key: Key) -> None:
     assert one.client() is not GcpCredentials(service_account_info=key, project="p").client()
 
 
+def test_clients_of_other_services_are_shared_by_their_address(key: Key) -> None:
+    login = GcpCredentials(service_account_info=key)
+    assert login.get_secret_manager_client() is login.client("secret_manager")
+    nearby = "https://secretmanager.europe-west3.rep.googleapis.com"
+    regional = login.client("secret_manager", endpoint=nearby)
+    assert regional is login.client("secret_manager", endpoint=nearby)
+    assert regional is not login.client("secret_manager")
+
+
 @pytest.mark.parametrize(
     "name",
-    ["secret_manager", "job_service", "job_service_async"],
+    ["job_service", "job_service_async"],
 )
 def test_clients_that_are_not_here_are_refused_with_the_way_to_make_them(name: str) -> None:
     login = GcpCredentials(anonymous=True)

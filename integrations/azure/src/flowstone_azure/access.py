@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from flowstone.blocks.object_stores.provider import Tool
-    from flowstone_azure.logins import BlobLogin, BlobLoginFields, Kind
+    from flowstone_azure.identities import Kind
+    from flowstone_azure.logins import BlobLogin, BlobLoginFields
 
 #: The names of secrets in a `StoreAccess`; other logins have a token.
 _SECRETS: dict[Kind, str] = {

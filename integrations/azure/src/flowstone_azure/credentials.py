@@ -14,7 +14,8 @@ from pydantic import Field, SecretStr, field_validator
 from flowstone.blocks import Credentials
 from flowstone.errors import AccessDenied, CredentialsError
 from flowstone_azure.errors import NARROW, read_code
-from flowstone_azure.logins import LOGINS, BlobLogin, BlobLoginFields, Kind
+from flowstone_azure.identities import Kind
+from flowstone_azure.logins import LOGINS, BlobLogin, BlobLoginFields
 from flowstone_azure.rules import EXPIRED
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from azure.storage.blob import BlobClient, BlobServiceClient, ContainerClient
 
 #: Options that make `check` fail fast.
-_CHECK_OPTIONS: dict[str, Any] = {"retry_total": 1, "connection_timeout": 5, "read_timeout": 10}
+_CHECK_OPTIONS: dict[str, object] = {"retry_total": 1, "connection_timeout": 5, "read_timeout": 10}
 #: The allowed options of the SDK's clients.
 _OPTIONS = frozenset(
     {
@@ -248,7 +249,6 @@ class AzureBlobStorageCredentials(Credentials):
                 "client_certificate or client_certificate_path; client_id alone, for a managed "
                 "identity; none, for the SDK's default chain.",
             )
-        around = [item for item in os.environ.items() if item[0].startswith("AZURE_")]
         return self._fields(
             kind=kind,
             url=url,
@@ -257,7 +257,7 @@ class AzureBlobStorageCredentials(Credentials):
             password=_reveal(self.client_certificate_password),
             tenant_id=self.tenant_id,
             client_id=self.client_id,
-            around=repr(sorted(around)) if kind == "default chain" else "",
+            around=describe_environment() if kind == "default chain" else "",
         )
 
     def _find_secret(self, kind: Kind) -> str | None:
@@ -330,6 +330,17 @@ def find_account(url: str) -> str:
     if ".blob." in host:
         return host.partition(".")[0]
     return parts.path.strip("/")  # the emulator has the account in the path
+
+
+def describe_environment() -> str:
+    """Return the environment variables that the SDK's default chain reads, to compare logins."""
+    return repr(sorted(item for item in os.environ.items() if item[0].startswith("AZURE_")))
+
+
+def find_usual_vault() -> str | None:
+    """Return the address of the key vault that the environment names; None without one."""
+    url, name = os.environ.get("AZURE_KEYVAULT_URL"), os.environ.get("KEY_VAULT_NAME")
+    return url or (f"https://{name}.vault.azure.net" if name else None)
 
 
 def _read_certificate(path: Path) -> str:

@@ -13,6 +13,7 @@ from flowstone_azure.rules import (
     BUSY,
     CHANGED,
     DAMAGED,
+    DELETED_SECRET,
     DENIED,
     DOWN,
     EXPIRED,
@@ -23,6 +24,7 @@ from flowstone_azure.rules import (
     NO_LOGIN,
     NO_OBJECT,
     NOT_EMPTY,
+    OF_SECRETS,
     PROTECTED,
     REFUSED,
     SNAPSHOTS,
@@ -35,6 +37,7 @@ from flowstone_azure.rules import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from contextlib import AbstractContextManager
 
 #: Longer messages are cut, such as the error page of a proxy.
@@ -193,7 +196,10 @@ class DescribedLogin(Protocol):
 
 
 def translate_errors(
-    where: str, login: DescribedLogin, key: str | None = None
+    where: str,
+    login: DescribedLogin,
+    key: str | None = None,
+    rules: Mapping[AzureErrorRule, AzureErrorRule] | None = None,
 ) -> AbstractContextManager[None]:
     """Translate errors of Azure's SDK into subclasses of `StorageError` and `CredentialsError`.
 
@@ -201,17 +207,25 @@ def translate_errors(
         where: the container or the account, for the message.
         login: the login in use, for the message.
         key: the object, if the operation is about one.
+        rules: what general rules mean for this service, such as `OF_SECRETS`.
     """
-    return replace_errors(lambda error: translate(error, where, login, key))
+    return replace_errors(lambda error: translate(error, where, login, key, rules))
 
 
 def translate(
-    error: Exception, where: str, login: DescribedLogin, key: str | None = None
+    error: Exception,
+    where: str,
+    login: DescribedLogin,
+    key: str | None = None,
+    rules: Mapping[AzureErrorRule, AzureErrorRule] | None = None,
 ) -> FlowstoneError | None:
     """Return the Flowstone error for an error of the SDK; None for any other error."""
     rule = find_rule(error, key)
     if rule is None:
         return None
+    if rules is OF_SECRETS and is_recoverable(error):
+        rule = DELETED_SECRET
+    rule = (rules or {}).get(rule, rule)
     place = where if key is None or rule is NO_CONTAINER else f"{where}/{key}"
     problem, detail = rule.problem, format_details(error)
     if issubclass(rule.kind, (AccessDenied, CredentialsError)) and (known := login.find_problem()):
@@ -246,8 +260,19 @@ def find_rule(error: Exception, key: str | None = None) -> AzureErrorRule | None
 
 def read_code(error: BaseException | None) -> str:
     """Return the service's error code, such as ``BlobNotFound``; "" if there is none."""
-    code = getattr(error, "error_code", None)
+    code = getattr(error, "error_code", None) or _read_odata(error, "code")
     return str(getattr(code, "value", code) or "")
+
+
+def is_recoverable(error: BaseException | None) -> bool:
+    """Return whether a secret can't be written because it was deleted, and can be recovered."""
+    inner = _read_odata(error, "innererror")
+    return isinstance(inner, dict) and inner.get("code") == "ObjectIsDeletedButRecoverable"
+
+
+def _read_odata(error: BaseException | None, name: str) -> object:
+    """Return what an answer in JSON tells of its error; None where it is no such answer."""
+    return getattr(getattr(error, "error", None), name, None)
 
 
 def format_details(error: Exception) -> str:

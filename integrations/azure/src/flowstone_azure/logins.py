@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import threading
-from base64 import b64decode
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import parse_qs, urlsplit
 
 from flowstone.blocks import LoginCache
 from flowstone.errors import AccessDenied, CredentialsError
 from flowstone.records.redaction import register
 from flowstone_azure.errors import NARROW, read_code, translate_errors
+from flowstone_azure.identities import Kind, describe_identity, make_token_credential
 from flowstone_azure.logs import keep_secrets
 from flowstone_azure.rules import NO_DELEGATION
 from flowstone_azure.sas import read_sas
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
     from azure.core.credentials import TokenCredential
@@ -32,9 +32,6 @@ SCOPE = "https://storage.azure.com/.default"
 LONGEST_DELEGATED = timedelta(days=7)
 #: Tolerance for a clock of this machine that is ahead.
 SKEW = timedelta(minutes=5)
-Kind = Literal[
-    "account key", "SAS", "service principal", "certificate", "managed identity", "default chain"
-]
 #: Kinds of logins that use a token of Microsoft Entra.
 TOKEN_KINDS = frozenset({"service principal", "certificate", "managed identity", "default chain"})
 
@@ -103,15 +100,8 @@ class BlobLogin:
             case "SAS" if self.sas is not None:
                 rights = f" with permissions {self.sas.rights!r}" if self.sas.rights else ""
                 return f"a SAS of {self.sas.reach} in {whose!r}{rights}"
-            case "service principal":
-                return f"service principal {values.client_id} of tenant {values.tenant_id}"
-            case "certificate":
-                who = f"service principal {values.client_id} of tenant {values.tenant_id}"
-                return f"{who}, by certificate"
-            case "managed identity":
-                return f"managed identity {values.client_id}"
             case _:
-                return "the SDK's default chain"
+                return describe_identity(values)
 
     def find_problem(self) -> str:
         """Return a problem that is known without a request, such as an expired SAS, or ""."""
@@ -222,46 +212,12 @@ class BlobLogin:
     def _find_token_credential(self) -> TokenCredential:
         with self._lock:
             if self._token is None:
-                self._token = _make_token_credential(self.values, self.who, self.options)
+                # A proxy with its own certificate also intercepts the connection to Entra.
+                verify = self.options.get("connection_verify", True)
+                self._token = make_token_credential(
+                    self.values, self.who, {"connection_verify": verify}
+                )
             return self._token
-
-
-def _make_token_credential(
-    values: BlobLoginFields, who: Callable[[], str], options: Mapping[str, object]
-) -> TokenCredential:
-    # Importing it takes another 0.3 s, and account keys don't need it.
-    from azure.identity import (
-        CertificateCredential,
-        ClientSecretCredential,
-        DefaultAzureCredential,
-        ManagedIdentityCredential,
-    )
-
-    # A proxy with its own certificate also intercepts the connection to Entra.
-    verify = options.get("connection_verify", True)
-    tenant, client, secret = values.tenant_id or "", values.client_id or "", values.secret or ""
-    if values.kind == "service principal":
-        return ClientSecretCredential(tenant, client, secret, connection_verify=verify)
-    if values.kind == "managed identity":
-        return ManagedIdentityCredential(client_id=values.client_id, connection_verify=verify)
-    if values.kind == "default chain":
-        return DefaultAzureCredential(connection_verify=verify)
-    try:
-        content = secret.encode() if "-----BEGIN" in secret else b64decode(secret, validate=True)
-        return CertificateCredential(
-            tenant,
-            client,
-            certificate_data=content,
-            password=values.password,
-            connection_verify=verify,
-        )
-    except (TypeError, ValueError) as error:  # cryptography's, too, which name no content
-        raise CredentialsError(
-            f"Azure, with {who()}",
-            f"the certificate can't be used: {error}",
-            "Pass the certificate and its RSA key as PEM or PKCS #12, and set "
-            "client_certificate_password if the key is encrypted.",
-        ) from error
 
 
 #: The logins of this process.

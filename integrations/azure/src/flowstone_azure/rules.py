@@ -8,7 +8,11 @@ from flowstone.errors import (
     AccessDenied,
     BucketMissing,
     CredentialsError,
+    JobError,
+    JobLost,
     ObjectMissing,
+    SecretMissing,
+    SecretStoreError,
     StorageError,
     Unreachable,
 )
@@ -18,7 +22,7 @@ from flowstone.errors import (
 class AzureErrorRule:
     """The Flowstone error to raise for an Azure error, its problem and its remedy."""
 
-    kind: type[StorageError | CredentialsError]
+    kind: type[StorageError | CredentialsError | SecretStoreError | JobError]
     problem: str
     remedy: str
 
@@ -148,3 +152,116 @@ MISUSED = AzureErrorRule(
     "Update azure-storage-blob and flowstone-azure. If it still fails, report it with the "
     "traceback.",
 )
+
+#: What errors mean where they are about a service that an identity of Entra logs in to.
+OF_IDENTITIES = {
+    BAD_LOGIN: AzureErrorRule(
+        CredentialsError,
+        "the login was refused",
+        "Check tenant_id, client_id and client_secret, and that the secret has not expired.",
+    ),
+    NO_LOGIN: AzureErrorRule(
+        CredentialsError,
+        "no login was found",
+        "Run `az login`; or set tenant_id, client_id and client_secret, or the client_id of a "
+        "managed identity.",
+    ),
+    DOWN: AzureErrorRule(
+        Unreachable,
+        "the service can't be reached, or the connection broke",
+        "Check the address and the network, and try again.",
+    ),
+    BUSY: AzureErrorRule(
+        Unreachable, "the service is overloaded or failed", "Try again later, or less often."
+    ),
+}
+#: What errors mean where they are about a secret of a key vault.
+NO_SECRET = AzureErrorRule(
+    SecretMissing,
+    "there is no such secret, or it has no such version",
+    "Check its name, its version and the vault; `ls` shows what is there.",
+)
+DELETED_SECRET = AzureErrorRule(
+    SecretStoreError,
+    "it was deleted, and can be recovered for a while",
+    "Recover it: `write` does so; or purge it.",
+)
+_BAD_SECRET = AzureErrorRule(
+    SecretStoreError,
+    "the request is invalid",
+    "Check the name, which has letters, digits and hyphens, and the value, of up to 25 KB.",
+)
+OF_SECRETS = {
+    **OF_IDENTITIES,
+    NO_OBJECT: NO_SECRET,
+    NO_CONTAINER: NO_SECRET,
+    BAD_REQUEST: _BAD_SECRET,
+    THERE: _BAD_SECRET,
+    CHANGED: _BAD_SECRET,
+    DENIED: AzureErrorRule(
+        AccessDenied,
+        "access is denied",
+        "Give this identity the role 'Key Vault Secrets User' on the vault to read, 'Key Vault "
+        "Secrets Officer' to write and delete, too. Check that the secret is enabled, and that the "
+        "vault's firewall allows this machine.",
+    ),
+    REFUSED: AzureErrorRule(
+        CredentialsError,
+        "the vault refused the token",
+        "Check that the vault belongs to the identity's tenant, and this machine's clock.",
+    ),
+    UNSUPPORTED: AzureErrorRule(
+        SecretStoreError,
+        "the service does not support this request",
+        "Check that vault_url is the address of a key vault.",
+    ),
+    MISUSED: AzureErrorRule(
+        SecretStoreError,
+        "the SDK was used in a way it does not allow",
+        "Update azure-keyvault-secrets and flowstone-azure.",
+    ),
+}
+
+#: What errors mean where they are about a container group.
+_BAD_GROUP = AzureErrorRule(
+    JobError,
+    "the request is invalid",
+    "Check the fields of the block that the message names.",
+)
+OF_CONTAINER_GROUPS = {
+    **OF_IDENTITIES,
+    NO_OBJECT: AzureErrorRule(
+        JobLost,
+        "there is no such container group",
+        "Check subscription_id and resource_group_name; a group that was deleted is gone.",
+    ),
+    NO_CONTAINER: AzureErrorRule(
+        JobError,
+        "there is no such subscription or resource group",
+        "Check subscription_id and resource_group_name.",
+    ),
+    BAD_REQUEST: _BAD_GROUP,
+    THERE: _BAD_GROUP,
+    CHANGED: AzureErrorRule(JobError, "it is being changed", "Try again."),
+    DENIED: AzureErrorRule(
+        AccessDenied,
+        "access is denied",
+        "Give this identity the role 'Azure Container Instances Contributor Role' on the resource "
+        "group.",
+    ),
+    REFUSED: AzureErrorRule(
+        CredentialsError,
+        "the login was refused",
+        "Check that the subscription belongs to the identity's tenant, and this machine's clock.",
+    ),
+    UNSUPPORTED: AzureErrorRule(
+        JobError,
+        "the service does not support this request",
+        "Check that management_url is the address of Azure Resource Manager.",
+    ),
+    MISUSED: AzureErrorRule(
+        JobError,
+        "the SDK was used in a way it does not allow",
+        "Update azure-mgmt-containerinstance and flowstone-azure.",
+    ),
+}

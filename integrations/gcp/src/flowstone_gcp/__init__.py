@@ -1,4 +1,4 @@
-"""Google Cloud for Flowstone: logins, Cloud Storage as object stores, BigQuery, and tasks."""
+"""Google Cloud for Flowstone: Cloud Storage, BigQuery, Secret Manager, Cloud Run, and tasks."""
 
 from __future__ import annotations
 
@@ -20,10 +20,8 @@ if TYPE_CHECKING:
         bigquery_load_file,
         bigquery_query,
     )
-    from flowstone_gcp.bucket_tasks import (
-        acloud_storage_create_bucket,
-        cloud_storage_create_bucket,
-    )
+    from flowstone_gcp.bucket_tasks import acloud_storage_create_bucket, cloud_storage_create_bucket
+    from flowstone_gcp.cloud_run import CloudRunJob, SecretKeySelector
     from flowstone_gcp.cloud_storage import GcsBucket
     from flowstone_gcp.cloud_storage_tasks import (
         acloud_storage_copy_blob,
@@ -41,12 +39,29 @@ if TYPE_CHECKING:
     )
     from flowstone_gcp.credentials import GcpCredentials
     from flowstone_gcp.dataframes import DataFrameSerializationFormat
+    from flowstone_gcp.secret_manager import GcpSecret, GcpSecrets
+    from flowstone_gcp.secret_manager_tasks import (
+        acreate_secret,
+        adelete_secret,
+        adelete_secret_version,
+        aread_secret,
+        aupdate_secret,
+        create_secret,
+        delete_secret,
+        delete_secret_version,
+        read_secret,
+        update_secret,
+    )
 
 __all__ = [
     "BigQueryWarehouse",
+    "CloudRunJob",
     "DataFrameSerializationFormat",
     "GcpCredentials",
+    "GcpSecret",
+    "GcpSecrets",
     "GcsBucket",
+    "SecretKeySelector",
     "abigquery_create_table",
     "abigquery_insert_stream",
     "abigquery_load_cloud_storage",
@@ -59,6 +74,11 @@ __all__ = [
     "acloud_storage_upload_blob_from_dataframe",
     "acloud_storage_upload_blob_from_file",
     "acloud_storage_upload_blob_from_string",
+    "acreate_secret",
+    "adelete_secret",
+    "adelete_secret_version",
+    "aread_secret",
+    "aupdate_secret",
     "bigquery_create_table",
     "bigquery_insert_stream",
     "bigquery_load_cloud_storage",
@@ -71,6 +91,11 @@ __all__ = [
     "cloud_storage_upload_blob_from_dataframe",
     "cloud_storage_upload_blob_from_file",
     "cloud_storage_upload_blob_from_string",
+    "create_secret",
+    "delete_secret",
+    "delete_secret_version",
+    "read_secret",
+    "update_secret",
 ]
 
 if not TYPE_CHECKING:
@@ -95,6 +120,10 @@ if not TYPE_CHECKING:
                 "acloud_storage_create_bucket",
                 "cloud_storage_create_bucket",
             ),
+            ".cloud_run": (
+                "CloudRunJob",
+                "SecretKeySelector",
+            ),
             ".cloud_storage": ("GcsBucket",),
             ".cloud_storage_tasks": (
                 "acloud_storage_copy_blob",
@@ -112,5 +141,21 @@ if not TYPE_CHECKING:
             ),
             ".credentials": ("GcpCredentials",),
             ".dataframes": ("DataFrameSerializationFormat",),
+            ".secret_manager": (
+                "GcpSecret",
+                "GcpSecrets",
+            ),
+            ".secret_manager_tasks": (
+                "acreate_secret",
+                "adelete_secret",
+                "adelete_secret_version",
+                "aread_secret",
+                "aupdate_secret",
+                "create_secret",
+                "delete_secret",
+                "delete_secret_version",
+                "read_secret",
+                "update_secret",
+            ),
         },
     )

@@ -16,7 +16,7 @@ from flowstone import record_measures
 from flowstone.runtime import flow_run, task_run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     import google.cloud.bigquery as bigquery
     from google.api_core.retry import Retry
@@ -35,9 +35,6 @@ MOST_RUNS = 1000
 #: How BigQuery names a job in "Already Exists: Job project:location.id".
 _TAKEN = re.compile(r"Job [\w.:-]+:([\w-]+)\.[\w-]+")
 _QUERY_ID = re.compile(r"(?P<project>.+):(?P<location>[\w-]*)\.(?P<job>[\w-]+)")
-_LABEL = re.compile(r"[^\w-]+")
-#: The longest value of a label.
-LONGEST_LABEL = 63
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,22 +269,6 @@ def find_run() -> RunIdentity | None:
         if run.id is not None:
             return RunIdentity(run.id, max(1, run.run_count))
     return None
-
-
-def make_labels(own: Mapping[str, str]) -> dict[str, str]:
-    """Return the labels of a job: those of the block, and the names and id of the run."""
-    names = {
-        "flowstone_flow": flow_run.flow_name,
-        "flowstone_task": task_run.task_name,
-        "flowstone_run": task_run.id or flow_run.id,
-    }
-    made = {name: clean_label(value) for name, value in names.items() if value}
-    return {**made, **{clean_label(name): clean_label(value) for name, value in own.items()}}
-
-
-def clean_label(text: str) -> str:
-    """Return a text as a label may be: lower case, digits, hyphens and underscores."""
-    return _LABEL.sub("-", text.lower())[:LONGEST_LABEL]
 
 
 def make_query_id(job: Job) -> str:

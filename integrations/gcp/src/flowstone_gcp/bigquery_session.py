@@ -13,11 +13,11 @@ from flowstone_gcp.bigquery_jobs import (
     JobPlan,
     JobRequest,
     JobRunner,
-    make_labels,
     make_query_id,
 )
 from flowstone_gcp.bigquery_places import BigQueryPlaces, BigQuerySettings
 from flowstone_gcp.bigquery_values import inline_nulls, make_parameter
+from flowstone_gcp.labels import make_labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -21,6 +21,7 @@ from flowstone_gcp.logins import LOGINS, GcpLogin, GcpLoginFields
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials as GoogleCredentials
     from google.cloud.bigquery import Client as BigQueryClient
+    from google.cloud.secretmanager_v1 import SecretManagerServiceClient
 
     from flowstone.records.access import DatabaseAccess
 
@@ -94,10 +95,11 @@ class GcpCredentials(Credentials):
         """Return the SDK's client, which is shared and thread-safe.
 
         Args:
-            kind: ``storage``, also known as ``cloud_storage``, or ``bigquery``.
+            kind: ``storage``, also known as ``cloud_storage``, ``bigquery``, ``secret_manager``,
+                ``cloud_run_jobs``, ``cloud_run_executions``, ``cloud_run_tasks`` or ``logging``.
             **overrides: arguments of `google.cloud.storage.Client` or
                 `google.cloud.bigquery.Client`, instead of this block's. With them, it returns a
-                new client.
+                new client. Others take ``endpoint`` only: the address of a region, or an emulator.
 
         Raises:
             CredentialsError: the fields don't make a login, or there is no such client.
@@ -136,9 +138,15 @@ class GcpCredentials(Credentials):
         """Return the login, whose clients and credentials are shared by equal blocks."""
         return self._login()
 
-    def get_secret_manager_client(self) -> Any:
-        """Refuse, and say how to make one: this package has no Secret Manager yet."""
-        return self.client("secret_manager")
+    def get_secret_manager_client(self) -> SecretManagerServiceClient:
+        """Return a `google.cloud.secretmanager.SecretManagerServiceClient`, which is shared.
+
+        Raises:
+            CredentialsError: there is no login.
+            MissingExtra: google-cloud-secret-manager is not installed.
+        """
+        found: SecretManagerServiceClient = self.client("secret_manager")
+        return found
 
     def get_job_service_client(self, client_options: Any = None) -> Any:
         """Refuse, and say how to make one: this package has no Vertex AI yet."""

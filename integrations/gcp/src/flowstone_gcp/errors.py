@@ -17,12 +17,14 @@ from flowstone_gcp.rules import (
     CONFLICT,
     DAMAGED,
     DENIED,
+    DISABLED_VERSION,
     DOWN,
     IMPERSONATION,
     MISUSED,
     NO_BUCKET,
     NO_LOGIN,
     NO_OBJECT,
+    OF_SECRETS,
     PAYS,
     REFUSED,
     RETAINED,
@@ -32,7 +34,7 @@ from flowstone_gcp.rules import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
 
 #: Longer messages are cut, such as the error page of a proxy.
@@ -141,7 +143,10 @@ BY_REASON = _make_table(
 
 
 def translate_errors(
-    where: str, who: Callable[[], str], key: str | None = None
+    where: str,
+    who: Callable[[], str],
+    key: str | None = None,
+    rules: Mapping[GcpErrorRule, GcpErrorRule] | None = None,
 ) -> AbstractContextManager[None]:
     """Translate errors of Google's SDK into subclasses of `StorageError` and `CredentialsError`.
 
@@ -149,12 +154,17 @@ def translate_errors(
         where: the bucket or service, for the message.
         who: a function that describes the credentials in use, for the message.
         key: the object, if the operation is about one.
+        rules: what general rules mean for this service, such as `OF_SECRETS`.
     """
-    return replace_errors(lambda error: translate(error, where, who, key))
+    return replace_errors(lambda error: translate(error, where, who, key, rules))
 
 
 def translate(
-    error: Exception, where: str, who: Callable[[], str], key: str | None = None
+    error: Exception,
+    where: str,
+    who: Callable[[], str],
+    key: str | None = None,
+    rules: Mapping[GcpErrorRule, GcpErrorRule] | None = None,
 ) -> FlowstoneError | None:
     """Return the Flowstone error for an error of the SDK; None for any other error."""
     for upload in UPLOAD.findall(str(error)):
@@ -162,6 +172,9 @@ def translate(
     rule = find_rule(error, key)
     if rule is None:
         return None
+    if rules is OF_SECRETS and read_status(error) == "FAILED_PRECONDITION":
+        rule = DISABLED_VERSION
+    rule = (rules or {}).get(rule, rule)
     place = where if key is None or rule is NO_BUCKET else f"{where}/{key}"
     detail = format_details(error)
     if issubclass(rule.kind, CredentialsError):
@@ -242,6 +255,16 @@ def read_reasons(error: BaseException) -> list[str]:
     if not isinstance(entries, (list, tuple)):
         return []
     return [str(entry.get("reason", "")) for entry in entries if isinstance(entry, dict)]
+
+
+def read_status(error: BaseException) -> str:
+    """Return the canonical code in the service's response, such as ``FAILED_PRECONDITION``."""
+    response = getattr(error, "response", None)
+    try:
+        found = response.json()["error"]["status"] if response is not None else ""
+    except (AttributeError, KeyError, TypeError, ValueError):
+        found = ""
+    return str(found)
 
 
 def format_details(error: BaseException) -> str:

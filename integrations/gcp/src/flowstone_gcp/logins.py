@@ -15,6 +15,7 @@ from flowstone.errors import CredentialsError, suggest_names
 from flowstone.records.redaction import register
 from flowstone_gcp.bigquery_clients import open_bigquery
 from flowstone_gcp.errors import is_passing, is_refused, translate_errors
+from flowstone_gcp.rest_clients import SERVICES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +31,7 @@ CONNECT_SECONDS = 10.0
 REFUSALS = 2
 #: What clients may be asked for, by the names that users know.
 STORAGE = frozenset({"storage", "cloud_storage"})
-KINDS = STORAGE | {"bigquery"}
+KINDS = STORAGE | {"bigquery"} | SERVICES.keys()
 #: Fields of a key or a configuration that are secret by themselves.
 _SECRET = ("private_key", "private_key_id", "client_secret", "refresh_token")
 
@@ -175,10 +176,12 @@ class GcpLogin:
             near = suggest_names(kind, KINDS)
             raise CredentialsError(
                 f"a client of Google's {kind!r}",
-                f"flowstone-gcp opens clients of 'storage' and 'bigquery' only.{near}",
+                f"flowstone-gcp opens clients of {', '.join(sorted(KINDS))} only.{near}",
                 "Make it with the SDK: Client(credentials=login.get_credentials(), "
                 "project=login.find_project()).",
             )
+        if kind in SERVICES:
+            return self._find_service(kind, **overrides)
         make = self._new_client if kind in STORAGE else partial(open_bigquery, self)
         if overrides:
             return make(overrides)
@@ -186,6 +189,14 @@ class GcpLogin:
         with self._lock:
             if name not in self._clients:
                 self._clients[name] = make({})
+            return self._clients[name]
+
+    def _find_service(self, kind: str, endpoint: str | None = None) -> Any:
+        """Return a client of a service; the same one each time for the same address."""
+        name = f"{kind} {endpoint or ''}"
+        with self._lock:
+            if name not in self._clients:
+                self._clients[name] = SERVICES[kind](self, endpoint)
             return self._clients[name]
 
     def session(self) -> AuthorizedSession:

@@ -8,7 +8,11 @@ from flowstone.errors import (
     AccessDenied,
     BucketMissing,
     CredentialsError,
+    JobError,
+    JobLost,
     ObjectMissing,
+    SecretMissing,
+    SecretStoreError,
     StorageError,
     Unreachable,
 )
@@ -18,7 +22,7 @@ from flowstone.errors import (
 class GcpErrorRule:
     """The Flowstone error to raise for an error of Google's, its problem and its remedy."""
 
-    kind: type[StorageError | CredentialsError]
+    kind: type[StorageError | CredentialsError | SecretStoreError | JobError]
     problem: str
     remedy: str
 
@@ -120,3 +124,94 @@ MISUSED = GcpErrorRule(
     "Update google-cloud-storage and flowstone-gcp. If it still fails, report it with the "
     "traceback.",
 )
+
+#: What errors mean where they are about a secret.
+NO_SECRET = GcpErrorRule(
+    SecretMissing,
+    "there is no such secret, or it has no such version",
+    "Check its name, its version and the project; `ls` shows what is there.",
+)
+DISABLED_VERSION = GcpErrorRule(
+    SecretMissing,
+    "this version is disabled or destroyed",
+    "Read another version, or enable it in the console where it is only disabled.",
+)
+_SECRET_THERE = GcpErrorRule(
+    SecretStoreError,
+    "it already exists, or is being changed",
+    "Choose another name, or write a new version with `update_secret`.",
+)
+_SECRET_DENIED = GcpErrorRule(
+    AccessDenied,
+    "access is denied",
+    "Give this identity a role on the secret: roles/secretmanager.secretAccessor to read, "
+    "roles/secretmanager.admin to write and delete, too.",
+)
+_BAD_SECRET = GcpErrorRule(
+    SecretStoreError,
+    "the request is invalid",
+    "Check the name, which has letters, digits, hyphens and underscores, and the value, of up to "
+    "64 KiB.",
+)
+_NO_SECRETS_HERE = GcpErrorRule(
+    SecretStoreError,
+    "the project's billing is off, or the service is not enabled in it",
+    "Enable billing and the Secret Manager API in the project.",
+)
+OF_SECRETS = {
+    NO_OBJECT: NO_SECRET,
+    NO_BUCKET: NO_SECRET,
+    CONFLICT: _SECRET_THERE,
+    CHANGED: _SECRET_THERE,
+    DENIED: _SECRET_DENIED,
+    BAD_REQUEST: _BAD_SECRET,
+    BILLING: _NO_SECRETS_HERE,
+    UNSUPPORTED: GcpErrorRule(
+        SecretStoreError,
+        "the service does not support this request",
+        "Check that endpoint is an address of Secret Manager.",
+    ),
+    MISUSED: GcpErrorRule(
+        SecretStoreError,
+        "the SDK was used in a way it does not allow",
+        "Update google-cloud-secret-manager and flowstone-gcp.",
+    ),
+}
+
+#: What errors mean where they are about a job of Cloud Run.
+NO_JOB = GcpErrorRule(
+    JobLost,
+    "there is no such job or execution",
+    "Check job name, region and project; a job that was deleted took its executions along.",
+)
+_BAD_JOB = GcpErrorRule(
+    JobError, "the request is invalid", "Check the fields of the block that the message names."
+)
+OF_JOBS = {
+    NO_OBJECT: NO_JOB,
+    NO_BUCKET: NO_JOB,
+    CONFLICT: GcpErrorRule(JobError, "it already exists, or is being changed", "Try again."),
+    CHANGED: GcpErrorRule(JobError, "it is being changed", "Try again."),
+    DENIED: GcpErrorRule(
+        AccessDenied,
+        "access is denied",
+        "Give this identity roles/run.developer in the project, roles/iam.serviceAccountUser on "
+        "the job's service account, and roles/logging.viewer to read its lines.",
+    ),
+    BAD_REQUEST: _BAD_JOB,
+    BILLING: GcpErrorRule(
+        JobError,
+        "the project's billing is off, or the service is not enabled in it",
+        "Enable billing, the Cloud Run Admin API and the Cloud Logging API in the project.",
+    ),
+    UNSUPPORTED: GcpErrorRule(
+        JobError,
+        "the service does not support this request",
+        "Check that endpoint is an address of Cloud Run.",
+    ),
+    MISUSED: GcpErrorRule(
+        JobError,
+        "the SDK was used in a way it does not allow",
+        "Update google-cloud-run and flowstone-gcp.",
+    ),
+}

@@ -142,7 +142,10 @@ def _is_text(hint: object) -> bool:
     """Whether a field takes a text that is kept as it is."""
     if hint in {str, bytes}:
         return True
-    return any(_is_text(part) for part in getattr(hint, "__args__", ()))
+    parts = getattr(hint, "__args__", ())
+    if getattr(hint, "__origin__", None) is dict:
+        parts = parts[1:]  # its keys are names
+    return any(map(_is_text, parts))
 
 
 def _body(block: Block, services: Services) -> dict[str, object]:

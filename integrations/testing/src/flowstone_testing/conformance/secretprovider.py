@@ -55,6 +55,7 @@ class SecretsSuite(Suite):
         versions: whether a secret has versions; where not, to ask for one is refused.
         writes: whether secrets can be written and deleted; where not, that is refused.
         prefix: what the names of the tests begin with.
+        joint: what joins the words of names, where an underscore is not allowed in them.
         count: secrets in the test of many; more than a page of the service's listing.
         values: what must come back as it was written.
     """
@@ -67,6 +68,7 @@ class SecretsSuite(Suite):
     versions: ClassVar[bool] = False
     writes: ClassVar[bool] = True
     prefix: ClassVar[str] = ""
+    joint: ClassVar[str] = "_"
     count: ClassVar[int] = 120
     values: ClassVar[tuple[bytes, ...]] = VALUES
 
@@ -117,11 +119,11 @@ class SecretsSuite(Suite):
 
     def test_what_is_not_there_is_missing(self, provider: SecretProvider) -> None:
         """Raise SecretMissing in `read` and `delete`, with the name in it."""
-        name = f"{self.prefix}nothing_here"
-        with pytest.raises(SecretMissing, match="nothing_here"):
+        name = f"{self.prefix}nothing{self.joint}here"
+        with pytest.raises(SecretMissing, match=f"nothing{self.joint}here"):
             provider.read_secret(name)
         if self.writes:
-            with pytest.raises(SecretMissing, match="nothing_here"):
+            with pytest.raises(SecretMissing, match=f"nothing{self.joint}here"):
                 provider.delete_secret(name)
         assert name not in provider.ls(self.prefix)
 
@@ -180,13 +182,13 @@ class SecretsSuite(Suite):
         self, provider: SecretProvider, seed: Callable[[str, bytes], None]
     ) -> None:
         """Look at `list_names`: whole names, of all pages, and nothing but names."""
-        names = [f"{self.prefix}list_{number:03}" for number in range(self.count)]
+        names = [f"{self.prefix}list{self.joint}{number:03}" for number in range(self.count)]
         for name in (*names, f"{self.prefix}other"):
             seed(name, b"value-of-a-listed-one")
-        assert provider.ls(f"{self.prefix}list_") == names
+        assert provider.ls(f"{self.prefix}list{self.joint}") == names
         assert set(names) < set(provider.ls(self.prefix))
-        assert provider.ls(f"{self.prefix}list_00") == names[:10]
-        assert provider.ls(f"{self.prefix}ist_") == []
+        assert provider.ls(f"{self.prefix}list{self.joint}00") == names[:10]
+        assert provider.ls(f"{self.prefix}ist{self.joint}") == []
         assert all(provider.read(name) for name in names[:2])
 
     def test_a_reference_leads_to_it(

@@ -1,0 +1,125 @@
+"""AzureContainerInstance: a container that Azure Container Instances runs to its end."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+from flowstone.blocks import Job
+from flowstone_azure.container_provider import ContainerGroups
+from flowstone_azure.entra_credentials import AzureContainerInstanceCredentials
+
+
+class AzureContainerRegistry(BaseModel):
+    """A login to the registry of a private image: a user and a password, or an identity."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    server: str = Field(min_length=1, description="The registry: shop.azurecr.io.")
+    username: str | None = Field(default=None, description="The user.")
+    password: SecretStr | None = Field(default=None, description="The user's password.")
+    identity: str | None = Field(
+        default=None, description="The resource id of a managed identity that may pull images."
+    )
+
+
+class AzureContainerInstance(Job):
+    """A container that Azure Container Instances runs to its end, in a container group of its own.
+
+    The group has tags with the flow, the task and the run, and is deleted when it has ended.
+    """
+
+    _block_type_name: ClassVar[str | None] = "Azure Container Instance"
+    _block_type_slug: ClassVar[str | None] = "azure-container-instance"
+    _description: ClassVar[str | None] = (
+        "A container that Azure Container Instances runs to its end."
+    )
+    _documentation_url: ClassVar[str | None] = (
+        "https://learn.microsoft.com/azure/container-instances/"
+    )
+    _code_example: ClassVar[str | None] = (
+        "AzureContainerInstance(\n"
+        '    image="shop.azurecr.io/load:7",\n'
+        '    resource_group_name="jobs",\n'
+        '    subscription_id="…",\n'
+        '    location="westeurope",\n'
+        '    command=["python", "load.py"],\n'
+        '    secret_env={"DB_PASSWORD": "azure-keyvault:db-password"},\n'
+        ').save("load")\n'
+        'AzureContainerInstance.load("load").run()'
+    )
+
+    aci_credentials: AzureContainerInstanceCredentials = Field(
+        default_factory=AzureContainerInstanceCredentials,
+        description="The login; by default, the SDK's own chain.",
+    )
+    image: str = Field(min_length=1, description="The container's image.")
+    resource_group_name: str = Field(
+        min_length=1, description="The resource group of its container groups."
+    )
+    subscription_id: str = Field(min_length=1, description="The subscription, by its id.")
+    location: str = Field(min_length=1, description="The region: westeurope.")
+    command: list[str] = Field(
+        default_factory=list,
+        description="The program and its arguments; by default the image's own.",
+    )
+    env: dict[str, str] = Field(
+        default_factory=dict,
+        description="Environment variables. Anybody who may see the group can read them: secrets "
+        "belong into secret_env.",
+    )
+    secret_env: dict[str, SecretStr] = Field(
+        default_factory=dict,
+        description="Environment variables with secrets, as secure values, which Azure shows to "
+        "nobody.",
+    )
+    cpu: float = Field(default=1.0, gt=0, description="The number of CPUs.")
+    memory: float = Field(default=1.0, gt=0, description="The memory, in GB.")
+    gpu_count: int | None = Field(default=None, gt=0, description="The number of GPUs.")
+    gpu_sku: Literal["K80", "P100", "V100"] | None = Field(
+        default=None, description="The kind of the GPUs."
+    )
+    identities: list[str] = Field(
+        default_factory=list,
+        description="Resource ids of managed identities that the container may use.",
+    )
+    subnet_ids: list[str] = Field(
+        default_factory=list, description="Resource ids of the subnets it is in, for private ones."
+    )
+    dns_servers: list[str] = Field(default_factory=list, description="Its DNS servers.")
+    image_registry: AzureContainerRegistry | None = Field(
+        default=None, description="The login to the registry of a private image."
+    )
+    tags: dict[str, str] = Field(
+        default_factory=dict, description="Tags of the container group, besides those of the run."
+    )
+    keep_container_group: bool = Field(
+        default=False, description="Whether the group stays when it has ended."
+    )
+    timeout_seconds: float | None = Field(
+        default=None, ge=0, description="How long to wait for a run; None for as long as it takes."
+    )
+    task_start_timeout_seconds: float | None = Field(
+        default=240.0,
+        gt=0,
+        description="Seconds until the container must have started; None for no limit.",
+    )
+    task_watch_poll_interval: float = Field(
+        default=5.0, gt=0, description="The longest time between two polls, in seconds."
+    )
+    stream_output: bool = Field(
+        default=True, description="Whether its lines go to the log of the run that waits."
+    )
+
+    @model_validator(mode="after")
+    def _is_a_group(self) -> AzureContainerInstance:
+        if (self.gpu_count is None) != (self.gpu_sku is None):
+            raise ValueError("set both of gpu_count and gpu_sku, or none")
+        if both := sorted(self.env.keys() & self.secret_env.keys()):
+            raise ValueError(f"{', '.join(both)}: both in env and in secret_env")
+        return self
+
+    def make_provider(self) -> ContainerGroups:
+        """Return Container Instances, as what runs this job."""
+        return ContainerGroups(self)

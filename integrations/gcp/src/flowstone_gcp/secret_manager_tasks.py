@@ -1,0 +1,174 @@
+"""Google's Secret Manager as tasks: create, update, read and delete, each with an async twin.
+
+What they read is never kept as a result: they compute anew in each run.
+"""
+
+from __future__ import annotations
+
+from pydantic import Secret, SecretBytes, SecretStr
+
+from flowstone import make_async_twin, task
+from flowstone_gcp.credentials import GcpCredentials
+from flowstone_gcp.secret_manager import LATEST, GcpSecrets, SecretManager
+
+#: Given masked, a secret is in no log, and in no record of the run.
+Value = str | bytes | SecretStr | SecretBytes | Secret[object]
+#: A block of the provider has an address of its own, too.
+Login = GcpCredentials | GcpSecrets
+
+
+@task(persist_result=False)
+def create_secret(
+    secret_name: str,
+    gcp_credentials: Login,
+    timeout: float = 60,
+    project: str | None = None,
+) -> str:
+    """Create a secret without a value, and return its path; `update_secret` gives it one.
+
+    Args:
+        secret_name: its name.
+        gcp_credentials: the login.
+        timeout: how long the request may take, in seconds.
+        project: where; by default the login's project.
+
+    Raises:
+        SecretStoreError: it exists already, or Google refused.
+        AccessDenied: this login may not.
+        CredentialsError: there is no login, or it was refused.
+
+    Example:
+        path = create_secret(secret_name, gcp_credentials)
+    """
+    return _service(gcp_credentials, timeout, project).create(secret_name)
+
+
+@task(persist_result=False)
+def update_secret(
+    secret_name: str,
+    secret_value: Value,
+    gcp_credentials: Login,
+    timeout: float = 60,
+    project: str | None = None,
+) -> str:
+    """Add a version to a secret that exists, and return the version's path.
+
+    Args:
+        secret_name: its name, or its path.
+        secret_value: a text or bytes; best a `SecretStr`, as of a block.
+        gcp_credentials: the login.
+        timeout: how long the request may take, in seconds.
+        project: where; by default the login's project.
+
+    Raises:
+        SecretMissing: there is none of that name.
+        SecretStoreError: Google refused.
+        CredentialsError: there is no login, or it was refused.
+
+    Example:
+        path = update_secret(secret_name, secret_value, gcp_credentials)
+    """
+    return _service(gcp_credentials, timeout, project).add_version(
+        secret_name, _reveal(secret_value)
+    )
+
+
+@task(persist_result=False)
+def read_secret(
+    secret_name: str,
+    gcp_credentials: Login,
+    version_id: str = LATEST,
+    timeout: float = 60,
+    project: str | None = None,
+) -> str:
+    """Return a secret as text.
+
+    Args:
+        secret_name: its name, or its path.
+        gcp_credentials: the login.
+        version_id: the number of a version, or an alias.
+        timeout: how long the request may take, in seconds.
+        project: where; by default the login's project.
+
+    Raises:
+        SecretMissing: there is none of that name or version.
+        SecretStoreError: it is not UTF-8 text; read it as bytes with `GcpSecret`.
+        AccessDenied: this login may not read it.
+        CredentialsError: there is no login, or it was refused.
+
+    Example:
+        password = read_secret(secret_name, gcp_credentials)
+    """
+    service = _service(gcp_credentials, timeout, project)
+    return service.read_text(secret_name, str(version_id))
+
+
+@task(persist_result=False)
+def delete_secret(
+    secret_name: str,
+    gcp_credentials: Login,
+    timeout: float = 60,
+    project: str | None = None,
+) -> str:
+    """Delete a secret with all its versions, and return its path.
+
+    Args:
+        secret_name: its name, or its path.
+        gcp_credentials: the login.
+        timeout: how long the request may take, in seconds.
+        project: where; by default the login's project.
+
+    Raises:
+        SecretMissing: there is none of that name.
+        SecretStoreError: Google refused.
+        CredentialsError: there is no login, or it was refused.
+
+    Example:
+        path = delete_secret(secret_name, gcp_credentials)
+    """
+    return _service(gcp_credentials, timeout, project).delete(secret_name)
+
+
+@task(persist_result=False)
+def delete_secret_version(
+    secret_name: str,
+    version_id: str,
+    gcp_credentials: Login,
+    timeout: float = 60,
+    project: str | None = None,
+) -> str:
+    """Destroy a version of a secret for good, and return the version's path.
+
+    Args:
+        secret_name: its name, or its path.
+        version_id: the number of the version; ``latest`` is refused.
+        gcp_credentials: the login.
+        timeout: how long the request may take, in seconds.
+        project: where; by default the login's project.
+
+    Raises:
+        SecretMissing: there is none of that name or version.
+        SecretStoreError: Google refused.
+        CredentialsError: there is no login, or it was refused.
+
+    Example:
+        path = delete_secret_version(secret_name, version_id, gcp_credentials)
+    """
+    return _service(gcp_credentials, timeout, project).destroy_version(secret_name, str(version_id))
+
+
+acreate_secret = make_async_twin(create_secret)
+aupdate_secret = make_async_twin(update_secret)
+aread_secret = make_async_twin(read_secret)
+adelete_secret = make_async_twin(delete_secret)
+adelete_secret_version = make_async_twin(delete_secret_version)
+
+
+def _service(login: Login, timeout: float, project: str | None) -> SecretManager:
+    place = login if isinstance(login, GcpSecrets) else GcpSecrets(gcp_credentials=login)
+    return place.open_service(project, timeout)
+
+
+def _reveal(value: Value) -> bytes:
+    found = value if isinstance(value, (str, bytes)) else value.get_secret_value()
+    return found if isinstance(found, bytes) else str(found).encode()
