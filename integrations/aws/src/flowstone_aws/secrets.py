@@ -116,14 +116,15 @@ class SecretsManager:
         when: dict[str, Any] = {"RecoveryWindowInDays": recovery_window_in_days}
         if force:
             when = {"ForceDeleteWithoutRecovery": True}
-            self._find(name)  # by force, AWS deletes what is not there, too
+            self.find_arn(name)  # by force, AWS deletes what is not there, too
         with self.translate_errors(name):
             arn: str = self.client().delete_secret(SecretId=name, **when, **options)["ARN"]
             return arn
 
-    def _find(self, name: str) -> None:
+    def find_arn(self, name: str) -> str:
+        """Return the ARN of a secret."""
         with self.translate_errors(name):
-            self.client().describe_secret(SecretId=name)
+            return str(self.client().describe_secret(SecretId=name)["ARN"])
 
     def list_names(self, prefix: str) -> Iterator[str]:
         """Yield the names of secrets, a page at a time."""

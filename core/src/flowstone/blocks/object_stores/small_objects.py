@@ -120,7 +120,7 @@ class FastTransfers:
         return self._attempt(key, receive, self._gets)
 
     def _attempt(self, key: str, work: Callable[[], T | None], pause: _Pause) -> T | None:
-        if is_lost(self.client.module) or not _is_exact(key) or not pause.is_over():
+        if was_loaded_before_fork(self.client.module) or not _is_exact(key) or not pause.is_over():
             return None
         done = None
         with suppress(Exception):  # whatever it is, the SDK does it, or raises our error

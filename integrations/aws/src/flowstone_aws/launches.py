@@ -1,0 +1,101 @@
+"""Launches: which start of which run a job of AWS's is, so that none runs twice at once."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections import Counter, OrderedDict
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from flowstone.runtime import flow_run, task_run
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: Runs whose launches are counted at a time.
+MOST_RUNS = 1000
+#: The longest key and value of a tag of AWS's, and what may be in them.
+LONGEST_KEY, LONGEST_VALUE = 128, 256
+_NOT_IN_TAGS = re.compile(r"[^\w\s+\-=.:/@]+")
+#: The tag that says in which attempt of its run a job was started.
+ATTEMPT_TAG = "flowstone_attempt"
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """One start of a job.
+
+    Attributes:
+        run_id: of the task run, or else the flow run, that starts it; random outside of runs.
+        attempt: of that run.
+        fingerprint: the same for the same work, in each attempt.
+        number: how many of the same work this attempt has started, with this one.
+    """
+
+    run_id: str
+    attempt: int
+    fingerprint: str
+    number: int
+
+    @property
+    def token(self) -> str:
+        """What AWS knows a repeated request by: 64 characters."""
+        text = f"{self.run_id}/{self.attempt}/{self.fingerprint}/{self.number}"
+        return sha256(text.encode()).hexdigest()
+
+    @property
+    def owner(self) -> str:
+        """What is the same in all attempts of the run, as ECS's ``startedBy`` takes it."""
+        return f"flowstone/{self.run_id}/{self.fingerprint}"
+
+    def make_tags(self, own: Mapping[str, str]) -> dict[str, str]:
+        """Return the tags of the job: the block's, and the names and ids of the runs."""
+        names = {
+            "flowstone_flow": flow_run.flow_name,
+            "flowstone_flow_run_id": flow_run.id,
+            "flowstone_task": task_run.task_name,
+            "flowstone_task_run_id": task_run.id,
+            ATTEMPT_TAG: str(self.attempt),
+        }
+        return {
+            _clean(key, LONGEST_KEY): _clean(value, LONGEST_VALUE)
+            for key, value in {**own, **names}.items()
+            if value
+        }
+
+
+def begin_launch(work: object) -> Launch:
+    """Return the launch of some work by the current run.
+
+    Args:
+        work: what tells it from other work of the run, as JSON values.
+    """
+    text = json.dumps(work, sort_keys=True, default=str)
+    fingerprint = sha256(text.encode()).hexdigest()[:12]
+    for run in (task_run, flow_run):
+        if run.id is not None:
+            attempt = max(1, run.run_count)
+            return Launch(run.id, attempt, fingerprint, _count(run.id, attempt, fingerprint))
+    return Launch(uuid4().hex, 1, fingerprint, 1)
+
+
+_counts: OrderedDict[tuple[str, int], Counter[str]] = OrderedDict()
+_counting = threading.Lock()
+
+
+def _count(run_id: str, attempt: int, fingerprint: str) -> int:
+    with _counting:
+        counter = _counts.setdefault((run_id, attempt), Counter())
+        _counts.move_to_end((run_id, attempt))
+        if len(_counts) > MOST_RUNS:
+            _counts.popitem(last=False)
+        counter[fingerprint] += 1
+        return counter[fingerprint]
+
+
+def _clean(text: str, longest: int) -> str:
+    return _NOT_IN_TAGS.sub("-", text)[:longest]
