@@ -8,6 +8,7 @@ from flowstone.plugins import lazy_exports
 
 if TYPE_CHECKING:
     from flowstone_aws.credentials import AwsCredentials, MinIOCredentials
+    from flowstone_aws.ecs import EcsTask, EcsTaskRun
     from flowstone_aws.parameters import AssumeRoleParameters, AwsClientParameters
     from flowstone_aws.s3 import S3Bucket
     from flowstone_aws.s3_tasks import (
@@ -60,6 +61,8 @@ __all__ = [
     "AwsParameters",
     "AwsSecret",
     "AwsSecrets",
+    "EcsTask",
+    "EcsTaskRun",
     "MinIOCredentials",
     "S3Bucket",
     "aaws_secret_create",
@@ -106,6 +109,7 @@ if not TYPE_CHECKING:
         __name__,
         {
             ".credentials": ("AwsCredentials", "MinIOCredentials"),
+            ".ecs": ("EcsTask", "EcsTaskRun"),
             ".parameters": ("AssumeRoleParameters", "AwsClientParameters"),
             ".s3": ("S3Bucket",),
             ".s3_tasks": (

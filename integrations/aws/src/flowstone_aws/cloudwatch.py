@@ -119,7 +119,7 @@ def _read_stream(
 def _ask(login: AwsCredentials, stream: LogStream, **wanted: object) -> dict[str, Any]:
     region = {} if stream.region is None else {"region_name": stream.region}
     where = f"CloudWatch Logs, {stream.group}"
-    with translate_job_errors(where, login._who):  # noqa: SLF001 - one package
+    with translate_job_errors(where, login.describe_login):
         answer: dict[str, Any] = login.client("logs", **region).get_log_events(
             logGroupName=stream.group, logStreamName=stream.name, **wanted
         )

@@ -111,9 +111,7 @@ _GROUPS: tuple[tuple[ErrorRule, str], ...] = (
 BY_CODE_OF_JOBS = {code: rule for rule, codes in _GROUPS for code in codes.split()}
 
 
-def translate_job_errors(
-    where: str, who: Callable[[], str]
-) -> AbstractContextManager[None]:
+def translate_job_errors(where: str, who: Callable[[], str]) -> AbstractContextManager[None]:
     """Turn what AWS's SDK raises inside into `JobError`, `CredentialsError` and their kin.
 
     Args:

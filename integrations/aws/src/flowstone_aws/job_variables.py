@@ -70,7 +70,11 @@ def find_secret(value: str, login: AwsCredentials) -> str:
         return value
     if found["kind"] == "ssm":
         return found["name"]
-    arn = SecretsManager(login).find_arn(found["name"])
+    known: dict[str, str] = login.get_or_make("secret ARNs", dict)
+    name = found["name"]
+    if name not in known:
+        known[name] = SecretsManager(login).find_arn(name)
+    arn = known[name]
     version = parse_version(found["version"])
     parts = (found["path"], version.get("VersionStage"), version.get("VersionId"))
     return ":".join((arn, *(part or "" for part in parts))) if any(parts) else arn

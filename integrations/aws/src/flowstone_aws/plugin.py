@@ -11,6 +11,7 @@ def collection() -> Collection:
             "aws-secret": "flowstone_aws.secrets:AwsSecret",
             "aws-secrets": "flowstone_aws.secrets:AwsSecrets",
             "aws-ssm": "flowstone_aws.ssm:AwsParameters",
+            "ecs-task": "flowstone_aws.ecs:EcsTask",
             "minio-credentials": "flowstone_aws.credentials:MinIOCredentials",
             "s3-bucket": "flowstone_aws.s3:S3Bucket",
         },

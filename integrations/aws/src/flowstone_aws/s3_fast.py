@@ -150,7 +150,11 @@ def open_fast(login: Login, parameters: AwsClientParameters, bucket: str) -> Fas
     """
     client: S3Client = login.client("s3")
     config = cast("Config", client.meta.config)
-    if was_loaded_before_fork("obstore") or not _is_plain(config, bucket) or has_variables_of_obstore():
+    if (
+        was_loaded_before_fork("obstore")
+        or not _is_plain(config, bucket)
+        or has_variables_of_obstore()
+    ):
         return None
     if client.meta.endpoint_url.startswith("https:") and has_authorities(login, parameters):
         return None  # obstore would trust them beside the system's, not instead

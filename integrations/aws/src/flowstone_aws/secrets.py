@@ -45,7 +45,7 @@ class SecretsManager:
 
     def translate_errors(self, name: str | None = None) -> AbstractContextManager[None]:
         """Turn the service's errors into ours."""
-        return translate_errors(self.where, self._credentials._who, name)  # noqa: SLF001 - one package
+        return translate_errors(self.where, self._credentials.describe_login, name)
 
     def read(self, name: str, **wanted: Any) -> str | bytes:
         """Return a secret as it was kept: a text, or bytes."""

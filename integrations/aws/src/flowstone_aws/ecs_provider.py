@@ -1,0 +1,301 @@
+"""Tasks of ECS, behind the interface of all jobs."""
+
+from __future__ import annotations
+
+import re
+import threading
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from flowstone import record_measures
+from flowstone.blocks import JobProvider, JobStatus, Report
+from flowstone.errors import JobError, JobLost
+from flowstone.records.redaction import redact
+from flowstone_aws.cloudwatch import LogReader, read_last_lines
+from flowstone_aws.ecs_definitions import (
+    TaskDefinition,
+    ensure_definition,
+    find_definition,
+    forget_definition,
+)
+from flowstone_aws.ecs_requests import find_region, make_definition, make_run_request
+from flowstone_aws.job_errors import translate_job_errors
+from flowstone_aws.job_variables import check_variables, check_words
+from flowstone_aws.launches import ATTEMPT_TAG, Launch, begin_launch
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flowstone_aws.ecs import EcsTask
+
+#: So long, in seconds, a task that was just started may be unknown to ECS.
+FRESH_SECONDS = 60.0
+#: Tasks whose definitions are remembered at a time.
+MOST_TASKS = 1000
+#: So many of a container's last lines are told where it failed.
+LAST_WORDS = 10
+#: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-lifecycle-explanation.html
+PENDING = frozenset({"PROVISIONING", "PENDING", "ACTIVATING"})
+REASON = "Cancelled by Flowstone"
+SECRETS_REMEDY = "Name it in `secrets`, so that ECS reads it: {'TOKEN': 'aws-secrets:api#token'}."
+_ARN = re.compile(r"arn:[\w-]+:ecs:[\w-]+:\d*:task/[\w-]+/[0-9a-fA-F-]{32,36}")
+
+
+@dataclass(slots=True)
+class StartedTasks:
+    """What a block remembers of its tasks.
+
+    Attributes:
+        definitions: by the ARN of a task, what it was started from.
+    """
+
+    definitions: dict[str, TaskDefinition] = field(default_factory=dict)
+    _fresh: dict[str, float] = field(default_factory=dict)
+    _measured: set[str] = field(default_factory=set)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, handle: str) -> None:
+        """Keep a task that was started, and forget those that are no longer fresh."""
+        with self._lock:
+            now = monotonic()
+            fresh = {name: at for name, at in self._fresh.items() if now - at < FRESH_SECONDS}
+            self._fresh = {**fresh, handle: now}
+            while len(self.definitions) > MOST_TASKS:
+                del self.definitions[next(iter(self.definitions))]
+
+    def is_fresh(self, handle: str) -> bool:
+        """Return whether a task was started a moment ago."""
+        at = self._fresh.get(handle)
+        return at is not None and monotonic() - at < FRESH_SECONDS
+
+    def take_measure(self, handle: str) -> bool:
+        """Return True once for each task."""
+        with self._lock:
+            is_new = handle not in self._measured
+            self._measured.add(handle)
+            return is_new
+
+
+class EcsTasks(JobProvider):
+    """The tasks of a block; a handle is the ARN of a task.
+
+    Args:
+        job: what is run.
+        started: where the tasks are kept that were just started.
+        log: what reads their lines.
+    """
+
+    #: SIGKILL follows SIGTERM after 120 s at most; then the network is taken down.
+    grace_seconds = 240.0
+    outage_seconds = 300.0
+
+    def __init__(self, job: EcsTask, started: StartedTasks, log: LogReader) -> None:
+        self._job, self._started, self._log = job, started, log
+        self._login = job.aws_credentials
+        self.poll_seconds, self.timeout_seconds = job.interval_seconds, job.timeout_seconds
+
+    @property
+    def where(self) -> str:
+        what = self._job.name or self._job.task_definition_arn or self._job.image
+        return f"ECS task {what!r}"
+
+    def start(self) -> str:
+        job = self._job
+        check_variables(self.where, job.env, SECRETS_REMEDY)
+        check_words(self.where, job.command, SECRETS_REMEDY)
+        definition = self._find_definition()
+        work = (job.name_in_handles(), definition.arn, job.command, job.env, job.cluster)
+        launch = begin_launch(work)
+        handle = self._find_running(launch) or self._run(definition, launch)
+        self._started.add(handle)
+        return handle
+
+    def report(self, handle: str) -> Report:
+        try:
+            task = self.describe(handle)
+        except JobLost:
+            if self._started.is_fresh(handle):  # ECS is eventually consistent
+                return Report(JobStatus.PENDING)
+            raise
+        url = self._find_url(handle)
+        if task["lastStatus"] != "STOPPED":
+            status = JobStatus.PENDING if task["lastStatus"] in PENDING else JobStatus.RUNNING
+            return Report(status, url=url)
+        if self._started.take_measure(handle):
+            record_measures(measure_task(task))
+        definition = self._find_definition_of(task)
+        status = judge_task(task, definition.container)
+        if status is not JobStatus.FAILED:
+            return Report(status, url=url)
+        return Report(status, self._describe_failure(task, definition), url)
+
+    def cancel(self, handle: str) -> None:
+        self._check(handle)
+        try:
+            with self._translate():
+                self._client().stop_task(cluster=self._cluster, task=handle, reason=REASON)
+        except JobError as error:
+            if "not found" not in error.problem:
+                raise
+            problem = f"there is no task {handle!r}"
+            raise JobLost(self.where, problem, "It has ended a while ago.", handle) from error
+
+    def read_logs(self, handle: str, seen: int) -> list[str]:
+        definition = self._started.definitions.get(handle)
+        if definition is None:
+            definition = self._find_definition_of(self.describe(handle))
+        streams = definition.list_streams(handle)
+        return self._log.read(self._login, handle, streams, seen)
+
+    def read_result(self, handle: str) -> int | None:
+        """Return the exit code."""
+        return self.read_exit_code(self.describe(handle))
+
+    def read_exit_code(self, task: Mapping[str, Any]) -> int | None:
+        """Return the exit code of a task as ECS describes it; None where there is none (yet)."""
+        return read_exit_code(task, self._find_definition_of(task).container)
+
+    def describe(self, handle: str) -> dict[str, Any]:
+        """Return a task as ECS describes it.
+
+        Raises:
+            JobLost: there is no such task.
+        """
+        self._check(handle)
+        with self._translate():
+            answer = self._client().describe_tasks(cluster=self._cluster, tasks=[handle])
+        if not answer["tasks"]:
+            problem = f"there is no task {handle!r}, or no longer"
+            remedy = "ECS forgets a task an hour after its end; look at its log."
+            raise JobLost(self.where, problem, remedy, handle)
+        found: dict[str, Any] = answer["tasks"][0]
+        return found
+
+    @property
+    def _cluster(self) -> str:
+        return self._job.cluster or "default"
+
+    def _find_definition(self) -> TaskDefinition:
+        job, login = self._job, self._login
+        if job.task_definition_arn is not None:
+            return find_definition(self.where, login, job.task_definition_arn, job.container_name)
+        content = make_definition(self.where, job)
+        return ensure_definition(self.where, login, content, job.labels)
+
+    def _find_definition_of(self, task: Mapping[str, Any]) -> TaskDefinition:
+        """Return what a task was started from; this block may have changed since."""
+        name, container = task["taskDefinitionArn"], self._job.container_name
+        found = find_definition(self.where, self._login, name, container)
+        self._started.definitions[task["taskArn"]] = found
+        return found
+
+    def _find_running(self, launch: Launch) -> str | None:
+        """Return what an earlier attempt started and what still runs, though nobody recorded it."""
+        if launch.attempt == 1:
+            return None
+        with self._translate():
+            client, owner = self._client(), launch.owner[:128]
+            listed = client.list_tasks(cluster=self._cluster, startedBy=owner)["taskArns"]
+            if not listed:
+                return None
+            found = client.describe_tasks(
+                cluster=self._cluster, tasks=listed[:100], include=["TAGS"]
+            )["tasks"]
+        before = [each for each in found if _read_attempt(each) < launch.attempt]
+        running = sorted(each["taskArn"] for each in before if each["desiredStatus"] == "RUNNING")
+        return running[launch.number - 1] if len(running) >= launch.number else None
+
+    def _run(self, definition: TaskDefinition, launch: Launch) -> str:
+        request = make_run_request(self.where, self._job, definition, launch)
+        try:
+            with self._translate():
+                answer = self._client().run_task(**request)
+        except JobError:
+            forget_definition(self._login, definition)  # it may have been deregistered
+            raise
+        if not answer["tasks"]:
+            reasons = [_describe_refusal(each) for each in answer.get("failures", [])]
+            problem = f"ECS did not start it: {'; '.join(reasons) or 'without a reason'}"
+            raise JobError(self.where, problem, "Check the cluster's capacity and the definition.")
+        return str(answer["tasks"][0]["taskArn"])
+
+    def _describe_failure(self, task: Mapping[str, Any], definition: TaskDefinition) -> str:
+        problem = describe_failure(task, definition.container)
+        streams = definition.list_streams(task["taskArn"])
+        words = read_last_lines(self._login, streams[0], LAST_WORDS) if streams else []
+        told = f"{problem}; its last words: {chr(10).join(words)}" if words else problem
+        return redact(told)
+
+    def _find_url(self, handle: str) -> str:
+        if self._login.aws_client_parameters.endpoint_url:
+            return ""
+        region, (cluster, task) = find_region(self._login), handle.split("/")[-2:]
+        base = f"https://{region}.console.aws.amazon.com/ecs/v2/clusters/{cluster}/tasks/{task}"
+        return f"{base}?region={region}"
+
+    def _check(self, handle: str) -> None:
+        if not _ARN.fullmatch(handle):
+            problem = f"{handle!r} is not the ARN of a task"
+            raise JobLost(self.where, problem, "Pass the `handle` of a run.", handle)
+
+    def _client(self) -> Any:
+        return self._login.client("ecs")
+
+    def _translate(self) -> Any:
+        return translate_job_errors(self.where, self._login.describe_login)
+
+
+def judge_task(task: Mapping[str, Any], container: str) -> JobStatus:
+    """Return how a task ended: one that was stopped is cancelled, whatever its exit code."""
+    code = task.get("stopCode", "")
+    if code == "UserInitiated":
+        return JobStatus.CANCELLED
+    is_good = read_exit_code(task, container) == 0 and code in {"", "EssentialContainerExited"}
+    return JobStatus.COMPLETED if is_good else JobStatus.FAILED
+
+
+def read_exit_code(task: Mapping[str, Any], container: str) -> int | None:
+    """Return the exit code of a task's container; None where there is none (yet)."""
+    codes = {each["name"]: each.get("exitCode") for each in task.get("containers", [])}
+    return codes.get(container)
+
+
+def describe_failure(task: Mapping[str, Any], container: str) -> str:
+    """Return what went wrong, in ECS's own words, and the exit code.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html
+    """
+    code = read_exit_code(task, container)
+    reasons = [each.get("reason", "") for each in task.get("containers", [])]
+    parts = [
+        "" if code is None else f"exit code {code}",
+        ": ".join(filter(None, (task.get("stopCode", ""), task.get("stoppedReason", "")))),
+        *reasons,
+    ]
+    return ", ".join(dict.fromkeys(filter(None, parts))) or "it has ended without a reason"
+
+
+def measure_task(task: Mapping[str, Any]) -> dict[str, float]:
+    """Return what a task took: seconds of itself, of its vCPUs, and of its GB of memory."""
+    begun = task.get("startedAt")
+    ended = task.get("executionStoppedAt") or task.get("stoppedAt")
+    if begun is None or ended is None:
+        return {}
+    seconds = max(0.0, (ended - begun).total_seconds())
+    found = {"task_seconds": seconds}
+    if task.get("cpu"):
+        found["vcpu_seconds"] = seconds * int(task["cpu"]) / 1024
+    if task.get("memory"):
+        found["memory_gb_seconds"] = seconds * int(task["memory"]) / 1024
+    return found
+
+
+def _read_attempt(task: Mapping[str, Any]) -> int:
+    tags = {tag["key"]: tag.get("value", "") for tag in task.get("tags", [])}
+    text = tags.get(ATTEMPT_TAG, "")
+    return int(text) if text.isdigit() else 0
+
+
+def _describe_refusal(failure: Mapping[str, str]) -> str:
+    return " ".join(filter(None, (failure.get("reason"), failure.get("detail"))))
