@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from tests.services.containers import Container, Containers
 
 GROUP = "/aws/batch/job"
-#: The status of a job before its container runs, by how often it was looked at.
-BEFORE = ("SUBMITTED", "RUNNABLE", "STARTING")
 
 
 @dataclass
@@ -41,9 +39,9 @@ class Job:
         if self.is_cancelled:
             return "FAILED"
         if self.container is None:
-            return BEFORE[0]
+            return "SUBMITTED"
         if self.container.is_running:
-            return BEFORE[min(self.looks, 2)] if self.looks < 2 else "RUNNING"
+            return "RUNNABLE" if self.looks < 1 else "RUNNING"
         return "SUCCEEDED" if self.container.exit_code == 0 else "FAILED"
 
     def describe(self, *, short: bool = False) -> dict[str, Any]:
@@ -56,7 +54,7 @@ class Job:
             "createdAt": _read_time(self.created_at),
         }
         ran = self.container
-        if ran is not None and self.looks >= 2:
+        if ran is not None and self.looks:
             found["startedAt"] = _read_time(ran.started_at)
         if status in {"SUCCEEDED", "FAILED"} and ran is not None and ran.ended_at is not None:
             found["startedAt"] = _read_time(ran.started_at)

@@ -44,7 +44,7 @@ class _Place:
 
 @dataclass(slots=True)
 class LogReader:
-    """Reads the lines of a block's jobs; each is fetched once, as long as one reads on.
+    """Reads the lines of jobs; each is fetched once, as long as one reads on.
 
     Attributes:
         refused: the jobs whose lines this login may not read, which was said.

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from pydantic import Field, PrivateAttr, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from flowstone.blocks import Job, JobRun
 from flowstone.blocks.async_twins import make_twin
-from flowstone_aws.cloudwatch import LogReader
 from flowstone_aws.credentials import AwsCredentials
-from flowstone_aws.ecs_provider import EcsTasks, StartedTasks
+from flowstone_aws.ecs_provider import EcsTasks
 from flowstone_aws.job_variables import is_reference
 
 if TYPE_CHECKING:
@@ -118,8 +117,6 @@ class EcsTask(Job):
     interval_seconds: float = Field(
         default=5.0, gt=0, description="The longest time between two polls."
     )
-    _started: StartedTasks = PrivateAttr(default_factory=StartedTasks)
-    _log: LogReader = PrivateAttr(default_factory=LogReader)
 
     @field_validator("secrets")
     @classmethod
@@ -148,7 +145,7 @@ class EcsTask(Job):
 
     def make_provider(self) -> EcsTasks:
         """Return ECS, as what runs this task."""
-        return EcsTasks(self, self._started, self._log)
+        return EcsTasks(self)
 
     def make_run(
         self, provider: JobProvider, handle: str, external: ExternalHandle | None = None

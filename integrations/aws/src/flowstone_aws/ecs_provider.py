@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-import threading
+from collections import OrderedDict
 from dataclasses import dataclass, field
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from flowstone import record_measures
@@ -22,59 +21,40 @@ from flowstone_aws.ecs_definitions import (
 from flowstone_aws.ecs_requests import find_region, make_definition, make_run_request
 from flowstone_aws.job_errors import translate_job_errors
 from flowstone_aws.job_variables import check_variables, check_words
-from flowstone_aws.launches import ATTEMPT_TAG, Launch, begin_launch
+from flowstone_aws.launches import ATTEMPT_TAG, REASON, Launch, StartedJobs, begin_launch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from contextlib import AbstractContextManager
 
     from flowstone_aws.ecs import EcsTask
 
-#: So long, in seconds, a task that was just started may be unknown to ECS.
-FRESH_SECONDS = 60.0
 #: Tasks whose definitions are remembered at a time.
 MOST_TASKS = 1000
 #: So many of a container's last lines are told where it failed.
 LAST_WORDS = 10
 #: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-lifecycle-explanation.html
 PENDING = frozenset({"PROVISIONING", "PENDING", "ACTIVATING"})
-REASON = "Cancelled by Flowstone"
 SECRETS_REMEDY = "Name it in `secrets`, so that ECS reads it: {'TOKEN': 'aws-secrets:api#token'}."
 _ARN = re.compile(r"arn:[\w-]+:ecs:[\w-]+:\d*:task/[\w-]+/[0-9a-fA-F-]{32,36}")
 
 
 @dataclass(slots=True)
-class StartedTasks:
-    """What a block remembers of its tasks.
+class StartedTasks(StartedJobs):
+    """What is remembered of the tasks of a login.
 
     Attributes:
         definitions: by the ARN of a task, what it was started from.
     """
 
-    definitions: dict[str, TaskDefinition] = field(default_factory=dict)
-    _fresh: dict[str, float] = field(default_factory=dict)
-    _measured: set[str] = field(default_factory=set)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    definitions: OrderedDict[str, TaskDefinition] = field(default_factory=OrderedDict)
 
-    def add(self, handle: str) -> None:
-        """Keep a task that was started, and forget those that are no longer fresh."""
+    def keep_definition(self, handle: str, definition: TaskDefinition) -> None:
+        """Remember what a task was started from, and forget the oldest."""
         with self._lock:
-            now = monotonic()
-            fresh = {name: at for name, at in self._fresh.items() if now - at < FRESH_SECONDS}
-            self._fresh = {**fresh, handle: now}
+            self.definitions[handle] = definition
             while len(self.definitions) > MOST_TASKS:
-                del self.definitions[next(iter(self.definitions))]
-
-    def is_fresh(self, handle: str) -> bool:
-        """Return whether a task was started a moment ago."""
-        at = self._fresh.get(handle)
-        return at is not None and monotonic() - at < FRESH_SECONDS
-
-    def take_measure(self, handle: str) -> bool:
-        """Return True once for each task."""
-        with self._lock:
-            is_new = handle not in self._measured
-            self._measured.add(handle)
-            return is_new
+                self.definitions.popitem(last=False)
 
 
 class EcsTasks(JobProvider):
@@ -82,17 +62,14 @@ class EcsTasks(JobProvider):
 
     Args:
         job: what is run.
-        started: where the tasks are kept that were just started.
-        log: what reads their lines.
     """
 
     #: SIGKILL follows SIGTERM after 120 s at most; then the network is taken down.
     grace_seconds = 240.0
     outage_seconds = 300.0
 
-    def __init__(self, job: EcsTask, started: StartedTasks, log: LogReader) -> None:
-        self._job, self._started, self._log = job, started, log
-        self._login = job.aws_credentials
+    def __init__(self, job: EcsTask) -> None:
+        self._job, self._login = job, job.aws_credentials
         self.poll_seconds, self.timeout_seconds = job.interval_seconds, job.timeout_seconds
 
     @property
@@ -187,7 +164,7 @@ class EcsTasks(JobProvider):
         """Return what a task was started from; this block may have changed since."""
         name, container = task["taskDefinitionArn"], self._job.container_name
         found = find_definition(self.where, self._login, name, container)
-        self._started.definitions[task["taskArn"]] = found
+        self._started.keep_definition(task["taskArn"], found)
         return found
 
     def _find_running(self, launch: Launch) -> str | None:
@@ -239,10 +216,18 @@ class EcsTasks(JobProvider):
             problem = f"{handle!r} is not the ARN of a task"
             raise JobLost(self.where, problem, "Pass the `handle` of a run.", handle)
 
+    @property
+    def _started(self) -> StartedTasks:
+        return self._login.get_or_make("ecs tasks", StartedTasks)
+
+    @property
+    def _log(self) -> LogReader:
+        return self._login.get_or_make("logs", LogReader)
+
     def _client(self) -> Any:
         return self._login.client("ecs")
 
-    def _translate(self) -> Any:
+    def _translate(self) -> AbstractContextManager[None]:
         return translate_job_errors(self.where, self._login.describe_login)
 
 
@@ -283,7 +268,9 @@ def measure_task(task: Mapping[str, Any]) -> dict[str, float]:
     if begun is None or ended is None:
         return {}
     seconds = max(0.0, (ended - begun).total_seconds())
-    found = {"task_seconds": seconds}
+    found = {"duration_seconds": seconds}
+    if task.get("createdAt"):
+        found["queue_seconds"] = max(0.0, (begun - task["createdAt"]).total_seconds())
     if task.get("cpu"):
         found["vcpu_seconds"] = seconds * int(task["cpu"]) / 1024
     if task.get("memory"):

@@ -6,8 +6,9 @@ import json
 import re
 import threading
 from collections import Counter, OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
+from time import monotonic
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -18,11 +19,17 @@ if TYPE_CHECKING:
 
 #: Runs whose launches are counted at a time.
 MOST_RUNS = 1000
+#: Jobs whose measures are known to be recorded.
+MOST_JOBS = 10_000
 #: The longest key and value of a tag of AWS's, and what may be in them.
 LONGEST_KEY, LONGEST_VALUE = 128, 256
 _NOT_IN_TAGS = re.compile(r"[^\w\s+\-=.:/@]+")
+#: So long, in seconds, a job that was just started may be unknown to AWS.
+FRESH_SECONDS = 60.0
 #: The tag that says in which attempt of its run a job was started.
 ATTEMPT_TAG = "flowstone_attempt"
+#: Why a job was stopped, as AWS then lists it.
+REASON = "Cancelled by Flowstone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +73,36 @@ class Launch:
             for key, value in {**own, **names}.items()
             if value
         }
+
+
+@dataclass(slots=True)
+class StartedJobs:
+    """The jobs that a login has just started, and those whose measures are recorded."""
+
+    _fresh: dict[str, float] = field(default_factory=dict)
+    _measured: OrderedDict[str, None] = field(default_factory=OrderedDict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, handle: str) -> None:
+        """Keep a job that was started, and forget those that are no longer fresh."""
+        with self._lock:
+            now = monotonic()
+            fresh = {name: at for name, at in self._fresh.items() if now - at < FRESH_SECONDS}
+            self._fresh = {**fresh, handle: now}
+
+    def is_fresh(self, handle: str) -> bool:
+        """Return whether a job was started a moment ago."""
+        at = self._fresh.get(handle)
+        return at is not None and monotonic() - at < FRESH_SECONDS
+
+    def take_measure(self, handle: str) -> bool:
+        """Return True once for each job."""
+        with self._lock:
+            is_new = handle not in self._measured
+            self._measured[handle] = None
+            if len(self._measured) > MOST_JOBS:
+                self._measured.popitem(last=False)
+            return is_new
 
 
 def begin_launch(work: object) -> Launch:
