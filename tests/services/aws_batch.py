@@ -155,7 +155,8 @@ class Batch:
         if asked["jobQueue"] == "no-such-queue":
             raise Refusal("ClientException", "JobQueue no-such-queue does not exist")
         definition = self._find_definition(asked["jobDefinition"])
-        job = self.jobs[uid] = Job(uid := str(uuid4()), asked, definition, datetime.now(UTC))
+        uid = str(uuid4())
+        job = self.jobs[uid] = Job(uid, asked, definition, datetime.now(UTC))
         if asked["jobQueue"] != "busy":
             self._start(job)
         found = {"jobId": uid, "jobName": asked["jobName"]}

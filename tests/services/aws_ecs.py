@@ -202,7 +202,9 @@ class Ecs:
     ) -> Task:
         main = definition["containerDefinitions"][0]
         overrides = asked.get("overrides", {}).get("containerOverrides", [{}])
-        over = next((each for each in overrides if each.get("name") == main["name"]), {})
+        over: dict[str, Any] = next(
+            (each for each in overrides if each.get("name") == main["name"]), {}
+        )
         task = Task(arn, cluster, definition, asked, datetime.now(UTC), None)
         variables = [*main.get("environment", []), *over.get("environment", [])]
         environment = {each["name"]: each["value"] for each in variables}

@@ -214,7 +214,7 @@ def serve_aws_jobs() -> Iterator[AwsJobs]:
                     if hiccup is not None and not hiccup.after:
                         return self._refuse(hiccup.refusal)
                     if function:
-                        found = services.functions.invoke(self.path, content, self.headers)
+                        found = services.functions.invoke(self.path, content, {**self.headers})
                         return self.respond(*found) if hiccup is None else self._refuse(None)
                     answer = services.serve(operation, parameters)
                 except Refusal as refusal:

@@ -208,7 +208,9 @@ class BatchJobs(JobProvider):
         wanted = {"jobDefinitions": [name]} if has_revision else {"jobDefinitionName": name}
         with self._translate():
             answer = self._client().describe_job_definitions(status="ACTIVE", **wanted)
-        newest = max(answer["jobDefinitions"], key=lambda each: each["revision"], default={})
+        newest: dict[str, Any] = max(
+            answer["jobDefinitions"], key=lambda each: each["revision"], default={}
+        )
         limit: int | None = newest.get("timeout", {}).get("attemptDurationSeconds")
         return limit
 

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from botocore.awsrequest import AWSPreparedRequest
     from botocore.client import BaseClient
+    from botocore.exceptions import _ClientErrorResponseTypeDef
     from botocore.model import OperationModel
 
 #: Calls that start something each time they arrive: none has a token to know a repetition by.
@@ -36,15 +37,16 @@ def watch_connections(client: BaseClient) -> None:
 
     def refuse_to_repeat(
         operation: OperationModel,
-        response: tuple[object, dict[str, Mapping[str, int]]] | None,
+        response: tuple[object, _ClientErrorResponseTypeDef] | None,
         caught_exception: Exception | None,
         **_: object,
     ) -> None:
         if caught_exception is not None and _may_have_arrived(caught_exception):
             raise caught_exception
-        answer = {} if response is None else response[1]
-        if answer.get("ResponseMetadata", {}).get("HTTPStatusCode") in _UNCERTAIN:
-            raise ClientError(answer, operation.name)
+        if response is None or "ResponseMetadata" not in response[1]:
+            return
+        if response[1]["ResponseMetadata"]["HTTPStatusCode"] in _UNCERTAIN:
+            raise ClientError(response[1], operation.name)
 
     client.meta.events.register("before-send", _expect_nothing)
     client.meta.events.register("before-parse.s3", refuse_half)

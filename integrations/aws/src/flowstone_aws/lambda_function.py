@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import re
@@ -13,7 +14,6 @@ from pydantic import Field
 
 from flowstone import record_measures
 from flowstone.blocks import Block
-from flowstone.blocks.async_twins import make_twin
 from flowstone.blocks.jobs import get_job_logger
 from flowstone.errors import JobError, JobFailed
 from flowstone.records.redaction import redact
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 InvocationType = Literal["RequestResponse", "Event", "DryRun"]
 #: Lambda ends a function after so many seconds at most:
 #: https://docs.aws.amazon.com/lambda/latest/dg/configuration-timeout.html
-LONGEST_SECONDS = 900
+LONGEST_SECONDS = 900.0
 #: How much longer than the function its answer is waited for, in seconds.
 MARGIN_SECONDS = 10
 #: The longest client context, in bytes, before it is encoded.
@@ -167,7 +167,15 @@ class LambdaFunction(Block):
             request["LogType"] = "Tail"  # also where it is not asked for: it tells what was billed
         return self._read(*self._ask(request), tail=tail)
 
-    ainvoke = make_twin(invoke)
+    async def ainvoke(
+        self,
+        payload: Mapping[str, Any] | list[Any] | str | float | None = None,
+        invocation_type: InvocationType = "RequestResponse",
+        tail: bool = False,
+        client_context: Mapping[str, Any] | None = None,
+    ) -> LambdaResponse:
+        """Do as `invoke`, and let other coroutines run meanwhile."""
+        return await asyncio.to_thread(self.invoke, payload, invocation_type, tail, client_context)
 
     @property
     def _where(self) -> str:

@@ -55,9 +55,10 @@ def client_waiter(
     login = aws_credentials or AwsCredentials()
     where = f"waiter {waiter_name!r} of AWS's {client}"
     waiter = _find_waiter(where, login.client(client), waiter_name, waiter_definition)
-    config = {**waiter_kwargs.pop("WaiterConfig", {})}
-    delay = float(config.get("Delay", waiter.config.delay))
-    attempts = int(config.get("MaxAttempts", waiter.config.max_attempts))
+    own: Any = waiter.config
+    given = {"Delay": own.delay, "MaxAttempts": own.max_attempts}
+    given |= waiter_kwargs.pop("WaiterConfig", {})
+    delay, attempts = float(given["Delay"]), int(given["MaxAttempts"])
     for attempt in range(1, attempts + 1):
         with translate_job_errors(where, login.describe_login):
             problem = _look(where, waiter, waiter_kwargs)
