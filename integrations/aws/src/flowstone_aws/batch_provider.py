@@ -81,6 +81,7 @@ class BatchJobs(JobProvider):
                 return Report(JobStatus.PENDING)
             raise
         status, url = judge_job(job), self._find_url(handle)
+        self._started.keep_streams(handle, list_streams(job))
         if status.ended and self._started.take_measure(handle):
             record_measures(measure_job(job))
         if status is not JobStatus.FAILED:
@@ -93,7 +94,12 @@ class BatchJobs(JobProvider):
             self._client().terminate_job(jobId=handle, reason=REASON)
 
     def read_logs(self, handle: str, seen: int) -> list[str]:
-        return self._log.read(self._login, handle, list_streams(self.describe(handle)), seen)
+        streams = self._started.find_streams(handle)
+        if streams is None:
+            if self._started.is_fresh(handle):
+                return []
+            streams = list_streams(self.describe(handle))
+        return self._log.read(self._login, handle, streams, seen)
 
     def read_result(self, handle: str) -> int | None:
         """Return the exit code."""

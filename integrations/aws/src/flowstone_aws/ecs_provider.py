@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from flowstone import record_measures
@@ -13,7 +11,6 @@ from flowstone.errors import JobError, JobLost
 from flowstone.records.redaction import redact
 from flowstone_aws.cloudwatch import LogReader, read_last_lines
 from flowstone_aws.ecs_definitions import (
-    TaskDefinition,
     ensure_definition,
     find_definition,
     forget_definition,
@@ -28,33 +25,14 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from flowstone_aws.ecs import EcsTask
+    from flowstone_aws.ecs_definitions import TaskDefinition
 
-#: Tasks whose definitions are remembered at a time.
-MOST_TASKS = 1000
 #: So many of a container's last lines are told where it failed.
 LAST_WORDS = 10
 #: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-lifecycle-explanation.html
 PENDING = frozenset({"PROVISIONING", "PENDING", "ACTIVATING"})
 SECRETS_REMEDY = "Name it in `secrets`, so that ECS reads it: {'TOKEN': 'aws-secrets:api#token'}."
 _ARN = re.compile(r"arn:[\w-]+:ecs:[\w-]+:\d*:task/[\w-]+/[0-9a-fA-F-]{32,36}")
-
-
-@dataclass(slots=True)
-class StartedTasks(StartedJobs):
-    """What is remembered of the tasks of a login.
-
-    Attributes:
-        definitions: by the ARN of a task, what it was started from.
-    """
-
-    definitions: OrderedDict[str, TaskDefinition] = field(default_factory=OrderedDict)
-
-    def keep_definition(self, handle: str, definition: TaskDefinition) -> None:
-        """Remember what a task was started from, and forget the oldest."""
-        with self._lock:
-            self.definitions[handle] = definition
-            while len(self.definitions) > MOST_TASKS:
-                self.definitions.popitem(last=False)
 
 
 class EcsTasks(JobProvider):
@@ -86,6 +64,7 @@ class EcsTasks(JobProvider):
         launch = begin_launch(work)
         handle = self._find_running(launch) or self._run(definition, launch)
         self._started.add(handle)
+        self._started.keep_streams(handle, definition.list_streams(handle))
         return handle
 
     def report(self, handle: str) -> Report:
@@ -119,10 +98,10 @@ class EcsTasks(JobProvider):
             raise JobLost(self.where, problem, "It has ended a while ago.", handle) from error
 
     def read_logs(self, handle: str, seen: int) -> list[str]:
-        definition = self._started.definitions.get(handle)
-        if definition is None:
-            definition = self._find_definition_of(self.describe(handle))
-        streams = definition.list_streams(handle)
+        streams = self._started.find_streams(handle)
+        if streams is None:
+            streams = self._find_definition_of(self.describe(handle)).list_streams(handle)
+            self._started.keep_streams(handle, streams)
         return self._log.read(self._login, handle, streams, seen)
 
     def read_result(self, handle: str) -> int | None:
@@ -163,9 +142,7 @@ class EcsTasks(JobProvider):
     def _find_definition_of(self, task: Mapping[str, Any]) -> TaskDefinition:
         """Return what a task was started from; this block may have changed since."""
         name, container = task["taskDefinitionArn"], self._job.container_name
-        found = find_definition(self.where, self._login, name, container)
-        self._started.keep_definition(task["taskArn"], found)
-        return found
+        return find_definition(self.where, self._login, name, container)
 
     def _find_running(self, launch: Launch) -> str | None:
         """Return what an earlier attempt started and what still runs, though nobody recorded it."""
@@ -217,8 +194,8 @@ class EcsTasks(JobProvider):
             raise JobLost(self.where, problem, "Pass the `handle` of a run.", handle)
 
     @property
-    def _started(self) -> StartedTasks:
-        return self._login.get_or_make("ecs tasks", StartedTasks)
+    def _started(self) -> StartedJobs:
+        return self._login.get_or_make("ecs tasks", StartedJobs)
 
     @property
     def _log(self) -> LogReader:

@@ -17,9 +17,11 @@ from flowstone.runtime import flow_run, task_run
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from flowstone_aws.cloudwatch import LogStream
+
 #: Runs whose launches are counted at a time.
 MOST_RUNS = 1000
-#: Jobs whose measures are known to be recorded.
+#: Jobs that are remembered at a time.
 MOST_JOBS = 10_000
 #: The longest key and value of a tag of AWS's, and what may be in them.
 LONGEST_KEY, LONGEST_VALUE = 128, 256
@@ -77,8 +79,9 @@ class Launch:
 
 @dataclass(slots=True)
 class StartedJobs:
-    """The jobs that a login has just started, and those whose measures are recorded."""
+    """What is remembered of the jobs of a login."""
 
+    _streams: OrderedDict[str, list[LogStream]] = field(default_factory=OrderedDict)
     _fresh: dict[str, float] = field(default_factory=dict)
     _measured: OrderedDict[str, None] = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -94,6 +97,17 @@ class StartedJobs:
         """Return whether a job was started a moment ago."""
         at = self._fresh.get(handle)
         return at is not None and monotonic() - at < FRESH_SECONDS
+
+    def keep_streams(self, handle: str, streams: list[LogStream]) -> None:
+        """Remember where a job writes, and forget the oldest."""
+        with self._lock:
+            self._streams[handle] = streams
+            if len(self._streams) > MOST_JOBS:
+                self._streams.popitem(last=False)
+
+    def find_streams(self, handle: str) -> list[LogStream] | None:
+        """Return where a job writes; None where it is not known."""
+        return self._streams.get(handle)
 
     def take_measure(self, handle: str) -> bool:
         """Return True once for each job."""

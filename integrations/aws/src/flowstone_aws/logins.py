@@ -248,8 +248,11 @@ class Login:
         assert self._core is not None
         retries: dict[str, Any] = {}
         throttles = service in _THROTTLING
-        if self._core.get_config_variable("retry_mode") == "legacy":
-            retries["mode"] = "adaptive" if throttles else "standard"
+        mode = self._core.get_config_variable("retry_mode")
+        if mode == "legacy":
+            mode = retries["mode"] = "standard"
+        if mode == "standard" and throttles:  # the default; a block's own config goes before it
+            retries["mode"] = "adaptive"
         if self._core.get_config_variable("max_attempts") is None:
             retries["total_max_attempts"] = MORE_ATTEMPTS if throttles else ATTEMPTS
         defaults = {
