@@ -283,8 +283,21 @@ class TestTasks(TaskSuite):
     known_names: ClassVar[frozenset[str]] = frozenset({"recovery_window_in_days"})
 
     @pytest.fixture
+    def definition(self, jobs_login: AwsCredentials) -> str:
+        container = {"image": "a", "command": ["true"]}
+        jobs_login.client("batch").register_job_definition(
+            jobDefinitionName="any", type="container", containerProperties=container
+        )
+        return "any"
+
+    @pytest.fixture
     def examples(
-        self, bucket: S3Bucket, login: AwsCredentials, request: pytest.FixtureRequest
+        self,
+        bucket: S3Bucket,
+        login: AwsCredentials,
+        jobs_login: AwsCredentials,
+        definition: str,
+        request: pytest.FixtureRequest,
     ) -> Mapping[str, Example]:
         def written() -> str:
             return bucket.write_path(f"raw/{uuid4().hex}", b"name,country\n")
@@ -313,6 +326,18 @@ class TestTasks(TaskSuite):
             "aws_secret_delete": kept,
             "aws_secret_read": kept,
             "aws_secret_update": lambda: {**kept(), "secret_value": SecretStr(uuid4().hex)},
+            "batch_submit": lambda: {
+                "job_name": "a",
+                "job_queue": "spot",
+                "job_definition": definition,
+                "aws_credentials": jobs_login,
+            },
+            "client_waiter": lambda: {
+                "client": "s3",
+                "waiter_name": "bucket_exists",
+                "aws_credentials": login,
+                "Bucket": bucket.bucket_name,
+            },
             "s3_copy": onwards,
             "s3_download": lambda: {"bucket": bucket, "key": written()},
             "s3_list_objects": lambda: {"bucket": bucket, "prefix": written(), "page_size": 10},
