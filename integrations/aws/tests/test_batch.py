@@ -15,7 +15,7 @@ from flowstone.errors import BlockInvalid, JobCancelled, JobError, JobFailed, Jo
 from flowstone.records.redaction import register
 from flowstone_aws import AwsCredentials, BatchJob, BatchJobRun, abatch_submit, batch_submit
 
-from .test_job_conformance import BAD, GOOD, LONG, make_job
+from .job_examples import BAD, GOOD, LONG, make_job
 
 if TYPE_CHECKING:
     from tests.services.aws_jobs import AwsJobs

@@ -24,7 +24,7 @@ from flowstone_aws import AwsClientParameters, AwsCredentials, EcsTask, EcsTaskR
 from flowstone_aws.ecs_requests import find_network, make_definition
 
 from .conftest import login_at
-from .test_job_conformance import BAD, GOOD, LONG, make_task
+from .job_examples import BAD, GOOD, LONG, make_task
 
 if TYPE_CHECKING:
     from tests.services.aws_jobs import AwsJobs

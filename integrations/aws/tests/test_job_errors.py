@@ -29,8 +29,8 @@ from flowstone_aws.job_errors import BY_CODE_OF_JOBS, translate_job_error
 from flowstone_testing import reserve_closed_port
 
 from .conftest import login_at
+from .job_examples import GOOD, make_job, make_task
 from .test_errors import answer
-from .test_job_conformance import GOOD, make_job, make_task
 
 if TYPE_CHECKING:
     from tests.services.aws_jobs import AwsJobs

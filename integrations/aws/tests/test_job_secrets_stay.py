@@ -18,7 +18,7 @@ from flowstone.records.redaction import register
 from flowstone_aws import LambdaFunction
 
 from .conftest import login_at
-from .test_job_conformance import GOOD, make_job, make_task
+from .job_examples import GOOD, make_job, make_task
 
 if TYPE_CHECKING:
     from pathlib import Path

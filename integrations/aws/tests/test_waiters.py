@@ -13,7 +13,7 @@ from flowstone import flow, task
 from flowstone.errors import CredentialsError, JobError, JobFailed, JobTimeout, RunTimeout
 from flowstone_aws import AwsCredentials, aclient_waiter, client_waiter
 
-from .test_job_conformance import GOOD, LONG, make_job, make_task
+from .job_examples import GOOD, LONG, make_job, make_task
 
 if TYPE_CHECKING:
     from tests.services.aws_jobs import AwsJobs

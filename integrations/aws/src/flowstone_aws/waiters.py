@@ -50,7 +50,7 @@ def client_waiter(
         Unreachable: AWS can't be reached.
 
     Example:
-        client_waiter("ecs", "tasks_stopped", aws_credentials, cluster="jobs", tasks=[arn])
+        client_waiter("s3", "bucket_exists", aws_credentials, Bucket=Bucket)
     """
     login = aws_credentials or AwsCredentials()
     where = f"waiter {waiter_name!r} of AWS's {client}"
