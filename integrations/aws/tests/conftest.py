@@ -93,8 +93,11 @@ def jobs(live: bool) -> Iterator[AwsJobs]:
 
 @pytest.fixture
 def jobs_login(jobs: AwsJobs) -> AwsCredentials:
-    """A login to the services of `jobs`."""
-    return login_at(jobs.url)
+    """A login to the services of `jobs`; its clients are there, which take the SDK a while."""
+    login = login_at(jobs.url)
+    for service in ("batch", "ecs", "logs"):
+        login.client(service)
+    return login
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from flowstone.blocks import Secret
 from flowstone.context import current
 from flowstone.errors import JobError
 from flowstone.records.redaction import register
-from flowstone_aws import LambdaFunction
+from flowstone_aws import EcsTaskRun, LambdaFunction
 
 from .conftest import login_at
 from .job_examples import GOOD, make_job, make_task
@@ -55,6 +55,7 @@ def test_canaries_are_nowhere(jobs: AwsJobs, home: Path, caplog: pytest.LogCaptu
         secret = Secret.load("api").get()
         good = make_task(login, HAS, secrets={"TOKEN": ARN}, env=halves).trigger()
         good.wait()
+        assert isinstance(good, EcsTaskRun)
         shown.append(repr(good.describe()))
         for variables in ({"TOKEN": secret}, {"URL": f"https://me:{secret}@here"}):
             for job in (

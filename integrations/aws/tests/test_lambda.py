@@ -41,7 +41,7 @@ def echo(jobs: AwsJobs, jobs_login: AwsCredentials) -> LambdaFunction:
 
 @pytest.mark.parametrize("payload", [None, {"a": [1, None]}, [1, 2], "text", 1.5])
 def test_a_function_gives_its_result(echo: LambdaFunction, payload: object) -> None:
-    answer = echo.invoke(payload)  # type: ignore[arg-type]
+    answer = echo.invoke(payload)
     assert answer.payload == {"event": payload, "context": None}
     assert (answer.status_code, answer.executed_version) == (200, "$LATEST")
     assert answer.log_tail == []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
@@ -10,6 +10,7 @@ from flowstone.blocks import Job, JobRun
 from flowstone.blocks.async_twins import make_twin
 from flowstone_aws.batch_provider import BatchJobs
 from flowstone_aws.credentials import AwsCredentials
+from flowstone_aws.records import Record
 
 if TYPE_CHECKING:
     from flowstone.blocks import JobProvider
@@ -77,7 +78,7 @@ class BatchJob(Job):
     labels: dict[str, str] = Field(
         default_factory=dict, description="Tags of the job, besides those of its run."
     )
-    batch_kwargs: dict[str, Any] = Field(
+    batch_kwargs: Record = Field(
         default_factory=dict, description="Further parameters of SubmitJob, by AWS's names."
     )
     timeout_seconds: float | None = Field(
@@ -123,7 +124,7 @@ class BatchJobRun(JobRun):
         """The id of the job."""
         return str(self.handle)
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> Record:
         """Return the job as Batch describes it.
 
         Raises:

@@ -19,10 +19,10 @@ from flowstone_aws.job_variables import check_variables, check_words, list_varia
 from flowstone_aws.launches import REASON, Launch, StartedJobs, begin_launch
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from contextlib import AbstractContextManager
 
     from flowstone_aws.batch import BatchJob
+    from flowstone_aws.records import Record
 
 #: https://docs.aws.amazon.com/batch/latest/userguide/job_states.html
 STATUSES = {
@@ -106,7 +106,7 @@ class BatchJobs(JobProvider):
         code: int | None = self.describe(handle).get("container", {}).get("exitCode")
         return code
 
-    def describe(self, handle: str) -> dict[str, Any]:
+    def describe(self, handle: str) -> Record:
         """Return a job as Batch describes it.
 
         Raises:
@@ -119,13 +119,13 @@ class BatchJobs(JobProvider):
             problem = f"there is no job {handle!r}, or no longer"
             remedy = "Batch forgets a job some days after its end; look at its log."
             raise JobLost(self.where, problem, remedy, handle)
-        found: dict[str, Any] = jobs[0]
+        found: Record = jobs[0]
         return found
 
-    def _make_request(self, launch: Launch) -> dict[str, Any]:
+    def _make_request(self, launch: Launch) -> Record:
         job = self._job
         resources = {"VCPU": job.vcpus, "MEMORY": job.memory}
-        container: dict[str, Any] = {
+        container: Record = {
             "command": job.command,
             "environment": list_variables(job.env),
             "resourceRequirements": [
@@ -134,7 +134,7 @@ class BatchJobs(JobProvider):
                 if amount
             ],
         }
-        request: dict[str, Any] = {
+        request: Record = {
             "jobName": self._make_name(launch),
             "jobQueue": job.job_queue,
             "jobDefinition": job.job_definition,
@@ -182,11 +182,11 @@ class BatchJobs(JobProvider):
         )
         return running[launch.number - 1][1] if len(running) >= launch.number else None
 
-    def _list_jobs(self, name: str) -> list[dict[str, Any]]:
+    def _list_jobs(self, name: str) -> list[Record]:
         wanted = [{"name": "JOB_NAME", "values": [name]}]
         with self._translate():
             answer = self._client().list_jobs(jobQueue=self._job.job_queue, filters=wanted)
-        found: list[dict[str, Any]] = answer["jobSummaryList"]
+        found: list[Record] = answer["jobSummaryList"]
         return found
 
     def _tell_limit(self) -> None:
@@ -214,13 +214,13 @@ class BatchJobs(JobProvider):
         wanted = {"jobDefinitions": [name]} if has_revision else {"jobDefinitionName": name}
         with self._translate():
             answer = self._client().describe_job_definitions(status="ACTIVE", **wanted)
-        newest: dict[str, Any] = max(
+        newest: Record = max(
             answer["jobDefinitions"], key=lambda each: each["revision"], default={}
         )
         limit: int | None = newest.get("timeout", {}).get("attemptDurationSeconds")
         return limit
 
-    def _describe_failure(self, job: Mapping[str, Any]) -> str:
+    def _describe_failure(self, job: Record) -> str:
         streams = list_streams(job)
         words = read_last_lines(self._login, streams[-1], LAST_WORDS) if streams else []
         problem = describe_failure(job)
@@ -252,7 +252,7 @@ class BatchJobs(JobProvider):
         return translate_job_errors(self.where, self._login.describe_login)
 
 
-def judge_job(job: Mapping[str, Any]) -> JobStatus:
+def judge_job(job: Record) -> JobStatus:
     """Return where a job is; Batch says FAILED of one that was terminated or cancelled, too."""
     status = STATUSES.get(job["status"], JobStatus.PENDING)
     if status is not JobStatus.FAILED:
@@ -264,7 +264,7 @@ def judge_job(job: Mapping[str, Any]) -> JobStatus:
     return JobStatus.CANCELLED if was_ended and not is_late else status
 
 
-def list_streams(job: Mapping[str, Any]) -> list[LogStream]:
+def list_streams(job: Record) -> list[LogStream]:
     """Return where a job's attempts have written, one after the other."""
     container = job.get("container", {})
     options = (container.get("logConfiguration") or {}).get("options", {})
@@ -274,7 +274,7 @@ def list_streams(job: Mapping[str, Any]) -> list[LogStream]:
     return [LogStream(group, name, region) for name in dict.fromkeys(names) if name]
 
 
-def describe_failure(job: Mapping[str, Any]) -> str:
+def describe_failure(job: Record) -> str:
     """Return what went wrong, in Batch's own words, and the exit code."""
     container = job.get("container", {})
     code = container.get("exitCode")
@@ -286,7 +286,7 @@ def describe_failure(job: Mapping[str, Any]) -> str:
     return ", ".join(dict.fromkeys(filter(None, parts))) or "it has failed without a reason"
 
 
-def measure_job(job: Mapping[str, Any]) -> dict[str, float]:
+def measure_job(job: Record) -> dict[str, float]:
     """Return what a job took: seconds of itself, of its vCPUs, and of its GB of memory."""
     begun, ended = job.get("startedAt"), job.get("stoppedAt")
     if not begun or not ended:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flowstone.blocks.jobs import get_job_logger
 from flowstone.errors import AccessDenied, JobLost
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flowstone_aws.credentials import AwsCredentials
+    from flowstone_aws.records import Record
 
 #: Jobs whose places are kept at a time.
 MOST_JOBS = 1000
@@ -116,15 +117,15 @@ def _read_stream(
         token = answer["nextForwardToken"]
 
 
-def _ask(login: AwsCredentials, stream: LogStream, **wanted: object) -> dict[str, Any]:
+def _ask(login: AwsCredentials, stream: LogStream, **wanted: object) -> Record:
     region = {} if stream.region is None else {"region_name": stream.region}
     where = f"CloudWatch Logs, {stream.group}"
     with translate_job_errors(where, login.describe_login):
-        answer: dict[str, Any] = login.client("logs", **region).get_log_events(
+        answer: Record = login.client("logs", **region).get_log_events(
             logGroupName=stream.group, logStreamName=stream.name, **wanted
         )
     return answer
 
 
-def _read_line(event: dict[str, Any]) -> str:
+def _read_line(event: Record) -> str:
     return str(event["message"]).rstrip("\r\n")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -11,6 +11,7 @@ from flowstone.blocks.async_twins import make_twin
 from flowstone_aws.credentials import AwsCredentials
 from flowstone_aws.ecs_provider import EcsTasks
 from flowstone_aws.job_variables import is_reference
+from flowstone_aws.records import Record
 
 if TYPE_CHECKING:
     from flowstone.blocks import JobProvider
@@ -68,7 +69,7 @@ class EcsTask(Job):
     launch_type: LaunchType | None = Field(
         default="FARGATE", description="Where it runs; FARGATE_SPOT may be interrupted."
     )
-    capacity_provider_strategy: list[dict[str, Any]] = Field(
+    capacity_provider_strategy: list[Record] = Field(
         default_factory=list, description="Capacity providers, in place of a launch type."
     )
     cpu: int | None = Field(
@@ -87,7 +88,7 @@ class EcsTask(Job):
     vpc_id: str | None = Field(
         default=None, description="The VPC whose subnets are used; by default the default one."
     )
-    network_configuration: dict[str, Any] = Field(
+    network_configuration: Record = Field(
         default_factory=dict,
         description="subnets, securityGroups and assignPublicIp, in place of those of a VPC.",
     )
@@ -179,7 +180,7 @@ class EcsTaskRun(JobRun):
         """The ARN of the task."""
         return str(self.handle)
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> Record:
         """Return the task as ECS describes it.
 
         Raises:

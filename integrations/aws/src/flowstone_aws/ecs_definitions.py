@@ -8,7 +8,7 @@ import threading
 from dataclasses import dataclass, field
 from hashlib import sha256
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flowstone.errors import JobError, JobLost
 from flowstone_aws.cloudwatch import LogStream
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from flowstone_aws.credentials import AwsCredentials
+    from flowstone_aws.records import Record
 
 #: The tag that says what a definition was made of, so that an equal one is not registered again.
 CONTENT_TAG = "flowstone_content"
@@ -102,7 +103,7 @@ def find_definition(
 
 
 def ensure_definition(
-    where: str, login: AwsCredentials, content: Mapping[str, Any], tags: Mapping[str, str]
+    where: str, login: AwsCredentials, content: Record, tags: Mapping[str, str]
 ) -> TaskDefinition:
     """Return a definition with some content, which is registered where there is none.
 
@@ -137,7 +138,7 @@ def forget_definition(login: AwsCredentials, definition: TaskDefinition) -> None
             del by_name[name]
 
 
-def read_definition(where: str, found: Mapping[str, Any], container: str | None) -> TaskDefinition:
+def read_definition(where: str, found: Record, container: str | None) -> TaskDefinition:
     """Return what matters of a definition as ECS describes it."""
     containers = {each["name"]: each for each in found["containerDefinitions"]}
     name = container or next(iter(containers))
@@ -156,15 +157,13 @@ def read_definition(where: str, found: Mapping[str, Any], container: str | None)
     )
 
 
-def _find_registered(
-    where: str, login: AwsCredentials, family: str, digest: str
-) -> dict[str, Any] | None:
+def _find_registered(where: str, login: AwsCredentials, family: str, digest: str) -> Record | None:
     """Return the newest revision of a family with some content; most often it is the last one."""
     newest = _describe(where, login, family)
     if newest is None:
         return None
     if _has_content(newest, digest):
-        definition: dict[str, Any] = newest["taskDefinition"]
+        definition: Record = newest["taskDefinition"]
         return definition
     with translate_job_errors(where, login.describe_login):
         listed = login.client("ecs").list_task_definitions(
@@ -175,16 +174,16 @@ def _find_registered(
     return next((found["taskDefinition"] for found in same), None)
 
 
-def _has_content(found: Mapping[str, Any], digest: str) -> bool:
+def _has_content(found: Record, digest: str) -> bool:
     tags = {tag["key"]: tag.get("value", "") for tag in found.get("tags", [])}
     is_active = found["taskDefinition"].get("status", "ACTIVE") == "ACTIVE"
     return is_active and tags.get(CONTENT_TAG) == digest
 
 
-def _describe(where: str, login: AwsCredentials, name: str) -> dict[str, Any] | None:
+def _describe(where: str, login: AwsCredentials, name: str) -> Record | None:
     try:
         with translate_job_errors(where, login.describe_login):
-            found: dict[str, Any] = login.client("ecs").describe_task_definition(
+            found: Record = login.client("ecs").describe_task_definition(
                 taskDefinition=name, include=["TAGS"]
             )
     except JobError as error:
@@ -195,10 +194,10 @@ def _describe(where: str, login: AwsCredentials, name: str) -> dict[str, Any] | 
 
 
 def _register(
-    where: str, login: AwsCredentials, content: Mapping[str, Any], tags: Mapping[str, str]
-) -> dict[str, Any]:
+    where: str, login: AwsCredentials, content: Record, tags: Mapping[str, str]
+) -> Record:
     listed = [{"key": key, "value": value} for key, value in tags.items()]
     with translate_job_errors(where, login.describe_login):
         answer = login.client("ecs").register_task_definition(**content, tags=listed)
-    found: dict[str, Any] = answer["taskDefinition"]
+    found: Record = answer["taskDefinition"]
     return found

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from flowstone_aws.ecs import EcsTask
     from flowstone_aws.ecs_definitions import TaskDefinition
+    from flowstone_aws.records import Record
 
 #: So many of a container's last lines are told where it failed.
 LAST_WORDS = 10
@@ -108,11 +109,11 @@ class EcsTasks(JobProvider):
         """Return the exit code."""
         return self.read_exit_code(self.describe(handle))
 
-    def read_exit_code(self, task: Mapping[str, Any]) -> int | None:
+    def read_exit_code(self, task: Record) -> int | None:
         """Return the exit code of a task as ECS describes it; None where there is none (yet)."""
         return read_exit_code(task, self._find_definition_of(task).container)
 
-    def describe(self, handle: str) -> dict[str, Any]:
+    def describe(self, handle: str) -> Record:
         """Return a task as ECS describes it.
 
         Raises:
@@ -125,7 +126,7 @@ class EcsTasks(JobProvider):
             problem = f"there is no task {handle!r}, or no longer"
             remedy = "ECS forgets a task an hour after its end; look at its log."
             raise JobLost(self.where, problem, remedy, handle)
-        found: dict[str, Any] = answer["tasks"][0]
+        found: Record = answer["tasks"][0]
         return found
 
     @property
@@ -139,7 +140,7 @@ class EcsTasks(JobProvider):
         content = make_definition(self.where, job)
         return ensure_definition(self.where, login, content, job.labels)
 
-    def _find_definition_of(self, task: Mapping[str, Any]) -> TaskDefinition:
+    def _find_definition_of(self, task: Record) -> TaskDefinition:
         """Return what a task was started from; this block may have changed since."""
         name, container = task["taskDefinitionArn"], self._job.container_name
         return find_definition(self.where, self._login, name, container)
@@ -174,7 +175,7 @@ class EcsTasks(JobProvider):
             raise JobError(self.where, problem, "Check the cluster's capacity and the definition.")
         return str(answer["tasks"][0]["taskArn"])
 
-    def _describe_failure(self, task: Mapping[str, Any], definition: TaskDefinition) -> str:
+    def _describe_failure(self, task: Record, definition: TaskDefinition) -> str:
         problem = describe_failure(task, definition.container)
         streams = definition.list_streams(task["taskArn"])
         words = read_last_lines(self._login, streams[0], LAST_WORDS) if streams else []
@@ -208,7 +209,7 @@ class EcsTasks(JobProvider):
         return translate_job_errors(self.where, self._login.describe_login)
 
 
-def judge_task(task: Mapping[str, Any], container: str) -> JobStatus:
+def judge_task(task: Record, container: str) -> JobStatus:
     """Return how a task ended: one that was stopped is cancelled, whatever its exit code."""
     code = task.get("stopCode", "")
     if code == "UserInitiated":
@@ -217,13 +218,13 @@ def judge_task(task: Mapping[str, Any], container: str) -> JobStatus:
     return JobStatus.COMPLETED if is_good else JobStatus.FAILED
 
 
-def read_exit_code(task: Mapping[str, Any], container: str) -> int | None:
+def read_exit_code(task: Record, container: str) -> int | None:
     """Return the exit code of a task's container; None where there is none (yet)."""
     codes = {each["name"]: each.get("exitCode") for each in task.get("containers", [])}
     return codes.get(container)
 
 
-def describe_failure(task: Mapping[str, Any], container: str) -> str:
+def describe_failure(task: Record, container: str) -> str:
     """Return what went wrong, in ECS's own words, and the exit code.
 
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html
@@ -238,7 +239,7 @@ def describe_failure(task: Mapping[str, Any], container: str) -> str:
     return ", ".join(dict.fromkeys(filter(None, parts))) or "it has ended without a reason"
 
 
-def measure_task(task: Mapping[str, Any]) -> dict[str, float]:
+def measure_task(task: Record) -> dict[str, float]:
     """Return what a task took: seconds of itself, of its vCPUs, and of its GB of memory."""
     begun = task.get("startedAt")
     ended = task.get("executionStoppedAt") or task.get("stoppedAt")
@@ -255,7 +256,7 @@ def measure_task(task: Mapping[str, Any]) -> dict[str, float]:
     return found
 
 
-def _read_attempt(task: Mapping[str, Any]) -> int:
+def _read_attempt(task: Record) -> int:
     tags = {tag["key"]: tag.get("value", "") for tag in task.get("tags", [])}
     text = tags.get(ATTEMPT_TAG, "")
     return int(text) if text.isdigit() else 0

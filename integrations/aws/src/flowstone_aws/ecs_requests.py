@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flowstone.errors import JobError
 from flowstone_aws.job_errors import translate_job_errors
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from flowstone_aws.ecs import EcsTask
     from flowstone_aws.ecs_definitions import TaskDefinition
     from flowstone_aws.launches import Launch
+    from flowstone_aws.records import Record
 
 CPU, MEMORY = 1024, 2048
 CONTAINER = "flowstone"
@@ -22,7 +23,7 @@ LOG_GROUP = LOG_PREFIX = "flowstone"
 ON_FARGATE = frozenset({"FARGATE", "FARGATE_SPOT"})
 
 
-def make_definition(where: str, task: EcsTask) -> dict[str, Any]:
+def make_definition(where: str, task: EcsTask) -> Record:
     """Return the content of a task's definition, as ``RegisterTaskDefinition`` takes it.
 
     Command and variables are not in it: those are sent with each run.
@@ -32,7 +33,7 @@ def make_definition(where: str, task: EcsTask) -> dict[str, Any]:
         SecretMissing: there is no such secret.
     """
     login, name = task.aws_credentials, task.container_name or CONTAINER
-    container: dict[str, Any] = {"name": name, "image": task.image, "essential": True}
+    container: Record = {"name": name, "image": task.image, "essential": True}
     if task.secrets:
         container["secrets"] = [
             {"name": variable, "valueFrom": find_secret(reference, login)}
@@ -45,7 +46,7 @@ def make_definition(where: str, task: EcsTask) -> dict[str, Any]:
         }
     if task.stop_timeout is not None:
         container["stopTimeout"] = task.stop_timeout
-    found: dict[str, Any] = {
+    found: Record = {
         "containerDefinitions": [container],
         "cpu": str(task.cpu or CPU),
         "memory": str(task.memory or MEMORY),
@@ -89,13 +90,13 @@ def find_region(login: AwsCredentials) -> str | None:
 
 def make_run_request(
     where: str, task: EcsTask, definition: TaskDefinition, launch: Launch
-) -> dict[str, Any]:
+) -> Record:
     """Return how a definition is run, as ``RunTask`` takes it.
 
     Raises:
         JobError: the network is not known.
     """
-    request: dict[str, Any] = {
+    request: Record = {
         "taskDefinition": definition.arn,
         "cluster": task.cluster,
         "count": 1,
@@ -113,7 +114,7 @@ def make_run_request(
     return {key: value for key, value in request.items() if value}
 
 
-def _choose_capacity(task: EcsTask) -> dict[str, Any]:
+def _choose_capacity(task: EcsTask) -> Record:
     if task.capacity_provider_strategy:
         return {"capacityProviderStrategy": task.capacity_provider_strategy}
     if task.launch_type == "FARGATE_SPOT":
@@ -121,13 +122,13 @@ def _choose_capacity(task: EcsTask) -> dict[str, Any]:
     return {"launchType": task.launch_type}
 
 
-def _make_overrides(task: EcsTask, definition: TaskDefinition) -> dict[str, Any]:
-    container: dict[str, Any] = {
+def _make_overrides(task: EcsTask, definition: TaskDefinition) -> Record:
+    container: Record = {
         "command": task.command,
         "environment": list_variables(task.env),
     }
     given = {key: value for key, value in container.items() if value}
-    found: dict[str, Any] = {}
+    found: Record = {}
     if given:
         found["containerOverrides"] = [{"name": definition.container, **given}]
     if task.task_definition_arn is not None:
@@ -141,7 +142,7 @@ def _make_overrides(task: EcsTask, definition: TaskDefinition) -> dict[str, Any]
     return found
 
 
-def find_network(where: str, task: EcsTask) -> dict[str, Any]:
+def find_network(where: str, task: EcsTask) -> Record:
     """Return the subnets of a task's VPC, or of the region's default one.
 
     Raises:

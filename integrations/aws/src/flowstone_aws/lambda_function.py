@@ -8,7 +8,7 @@ import json
 import re
 from dataclasses import dataclass, field
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
@@ -21,7 +21,7 @@ from flowstone_aws.credentials import AwsCredentials
 from flowstone_aws.job_errors import translate_job_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from flowstone_aws.records import JsonValue, Record
 
 InvocationType = Literal["RequestResponse", "Event", "DryRun"]
 #: Lambda ends a function after so many seconds at most:
@@ -86,11 +86,11 @@ class LambdaResponse:
     measures: dict[str, float] = field(default_factory=dict)
 
     @property
-    def payload(self) -> Any:
+    def payload(self) -> JsonValue:
         """What the function returned, read as JSON; None where it returned nothing."""
         return json.loads(self.content) if self.content.strip() else None
 
-    def __getitem__(self, name: str) -> Any:
+    def __getitem__(self, name: str) -> JsonValue:
         """Return an entry of the answer of boto3's ``invoke``."""
         entries = {
             "StatusCode": self.status_code,
@@ -130,10 +130,10 @@ class LambdaFunction(Block):
 
     def invoke(
         self,
-        payload: Mapping[str, Any] | list[Any] | str | float | None = None,
+        payload: JsonValue = None,
         invocation_type: InvocationType = "RequestResponse",
         tail: bool = False,
-        client_context: Mapping[str, Any] | None = None,
+        client_context: Record | None = None,
     ) -> LambdaResponse:
         """Invoke the function, and return what Lambda answers.
 
@@ -153,7 +153,7 @@ class LambdaFunction(Block):
             CredentialsError: there is no login, or it was refused.
             Unreachable: Lambda can't be reached, or the answer did not come in time.
         """
-        request: dict[str, Any] = {
+        request: Record = {
             "FunctionName": self.function_name,
             "InvocationType": invocation_type,
         }
@@ -169,10 +169,10 @@ class LambdaFunction(Block):
 
     async def ainvoke(
         self,
-        payload: Mapping[str, Any] | list[Any] | str | float | None = None,
+        payload: JsonValue = None,
         invocation_type: InvocationType = "RequestResponse",
         tail: bool = False,
-        client_context: Mapping[str, Any] | None = None,
+        client_context: Record | None = None,
     ) -> LambdaResponse:
         """Do as `invoke`, and let other coroutines run meanwhile."""
         return await asyncio.to_thread(self.invoke, payload, invocation_type, tail, client_context)
@@ -182,15 +182,15 @@ class LambdaFunction(Block):
         name = f"{self.function_name}:{self.qualifier}" if self.qualifier else self.function_name
         return f"Lambda function {name!r}"
 
-    def _ask(self, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    def _ask(self, request: Record) -> tuple[Record, bytes]:
         login = self.aws_credentials
         config = dict(login.aws_client_parameters.config or {})
         config.setdefault("read_timeout", self.timeout_seconds + MARGIN_SECONDS)
         with translate_job_errors(self._where, login.describe_login):
-            answer: dict[str, Any] = login.client("lambda", config=config).invoke(**request)
+            answer: Record = login.client("lambda", config=config).invoke(**request)
             return answer, answer["Payload"].read()
 
-    def _read(self, answer: dict[str, Any], content: bytes, *, tail: bool) -> LambdaResponse:
+    def _read(self, answer: Record, content: bytes, *, tail: bool) -> LambdaResponse:
         log = base64.b64decode(answer.get("LogResult", "")).decode("utf-8", "replace")
         measures = measure_invocation(log)
         # The memory of several invocations has no sum.
@@ -214,7 +214,7 @@ class LambdaFunction(Block):
             remedy = "Pass dicts, lists, texts, numbers, booleans and None."
             raise JobError(self._where, problem, remedy) from None
 
-    def _encode_context(self, context: Mapping[str, Any]) -> str:
+    def _encode_context(self, context: Record) -> str:
         content = self._encode("client_context", context)
         if len(content) > LONGEST_CONTEXT:
             problem = f"client_context has {len(content)} bytes; Lambda takes {LONGEST_CONTEXT}"

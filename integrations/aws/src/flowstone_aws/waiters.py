@@ -12,6 +12,7 @@ from flowstone.errors import JobError, JobFailed, JobTimeout, suggest_names
 from flowstone_aws.credentials import AwsCredentials
 from flowstone_aws.errors import format_details
 from flowstone_aws.job_errors import translate_job_errors
+from flowstone_aws.records import Record
 
 if TYPE_CHECKING:
     from botocore.exceptions import WaiterError
@@ -27,7 +28,7 @@ def client_waiter(
     client: str,
     waiter_name: str,
     aws_credentials: AwsCredentials | None = None,
-    waiter_definition: Mapping[str, Any] | None = None,
+    waiter_definition: Record | None = None,
     **waiter_kwargs: Any,
 ) -> None:
     """Wait by a waiter of boto3, or by one of your own.
@@ -70,9 +71,7 @@ def client_waiter(
     raise JobTimeout(where, problem, "Allow more in WaiterConfig, or look at what it waits for.")
 
 
-def _find_waiter(
-    where: str, client: Any, name: str, definition: Mapping[str, Any] | None
-) -> Waiter:
+def _find_waiter(where: str, client: Any, name: str, definition: Record | None) -> Waiter:
     # The SDK is loaded by the first client, not with the package.
     from botocore.waiter import WaiterModel, create_waiter_with_client
 
@@ -91,7 +90,7 @@ def _find_waiter(
         return create_waiter_with_client(name, WaiterModel({**definition}), client)
 
 
-def _look(where: str, waiter: Waiter, wanted: Mapping[str, Any]) -> str | None:
+def _look(where: str, waiter: Waiter, wanted: Mapping[str, object]) -> str | None:
     """Look once; return None where it is so, and else what is not.
 
     Raises:
