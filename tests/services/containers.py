@@ -136,13 +136,17 @@ class Container:
         killing = Timer(grace_seconds, self._signal, (signal.SIGKILL,))
         killing.daemon = True
         killing.start()
-        Thread(target=lambda: (self.wait(), killing.cancel()), daemon=True).start()
+        Thread(target=self._call_off, args=(killing,), daemon=True).start()
 
     def kill(self) -> None:
         """Kill it, and return when it has ended."""
         self.was_stopped = True
         self._signal(signal.SIGKILL)
         self.wait()
+
+    def _call_off(self, killing: Timer) -> None:
+        self.wait()
+        killing.cancel()
 
     def _time_out(self) -> None:
         self.timed_out = self.is_running

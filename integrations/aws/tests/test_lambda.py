@@ -205,10 +205,3 @@ def test_what_lambda_refuses_is_an_error(
         echo.invoke({"a": {1, 2}})
     with pytest.raises(JobError, match="client_context has"):
         echo.invoke(client_context={"a": "x" * 4000})
-
-
-def test_the_answer_of_moto_is_read(login: AwsCredentials, emulated: str) -> None:
-    """Moto's server answers with the payload, where it has no Docker."""
-    function = LambdaFunction(function_name="no-such-function", aws_credentials=login)
-    with pytest.raises(JobLost, match="no-such-function"):
-        function.invoke({"a": 1})

@@ -101,10 +101,9 @@ class BatchJobs(JobProvider):
             streams = list_streams(self.describe(handle))
         return self._log.read(self._login, handle, streams, seen)
 
-    def read_result(self, handle: str) -> int | None:
-        """Return the exit code."""
-        code: int | None = self.describe(handle).get("container", {}).get("exitCode")
-        return code
+    def read_result(self, handle: str) -> int:
+        """Return the exit code; an array's parent has none of its own."""
+        return int(self.describe(handle).get("container", {}).get("exitCode", 0))
 
     def describe(self, handle: str) -> Record:
         """Return a job as Batch describes it.
