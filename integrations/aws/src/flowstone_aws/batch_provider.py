@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flowstone import record_measures
 from flowstone.blocks import JobProvider, JobStatus, Report
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from flowstone_aws.batch import BatchJob
-    from flowstone_aws.records import Record
+    from flowstone_aws.records import Client, Record
 
 #: https://docs.aws.amazon.com/batch/latest/userguide/job_states.html
 STATUSES = {
@@ -244,7 +244,7 @@ class BatchJobs(JobProvider):
     def _log(self) -> LogReader:
         return self._login.get_or_make("logs", LogReader)
 
-    def _client(self) -> Any:
+    def _client(self) -> Client:
         return self._login.client("batch")
 
     def _translate(self) -> AbstractContextManager[None]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flowstone import make_async_twin, task
 from flowstone_aws.batch_provider import SECRETS_REMEDY
 from flowstone_aws.credentials import AwsCredentials
 from flowstone_aws.job_errors import translate_job_errors
 from flowstone_aws.job_variables import check_variables, check_words
+from flowstone_aws.records import JsonValue
 
 
 @task
@@ -17,7 +16,7 @@ def batch_submit(
     job_queue: str,
     job_definition: str,
     aws_credentials: AwsCredentials | None = None,
-    **batch_kwargs: Any,
+    **batch_kwargs: JsonValue,
 ) -> str:
     """Submit a job to AWS Batch, and return its id; `BatchJob` waits for one, too.
 

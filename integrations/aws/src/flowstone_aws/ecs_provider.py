@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flowstone import record_measures
 from flowstone.blocks import JobProvider, JobStatus, Report
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from flowstone_aws.ecs import EcsTask
     from flowstone_aws.ecs_definitions import TaskDefinition
-    from flowstone_aws.records import Record
+    from flowstone_aws.records import Client, Record
 
 #: So many of a container's last lines are told where it failed.
 LAST_WORDS = 10
@@ -202,7 +202,7 @@ class EcsTasks(JobProvider):
     def _log(self) -> LogReader:
         return self._login.get_or_make("logs", LogReader)
 
-    def _client(self) -> Any:
+    def _client(self) -> Client:
         return self._login.client("ecs")
 
     def _translate(self) -> AbstractContextManager[None]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from threading import Event
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flowstone import make_async_twin, task
 from flowstone.errors import JobError, JobFailed, JobTimeout, suggest_names
 from flowstone_aws.credentials import AwsCredentials
 from flowstone_aws.errors import format_details
 from flowstone_aws.job_errors import translate_job_errors
-from flowstone_aws.records import Record
+from flowstone_aws.records import Client, JsonValue, Record
 
 if TYPE_CHECKING:
     from botocore.exceptions import WaiterError
@@ -29,7 +29,7 @@ def client_waiter(
     waiter_name: str,
     aws_credentials: AwsCredentials | None = None,
     waiter_definition: Record | None = None,
-    **waiter_kwargs: Any,
+    **waiter_kwargs: JsonValue,
 ) -> None:
     """Wait by a waiter of boto3, or by one of your own.
 
@@ -56,7 +56,7 @@ def client_waiter(
     login = aws_credentials or AwsCredentials()
     where = f"waiter {waiter_name!r} of AWS's {client}"
     waiter = _find_waiter(where, login.client(client), waiter_name, waiter_definition)
-    own: Any = waiter.config
+    own: Client = waiter.config
     given = {"Delay": own.delay, "MaxAttempts": own.max_attempts}
     given |= waiter_kwargs.pop("WaiterConfig", {})
     delay, attempts = float(given["Delay"]), int(given["MaxAttempts"])
@@ -71,7 +71,7 @@ def client_waiter(
     raise JobTimeout(where, problem, "Allow more in WaiterConfig, or look at what it waits for.")
 
 
-def _find_waiter(where: str, client: Any, name: str, definition: Record | None) -> Waiter:
+def _find_waiter(where: str, client: Client, name: str, definition: Record | None) -> Waiter:
     # The SDK is loaded by the first client, not with the package.
     from botocore.waiter import WaiterModel, create_waiter_with_client
 
@@ -104,7 +104,7 @@ def _look(where: str, waiter: Waiter, wanted: Mapping[str, object]) -> str | Non
     except WaiterError as error:
         if _is_waiting(error):
             return str(error)
-        answer: Any = error.last_response
+        answer: JsonValue = error.last_response
         if "terminal failure state" not in str(error) and "Error" in answer:
             raise ClientError(answer, waiter.name) from error
         problem = f"it can't become so any more: {format_details(error)}"
