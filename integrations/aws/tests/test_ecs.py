@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,6 +23,7 @@ from flowstone.errors import (
     JobLost,
 )
 from flowstone_aws import AwsClientParameters, AwsCredentials, EcsTask, EcsTaskRun
+from flowstone_aws.ecs_batches import TaskBatches
 from flowstone_aws.ecs_requests import find_network, make_definition
 
 from .conftest import login_at
@@ -75,6 +78,43 @@ def test_many_starts_at_once_are_throttled_and_none_fails(jobs: AwsJobs) -> None
     assert jobs.counts["RunTask"] == 60
     assert jobs.throttled["RunTask"] > 0
     assert len({run.handle for run in runs}) == 60
+
+
+def test_many_who_wait_share_a_request() -> None:
+    batches, asked = TaskBatches(), list[int]()
+    begun = Event()
+
+    def ask(arns: Sequence[str]) -> list[dict[str, str]]:
+        asked.append(len(arns))
+        if len(asked) == 1:
+            assert begun.wait(60)  # until all others wait
+        return [{"taskArn": arn} for arn in arns if arn != "gone"]
+
+    with ThreadPoolExecutor(251) as pool:
+        first = pool.submit(batches.describe, "0", ask)
+        while not asked:
+            assert not first.done()
+        names = [*map(str, range(1, 250)), "gone"]
+        others = [pool.submit(batches.describe, name, ask) for name in names]
+        while len(batches._waiting) < 251:
+            assert not first.done()
+        begun.set()
+        assert first.result() == {"taskArn": "0"}
+        assert others.pop().result() is None
+        assert [each.result() for each in others] == [{"taskArn": n} for n in names[:-1]]
+    assert asked == [1, 100, 100, 50]
+
+
+def test_an_error_of_a_request_is_told_to_all_who_wait() -> None:
+    batches = TaskBatches()
+
+    def fail(arns: Sequence[str]) -> list[dict[str, str]]:
+        raise JobError("ECS", f"no {arns}", "Try again.")
+
+    for _ in range(2):
+        with pytest.raises(JobError, match=r"no \['a'\]"):
+            batches.describe("a", fail)
+    assert batches.describe("a", lambda arns: [{"taskArn": arn} for arn in arns]) is not None
 
 
 def test_the_block_s_own_retries_reach_every_client(jobs: AwsJobs) -> None:

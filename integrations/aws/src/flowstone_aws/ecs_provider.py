@@ -10,6 +10,7 @@ from flowstone.blocks import JobProvider, JobStatus, Report
 from flowstone.errors import JobError, JobLost
 from flowstone.records.redaction import redact
 from flowstone_aws.cloudwatch import LogReader, read_last_lines
+from flowstone_aws.ecs_batches import TaskBatches
 from flowstone_aws.ecs_definitions import (
     ensure_definition,
     find_definition,
@@ -21,7 +22,7 @@ from flowstone_aws.job_variables import check_variables, check_words
 from flowstone_aws.launches import ATTEMPT_TAG, REASON, Launch, StartedJobs, begin_launch
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from flowstone_aws.ecs import EcsTask
@@ -120,14 +121,19 @@ class EcsTasks(JobProvider):
             JobLost: there is no such task.
         """
         self._check(handle)
-        with self._translate():
-            answer = self._client().describe_tasks(cluster=self._cluster, tasks=[handle])
-        if not answer["tasks"]:
+        batches = self._login.get_or_make(f"ecs batches of {self._cluster}", TaskBatches)
+        found = batches.describe(handle, self._describe_all)
+        if found is None:
             problem = f"there is no task {handle!r}, or no longer"
             remedy = "ECS forgets a task an hour after its end; look at its log."
             raise JobLost(self.where, problem, remedy, handle)
-        found: Record = answer["tasks"][0]
         return found
+
+    def _describe_all(self, handles: Sequence[str]) -> list[Record]:
+        with self._translate():
+            answer = self._client().describe_tasks(cluster=self._cluster, tasks=handles)
+        tasks: list[Record] = answer["tasks"]
+        return tasks
 
     @property
     def _cluster(self) -> str:
