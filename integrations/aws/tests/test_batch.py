@@ -169,7 +169,7 @@ def test_it_has_the_tags_and_measures_of_its_run(
     assert tags["flowstone_flow_run_id"] == run_id
     current.services().journal.flush()
     sums = sum_measures(run_id)
-    seconds = sums["duration_seconds"][0]
+    seconds = sums["run_seconds"][0]
     assert seconds > 0.1
     assert sums["vcpu_seconds"][0] == pytest.approx(seconds / 2)
     assert sums["memory_gb_seconds"][0] == pytest.approx(2 * seconds)

@@ -330,7 +330,7 @@ def test_it_has_the_tags_and_measures_of_its_run(jobs: AwsJobs, jobs_login: AwsC
     }
     current.services().journal.flush()
     sums = sum_measures(flow_run_id)
-    seconds, unit = sums["duration_seconds"]
+    seconds, unit = sums["run_seconds"]
     assert unit == "seconds"
     assert seconds > 0.1
     assert sums["vcpu_seconds"][0] == pytest.approx(seconds)

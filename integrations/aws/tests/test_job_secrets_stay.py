@@ -67,6 +67,10 @@ def test_canaries_are_nowhere(jobs: AwsJobs, home: Path, caplog: pytest.LogCaptu
         shown.extend(has_refused(each) for each in (
             make_task(login, words), make_job(login, "any", words),
             make_job(login, "any", GOOD, parameters={"token": secret}),
+            make_job(login, "any", GOOD, batch_kwargs={"shareIdentifier": secret}),
+            make_job(login, "any", GOOD, labels={"token": secret}),
+            make_task(login, GOOD, labels={"token": secret}),
+            make_task(login, GOOD, cloudwatch_logs_options={"awslogs-group": secret}),
         ))  # fmt: skip
         try:
             LambdaFunction(function_name="says", aws_credentials=login).invoke(tail=True)

@@ -82,9 +82,9 @@ def test_what_it_cost_is_a_measure_of_the_run(echo: LambdaFunction) -> None:
     current.services().journal.flush()
     sums = sum_measures(run_id)
     assert {name: unit for name, (_, unit) in sums.items()} == dict.fromkeys(
-        ("duration_seconds", "billed_seconds", "billed_gb_seconds"), "seconds"
+        ("run_seconds", "billed_seconds", "billed_gb_seconds"), "seconds"
     )
-    assert sums["billed_seconds"][0] >= sums["duration_seconds"][0] > 0
+    assert sums["billed_seconds"][0] >= sums["run_seconds"][0] > 0
 
 
 def test_a_report_is_read_as_lambda_writes_it() -> None:
@@ -95,7 +95,7 @@ def test_a_report_is_read_as_lambda_writes_it() -> None:
         "Init Duration: 271.87 ms\t\nXRAY TraceId: 1-5e34a614\tSampled: true\n"
     )
     assert measure_invocation(report) == {
-        "duration_seconds": 0.00234,
+        "run_seconds": 0.00234,
         "billed_seconds": 1.003,
         "billed_gb_seconds": 1.003 / 2,
         "max_memory_bytes": 94 * 1024 * 1024,

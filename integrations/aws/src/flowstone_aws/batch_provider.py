@@ -15,7 +15,7 @@ from flowstone.records.redaction import redact
 from flowstone_aws.cloudwatch import LogReader, LogStream, read_last_lines
 from flowstone_aws.ecs_requests import find_region
 from flowstone_aws.job_errors import translate_job_errors
-from flowstone_aws.job_variables import check_variables, check_words, list_variables
+from flowstone_aws.job_variables import check_request, check_variables, list_variables
 from flowstone_aws.launches import REASON, Launch, StartedJobs, begin_launch
 
 if TYPE_CHECKING:
@@ -65,7 +65,8 @@ class BatchJobs(JobProvider):
     def start(self) -> str:
         job = self._job
         check_variables(self.where, job.env, SECRETS_REMEDY)
-        check_words(self.where, [*job.command, *job.parameters.values()], SECRETS_REMEDY)
+        # As they are here: what tags can't hold is replaced in the request.
+        check_request(self.where, {"labels": job.labels}, SECRETS_REMEDY)
         work = (job.name_in_handles(), job.job_definition, job.command, job.env, job.parameters)
         launch = begin_launch((*work, job.batch_kwargs))
         self._tell_limit()
@@ -157,6 +158,7 @@ class BatchJobs(JobProvider):
 
     def _submit(self, launch: Launch) -> str:
         request = self._make_request(launch)
+        check_request(self.where, request, SECRETS_REMEDY)
         try:
             with self._translate():
                 return str(self._client().submit_job(**request)["jobId"])
@@ -298,7 +300,7 @@ def measure_job(job: Record) -> dict[str, float]:
     vcpus = needed.get("VCPU", container.get("vcpus"))
     memory = needed.get("MEMORY", container.get("memory"))
     found = {
-        "duration_seconds": seconds,
+        "run_seconds": seconds,
         "queue_seconds": max(0, begun - job.get("createdAt", begun)) / 1000,
     }
     if vcpus:

@@ -6,7 +6,7 @@ from flowstone import make_async_twin, task
 from flowstone_aws.batch_provider import SECRETS_REMEDY
 from flowstone_aws.credentials import AwsCredentials
 from flowstone_aws.job_errors import translate_job_errors
-from flowstone_aws.job_variables import check_variables, check_words
+from flowstone_aws.job_variables import check_request
 from flowstone_aws.records import JsonValue
 
 
@@ -28,7 +28,7 @@ def batch_submit(
         **batch_kwargs: further arguments of AWS's ``SubmitJob``.
 
     Raises:
-        JobError: Batch refused it, or a variable or the command has a secret in it.
+        JobError: Batch refused it, or the request has a secret in it.
         AccessDenied: this login may not submit it.
         CredentialsError: there is no login, or it was refused.
         Unreachable: Batch can't be reached, or the answer was lost; the job may have been
@@ -39,14 +39,10 @@ def batch_submit(
     """
     login = aws_credentials or AwsCredentials()
     where = f"Batch job {job_name!r} in queue {job_queue!r}"
-    container = batch_kwargs.get("containerOverrides") or {}
-    variables = {each["name"]: each["value"] for each in container.get("environment", [])}
-    check_variables(where, variables, SECRETS_REMEDY)
-    check_words(where, container.get("command", []), SECRETS_REMEDY)
+    names = {"jobName": job_name, "jobQueue": job_queue, "jobDefinition": job_definition}
+    check_request(where, {**names, **batch_kwargs}, SECRETS_REMEDY)
     with translate_job_errors(where, login.describe_login):
-        answer = login.client("batch").submit_job(
-            jobName=job_name, jobQueue=job_queue, jobDefinition=job_definition, **batch_kwargs
-        )
+        answer = login.client("batch").submit_job(**names, **batch_kwargs)
     return str(answer["jobId"])
 
 

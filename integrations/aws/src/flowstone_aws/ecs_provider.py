@@ -18,7 +18,7 @@ from flowstone_aws.ecs_definitions import (
 )
 from flowstone_aws.ecs_requests import find_region, make_definition, make_run_request
 from flowstone_aws.job_errors import translate_job_errors
-from flowstone_aws.job_variables import check_variables, check_words
+from flowstone_aws.job_variables import check_request, check_variables
 from flowstone_aws.launches import ATTEMPT_TAG, REASON, Launch, StartedJobs, begin_launch
 
 if TYPE_CHECKING:
@@ -60,7 +60,8 @@ class EcsTasks(JobProvider):
     def start(self) -> str:
         job = self._job
         check_variables(self.where, job.env, SECRETS_REMEDY)
-        check_words(self.where, job.command, SECRETS_REMEDY)
+        # As they are here: what tags can't hold is replaced in the request.
+        check_request(self.where, {"labels": job.labels}, SECRETS_REMEDY)
         definition = self._find_definition()
         work = (job.name_in_handles(), definition.arn, job.command, job.env, job.cluster)
         launch = begin_launch(work)
@@ -144,6 +145,7 @@ class EcsTasks(JobProvider):
         if job.task_definition_arn is not None:
             return find_definition(self.where, login, job.task_definition_arn, job.container_name)
         content = make_definition(self.where, job)
+        check_request(self.where, content, SECRETS_REMEDY)
         return ensure_definition(self.where, login, content, job.labels)
 
     def _find_definition_of(self, task: Record) -> TaskDefinition:
@@ -169,6 +171,7 @@ class EcsTasks(JobProvider):
 
     def _run(self, definition: TaskDefinition, launch: Launch) -> str:
         request = make_run_request(self.where, self._job, definition, launch)
+        check_request(self.where, request, SECRETS_REMEDY)
         try:
             with self._translate():
                 answer = self._client().run_task(**request)
@@ -252,7 +255,7 @@ def measure_task(task: Record) -> dict[str, float]:
     if begun is None or ended is None:
         return {}
     seconds = max(0.0, (ended - begun).total_seconds())
-    found = {"duration_seconds": seconds}
+    found = {"run_seconds": seconds}
     if task.get("createdAt"):
         found["queue_seconds"] = max(0.0, (begun - task["createdAt"]).total_seconds())
     if task.get("cpu"):

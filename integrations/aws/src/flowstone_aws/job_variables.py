@@ -10,9 +10,10 @@ from flowstone.records.redaction import redact
 from flowstone_aws.secrets import SecretsManager, parse_version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterator, Mapping
 
     from flowstone_aws.credentials import AwsCredentials
+    from flowstone_aws.records import JsonValue, Record
 
 #: A reference as of a secret field: the provider, a saved block, the name, a path, a version.
 _REFERENCE = re.compile(
@@ -35,15 +36,28 @@ def check_variables(where: str, env: Mapping[str, str], remedy: str) -> None:
             raise JobError(where, problem, remedy)
 
 
-def check_words(where: str, words: Iterable[str], remedy: str) -> None:
-    """Refuse a command that would show a secret in what AWS lists of a job.
+def check_request(where: str, request: Record, remedy: str) -> None:
+    """Refuse a request that would show a secret in what AWS lists of a job.
 
     Raises:
-        JobError: a word of it has a secret in it.
+        JobError: a text of it has a secret in it: a command's, a label's, a parameter's.
     """
-    if any(redact(word) != word for word in words):
-        problem = "the command has a secret in it, which AWS would list with the job"
-        raise JobError(where, problem, remedy)
+    for name, text in _list_texts(request):
+        if redact(text) != text:
+            problem = f"{name} has a secret in it, which AWS would list with the job"
+            raise JobError(where, problem, remedy)
+
+
+def _list_texts(value: JsonValue, name: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the texts of a request, and where each stands."""
+    if isinstance(value, str):
+        yield name, value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _list_texts(inner, f"{name}.{key}" if name else key)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _list_texts(inner, name)
 
 
 def list_variables(env: Mapping[str, str]) -> list[dict[str, str]]:

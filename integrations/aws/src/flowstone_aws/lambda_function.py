@@ -247,7 +247,7 @@ def measure_invocation(log: str) -> dict[str, float]:
     report = reports[-1]
     billed = float(report["billed"]) / 1000
     return {
-        "duration_seconds": float(report["duration"]) / 1000,
+        "run_seconds": float(report["duration"]) / 1000,
         "billed_seconds": billed,
         "billed_gb_seconds": billed * int(report["memory"]) / 1024,
         "max_memory_bytes": float(int(report["used"]) * 1024 * 1024),
