@@ -355,9 +355,6 @@ class TestLambdaFunctionBlock(BlockSuite):
 
 
 class TestEcsTaskBlock(BlockSuite):
-    #: References, which `test_job_secrets_stay` tests; a value is refused.
-    no_secrets: ClassVar[frozenset[str]] = frozenset({"secrets"})
-
     @pytest.fixture
     def examples(
         self,
@@ -367,7 +364,9 @@ class TestEcsTaskBlock(BlockSuite):
         )
         return [
             EcsTask(task_definition_arn="loader:3"),
-            make_task(login, GOOD, secrets={"TOKEN": "aws-ssm:/app/token"}, env={"A": "1"}),
+            make_task(
+                login, GOOD, secret_references={"TOKEN": "aws-ssm:/app/token"}, env={"A": "1"}
+            ),
         ]
 
 

@@ -163,8 +163,8 @@ def test_a_definition_of_yours_is_used_as_it_is(jobs: AwsJobs, jobs_login: AwsCr
 
 
 def test_what_does_not_fit_is_refused(jobs_login: AwsCredentials) -> None:
-    with pytest.raises(BlockInvalid, match="either task_definition_arn or image"):
-        EcsTask()
+    with pytest.raises(JobError, match="neither an image nor a task definition"):
+        EcsTask(aws_credentials=jobs_login).trigger()
     with pytest.raises(BlockInvalid, match="either task_definition_arn or image"):
         EcsTask(image="a", task_definition_arn="b")
     with pytest.raises(BlockInvalid, match="family, stop_timeout can only be part of a task def"):
@@ -172,7 +172,7 @@ def test_what_does_not_fit_is_refused(jobs_login: AwsCredentials) -> None:
     with pytest.raises(BlockInvalid, match="stop_timeout"):
         EcsTask(image="a", stop_timeout=600)
     with pytest.raises(BlockInvalid, match="'TOKEN' is not a reference") as caught:
-        EcsTask(image="a", secrets={"TOKEN": "the-secret-itself"})
+        EcsTask(image="a", secret_references={"TOKEN": "the-secret-itself"})
     assert "the-secret-itself" not in str(caught.value)
 
 
@@ -209,7 +209,7 @@ def test_the_reason_of_a_failure_comes_home(jobs: AwsJobs, jobs_login: AwsCreden
     ("fields", "reason"),
     [
         ({"image": "no-such-image:1"}, "TaskFailedToStart: CannotPullContainerError"),
-        ({"secrets": {"A": "arn:aws:ssm:::parameter/a"}}, "ResourceInitializationError"),
+        ({"secret_references": {"A": "arn:aws:ssm:::parameter/a"}}, "ResourceInitializationError"),
     ],
 )
 def test_what_could_not_start_has_failed(
@@ -225,7 +225,11 @@ def test_what_could_not_start_has_failed(
     [
         ({"cluster": "full"}, JobError, "ECS did not start it: RESOURCE:MEMORY"),
         ({"cluster": "no-such-cluster"}, JobLost, "ClusterNotFoundException: Cluster not found"),
-        ({"execution_role_arn": None, "secrets": {"A": "arn:a"}}, JobError, "execution role ARN"),
+        (
+            {"execution_role_arn": None, "secret_references": {"A": "arn:a"}},
+            JobError,
+            "execution role ARN",
+        ),
     ],
 )
 def test_what_ecs_does_not_start_is_an_error_at_once(
@@ -405,7 +409,7 @@ def test_a_reference_becomes_the_arn_of_a_secret(login: AwsCredentials, emulated
         "D": "aws-ssm:/app/token",
         "E": "arn:aws:ssm:us-east-1:123456789012:parameter/e",
     }
-    made = make_definition("a task", make_task(login, GOOD, secrets=references))
+    made = make_definition("a task", make_task(login, GOOD, secret_references=references))
     (container,) = made["containerDefinitions"]
     assert {each["name"]: each["valueFrom"] for each in container["secrets"]} == {
         "A": created["ARN"],

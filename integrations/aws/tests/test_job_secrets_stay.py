@@ -35,7 +35,7 @@ HAS = ["sh", "-c", 'test "$TOKEN" = "$(printf %s "$HALF1")$(printf %s "$HALF2")"
 
 def has_refused(job: Job) -> str:
     """Return what is told of a job that is not started."""
-    with pytest.raises(JobError, match="`secrets`") as caught:
+    with pytest.raises(JobError, match="`secret(s|_references)`") as caught:
         job.trigger()
     return "".join(traceback.format_exception(caught.value)) + repr(caught.value.__dict__)
 
@@ -53,7 +53,7 @@ def test_canaries_are_nowhere(jobs: AwsJobs, home: Path, caplog: pytest.LogCaptu
     @flow(log_prints=True, persist_result=True)
     def careless() -> list[str]:
         secret = Secret.load("api").get()
-        good = make_task(login, HAS, secrets={"TOKEN": ARN}, env=halves).trigger()
+        good = make_task(login, HAS, secret_references={"TOKEN": ARN}, env=halves).trigger()
         good.wait()
         assert isinstance(good, EcsTaskRun)
         shown.append(repr(good.describe()))

@@ -52,7 +52,7 @@ class EcsTask(Job):
     env: dict[str, str] = Field(
         default_factory=dict, description="Variables in clear; AWS lists them with the task."
     )
-    secrets: dict[str, str] = Field(
+    secret_references: dict[str, str] = Field(
         default_factory=dict,
         description="Variables that ECS reads from Secrets Manager or SSM: their ARNs, or "
         "references such as aws-secrets:db#password and aws-ssm:/app/token.",
@@ -119,7 +119,7 @@ class EcsTask(Job):
         default=5.0, gt=0, description="The longest time between two polls."
     )
 
-    @field_validator("secrets")
+    @field_validator("secret_references")
     @classmethod
     def _are_references(cls, value: dict[str, str]) -> dict[str, str]:
         for name, reference in value.items():
@@ -132,10 +132,15 @@ class EcsTask(Job):
 
     @model_validator(mode="after")
     def _has_one_definition(self) -> Self:
-        if (self.task_definition_arn is None) == (self.image is None):
+        if self.task_definition_arn is not None and self.image is not None:
             raise ValueError("give either task_definition_arn or image")
         if self.task_definition_arn is not None:
-            made = ("secrets", "family", "cloudwatch_logs_options", "cloudwatch_logs_prefix")
+            made = (
+                "secret_references",
+                "family",
+                "cloudwatch_logs_options",
+                "cloudwatch_logs_prefix",
+            )
             given = [name for name in (*made, "stop_timeout") if getattr(self, name)]
             if given:
                 raise ValueError(

@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 LAST_WORDS = 10
 #: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-lifecycle-explanation.html
 PENDING = frozenset({"PROVISIONING", "PENDING", "ACTIVATING"})
-SECRETS_REMEDY = "Name it in `secrets`, so that ECS reads it: {'TOKEN': 'aws-secrets:api#token'}."
+SECRETS_REMEDY = (
+    "Name it in `secret_references`, so that ECS reads it: {'TOKEN': 'aws-secrets:api#token'}."
+)
 _ARN = re.compile(r"arn:[\w-]+:ecs:[\w-]+:\d*:task/[\w-]+/[0-9a-fA-F-]{32,36}")
 
 
@@ -55,10 +57,13 @@ class EcsTasks(JobProvider):
     @property
     def where(self) -> str:
         what = self._job.name or self._job.task_definition_arn or self._job.image
-        return f"ECS task {what!r}"
+        return f"ECS task {what!r}" if what else "ECS task"
 
     def start(self) -> str:
         job = self._job
+        if job.image is None and job.task_definition_arn is None:
+            problem = "there is neither an image nor a task definition"
+            raise JobError(self.where, problem, "Set `image` or `task_definition_arn`.")
         check_variables(self.where, job.env, SECRETS_REMEDY)
         # As they are here: what tags can't hold is replaced in the request.
         check_request(self.where, {"labels": job.labels}, SECRETS_REMEDY)

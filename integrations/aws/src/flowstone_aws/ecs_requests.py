@@ -34,10 +34,10 @@ def make_definition(where: str, task: EcsTask) -> Record:
     """
     login, name = task.aws_credentials, task.container_name or CONTAINER
     container: Record = {"name": name, "image": task.image, "essential": True}
-    if task.secrets:
+    if task.secret_references:
         container["secrets"] = [
             {"name": variable, "valueFrom": find_secret(reference, login)}
-            for variable, reference in sorted(task.secrets.items())
+            for variable, reference in sorted(task.secret_references.items())
         ]
     if has_log(task):
         container["logConfiguration"] = {
