@@ -16,6 +16,7 @@ from urllib.request import Request, urlopen
 
 from azure.storage.blob import BlobServiceClient
 
+from ..services.aws_jobs import serve_aws_jobs
 from ..services.azure import azurite
 from ..services.bigquery import bigquery as serve_bigquery
 from ..services.cloud_run import serve_cloud_run
@@ -120,6 +121,23 @@ def s3() -> Iterator[dict[str, str]]:
     with moto() as service:
         service.make_bucket("raw")
         yield service.environment
+
+
+@contextmanager
+def aws_jobs() -> Iterator[dict[str, str]]:
+    """Start ECS, Batch, Lambda and CloudWatch Logs; yield the environment that finds them."""
+    with serve_aws_jobs() as jobs:
+        loader = {
+            "jobDefinitionName": "loader",
+            "type": "container",
+            "containerProperties": {"image": "python:3.12", "command": ["echo", "Ref::day"]},
+        }
+        jobs.serve("RegisterJobDefinition", loader)
+        jobs.functions.programs["resize"] = (
+            'def handler(event, context):\n    return {"width": event["width"] // 2}\n'
+        )
+        names = ("BATCH", "CLOUDWATCH_LOGS", "ECS", "LAMBDA")
+        yield {f"AWS_ENDPOINT_URL_{name}": jobs.url for name in names}
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import pytest
 
 from .pages import ROOT, Block, blocks, pages, title
 from .services import (
+    aws_jobs,
     azure,
     azure_identities,
     bigquery,
@@ -31,6 +32,7 @@ from .services import (
 #: What a page needs, by what is in its code.
 CLOUDS = {
     "flowstone_aws import": s3,
+    "import EcsTask": aws_jobs,
     "flowstone_gcp import": gcs,
     "import BigQueryWarehouse": bigquery,
     "flowstone_azure import": azure,

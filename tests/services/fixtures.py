@@ -37,6 +37,7 @@ ABSENT = "absent service: "
 #: By the name of the fixture. All processes of a run share what takes longer than half a second.
 SHARED: dict[str, Opening] = {
     "moto": s3.moto,
+    "moto_with_docker": s3.moto_with_docker,
     "postgres": postgres.postgres,
     "azurite": azure.azurite,
     "azurite_loose": azure.azurite_loose,

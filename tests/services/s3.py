@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
+from tests.services.dockerd import docker
 from tests.services.servers import HERE, SETUP, Absent, Program, serve
 
 if TYPE_CHECKING:
@@ -72,6 +73,17 @@ def moto(shared: Path | None = None) -> Iterator[Moto]:
     login = {"AWS_ACCESS_KEY_ID": "moto", "AWS_SECRET_ACCESS_KEY": "moto"}
     with serve(Program("moto", (command,), environment=login), shared) as port:
         yield Moto(f"http://127.0.0.1:{port}")
+
+
+@contextmanager
+def moto_with_docker(shared: Path | None = None) -> Iterator[Moto]:
+    """Start a moto whose jobs of Batch are containers of a real engine; 3 s."""
+    with docker(shared) as engine:
+        login = {"AWS_ACCESS_KEY_ID": "moto", "AWS_SECRET_ACCESS_KEY": "moto"}
+        environment = {**login, **engine.environment, "MOTO_DOCKER_NETWORK_MODE": "host"}
+        command = (sys.executable, str(HERE / "motoserver.py"), "{port}")
+        with serve(Program("moto-docker", (command,), environment=environment), shared) as port:
+            yield Moto(f"http://127.0.0.1:{port}")
 
 
 @contextmanager

@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Self
 from uuid import uuid4
 
 import pytest
+from tests.services.aws_jobs import serve_aws_jobs
 from tests.services.proxy import Proxy
 from tests.services.web import Handler, serve_web
 
 from flowstone_aws import AwsClientParameters, AwsCredentials, S3Bucket
 
 if TYPE_CHECKING:
+    from tests.services.aws_jobs import AwsJobs
     from tests.services.s3 import Moto
 
 
@@ -78,6 +80,24 @@ def no_login_of_yours(live: bool, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def login(endpoint: str | None) -> AwsCredentials:
     return login_at(endpoint)
+
+
+@pytest.fixture
+def jobs(live: bool) -> Iterator[AwsJobs]:
+    """ECS, Batch, Lambda and CloudWatch Logs on this machine."""
+    if live:
+        pytest.skip("only on this machine: an account needs a cluster and a queue for it")
+    with serve_aws_jobs() as services:
+        yield services
+
+
+@pytest.fixture
+def jobs_login(jobs: AwsJobs) -> AwsCredentials:
+    """A login to the services of `jobs`; its clients are there, which take the SDK a while."""
+    login = login_at(jobs.url)
+    for service in ("batch", "ecs", "logs"):
+        login.client(service)
+    return login
 
 
 @pytest.fixture

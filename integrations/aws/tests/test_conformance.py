@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import uuid4
 
 import pytest
 from pydantic import SecretStr
 
-from flowstone.blocks import Credentials
+from flowstone.blocks import Credentials, Job
 from flowstone.errors import SecretMissing
 from flowstone_aws import (
     AssumeRoleParameters,
@@ -20,6 +20,9 @@ from flowstone_aws import (
     AwsParameters,
     AwsSecret,
     AwsSecrets,
+    BatchJob,
+    EcsTask,
+    LambdaFunction,
     MinIOCredentials,
     S3Bucket,
     aws_secret_create,
@@ -31,6 +34,7 @@ from flowstone_testing import (
     CredentialsSuite,
     EmulatorGap,
     Example,
+    JobSuite,
     ObjectStoreSuite,
     PluginSuite,
     SecretsSuite,
@@ -38,6 +42,20 @@ from flowstone_testing import (
     reserve_closed_port,
 )
 from flowstone_testing.check.outside import find_sdks
+
+from .job_examples import (
+    BAD,
+    GOOD,
+    LINES,
+    LONG,
+    make_job,
+    make_login,
+    make_task,
+    register_definition,
+)
+
+if TYPE_CHECKING:
+    from tests.services.aws_jobs import AwsJobs
 
 IMPATIENT = {"retries": {"total_max_attempts": 1}, "connect_timeout": 2}
 
@@ -273,6 +291,85 @@ class TestS3Fast(TestS3):
         return bucket.model_copy(update={"use_obstore": True})
 
 
+class TestEcsTask(JobSuite):
+    wanted: ClassVar[Any] = 0
+    lines: ClassVar[Sequence[str]] = LINES
+
+    @pytest.fixture
+    def good(self, jobs_login: AwsCredentials) -> Job:
+        return make_task(jobs_login, GOOD)
+
+    @pytest.fixture
+    def bad(self, jobs_login: AwsCredentials) -> Job:
+        return make_task(jobs_login, BAD)
+
+    @pytest.fixture
+    def long(self, jobs_login: AwsCredentials) -> Job:
+        return make_task(jobs_login, LONG)
+
+    @pytest.fixture
+    def alive(self, jobs: AwsJobs) -> Callable[[str], bool]:
+        return jobs.is_alive
+
+
+class TestBatchJob(JobSuite):
+    wanted: ClassVar[Any] = 0
+    lines: ClassVar[Sequence[str]] = LINES
+
+    @pytest.fixture
+    def good(self, jobs_login: AwsCredentials) -> Job:
+        return make_job(jobs_login, register_definition(jobs_login), GOOD)
+
+    @pytest.fixture
+    def bad(self, jobs_login: AwsCredentials) -> Job:
+        return make_job(jobs_login, register_definition(jobs_login), BAD)
+
+    @pytest.fixture
+    def long(self, jobs_login: AwsCredentials) -> Job:
+        return make_job(jobs_login, register_definition(jobs_login), LONG)
+
+    @pytest.fixture
+    def alive(self, jobs: AwsJobs) -> Callable[[str], bool]:
+        return jobs.is_alive
+
+
+class TestBatchJobBlock(BlockSuite):
+    @pytest.fixture
+    def examples(self) -> Sequence[BatchJob]:
+        login = make_login()
+        more = {"env": {"A": "1"}, "vcpus": 0.5, "memory": 512, "attempts": 2}
+        return [
+            BatchJob(job_name="a", job_queue="spot", job_definition="loader"),
+            make_job(login, "loader:3", GOOD, attempt_seconds=600, **more),
+        ]
+
+
+class TestLambdaFunctionBlock(BlockSuite):
+    @pytest.fixture
+    def examples(self) -> Sequence[LambdaFunction]:
+        login = make_login()
+        return [
+            LambdaFunction(function_name="resize"),
+            LambdaFunction(function_name="resize", qualifier="live", aws_credentials=login),
+        ]
+
+
+class TestEcsTaskBlock(BlockSuite):
+    @pytest.fixture
+    def examples(
+        self,
+    ) -> Sequence[EcsTask]:
+        login = AwsCredentials(
+            aws_access_key_id="AKIAEXAMPLE", aws_secret_access_key="a-secret-key"
+        )
+        return [
+            EcsTask(task_definition_arn="loader:3"),
+            make_task(
+                login, GOOD, secret_references={"TOKEN": "aws-ssm:/app/token"}, env={"A": "1"}
+            ),
+        ]
+
+
 def gone(name: str, login: AwsCredentials) -> None:
     with suppress(SecretMissing):
         aws_secret_delete.fn(name, login, force_delete_without_recovery=True)
@@ -284,7 +381,11 @@ class TestTasks(TaskSuite):
 
     @pytest.fixture
     def examples(
-        self, bucket: S3Bucket, login: AwsCredentials, request: pytest.FixtureRequest
+        self,
+        bucket: S3Bucket,
+        login: AwsCredentials,
+        jobs_login: AwsCredentials,
+        request: pytest.FixtureRequest,
     ) -> Mapping[str, Example]:
         def written() -> str:
             return bucket.write_path(f"raw/{uuid4().hex}", b"name,country\n")
@@ -313,6 +414,18 @@ class TestTasks(TaskSuite):
             "aws_secret_delete": kept,
             "aws_secret_read": kept,
             "aws_secret_update": lambda: {**kept(), "secret_value": SecretStr(uuid4().hex)},
+            "batch_submit": lambda: {
+                "job_name": "a",
+                "job_queue": "spot",
+                "job_definition": register_definition(jobs_login),
+                "aws_credentials": jobs_login,
+            },
+            "client_waiter": lambda: {
+                "client": "s3",
+                "waiter_name": "bucket_exists",
+                "aws_credentials": login,
+                "Bucket": bucket.bucket_name,
+            },
             "s3_copy": onwards,
             "s3_download": lambda: {"bucket": bucket, "key": written()},
             "s3_list_objects": lambda: {"bucket": bucket, "prefix": written(), "page_size": 10},

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import _weakrefset
 import math
 import os
 import signal
 import threading
+import weakref
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from time import monotonic
@@ -17,11 +19,16 @@ from flowstone.errors import RunTimeout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from types import FrameType
 
 #: Interrupts the main thread. SIGALRM is left to the code that runs there: libraries set alarms.
 _SIGNAL: int = signal.SIGRTMIN + 7 if hasattr(signal, "SIGRTMIN") else getattr(signal, "SIGURG", 0)
 #: Code that is not stopped so many seconds after its limit was in a call that blocks.
 _LATE = 0.5
+#: Seconds until a call is interrupted again that was in the middle of a finalizer.
+_SOON = 0.01
+#: Where weak dictionaries and sets have their callbacks.
+_CALLBACKS = frozenset({weakref.__file__, _weakrefset.__file__})
 
 
 class _Expired(BaseException):
@@ -85,13 +92,27 @@ class _Interrupt:
 _limits: list[_Interrupt] = []
 
 
-def _raise_expired(*_: object) -> None:
+def _raise_expired(_number: int, frame: FrameType | None) -> None:
     """End the outermost call whose time is over; a signal that comes late ends nothing."""
     now = monotonic()
     for limit in _limits:
         if limit.end <= now:
+            if _is_in_finalizer(frame):
+                limit.end = now + _SOON
+                _watch.wake_at(limit.end)
+                return
             limit.end = math.inf  # once
             raise limit.error
+
+
+def _is_in_finalizer(frame: FrameType | None) -> bool:
+    """Return whether Python would ignore an error: in a ``__del__``, or a callback of weakref."""
+    while frame is not None:
+        code = frame.f_code
+        if code.co_name == "__del__" or code.co_filename in _CALLBACKS:
+            return True
+        frame = frame.f_back
+    return False
 
 
 class _Watch:

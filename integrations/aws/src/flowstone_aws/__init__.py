@@ -1,4 +1,4 @@
-"""AWS for Flowstone: logins, S3 buckets as object stores, secrets, and tasks for both."""
+"""AWS for Flowstone: logins, S3 buckets as object stores, secrets, Lambda, and jobs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING
 from flowstone.plugins import lazy_exports
 
 if TYPE_CHECKING:
+    from flowstone_aws.batch import BatchJob, BatchJobRun
+    from flowstone_aws.batch_tasks import abatch_submit, batch_submit
     from flowstone_aws.credentials import AwsCredentials, MinIOCredentials
+    from flowstone_aws.ecs import EcsTask, EcsTaskRun
+    from flowstone_aws.lambda_function import LambdaFailed, LambdaFunction, LambdaResponse
     from flowstone_aws.parameters import AssumeRoleParameters, AwsClientParameters
     from flowstone_aws.s3 import S3Bucket
     from flowstone_aws.s3_tasks import (
@@ -52,6 +56,7 @@ if TYPE_CHECKING:
         update_secret,
     )
     from flowstone_aws.ssm import AwsParameters
+    from flowstone_aws.waiters import aclient_waiter, client_waiter
 
 __all__ = [
     "AssumeRoleParameters",
@@ -60,12 +65,21 @@ __all__ = [
     "AwsParameters",
     "AwsSecret",
     "AwsSecrets",
+    "BatchJob",
+    "BatchJobRun",
+    "EcsTask",
+    "EcsTaskRun",
+    "LambdaFailed",
+    "LambdaFunction",
+    "LambdaResponse",
     "MinIOCredentials",
     "S3Bucket",
     "aaws_secret_create",
     "aaws_secret_delete",
     "aaws_secret_read",
     "aaws_secret_update",
+    "abatch_submit",
+    "aclient_waiter",
     "acopy_objects",
     "acreate_secret",
     "adelete_secret",
@@ -84,6 +98,8 @@ __all__ = [
     "aws_secret_delete",
     "aws_secret_read",
     "aws_secret_update",
+    "batch_submit",
+    "client_waiter",
     "copy_objects",
     "create_secret",
     "delete_secret",
@@ -105,7 +121,11 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
+            ".batch": ("BatchJob", "BatchJobRun"),
+            ".batch_tasks": ("abatch_submit", "batch_submit"),
             ".credentials": ("AwsCredentials", "MinIOCredentials"),
+            ".ecs": ("EcsTask", "EcsTaskRun"),
+            ".lambda_function": ("LambdaFailed", "LambdaFunction", "LambdaResponse"),
             ".parameters": ("AssumeRoleParameters", "AwsClientParameters"),
             ".s3": ("S3Bucket",),
             ".s3_tasks": (
@@ -150,5 +170,6 @@ if not TYPE_CHECKING:
                 "update_secret",
             ),
             ".ssm": ("AwsParameters",),
+            ".waiters": ("aclient_waiter", "client_waiter"),
         },
     )

@@ -9,7 +9,13 @@ if TYPE_CHECKING:
 
     from botocore.awsrequest import AWSPreparedRequest
     from botocore.client import BaseClient
+    from botocore.exceptions import _ClientErrorResponseTypeDef
     from botocore.model import OperationModel
+
+#: Calls that start something each time they arrive: none has a token to know a repetition by.
+_ONCE = ("lambda.Invoke", "batch.SubmitJob")
+#: Answers after which nobody can tell whether the call was served.
+_UNCERTAIN = frozenset({500, 504})
 
 
 class _Answer(TypedDict):
@@ -27,10 +33,39 @@ def watch_connections(client: BaseClient) -> None:
             raise ConnectionClosedError(endpoint_url=endpoint)
 
     # The SDK is loaded by the first client, not with the package.
-    from botocore.exceptions import ConnectionClosedError
+    from botocore.exceptions import ClientError, ConnectionClosedError
+
+    def refuse_to_repeat(
+        operation: OperationModel,
+        response: tuple[object, _ClientErrorResponseTypeDef] | None,
+        caught_exception: Exception | None,
+        **_: object,
+    ) -> None:
+        if caught_exception is not None and _may_have_arrived(caught_exception):
+            raise caught_exception
+        if response is None or "ResponseMetadata" not in response[1]:
+            return
+        if response[1]["ResponseMetadata"]["HTTPStatusCode"] in _UNCERTAIN:
+            raise ClientError(response[1], operation.name)
 
     client.meta.events.register("before-send", _expect_nothing)
     client.meta.events.register("before-parse.s3", refuse_half)
+    for call in _ONCE:
+        client.meta.events.register_first(f"needs-retry.{call}", refuse_to_repeat)
+
+
+def _may_have_arrived(error: Exception) -> bool:
+    """Return whether a request may have arrived, though its connection broke."""
+    from botocore.exceptions import (  # see above
+        ConnectTimeoutError,
+        EndpointConnectionError,
+        HTTPClientError,
+        ProxyConnectionError,
+        SSLError,
+    )
+
+    before = (ConnectTimeoutError, EndpointConnectionError, ProxyConnectionError, SSLError)
+    return isinstance(error, HTTPClientError) and not isinstance(error, before)
 
 
 def _expect_nothing(request: AWSPreparedRequest, **_: object) -> None:

@@ -7,7 +7,7 @@ import re
 from abc import abstractmethod
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, overload
 
 from pydantic import Field, SecretStr, field_validator
 
@@ -18,8 +18,12 @@ from flowstone_aws.logins import FALLBACK_REGION, LOGINS, Login, LoginFields
 from flowstone_aws.parameters import AssumeRoleParameters, AwsClientParameters
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import boto3
     from types_boto3_s3.client import S3Client
+
+T = TypeVar("T")
 
 #: A check answers soon: it tries twice at most.
 _PATIENCE: dict[str, Any] = {
@@ -99,7 +103,11 @@ class _Login(Credentials):
         )
         return values, lambda: Login(values, parameters, role)
 
-    def _who(self) -> str:
+    def get_or_make(self, name: str, make: Callable[[], T]) -> T:
+        """Return what all blocks with this login share in this process, made at first."""
+        return self._login().get_or_make(name, make)
+
+    def describe_login(self) -> str:
         """Return which credentials these are, in words, without a secret."""
         return self._login().who()
 
@@ -163,7 +171,7 @@ class AwsCredentials(_Login):
             self.aws_access_key_id,
             *map(_reveal, (self.aws_secret_access_key, self.aws_session_token)),
         )
-        who = _describe_login(key, self.profile_name)
+        who = _name_login(key, self.profile_name)
         if bool(key) != bool(secret):
             missing = "aws_secret_access_key" if key else "aws_access_key_id"
             raise CredentialsError(
@@ -242,14 +250,14 @@ class MinIOCredentials(_Login):
             raise CredentialsError(
                 "MinIO", f"{missing} is empty", f"Set {missing}, or leave both empty."
             )
-        who = f"user {user!r}" if user else _describe_login(None, None)
+        who = f"user {user!r}" if user else _name_login(None, None)
         return {"who": who, "access_key": user, "secret_key": password}
 
     def _check(self) -> str:
         return self._by_s3(self._open_fresh())
 
 
-def _describe_login(key: str | None, profile: str | None) -> str:
+def _name_login(key: str | None, profile: str | None) -> str:
     if key:
         return f"access key …{key[-4:]}"
     return f"profile {profile!r}" if profile else "the SDK's own chain"

@@ -240,8 +240,13 @@ def translate(
 ) -> FlowstoneError | None:
     """Return our error for one of the SDK's; None for anybody else's."""
     rule = find_rule(error, key)
-    if rule is None:
-        return None
+    return None if rule is None else make_error(rule, error, where, who, key)
+
+
+def make_error(
+    rule: ErrorRule, error: Exception, where: str, who: Callable[[], str], key: str | None = None
+) -> FlowstoneError:
+    """Return our error for one of the SDK's, as a rule says."""
     place = where if key is None or rule is NO_BUCKET else f"{where}/{key}"
     detail = format_details(error)
     if issubclass(rule.kind, CredentialsError):

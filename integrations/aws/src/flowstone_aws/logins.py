@@ -28,6 +28,10 @@ T = TypeVar("T")
 
 #: Clients of a login that are kept; the one that was used longest ago goes first.
 MOST_CLIENTS = 32
+#: How often a request is sent at most, and how often one to a service that many runs ask at a time.
+ATTEMPTS, MORE_ATTEMPTS = 4, 10
+#: Services that throttle: the SDK's adaptive mode also slows down before it sends.
+_THROTTLING = frozenset({"batch", "ecs", "logs"})
 #: A login without a region is asked who it is here.
 FALLBACK_REGION = "us-east-1"
 _PLAIN = (str, bool, int, dict, type(None))
@@ -243,10 +247,14 @@ class Login:
     def _defaults(self, service: str) -> dict[str, Any]:
         assert self._core is not None
         retries: dict[str, Any] = {}
-        if self._core.get_config_variable("retry_mode") == "legacy":
-            retries["mode"] = "standard"
+        throttles = service in _THROTTLING
+        mode = self._core.get_config_variable("retry_mode")
+        if mode == "legacy":
+            mode = retries["mode"] = "standard"
+        if mode == "standard" and throttles:  # the default; a block's own config goes before it
+            retries["mode"] = "adaptive"
         if self._core.get_config_variable("max_attempts") is None:
-            retries["total_max_attempts"] = 4
+            retries["total_max_attempts"] = MORE_ATTEMPTS if throttles else ATTEMPTS
         defaults = {
             "retries": retries,
             # As many as a folder's transfers, the parts of large objects and some more take.

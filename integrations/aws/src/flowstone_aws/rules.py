@@ -8,6 +8,7 @@ from flowstone.errors import (
     AccessDenied,
     BucketMissing,
     CredentialsError,
+    JobError,
     ObjectMissing,
     SecretMissing,
     SecretStoreError,
@@ -20,7 +21,7 @@ from flowstone.errors import (
 class ErrorRule:
     """What an error of AWS's means: our kind of it, its problem and what to do."""
 
-    kind: type[StorageError | CredentialsError | SecretStoreError]
+    kind: type[StorageError | CredentialsError | SecretStoreError | JobError]
     problem: str
     remedy: str
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
@@ -18,6 +18,8 @@ from flowstone_aws.rules import NO_SECRET
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
+
+    from flowstone_aws.records import Client, JsonValue, Record
 
 #: Ids of versions are UUIDs, or as long; what is shorter is a stage, as AWSPREVIOUS.
 SHORTEST_ID = 32
@@ -37,7 +39,7 @@ class SecretsManager:
         place = f" at {endpoint}" if endpoint else f" in {region}" if region else ""
         return f"AWS Secrets Manager{place}"
 
-    def client(self) -> Any:
+    def client(self) -> Client:
         """Return boto3's client, whose log lines have no secret in them."""
         client = self._credentials.client("secretsmanager")
         keep_secrets()
@@ -45,9 +47,9 @@ class SecretsManager:
 
     def translate_errors(self, name: str | None = None) -> AbstractContextManager[None]:
         """Turn the service's errors into ours."""
-        return translate_errors(self.where, self._credentials._who, name)  # noqa: SLF001 - one package
+        return translate_errors(self.where, self._credentials.describe_login, name)
 
-    def read(self, name: str, **wanted: Any) -> str | bytes:
+    def read(self, name: str, **wanted: JsonValue) -> str | bytes:
         """Return a secret as it was kept: a text, or bytes."""
         try:
             with self.translate_errors(name):
@@ -61,7 +63,7 @@ class SecretsManager:
         register(found if isinstance(found, str) else found.decode("utf-8", "backslashreplace"))
         return found
 
-    def write(self, name: str, value: str | bytes, **options: Any) -> dict[str, Any]:
+    def write(self, name: str, value: str | bytes, **options: JsonValue) -> Record:
         """Put a new version of a secret, which is made where there is none."""
         content = _encode_content(value)
         try:
@@ -69,9 +71,7 @@ class SecretsManager:
                 return self._put(name, {**content, **options})
         except SecretMissing:
             with self.translate_errors(name):
-                created: dict[str, Any] = self.client().create_secret(
-                    Name=name, **content, **options
-                )
+                created: Record = self.client().create_secret(Name=name, **content, **options)
                 return created
 
     def _put(self, name: str, content: dict[str, object]) -> dict[str, object]:
@@ -84,7 +84,7 @@ class SecretsManager:
             is_deleted = False  # who may write need not be let look
         if is_deleted:
             client.restore_secret(SecretId=name)  # it can be had back for a while
-        found: dict[str, Any] = client.put_secret_value(SecretId=name, **content)
+        found: Record = client.put_secret_value(SecretId=name, **content)
         return found
 
     def create(self, name: str, value: str | bytes, **options: object) -> str:
@@ -95,7 +95,7 @@ class SecretsManager:
             ]
             return arn
 
-    def update(self, name: str, value: str | bytes, **options: Any) -> str:
+    def update(self, name: str, value: str | bytes, **options: JsonValue) -> str:
         """Change a secret that is there, and return its ARN."""
         with self.translate_errors(name):
             client = self.client()
@@ -113,17 +113,18 @@ class SecretsManager:
         **options: object,
     ) -> str:
         """Delete a secret, for good or so that it can be had back for a while; return its ARN."""
-        when: dict[str, Any] = {"RecoveryWindowInDays": recovery_window_in_days}
+        when: Record = {"RecoveryWindowInDays": recovery_window_in_days}
         if force:
             when = {"ForceDeleteWithoutRecovery": True}
-            self._find(name)  # by force, AWS deletes what is not there, too
+            self.find_arn(name)  # by force, AWS deletes what is not there, too
         with self.translate_errors(name):
             arn: str = self.client().delete_secret(SecretId=name, **when, **options)["ARN"]
             return arn
 
-    def _find(self, name: str) -> None:
+    def find_arn(self, name: str) -> str:
+        """Return the ARN of a secret."""
         with self.translate_errors(name):
-            self.client().describe_secret(SecretId=name)
+            return str(self.client().describe_secret(SecretId=name)["ARN"])
 
     def list_names(self, prefix: str) -> Iterator[str]:
         """Yield the names of secrets, a page at a time."""

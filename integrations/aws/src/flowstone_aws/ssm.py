@@ -96,4 +96,4 @@ class ParameterStoreProvider(SecretStoreProvider):
         return client
 
     def _translate(self, name: str | None = None) -> AbstractContextManager[None]:
-        return translate_errors(self.where, self._credentials._who, name)  # noqa: SLF001 - one package
+        return translate_errors(self.where, self._credentials.describe_login, name)

@@ -1,0 +1,72 @@
+"""Timeouts of the main thread reach the call, also where Python ignores an error."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from time import monotonic
+
+import pytest
+
+from flowstone import flow
+from flowstone.errors import RunTimeout
+
+#: When the limit of each call is long over.
+SECONDS, LIMIT = 0.4, 0.1
+
+
+def idle(seconds: float) -> None:
+    """Be busy in code that can be interrupted."""
+    end = monotonic() + seconds
+    while monotonic() < end:
+        pass
+
+
+class Finalized:
+    """Takes its time to be deleted."""
+
+    def __del__(self) -> None:
+        idle(SECONDS)
+
+
+class Key:
+    """A key of a weak dictionary."""
+
+    def __init__(self, name: int) -> None:
+        self.name = name
+
+    def __hash__(self) -> int:
+        return self.name
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
+def delete_object() -> None:
+    found = Finalized()
+    del found
+
+
+def delete_keys() -> None:
+    """Spend all time in the callbacks of a weak dictionary."""
+    end = monotonic() + SECONDS
+    known: weakref.WeakKeyDictionary[Key, int] = weakref.WeakKeyDictionary()
+    while monotonic() < end:
+        keys = [Key(number) for number in range(1000)]
+        known.update(dict.fromkeys(keys, 1))
+        del keys
+
+
+@pytest.mark.parametrize("work", [delete_object, delete_keys])
+def test_a_limit_that_is_over_in_a_finalizer_ends_the_call(work: Callable[[], None]) -> None:
+    ended: list[bool] = []
+
+    @flow(timeout_seconds=LIMIT)
+    def follow() -> None:
+        work()
+        idle(30)
+        ended.append(True)
+
+    with pytest.raises(RunTimeout):
+        follow()
+    assert not ended

@@ -1,0 +1,49 @@
+"""AWS Batch as a task: submit a job, and do not wait for it."""
+
+from __future__ import annotations
+
+from flowstone import make_async_twin, task
+from flowstone_aws.batch_provider import SECRETS_REMEDY
+from flowstone_aws.credentials import AwsCredentials
+from flowstone_aws.job_errors import translate_job_errors
+from flowstone_aws.job_variables import check_request
+from flowstone_aws.records import JsonValue
+
+
+@task
+def batch_submit(
+    job_name: str,
+    job_queue: str,
+    job_definition: str,
+    aws_credentials: AwsCredentials | None = None,
+    **batch_kwargs: JsonValue,
+) -> str:
+    """Submit a job to AWS Batch, and return its id; `BatchJob` waits for one, too.
+
+    Args:
+        job_name: its name.
+        job_queue: the queue: its name or ARN.
+        job_definition: the job definition: a name, a name and revision, or an ARN.
+        aws_credentials: the login; by default the SDK's own chain.
+        **batch_kwargs: further arguments of AWS's ``SubmitJob``.
+
+    Raises:
+        JobError: Batch refused it, or the request has a secret in it.
+        AccessDenied: this login may not submit it.
+        CredentialsError: there is no login, or it was refused.
+        Unreachable: Batch can't be reached, or the answer was lost; the job may have been
+            submitted then, and is not submitted twice by this call.
+
+    Example:
+        job_id = batch_submit("load", job_queue, job_definition, aws_credentials)
+    """
+    login = aws_credentials or AwsCredentials()
+    where = f"Batch job {job_name!r} in queue {job_queue!r}"
+    names = {"jobName": job_name, "jobQueue": job_queue, "jobDefinition": job_definition}
+    check_request(where, {**names, **batch_kwargs}, SECRETS_REMEDY)
+    with translate_job_errors(where, login.describe_login):
+        answer = login.client("batch").submit_job(**names, **batch_kwargs)
+    return str(answer["jobId"])
+
+
+abatch_submit = make_async_twin(batch_submit)

@@ -1,0 +1,94 @@
+"""What a job's container gets: variables in clear, and references to secrets that AWS resolves."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from flowstone.errors import JobError
+from flowstone.records.redaction import redact
+from flowstone_aws.secrets import SecretsManager, parse_version
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from flowstone_aws.credentials import AwsCredentials
+    from flowstone_aws.records import JsonValue, Record
+
+#: A reference as of a secret field: the provider, a saved block, the name, a path, a version.
+_REFERENCE = re.compile(
+    r"aws-(?P<kind>secrets|ssm)(/[\w-]+)?:(?P<name>[^#@]+)(#(?P<path>[^@]+))?(@(?P<version>.+))?"
+)
+
+
+def check_variables(where: str, env: Mapping[str, str], remedy: str) -> None:
+    """Refuse variables that would show a secret in what AWS lists of a job.
+
+    Raises:
+        JobError: a value has a secret in it, or is a reference to one.
+    """
+    for name, value in env.items():
+        if redact(value) != value:
+            problem = f"the value of {name!r} in `env` has a secret in it, which AWS would list"
+            raise JobError(where, f"{problem} with the job", remedy)
+        if _REFERENCE.fullmatch(value):
+            problem = f"{name!r} in `env` is a reference to a secret, and `env` is sent as it is"
+            raise JobError(where, problem, remedy)
+
+
+def check_request(where: str, request: Record, remedy: str) -> None:
+    """Refuse a request that would show a secret in what AWS lists of a job.
+
+    Raises:
+        JobError: a text of it has a secret in it: a command's, a label's, a parameter's.
+    """
+    for name, text in _list_texts(request):
+        if redact(text) != text:
+            problem = f"{name} has a secret in it, which AWS would list with the job"
+            raise JobError(where, problem, remedy)
+
+
+def _list_texts(value: JsonValue, name: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the texts of a request, and where each stands."""
+    if isinstance(value, str):
+        yield name, value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _list_texts(inner, f"{name}.{key}" if name else key)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _list_texts(inner, name)
+
+
+def list_variables(env: Mapping[str, str]) -> list[dict[str, str]]:
+    """Return variables as AWS takes them."""
+    return [{"name": name, "value": value} for name, value in env.items()]
+
+
+def is_reference(value: str) -> bool:
+    """Return whether AWS can resolve it: an ARN, or ``aws-secrets:…`` or ``aws-ssm:…``."""
+    return value.startswith("arn:") or _REFERENCE.fullmatch(value) is not None
+
+
+def find_secret(value: str, login: AwsCredentials) -> str:
+    """Return where AWS finds a secret, as it stands in a definition: an ARN, or SSM's name.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Secret.html
+
+    Raises:
+        SecretMissing: there is none of that name.
+        AccessDenied: this login may not describe it; give its ARN then.
+    """
+    found = _REFERENCE.fullmatch(value)
+    if found is None:
+        return value
+    if found["kind"] == "ssm":
+        return found["name"]
+    known: dict[str, str] = login.get_or_make("secret ARNs", dict)
+    name = found["name"]
+    if name not in known:
+        known[name] = SecretsManager(login).find_arn(name)
+    arn = known[name]
+    version = parse_version(found["version"])
+    parts = (found["path"], version.get("VersionStage"), version.get("VersionId"))
+    return ":".join((arn, *(part or "" for part in parts))) if any(parts) else arn
