@@ -30,7 +30,9 @@ HANDED_IN = {"pandas", "polars"}
 BEHIND = {
     ("flowstone-dbt", "dbt-bigquery"), ("flowstone-dbt", "dbt-duckdb"),
     ("flowstone-dbt", "dbt-postgres"), ("flowstone-dbt", "dbt-snowflake"),
-    ("flowstone-duckdb", "pytz"), ("flowstone-mlflow", "psutil"), ("flowstone-snowflake", "pandas"),
+    ("flowstone-duckdb", "pytz"), ("flowstone-great-expectations", "psycopg"),
+    ("flowstone-great-expectations", "pymysql"), ("flowstone-mlflow", "psutil"),
+    ("flowstone-snowflake", "pandas"),
 }  # fmt: skip
 HOMES = packages_distributions()
 

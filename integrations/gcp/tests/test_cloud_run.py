@@ -230,7 +230,7 @@ def test_it_measures_what_it_used(new_job: NewJob) -> None:
     assert unit == "seconds"
     assert seconds >= 0.2
     assert found["vcpu_seconds"][0] >= 2 * 2 * 0.2
-    assert found["memory_gib_seconds"][0] == pytest.approx(found["vcpu_seconds"][0] / 4)
+    assert found["memory_gb_seconds"][0] == pytest.approx(found["vcpu_seconds"][0] / 4)
     assert "queue_seconds" in found
 
 

@@ -30,7 +30,7 @@ KEPT = frozenset(
     ACL BucketKeyEnabled ExpectedBucketOwner GrantFullControl GrantRead GrantReadACP GrantWriteACP
     RequestPayer SSEKMSEncryptionContext SSEKMSKeyId ServerSideEncryption StorageClass
     SSECustomerAlgorithm SSECustomerKey SSECustomerKeyMD5
-    """.split()  # noqa: SIM905 - a list of so many words reads better as text
+    """.split()
 )
 #: Options that `upload_options` may have.
 UPLOAD_OPTIONS = (
@@ -39,7 +39,7 @@ UPLOAD_OPTIONS = (
         """
     CacheControl ChecksumAlgorithm ContentDisposition ContentEncoding ContentLanguage ContentType
     Metadata ObjectLockLegalHoldStatus ObjectLockMode Tagging WebsiteRedirectLocation
-    """.split()  # noqa: SIM905
+    """.split()
     )
 ) - {"SSECustomerAlgorithm", "SSECustomerKey", "SSECustomerKeyMD5"}
 #: What `upload_options` must not have beside a field that sets the same.

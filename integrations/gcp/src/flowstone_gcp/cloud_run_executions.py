@@ -58,7 +58,7 @@ def measure(execution: Execution, tasks: Iterable[Task]) -> dict[str, float]:
     if seconds and (cpu := parse_cpu(limits.get("cpu", ""))):
         found["vcpu_seconds"] = seconds * cpu
     if seconds and (memory := parse_memory(limits.get("memory", ""))):
-        found["memory_gib_seconds"] = seconds * memory / 2**30
+        found["memory_gb_seconds"] = seconds * memory / 2**30
     return found
 
 
