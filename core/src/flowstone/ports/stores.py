@@ -73,6 +73,18 @@ class RunStore(Protocol):
         that it is alive lets it be. Returns the roots that were ended.
         """
 
+    def delete_trees(self, root_ids: Sequence[str]) -> list[str]:
+        """Delete whole trees that have ended: their runs and every fact about them.
+
+        A root that has not ended stays, with its tree, and so does what is no root. No root is
+        found any more from its deletion on; its tree and facts may go in steps between which
+        others write, and what an earlier call was kept from deleting goes, too. Cursors stay what
+        they are: none is given to two facts.
+
+        Returns:
+            The ids of the roots that were deleted.
+        """
+
     def run(self, ref: str) -> Run:
         """Return a run by its id, by a part of it, or by its name.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from flowstone.cli.output import emit, is_terminal, json_option, limit_option, show, warn
+from flowstone.cli.run.choice import flow_option, parse_states, state_option
 from flowstone.cli.run.records import describe_run, describe_tally
 from flowstone.cli.views import Cell, Row, Table
 from flowstone.cli.wording import (
@@ -17,39 +18,19 @@ from flowstone.cli.wording import (
     shorten_id,
 )
 from flowstone.context.current import services
-from flowstone.errors import suggest_names
 from flowstone.records.durations import duration, format_duration
 from flowstone.records.runs import Run, RunQuery
-from flowstone.records.states import COMPLETED, FAILED, StateType
+from flowstone.records.states import COMPLETED, FAILED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from flowstone.cli.run.records import Json
 
-_TYPES = tuple(state.value for state in StateType)
-#: State names that are no types.
-_FINER = (
-    "AwaitingConcurrencySlot",
-    "AwaitingRetry",
-    "Resuming",
-    "Retrying",
-    "Skipped",
-    "Suspended",
-    "TimedOut",
-)
-_STATES: dict[str, str] = {name.lower(): name for name in (*_TYPES, *_FINER)}
-
 
 @click.command("ls")
-@click.option(
-    "--state",
-    "states",
-    multiple=True,
-    metavar="STATE",
-    help="Only runs in this state, such as failed; can be repeated.",
-)
-@click.option("--flow", "unit", metavar="NAME", help="Only runs of this flow.")
+@state_option
+@flow_option
 @click.option(
     "--tag", "tags", multiple=True, metavar="TAG", help="Only runs with this tag; can be repeated."
 )
@@ -65,7 +46,7 @@ def list_runs(
     """
     query = RunQuery(
         listed=True,
-        states=tuple(_parse_state(name) for name in states),
+        states=parse_states(states),
         unit=unit,
         tags=tags,
         newest_first=True,
@@ -82,15 +63,6 @@ def list_runs(
     show(_make_table(found, now, tally, is_choice=is_choice))
     if more:
         warn(f"\nThere are older ones: --limit {max(100, 5 * limit)}")
-
-
-def _parse_state(name: str) -> str:
-    known = _STATES.get(name.lower())
-    if known is None:
-        names = [*map(str.capitalize, _TYPES), *_FINER]
-        problem = f"{name!r} is no state.{suggest_names(name.capitalize(), names)}"
-        raise click.BadParameter(problem, param_hint="--state")
-    return known
 
 
 def _make_table(
