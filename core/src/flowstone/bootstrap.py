@@ -9,6 +9,7 @@ from flowstone.concurrency.queue import ProcessSlotQueue
 from flowstone.context.current import Services
 from flowstone.engine.clock import SystemClock
 from flowstone.engine.journal import WriteBehind
+from flowstone.errors import ConfigurationError
 from flowstone.logging import run_logger
 from flowstone.observers.audience import ObserverGroup, open_chosen_feeds
 from flowstone.observers.observed_runs import ObservedRuns
@@ -17,7 +18,9 @@ from flowstone.secrets.vault import Vault
 from flowstone.settings import Settings, read_settings
 
 if TYPE_CHECKING:
-    from flowstone.ports import DocumentStore, RunStore
+    from pathlib import Path
+
+    from flowstone.ports import DocumentStore, RunStore, StoreUpkeep
     from flowstone.ports.slots import SlotStore
 
     class Store(RunStore, DocumentStore, SlotStore, Protocol):
@@ -64,6 +67,28 @@ def open_default_services() -> Services:
     return services
 
 
+def open_upkeep(settings: Settings | None = None) -> StoreUpkeep:
+    """Open the store's file for what an operator does with it; without settings, as above.
+
+    Raises:
+        ConfigurationError: the store is not a file.
+        StoreError: it can't be opened.
+    """
+    settings = settings or read_settings()
+    if settings.store != "sqlite":
+        problem = f"the store is {settings.store!r}: it is not a file, and forgets all at exit"
+        raise ConfigurationError("FLOWSTONE_STORE", problem, "Unset it.")
+    # Only where it is used: SQLite takes 10 ms to load.
+    from flowstone.stores.sqlite.upkeep import SqliteUpkeep
+
+    return SqliteUpkeep(find_store_file(settings))
+
+
+def find_store_file(settings: Settings) -> Path:
+    """Return where the store's file is, or will be."""
+    return settings.home / "flowstone.db"
+
+
 def _open_store(settings: Settings) -> Store:
     if settings.store == "memory":
         from flowstone.stores.memory import MemoryStore  # only where it is used
@@ -72,4 +97,4 @@ def _open_store(settings: Settings) -> Store:
     # Only where it is used: SQLite takes 10 ms to load.
     from flowstone.stores.sqlite import open_sqlite
 
-    return open_sqlite(settings.home / "flowstone.db")
+    return open_sqlite(find_store_file(settings))

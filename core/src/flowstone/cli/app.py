@@ -33,6 +33,10 @@ COMMANDS = {
         "Start, list, show, cancel, retry and resume runs.",
     ),
     "secret": ("flowstone.cli.secret:secret", "Check references to secrets, and rotate the key."),
+    "store": (
+        "flowstone.cli.store:store",
+        "Measure, vacuum, back up and check the store.",
+    ),
     "variable": ("flowstone.cli.variable:variable", "List, get, set and delete variables."),
 }
 
