@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import atexit
+import threading
+from dataclasses import replace
+from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
 from flowstone.concurrency.queue import ProcessSlotQueue
@@ -45,7 +48,7 @@ def open_services(settings: Settings | None = None) -> Services:
     store = _open_store(settings)
     runs = ObservedRuns(store, audience)
     runs.reap(clock.time())
-    return Services(
+    made = Services(
         settings=settings,
         runs=runs,
         documents=store,
@@ -58,6 +61,29 @@ def open_services(settings: Settings | None = None) -> Services:
         slot_queue=ProcessSlotQueue(store, store, clock, store.holder, settings.lease_seconds),
         observers=audience,
     )
+    if settings.keep_runs_days is None:
+        return made
+    return replace(made, background=(_Retention(made),))
+
+
+class _Retention:
+    """Deletes old runs, once an hour at most, in a thread that no run waits for."""
+
+    def __init__(self, services: Services) -> None:
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(
+            target=self._apply, args=(services,), name="flowstone-retention", daemon=True
+        )
+        self._thread.start()
+
+    def close(self) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+    def _apply(self, services: Services) -> None:
+        # It is above this floor; so it is named, not imported.
+        apply = import_module("flowstone.flow_runs.retention").apply_retention
+        apply(services, self._stopped.is_set)
 
 
 def open_default_services() -> Services:

@@ -47,6 +47,16 @@ def parse_seconds(text: str) -> float:
     return seconds
 
 
+def parse_days(text: str) -> float:
+    try:
+        days = float(text)
+    except ValueError:
+        days = 0.0
+    if not 0 < days < float("inf"):
+        raise ValueError("a number of days greater than 0")
+    return days
+
+
 def parse_switch(text: str) -> bool:
     words = {"1": True, "true": True, "yes": True, "on": True}
     words |= {"0": False, "false": False, "no": False, "off": False}
@@ -114,6 +124,7 @@ class Settings:
         disable_caching: Whether no task caches anything, whatever it says.
         lease_seconds: Seconds for which a run whose process is out of sight, as on another machine,
             counts as alive and holds its slots.
+        keep_runs_days: Days after their end for which runs are kept; None for ever.
         plugins_timeout_seconds: Seconds that a plugin may take to import before it counts as
             broken.
         observers: Names of the observers that are told of every run.
@@ -149,6 +160,7 @@ class Settings:
     default_no_cache: bool = read_from("FLOWSTONE_TASKS_DEFAULT_NO_CACHE", parse_switch, False)
     disable_caching: bool = read_from("FLOWSTONE_TASKS_DISABLE_CACHING", parse_switch, False)
     lease_seconds: float = read_from("FLOWSTONE_LEASE_SECONDS", parse_seconds, 30.0)
+    keep_runs_days: float | None = read_from("FLOWSTONE_KEEP_RUNS_DAYS", parse_days, None)
     plugins_timeout_seconds: float = read_from(
         "FLOWSTONE_PLUGINS_TIMEOUT_SECONDS", parse_seconds, 5.0
     )
