@@ -9,6 +9,7 @@ import click
 
 from flowstone.cli.output import emit, json_option, say
 from flowstone.cli.run.attempts import Attempts
+from flowstone.cli.run.choice import find_run
 from flowstone.context.current import services
 from flowstone.errors import ConfigurationError
 from flowstone.graphs import build_graph
@@ -51,7 +52,7 @@ def show_graph(run: str, whole: bool, form: str | None, output: Path | None, as_
     if as_json and (form or output):
         raise click.UsageError("--json prints a document of its own: leave out --format and -o.")
     store = services().runs
-    found = store.run(run)
+    found = find_run(run)
     tree = store.runs(RunQuery(root_id=found.root_id))
     last = Attempts(store, tree).keep_last(tree)
     tree = last if found in last else tree
