@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import threading
 from dataclasses import replace
 from importlib import import_module
@@ -18,7 +19,7 @@ from flowstone.observers.audience import ObserverGroup, open_chosen_feeds
 from flowstone.observers.observed_runs import ObservedRuns
 from flowstone.secrets.resolver import Resolver
 from flowstone.secrets.vault import Vault
-from flowstone.settings import Settings, read_settings
+from flowstone.settings import Settings, find_misspelt, read_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
             """Return who this process is, for its leases."""
 
 
+logger = logging.getLogger("flowstone.settings")
+
+
 def open_services(settings: Settings | None = None) -> Services:
     """Open what the settings say; without any, what the environment says.
 
@@ -42,6 +46,8 @@ def open_services(settings: Settings | None = None) -> Services:
         StoreError: the store can't be opened.
     """
     settings = settings or read_settings()
+    for wrong, right in find_misspelt().items():
+        logger.warning("%s is not a setting; did you mean %s?", wrong, right)
     run_logger.configure(settings.logging_level, settings.extra_loggers)
     clock = SystemClock()
     audience = ObserverGroup(open_chosen_feeds(settings))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from flowstone.errors import ConfigurationError
 
@@ -194,6 +194,65 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
                     variable, f"{text!r} is not {error}", "Set it again, or unset it."
                 ) from None
     return Settings(**values)  # type: ignore[arg-type]
+
+
+class SettingSource(NamedTuple):
+    """A setting, and where its value comes from.
+
+    Attributes:
+        name: of the field of `Settings`.
+        variable: that sets it.
+        value: what it is; the default where the variable's text can't be used.
+        is_set: whether the variable says so, and not the default.
+        is_secret: whether the value must not be shown.
+        problem: why the variable's text can't be used; None where it can.
+    """
+
+    name: str
+    variable: str
+    value: object
+    is_set: bool
+    is_secret: bool
+    problem: str | None = None
+
+
+def explain_settings(environ: Mapping[str, str] | None = None) -> list[SettingSource]:
+    """Return every setting with where its value comes from, those that can't be used too."""
+    env = os.environ if environ is None else environ
+    defaults = Settings()
+    found = []
+    for each in fields(Settings):
+        variable, text = each.metadata["variable"], env.get(each.metadata["variable"], "")
+        value, problem = getattr(defaults, each.name), None
+        if text:
+            try:
+                value = each.metadata["parse"](text)
+            except ValueError as error:
+                problem = f"{text!r} is not {error}" if each.repr else f"it is not {error}"
+        found.append(SettingSource(each.name, variable, value, bool(text), not each.repr, problem))
+    return found
+
+
+_PREFIX = "FLOWSTONE_"
+
+
+def find_misspelt(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the variables that are nearly one that is read, each with that one."""
+    known = list_variables()
+    env = os.environ if environ is None else environ
+    unknown = [name for name in env if name.upper().startswith(_PREFIX) and name not in known]
+    if not unknown:
+        return {}
+    # 2 ms to import, which only a program pays that has such a variable.
+    from difflib import get_close_matches
+
+    # Compared without what they all begin with, which would make all alike.
+    rests = [name.removeprefix(_PREFIX) for name in known]
+    near = {
+        name: get_close_matches(name.upper().removeprefix(_PREFIX), rests, n=1, cutoff=0.75)
+        for name in sorted(unknown)
+    }
+    return {name: f"{_PREFIX}{found[0]}" for name, found in near.items() if found}
 
 
 def make_private_directory(path: Path) -> None:

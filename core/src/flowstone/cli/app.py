@@ -18,6 +18,10 @@ COMMANDS = {
     "block": ("flowstone.cli.block:block", "Create, show, edit, check and delete blocks."),
     "catalog": ("flowstone.cli.catalog:catalog", "Show what installed packages offer."),
     "diff": ("flowstone.cli.manifest:diff", "Show what `apply` would change."),
+    "doctor": (
+        "flowstone.cli.doctor:examine",
+        "Say whether all is well here, and what to do where it is not.",
+    ),
     "export": ("flowstone.cli.manifest:export", "Export blocks, variables and limits as YAML."),
     "limit": ("flowstone.cli.limit:limit", "Manage concurrency and rate limits."),
     "plugin": (
@@ -33,6 +37,10 @@ COMMANDS = {
         "Start, list, show, cancel, retry and resume runs.",
     ),
     "secret": ("flowstone.cli.secret:secret", "Check references to secrets, and rotate the key."),
+    "settings": (
+        "flowstone.cli.settings:show_settings",
+        "Show each setting, and where its value comes from.",
+    ),
     "store": (
         "flowstone.cli.store:store",
         "Measure, vacuum, back up and check the store.",
