@@ -17,6 +17,10 @@ COMMANDS = {
     "artifact": ("flowstone.cli.artifact:artifact", "List and show the artifacts of runs."),
     "block": ("flowstone.cli.block:block", "Create, show, edit, check and delete blocks."),
     "catalog": ("flowstone.cli.catalog:catalog", "Show what installed packages offer."),
+    "completion": (
+        "flowstone.cli.completion:print_completion",
+        "Print a script that completes commands and names in a shell.",
+    ),
     "diff": ("flowstone.cli.manifest:diff", "Show what `apply` would change."),
     "doctor": (
         "flowstone.cli.doctor:examine",
@@ -52,6 +56,7 @@ COMMANDS = {
 @click.group(
     cls=Commands,
     lazy=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Run `flowstone COMMAND --help` for more on a command.",
 )
 @click.option(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from flowstone.cli.candidates import complete_flows
 from flowstone.cli.times import parse_moment
 from flowstone.context.current import services
 from flowstone.errors import RunNotFound, suggest_names
@@ -36,12 +37,14 @@ state_option: Option = click.option(
     "states",
     multiple=True,
     metavar="STATE",
+    shell_complete=lambda _, __, begun: [s for s in _STATES if s.startswith(begun.lower())],
     help="Only runs in this state, such as failed; can be repeated.",
 )
 flow_option: Option = click.option(
     "--flow",
     "unit",
     metavar="PATTERN",
+    shell_complete=complete_flows,
     help="Only runs of this flow; * stands for any characters, ? for one.",
 )
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from flowstone.cli.candidates import complete_runs
 from flowstone.cli.output import emit, json_option, say, warn
 from flowstone.cli.run.choice import flow_option, parse_states, state_option
 from flowstone.cli.times import Age
@@ -27,7 +28,7 @@ _WITH = "with what they called, their logs, artifacts and kept results"
 
 
 @click.command("delete")
-@click.argument("runs", metavar="[RUN]...", nargs=-1)
+@click.argument("runs", metavar="[RUN]...", nargs=-1, shell_complete=complete_runs)
 @state_option
 @flow_option
 @click.option(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from flowstone.cli.candidates import complete_runs
 from flowstone.cli.output import emit, json_option, say
 from flowstone.cli.run.attempts import Attempts
 from flowstone.cli.run.choice import find_run
@@ -26,7 +27,7 @@ _TEXTS = ("", ".md", ".txt")
 
 
 @click.command("graph")
-@click.argument("run")
+@click.argument("run", shell_complete=complete_runs)
 @click.option("--all", "whole", is_flag=True, help="Draw every run of long maps.")
 @click.option(
     "--format",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from flowstone.cli.candidates import complete_runs
 from flowstone.cli.output import emit, is_terminal, json_option, warn
 from flowstone.cli.run.choice import find_run
 from flowstone.cli.views import Cell, make_printable
@@ -42,7 +43,7 @@ class LogEntry:
 
 
 @click.command("logs")
-@click.argument("run")
+@click.argument("run", shell_complete=complete_runs)
 @click.option(
     "--level",
     type=click.Choice(LEVELS, case_sensitive=False),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from flowstone.cli.candidates import complete_runs
 from flowstone.cli.output import emit, is_terminal, json_option, show
 from flowstone.cli.run.attempts import Attempts
 from flowstone.cli.run.choice import find_run
@@ -38,7 +39,7 @@ _LONGEST = 300
 
 
 @click.command("show")
-@click.argument("run")
+@click.argument("run", shell_complete=complete_runs)
 @click.option("--all", "whole", is_flag=True, help="Show every run of long maps.")
 @json_option
 def show_run(run: str, whole: bool, as_json: bool) -> None:
