@@ -60,6 +60,7 @@ def test_what_is_in_a_store_is_counted(store: SqliteStore, upkeep: SqliteUpkeep)
 def test_a_vacuum_gives_space_back_while_others_write(
     store: SqliteStore, upkeep: SqliteUpkeep, path: Path, *, whole: bool
 ) -> None:
+    upkeep.vacuum()  # from now on in steps
     store.delete_trees([fill(store).id])
     before = upkeep.measure()
     live, is_over = begin(store), threading.Event()
@@ -89,20 +90,22 @@ def test_a_vacuum_gives_space_back_while_others_write(
     assert upkeep.check() == []
 
 
-def test_a_file_from_before_incremental_vacuums_is_written_anew_once(path: Path) -> None:
-    with closing(open_sqlite(path)) as store:
-        run = fill(store)
+def read_kind(path: Path) -> int:
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA auto_vacuum = NONE")
-        connection.execute("VACUUM")
-    with closing(open_sqlite(path)) as store, closing(SqliteUpkeep(path)) as upkeep:
-        store.delete_trees([run.id])
-        before = upkeep.measure()
-        upkeep.vacuum()
-        assert upkeep.measure().file_bytes < before.file_bytes / 4
-        assert store.runs(RunQuery()) == []
-    with closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("PRAGMA auto_vacuum").fetchone() == (2,)
+        return int(connection.execute("PRAGMA auto_vacuum").fetchone()[0])
+
+
+def test_the_first_vacuum_writes_the_file_anew(
+    store: SqliteStore, upkeep: SqliteUpkeep, path: Path
+) -> None:
+    store.delete_trees([fill(store).id])
+    before = upkeep.measure()
+    assert read_kind(path) == 0
+    upkeep.vacuum()
+    after = upkeep.measure()
+    assert read_kind(path) == 2
+    assert (after.free_bytes, after.file_bytes < before.free_bytes / 4) == (0, True)
+    assert store.runs(RunQuery()) == []
 
 
 def test_a_backup_is_a_store(store: SqliteStore, upkeep: SqliteUpkeep, tmp_path: Path) -> None:

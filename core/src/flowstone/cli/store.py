@@ -57,7 +57,11 @@ def show_info(as_json: bool) -> None:
 )
 @json_option
 def vacuum_store(full: bool, as_json: bool) -> None:
-    """Give the space of what was deleted back to the disk."""
+    """Give the space of what was deleted back to the disk.
+
+    The first time the file is written anew, and what writes to it waits for that: about a second
+    for each 100 MB that are left. Later it goes in small steps.
+    """
     with closing(open_upkeep()) as upkeep:
         before = upkeep.measure()
         upkeep.vacuum(whole=full)

@@ -79,8 +79,8 @@ class RunStore(Protocol):
 
         A root that has not ended stays, with its tree, and so does what is no root. No root is
         found any more from its deletion on; its tree and facts may go in steps between which
-        others write, and what an earlier call was kept from deleting goes, too. Cursors stay what
-        they are: none is given to two facts.
+        others write, and what an earlier call was kept from deleting goes, too, also where no id
+        is given. Cursors stay what they are: none is given to two facts.
 
         Returns:
             The ids of the roots that were deleted.
@@ -191,8 +191,10 @@ class StoreUpkeep(Protocol):
     def vacuum(self, *, whole: bool = False) -> None:
         """Give free space back to the disk, in steps between which others write.
 
+        The first time the file is written anew, and others wait for that.
+
         Args:
-            whole: write the file anew instead, which also packs what is scattered: others wait.
+            whole: write it anew each time, which also packs what is scattered.
         """
 
     def back_up(self, target: Path) -> None:

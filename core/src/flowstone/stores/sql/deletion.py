@@ -42,12 +42,17 @@ _FINISH = f"DELETE FROM deletions WHERE root_id {_NAMED}"
 
 
 def delete_trees(database: SqlDatabase, root_ids: Sequence[str]) -> list[str]:
-    """Delete the trees of roots that have ended; return these roots' ids."""
+    """Delete the trees of roots that have ended; return these roots' ids.
+
+    What an earlier call did not come to is deleted too, also where there is no root.
+    """
     wanted = list(dict.fromkeys(root_ids))
     gone: list[str] = []
     for start in range(0, len(wanted), _ROOTS):
         some = dumps(wanted[start : start + _ROOTS])
         gone += database.write(partial(_delete_roots, some=some))
+        database.write_in_steps(_delete_rest)
+    if not wanted:
         database.write_in_steps(_delete_rest)
     return gone
 

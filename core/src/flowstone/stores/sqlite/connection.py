@@ -219,9 +219,6 @@ def _set_up(path: Path, connection: sqlite3.Connection, *, is_wal: bool) -> None
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute(f"PRAGMA wal_autocheckpoint = {_PAGES_OF_LOG}")
     found = connection.execute("PRAGMA user_version").fetchone()[0]
-    if found == 0:
-        # For a file without tables only: a vacuum then needs not write it anew.
-        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     if found < CURRENT:
         _transact(connection, lambda connection: _upgrade(path, connection))
     elif found > CURRENT:
