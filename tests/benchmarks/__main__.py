@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 
-from tests.benchmarks import blobs, nodes, peer, scale, starts, tasks, transfers, warehouses
+from tests.benchmarks import blobs, nodes, peer, scale, starts, stores, tasks, transfers, warehouses
 from tests.benchmarks.bulk import Load, bulk
 from tests.benchmarks.fresh import Library
 from tests.benchmarks.rows import Row, show
@@ -48,6 +48,7 @@ def benchmarks(*, tiny: bool = False, long: bool = False) -> dict[str, Benchmark
         "blobs": partial(blobs.blobs, bulk_args[0][0], bulk_args[1]),
         "tables": partial(warehouses.tables, *whole),
         "streams": partial(warehouses.streams, streamed),
+        "stores": partial(stores.stores, 100 if tiny else 100_000, min(rounds, 7)),
         "dbt": partial(nodes.nodes, *((20, 1) if tiny else (500, 3))),
     }
 
