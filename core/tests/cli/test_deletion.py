@@ -133,3 +133,23 @@ def test_a_wrong_command_line_is_told(cli: InProcess, args: tuple[str, ...], tol
     done = cli("run", "delete", *args)
     assert done.code in {1, 2}
     assert told in done.err
+
+
+def test_questions_and_inputs_go_with_their_run(
+    cli: InProcess, flowstone_services: Services
+) -> None:
+    squares(2)
+    squares(3)
+    documents = flowstone_services.documents
+    for name in ("squares-of-2", "squares-of-3"):
+        run = services().runs.run(name)
+        documents.put(f"input:{run.id}", "one", {})
+        documents.put(f"pause:{run.id}", "ask", {})
+    documents.put("variable", "stays", {})
+    assert cli("run", "delete", "squares-of-2", "-y").code == 0
+    kept = services().runs.run("squares-of-3").id
+    assert [(each.kind, each.name) for each in documents.find()] == [
+        (f"input:{kept}", "one"),
+        (f"pause:{kept}", "ask"),
+        ("variable", "stays"),
+    ]
