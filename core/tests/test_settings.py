@@ -38,6 +38,7 @@ def test_every_variable_is_read() -> None:
         "FLOWSTONE_TASKS_DISABLE_CACHING": "1",
         "FLOWSTONE_LEASE_SECONDS": "9",
         "FLOWSTONE_TASKS_MAP_MAX_IN_FLIGHT": "7",
+        "FLOWSTONE_KEEP_RUNS_DAYS": "1.5",
     }
     settings = read_settings(environ)
     home = Path.home() / "elsewhere"
@@ -57,6 +58,7 @@ def test_every_variable_is_read() -> None:
         task_retry_delay_seconds=10.0,
         max_workers=4,
         max_in_flight=7,
+        keep_runs_days=1.5,
         persist_results=True,
         refresh_cache=True,
         default_no_cache=True,

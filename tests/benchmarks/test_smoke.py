@@ -29,6 +29,7 @@ NAMES = [
     "blobs",
     "tables",
     "streams",
+    "stores",
     "dbt",
     "validations",
 ]

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import atexit
+import logging
+import threading
+from dataclasses import replace
+from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
 from flowstone.concurrency.queue import ProcessSlotQueue
 from flowstone.context.current import Services
 from flowstone.engine.clock import SystemClock
 from flowstone.engine.journal import WriteBehind
+from flowstone.errors import ConfigurationError
 from flowstone.logging import run_logger
 from flowstone.observers.audience import ObserverGroup, open_chosen_feeds
 from flowstone.observers.observed_runs import ObservedRuns
 from flowstone.secrets.resolver import Resolver
 from flowstone.secrets.vault import Vault
-from flowstone.settings import Settings, read_settings
+from flowstone.settings import Settings, find_misspelt, read_settings
 
 if TYPE_CHECKING:
-    from flowstone.ports import DocumentStore, RunStore
+    from pathlib import Path
+
+    from flowstone.ports import DocumentStore, RunStore, StoreUpkeep
     from flowstone.ports.slots import SlotStore
 
     class Store(RunStore, DocumentStore, SlotStore, Protocol):
@@ -25,6 +32,9 @@ if TYPE_CHECKING:
 
         def holder(self) -> str:
             """Return who this process is, for its leases."""
+
+
+logger = logging.getLogger("flowstone.settings")
 
 
 def open_services(settings: Settings | None = None) -> Services:
@@ -36,13 +46,15 @@ def open_services(settings: Settings | None = None) -> Services:
         StoreError: the store can't be opened.
     """
     settings = settings or read_settings()
+    for wrong, right in find_misspelt().items():
+        logger.warning("%s is not a setting; did you mean %s?", wrong, right)
     run_logger.configure(settings.logging_level, settings.extra_loggers)
     clock = SystemClock()
     audience = ObserverGroup(open_chosen_feeds(settings))
     store = _open_store(settings)
     runs = ObservedRuns(store, audience)
     runs.reap(clock.time())
-    return Services(
+    made = Services(
         settings=settings,
         runs=runs,
         documents=store,
@@ -55,6 +67,29 @@ def open_services(settings: Settings | None = None) -> Services:
         slot_queue=ProcessSlotQueue(store, store, clock, store.holder, settings.lease_seconds),
         observers=audience,
     )
+    if settings.keep_runs_days is None:
+        return made
+    return replace(made, background=(_Retention(made),))
+
+
+class _Retention:
+    """Deletes old runs, once an hour at most, in a thread that no run waits for."""
+
+    def __init__(self, services: Services) -> None:
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(
+            target=self._apply, args=(services,), name="flowstone-retention", daemon=True
+        )
+        self._thread.start()
+
+    def close(self) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+    def _apply(self, services: Services) -> None:
+        # It is above this floor; so it is named, not imported.
+        apply = import_module("flowstone.flow_runs.retention").apply_retention
+        apply(services, self._stopped.is_set)
 
 
 def open_default_services() -> Services:
@@ -62,6 +97,28 @@ def open_default_services() -> Services:
     services = open_services()
     atexit.register(services.close)
     return services
+
+
+def open_upkeep(settings: Settings | None = None) -> StoreUpkeep:
+    """Open the store's file for what an operator does with it; without settings, as above.
+
+    Raises:
+        ConfigurationError: the store is not a file.
+        StoreError: it can't be opened.
+    """
+    settings = settings or read_settings()
+    if settings.store != "sqlite":
+        problem = f"the store is {settings.store!r}: it is not a file, and forgets all at exit"
+        raise ConfigurationError("FLOWSTONE_STORE", problem, "Unset it.")
+    # Only where it is used: SQLite takes 10 ms to load.
+    from flowstone.stores.sqlite.upkeep import SqliteUpkeep
+
+    return SqliteUpkeep(find_store_file(settings))
+
+
+def find_store_file(settings: Settings) -> Path:
+    """Return where the store's file is, or will be."""
+    return settings.home / "flowstone.db"
 
 
 def _open_store(settings: Settings) -> Store:
@@ -72,4 +129,4 @@ def _open_store(settings: Settings) -> Store:
     # Only where it is used: SQLite takes 10 ms to load.
     from flowstone.stores.sqlite import open_sqlite
 
-    return open_sqlite(settings.home / "flowstone.db")
+    return open_sqlite(find_store_file(settings))

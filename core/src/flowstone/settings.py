@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from flowstone.errors import ConfigurationError
 
@@ -45,6 +45,16 @@ def parse_seconds(text: str) -> float:
     if not 0 <= seconds < float("inf"):
         raise ValueError("a number of seconds from 0 up")
     return seconds
+
+
+def parse_days(text: str) -> float:
+    try:
+        days = float(text)
+    except ValueError:
+        days = 0.0
+    if not 0 < days < float("inf"):
+        raise ValueError("a number of days greater than 0")
+    return days
 
 
 def parse_switch(text: str) -> bool:
@@ -114,6 +124,7 @@ class Settings:
         disable_caching: Whether no task caches anything, whatever it says.
         lease_seconds: Seconds for which a run whose process is out of sight, as on another machine,
             counts as alive and holds its slots.
+        keep_runs_days: Days after their end for which runs are kept; None for ever.
         plugins_timeout_seconds: Seconds that a plugin may take to import before it counts as
             broken.
         observers: Names of the observers that are told of every run.
@@ -149,6 +160,7 @@ class Settings:
     default_no_cache: bool = read_from("FLOWSTONE_TASKS_DEFAULT_NO_CACHE", parse_switch, False)
     disable_caching: bool = read_from("FLOWSTONE_TASKS_DISABLE_CACHING", parse_switch, False)
     lease_seconds: float = read_from("FLOWSTONE_LEASE_SECONDS", parse_seconds, 30.0)
+    keep_runs_days: float | None = read_from("FLOWSTONE_KEEP_RUNS_DAYS", parse_days, None)
     plugins_timeout_seconds: float = read_from(
         "FLOWSTONE_PLUGINS_TIMEOUT_SECONDS", parse_seconds, 5.0
     )
@@ -182,6 +194,65 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
                     variable, f"{text!r} is not {error}", "Set it again, or unset it."
                 ) from None
     return Settings(**values)  # type: ignore[arg-type]
+
+
+class SettingSource(NamedTuple):
+    """A setting, and where its value comes from.
+
+    Attributes:
+        name: of the field of `Settings`.
+        variable: that sets it.
+        value: what it is; the default where the variable's text can't be used.
+        is_set: whether the variable says so, and not the default.
+        is_secret: whether the value must not be shown.
+        problem: why the variable's text can't be used; None where it can.
+    """
+
+    name: str
+    variable: str
+    value: object
+    is_set: bool
+    is_secret: bool
+    problem: str | None = None
+
+
+def explain_settings(environ: Mapping[str, str] | None = None) -> list[SettingSource]:
+    """Return every setting with where its value comes from, those that can't be used too."""
+    env = os.environ if environ is None else environ
+    defaults = Settings()
+    found = []
+    for each in fields(Settings):
+        variable, text = each.metadata["variable"], env.get(each.metadata["variable"], "")
+        value, problem = getattr(defaults, each.name), None
+        if text:
+            try:
+                value = each.metadata["parse"](text)
+            except ValueError as error:
+                problem = f"{text!r} is not {error}" if each.repr else f"it is not {error}"
+        found.append(SettingSource(each.name, variable, value, bool(text), not each.repr, problem))
+    return found
+
+
+_PREFIX = "FLOWSTONE_"
+
+
+def find_misspelt(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the variables that are nearly one that is read, each with that one."""
+    known = list_variables()
+    env = os.environ if environ is None else environ
+    unknown = [name for name in env if name.upper().startswith(_PREFIX) and name not in known]
+    if not unknown:
+        return {}
+    # 2 ms to import, which only a program pays that has such a variable.
+    from difflib import get_close_matches
+
+    # Compared without what they all begin with, which would make all alike.
+    rests = [name.removeprefix(_PREFIX) for name in known]
+    near = {
+        name: get_close_matches(name.upper().removeprefix(_PREFIX), rests, n=1, cutoff=0.75)
+        for name in sorted(unknown)
+    }
+    return {name: f"{_PREFIX}{found[0]}" for name, found in near.items() if found}
 
 
 def make_private_directory(path: Path) -> None:

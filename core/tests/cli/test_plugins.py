@@ -104,3 +104,12 @@ def test_a_plugin_that_hangs_delays_a_command_and_no_more(home: Home) -> None:
     assert "tar 1.2 printed:\nconnecting" in done.err
     types = home.run("block", "types", "--json", **environ)
     assert "secret" in [each["type"] for each in types.json]
+
+
+def test_the_doctor_names_a_broken_plugin(home: Home) -> None:
+    environ = install(home, "weeds", BROKEN["SyntaxError"])
+    done = home.run("doctor", "--json", **environ)
+    assert done.code == 1
+    [found] = [each for each in done.json["checks"] if not each["ok"]]
+    assert found["told"].startswith("weeds 1.2: SyntaxError: ")
+    assert found["remedy"].startswith("Upgrade or uninstall weeds")

@@ -140,7 +140,7 @@ def test_the_list_is_filtered(cli: InProcess, choice: list[str], expected: list[
 def test_a_list_that_was_cut_says_so(cli: InProcess) -> None:
     for _ in range(3):
         inner_flow()
-    assert "older ones: --limit" in cli("run", "ls", "--limit", "2").err
+    assert "older ones: --before" in cli("run", "ls", "--limit", "2").err
     assert cli("run", "ls", "--limit", "3").err == ""
 
 
@@ -312,3 +312,46 @@ def test_control_characters_reach_no_terminal(cli: InProcess) -> None:
         assert "\\x1b]0;owned\\x07" in text
     name = cli("run", "ls", "--json").json[0]["name"]
     assert "\\x1b[31malert" in cli("run", "logs", name).out
+
+
+def test_pages_lead_through_all_runs(cli: InProcess) -> None:
+    for number in range(5):
+        numbers.with_options(flow_run_name=f"page-{number}")(1)
+    found: list[str] = []
+    for _ in range(4):
+        more = ("--before", found[-1]) if found else ()
+        page = cli("run", "ls", "--flow", "num*", "--last", "2", "--json", *more).json
+        found += [run["name"] for run in page]
+    assert found == [f"page-{number}" for number in reversed(range(5))]
+    first = cli("run", "ls", "--limit", "2", "--flow", "numbers")
+    before = first.err.split("--before ")[1].split()[0]
+    second = cli("run", "ls", "--limit", "2", "--flow", "numbers", "--before", before)
+    assert [row[1] for row in rows(second.out)] == ["page-2", "page-1"]
+
+
+def test_runs_are_listed_by_time(cli: InProcess) -> None:
+    numbers(1)
+    assert len(cli("run", "ls", "--since", "1h", "--json").json) == 2
+    assert cli("run", "ls", "--until", "1h").out == "No run fits.\n"
+    assert cli("run", "ls", "--since", "2999-01-01").out == "No run fits.\n"
+    assert len(cli("run", "ls", "--until", "2999-01-01T10:00:00+02:00", "--json").json) == 2
+    wrong = cli("run", "ls", "--since", "yesterday")
+    assert wrong.code == 2
+    assert "'yesterday' is neither an age, such as 2h or 7d, nor a date" in wrong.err
+
+
+def test_flows_are_chosen_by_a_pattern(cli: InProcess) -> None:
+    numbers(1)
+    assert [run["unit"] for run in cli("run", "ls", "--flow", "inn*", "--json").json] == ["inner"]
+    assert len(cli("run", "ls", "--flow", "*n*", "--json").json) == 2
+    assert cli("run", "ls", "--flow", "[in]*").out == "No run fits.\n"
+
+
+@pytest.mark.parametrize("command", ["show", "logs", "graph"])
+def test_the_name_of_a_flow_means_its_newest_run(cli: InProcess, command: str) -> None:
+    numbers(1)
+    numbers(2)
+    assert cli("run", command, "numbers").out == cli("run", command, "numbers-of-2").out
+    missing = cli("run", command, "numbrs")
+    assert (missing.code, "there is no run 'numbrs'" in missing.err) == (1, True)
+    assert cli("run", command, "*").code == 1

@@ -87,6 +87,9 @@ class FaultyStore(Way):
 
         return self._change("reap", reap, ())
 
+    def delete_trees(self, root_ids: Sequence[str]) -> list[str]:
+        return self._store.delete_trees(root_ids)
+
     def run(self, ref: str) -> Run:
         fault = self._before("run", CALL)
         found = self._store.run(ref)

@@ -18,7 +18,7 @@ from flowstone.stores.memory import MemoryStore
 from flowstone_testing.conformance import DocumentStoreSuite, RunStoreSuite
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from flowstone.records.events import Event
     from flowstone.records.runs import Fence, Run, RunQuery
@@ -238,7 +238,56 @@ class ForgetsHandovers(MemoryStore):
                 self._events[number] = replace(event, payload=StateChange(*step))
 
 
+class DeletesTheLiving(MemoryStore):
+    def _is_deletable(self, root_id: str) -> bool:
+        return root_id in self._runs and self._runs[root_id].is_root
+
+
+class DeletesParts(MemoryStore):
+    def delete_trees(self, root_ids: Sequence[str]) -> list[str]:
+        roots = [self._runs[each].root_id for each in root_ids if each in self._runs]
+        return super().delete_trees(roots)
+
+
+class LeavesFactsBehind(MemoryStore):
+    def _drop(self, gone: Collection[str]) -> None:
+        for run in [run for run in self._runs.values() if run.root_id in gone]:
+            del self._runs[run.id]
+
+
+class GivesCursorsAgain(MemoryStore):
+    def _drop(self, gone: Collection[str]) -> None:
+        super()._drop(gone)
+        self._newest = self._cursors[-1] if self._cursors else 0
+
+
+class DeletesTheFirstHundred(MemoryStore):
+    def delete_trees(self, root_ids: Sequence[str]) -> list[str]:
+        return super().delete_trees(root_ids[:100])
+
+
+class RepeatsTheLastOfAPage(MemoryStore):
+    def runs(self, query: RunQuery) -> list[Run]:
+        found = super().runs(replace(query, after=None, limit=None))
+        after = next((n for n, run in enumerate(found) if run.id == query.after), 0)
+        return found[after:][: query.limit]
+
+
+class CountsTheUnfinishedAsEnded(MemoryStore):
+    def runs(self, query: RunQuery) -> list[Run]:
+        open_ones = replace(query, ended_until=None)
+        ended_late = query.ended_until or float("inf")
+        return [run for run in super().runs(open_ones) if (run.ended or 0.0) < ended_late]
+
+
 RUN_MUTANTS = {
+    DeletesTheLiving: "test_what_has_not_ended_stays",
+    DeletesParts: "test_what_has_not_ended_stays",
+    LeavesFactsBehind: "test_a_tree_is_deleted_whole",
+    GivesCursorsAgain: "test_a_cursor_is_given_once",
+    DeletesTheFirstHundred: "test_many_are_deleted_at_once",
+    RepeatsTheLastOfAPage: "test_pages_lead_through_all_runs",
+    CountsTheUnfinishedAsEnded: "test_runs_are_found_by_their_times",
     RoundsMeasures: "test_work_elsewhere_and_measures_read_back",
     AsksTheCleanerForAToken: "test_the_end_of_work_left_behind_is_told_by_anybody",
     LeavesTheLeaseWhereItWas: "test_a_root_that_has_ended_is_taken_up",

@@ -55,6 +55,7 @@ def test_a_file_of_the_first_schema_is_brought_on(path: Path) -> None:
     connection.execute("DROP INDEX events_of_records")
     connection.execute("DROP TABLE slots")
     connection.execute("DROP TABLE wishes")
+    connection.execute("DROP TABLE deletions")
     connection.execute("ALTER TABLE runs DROP COLUMN recipe")
     connection.execute("PRAGMA user_version = 1")
     connection.commit()

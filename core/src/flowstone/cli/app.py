@@ -17,7 +17,15 @@ COMMANDS = {
     "artifact": ("flowstone.cli.artifact:artifact", "List and show the artifacts of runs."),
     "block": ("flowstone.cli.block:block", "Create, show, edit, check and delete blocks."),
     "catalog": ("flowstone.cli.catalog:catalog", "Show what installed packages offer."),
+    "completion": (
+        "flowstone.cli.completion:print_completion",
+        "Print a script that completes commands and names in a shell.",
+    ),
     "diff": ("flowstone.cli.manifest:diff", "Show what `apply` would change."),
+    "doctor": (
+        "flowstone.cli.doctor:examine",
+        "Say whether all is well here, and what to do where it is not.",
+    ),
     "export": ("flowstone.cli.manifest:export", "Export blocks, variables and limits as YAML."),
     "limit": ("flowstone.cli.limit:limit", "Manage concurrency and rate limits."),
     "plugin": (
@@ -33,6 +41,14 @@ COMMANDS = {
         "Start, list, show, cancel, retry and resume runs.",
     ),
     "secret": ("flowstone.cli.secret:secret", "Check references to secrets, and rotate the key."),
+    "settings": (
+        "flowstone.cli.settings:show_settings",
+        "Show each setting, and where its value comes from.",
+    ),
+    "store": (
+        "flowstone.cli.store:store",
+        "Measure, vacuum, back up and check the store.",
+    ),
     "variable": ("flowstone.cli.variable:variable", "List, get, set and delete variables."),
 }
 
@@ -40,6 +56,7 @@ COMMANDS = {
 @click.group(
     cls=Commands,
     lazy=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Run `flowstone COMMAND --help` for more on a command.",
 )
 @click.option(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from flowstone.cli.candidates import complete_limits
 from flowstone.cli.commands import Commands
 from flowstone.cli.output import emit, is_terminal, json_option, say, show
 from flowstone.cli.views import Cell, Facts, Row, Table
@@ -60,7 +61,7 @@ def list_limits(as_json: bool) -> None:
 
 
 @limit.command("show")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_limits)
 @json_option
 def show_limit(name: str, as_json: bool) -> None:
     """Show a limit, and who holds its slots."""
@@ -83,7 +84,7 @@ def show_limit(name: str, as_json: bool) -> None:
 
 
 @limit.command("set")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_limits)
 @click.option(
     "--slots", type=click.IntRange(min=0), metavar="N", required=True, help="The number of slots."
 )
@@ -113,7 +114,7 @@ def set_limit(
 
 
 @limit.command("delete")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_limits)
 @json_option
 def delete_limit(name: str, as_json: bool) -> None:
     """Delete a limit. Whatever waits for its slots goes on."""
@@ -126,7 +127,7 @@ def delete_limit(name: str, as_json: bool) -> None:
 
 
 @limit.command("reset")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_limits)
 @json_option
 def reset_limit(name: str, as_json: bool) -> None:
     """Free all slots of a limit.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from flowstone.blocks.variable import KIND, Variable
+from flowstone.cli.candidates import complete_variables
 from flowstone.cli.commands import Commands
 from flowstone.cli.output import emit, is_terminal, json_option, say, show
 from flowstone.cli.views import Cell, Row, Table
@@ -64,7 +65,7 @@ def list_variables(tags: tuple[str, ...], as_json: bool) -> None:
 
 
 @variable.command("get")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_variables)
 @json_option
 def get_variable(name: str, as_json: bool) -> None:
     """Print the value of a variable: a string as it is, anything else as JSON."""
@@ -78,7 +79,7 @@ def get_variable(name: str, as_json: bool) -> None:
 
 
 @variable.command("set", short_help="Set a variable.")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_variables)
 @click.argument("value")
 @click.option("--json-value", is_flag=True, help="Read VALUE as JSON: a number, a list, true.")
 @click.option(
@@ -102,7 +103,7 @@ def set_variable(
 
 
 @variable.command("unset")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_variables)
 @json_option
 def unset_variable(name: str, as_json: bool) -> None:
     """Delete a variable."""

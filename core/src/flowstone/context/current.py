@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from flowstone.context.lineage import Producers
     from flowstone.ports import (
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         Sealer,
         SecretReferences,
     )
+    from flowstone.ports.services import BackgroundWork
     from flowstone.ports.slots import SlotQueue, SlotStore
     from flowstone.ports.threads import Threads
     from flowstone.records.runs import Run
@@ -43,6 +44,7 @@ class Services:
         gate: this process's way to slots.
         threads: what waits for submitted tasks; a simulation has its own.
         audience: who is told of what goes into `runs`.
+        background: what uses the others beside runs, and is closed before them.
     """
 
     settings: Settings
@@ -57,8 +59,11 @@ class Services:
     slot_queue: SlotQueue
     observers: Observers
     threads: Threads = threading
+    background: Sequence[BackgroundWork] = ()
 
     def close(self) -> None:
+        for work in self.background:
+            work.close()
         self.slot_queue.close()
         self.journal.close()
         self.observers.close()

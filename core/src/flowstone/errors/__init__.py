@@ -26,7 +26,7 @@ FlowstoneError
 │   ├── UnreadableResult (ValueError)
 │   ├── ArtifactInvalid (ValueError)
 │   ├── NotRepeatable                      it can't be executed again
-│   ├── RunNotEnded                        it can't be cleaned up yet
+│   ├── RunNotEnded                        it can't be cleaned up or deleted yet
 │   ├── NotPausable (RuntimeError)
 │   ├── NotPaused                          it does not wait to be resumed
 │   ├── PauseTimeout (TimeoutError)

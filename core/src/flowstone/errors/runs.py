@@ -273,7 +273,7 @@ class RunNotEnded(RunError):
     def __init__(self, name: str, state: str, run_id: str) -> None:
         self.name, self.state, self.run_id = name, state, run_id
         super().__init__(
-            f"run {name!r} can't be cleaned up: it is {state}. Cancel it first: "
+            f"run {name!r} is {state}, and has to end first. Cancel it: "
             f"`flowstone run cancel {run_id}`."
         )
 

@@ -56,6 +56,9 @@ class ObservedRuns:
                 self._audience.tell([crash, *self._find_closings(root, crash.id)])
         return ended
 
+    def delete_trees(self, root_ids: Sequence[str]) -> list[str]:
+        return self._store.delete_trees(root_ids)
+
     def run(self, ref: str) -> Run:
         return self._store.run(ref)
 

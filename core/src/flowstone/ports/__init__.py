@@ -5,7 +5,7 @@ from flowstone.ports.observers import Observer, Observers
 from flowstone.ports.results import BlobStore, CacheLookup, ResultCache, Serializer
 from flowstone.ports.runners import RemoteCaller, Runner
 from flowstone.ports.services import Clock, Sealer, SecretReferences
-from flowstone.ports.stores import DocumentStore, Journal, RunStore
+from flowstone.ports.stores import DocumentStore, Journal, RunStore, StoreInfo, StoreUpkeep
 
 __all__ = [
     "BlobStore",
@@ -26,4 +26,6 @@ __all__ = [
     "Sealer",
     "SecretReferences",
     "Serializer",
+    "StoreInfo",
+    "StoreUpkeep",
 ]

@@ -21,6 +21,13 @@ class Clock(Protocol):
         """Let other coroutines run meanwhile."""
 
 
+class BackgroundWork(Protocol):
+    """What a process does beside runs."""
+
+    def close(self) -> None:
+        """Stop it, and wait until it has stopped; closing twice is fine."""
+
+
 class Sealer(Protocol):
     """Seals what must not be read without the key."""
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from flowstone.errors import StopSignal
     from flowstone.records.documents import Document
@@ -71,6 +72,18 @@ class RunStore(Protocol):
 
         A store that can see that the holder is dead need not wait for the lease; one that can see
         that it is alive lets it be. Returns the roots that were ended.
+        """
+
+    def delete_trees(self, root_ids: Sequence[str]) -> list[str]:
+        """Delete whole trees that have ended: their runs and every fact about them.
+
+        A root that has not ended stays, with its tree, and so does what is no root. No root is
+        found any more from its deletion on; its tree and facts may go in steps between which
+        others write, and what an earlier call was kept from deleting goes, too, also where no id
+        is given. Cursors stay what they are: none is given to two facts.
+
+        Returns:
+            The ids of the roots that were deleted.
         """
 
     def run(self, ref: str) -> Run:
@@ -147,6 +160,55 @@ class DocumentStore(Protocol):
 
     def close(self) -> None:
         """Let go of files and connections; closing twice is fine."""
+
+
+class StoreInfo(NamedTuple):
+    """How large a store is, and what is in it.
+
+    Attributes:
+        path: the file.
+        schema: the number of its tables' last migration.
+        file_bytes: of the file itself.
+        log_bytes: of what is not moved into the file yet.
+        free_bytes: of the file that a vacuum gives back.
+        counts: rows by what they are: ``runs``, ``task runs``, ``facts``, ``documents``.
+    """
+
+    path: Path
+    schema: int
+    file_bytes: int
+    log_bytes: int
+    free_bytes: int
+    counts: Mapping[str, int]
+
+
+class StoreUpkeep(Protocol):
+    """What an operator does with a store that is a file. Every method may raise `StoreError`."""
+
+    def measure(self) -> StoreInfo:
+        """Return how large it is, and what is in it."""
+
+    def vacuum(self, *, whole: bool = False) -> None:
+        """Give free space back to the disk, in steps between which others write.
+
+        The first time the file is written anew, and others wait for that.
+
+        Args:
+            whole: write it anew each time, which also packs what is scattered.
+        """
+
+    def back_up(self, target: Path) -> None:
+        """Write what the store is at this moment to a file that is not there yet.
+
+        Raises:
+            FileExistsError: it is there.
+        """
+
+    def check(self) -> list[str]:
+        """Return what is wrong with it; nothing where it is whole."""
+
+    def close(self) -> None:
+        """Let go of the file; closing twice is fine."""
 
 
 class Journal(Protocol):

@@ -223,19 +223,31 @@ class RunQuery:
     """Which runs to read. Every field that is set must match.
 
     Attributes:
+        ids: only these.
         root_id: the runs of one tree, its root included.
+        roots: only roots: what nobody called.
         listed: only what a list of runs shows: flow runs, and task runs outside any flow.
         states: values of `StateType`, or state names.
-        unit: the flow's or task's name.
+        unit: the flow's or task's name; ``*`` stands for any characters, and ``?`` for one.
         tags: each must be among the run's tags.
+        created_since: created then or later, in seconds since the epoch.
+        created_until: created before that.
+        ended_until: ended before that; what has not ended does not fit.
         newest_first: by id, which is by time of making.
+        after: an id; only runs that come after it in that order, for the next page.
         limit: at most so many.
     """
 
+    ids: tuple[str, ...] | None = None
     root_id: str | None = None
+    roots: bool = False
     listed: bool = False
     states: tuple[str, ...] = ()
     unit: str | None = None
     tags: tuple[str, ...] = ()
+    created_since: float | None = None
+    created_until: float | None = None
+    ended_until: float | None = None
     newest_first: bool = False
+    after: str | None = None
     limit: int | None = None

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from flowstone.ports import BlobStore, Serializer
 
 MAGIC = b"flowstone-result 1\n"
+#: What a look for a kept result tells before the end of the id of the run that kept it.
+TOLD_MAKER = "result of run "
 
 
 class ResultLookup(NamedTuple):
@@ -93,7 +95,7 @@ class ResultFiles:
             value = self._find_serializer(header["serializer"]).loads(body)
         except Exception as error:  # noqa: BLE001 - a result that can't be read is a miss
             return ResultLookup(key, f"the result can't be read: {type(error).__name__}: {error}")
-        return ResultLookup(key, f"result of run {header['run_id'][-8:]}", True, value)
+        return ResultLookup(key, f"{TOLD_MAKER}{header['run_id'][-8:]}", True, value)
 
     def _find_serializer(self, name: str) -> Serializer:
         """Return what reads a value: the own serializer, with its options, if that wrote it."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_right
 from dataclasses import replace
 from threading import RLock
 from time import time
@@ -19,7 +21,7 @@ from flowstone.stores import rules
 from flowstone.stores.memory_slots import MemorySlots, name_holder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from flowstone.records.runs import Fence
 
@@ -30,6 +32,8 @@ class MemoryRuns:
     def __init__(self) -> None:
         self._lock = RLock()
         self._events: list[Event] = []
+        self._cursors: list[int] = []
+        self._newest = 0
         self._kept: set[tuple[str, str]] = set()
         self._runs: dict[str, Run] = {}
         self._history: dict[str, list[Event]] = {}
@@ -76,6 +80,12 @@ class MemoryRuns:
                 if run.is_root and not run.state.is_final() and self._is_lapsed(run, now)
             ]
 
+    def delete_trees(self, root_ids: Sequence[str]) -> list[str]:
+        with self._lock:
+            gone = [root_id for root_id in dict.fromkeys(root_ids) if self._is_deletable(root_id)]
+            self._drop(frozenset(gone))
+        return gone
+
     def run(self, ref: str) -> Run:
         with self._lock:
             if ref in self._runs:
@@ -116,9 +126,10 @@ class MemoryRuns:
         limit: int | None = None,
     ) -> list[tuple[int, Event]]:
         with self._lock:
+            first = bisect_right(self._cursors, after)
             found = [
-                (after + number, event)
-                for number, event in enumerate(self._events[after:], 1)
+                (cursor, event)
+                for cursor, event in zip(self._cursors[first:], self._events[first:], strict=True)
                 if root_id in {None, event.root_id}
                 and run_id in {None, event.run_id}
                 and (not kinds or event.kind in kinds)
@@ -140,12 +151,28 @@ class MemoryRuns:
     def _is_lapsed(self, root: Run, now: float) -> bool:
         return root.lease is not None and root.lease.until < now
 
+    def _is_deletable(self, root_id: str) -> bool:
+        root = self._runs.get(root_id)
+        return root is not None and root.is_root and root.state.is_final()
+
+    def _drop(self, gone: Collection[str]) -> None:
+        for run in [run for run in self._runs.values() if run.root_id in gone]:
+            del self._runs[run.id]
+            self._history.pop(run.id, None)
+        self._kept = {key for key in self._kept if key[0] not in gone}
+        facts = zip(self._cursors, self._events, strict=True)
+        left = [(cursor, event) for cursor, event in facts if event.root_id not in gone]
+        self._cursors = [cursor for cursor, _ in left]
+        self._events = [event for _, event in left]
+
     def _keep(self, events: Sequence[Event]) -> None:
         for told in events:
             if not self._is_kept(told):
                 event = strip_event(told)
                 self._kept.add((event.root_id, event.id))
                 self._events.append(event)
+                self._newest += 1
+                self._cursors.append(self._newest)
                 self._fold(event)
 
     def _fold(self, event: Event) -> None:
@@ -269,9 +296,27 @@ def _is_part(ref: str, key: str) -> bool:
 
 def _fits(run: Run, query: RunQuery) -> bool:
     return (
-        query.root_id in {None, run.root_id}
+        (query.ids is None or run.id in query.ids)
+        and query.root_id in {None, run.root_id}
+        and (not query.roots or run.is_root)
         and (not query.listed or run.kind == "flow" or run.is_root)
         and (not query.states or not {run.state.type, run.state.name}.isdisjoint(query.states))
-        and query.unit in {None, run.unit}
+        and (query.unit is None or _is_like(run.unit, query.unit))
         and set(query.tags) <= set(run.tags)
+        and _is_within(run, query)
+    )
+
+
+def _is_like(unit: str, pattern: str) -> bool:
+    expression = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
+    return re.fullmatch(expression, unit, re.DOTALL) is not None
+
+
+def _is_within(run: Run, query: RunQuery) -> bool:
+    after = query.after
+    return (
+        (query.created_since is None or run.created >= query.created_since)
+        and (query.created_until is None or run.created < query.created_until)
+        and (query.ended_until is None or (run.ended or query.ended_until) < query.ended_until)
+        and (after is None or (run.id < after if query.newest_first else run.id > after))
     )

@@ -8,6 +8,7 @@ import click
 
 from flowstone.cli.block import documents
 from flowstone.cli.block.fields import FieldReader
+from flowstone.cli.candidates import complete_block_types
 from flowstone.cli.output import emit, json_option, say
 from flowstone.context.current import services
 from flowstone.errors import ObjectAlreadyExists
@@ -15,7 +16,7 @@ from flowstone.plugins import registry
 
 
 @click.command("create")
-@click.argument("slug")
+@click.argument("slug", shell_complete=complete_block_types)
 @click.argument("name")
 @click.argument("fields", nargs=-1, metavar="[FIELD=VALUE]...")
 @click.option(

@@ -10,6 +10,7 @@ from flowstone.blocks import Block
 from flowstone.blocks.display import apply_redacted
 from flowstone.cli.block import documents
 from flowstone.cli.block.fields import FieldReader
+from flowstone.cli.candidates import complete_blocks
 from flowstone.cli.output import emit, json_option, say
 from flowstone.errors import StaleDocument
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command("edit")
-@click.argument("block")
+@click.argument("block", shell_complete=complete_blocks)
 @click.argument("fields", nargs=-1, metavar="[FIELD=VALUE]...")
 @click.option(
     "--json-file", metavar="FILE", help="Read fields from a JSON file; - is standard input."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from flowstone.cli.block import documents
+from flowstone.cli.candidates import complete_block_types, complete_blocks
 from flowstone.cli.output import emit, is_terminal, json_option, say, show, warn
 from flowstone.cli.views import Cell, Row, Table
 from flowstone.cli.wording import format_ago, format_time
@@ -13,7 +14,7 @@ from flowstone.plugins import catalog
 
 
 @click.command("types")
-@click.argument("slug", required=False)
+@click.argument("slug", required=False, shell_complete=complete_block_types)
 @json_option
 def list_types(slug: str | None, as_json: bool) -> None:
     """List the installed block types, or show the fields of one."""
@@ -79,7 +80,7 @@ def list_blocks(as_json: bool) -> None:
 
 
 @click.command("delete")
-@click.argument("block")
+@click.argument("block", shell_complete=complete_blocks)
 @json_option
 def delete_block(block: str, as_json: bool) -> None:
     """Delete a block."""

@@ -12,6 +12,7 @@ import click
 from flowstone.blocks import Block, Check, Credentials
 from flowstone.blocks.display import redact_fields
 from flowstone.cli.block import documents
+from flowstone.cli.candidates import complete_blocks
 from flowstone.cli.output import emit, json_option, show
 from flowstone.cli.sheets import format_hint
 from flowstone.cli.views import Cell, Facts, Row, Table
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @click.command("show")
-@click.argument("block")
+@click.argument("block", shell_complete=complete_blocks)
 @json_option
 def show_block(block: str, as_json: bool) -> None:
     """Show a block; for each secret, only whether it is set."""
@@ -44,7 +45,7 @@ def show_block(block: str, as_json: bool) -> None:
 
 
 @click.command("check")
-@click.argument("block")
+@click.argument("block", shell_complete=complete_blocks)
 @json_option
 @click.pass_context
 def check_block(ctx: click.Context, block: str, as_json: bool) -> None:

@@ -17,6 +17,10 @@ _HERE = "flowstone.cli.run"
             f"{_HERE}.cleanup:cleanup_run",
             "Cancel external jobs and queries that a run left running.",
         ),
+        "delete": (
+            f"{_HERE}.delete:delete_runs",
+            "Delete runs that have ended, with their logs, artifacts and results.",
+        ),
         "graph": (f"{_HERE}.graph:show_graph", "Print or draw the graph of a run."),
         "logs": (f"{_HERE}.log:show_logs", "Show the logs of a run and of everything it called."),
         "ls": (f"{_HERE}.list:list_runs", "List runs, most recent first."),
@@ -27,7 +31,7 @@ _HERE = "flowstone.cli.run"
     },
 )
 def run() -> None:
-    """Start, list, show, cancel, retry, resume and clean up runs; read logs and draw graphs.
+    """Start, list, show, cancel, retry, resume and delete runs; read logs and draw graphs.
 
     A RUN is an id, of which the first or last eight characters are enough, or a name, which stands
     for the newest run of that name.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from flowstone.cli.candidates import complete_runs
 from flowstone.cli.output import emit, json_option, say, warn
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command("cleanup")
-@click.argument("run")
+@click.argument("run", shell_complete=complete_runs)
 @json_option
 def cleanup_run(run: str, as_json: bool) -> None:
     """Cancel external jobs, queries and uploads that a finished run left.

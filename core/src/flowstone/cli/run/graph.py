@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from flowstone.cli.candidates import complete_runs
 from flowstone.cli.output import emit, json_option, say
 from flowstone.cli.run.attempts import Attempts
+from flowstone.cli.run.choice import find_run
 from flowstone.context.current import services
 from flowstone.errors import ConfigurationError
 from flowstone.graphs import build_graph
@@ -25,7 +27,7 @@ _TEXTS = ("", ".md", ".txt")
 
 
 @click.command("graph")
-@click.argument("run")
+@click.argument("run", shell_complete=complete_runs)
 @click.option("--all", "whole", is_flag=True, help="Draw every run of long maps.")
 @click.option(
     "--format",
@@ -51,7 +53,7 @@ def show_graph(run: str, whole: bool, form: str | None, output: Path | None, as_
     if as_json and (form or output):
         raise click.UsageError("--json prints a document of its own: leave out --format and -o.")
     store = services().runs
-    found = store.run(run)
+    found = find_run(run)
     tree = store.runs(RunQuery(root_id=found.root_id))
     last = Attempts(store, tree).keep_last(tree)
     tree = last if found in last else tree

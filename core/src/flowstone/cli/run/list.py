@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flowstone.cli.output import emit, is_terminal, json_option, limit_option, show, warn
+from flowstone.cli.output import emit, is_terminal, json_option, show, warn
+from flowstone.cli.run.choice import (
+    find_run,
+    flow_option,
+    parse_states,
+    parse_time,
+    state_option,
+)
 from flowstone.cli.run.records import describe_run, describe_tally
 from flowstone.cli.views import Cell, Row, Table
 from flowstone.cli.wording import (
@@ -17,80 +24,85 @@ from flowstone.cli.wording import (
     shorten_id,
 )
 from flowstone.context.current import services
-from flowstone.errors import suggest_names
 from flowstone.records.durations import duration, format_duration
 from flowstone.records.runs import Run, RunQuery
-from flowstone.records.states import COMPLETED, FAILED, StateType
+from flowstone.records.states import COMPLETED, FAILED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from flowstone.cli.run.records import Json
 
-_TYPES = tuple(state.value for state in StateType)
-#: State names that are no types.
-_FINER = (
-    "AwaitingConcurrencySlot",
-    "AwaitingRetry",
-    "Resuming",
-    "Retrying",
-    "Skipped",
-    "Suspended",
-    "TimedOut",
-)
-_STATES: dict[str, str] = {name.lower(): name for name in (*_TYPES, *_FINER)}
-
 
 @click.command("ls")
-@click.option(
-    "--state",
-    "states",
-    multiple=True,
-    metavar="STATE",
-    help="Only runs in this state, such as failed; can be repeated.",
-)
-@click.option("--flow", "unit", metavar="NAME", help="Only runs of this flow.")
+@state_option
+@flow_option
 @click.option(
     "--tag", "tags", multiple=True, metavar="TAG", help="Only runs with this tag; can be repeated."
 )
-@limit_option
+@click.option(
+    "--since",
+    metavar="TIME",
+    help="Only runs created at this time or later: an age, as 2h or 7d, or a date, as 2026-03-01.",
+)
+@click.option(
+    "--until", metavar="TIME", help="Only runs created before this time: an age or a date."
+)
+@click.option(
+    "--before",
+    metavar="RUN",
+    help="Only runs that were created before this one: the next page.",
+)
+@click.option(
+    "--limit",
+    "--last",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=20,
+    show_default=True,
+    help="Maximum number to list.",
+)
 @json_option
 def list_runs(
-    states: tuple[str, ...], unit: str | None, tags: tuple[str, ...], limit: int, as_json: bool
+    states: tuple[str, ...],
+    unit: str | None,
+    tags: tuple[str, ...],
+    since: str | None,
+    until: str | None,
+    before: str | None,
+    limit: int,
+    as_json: bool,
 ) -> None:
     """List runs, most recent first.
 
     Lists flow runs, and runs of tasks that were called outside a flow. TASKS shows how many of a
     run's task runs have completed.
     """
+    store, now = services().runs, services().clock.time()
     query = RunQuery(
         listed=True,
-        states=tuple(_parse_state(name) for name in states),
+        states=parse_states(states),
         unit=unit,
         tags=tags,
+        created_since=parse_time("--since", since, now),
+        created_until=parse_time("--until", until, now),
         newest_first=True,
+        after=None if before is None else find_run(before).id,
         limit=limit + 1,
     )
-    store, now = services().runs, services().clock.time()
     found = store.runs(query)
     more, found = len(found) > limit, found[:limit]
     tally = store.tally(sorted({each.root_id for each in found}))
     if as_json:
         emit([_describe(each, now, tally.get(each.id, {})) for each in found])
         return
-    is_choice = bool(states or unit or tags)
+    is_choice = bool(states or unit or tags or since or until or before)
     show(_make_table(found, now, tally, is_choice=is_choice))
     if more:
-        warn(f"\nThere are older ones: --limit {max(100, 5 * limit)}")
-
-
-def _parse_state(name: str) -> str:
-    known = _STATES.get(name.lower())
-    if known is None:
-        names = [*map(str.capitalize, _TYPES), *_FINER]
-        problem = f"{name!r} is no state.{suggest_names(name.capitalize(), names)}"
-        raise click.BadParameter(problem, param_hint="--state")
-    return known
+        warn(
+            f"\nThere are older ones: --before {shorten_id(found[-1])} shows the next page, and "
+            f"--limit {max(100, 5 * limit)} more at once."
+        )
 
 
 def _make_table(

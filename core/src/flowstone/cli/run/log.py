@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from flowstone.cli.candidates import complete_runs
 from flowstone.cli.output import emit, is_terminal, json_option, warn
+from flowstone.cli.run.choice import find_run
 from flowstone.cli.views import Cell, make_printable
 from flowstone.cli.wording import format_iso
 from flowstone.context.current import services
@@ -41,7 +43,7 @@ class LogEntry:
 
 
 @click.command("logs")
-@click.argument("run")
+@click.argument("run", shell_complete=complete_runs)
 @click.option(
     "--level",
     type=click.Choice(LEVELS, case_sensitive=False),
@@ -55,7 +57,7 @@ def show_logs(run: str, level: str, follow: bool, as_json: bool) -> None:
     """Show the logs of a run and of everything it called."""
     if follow and as_json:
         raise click.UsageError("--follow has no end to close a JSON document at: leave one out.")
-    found = services().runs.run(run)
+    found = find_run(run)
     lines = read_lines(found, level, follow=follow)
     if as_json:
         emit([_describe(line) for line in lines])

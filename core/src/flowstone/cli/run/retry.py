@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from flowstone.cli.candidates import complete_runs
 from flowstone.cli.output import emit, json_option, say, warn
 from flowstone.cli.run.execution import (
     execute,
@@ -29,7 +30,7 @@ entrypoint_option = click.option(
 
 
 @click.command("retry")
-@click.argument("run")
+@click.argument("run", shell_complete=complete_runs)
 @param_option
 @params_option
 @entrypoint_option
@@ -61,7 +62,7 @@ def retry_run(
 
 
 @click.command("resume")
-@click.argument("run")
+@click.argument("run", shell_complete=complete_runs)
 @click.option(
     "--input",
     "-i",

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from flowstone.cli.candidates import complete_runs
 from flowstone.cli.output import emit, is_terminal, json_option, show
 from flowstone.cli.run.attempts import Attempts
+from flowstone.cli.run.choice import find_run
 from flowstone.cli.run.records import describe_run
 from flowstone.cli.run.tree import TreeView
 from flowstone.cli.views import Cell, Facts
@@ -37,13 +39,16 @@ _LONGEST = 300
 
 
 @click.command("show")
-@click.argument("run")
+@click.argument("run", shell_complete=complete_runs)
 @click.option("--all", "whole", is_flag=True, help="Show every run of long maps.")
 @json_option
 def show_run(run: str, whole: bool, as_json: bool) -> None:
-    """Show a run: its parameters, its state, and everything it called."""
+    """Show a run: its parameters, its state, and everything it called.
+
+    RUN may also be the name of a flow, which stands for its newest run.
+    """
     store, now = services().runs, services().clock.time()
-    found = store.run(run)
+    found = find_run(run)
     tree = store.runs(RunQuery(root_id=found.root_id))
     children, attempts = Children(tree), Attempts(store, tree)
     root = next((each for each in tree if each.is_root), found)

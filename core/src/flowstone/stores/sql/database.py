@@ -23,6 +23,12 @@ class SqlDatabase(Protocol):
     def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Call `work` in a transaction of its own: all of it happens, or nothing."""
 
+    def write_in_steps(self, work: Callable[[sqlite3.Connection], bool]) -> None:
+        """Call `work`, each time in a transaction of its own, until it returns False.
+
+        Between two steps others have the time to write.
+        """
+
     def close(self) -> None:
         """Close the connection for good."""
 

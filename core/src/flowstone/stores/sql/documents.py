@@ -17,17 +17,12 @@ if TYPE_CHECKING:
 
     from flowstone.stores.sql.database import SqlDatabase
 
+# ruff: noqa: S608 - what is put together here are constants of this file
 _COLUMNS = "kind, name, body, version, created, updated"
-_GET = f"SELECT {_COLUMNS} FROM documents WHERE kind = ? AND name = ?"  # noqa: S608 - constants
-_FIND = (
-    f"SELECT {_COLUMNS} FROM documents WHERE substr(kind, 1, ?) = ? "  # noqa: S608 - constants
-    "ORDER BY kind, name"
-)
+_GET = f"SELECT {_COLUMNS} FROM documents WHERE kind = ? AND name = ?"
+_FIND = f"SELECT {_COLUMNS} FROM documents WHERE substr(kind, 1, ?) = ? ORDER BY kind, name"
 _NAMES = "SELECT name FROM documents WHERE kind = ?"
-_PUT = (
-    f"INSERT OR REPLACE INTO documents ({_COLUMNS}) "  # noqa: S608 - constants
-    "VALUES (?, ?, ?, ?, ?, ?)"
-)
+_PUT = f"INSERT OR REPLACE INTO documents ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)"
 _DELETE = "DELETE FROM documents WHERE kind = ? AND name = ?"
 
 

@@ -12,6 +12,7 @@ from flowstone.records.runs import StateChange
 from flowstone.stores import rules
 from flowstone.stores.sql import statements
 from flowstone.stores.sql.batch import make_batch
+from flowstone.stores.sql.deletion import delete_trees
 from flowstone.stores.sql.rows import (
     make_event_row,
     make_storable,
@@ -80,6 +81,9 @@ class SqlRuns:
         ]
         self._liveness.sweep()
         return sorted((root for root in buried if root is not None), key=lambda root: root.id)
+
+    def delete_trees(self, root_ids: Sequence[str]) -> list[str]:
+        return delete_trees(self._database, root_ids)
 
     def run(self, ref: str) -> Run:
         ref = make_storable([(ref,)])[0][0]

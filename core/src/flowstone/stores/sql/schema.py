@@ -116,8 +116,13 @@ _FIFTH = (
     "CREATE INDEX events_of_records ON events (root_id) WHERE form = 4",
 )
 
+_SIXTH = (
+    # Trees whose root has been deleted, and whose other rows are being deleted in steps.
+    "CREATE TABLE deletions (root_id TEXT NOT NULL PRIMARY KEY) WITHOUT ROWID",
+)
+
 #: Migration number n stands at n - 1; the file's `user_version` is the last one applied.
-MIGRATIONS = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH)
+MIGRATIONS = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH)
 CURRENT = len(MIGRATIONS)
 
 

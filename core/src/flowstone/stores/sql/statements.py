@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from flowstone.records.encoding import dumps
 from flowstone.records.events import (
     ARTIFACT_SAVED,
     EXTERNAL_WORK_ENDED,
@@ -91,9 +92,16 @@ HISTORIES = (
     "AND e.run_id IN (SELECT value FROM json_each(?)) ORDER BY e.seq"
 )
 
+#: The form of what stands in the place of the newest fact after its deletion: without it, SQLite
+#: would give that fact's cursor to the next one, which whoever reads on from there would miss.
+PLACEHOLDER = 9
+
 _RECORDS = frozenset({EXTERNAL_WORK_STARTED, EXTERNAL_WORK_ENDED, MEASURED})
 #: So many facts are sooner read one after the other than found by the index of their tree.
 FEW = 10_000
+
+#: Of a query of runs by their flow's or task's name.
+_WILDCARDS = frozenset("*?")
 
 STRAYS = "SELECT run_id FROM strays"
 INSERT_STRAY = "INSERT INTO strays (run_id) VALUES (?) ON CONFLICT DO NOTHING"
@@ -104,14 +112,21 @@ def select_runs(query: RunQuery) -> tuple[str, list[object]]:
     """Return the statement and its parameters for a query of runs."""
     terms: list[str] = []
     values: list[Any] = []
+    if query.ids is not None:
+        terms.append("id IN (SELECT value FROM json_each(?))")
+        values.append(dumps(list(query.ids)))
     if query.root_id is not None:
         terms.append("root_id = ?")
         values.append(query.root_id)
+    if query.roots:
+        # The first half is the index's own words.
+        terms.append("(kind = 'flow' OR parent_id IS NULL) AND parent_id IS NULL")
     if query.listed:
         terms.append("(kind = 'flow' OR parent_id IS NULL)")
     if query.unit is not None:
-        terms.append("unit = ?")
-        values.append(query.unit)
+        is_pattern = not _WILDCARDS.isdisjoint(query.unit)
+        terms.append("unit GLOB ?" if is_pattern else "unit = ?")
+        values.append(query.unit.replace("[", "[[]") if is_pattern else query.unit)
     if query.states:
         marks = ", ".join("?" * len(query.states))
         terms.append(f"(state_type IN ({marks}) OR state_name IN ({marks}))")
@@ -119,6 +134,16 @@ def select_runs(query: RunQuery) -> tuple[str, list[object]]:
     for tag in query.tags:
         terms.append("? IN (SELECT value FROM json_each(tags))")
         values.append(tag)
+    bounds = (
+        ("created >= ?", query.created_since),
+        ("created < ?", query.created_until),
+        ("ended < ?", query.ended_until),
+        ("id < ?" if query.newest_first else "id > ?", query.after),
+    )
+    for term, bound in bounds:
+        if bound is not None:
+            terms.append(term)
+            values.append(bound)
     order = "DESC" if query.newest_first else "ASC"
     return f"{_READ_RUN}{_render_where(terms)} ORDER BY id {order} LIMIT ?", [
         *values,
@@ -136,7 +161,7 @@ def select_events(
     limit: int | None,
 ) -> tuple[str, list[object]]:
     """Return the statement and its parameters for a reading of events, up to the newest."""
-    terms = ["e.seq > ?"]
+    terms = ["e.seq > ?", f"e.form <> {PLACEHOLDER}"]
     values: list[Any] = [after]
     # Who follows a run wants the few newest facts; the plus keeps SQLite from looking for them
     # among all that the tree has.

@@ -26,6 +26,8 @@ PATIENCE = 60.0
 #: SQLite itself waits so long, deaf to signals; after that we do.
 _DEAF_WAIT = 0.2
 _LONGEST_NAP = 0.05
+#: For so many seconds at the most the file is left to others between two steps of a long write.
+_LONGEST_PAUSE = 0.1
 
 _MAGIC = b"SQLite format 3\0"
 #: The log is moved into the file when it has so many pages, here 16 MB: four times as seldom as by
@@ -62,6 +64,18 @@ class SqliteFile:
         """Call `work` in a transaction of its own: all of it happens, or nothing."""
         with self._lock:
             return self._persist(lambda: _transact(self._open(), work))
+
+    def write_in_steps(self, work: Callable[[sqlite3.Connection], bool]) -> None:
+        """Call `work`, each time in a transaction of its own, until it returns False.
+
+        After each step the file is left to others for as long as the step took.
+        """
+        is_more = True
+        while is_more:
+            begun = monotonic()
+            is_more = self.write(work)
+            if is_more:
+                sleep(min(monotonic() - begun, _LONGEST_PAUSE))
 
     def close(self) -> None:
         with self._lock:

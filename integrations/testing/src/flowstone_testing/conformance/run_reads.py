@@ -111,6 +111,14 @@ class ReadTests(Suite):
             (RunQuery(tags=('"',)), ["lone"]),
             (RunQuery(tags=("a,b",)), []),
             (RunQuery(unit="nothing"), []),
+            (RunQuery(unit="st*"), ["t1", "t2"]),
+            (RunQuery(unit="?nner"), ["sub"]),
+            (RunQuery(unit="ste?p"), []),
+            (RunQuery(unit="*[e]*"), []),
+            (RunQuery(unit="STEP*"), []),
+            (RunQuery(roots=True), ["etl", "lone"]),
+            (RunQuery(roots=True, states=("FAILED",)), []),
+            (RunQuery(ids=()), []),
             (RunQuery(root_id="nothing"), []),
             (RunQuery(states=("RUNNING",), unit="unit", newest_first=True, limit=1), ["lone"]),
         ],
@@ -130,6 +138,38 @@ class ReadTests(Suite):
         lone = replace(root_run("lone", tags=('"', ",", "a")), kind="task")
         store.create(make_birth_event(lone))
         assert [run.name for run in store.runs(query)] == names
+
+    def test_runs_are_found_by_their_times(self, store: RunStore) -> None:
+        """A bound is not kept, or what has not ended counts as ended."""
+        runs = [begin(store, str(at), created=float(at)) for at in range(4)]
+        end = State(COMPLETED, at=100.0)
+        store.record(make_change_event(runs[1], end, 1))
+
+        for query, names in (
+            (RunQuery(created_since=2.0), ["2", "3"]),
+            (RunQuery(created_until=2.0), ["0", "1"]),
+            (RunQuery(created_since=1.0, created_until=3.0), ["1", "2"]),
+            (RunQuery(ended_until=100.5), ["1"]),
+            (RunQuery(ended_until=100.0), []),
+        ):
+            assert [run.name for run in store.runs(query)] == names
+
+    def test_pages_lead_through_all_runs(self, store: RunStore) -> None:
+        """A page begins with the last run of the one before it, or leaves one out."""
+        ids = [begin(store).id for _ in range(5)]
+        for newest_first in (False, True):
+            found: list[str] = []
+            for _ in range(3):
+                after = found[-1] if found else None
+                query = RunQuery(newest_first=newest_first, after=after, limit=2)
+                found += [run.id for run in store.runs(query)]
+            assert found == (ids[::-1] if newest_first else ids)
+
+    def test_runs_are_found_by_their_ids(self, store: RunStore) -> None:
+        """A run that was not asked for came along."""
+        runs = [begin(store) for _ in range(3)]
+        query = RunQuery(ids=(runs[2].id, "nothing", runs[0].id))
+        assert store.runs(query) == [runs[0], runs[2]]
 
     def test_a_tree_is_read_by_its_root(self, store: RunStore) -> None:
         """Runs of another tree came along, or some of this one did not."""

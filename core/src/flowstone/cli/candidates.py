@@ -1,0 +1,114 @@
+"""What the shell offers for a word that is begun: names of runs, blocks and the rest.
+
+A completion never fails, says nothing, and makes no home: where something is wrong, there is
+nothing to offer.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import wraps
+from typing import TYPE_CHECKING
+
+from click.shell_completion import CompletionItem
+
+from flowstone.context.current import services
+from flowstone.errors import FlowstoneError
+from flowstone.records.runs import RunQuery
+from flowstone.settings import read_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    import click
+
+    #: What is offered, with a few words on each.
+    Candidates = Iterable[tuple[str, str]]
+    Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
+
+#: So many of the newest runs are offered.
+_NEWEST = 500
+
+
+def _offer(find: Callable[[], Candidates]) -> Completer:
+    """Make a completer of what finds all that there is."""
+
+    @wraps(find)
+    def complete(_: click.Context, __: click.Parameter, begun: str) -> list[CompletionItem]:
+        before = logging.root.manager.disable
+        logging.disable()  # a warning would stand in the middle of the command line
+        try:
+            found = dict(find())
+        except FlowstoneError:
+            return []  # the command itself will say what is wrong
+        finally:
+            logging.disable(before)
+        return [
+            CompletionItem(name, help=words)
+            for name, words in found.items()
+            if name.startswith(begun)
+        ]
+
+    return complete
+
+
+def _has_store() -> bool:
+    # As much as a whole command costs; most completions do without.
+    from flowstone.bootstrap import find_store_file
+
+    return find_store_file(read_settings()).exists()
+
+
+@_offer
+def complete_runs() -> Candidates:
+    """Offer the names of the newest runs."""
+    if _has_store():
+        query = RunQuery(listed=True, newest_first=True, limit=_NEWEST)
+        for run in services().runs.runs(query):
+            yield run.name, f"{run.unit}, {run.state.name}"
+
+
+@_offer
+def complete_flows() -> Candidates:
+    """Offer the names of the flows of the newest runs."""
+    if _has_store():
+        query = RunQuery(listed=True, newest_first=True, limit=_NEWEST)
+        for run in services().runs.runs(query):
+            yield run.unit, ""
+
+
+@_offer
+def complete_blocks() -> Candidates:
+    """Offer saved blocks, as ``type/name``."""
+    return _list_documents("block:", lambda kind, name: f"{kind.removeprefix('block:')}/{name}")
+
+
+@_offer
+def complete_block_types() -> Candidates:
+    """Offer the types of blocks that installed packages bring."""
+    # Asks plugins, which no other completion needs.
+    from flowstone.plugins import catalog
+
+    return [(offer.name, offer.plugin.distribution) for offer in catalog.offers("block")]
+
+
+@_offer
+def complete_variables() -> Candidates:
+    """Offer the names of variables."""
+    return _list_documents("variable", lambda _, name: name)
+
+
+@_offer
+def complete_limits() -> Candidates:
+    """Offer the names of limits."""
+    # It is where limits are; the others need none of it.
+    from flowstone.records.limits import KIND
+
+    return _list_documents(KIND, lambda _, name: name)
+
+
+def _list_documents(prefix: str, render: Callable[[str, str], str]) -> Candidates:
+    if _has_store():
+        for document in services().documents.find(prefix):
+            if prefix.endswith(":") or document.kind == prefix:
+                yield render(document.kind, document.name), ""

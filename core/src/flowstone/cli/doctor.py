@@ -1,0 +1,228 @@
+"""`flowstone doctor`: whether all is well here, and what to do where it is not."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import stat
+import sys
+import tempfile
+from contextlib import closing
+from pathlib import Path
+from time import time
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+
+from flowstone.bootstrap import find_store_file, open_upkeep
+from flowstone.cli.output import emit, json_option, show
+from flowstone.cli.views import Cell, Row, Table
+from flowstone.cli.wording import format_count, format_measure, format_time
+from flowstone.errors import ConfigurationError, FlowstoneError
+from flowstone.records.redaction import redact
+from flowstone.settings import explain_settings, find_misspelt, read_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flowstone.settings import Settings
+
+#: Less free disk than this, in bytes, is little.
+_LITTLE = 500_000_000
+#: Clocks may differ by so many seconds.
+_DRIFT = 5.0
+#: No clock that is right says less: 1 January 2025.
+_EARLIEST = 1_735_689_600.0
+
+
+class Finding(NamedTuple):
+    """One line of the report.
+
+    Attributes:
+        what: was looked at.
+        told: how it is.
+        remedy: what to do; None where it is well.
+    """
+
+    what: str
+    told: str
+    remedy: str | None = None
+
+
+@click.command("doctor")
+@json_option
+def examine(as_json: bool) -> None:
+    """Say whether all is well here: home, store, key, plugins, Python, clock and disk.
+
+    Each line says what is wrong, and what to do. Exits with 1 if something is wrong.
+    """
+    findings = list(_examine())
+    if as_json:
+        emit({"ok": not any(each.remedy for each in findings), "checks": _describe(findings)})
+    else:
+        rows = [
+            Row(
+                (
+                    Cell(each.what, "bold"),
+                    Cell("WRONG" if each.remedy else "ok", "red" if each.remedy else "green"),
+                    Cell(redact(each.told)),
+                ),
+                Cell(redact(each.remedy)) if each.remedy else None,
+            )
+            for each in findings
+        ]
+        show(Table(("what", "is", "how"), rows, "to do"))
+    if any(each.remedy for each in findings):
+        sys.exit(1)
+
+
+def _describe(findings: list[Finding]) -> list[dict[str, object]]:
+    return [
+        {
+            "check": each.what,
+            "ok": each.remedy is None,
+            "told": redact(each.told),
+            "remedy": each.remedy and redact(each.remedy),
+        }
+        for each in findings
+    ]
+
+
+def _examine() -> Iterator[Finding]:
+    yield _examine_python()
+    yield from _examine_settings()
+    try:
+        settings = read_settings()
+    except ConfigurationError:
+        return  # what is wrong with it is said, and where all the rest is depends on it
+    home = _examine_home(settings.home)
+    yield home
+    if home.remedy is None:
+        yield from _examine_store(settings)
+        yield _examine_key(settings)
+        yield _examine_clock(settings)
+    yield from _examine_plugins()
+    yield _examine_disk(settings.home)
+
+
+def _examine_python() -> Finding:
+    # Costs 20 ms; only few commands need it.
+    from importlib.metadata import version
+
+    told = f"{platform.python_version()} ({platform.system()}), flowstone {version('flowstone')}"
+    return Finding("python", told)
+
+
+def _examine_settings() -> Iterator[Finding]:
+    found, misspelt = explain_settings(), find_misspelt()
+    for each in found:
+        if each.problem:
+            yield Finding(
+                "settings", f"{each.variable}: {each.problem}", "Set it again, or unset it."
+            )
+    for wrong, right in misspelt.items():
+        yield Finding("settings", f"{wrong} is not a setting", f"Did you mean {right}?")
+    if not misspelt and not any(each.problem for each in found):
+        count = sum(each.is_set for each in found)
+        yield Finding("settings", f"{format_count(count, 'variable')} set")
+
+
+def _examine_home(home: Path) -> Finding:
+    elsewhere = "or point FLOWSTONE_HOME at another directory."
+    if not home.exists():
+        above = next(path for path in home.parents if path.exists())
+        if os.access(above, os.W_OK | os.X_OK):
+            return Finding("home", f"{home} will be made at the first run")
+        return Finding("home", f"{above} can't be written", f"Make it writable, {elsewhere}")
+    if not home.is_dir():
+        return Finding("home", f"{home} is not a directory", f"Move it away, {elsewhere}")
+    try:
+        with tempfile.TemporaryFile(dir=home):
+            pass
+    except OSError as error:
+        told = f"{home} can't be written: {error.strerror}"
+        return Finding("home", told, f"Make it writable, {elsewhere}")
+    if sys.platform != "win32" and stat.S_IMODE(home.stat().st_mode) & 0o077:
+        return Finding("home", f"others can read {home}", f"Run `chmod 700 {home}`.")
+    return Finding("home", f"{home}, writable and private")
+
+
+def _examine_store(settings: Settings) -> Iterator[Finding]:
+    if settings.store != "sqlite":
+        yield Finding("store", "in memory: forgotten at exit")
+        return
+    path = find_store_file(settings)
+    if not path.exists():
+        yield Finding("store", f"{path} will be made at the first run")
+        return
+    try:
+        with closing(open_upkeep(settings)) as upkeep:
+            info, problems = upkeep.measure(), upkeep.check()
+    except FlowstoneError as error:
+        yield Finding("store", str(error), "See what it says; a backup can take its place.")
+        return
+    if problems:
+        remedy = "Stop what writes to it, keep a copy of the file, and put a backup in its place."
+        yield from (Finding("store", f"{path}: {problem}", remedy) for problem in problems)
+    else:
+        runs = format_count(info.counts["runs"], "run")
+        size = format_measure(info.file_bytes + info.log_bytes, "bytes")
+        yield Finding("store", f"{path}, whole: {runs}, {size}")
+
+
+def _examine_key(settings: Settings) -> Finding:
+    # Only this command needs it without a secret.
+    from flowstone.secrets.vault import Vault
+
+    vault = Vault(settings)
+    try:
+        if settings.secret_key is None and not vault.path.exists():
+            return Finding("key", f"none yet: {vault.path} is made with the first secret")
+        key = vault.key()
+        if settings.secret_key is None and vault.file.is_unfinished():
+            remedy = "Run `flowstone secret rotate`, which finishes it."
+            return Finding("key", "a rotation has begun, and not ended", remedy)
+    except FlowstoneError as error:
+        remedy = "Put the right key back: nothing that it sealed can be read without it."
+        return Finding("key", str(error), remedy)
+    place = vault.path if settings.secret_key is None else "FLOWSTONE_SECRET_KEY"
+    return Finding("key", f"{key}, from {place}")
+
+
+def _examine_clock(settings: Settings) -> Finding:
+    now = time()
+    remedy = "Set the clock of this machine, as by NTP."
+    if now < _EARLIEST:
+        return Finding("clock", f"it says {format_time(now)}", remedy)
+    if settings.home.is_dir():
+        with tempfile.NamedTemporaryFile(dir=settings.home) as file:
+            ahead = Path(file.name).stat().st_mtime - time()
+        if abs(ahead) > _DRIFT:
+            told = f"the clock of the home's file system differs by {ahead:+.0f} s"
+            return Finding("clock", told, remedy)
+    return Finding("clock", format_time(now))
+
+
+def _examine_plugins() -> Iterator[Finding]:
+    # Loads every plugin, which no other line needs.
+    from flowstone.plugins import catalog
+
+    found = catalog.plugins()
+    for each in found:
+        if each.error is not None:
+            told = f"{each.distribution} {each.version}: {type(each.error).__name__}: {each.error}"
+            remedy = f"Upgrade or uninstall {each.distribution}; see `flowstone plugin ls`."
+            yield Finding("plugin", told, remedy)
+    names = [f"{each.distribution} {each.version}" for each in found if each.error is None]
+    yield Finding("plugins", ", ".join(names) or "none")
+
+
+def _examine_disk(home: Path) -> Finding:
+    there = next(path for path in (home, *home.parents) if path.exists())
+    free = shutil.disk_usage(there).free
+    told = f"{format_measure(free, 'bytes')} free"
+    if free < _LITTLE:
+        remedy = "Free some space: `flowstone run delete --older-than 30d`, then `store vacuum`."
+        return Finding("disk", told, remedy)
+    return Finding("disk", told)

@@ -1,0 +1,100 @@
+"""What chooses runs: their state, their flow, their times."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from flowstone.cli.candidates import complete_flows
+from flowstone.cli.times import parse_moment
+from flowstone.context.current import services
+from flowstone.errors import RunNotFound, suggest_names
+from flowstone.records.runs import RunQuery
+from flowstone.records.states import StateType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from flowstone.cli.output import Option
+    from flowstone.records.runs import Run
+
+_TYPES = tuple(state.value for state in StateType)
+#: State names that are no types.
+_FINER = (
+    "AwaitingConcurrencySlot",
+    "AwaitingRetry",
+    "Resuming",
+    "Retrying",
+    "Skipped",
+    "Suspended",
+    "TimedOut",
+)
+_STATES: dict[str, str] = {name.lower(): name for name in (*_TYPES, *_FINER)}
+
+state_option: Option = click.option(
+    "--state",
+    "states",
+    multiple=True,
+    metavar="STATE",
+    shell_complete=lambda _, __, begun: [s for s in _STATES if s.startswith(begun.lower())],
+    help="Only runs in this state, such as failed; can be repeated.",
+)
+flow_option: Option = click.option(
+    "--flow",
+    "unit",
+    metavar="PATTERN",
+    shell_complete=complete_flows,
+    help="Only runs of this flow; * stands for any characters, ? for one.",
+)
+
+
+def parse_states(names: Iterable[str]) -> tuple[str, ...]:
+    """Return states as a store knows them.
+
+    Raises:
+        BadParameter: there is no such state.
+    """
+    return tuple(_parse_state(name) for name in names)
+
+
+def parse_time(option: str, text: str | None, now: float) -> float | None:
+    """Return a point in time, in seconds since the epoch; None for no text.
+
+    Raises:
+        BadParameter: it is neither an age nor a date.
+    """
+    if text is None:
+        return None
+    moment = parse_moment(text, now)
+    if moment is None:
+        problem = f"{text!r} is neither an age, such as 2h or 7d, nor a date, such as 2026-03-01."
+        raise click.BadParameter(problem, param_hint=option)
+    return moment
+
+
+def find_run(ref: str) -> Run:
+    """Return a run by its id, a part of it, or its name; of a flow's name, its newest run.
+
+    Raises:
+        RunNotFound: there is none.
+    """
+    store = services().runs
+    try:
+        return store.run(ref)
+    except RunNotFound:
+        # Characters of a pattern mean themselves here.
+        query = RunQuery(listed=True, unit=ref, newest_first=True, limit=1)
+        found = [] if set(ref) & set("*?") else store.runs(query)
+        if not found:
+            raise
+        return found[0]
+
+
+def _parse_state(name: str) -> str:
+    known = _STATES.get(name.lower())
+    if known is None:
+        names = [*map(str.capitalize, _TYPES), *_FINER]
+        problem = f"{name!r} is no state.{suggest_names(name.capitalize(), names)}"
+        raise click.BadParameter(problem, param_hint="--state")
+    return known

@@ -1,0 +1,48 @@
+"""Ages and points in time, as people write them on a command line."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+import click
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_AGE = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
+
+
+class Age(click.ParamType[float]):
+    """How long ago, in seconds: ``30d``, ``12h``, ``90m``, ``2w``."""
+
+    name = "age"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        if isinstance(value, float):
+            return value
+        seconds = parse_age(str(value))
+        if seconds is None:
+            problem = f"{value!r} is not an age: a number and s, m, h, d or w, such as 30d or 12h."
+            self.fail(problem, param, ctx)
+        return seconds
+
+
+def parse_age(text: str) -> float | None:
+    """Return the seconds of an age; None where the text is none."""
+    found = _AGE.fullmatch(text.strip().lower())
+    return None if found is None else float(found[1]) * _UNITS[found[2]]
+
+
+def parse_moment(text: str, now: float) -> float | None:
+    """Return a point in time, in seconds since the epoch: an age, or a date with or without a time.
+
+    A time without a zone is the local one. None where the text is neither.
+    """
+    age = parse_age(text)
+    if age is not None:
+        return now - age
+    try:
+        return datetime.fromisoformat(text.strip()).timestamp()
+    except (ValueError, OverflowError):
+        return None

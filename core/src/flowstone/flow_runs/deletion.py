@@ -1,0 +1,78 @@
+"""Delete runs that have ended, with all that was kept of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from flowstone.context.current import services
+from flowstone.records.runs import RunQuery
+from flowstone.results.deletion import delete_results, find_results
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from flowstone.context.current import Services
+
+#: So many trees are deleted by one call of the store: between two, a deletion can be stopped.
+_PAGE = 1000
+#: The kinds of documents that belong to a run, whose id follows.
+_KINDS = ("pause:", "input:")
+
+
+class Deletion(NamedTuple):
+    """What was deleted.
+
+    Attributes:
+        root_ids: of the trees that are gone; the others had not ended.
+        results: how many kept results went with them.
+    """
+
+    root_ids: Sequence[str]
+    results: int
+
+
+def delete_flow_runs(
+    root_ids: Sequence[str],
+    current: Services | None = None,
+    is_stopped: Callable[[], bool] = lambda: False,
+) -> Deletion:
+    """Delete the trees of these roots: runs, logs, artifacts, questions, inputs, kept results.
+
+    A root that has not ended stays. Of results, those go that are kept in the home, where no run
+    that is left uses them.
+
+    Args:
+        root_ids: the roots.
+        current: where they are; None for the current services.
+        is_stopped: is asked from time to time whether to leave the rest for later.
+    """
+    current = current or services()
+    store = current.runs
+    results = find_results(current.settings.home / "storage", store) if root_ids else {}
+    gone: list[str] = []
+    count = 0
+    try:
+        for start in range(0, len(root_ids), _PAGE):
+            if is_stopped():
+                break
+            gone += store.delete_trees(root_ids[start : start + _PAGE])
+    finally:
+        if gone:
+            count = delete_results(results, gone, store)
+            _delete_documents(current)
+    return Deletion(gone, count)
+
+
+def _delete_documents(current: Services) -> None:
+    """Delete the documents of runs that are gone."""
+    for prefix in _KINDS:
+        found = current.documents.find(prefix)
+        ids = {document.kind.removeprefix(prefix) for document in found}
+        left = _find_existing(current, ids)
+        for document in found:
+            if document.kind.removeprefix(prefix) not in left:
+                current.documents.delete(document.kind, document.name)
+
+
+def _find_existing(current: Services, ids: Collection[str]) -> set[str]:
+    return {run.id for run in current.runs.runs(RunQuery(ids=tuple(ids)))} if ids else set()

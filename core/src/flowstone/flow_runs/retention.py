@@ -1,0 +1,84 @@
+"""Delete runs that ended longer ago than they are to be kept."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from flowstone.errors import FlowstoneError, ObjectAlreadyExists, ObjectNotFound, StaleDocument
+from flowstone.records.runs import RunQuery
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flowstone.context.current import Services
+    from flowstone.ports import DocumentStore, RunStore
+
+#: The document that says when old runs were last deleted, in seconds since the epoch.
+KIND, NAME = "retention", "runs"
+#: Seconds between two deletions, by whatever process.
+INTERVAL = 3600.0
+_DAY = 86400
+_PAGE = 1000
+
+logger = logging.getLogger("flowstone.retention")
+
+
+def apply_retention(current: Services, is_stopped: Callable[[], bool]) -> int:
+    """Delete runs that are older than `keep_runs_days`, unless that was done within the hour.
+
+    Args:
+        current: where they are, and the setting.
+        is_stopped: is asked from time to time whether to leave the rest for later.
+
+    Returns:
+        How many trees were deleted.
+    """
+    days = current.settings.keep_runs_days
+    now = current.clock.time()
+    try:
+        if days is None or not _claim(current.documents, now):
+            return 0
+        ids = _list_ids(current.runs, now - days * _DAY)
+        if not ids:
+            current.runs.delete_trees(())  # what an earlier deletion may have left
+            return 0
+        # Loads what reads results: 100 ms, which only a process pays that deletes something.
+        from flowstone.flow_runs.deletion import delete_flow_runs
+
+        gone = delete_flow_runs(ids, current, is_stopped).root_ids
+        if len(gone) < len(ids) and is_stopped():
+            current.documents.put(KIND, NAME, {"at": 0.0})  # the next process goes on
+    except FlowstoneError as error:
+        logger.warning("old runs could not be deleted: %s", error)
+        return 0
+    logger.debug("deleted %d runs that ended more than %g days ago", len(gone), days)
+    return len(gone)
+
+
+def _claim(documents: DocumentStore, now: float) -> bool:
+    """Return whether it is this process's turn."""
+    version, last = 0, 0.0
+    try:
+        found = documents.get(KIND, NAME)
+    except ObjectNotFound:
+        pass
+    else:
+        version, last = found.version, found.body["at"]
+    if abs(now - last) < INTERVAL:  # a clock that was ahead must not stop it for long
+        return False
+    try:
+        documents.put(KIND, NAME, {"at": now}, expected=version)
+    except (ObjectAlreadyExists, StaleDocument):
+        return False
+    return True
+
+
+def _list_ids(store: RunStore, before: float) -> list[str]:
+    ids: list[str] = []
+    while True:
+        after = ids[-1] if ids else None
+        page = store.runs(RunQuery(roots=True, ended_until=before, after=after, limit=_PAGE))
+        ids += [run.id for run in page]
+        if len(page) < _PAGE:
+            return ids
