@@ -23,6 +23,7 @@ from ..services.gcs import gcs as serve_gcs
 from ..services.mail import mail_desk
 from ..services.s3 import moto
 from ..services.snowflake import ACCOUNT, PASSWORD, USER, Snowflake
+from ..services.vendors import open_vendors
 from ..services.web import Handler, serve_web
 from ..template.workshop import with_wheels
 from .pages import ROOT
@@ -145,3 +146,10 @@ def dbt_cloud() -> Iterator[dict[str, str]]:
         built = Plan({"dbt build": [(node, "success", "OK")], "dbt seed": []})
         cloud.make_job(failing, built, failing, built)
         yield {'domain="ab123.us1.dbt.com"': f'domain="{cloud.url}"'}
+
+
+@contextmanager
+def vendors() -> Iterator[dict[str, str]]:
+    """Start the services that take notes; yield the environment that leads to them."""
+    with open_vendors() as found:
+        yield found.environment

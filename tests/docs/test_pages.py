@@ -23,6 +23,7 @@ from .services import (
     s3,
     snowflake,
     template_service,
+    vendors,
     web,
 )
 
@@ -33,6 +34,7 @@ CLOUDS = {
     "import BigQueryWarehouse": bigquery,
     "flowstone_azure import": azure,
     "flowstone_dbt.cloud import": dbt_token,
+    "flowstone_notify import": vendors,
 }
 LANGUAGES = {"python", "console", "text", "toml", "json", "yaml", "ini"}
 #: How many blocks of each page do not run. These numbers may only fall.
@@ -46,6 +48,7 @@ NO_RUN = {
     "integrations/dbt/README.md": 1,
     "integrations/email/README.md": 1,
     "integrations/gcp/README.md": 1,
+    "integrations/notify/README.md": 1,
     "integrations/slack/README.md": 1,
     "integrations/snowflake/README.md": 1,
     "integrations/sqlalchemy/README.md": 1,

@@ -47,6 +47,7 @@ SUITES = {
         "ObjectStoreSuite",
         "TaskSuite",
     },
+    "flowstone_notify": {"PluginSuite", "BlockSuite", "NotifierSuite"},
     "flowstone_snowflake": {
         "PluginSuite",
         "BlockSuite",
