@@ -22,6 +22,7 @@ from ..services.dbt_cloud import TOKEN, Plan, serve_dbt_cloud
 from ..services.gcs import gcs as serve_gcs
 from ..services.mail import mail_desk
 from ..services.s3 import moto
+from ..services.slack import serve_slack
 from ..services.snowflake import ACCOUNT, PASSWORD, USER, Snowflake
 from ..services.vendors import open_vendors
 from ..services.web import Handler, serve_web
@@ -153,3 +154,14 @@ def vendors() -> Iterator[dict[str, str]]:
     """Start the services that take notes; yield the environment that leads to them."""
     with open_vendors() as found:
         yield found.environment
+
+
+@contextmanager
+def slack() -> Iterator[dict[str, str]]:
+    """Start a Slack with the bot of the pages; yield what stands for its addresses."""
+    with serve_slack("xoxb-1234") as found:
+        token = 'token="xoxb-1234"'
+        yield {
+            "https://hooks.slack.com": found.url,
+            token: f'{token}, base_url="{found.url}/api/"',
+        }

@@ -21,6 +21,7 @@ from .services import (
     index,
     mail,
     s3,
+    slack,
     snowflake,
     template_service,
     vendors,
@@ -115,6 +116,8 @@ def server_of(text: str, folder: Path) -> AbstractContextManager[dict[str, str]]
     """Start the server whose address is in a page; return what stands for that address."""
     if "flowstone_dbt.cloud import" in text:
         return dbt_cloud()
+    if "import SlackCredentials" in text or "    SlackCredentials," in text:
+        return slack()
     return mail(folder) if "flowstone_email import" in text else nullcontext({})
 
 

@@ -56,7 +56,13 @@ SUITES = {
         "TaskSuite",
     },
     "flowstone_sqlalchemy": {"PluginSuite", "BlockSuite", "CredentialsSuite", "DatabaseSuite"},
-    "flowstone_slack": {"PluginSuite", "BlockSuite", "NotifierSuite"},
+    "flowstone_slack": {
+        "PluginSuite",
+        "BlockSuite",
+        "CredentialsSuite",
+        "NotifierSuite",
+        "TaskSuite",
+    },
     "flowstone": {
         "PluginSuite",
         "BlockSuite",
