@@ -38,7 +38,13 @@ SUITES = {
         "TaskSuite",
     },
     "flowstone_duckdb": {"PluginSuite", "BlockSuite", "DatabaseSuite"},
-    "flowstone_email": {"PluginSuite", "BlockSuite", "CredentialsSuite", "NotifierSuite"},
+    "flowstone_email": {
+        "PluginSuite",
+        "BlockSuite",
+        "CredentialsSuite",
+        "NotifierSuite",
+        "TaskSuite",
+    },
     "flowstone_gcp": {
         "PluginSuite",
         "BlockSuite",
