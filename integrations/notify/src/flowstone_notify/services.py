@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
 from flowstone.blocks.notifiers import Notifier
 from flowstone_notify.provider import AppriseProvider
 
 
-def _refuse_login(url: str) -> str:
-    if "@" in urlsplit(url).netloc:
+def _refuse_login(url: str | None) -> str | None:
+    if "@" in urlsplit(url or "").netloc:
         raise ValueError("a login in a URL is shown and saved, and everybody gets it: leave it out")
     return url
 
 
-def _refuse_separators(name: str) -> str:
-    if not name or set(name) & set(" ,\t\r\n"):
-        raise ValueError(f"Apprise takes {name!r} for several: give its id, or a name of one word")
-    return name
-
-
-PublicUrl = Annotated[str, AfterValidator(_refuse_login)]
-Word = Annotated[str, AfterValidator(_refuse_separators)]
+def _refuse_separators(names: list[str] | None) -> list[str] | None:
+    for name in names or ():
+        if not name or set(name) & set(" ,\t\r\n"):
+            problem = f"Apprise takes {name!r} for several: give its id, or a name of one word"
+            raise ValueError(problem)
+    return names
 
 
 class ServiceNotifier(Notifier):
@@ -69,7 +67,9 @@ class DiscordWebhook(ServiceNotifier):
     tts: bool = Field(default=False, description="Whether it is read aloud.")
     include_image: bool = Field(default=False, description="Whether an image goes with it.")
     avatar: bool = Field(default=True, description="Whether the sender has an image.")
-    avatar_url: PublicUrl | None = Field(default=None, description="Where the sender's image is.")
+    avatar_url: str | None = Field(default=None, description="Where the sender's image is.")
+
+    _check_url = field_validator("avatar_url")(_refuse_login)
 
 
 class MattermostWebhook(ServiceNotifier):
@@ -86,12 +86,14 @@ class MattermostWebhook(ServiceNotifier):
     secure: bool = Field(default=True, description="Whether the server speaks TLS.")
     token: SecretStr = Field(description="The last part of the incoming webhook's URL.")
     botname: str | None = Field(default=None, description="Who the note seems to be from.")
-    channels: list[Word] | None = Field(
+    channels: list[str] | None = Field(
         default=None, description="Names of channels; by default the webhook's own."
     )
     include_image: bool = Field(default=False, description="Whether the sender has an image.")
     path: str | None = Field(default=None, description="The server's path, where it has one.")
     port: int = Field(default=8065, ge=1, le=65535, description="The server's port.")
+
+    _check_names = field_validator("channels")(_refuse_separators)
 
 
 class MicrosoftTeamsWebhook(ServiceNotifier):
@@ -121,19 +123,17 @@ class OpsgenieWebhook(ServiceNotifier):
     )
 
     apikey: SecretStr = Field(description="The key of an API integration.")
-    target_user: list[Word] | None = Field(default=None, description="Users who are to respond.")
-    target_team: list[Word] | None = Field(default=None, description="Teams that are to respond.")
-    target_schedule: list[Word] | None = Field(
+    target_user: list[str] | None = Field(default=None, description="Users who are to respond.")
+    target_team: list[str] | None = Field(default=None, description="Teams that are to respond.")
+    target_schedule: list[str] | None = Field(
         default=None, description="Schedules whose users are to respond."
     )
-    target_escalation: list[Word] | None = Field(
-        default=None, description="Escalations that begin."
-    )
+    target_escalation: list[str] | None = Field(default=None, description="Escalations that begin.")
     region_name: Literal["us", "eu"] = Field(default="us", description="Where the account is.")
     batch: bool = Field(
         default=False, description="Whether all are named in one alert, not in one each."
     )
-    tags: list[Word] | None = Field(default=None, description="The alert's tags.")
+    tags: list[str] | None = Field(default=None, description="The alert's tags.")
     priority: int | None = Field(
         default=3, ge=1, le=5, description="From 1, the highest, to 5, the lowest."
     )
@@ -142,6 +142,10 @@ class OpsgenieWebhook(ServiceNotifier):
     )
     entity: str | None = Field(default=None, description="What the alert is about.")
     details: dict[str, str] | None = Field(default=None, description="Further facts, by name.")
+
+    _check_names = field_validator(
+        "target_user", "target_team", "target_schedule", "target_escalation", "tags"
+    )(_refuse_separators)
 
 
 class PagerDutyWebHook(ServiceNotifier):
@@ -162,11 +166,13 @@ class PagerDutyWebHook(ServiceNotifier):
     group: str | None = Field(default=None, description="What it belongs to.")
     class_id: str | None = Field(default=None, description="The kind of event.")
     region_name: Literal["us", "eu"] = Field(default="us", description="Where the account is.")
-    clickable_url: PublicUrl | None = Field(default=None, description="A link in the incident.")
+    clickable_url: str | None = Field(default=None, description="A link in the incident.")
     include_image: bool = Field(default=True, description="Whether an image goes with it.")
     custom_details: dict[str, str] | None = Field(
         default=None, description="Further facts, by name."
     )
+
+    _check_url = field_validator("clickable_url")(_refuse_login)
 
 
 class SendgridEmail(ServiceNotifier):
