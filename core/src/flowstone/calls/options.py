@@ -35,6 +35,7 @@ from flowstone.calls.option_checks import (
     check_timeout,
 )
 from flowstone.errors import ConfigurationError, suggest_names
+from flowstone.records.evolution import evolve
 from flowstone.records.specs import Delay, Hook, Spec
 from flowstone.records.states import StateType
 
@@ -296,7 +297,7 @@ _PLAIN = Spec("task", "")
 
 def unset_options(spec: Spec, options: Mapping[str, object]) -> Spec:
     """Return a spec in which the options that are None have their defaults again."""
-    known, hooks, changes = OPTIONS[spec.kind], dict(spec.hooks), dict[str, Any]()
+    known, hooks, changes = OPTIONS[spec.kind], dict(spec.hooks), dict[str, object]()
     for name in [each for each, value in options.items() if value is None and each in known]:
         row = known[name]
         if row.state is not None:
@@ -306,7 +307,7 @@ def unset_options(spec: Spec, options: Mapping[str, object]) -> Spec:
             one_is_given = any(options.get(other) is not None for other in _OF_KEYS)
             if name not in _OF_KEYS or not one_is_given:
                 changes[row.field or name] = getattr(_PLAIN, row.field or name)
-    return replace(spec, **changes) if changes else spec
+    return evolve(spec, **changes) if changes else spec
 
 
 def apply_options(spec: Spec, options: Mapping[str, object]) -> Spec:

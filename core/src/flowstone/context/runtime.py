@@ -164,7 +164,7 @@ class FlowRun(_Facts):
         return None if origin is None else origin.unit_version
 
     @property
-    def task_runner(self) -> Any:
+    def task_runner(self) -> object:
         """The task runner of the flow; None in a process that a task's call was sent to."""
         scope = self._find()
         return None if scope is None else getattr(find_unit(scope), "task_runner", None)

@@ -24,15 +24,15 @@ class Mark(Generic[T]):
         return self.value
 
 
-class unmapped(Mark[T]):  # noqa: N801 - the name that users know
+class unmapped(Mark[T]):
     """Give the same value to each call of a `.map`."""
 
 
-class allow_failure(Mark[T]):  # noqa: N801 - the name that users know
+class allow_failure(Mark[T]):
     """Run although the future failed; the function gets the exception as its value."""
 
 
-class quote(Mark[T]):  # noqa: N801 - the name that users know
+class quote(Mark[T]):
     """Do not look for futures inside the value."""
 
     def unquote(self) -> T:
@@ -40,11 +40,11 @@ class quote(Mark[T]):  # noqa: N801 - the name that users know
         return self.value
 
 
-class opaque(quote[T]):  # noqa: N801 - the name that users know
+class opaque(quote[T]):
     """Do not look inside the value: another name of `quote`."""
 
 
-class freeze(quote[T]):  # noqa: N801 - the name that users know
+class freeze(quote[T]):
     """Fix a parameter of a deployment; in a call, the function gets the bare value.
 
     Raises:

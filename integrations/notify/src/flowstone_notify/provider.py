@@ -87,7 +87,7 @@ def find_form(kind: type[Block]) -> UrlForm:
 
 def _make_plugin(url: str, log: DeliveryLog, seconds: float) -> NotifyBase | None:
     """Return a plugin that tells the log alone what happens: Apprise's logger shows secrets."""
-    from apprise import AppriseAsset, NotificationManager
+    from apprise import AppriseAsset, NotificationManager  # the SDK: a second to load
 
     manager, scheme = NotificationManager(), url.partition("://")[0].lower()
     if scheme in {"http", "https"}:

@@ -11,7 +11,7 @@ from slack_sdk import WebClient
 
 from flowstone.blocks import Credentials
 from flowstone.errors import CredentialsError
-from flowstone_slack.errors import translated
+from flowstone_slack.errors import translate_errors
 
 #: What Slack's own libraries read where no token is given.
 VARIABLE = "SLACK_BOT_TOKEN"
@@ -62,6 +62,6 @@ class SlackCredentials(Credentials):
         return self.client()
 
     def _check(self) -> str:
-        with translated(self):
+        with translate_errors(self):
             found = self.client().auth_test()
         return f"{found['user']} in {found['team']}"

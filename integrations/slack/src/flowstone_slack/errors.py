@@ -33,7 +33,7 @@ _REMEDY = "https://api.slack.com/methods/chat.postMessage#errors says what it me
 
 
 @contextmanager
-def translated(block: Block) -> Iterator[None]:
+def translate_errors(block: Block) -> Iterator[None]:
     """Raise Flowstone's errors for those of the SDK.
 
     Raises:

@@ -8,7 +8,7 @@ from pydantic import JsonValue
 
 from flowstone import make_async_twin, task
 from flowstone_slack.credentials import SlackCredentials
-from flowstone_slack.errors import translated
+from flowstone_slack.errors import translate_errors
 from flowstone_slack.forms import Part, make_message
 from flowstone_slack.notifier import SlackWebhook
 
@@ -40,7 +40,7 @@ def send_chat_message(
         NotificationFailed: Slack refused it, or nobody knows whether it was posted.
     """
     message = make_message(text, attachments, slack_blocks)
-    with translated(slack_credentials):
+    with translate_errors(slack_credentials):
         client = slack_credentials.client()
         client.retry_handlers.clear()  # it would send again what may have arrived
         answer = client.api_call("chat.postMessage", json={"channel": channel, **message})
