@@ -32,6 +32,7 @@ from flowstone.cache_policies import (
     TaskSource,
 )
 from flowstone.errors import InvalidName, ObjectNotFound
+from flowstone.serializers import Serializer
 from flowstone.task_runners import ThreadPoolTaskRunner
 
 pytestmark = pytest.mark.usefixtures("flowstone_services")
@@ -213,3 +214,37 @@ def test_facts_of_the_current_run() -> None:
     assert runtime.flow_run.start_time is None
     assert runtime.flow_run.task_runner is None
     assert runtime.flow_run.state_name is None
+
+
+# ---------------------------------------------------------------- serializers
+
+
+def test_a_serializer_of_ones_own() -> None:
+    class Upper(Serializer):
+        type = "upper"
+
+        def dumps(self, value: object) -> bytes:
+            return str(value).upper().encode()
+
+        def loads(self, content: bytes) -> str:
+            return content.decode()
+
+    class Named(Upper):
+        """It has the name of its class."""
+
+    ran: list[str] = []
+
+    @task(result_serializer=Upper(), cache_policy=INPUTS)
+    def compute(x: str) -> str:
+        ran.append(x)
+        return x
+
+    @flow
+    def outer() -> str:
+        return compute("a")
+
+    assert (outer(), outer()) == ("a", "A")
+    assert ran == ["a"]
+    assert Named().type == "Named"
+    with pytest.raises(TypeError, match="abstract"):
+        Serializer()  # type: ignore[abstract]
