@@ -640,7 +640,13 @@ class Interrupting(MemoryLockManager):
 
     interrupts = True
 
-    def acquire_lock(self, key: str, holder: str, acquire_timeout: float | None = None) -> bool:
+    def acquire_lock(
+        self,
+        key: str,
+        holder: str,
+        acquire_timeout: float | None = None,
+        hold_timeout: float | None = None,
+    ) -> bool:
         given = super().acquire_lock(key, holder, acquire_timeout)
         if self.interrupts:
             self.interrupts = False

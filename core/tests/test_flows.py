@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from flowstone import Flow, State, flow, get_run_logger, tags, task
 from flowstone.blocks import Secret
+from flowstone.cache_policies import NO_CACHE
 from flowstone.context.current import Services
 from flowstone.errors import (
     ConfigurationError,
@@ -19,6 +20,7 @@ from flowstone.errors import (
 )
 from flowstone.records.runs import Run, RunQuery
 from flowstone.states import Completed, Failed
+from flowstone.task_runners import ThreadPoolTaskRunner
 
 pytestmark = pytest.mark.usefixtures("services")
 
@@ -355,6 +357,54 @@ def test_with_options_makes_another_flow() -> None:
 
     other = f.with_options(name="other", retries=2)
     assert (f.name, f.spec.retries, other.name, other.spec.retries) == ("f", 1, "other", 2)
+
+
+def test_an_option_that_is_none_is_unset() -> None:
+    def tell(*_: object) -> None: ...
+
+    runner = ThreadPoolTaskRunner(max_workers=3)
+
+    @flow(
+        name="F",
+        retries=1,
+        log_prints=True,
+        on_failure=[tell],
+        on_completion=[tell],
+        task_runner=runner,
+        timeout_seconds=5,
+        description="known",
+    )
+    def f() -> None: ...
+
+    other = f.with_options(
+        retries=None,
+        log_prints=None,
+        on_failure=None,
+        task_runner=None,
+        name=None,
+        description=None,
+    )
+    assert (other.spec.retries, other.spec.log_prints) == (None, None)
+    assert [state.value for state in other.spec.hooks] == ["COMPLETED"]
+    assert other.task_runner == ThreadPoolTaskRunner()
+    assert (other.name, other.spec.description, other.spec.timeout_seconds) == ("F", "known", 5)
+    assert (f.spec.retries, f.task_runner, len(f.spec.hooks)) == (1, runner, 2)
+
+
+def test_a_task_option_that_is_none_is_unset() -> None:
+    def find_key(*_: object) -> str:
+        return "key"
+
+    @task(cache_key_fn=find_key, tags=["a"], persist_result=True, task_run_name="run-{x}")
+    def t(x: int) -> int:
+        return x
+
+    bare = t.with_options(cache_key_fn=None, tags=None, persist_result=None, task_run_name=None)
+    assert (bare.spec.cache_policy, bare.spec.persist_result, bare.spec.run_name) == (None,) * 3
+    assert bare.spec.tags == frozenset()
+    kept = t.with_options(cache_policy=NO_CACHE, cache_key_fn=None)
+    assert kept.spec.cache_policy is NO_CACHE
+    assert t.with_options(cache_policy=None, cache_key_fn=find_key).spec.cache_policy is not None
 
 
 @pytest.mark.parametrize(

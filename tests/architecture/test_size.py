@@ -22,6 +22,7 @@ VENDOR_CALLS: dict[str, str] = (
         for what in ("create_table", "load_file", "query")
     }
     | {"dbt_tasks.trigger_dbt_cli_command": "as users know it"}
+    | {"message.email_send_message": "as users know it"}
 )
 
 

@@ -28,7 +28,9 @@ from ..services.gcs import gcs as serve_gcs
 from ..services.key_vault import serve_key_vault
 from ..services.mail import mail_desk
 from ..services.s3 import moto
+from ..services.slack import serve_slack
 from ..services.snowflake import ACCOUNT, PASSWORD, USER, Snowflake
+from ..services.vendors import open_vendors
 from ..services.web import Handler, serve_web
 from ..template.workshop import with_wheels
 from .pages import ROOT
@@ -216,4 +218,22 @@ def azure_identities() -> Iterator[dict[str, str]]:
             address: f"vault_url={vault.url!r}, credentials={login!r}",
             group: f"{group} aci_credentials={manager!r}, {more},",
             '"env:DB_PASSWORD"': '"s3cr3t-of-the-database"',
+        }
+
+
+@contextmanager
+def vendors() -> Iterator[dict[str, str]]:
+    """Start the services that take notes; yield the environment that leads to them."""
+    with open_vendors() as found:
+        yield found.environment
+
+
+@contextmanager
+def slack() -> Iterator[dict[str, str]]:
+    """Start a Slack with the bot of the pages; yield what stands for its addresses."""
+    with serve_slack("xoxb-1234") as found:
+        token = 'token="xoxb-1234"'
+        yield {
+            "https://hooks.slack.com": found.url,
+            token: f'{token}, base_url="{found.url}/api/"',
         }

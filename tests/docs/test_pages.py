@@ -24,8 +24,10 @@ from .services import (
     index,
     mail,
     s3,
+    slack,
     snowflake,
     template_service,
+    vendors,
     web,
 )
 
@@ -37,6 +39,7 @@ CLOUDS = {
     "import BigQueryWarehouse": bigquery,
     "flowstone_azure import": azure,
     "flowstone_dbt.cloud import": dbt_token,
+    "flowstone_notify import": vendors,
 }
 LANGUAGES = {"python", "console", "text", "toml", "json", "yaml", "ini"}
 #: How many blocks of each page do not run. These numbers may only fall.
@@ -53,6 +56,7 @@ NO_RUN = {
     "integrations/gcp/README.md": 1,
     "integrations/great-expectations/README.md": 1,
     "integrations/mlflow/README.md": 1,
+    "integrations/notify/README.md": 1,
     "integrations/slack/README.md": 1,
     "integrations/snowflake/README.md": 1,
     "integrations/sqlalchemy/README.md": 1,
@@ -123,6 +127,8 @@ def server_of(text: str, folder: Path) -> AbstractContextManager[dict[str, str]]
         return google()
     if "import AzureKeyVault" in text:
         return azure_identities()
+    if "import SlackCredentials" in text or "    SlackCredentials," in text:
+        return slack()
     return mail(folder) if "flowstone_email import" in text else nullcontext({})
 
 

@@ -38,7 +38,13 @@ SUITES = {
         "TaskSuite",
     },
     "flowstone_duckdb": {"PluginSuite", "BlockSuite", "DatabaseSuite"},
-    "flowstone_email": {"PluginSuite", "BlockSuite", "CredentialsSuite", "NotifierSuite"},
+    "flowstone_email": {
+        "PluginSuite",
+        "BlockSuite",
+        "CredentialsSuite",
+        "NotifierSuite",
+        "TaskSuite",
+    },
     "flowstone_gcp": {
         "PluginSuite",
         "BlockSuite",
@@ -55,6 +61,7 @@ SUITES = {
         "TaskSuite",
     },
     "flowstone_great_expectations": {"PluginSuite", "BlockSuite", "TaskSuite"},
+    "flowstone_notify": {"PluginSuite", "BlockSuite", "NotifierSuite"},
     "flowstone_snowflake": {
         "PluginSuite",
         "BlockSuite",
@@ -63,7 +70,13 @@ SUITES = {
         "TaskSuite",
     },
     "flowstone_sqlalchemy": {"PluginSuite", "BlockSuite", "CredentialsSuite", "DatabaseSuite"},
-    "flowstone_slack": {"PluginSuite", "BlockSuite", "NotifierSuite"},
+    "flowstone_slack": {
+        "PluginSuite",
+        "BlockSuite",
+        "CredentialsSuite",
+        "NotifierSuite",
+        "TaskSuite",
+    },
     "flowstone": {
         "PluginSuite",
         "BlockSuite",

@@ -45,7 +45,7 @@ class MailDesk(Script):
             return "550 5.7.1 not from you"
         mail = message_from_bytes(envelope.content, policy=policy.default)
         assert isinstance(mail, EmailMessage)
-        text = mail.get_body(("plain",))
+        text = mail.get_body(("plain", "html"))
         assert text is not None
         self.mails.append((envelope.rcpt_tos, mail))
         content = text.get_content().replace("\r\n", "\n")  # as mail has its lines

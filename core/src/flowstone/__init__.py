@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         record_task_run,
     )
     from flowstone.context.tags import tags
-    from flowstone.engine.annotations import allow_failure, quote, unmapped
+    from flowstone.engine.annotations import allow_failure, freeze, opaque, quote, unmapped
     from flowstone.flow_runs.restarts import (
         apause_flow_run,
         aresume_flow_run,
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     )
     from flowstone.logging import get_run_logger
     from flowstone.records.states import State
+    from flowstone.records.version import __version__
     from flowstone.results.transaction import Transaction
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "State",
     "Task",
     "Transaction",
+    "__version__",
     "allow_failure",
     "apause_flow_run",
     "aresume_flow_run",
@@ -51,9 +53,11 @@ __all__ = [
     "exponential_backoff",
     "find_recorded_task_runs",
     "flow",
+    "freeze",
     "get_run_logger",
     "make_async_twin",
     "notify_by",
+    "opaque",
     "pause_flow_run",
     "quote",
     "record_external_end",
@@ -88,7 +92,13 @@ if not TYPE_CHECKING:
                 "record_task_run",
             ),
             "flowstone.context.tags": ("tags",),
-            "flowstone.engine.annotations": ("allow_failure", "quote", "unmapped"),
+            "flowstone.engine.annotations": (
+                "allow_failure",
+                "freeze",
+                "opaque",
+                "quote",
+                "unmapped",
+            ),
             "flowstone.flow_runs.restarts": (
                 "apause_flow_run",
                 "aresume_flow_run",
@@ -99,6 +109,7 @@ if not TYPE_CHECKING:
             ),
             "flowstone.logging": ("get_run_logger",),
             "flowstone.records.states": ("State",),
+            "flowstone.records.version": ("__version__",),
             "flowstone.results.transaction": ("Transaction",),
             "flowstone.runtime": (),
         },

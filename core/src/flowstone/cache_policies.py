@@ -11,8 +11,11 @@ from flowstone.results.policies import (
     CacheKeyFnPolicy,
     CachePolicy,
     CompoundCachePolicy,
+    FlowParameters,
     Inputs,
+    RunId,
     TaskCall,
+    TaskSource,
 )
 
 __all__ = [
@@ -26,6 +29,9 @@ __all__ = [
     "CacheKeyFnPolicy",
     "CachePolicy",
     "CompoundCachePolicy",
+    "FlowParameters",
     "Inputs",
+    "RunId",
     "TaskCall",
+    "TaskSource",
 ]

@@ -119,6 +119,10 @@ class Settings:
         max_in_flight: How many calls of a `.map` that does not say may be unfinished at a time;
             None for any number.
         persist_results: Whether to keep results, unless the flow or task says.
+        result_serializer: The name of the serializer of results, unless the flow or task says.
+        result_storage: Where results are kept, unless the flow or task says: the name of a saved
+            object store, such as ``s3-bucket/results``; None for files in `results_path`.
+        results_path: Where results are kept as files; None for ``storage`` in `home`.
         refresh_cache: Whether to compute cached results anew, unless the task says.
         default_no_cache: Whether tasks without a `cache_policy` cache nothing.
         disable_caching: Whether no task caches anything, whatever it says.
@@ -156,6 +160,12 @@ class Settings:
     )
     max_in_flight: int | None = read_from("FLOWSTONE_TASKS_MAP_MAX_IN_FLIGHT", parse_positive, None)
     persist_results: bool = read_from("FLOWSTONE_RESULTS_PERSIST_BY_DEFAULT", parse_switch, False)
+    result_serializer: str | None = read_from("FLOWSTONE_RESULTS_DEFAULT_SERIALIZER", str, None)
+    result_storage: str | None = read_from("FLOWSTONE_RESULTS_DEFAULT_STORAGE_BLOCK", str, None)
+    results_path: Path | None = field(
+        default=None,
+        metadata={"variable": "FLOWSTONE_RESULTS_LOCAL_STORAGE_PATH", "parse": parse_path},
+    )
     refresh_cache: bool = read_from("FLOWSTONE_TASKS_REFRESH_CACHE", parse_switch, False)
     default_no_cache: bool = read_from("FLOWSTONE_TASKS_DEFAULT_NO_CACHE", parse_switch, False)
     disable_caching: bool = read_from("FLOWSTONE_TASKS_DISABLE_CACHING", parse_switch, False)

@@ -29,6 +29,7 @@ from flowstone.blocks.object_stores.paths import local_path
 from flowstone.blocks.object_stores.resuming import make_resuming_reader
 from flowstone.errors import (
     BucketMissing,
+    ConfigurationError,
     FilesLeftOut,
     ObjectMissing,
     PathEscapes,
@@ -597,3 +598,12 @@ class TestLocalDirectory:
         with pytest.raises(TypeError):
             store.write_path("a", content)
         assert not store.exists("a")
+
+
+def test_a_folder_has_no_buckets_by_name(tmp_path: Path) -> None:
+    store = LocalDirectory(basepath=tmp_path)
+    store.write_path("a", b"1")
+    for call in (store.copy_object, store.move_object):
+        with pytest.raises(ConfigurationError, match="no buckets by name"):
+            call("a", "b", to_bucket="elsewhere")
+    assert store.read_path("a") == b"1"

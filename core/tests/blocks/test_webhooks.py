@@ -15,7 +15,7 @@ from threading import Event, Thread
 
 import pytest
 
-from flowstone.blocks import Webhook
+from flowstone.blocks import SecretDict, Webhook
 from flowstone.blocks.notifiers.http import Forbidden, Manner, NotSent, is_global, send
 from flowstone.context.current import Services, use_services
 from flowstone.errors import NotificationFailed, NotificationInvalid, NotificationUnsent
@@ -355,3 +355,18 @@ def test_a_url_by_reference_is_hidden_as_well(
     assert path not in str(caught.value)
     with pytest.raises(NotificationInvalid, match="NO_SUCH_HOOK"):
         Webhook(url="env:NO_SUCH_HOOK").notify("a")
+
+
+def test_a_provider_may_send_bytes_to_an_address_of_the_note(desk: WebDesk) -> None:
+    """As a block does whose URL and headers are made for each note."""
+    provider = Webhook(url=f"{desk.url}/one", headers=SecretDict({"X-A": "1"})).make_provider()
+    headers = SecretDict({"Content-Type": "application/merge-patch+json"})
+    answer = provider.send(b'{"a":  1}', url=f"{desk.url}/two?c=3", headers=headers)
+    provider.check(answer)
+    ((_, path, sent, body),) = desk.requests
+    assert (path, body) == ("/two?c=3", b'{"a":  1}')
+    assert sent["Content-Type"] == "application/merge-patch+json"
+    assert "X-A" not in sent
+    desk.behave("refuses")
+    with pytest.raises(NotificationFailed, match="400"):
+        provider.check(provider.send(b""))

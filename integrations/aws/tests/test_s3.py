@@ -239,6 +239,26 @@ def test_a_copy_by_one_login_does_not_come_by_here(bucket: S3Bucket, proxy: Prox
     assert bucket.object_info("c.bin").size == 5 * MB
 
 
+def test_a_bucket_by_its_name(bucket: S3Bucket, live: bool) -> None:
+    """As users name it: the other bucket has the same login, and no folder."""
+    there = bucket.bucket_name if live else f"{bucket.bucket_name}-b"
+    client = bucket.credentials.client("s3")
+    if not live:
+        client.create_bucket(Bucket=there)
+    bucket.write_path("a.txt", b"1")
+    key = f"{bucket.basepath}/other/a.txt"
+    assert bucket.copy_object("a.txt", key, to_bucket=there) == key
+    assert bucket.move_object("a.txt", f"{key}.2", to_bucket=there) == f"{key}.2"
+    assert not bucket.exists("a.txt")
+    for each in (key, f"{key}.2"):
+        assert client.get_object(Bucket=there, Key=each)["Body"].read() == b"1"
+
+
+def test_no_folder_is_the_bucket_itself() -> None:
+    bucket = S3Bucket.model_validate({"bucket_name": "raw", "bucket_folder": None})
+    assert bucket.bucket_folder == ""
+
+
 def test_a_copy_by_two_logins_comes_by_here(bucket: S3Bucket, emulated: str) -> None:
     other = S3Bucket(
         bucket_name=bucket.bucket_name,

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from flowstone_testing.conformance.blocks import BlockSuite
 from flowstone_testing.conformance.credentials import CredentialsSuite
 from flowstone_testing.conformance.notifier import NotifierSuite
 from flowstone_testing.conformance.plugins import PluginSuite
+from flowstone_testing.conformance.tasks import Example, TaskSuite
 from flowstone_testing.desks import Desk
 from flowstone_testing.ports import reserve_closed_port
 
@@ -79,6 +80,23 @@ class TestEmail(NotifierSuite):
     @pytest.fixture
     def absent(self, free_port: int) -> Notifier:
         return EmailNotifier(server=login(free_port, self.way), email_to=["us@example.org"])
+
+
+class TestEmailTasks(TaskSuite):
+    plugin = "email"
+
+    @pytest.fixture
+    def examples(self, tmp_path: Path) -> Iterator[Mapping[str, Example]]:
+        with mail_desk(tmp_path, "SSL", PASSWORD) as desk:
+            yield {
+                "email_send_message": lambda: {
+                    "subject": "Orders",
+                    "msg": "<b>12 rows</b>",
+                    "msg_plain": "12 rows",
+                    "email_server_credentials": login(desk.port),
+                    "email_to": "us@example.org",
+                }
+            }
 
 
 class TestEmailOverTls(TestEmail):

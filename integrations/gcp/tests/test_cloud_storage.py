@@ -200,3 +200,23 @@ def test_a_listing_has_the_md5_of_the_content(bucket: GcsBucket) -> None:
     bucket.write_path("a.csv", content)
     [info] = bucket.list_objects()
     assert info.md5 == md5(content, usedforsecurity=False).digest()
+
+
+def test_a_bucket_by_its_name(bucket: GcsBucket, emulated: str) -> None:
+    """As users name it: the other bucket has the same login, and no folder."""
+    assert emulated
+    there = f"{bucket.bucket}-b"
+    client = bucket.gcp_credentials.client("storage")
+    client.create_bucket(there)
+    bucket.write_path("a.txt", b"1")
+    assert bucket.copy_object("a.txt", "other/a.txt", to_bucket=there) == "other/a.txt"
+    assert bucket.move_object("a.txt", "other/b.txt", to_bucket=there) == "other/b.txt"
+    assert not bucket.exists("a.txt")
+    for name in ("other/a.txt", "other/b.txt"):
+        assert client.bucket(there).blob(name).download_as_bytes() == b"1"
+
+
+def test_no_folder_is_the_bucket_itself() -> None:
+    fields = {"bucket": "raw", "bucket_folder": None}
+    assert GcsBucket.model_validate(fields).bucket_folder == ""
+    assert GcsBucket.model_validate({**fields, "bucket": "gs://raw/in"}).bucket_folder == "in"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -203,6 +204,36 @@ class Block(BaseModel):
         named = registry.slugify(title) if title else registry.to_kebab(cls.__name__)
         return own.get("_block_type_slug") or named
 
+    @classmethod
+    def get_block_type_name(cls) -> str:
+        """Do as `block_type_name`, under the name that many know it by."""
+        return cls.block_type_name()
+
+    @classmethod
+    def get_block_type_slug(cls) -> str:
+        """Do as `block_type_slug`, under the name that many know it by."""
+        return cls.block_type_slug()
+
+    @classmethod
+    def get_description(cls) -> str | None:
+        """Return what the type is for: its description, or the first line of its docstring."""
+        own = cls.__dict__
+        written = inspect.cleandoc(own.get("__doc__") or "").partition("\n\n")[0]
+        return own.get("_description") or written or None
+
+    @classmethod
+    def get_code_example(cls) -> str | None:
+        """Return how a block of the type is made and used; None where its package has none."""
+        found: str | None = cls.__dict__.get("_code_example")
+        return found
+
+    @classmethod
+    def register_type_and_schema(cls) -> None:
+        """Do nothing: a type is known where it is defined, and where its package is installed.
+
+        It is here for programs that call it.
+        """
+
     def save(self, name: str | None = None, overwrite: bool = False) -> int:
         """Save under a name, and return the version: 1 at first, one more with each save.
 
@@ -255,6 +286,23 @@ class Block(BaseModel):
         return loaded
 
     @classmethod
+    def load_from_ref(cls, ref: str | Mapping[str, str]) -> Self:
+        """Load what a reference names.
+
+        Args:
+            ref: ``"slug/name"``, or ``{"block_document_slug": "slug/name"}``.
+
+        Raises:
+            InvalidName: it is no such reference; blocks have no ids.
+            ObjectNotFound: as `load` does, and its other errors.
+        """
+        name = ref.get("block_document_slug") if isinstance(ref, Mapping) else ref
+        if not isinstance(name, str) or "/" not in name:
+            remedy = "a reference is 'type-slug/name', as 'secret/token': blocks have no ids"
+            raise InvalidName("block", str(ref), remedy)
+        return cls.load(name)
+
+    @classmethod
     def delete(cls, name: str) -> None:
         """Delete what is saved under a name, or under ``"slug/name"``.
 
@@ -275,6 +323,11 @@ class Block(BaseModel):
     async def aload(cls, name: str) -> Self:
         """Do as `load`, and let other coroutines run meanwhile."""
         return await asyncio.to_thread(cls.load, name)
+
+    @classmethod
+    async def aload_from_ref(cls, ref: str | Mapping[str, str]) -> Self:
+        """Do as `load_from_ref`, and let other coroutines run meanwhile."""
+        return await asyncio.to_thread(cls.load_from_ref, ref)
 
     @classmethod
     async def adelete(cls, name: str) -> None:

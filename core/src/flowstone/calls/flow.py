@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, Unpack, overload
 
 from flowstone.calls.decorator import find_local_names, make_spec, unwrap_function
-from flowstone.calls.options import FlowOptions, Option, apply_options
+from flowstone.calls.options import FlowOptions, Option, apply_options, unset_options
 from flowstone.calls.runnable import Runnable
 from flowstone.context import current
 from flowstone.errors import ConfigurationError
@@ -134,9 +134,14 @@ class Flow(Runnable[P, R]):
             current.scope.reset(token)
 
     def with_options(self, **options: Unpack[FlowOptions]) -> Flow[P, R]:
-        """Return a flow with some options changed; what is not given stays as it is."""
-        runner = _make_runner(options.get("task_runner"), self.task_runner)
-        spec = apply_options(self.spec, options)
+        """Return a flow with some options changed.
+
+        What is not given stays as it is; what is None has its default again.
+        """
+        unset = "task_runner" in options and options["task_runner"] is None
+        default = ThreadPoolTaskRunner() if unset else self.task_runner
+        runner = _make_runner(options.get("task_runner"), default)
+        spec = apply_options(unset_options(self.spec, options), options)
         return Flow(self.fn, spec, runner, self._binding, self._around)
 
 

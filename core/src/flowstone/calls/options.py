@@ -35,6 +35,7 @@ from flowstone.calls.option_checks import (
     check_timeout,
 )
 from flowstone.errors import ConfigurationError, suggest_names
+from flowstone.records.evolution import evolve
 from flowstone.records.specs import Delay, Hook, Spec
 from flowstone.records.states import StateType
 
@@ -285,6 +286,28 @@ def _write_help(kind: Kind) -> str:
 
 
 FlowOptions.__doc__, TaskOptions.__doc__ = _write_help("flow"), _write_help("task")
+
+
+#: What `make_spec` finds out by itself: None leaves these as they are.
+_FOUND = frozenset({"description", "name", "version"})
+#: Two options of one field: what one of them says holds, though the other is None.
+_OF_KEYS = ("cache_key_fn", "cache_policy")
+_PLAIN = Spec("task", "")
+
+
+def unset_options(spec: Spec, options: Mapping[str, object]) -> Spec:
+    """Return a spec in which the options that are None have their defaults again."""
+    known, hooks, changes = OPTIONS[spec.kind], dict(spec.hooks), dict[str, object]()
+    for name in [each for each, value in options.items() if value is None and each in known]:
+        row = known[name]
+        if row.state is not None:
+            hooks.pop(row.state, None)
+            changes["hooks"] = hooks
+        elif row.check is not None and name not in _FOUND:
+            one_is_given = any(options.get(other) is not None for other in _OF_KEYS)
+            if name not in _OF_KEYS or not one_is_given:
+                changes[row.field or name] = getattr(_PLAIN, row.field or name)
+    return evolve(spec, **changes) if changes else spec
 
 
 def apply_options(spec: Spec, options: Mapping[str, object]) -> Spec:

@@ -17,7 +17,7 @@ from flowstone.calls.mapping import (
     stream_arguments,
     zip_arguments,
 )
-from flowstone.calls.options import Option, TaskOptions, apply_options
+from flowstone.calls.options import Option, TaskOptions, apply_options, unset_options
 from flowstone.calls.runnable import Runnable, find_owner
 from flowstone.calls.secret_arguments import register_secret_arguments
 from flowstone.calls.signatures import AsyncYields, Awaits, Yields
@@ -282,8 +282,12 @@ class Task(Runnable[P, R]):
         return OwnTransaction()
 
     def with_options(self, **options: Unpack[TaskOptions]) -> Task[P, R]:
-        """Return a task with some options changed; what is not given stays as it is."""
-        return Task(self.fn, apply_options(self.spec, options), self._binding, self._around)
+        """Return a task with some options changed.
+
+        What is not given stays as it is; what is None has its default again.
+        """
+        spec = apply_options(unset_options(self.spec, options), options)
+        return Task(self.fn, spec, self._binding, self._around)
 
 
 def _find_makers(arguments: Iterable[object]) -> list[FutureBase]:

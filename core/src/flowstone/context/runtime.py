@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from flowstone.context.current import Scope
     from flowstone.ports import CallRequest, CurrentRun
-    from flowstone.records.states import State
+    from flowstone.records.runs import Run
+    from flowstone.records.states import State, StateType
 
 
 def current_flow() -> Scope | None:
@@ -117,6 +118,28 @@ class _Facts:
         return None if scope is None else snapshot_run(scope).state
 
     @property
+    def state_name(self) -> str | None:
+        """The name of the state that the run is in: ``Running``."""
+        state = self.state
+        return None if state is None else state.name
+
+    @property
+    def state_type(self) -> StateType | None:
+        """The type of the state that the run is in."""
+        state = self.state
+        return None if state is None else state.type
+
+    @property
+    def start_time(self) -> datetime | None:
+        """When the run was started for the first time; in another process, this attempt of it."""
+        scope = self._find()
+        if scope is None:
+            return None
+        found: Run | None = getattr(snapshot_run(scope), "run", None)
+        state = snapshot_run(scope).state
+        return state.timestamp if found is None else found.start_time
+
+    @property
     def api_url(self) -> str | None:
         return None
 
@@ -139,6 +162,12 @@ class FlowRun(_Facts):
     def flow_version(self) -> str | None:
         origin = self._origin
         return None if origin is None else origin.unit_version
+
+    @property
+    def task_runner(self) -> object:
+        """The task runner of the flow; None in a process that a task's call was sent to."""
+        scope = self._find()
+        return None if scope is None else getattr(find_unit(scope), "task_runner", None)
 
     @property
     def scheduled_start_time(self) -> datetime | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from flowstone.engine.annotations import Mark, allow_failure, quote, unmapped
+from flowstone.engine.annotations import SEALED, Mark, allow_failure, unmapped
 from flowstone.records.states import State
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def resolve(value: Any, ask: Callable[[Any, bool], Any]) -> Any:
         return value
     if isinstance(value, FutureBase):
         return ask(value, False)
-    if kind is quote:
+    if kind in SEALED:
         return value.value
     if kind is unmapped:
         return resolve(value.value, ask)

@@ -3,11 +3,13 @@
 from flowstone.locking.filesystem import FileSystemLockManager, lock_descriptor
 from flowstone.locking.memory import MemoryLockManager
 from flowstone.locking.protocol import IsolationLevel, LockManager
+from flowstone.locking.waiting import WaitingLocks
 
 __all__ = [
     "FileSystemLockManager",
     "IsolationLevel",
     "LockManager",
     "MemoryLockManager",
+    "WaitingLocks",
     "lock_descriptor",
 ]

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
+from threading import Lock, Timer, current_thread
 from time import monotonic, sleep
 
 from flowstone.errors import LockNotHeld
-
-#: Between two tries for a file that somebody else has locked, in seconds.
-_NAP = 0.01
+from flowstone.locking.waiting import NAP, WaitingLocks, make_timer
 
 
-class FileSystemLockManager:
+class FileSystemLockManager(WaitingLocks):
     """Locks among the processes of one machine: a locked file for each key.
 
     The operating system lets the lock go when its process dies, however it dies.
@@ -21,7 +21,11 @@ class FileSystemLockManager:
 
     def __init__(self, lock_files_directory: Path | str) -> None:
         self.lock_files_directory = Path(lock_files_directory)
-        self._held: dict[tuple[str, str], int] = {}
+        self._held: dict[tuple[str, str], tuple[int, Timer | None]] = {}
+        self._changing = Lock()
+
+    def __reduce__(self) -> tuple[type[FileSystemLockManager], tuple[Path]]:
+        return FileSystemLockManager, (self.lock_files_directory,)  # what is held stays here
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, FileSystemLockManager):
@@ -31,7 +35,13 @@ class FileSystemLockManager:
     def __hash__(self) -> int:
         return hash(self.lock_files_directory)
 
-    def acquire_lock(self, key: str, holder: str, acquire_timeout: float | None = None) -> bool:
+    def acquire_lock(
+        self,
+        key: str,
+        holder: str,
+        acquire_timeout: float | None = None,
+        hold_timeout: float | None = None,
+    ) -> bool:
         if (key, holder) in self._held:
             return True
         deadline = None if acquire_timeout is None else monotonic() + acquire_timeout
@@ -40,15 +50,36 @@ class FileSystemLockManager:
             if deadline is not None and monotonic() >= deadline:
                 os.close(descriptor)
                 return False
-            sleep(_NAP)
-        self._held[key, holder] = descriptor
+            sleep(NAP)
+        timer = None
+        if hold_timeout is not None:
+            timer = make_timer(hold_timeout, partial(self._expire, key, holder))
+        with self._changing:
+            self._held[key, holder] = descriptor, timer
+        if timer is not None:
+            timer.start()
         return True
 
     def release_lock(self, key: str, holder: str) -> None:
-        descriptor = self._held.pop((key, holder), None)
-        if descriptor is None:
+        with self._changing:
+            held = self._held.pop((key, holder), None)
+        if held is None:
             raise LockNotHeld(key, holder)
+        descriptor, timer = held
+        if timer is not None:
+            timer.cancel()
         os.close(descriptor)
+
+    def _expire(self, key: str, holder: str) -> None:
+        with self._changing:
+            held = self._held.get((key, holder))
+            if held is None or held[1] is not current_thread():  # it was let go, and taken again
+                return
+            del self._held[key, holder]
+        os.close(held[0])
+
+    def is_lock_holder(self, key: str, holder: str) -> bool:
+        return (key, holder) in self._held
 
     def is_locked(self, key: str) -> bool:
         descriptor = self._open(key)

@@ -72,7 +72,7 @@ def _open_options(unit: Any, services: Services, keeps: ResultOptions) -> CacheO
     policy = _choose_policy(spec.cache_policy, services.settings)
     storage = keeps.storage if policy.key_storage is None else policy.key_storage
     refresh = spec.refresh_cache
-    serializer = open_serializer(keeps.serializer)
+    serializer = open_serializer(keeps.serializer, services)
     store = ResultFiles(open_storage(storage, services), serializer, services)
     caching = CacheOptions(
         policy,

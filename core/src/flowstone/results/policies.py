@@ -85,7 +85,7 @@ class CachePolicy:
         """Return a call's key; None for no caching. A policy of your own may make another.
 
         Args:
-            task_ctx: the call.
+            task_ctx: the call; None asks a built-in policy about inputs alone.
             inputs: its arguments by name.
             flow_parameters: those of the flow run around it.
             **kwargs: nothing for now.
@@ -98,7 +98,10 @@ class CachePolicy:
         find_parts = next((parts for parts in made if parts is not CachePolicy.parts), None)
         if find_parts is None:
             raise NotImplementedError(f"{type(self).__name__} needs a method compute_key")
-        call = task_ctx._replace(parameters=inputs, flow_parameters=flow_parameters)
+        asked: TaskCall | None = task_ctx
+        call = (asked or TaskCall(None, {}, "", {}))._replace(
+            parameters=inputs or {}, flow_parameters=flow_parameters or {}
+        )
         parts: dict[str, str] | None = find_parts(self, call)
         return None if parts is None else _join_parts(parts)
 
@@ -205,7 +208,9 @@ class Inputs(CachePolicy):
 
 
 @dataclass(unsafe_hash=True)
-class _TaskSource(CachePolicy):
+class TaskSource(CachePolicy):
+    """The source of the task's function."""
+
     def parts(self, call: TaskCall) -> dict[str, str] | None:
         function = _find_function(call.task.fn)
         plain = getattr(function, "__func__", function)  # of a method, which is made at each look
@@ -233,13 +238,18 @@ def _find_function(fn: Any) -> Any:
 
 
 @dataclass(unsafe_hash=True)
-class _RunId(CachePolicy):
+class RunId(CachePolicy):
+    """The flow run around the call, or its own run where there is none."""
+
     def parts(self, call: TaskCall) -> dict[str, str] | None:
-        return {"run": call.lineage or call.run_id}
+        run = call.lineage or call.run_id
+        return {"run": run} if run else None
 
 
 @dataclass(unsafe_hash=True)
-class _FlowParameters(CachePolicy):
+class FlowParameters(CachePolicy):
+    """The arguments of the flow run around the call."""
+
     def parts(self, call: TaskCall) -> dict[str, str] | None:
         return {
             f"flow parameter {name}": fingerprint(value, f"flow parameter {name!r}")
@@ -278,9 +288,9 @@ class _None(CachePolicy):
 _sources: WeakKeyDictionary[object, str] = WeakKeyDictionary()
 
 INPUTS = Inputs()
-TASK_SOURCE = _TaskSource()
-RUN_ID = _RunId()
-FLOW_PARAMETERS = _FlowParameters()
+TASK_SOURCE = TaskSource()
+RUN_ID = RunId()
+FLOW_PARAMETERS = FlowParameters()
 NO_CACHE = NONE = _None()
 DEFAULT = INPUTS + TASK_SOURCE + RUN_ID
 

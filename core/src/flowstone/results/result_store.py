@@ -295,7 +295,8 @@ def open_store(store: StoreOption, services: Services) -> tuple[ResultFiles, Loc
     elif not isinstance(store, ResultStore):
         store = ResultStore(store)
     storage = open_storage(store.result_storage, services)
-    return ResultFiles(storage, open_serializer(store.serializer), services), store.lock_manager
+    serializer = open_serializer(store.serializer, services)
+    return ResultFiles(storage, serializer, services), store.lock_manager
 
 
 def open_storage(option: object, services: Services) -> BlobStore:
@@ -305,8 +306,9 @@ def open_storage(option: object, services: Services) -> BlobStore:
         ConfigurationError: it is none of these.
         ObjectNotFound: no block is saved under that name.
     """
+    settings = services.settings
     if option is None:
-        option = services.settings.home / "storage"
+        option = settings.result_storage or settings.results_path or settings.home / "storage"
     if isinstance(option, str) and option[:1] in {".", "/", "~"}:
         option = Path(option)
     elif isinstance(option, str) and "/" in option:
@@ -327,8 +329,13 @@ def open_storage(option: object, services: Services) -> BlobStore:
     return option
 
 
-def open_serializer(option: Any) -> Serializer:
-    """Return the serializer that an option names."""
+def open_serializer(option: Any, services: Services) -> Serializer:
+    """Return the serializer that an option names, or else the settings.
+
+    Raises:
+        UnknownName: there is none of that name.
+    """
+    option = services.settings.result_serializer if option is None else option
     if option is None:
         return AutomaticSerializer()
     return find_serializer(option) if isinstance(option, str) else option

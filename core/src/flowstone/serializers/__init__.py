@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flowstone.serializers.arrow import ArrowSerializer, ParquetSerializer
 from flowstone.serializers.automatic import AutomaticSerializer
+from flowstone.serializers.base import Serializer
 from flowstone.serializers.compressed import (
     CompressedJSONSerializer,
     CompressedPickleSerializer,
@@ -22,5 +23,6 @@ __all__ = [
     "JSONSerializer",
     "ParquetSerializer",
     "PickleSerializer",
+    "Serializer",
     "find_serializer",
 ]

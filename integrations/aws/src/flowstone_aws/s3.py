@@ -74,6 +74,11 @@ class S3Bucket(ObjectStore):
     #: Buckets that were there once: an object missing there need not be told from the bucket.
     _seen: set[str] = PrivateAttr(default_factory=set)
 
+    @field_validator("bucket_folder", mode="before")
+    @classmethod
+    def _may_be_none(cls, value: object) -> object:
+        return "" if value is None else value
+
     @field_validator("bucket_name")
     @classmethod
     def _is_a_name(cls, value: str) -> str:
@@ -126,6 +131,10 @@ class S3Bucket(ObjectStore):
         """
         bucket, key, upload = parse_handle_id(handle.id)
         self._make_provider(bucket).abort_upload(key, upload)
+
+    def find_bucket(self, name: str) -> S3Bucket:
+        """Return another bucket of the same login, by its name, with no folder set."""
+        return self.model_copy(update={"bucket_name": name, "bucket_folder": ""})
 
     def make_provider(self) -> S3Provider:
         return self._make_provider(self.bucket_name)

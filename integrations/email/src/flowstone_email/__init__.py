@@ -8,12 +8,22 @@ from flowstone.plugins.exports import lazy_exports
 
 if TYPE_CHECKING:
     from flowstone_email.credentials import EmailServerCredentials
+    from flowstone_email.message import aemail_send_message, email_send_message
     from flowstone_email.notifier import EmailNotifier
 
-__all__ = ["EmailNotifier", "EmailServerCredentials"]
+__all__ = [
+    "EmailNotifier",
+    "EmailServerCredentials",
+    "aemail_send_message",
+    "email_send_message",
+]
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazy_exports(
         __name__,
-        {".credentials": ("EmailServerCredentials",), ".notifier": ("EmailNotifier",)},
+        {
+            ".credentials": ("EmailServerCredentials",),
+            ".message": ("aemail_send_message", "email_send_message"),
+            ".notifier": ("EmailNotifier",),
+        },
     )

@@ -10,6 +10,7 @@ from flowstone.errors import (
     NotificationFailed,
     NotificationUnsent,
 )
+from flowstone.records.redaction import redact
 
 #: What may go wrong in a conversation with a server.
 FAILURES = (CredentialsError, smtplib.SMTPException, OSError, ValueError)
@@ -51,7 +52,11 @@ def find_code(error: Exception) -> int | None:
 
 
 def describe(error: Exception) -> str:
-    """Return what the server has said, on one line, and else as it is: secrets are looked for."""
+    """Return what the server has said, on one line; secrets, which it may quote, are masked."""
+    return redact(_word(error))
+
+
+def _word(error: Exception) -> str:
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         answers = {_quote(code, text) for code, text in error.recipients.values()}
         return f"no address was taken: {'; '.join(sorted(answers))}"

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import smtplib
-from contextlib import suppress
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from flowstone.blocks.notifiers import Note, Notifier, NotifierProvider, cut, deadline, hang_up
+from flowstone.blocks.notifiers import Note, Notifier, NotifierProvider, cut
 from flowstone.errors import NotificationFailed, NotificationInvalid
-from flowstone_email.credentials import EmailServerCredentials, create_server, log_in
-from flowstone_email.errors import FAILURES, translate
+from flowstone_email.credentials import EmailServerCredentials
+from flowstone_email.sending import send_message
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection
 
 #: Mail without a subject gets so much of its first line.
 FIRST_LINE = 80
@@ -76,25 +74,17 @@ class SmtpProvider(NotifierProvider):
         return f"mail{f' {name!r}' if name else ''} by {server.host()}:{server.port()}"
 
     def deliver(self, note: Note) -> None:
-        message = self._write(note)
-        seconds = self._notifier.timeout_seconds
-        login = self._notifier.server.model_copy(update={"timeout_seconds": seconds})
-        server, was_sending = create_server(login), False
-        with deadline(seconds, lambda: hang_up(server.sock)) as over:
-            try:
-                log_in(server, login)
-                was_sending = True
-                refused = server.send_message(message)
-                with suppress(smtplib.SMTPException, OSError):
-                    server.quit()
-            except FAILURES as error:
-                late = seconds if over.is_set() or isinstance(error, TimeoutError) else None
-                raise translate(self.where, error, was_sending=was_sending, late=late) from None
-            finally:
-                server.close()
-        self._check_all_taken(refused)
+        notifier = self._notifier
+        self._check_all_taken(
+            send_message(
+                self._write(note),
+                notifier.server,
+                seconds=notifier.timeout_seconds,
+                where=self.where,
+            )
+        )
 
-    def _check_all_taken(self, refused: Mapping[str, object]) -> None:
+    def _check_all_taken(self, refused: Collection[str]) -> None:
         if refused:
             problem = f"{len(refused)} of {len(self._notifier.email_to)} addresses were refused"
             raise NotificationFailed(self.where, problem, "Look at `email_to`.")

@@ -9,5 +9,6 @@ def collection() -> Collection:
         blocks={
             "email-notifier": "flowstone_email.notifier:EmailNotifier",
             "email-server-credentials": "flowstone_email.credentials:EmailServerCredentials",
-        }
+        },
+        tasks={"email_send_message": "flowstone_email.message:email_send_message"},
     )

@@ -83,7 +83,7 @@ class GcsBucket(ObjectStore):
         inner = values.get("bucket_folder")
         if folder.strip("/"):
             inner = f"{folder.strip('/')}/{inner.lstrip('/')}" if inner else folder
-        return {**values, "bucket": name, **({} if inner is None else {"bucket_folder": inner})}
+        return {**values, "bucket": name, "bucket_folder": inner or ""}
 
     @model_validator(mode="before")
     @classmethod
@@ -120,6 +120,10 @@ class GcsBucket(ObjectStore):
         if not parts.netloc:
             raise PathInvalid(uri, "it names no bucket", "Write gs://bucket/folder.")
         return {"bucket": parts.netloc, "bucket_folder": uri.partition(parts.netloc)[2][1:]}
+
+    def find_bucket(self, name: str) -> GcsBucket:
+        """Return another bucket of the same login, by its name, with no folder set."""
+        return self.model_copy(update={"bucket": name, "bucket_folder": ""})
 
     def make_provider(self) -> GcsProvider:
         settings = GcsSettings(

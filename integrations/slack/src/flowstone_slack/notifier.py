@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Mapping
+from typing import ClassVar
 
-from flowstone.blocks.notifiers import HttpNotifier, HttpProvider
+from pydantic import PrivateAttr
+from slack_sdk import WebhookClient
 
-if TYPE_CHECKING:
-    from flowstone.blocks.notifiers import Note
+from flowstone.blocks.notifiers import HttpNotifier, HttpProvider, Note
 
 #: Slack's own: these begin links and mentions, so that a text could call a whole channel.
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
@@ -25,9 +26,30 @@ class SlackWebhook(HttpNotifier):
         'SlackWebhook.load("alerts").notify("3 rows are missing", subject="Orders")'
     )
 
+    #: What is posted in the place of a note.
+    _message: Mapping[str, object] | None = PrivateAttr(default=None)
+
+    def post(self, message: Mapping[str, object]) -> None:
+        """Send a message in Slack's own form; what did not arrive is sent again, as by `notify`.
+
+        Args:
+            message: JSON as Slack documents it: ``text``, ``blocks``, ``attachments``.
+
+        Raises:
+            NotificationFailed: as `notify` does.
+        """
+        self.model_copy(update={"_message": message}).send_note(Note(""))
+
+    def get_client(self) -> WebhookClient:
+        """Return a client of Slack's own SDK, for the URL."""
+        return WebhookClient(self.url.get_secret_value(), timeout=round(self.timeout_seconds))
+
     def make_provider(self) -> HttpProvider:
         """Return the channel, as its URL takes notes."""
-        return HttpProvider(self, _render, max_body_length=LONGEST_BODY)
+        return HttpProvider(self, self._render, max_body_length=LONGEST_BODY)
+
+    def _render(self, note: Note) -> object:
+        return _render(note) if self._message is None else self._message
 
 
 def _render(note: Note) -> dict[str, str]:

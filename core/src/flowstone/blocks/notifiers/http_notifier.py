@@ -95,15 +95,26 @@ class HttpProvider(NotifierProvider):
         return f"{kind}{f' {name!r}' if name else ''}{f' at {host}' if host else ''}"
 
     def deliver(self, note: Note) -> None:
-        answer = self.send(self._render(note))
+        self.check(self.send(self._render(note)))
+
+    def check(self, answer: Answer) -> None:
+        """Raise the error of an answer that is no success.
+
+        Raises:
+            NotificationFailed: or its kin, as `deliver` says.
+        """
         if not answer.ok:
             raise _explain_refusal(self.where, answer)
 
-    def send(self, payload: object) -> Answer:
+    def send(
+        self, payload: object, *, url: str | None = None, headers: SecretDict | None = None
+    ) -> Answer:
         """Send a payload once, and return the answer, whatever its status.
 
         Args:
-            payload: a JSON value; None sends no body.
+            payload: a JSON value, or bytes, sent as they are; None sends no body.
+            url: another than the notifier's own.
+            headers: others than the provider's own.
 
         Raises:
             NotificationUnsent: the server was not reached.
@@ -111,13 +122,13 @@ class HttpProvider(NotifierProvider):
             NotificationFailed: the server was reached, and did not answer in time.
         """
         body = None if payload is None else self._encode(payload)
-        headers = self._read_headers()
-        if body is not None and "content-type" not in {name.lower() for name in headers}:
-            headers["Content-Type"] = "application/json"
+        fields = self._read_headers(self._headers if headers is None else headers)
+        if body is not None and "content-type" not in {name.lower() for name in fields}:
+            fields["Content-Type"] = "application/json"
         block = self._notifier
         manner = Manner(block.timeout_seconds, block.verify, block.allow_private_urls)
         try:
-            return send(self._method, self._read_url(), body, headers, manner)
+            return send(self._method, self._read_url(url), body, fields, manner)
         except NotSent as error:
             remedy = "Is the service up, and the URL right? Look at proxies and certificates, too."
             raise NotificationUnsent(self.where, f"not reached: {error}", remedy) from None
@@ -129,6 +140,8 @@ class HttpProvider(NotifierProvider):
             raise NotificationFailed(self.where, f"no answer: {error}", remedy) from None
 
     def _encode(self, payload: object) -> bytes:
+        if isinstance(payload, bytes):
+            return payload
         try:
             return dumps(payload, allow_nan=False).encode()
         except (TypeError, ValueError, RecursionError) as error:
@@ -136,11 +149,9 @@ class HttpProvider(NotifierProvider):
         remedy = "Send texts, finite numbers, true, false, null, and lists and dicts of these."
         raise NotificationInvalid(self.where, problem, remedy)
 
-    def _read_headers(self) -> dict[str, str]:
+    def _read_headers(self, given: SecretDict | None) -> dict[str, str]:
         """Return the headers, if they can be sent: a line break in one would begin another."""
-        headers: Mapping[str, object] = (
-            {} if self._headers is None else self._headers.get_secret_value()
-        )
+        headers: Mapping[str, object] = {} if given is None else given.get_secret_value()
         for name, value in headers.items():
             good = isinstance(value, str) and value.isprintable() and value.isascii()
             if not _NAME.fullmatch(name) or not good:
@@ -148,8 +159,8 @@ class HttpProvider(NotifierProvider):
                 raise NotificationInvalid(self.where, problem, "Set it right in `headers`.")
         return {name: str(value) for name, value in headers.items()}
 
-    def _read_url(self) -> str:
-        url = self._notifier.url.get_secret_value().strip()
+    def _read_url(self, given: str | None) -> str:
+        url = (self._notifier.url.get_secret_value() if given is None else given).strip()
         if not _URL.fullmatch(url) or not urlsplit(url).hostname:
             problem = "its URL is not one of http:// or https://, in ASCII"
             raise NotificationInvalid(self.where, problem, "Set `url` to the service's own.")

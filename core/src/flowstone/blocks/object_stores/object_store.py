@@ -20,7 +20,7 @@ from flowstone.blocks.object_stores.paths import local_path as path_below
 from flowstone.blocks.object_stores.resuming import CHUNK_BYTES
 from flowstone.blocks.object_stores.syncing import Syncing
 from flowstone.blocks.object_stores.writing import make_write_options
-from flowstone.errors import ObjectMissing, StorageError, Unreachable
+from flowstone.errors import ConfigurationError, ObjectMissing, StorageError, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
@@ -211,17 +211,42 @@ class ObjectStore(Addresses, Arrivals, Folders, Syncing, Block):
         provider = self.make_provider()
         return provider.presign(provider.make_key(path), method, expires_seconds)
 
+    def find_bucket(self, name: str) -> ObjectStore:
+        """Return another bucket of the same login, by its name, with no folder set.
+
+        Raises:
+            ConfigurationError: a store of this kind has no buckets.
+        """
+        what = f"to_bucket={name!r}"
+        problem = f"a {type(self).__name__} has no buckets by name"
+        raise ConfigurationError(what, problem, "Give the object store block itself.")
+
     def copy_object(
-        self, from_path: ObjectPath, to_path: ObjectPath, to_bucket: ObjectStore | None = None
+        self, from_path: ObjectPath, to_path: ObjectPath, to_bucket: ObjectStore | str | None = None
     ) -> str:
-        """Copy an object within this store, or to another one; return its new path."""
-        target = self if to_bucket is None else to_bucket
+        """Copy an object within this store, or to another one; return its new path.
+
+        Args:
+            from_path: in this store.
+            to_path: in the other.
+            to_bucket: the other, or the name of a bucket of the same login; None for this one.
+        """
+        found = self.find_bucket(to_bucket) if isinstance(to_bucket, str) else to_bucket
+        target = self if found is None else found
         return target.stream_from(self, from_path, to_path)
 
     def move_object(
-        self, from_path: ObjectPath, to_path: ObjectPath, to_bucket: ObjectStore | None = None
+        self, from_path: ObjectPath, to_path: ObjectPath, to_bucket: ObjectStore | str | None = None
     ) -> str:
-        """Move an object within this store, or to another one; return its new path."""
+        """Move an object within this store, or to another one; return its new path.
+
+        Args:
+            from_path: in this store.
+            to_path: in the other.
+            to_bucket: the other, or the name of a bucket of the same login; None for this one.
+        """
+        if isinstance(to_bucket, str):
+            to_bucket = self.find_bucket(to_bucket)
         source = self.make_provider()
         target = source if to_bucket is None else to_bucket.make_provider()
         key, new_key = source.make_key(from_path), target.make_key(to_path)

@@ -1,0 +1,50 @@
+"""One try to hand a message to a server, within a deadline for the whole of it."""
+
+from __future__ import annotations
+
+import smtplib
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from flowstone.blocks.notifiers import deadline, hang_up
+from flowstone_email.credentials import EmailServerCredentials, create_server, log_in
+from flowstone_email.errors import FAILURES, translate
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from email.message import EmailMessage
+
+
+def send_message(
+    message: EmailMessage, login: EmailServerCredentials, *, seconds: float, where: str
+) -> Collection[str]:
+    """Send a message, and return the addresses that the server refused, where it took others.
+
+    Args:
+        message: from whom, to whom, and what.
+        login: the server.
+        seconds: how long all of it may take.
+        where: the mailboxes and the server, for messages.
+
+    Raises:
+        NotificationUnsent: it did certainly not arrive.
+        NotificationDenied: the login was refused.
+        NotificationFailed: it was refused, or may have arrived.
+    """
+    login = login.model_copy(update={"timeout_seconds": seconds})
+    server, was_sending = create_server(login), False
+    with deadline(seconds, lambda: hang_up(server.sock)) as over:
+        try:
+            log_in(server, login)
+            was_sending = True
+            refused = server.send_message(message)
+            with suppress(smtplib.SMTPException, OSError):
+                server.quit()
+        except FAILURES as error:
+            late = seconds if over.is_set() or isinstance(error, TimeoutError) else None
+            failure = translate(where, error, was_sending=was_sending, late=late)
+        else:
+            return refused
+        finally:
+            server.close()
+    raise failure  # outside any `except`: what the server has said may show a secret
