@@ -99,7 +99,8 @@ def test_help_lists_commands_of_packages_and_imports_none(
     (home.directory / "site/garden_commands.py").write_text("raise SystemExit(9)\n")
     done = home.run("--help", **garden)
     commands = listed(done.out)
-    assert list(commands) == sorted([*COMMANDS, "dig", "garden"])
+    assert list(commands) == sorted(commands)  # those of other packages here among them
+    assert {*COMMANDS, "dig", "garden"} <= commands.keys()
     assert commands["garden"].strip() == "Look after the garden."
     assert listed(home.run("plugin", "--help", **garden).out)["weed"].strip() == (
         "Pull out what nobody planted."

@@ -203,7 +203,7 @@ def test_files_are_put_loaded_unloaded_and_fetched(
     assert pl.read_parquet(tmp_path / "got" / names[0]).height == 2
     database.execute("CREATE TABLE copies (id INTEGER, name VARCHAR(100))")
     assert database.load_staged("copies", "@raw/out").rows_loaded == 2
-    with pytest.raises(QueryInvalid, match="no place on a stage"):
+    with pytest.raises(QueryInvalid, match="is not a location on a stage"):
         database.put_files(tmp_path / "a.csv", "raw")
 
 

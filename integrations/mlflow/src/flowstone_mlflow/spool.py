@@ -140,10 +140,11 @@ class Spool:
 
     def mark_away(self, *, is_away: bool) -> None:
         """Tell tasks in any process whether the server answers."""
-        if is_away:
-            self._write("away", b"")
-        else:
-            (self.folder / "away").unlink(missing_ok=True)
+        with suppress(OSError):  # a full disk, or a home that is gone, has no word for it
+            if is_away:
+                self._write("away", b"")
+            else:
+                (self.folder / "away").unlink(missing_ok=True)
 
     def delete_file(self, name: str) -> None:
         """Delete a file or folder that was sent."""
