@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flowstone.serializers.arrow import ArrowSerializer, ParquetSerializer
 from flowstone.serializers.automatic import AutomaticSerializer
-from flowstone.serializers.base import Serializer
+from flowstone.serializers.base import BaseSerializer as Serializer
 from flowstone.serializers.compressed import (
     CompressedJSONSerializer,
     CompressedPickleSerializer,

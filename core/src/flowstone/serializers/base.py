@@ -1,12 +1,11 @@
-"""Serializer: the base of one of your own."""
+"""BaseSerializer: the base of one of your own; users know it as `Serializer`."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
 
 
-class Serializer(ABC):
+class BaseSerializer(ABC):
     """Values as bytes and back; write `dumps` and `loads`, and give it as `result_serializer`.
 
     Attributes:
@@ -30,5 +29,5 @@ class Serializer(ABC):
         """
 
     @abstractmethod
-    def loads(self, content: bytes) -> Any:
+    def loads(self, content: bytes) -> object:
         """Return the value again."""
