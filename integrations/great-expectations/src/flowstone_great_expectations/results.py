@@ -52,7 +52,7 @@ class Evaluated(NamedTuple):
 
     @property
     def is_separable(self) -> bool:
-        """Whether it is known of each row if it failed."""
+        """Whether it is known which rows failed."""
         count = self.outcome.unexpected_count
         return self.outcome.is_row_level and count is not None and len(self.rows) == count
 
@@ -180,7 +180,7 @@ def _word_error(message: str, traceback: str, kwargs: Mapping[str, Any]) -> str:
 
 
 def _keep_known(found: re.Match[str], known: set[str]) -> str:
-    """Return a quoted text of an error if it is no value of a row: an argument, or a type."""
+    """Return a quoted text of an error if it is not a row value but an argument or a type."""
     text = found[1] if found[1] is not None else found[2]
     return found[0] if text in known or _TYPE.fullmatch(text) else "'…'"
 
