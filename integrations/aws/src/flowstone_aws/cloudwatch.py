@@ -1,4 +1,4 @@
-"""What a job has written to CloudWatch Logs, read on from where it was read before."""
+"""A job's output in CloudWatch Logs, read incrementally."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class LogReader:
                 place = _Place(place.seen, number, token)
         except AccessDenied as error:
             self.refused.add(handle)
-            get_job_logger().warning("%s The job's lines are not shown.", error)
+            get_job_logger().warning("%s The job's output is not logged.", error)
             return []
         new = lines[seen - place.seen :]
         self._keep(handle, _Place(place.seen + len(lines), place.stream, place.token))
