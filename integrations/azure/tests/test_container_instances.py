@@ -143,9 +143,9 @@ def test_a_group_whose_lines_can_not_be_read_is_left(
     run = new_job("import time; print('one'); time.sleep(0.5)").trigger()
     run.wait()
     assert run.logs() == []
-    assert "the group is left, for its lines" in caplog.text
+    assert "the group is not deleted, to keep its output" in caplog.text
     assert [*container_instances.groups] == [run.handle]
-    told = [r.message for r in caplog.records if "its lines can't be read" in r.message]
+    told = [r.message for r in caplog.records if "its output can't be read" in r.message]
     assert len(told) == 1
 
 

@@ -1,4 +1,4 @@
-"""Container groups, as they are made: of a block's fields, with secrets as secure values."""
+"""Definitions of container groups, made from a block's fields, with secrets as secure values."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def refuse_secrets(block: AzureContainerInstance, where: str) -> None:
         if redact(text) != text:
             raise JobError(
                 where,
-                f"{place} has a secret in it, and anybody who may see the group could read it",
+                f"{place} contains a secret, which anyone who may see the group could read",
                 "Put it into secret_env.",
             )
 
