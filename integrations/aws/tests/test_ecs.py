@@ -286,7 +286,7 @@ def test_a_login_that_may_not_read_logs_follows_the_task(
 ) -> None:
     jobs.fail_next("GetLogEvents", "AccessDeniedException", times=1000)
     assert make_task(jobs_login, GOOD).run() == 0
-    assert caplog.text.count("The job's lines are not shown") == 1
+    assert caplog.text.count("The job's output is not logged") == 1
     with pytest.raises(JobFailed, match="exit code 3"):
         make_task(jobs_login, BAD).run()
 

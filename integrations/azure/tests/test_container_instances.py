@@ -107,7 +107,7 @@ def test_the_definition_has_what_the_block_says(
 @pytest.mark.parametrize(
     ("fields", "problem"),
     [
-        ({"gpu_count": 1}, "both of gpu_count and gpu_sku"),
+        ({"gpu_count": 1}, "both gpu_count and gpu_sku"),
         ({"env": {"A": "1"}, "secret_env": {"A": "a"}}, "A: both in env"),
         ({"cpu": 0}, "greater than 0"),
         ({"location": ""}, "at least 1 character"),

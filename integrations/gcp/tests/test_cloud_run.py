@@ -127,7 +127,7 @@ def test_a_job_that_exists_is_changed_for_one_run(cloud_run: CloudRun, new_job: 
 @pytest.mark.parametrize(
     ("fields", "problem"),
     [
-        ({"job_name": "nightly"}, "and not both"),
+        ({"job_name": "nightly"}, "set either image"),
         ({"env": {"A": "1"}, "env_from_secrets": {"A": "a"}}, "A: both in env"),
         ({"endpoint": "run.googleapis.com"}, "must start with http"),
         ({"timeout": 0}, "greater than 0"),
