@@ -254,15 +254,15 @@ class AzureKeyVaultSecret(Block):
         self._vault().delete(self.secret_name)
 
     async def aread_secret(self) -> bytes:
-        """Do what `read_secret` does, without blocking the event loop."""
+        """Do as `read_secret`, and let other coroutines run meanwhile."""
         return await asyncio.to_thread(self.read_secret)
 
     async def awrite_secret(self, secret_data: bytes) -> str:
-        """Do what `write_secret` does, without blocking the event loop."""
+        """Do as `write_secret`, and let other coroutines run meanwhile."""
         return await asyncio.to_thread(self.write_secret, secret_data)
 
     async def adelete_secret(self) -> None:
-        """Do what `delete_secret` does, without blocking the event loop."""
+        """Do as `delete_secret`, and let other coroutines run meanwhile."""
         await asyncio.to_thread(self.delete_secret)
 
     def _vault(self) -> KeyVault:

@@ -310,15 +310,15 @@ class GcpSecret(Block):
         return self._service().delete(self.secret_name)
 
     async def aread_secret(self) -> bytes:
-        """Do what `read_secret` does, without blocking the event loop."""
+        """Do as `read_secret`, and let other coroutines run meanwhile."""
         return await asyncio.to_thread(self.read_secret)
 
     async def awrite_secret(self, secret_data: bytes) -> str:
-        """Do what `write_secret` does, without blocking the event loop."""
+        """Do as `write_secret`, and let other coroutines run meanwhile."""
         return await asyncio.to_thread(self.write_secret, secret_data)
 
     async def adelete_secret(self) -> str:
-        """Do what `delete_secret` does, without blocking the event loop."""
+        """Do as `delete_secret`, and let other coroutines run meanwhile."""
         return await asyncio.to_thread(self.delete_secret)
 
     def _service(self) -> SecretManager:

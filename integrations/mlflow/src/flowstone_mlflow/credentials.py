@@ -83,7 +83,7 @@ class MlflowTracking(Credentials):
     )
     system_metrics: bool = Field(
         default=False,
-        description="Whether processor, memory, disk and network are logged with each outermost "
+        description="Whether CPU, memory, disk and network usage are logged with each outermost "
         "flow; needs the extra 'system'.",
     )
 

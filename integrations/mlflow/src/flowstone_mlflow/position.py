@@ -97,7 +97,7 @@ def current_run_id() -> str:
 
 
 async def acurrent_run_id() -> str:
-    """Do what `current_run_id` does, without blocking the event loop."""
+    """Do as `current_run_id`, and let other coroutines run meanwhile."""
     return await asyncio.to_thread(current_run_id)
 
 
