@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from flowstone.records.events import ExternalHandle
 
 LaunchType = Literal["FARGATE", "FARGATE_SPOT", "EC2", "EXTERNAL"]
-#: Fargate ends what it stops after so many seconds at most:
+#: The longest `stop_timeout` on Fargate, in seconds:
 #: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html
 LONGEST_STOP = 120
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from flowstone_aws.records import JsonValue, Record
 
 InvocationType = Literal["RequestResponse", "Event", "DryRun"]
-#: Lambda ends a function after so many seconds at most:
+#: The longest time limit of a function, in seconds:
 #: https://docs.aws.amazon.com/lambda/latest/dg/configuration-timeout.html
 LONGEST_SECONDS = 900.0
 #: How much longer than the function its answer is waited for, in seconds.

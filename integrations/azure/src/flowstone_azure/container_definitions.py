@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 CONTAINER = "job"
 #: The tag of groups that are deleted when they have ended.
 ONCE = "flowstone_once"
-#: So many characters of a block's name are in that of a group, of the 63 that it may have.
+#: How many characters of a block's name are in that of a group, which may have 63.
 LONGEST = 30
 #: The longest value of a tag, and what its name can't have.
 LONGEST_TAG = 256

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 #: The label of definitions that are deleted with the end of their only execution.
 ONCE = "flowstone_once"
-#: What Cloud Run ends an attempt after where nobody says: 10 minutes.
+#: Cloud Run's default time limit of an attempt: 10 minutes.
 USUAL_TIMEOUT = 600
-#: So many characters of a block's name are in that of a definition, of the 63 that it may have.
+#: How many characters of a block's name are in that of a definition, which may have 63.
 LONGEST = 30
 
 

@@ -1,4 +1,4 @@
-"""Results of Great Expectations as our own: plain, and by default without values of rows."""
+"""Great Expectations' results as our own: plain, and by default without row values."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ _LONGEST = 300
 
 
 class Evaluated(NamedTuple):
-    """How an expectation went, and all rows that failed it.
+    """The result of an expectation, and all rows that failed it.
 
     Attributes:
-        outcome: for the report.
-        rows: numbers of rows, or their keys in a database.
+        outcome: the result for the report.
+        rows: the positions of the rows, or their keys in a database.
     """
 
     outcome: ExpectationOutcome
@@ -73,12 +73,12 @@ def _configuration(result: ExpectationValidationResult) -> ExpectationConfigurat
 def read_result(
     result: ExpectationValidationResult, *, include_values: bool, validation: str | None = None
 ) -> Evaluated:
-    """Return how one expectation went.
+    """Return the result of one expectation.
 
     Args:
-        result: of Great Expectations.
-        include_values: whether values of rows are in what is returned.
-        validation: which of a checkpoint's it belongs to.
+        result: Great Expectations' result.
+        include_values: whether the result may contain row values.
+        validation: the validation of a checkpoint that it belongs to.
     """
     configuration = _configuration(result)
     described: Mapping[str, Any] = configuration.to_json_dict()

@@ -146,7 +146,7 @@ def _append(position: Position, record: Record) -> None:
 
 
 def _find(what: str) -> Position | None:
-    """Return where to; None, with one warning a run, where nobody sends it."""
+    """Return where to log; None, with one warning per run, if the run is not tracked."""
     position = find_position(what)
     if position.is_tracked:
         return position
