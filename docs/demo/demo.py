@@ -1,6 +1,6 @@
-"""Run the flights platform on this machine, and say where its report is.
+"""Run the flights platform on this machine, and print the path of its report.
 
-The same as `flowstone run start docs/demo/nyc_flights.py:nyc_flights`, with MLflow watching.
+It does the same as `flowstone run start docs/demo/nyc_flights.py:nyc_flights`, tracked in MLflow.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from flowstone.flow_runs import retry_flow_run
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
-    parser.add_argument("--store", choices=BUCKETS, default="s3", help="where the bucket is")
+    parser.add_argument("--store", choices=BUCKETS, default="s3", help="the kind of bucket")
     parser.add_argument("--warehouse", choices=DATABASES, default="duckdb", help="which database")
-    parser.add_argument("--retry", action="store_true", help="go on with the last run")
+    parser.add_argument("--retry", action="store_true", help="continue the last run")
     asked = parser.parse_args()
     os.environ.update(FLOWSTONE_OBSERVERS="mlflow", FLOWSTONE_MLFLOW_BLOCK=NAME)
     save_tracking()

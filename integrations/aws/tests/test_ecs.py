@@ -199,7 +199,7 @@ def test_the_reason_of_a_failure_comes_home(jobs: AwsJobs, jobs_login: AwsCreden
         run.wait()
     text = str(caught.value)
     assert "exit code 3, EssentialContainerExited: Essential container in task exited" in text
-    assert "its last words: no such table" in text
+    assert "the end of its output: no such table" in text
     assert isinstance(run, EcsTaskRun)
     assert run.exit_code() == 3
     assert run.stop_reason() == "Essential container in task exited"
@@ -275,7 +275,7 @@ def test_a_new_task_may_be_unknown_for_a_while(jobs: AwsJobs, jobs_login: AwsCre
     assert run.status() is JobStatus.PENDING
     assert run.result() == 0
     gone = run.handle[:-32] + "0" * 32
-    with pytest.raises(JobLost, match="no longer"):
+    with pytest.raises(JobLost, match="any more"):
         make_task(jobs_login, GOOD).attach(gone)
     with pytest.raises(JobLost, match="there is no task"):
         make_task(jobs_login, GOOD).make_provider().cancel(gone)
@@ -286,7 +286,7 @@ def test_a_login_that_may_not_read_logs_follows_the_task(
 ) -> None:
     jobs.fail_next("GetLogEvents", "AccessDeniedException", times=1000)
     assert make_task(jobs_login, GOOD).run() == 0
-    assert caplog.text.count("The job's lines are not shown") == 1
+    assert caplog.text.count("The job's output is not logged") == 1
     with pytest.raises(JobFailed, match="exit code 3"):
         make_task(jobs_login, BAD).run()
 

@@ -94,7 +94,7 @@ def test_a_job_of_moto_is_followed_to_its_end(job: BatchJob, login: AwsCredentia
 
 def test_the_limit_of_a_definition_is_told(job: BatchJob, caplog: pytest.LogCaptureFixture) -> None:
     job.trigger().wait()
-    assert "Batch ends each attempt after 120 s; we wait for as long as it takes" in caplog.text
+    assert "Batch ends each attempt after 120 s; we wait without a limit" in caplog.text
 
 
 def test_what_moto_refuses_is_told(job: BatchJob, login: AwsCredentials) -> None:

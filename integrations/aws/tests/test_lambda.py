@@ -157,7 +157,7 @@ def test_words_that_are_no_json_are_told() -> None:
 
 def test_a_lost_answer_invokes_nothing_twice(jobs: AwsJobs, echo: LambdaFunction) -> None:
     jobs.lose_next_answer("Invoke")
-    with pytest.raises(Unreachable, match="what was being started may run"):
+    with pytest.raises(Unreachable, match="what was being started may be running"):
         echo.invoke()
     assert len(jobs.functions.invoked) == 1
     jobs.fail_next("Invoke", "ServiceException", status=500)
@@ -173,7 +173,7 @@ def test_an_answer_that_does_not_come_in_time_is_not_asked_for_again(
     parameters = echo.aws_credentials.aws_client_parameters
     impatient = parameters.model_copy(update={"config": {"read_timeout": 0.2}})
     login = echo.aws_credentials.model_copy(update={"aws_client_parameters": impatient})
-    with pytest.raises(Unreachable, match="may run"):
+    with pytest.raises(Unreachable, match="may be running"):
         LambdaFunction(function_name="slow", aws_credentials=login).invoke()
     assert len(jobs.functions.invoked) == 1
 

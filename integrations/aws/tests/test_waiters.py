@@ -42,7 +42,7 @@ def test_it_waits_until_it_is_so(login: AwsCredentials, emulated: str) -> None:
 
 def test_it_gives_up_after_its_attempts(login: AwsCredentials, emulated: str) -> None:
     few = {"Delay": 0.01, "MaxAttempts": 3}
-    with pytest.raises(JobTimeout, match=r"not so after 3 attempts, 0\.01 s apart"):
+    with pytest.raises(JobTimeout, match=r"not reached after 3 attempts, 0\.01 s apart"):
         client_waiter.fn("s3", "bucket_exists", login, Bucket="no-such", WaiterConfig=few)
 
 
@@ -78,7 +78,7 @@ def test_a_waiter_may_be_your_own(jobs_login: AwsCredentials, definition: str) -
         )
         assert waiting is None
         run.cancel()
-        with pytest.raises(JobFailed, match="can't become so any more"):
+        with pytest.raises(JobFailed, match="can no longer be reached"):
             client_waiter.fn("batch", "JobRuns", jobs_login, make_definition(), jobs=[run.handle])
 
 

@@ -107,7 +107,7 @@ def test_the_definition_has_what_the_block_says(
 @pytest.mark.parametrize(
     ("fields", "problem"),
     [
-        ({"gpu_count": 1}, "both of gpu_count and gpu_sku"),
+        ({"gpu_count": 1}, "both gpu_count and gpu_sku"),
         ({"env": {"A": "1"}, "secret_env": {"A": "a"}}, "A: both in env"),
         ({"cpu": 0}, "greater than 0"),
         ({"location": ""}, "at least 1 character"),
@@ -143,9 +143,9 @@ def test_a_group_whose_lines_can_not_be_read_is_left(
     run = new_job("import time; print('one'); time.sleep(0.5)").trigger()
     run.wait()
     assert run.logs() == []
-    assert "the group is left, for its lines" in caplog.text
+    assert "the group is not deleted, to keep its output" in caplog.text
     assert [*container_instances.groups] == [run.handle]
-    told = [r.message for r in caplog.records if "its lines can't be read" in r.message]
+    told = [r.message for r in caplog.records if "its output can't be read" in r.message]
     assert len(told) == 1
 
 

@@ -190,7 +190,7 @@ def test_a_suite_of_a_context(orders: pd.DataFrame, project: Path) -> None:
     report = validate(orders, "orders", name="orders", context=project, on_failure="warn")
     assert [each.unexpected_rows for each in report.failed] == [(3, 7)]
     assert find_current() is None
-    with pytest.raises(ValidationInvalid, match="no suite of that name; there are: 'orders'"):
+    with pytest.raises(ValidationInvalid, match="no suite of that name; it has: 'orders'"):
         validate(orders, "other", name="orders", context=project)
     assert find_current() is None
 
@@ -301,9 +301,9 @@ def test_what_is_no_checkpoint(project: Path, tmp_path: Path) -> None:
         gx_run_checkpoint.fn("weekly", project)
     with pytest.raises(CheckpointFailed, match="it could not be run"):
         gx_run_checkpoint.fn("daily", project)  # without a frame
-    with pytest.raises(ValidationInvalid, match="there is no project"):
+    with pytest.raises(ValidationInvalid, match="there is no Great Expectations project"):
         gx_run_checkpoint.fn("daily", tmp_path)
     assert not list(tmp_path.glob("gx"))
-    with pytest.raises(ValidationInvalid, match="it hands out no rows"):
+    with pytest.raises(ValidationInvalid, match="it does not return rows"):
         gx_run_checkpoint.fn("daily", project, on_failure="quarantine")  # type: ignore[arg-type]
     assert find_current() is None

@@ -156,7 +156,7 @@ def test_keys_of_several_columns_and_types(database: Database, store: LocalDirec
 @pytest.mark.parametrize("database", IN_PLACE, indirect=True)
 def test_keys_that_are_not_unique(database: Database, store: LocalDirectory) -> None:
     source = DatabaseSource(database, TABLE)
-    with pytest.raises(ValidationInvalid, match="Name columns that tell all rows apart"):
+    with pytest.raises(ValidationInvalid, match="Pass columns that identify each row"):
         validate(
             source,
             EXPECTED,
@@ -168,7 +168,7 @@ def test_keys_that_are_not_unique(database: Database, store: LocalDirectory) -> 
     assert not list(store.list_objects())
     with pytest.raises(ValidationInvalid, match="there is no column 'nothing'"):
         validate(source, EXPECTED, name="orders", key_columns="nothing")
-    with pytest.raises(ValidationInvalid, match="Name the columns of its primary key"):
+    with pytest.raises(ValidationInvalid, match="Pass the columns of its primary key"):
         validate(source, EXPECTED, name="orders", on_failure="quarantine", quarantine=store)
 
 
@@ -276,7 +276,7 @@ class Elsewhere(SqliteDatabase):
 
 def test_a_database_that_can_not_be_reached() -> None:
     source = DatabaseSource(Elsewhere(dialect="snowflake"), "orders")
-    with pytest.raises(ValidationInvalid, match=r"snowflake .* Fetch what is to be validated"):
+    with pytest.raises(ValidationInvalid, match=r"snowflake .* Fetch the rows"):
         validate(source, EXPECTED, name="orders")
 
 
@@ -292,14 +292,14 @@ def test_a_driver_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_source_is_a_table_or_a_query() -> None:
     for given in ({}, {"table": "a", "query": "b"}):
-        with pytest.raises(ValidationInvalid, match="a table or a query is needed"):
+        with pytest.raises(ValidationInvalid, match="it needs either a table or a query"):
             DatabaseSource(SqliteDatabase(), **given)
 
 
 def test_keys_are_not_for_databases_in_this_process() -> None:
     with DuckDBDatabase() as database:
         database.insert("orders", ROWS, create=True)
-        with pytest.raises(ValidationInvalid, match="Leave them out"):
+        with pytest.raises(ValidationInvalid, match="Leave it out"):
             validate(DatabaseSource(database, "orders"), EXPECTED, name="o", key_columns="id")
         with pytest.raises(DataQualityFailed):
             validate(DatabaseSource(database, "orders"), EXPECTED, name="o")

@@ -63,7 +63,7 @@ def test_a_folder(store: LocalDirectory) -> None:
 def test_bad_files(store: LocalDirectory) -> None:
     with pytest.raises(ObjectMissing):
         validate(StoredFiles(store, "nothing.csv"), EXPECTED, name="orders")
-    with pytest.raises(ValidationInvalid, match="there is no file in that folder"):
+    with pytest.raises(ValidationInvalid, match="there is no file in that folder with"):
         validate(StoredFiles(store, "nothing"), EXPECTED, name="orders")
     store.write_path("mixed/a.csv", CONTENTS["orders.csv"])
     store.write_path("mixed/b.json", CONTENTS["orders.json"])

@@ -126,10 +126,10 @@ def test_the_same_expectation_twice(orders: pd.DataFrame) -> None:
         ([3], "expectation 1: a int is not an expectation"),
         ({"name": "x"}, "the suite has no 'expectations'"),
         ([{"kwargs": {}}], "expectation 1: it has no type"),
-        ([{"type": "expect_nothing", "kwargs": {}}], "expect_nothing can't be made"),
+        ([{"type": "expect_nothing", "kwargs": {}}], "expect_nothing can't be created"),
         (
             [{"type": "expect_column_values_to_be_unique", "kwargs": {"col": "id"}}],
-            "expect_column_values_to_be_unique can't be made",
+            "expect_column_values_to_be_unique can't be created",
         ),
         ("nowhere.json", "the suite 'nowhere.json': it can't be read"),
     ],

@@ -121,7 +121,7 @@ def test_what_can_not_be_evaluated_is_an_error(
     (error,) = caught.value.report.errors
     assert error.expectation == "expect_column_max_to_be_between"
     assert not error.success
-    assert "Besides, the data failed 2 expectations." in str(caught.value)
+    assert "In addition, the data failed 2 expectations." in str(caught.value)
     assert not list(store.list_objects())
 
 
@@ -444,10 +444,10 @@ def test_the_environment_is_as_before(orders: pd.DataFrame, expected: Expected) 
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"on_failure": "ignore"}, "on_failure: there is no 'ignore'"),
-        ({"on_failure": "quarantine"}, "quarantine: there is no place for failing rows"),
+        ({"on_failure": "ignore"}, "on_failure: 'ignore' is not an option"),
+        ({"on_failure": "quarantine"}, "quarantine: a store for failing rows is missing"),
         ({"quarantine": True}, "quarantine: no rows are set aside with on_failure='fail'"),
-        ({"key_columns": "id"}, "rows of frames and files have numbers"),
+        ({"key_columns": "id"}, "rows of DataFrames and files are identified by position"),
         ({"context": 3, "expectations": "suite"}, "a int is not a context"),
     ],
 )

@@ -182,8 +182,11 @@ def test_a_link_leads_from_the_flow_run_to_its_mlflow_run(mlflow_server: str) ->
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"tracking_uri": "https://ada:pw@mlflow.acme.com"}, "a login in the URL would be shown"),
-        ({"token": "t", "username": "ada", "password": "p"}, "not both"),
+        (
+            {"tracking_uri": "https://ada:pw@mlflow.acme.com"},
+            "a login in the URL would not be kept secret",
+        ),
+        ({"token": "t", "username": "ada", "password": "p"}, "set either a token"),
         ({"on_retry": "sometimes"}, "on_retry"),
     ],
 )

@@ -91,7 +91,7 @@ def test_what_is_missing_or_wrong_is_told(place: Place) -> None:
         mlflow_set_alias("churn", "champion", 3, tracking=place.tracking)
     with pytest.raises(TrackingMissing, match="alias 'challenger' of model 'churn'"):
         mlflow_promote_model("churn", tracking=place.tracking)
-    with pytest.raises(TrackingRefused, match=r"no flavor is known for a builtins\.dict"):
+    with pytest.raises(TrackingRefused, match=r"no flavor is known for builtins\.dict"):
         mlflow_log_model({}, "model", run_id="1" * 32, tracking=place.tracking)
     with pytest.raises(TrackingRefused, match="MLflow has no flavor 'abacus'"):
         mlflow_log_model({}, "m", flavor="abacus", run_id="1" * 32, tracking=place.tracking)

@@ -224,8 +224,8 @@ def test_what_is_too_long_is_cut_and_told(place: Place, caplog: pytest.LogCaptur
     (run,) = place.list_runs()
     assert run.data.params == {"long": "p" * 6000, "text": "x" * 6000}
     assert run.data.tags["longer"] == "t" * 8000
-    assert "the param 'long' has 7,000 characters; MLflow takes 6,000" in caplog.text
-    assert "the tag 'longer' has 9,000 characters; MLflow takes 8,000" in caplog.text
+    assert "the param 'long' has 7,000 characters; MLflow accepts 6,000" in caplog.text
+    assert "the tag 'longer' has 9,000 characters; MLflow accepts 8,000" in caplog.text
 
 
 def test_the_limits_are_those_of_mlflow() -> None:
@@ -253,7 +253,7 @@ def test_what_mlflow_refuses_is_told_and_the_rest_is_sent(
     (run,) = place.list_runs()
     assert run.data.params == {"depth": "1", "width": "2", "height": "3"}
     assert run.info.status == "FINISHED"
-    assert "MLflow refused what the flow run" in caplog.text
+    assert "MLflow rejected what the flow run" in caplog.text
 
 
 def test_bad_input_is_refused_where_it_is_logged(place: Place, tmp_path: Path) -> None:
@@ -267,7 +267,7 @@ def test_bad_input_is_refused_where_it_is_logged(place: Place, tmp_path: Path) -
             log_dict({}, "../secrets.json")
         with pytest.raises(TrackingRefused, match="log_dict"):
             log_dict({"a": object()}, "a.json")
-        with pytest.raises(TrackingRefused, match="is no data set"):
+        with pytest.raises(TrackingRefused, match="is not a dataset"):
             log_dataset(3)
         with pytest.raises(FileNotFoundError, match="there is no"):
             log_artifact(tmp_path / "absent")
@@ -287,7 +287,7 @@ def test_outside_of_tracking_logging_warns_once_and_ids_are_refused(
             current_run_id()
 
     untracked()
-    assert caplog.text.count("nothing tracks this run in MLflow") == 1
+    assert caplog.text.count("this run is not tracked in MLflow") == 1
     with pytest.raises(MissingContextError):
         log_params({"a": 1})
 

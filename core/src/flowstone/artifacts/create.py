@@ -67,12 +67,12 @@ class Artifact:
         return self.create_for(current_run())
 
     def create_for(self, run: Run | None) -> str:
-        """Save it as a fact of a run that this process drives, and return its id.
+        """Save it as an artifact of a run that this process drives, and return its id.
 
-        An observer that learns something of a run, such as where else it can be seen, says it so.
+        For observers, which are not called inside the run, for example to link it to another tool.
 
         Args:
-            run: the run, as an event of its birth has it; None for an artifact of no run.
+            run: the run, as in the event of its creation; None for an artifact without a run.
 
         Raises:
             ArtifactInvalid: its key or content can't be kept, or it is too big.

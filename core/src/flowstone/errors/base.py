@@ -31,8 +31,8 @@ class FlowstoneError(Worded, Exception):
     """The root of every error that Flowstone raises on purpose.
 
     Attributes:
-        state_name: of the Failed state that a run gets by it; a package's error may name a finer
-            one.
+        state_name: the name of the Failed state of a run that ends with this error; an error of a
+            package may give a more specific one.
     """
 
     state_name: ClassVar[str] = "Failed"

@@ -1,4 +1,4 @@
-"""What an observer's package asks of this process: whether it is chosen, and where it may write."""
+"""Helpers for observers: whether one is chosen, its directory, and runs that it needs."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 
 def is_observer_chosen(name: str) -> bool:
-    """Tell whether ``FLOWSTONE_OBSERVERS`` names an observer, for the flow of a task, too.
+    """Return whether ``FLOWSTONE_OBSERVERS`` names an observer, also from within a task.
 
-    Code that runs in tasks asks this to know whether anybody takes what it hands over.
+    Code in tasks uses this to learn whether anything receives what it hands over.
     """
     return name in current.services().settings.observers
 
 
 def find_run(run_id: str) -> Run | None:
-    """Return a run as the store has it; None where it has none of that id.
+    """Return a run from the store; None if there is no run with that id.
 
-    A run that another process began, as one that is retried, has no birth among the facts that an
-    observer of this process is told.
+    An observer gets no event for the creation of a run that another process created, such as a
+    run that is retried here.
     """
     try:
         found = current.services().runs.run(run_id)
@@ -36,9 +36,9 @@ def find_run(run_id: str) -> Run | None:
 
 
 def make_observer_directory(name: str) -> Path:
-    """Return the observer's own directory in the home, made where there is none: its owner's alone.
+    """Return the observer's own private directory in the home, which is created if needed.
 
-    It is the same one in the processes that tasks of a flow run in.
+    It is the same in all processes that run tasks of a flow.
     """
     directory = current.services().settings.home / name
     make_private_directory(directory)

@@ -22,9 +22,9 @@ SHORTEST_ATTEMPT = 60
 
 
 class BatchJob(Job):
-    """A job of AWS Batch, which Flowstone submits, waits for, logs and terminates.
+    """An AWS Batch job, which Flowstone submits, waits for, logs and can terminate.
 
-    The result is the exit code, which is 0.
+    The result is the exit code, which is always 0: other exit codes raise.
     """
 
     _block_type_name: ClassVar[str | None] = "Batch Job"
@@ -40,56 +40,60 @@ class BatchJob(Job):
 
     job_name: str = Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$",
-        description="What its name begins with; the run's id and attempt follow.",
+        description="The beginning of its name; the run's id and attempt are appended.",
     )
     job_queue: str = Field(min_length=1, description="The queue: its name or ARN.")
     job_definition: str = Field(
         min_length=1, description="The job definition: a name, a name and revision, or an ARN."
     )
     aws_credentials: AwsCredentials = Field(
-        default_factory=AwsCredentials, description="The login; by default, the SDK's own chain."
+        default_factory=AwsCredentials,
+        description="The login; by default, the SDK's credential chain.",
     )
     command: list[str] = Field(
-        default_factory=list, description="The command; by default that of the definition."
+        default_factory=list, description="The command; by default that of the job definition."
     )
     env: dict[str, str] = Field(
         default_factory=dict,
-        description="Variables in clear; AWS lists them with the job. Secrets stand in the "
-        "definition's `secrets`.",
+        description="Plain environment variables, which AWS shows with the job. Put secrets into "
+        "the job definition's `secrets`.",
     )
     parameters: dict[str, str] = Field(
-        default_factory=dict, description="Values of the definition's `Ref::` placeholders."
+        default_factory=dict,
+        description="Values for the `Ref::` placeholders of the job definition.",
     )
-    vcpus: float | None = Field(default=None, gt=0, description="vCPUs, if not the definition's.")
+    vcpus: float | None = Field(
+        default=None, gt=0, description="The number of vCPUs; by default as in the job definition."
+    )
     memory: int | None = Field(
-        default=None, gt=0, description="Memory in MiB, if not the definition's."
+        default=None, gt=0, description="The memory in MiB; by default as in the job definition."
     )
     attempts: int | None = Field(
         default=None,
         ge=1,
         le=10,
-        description="How often Batch tries, if not as the definition says.",
+        description="How many times Batch attempts it; by default as in the job definition.",
     )
     attempt_seconds: int | None = Field(
         default=None,
         ge=SHORTEST_ATTEMPT,
-        description="Seconds after which Batch ends an attempt, if not as the definition says.",
+        description="Seconds until Batch ends an attempt; by default as in the job definition.",
     )
     labels: dict[str, str] = Field(
-        default_factory=dict, description="Tags of the job, besides those of its run."
+        default_factory=dict, description="Tags of the job, in addition to those of its run."
     )
     batch_kwargs: Record = Field(
         default_factory=dict, description="Further parameters of SubmitJob, by AWS's names."
     )
     timeout_seconds: float | None = Field(
-        default=None, gt=0, description="How long to wait for it; None for as long as it takes."
+        default=None, gt=0, description="How long to wait for it, in seconds; None for no limit."
     )
     interval_seconds: float = Field(
-        default=5.0, gt=0, description="The longest time between two polls."
+        default=5.0, gt=0, description="The longest time between two polls, in seconds."
     )
 
     def make_provider(self) -> BatchJobs:
-        """Return Batch, as what runs this job."""
+        """Return the provider that runs this job on Batch."""
         return BatchJobs(self)
 
     def make_run(
@@ -103,8 +107,8 @@ class BatchJobRun(JobRun):
     """A job that was submitted to Batch.
 
     Args:
-        job: whose run it is.
-        provider: what to ask about it.
+        job: the block that was run.
+        provider: the provider that started it.
         handle: the id of the job.
         external: the handle as it was recorded.
     """
@@ -133,7 +137,7 @@ class BatchJobRun(JobRun):
         return self._job.make_provider().describe(self.job_id)
 
     def exit_code(self) -> int | None:
-        """Return the exit code of its container; None where there is none (yet).
+        """Return the exit code of its container; None if there is none (yet).
 
         Raises:
             JobLost: as `describe` does.
@@ -142,7 +146,7 @@ class BatchJobRun(JobRun):
         return code
 
     def stop_reason(self) -> str:
-        """Return why it is in its status, in Batch's words; "" where it does not say.
+        """Return why it is in its status, in Batch's words; "" if Batch gives no reason.
 
         Raises:
             JobLost: as `describe` does.

@@ -1,4 +1,4 @@
-"""Jobs of AWS Batch, behind the interface of all jobs."""
+"""AWS Batch jobs, behind the interface of all jobs."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ STATUSES = {
 }
 LOG_GROUP = "/aws/batch/job"
 LONGEST_NAME = 128
-#: So many of a container's last lines are told where it failed.
+#: How many of a container's last lines an error quotes.
 LAST_WORDS = 10
-#: So long, in seconds, the limit of a definition is not asked for again.
+#: How long, in seconds, the time limit of a definition is cached.
 LIMIT_SECONDS = 60.0
 SECRETS_REMEDY = (
     "Name it in `secrets` of the job definition's containerProperties, so that Batch reads it."
@@ -116,8 +116,8 @@ class BatchJobs(JobProvider):
         with self._translate():
             jobs = self._client().describe_jobs(jobs=[handle])["jobs"]
         if not jobs:
-            problem = f"there is no job {handle!r}, or no longer"
-            remedy = "Batch forgets a job some days after its end; look at its log."
+            problem = f"there is no job {handle!r} (any more)"
+            remedy = "Batch forgets a job some days after its end; see its log."
             raise JobLost(self.where, problem, remedy, handle)
         found: Record = jobs[0]
         return found
@@ -163,7 +163,7 @@ class BatchJobs(JobProvider):
             with self._translate():
                 return str(self._client().submit_job(**request)["jobId"])
         except Unreachable:
-            # Nobody can tell whether the request arrived; the name can.
+            # Whether the request arrived is unknown; the name tells.
             with suppress(FlowstoneError):
                 found = self._list_jobs(request["jobName"])
                 if found:
@@ -171,7 +171,7 @@ class BatchJobs(JobProvider):
             raise
 
     def _find_running(self, launch: Launch) -> str | None:
-        """Return what an earlier attempt submitted and what still runs, if nobody recorded it."""
+        """Return a running job that an earlier attempt submitted without recording it."""
         if launch.attempt == 1:
             return None
         prefix = self._make_prefix(launch)
@@ -191,12 +191,12 @@ class BatchJobs(JobProvider):
         return found
 
     def _tell_limit(self) -> None:
-        """Say where Batch ends an attempt before our own waiting ends."""
+        """Warn if Batch ends an attempt before we stop waiting."""
         limit, ours = self._job.attempt_seconds or self._find_limit(), self._job.timeout_seconds
         if limit is not None and (ours is None or limit < ours):
-            waiting = "as long as it takes" if ours is None else f"{ours:g} s"
+            waiting = "without a limit" if ours is None else f"for {ours:g} s"
             get_job_logger().warning(
-                "%s: Batch ends each attempt after %s s; we wait for %s", self.where, limit, waiting
+                "%s: Batch ends each attempt after %s s; we wait %s", self.where, limit, waiting
             )
 
     def _find_limit(self) -> int | None:
@@ -204,7 +204,7 @@ class BatchJobs(JobProvider):
         name = self._job.job_definition
         at, limit = known.get(name, (0.0, None))
         if name not in known or monotonic() - at > LIMIT_SECONDS:
-            # Who may submit need not be let look.
+            # A login that may submit jobs need not be allowed to read definitions.
             with suppress(JobError, OSError):
                 limit = self._read_limit(name)
             known[name] = monotonic(), limit
@@ -225,7 +225,9 @@ class BatchJobs(JobProvider):
         streams = list_streams(job)
         words = read_last_lines(self._login, streams[-1], LAST_WORDS) if streams else []
         problem = describe_failure(job)
-        return redact(f"{problem}; its last words: {chr(10).join(words)}" if words else problem)
+        return redact(
+            f"{problem}; the end of its output: {chr(10).join(words)}" if words else problem
+        )
 
     def _find_url(self, handle: str) -> str:
         if self._login.aws_client_parameters.endpoint_url:
@@ -254,7 +256,7 @@ class BatchJobs(JobProvider):
 
 
 def judge_job(job: Record) -> JobStatus:
-    """Return where a job is; Batch says FAILED of one that was terminated or cancelled, too."""
+    """Return a job's status; Batch also reports terminated and cancelled jobs as FAILED."""
     status = STATUSES.get(job["status"], JobStatus.PENDING)
     if status is not JobStatus.FAILED:
         return status
@@ -266,7 +268,7 @@ def judge_job(job: Record) -> JobStatus:
 
 
 def list_streams(job: Record) -> list[LogStream]:
-    """Return where a job's attempts have written, one after the other."""
+    """Return the log streams of a job's attempts, in order."""
     container = job.get("container", {})
     options = (container.get("logConfiguration") or {}).get("options", {})
     holders = [each.get("container", {}) for each in job.get("attempts", [])]
@@ -284,11 +286,11 @@ def describe_failure(job: Record) -> str:
         job.get("statusReason", ""),
         container.get("reason", ""),
     )
-    return ", ".join(dict.fromkeys(filter(None, parts))) or "it has failed without a reason"
+    return ", ".join(dict.fromkeys(filter(None, parts))) or "it failed, and Batch gives no reason"
 
 
 def measure_job(job: Record) -> dict[str, float]:
-    """Return what a job took: seconds of itself, of its vCPUs, and of its GB of memory."""
+    """Return a job's measures: run time, vCPU seconds and GB seconds of memory."""
     begun, ended = job.get("startedAt"), job.get("stoppedAt")
     if not begun or not ended:
         return {}

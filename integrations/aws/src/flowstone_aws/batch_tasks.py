@@ -1,4 +1,4 @@
-"""AWS Batch as a task: submit a job, and do not wait for it."""
+"""AWS Batch as a task: submit a job without waiting for it."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ def batch_submit(
     aws_credentials: AwsCredentials | None = None,
     **batch_kwargs: JsonValue,
 ) -> str:
-    """Submit a job to AWS Batch, and return its id; `BatchJob` waits for one, too.
+    """Submit a job to AWS Batch, and return its id without waiting; `BatchJob` waits.
 
     Args:
-        job_name: its name.
+        job_name: the name of the job.
         job_queue: the queue: its name or ARN.
         job_definition: the job definition: a name, a name and revision, or an ARN.
-        aws_credentials: the login; by default the SDK's own chain.
+        aws_credentials: the login; by default the SDK's credential chain.
         **batch_kwargs: further arguments of AWS's ``SubmitJob``.
 
     Raises:
-        JobError: Batch refused it, or the request has a secret in it.
+        JobError: Batch refused it, or the request contains a secret.
         AccessDenied: this login may not submit it.
         CredentialsError: there is no login, or it was refused.
-        Unreachable: Batch can't be reached, or the answer was lost; the job may have been
-            submitted then, and is not submitted twice by this call.
+        Unreachable: Batch can't be reached, or its response was lost; in that case, the job may
+            have been submitted, so this call does not submit it again.
 
     Example:
         job_id = batch_submit("load", job_queue, job_definition, aws_credentials)

@@ -1,4 +1,4 @@
-"""What a job has written to CloudWatch Logs, read on from where it was read before."""
+"""A job's output in CloudWatch Logs, read incrementally."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class LogStream:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """How far a job's lines were read: so many, up to a token of the last stream."""
+    """How far a job's lines were read: their number, and a token of the last stream."""
 
     seen: int = 0
     stream: int = 0
@@ -48,7 +48,7 @@ class LogReader:
     """Reads the lines of jobs; each is fetched once, as long as one reads on.
 
     Attributes:
-        refused: the jobs whose lines this login may not read, which was said.
+        refused: the jobs whose lines this login may not read, which was logged.
     """
 
     refused: set[str] = field(default_factory=set)
@@ -58,9 +58,9 @@ class LogReader:
     def read(
         self, login: AwsCredentials, handle: str, streams: Sequence[LogStream], seen: int
     ) -> list[str]:
-        """Return the lines of a job after so many; those of its streams, one after the other.
+        """Return the lines of a job after the first `seen`, stream by stream.
 
-        A login that may not read them is said once, as a warning: the job goes on.
+        If the login may not read them, that is logged once, as a warning: the job continues.
         """
         if handle in self.refused:
             return []
@@ -77,7 +77,7 @@ class LogReader:
                 place = _Place(place.seen, number, token)
         except AccessDenied as error:
             self.refused.add(handle)
-            get_job_logger().warning("%s The job's lines are not shown.", error)
+            get_job_logger().warning("%s The job's output is not logged.", error)
             return []
         new = lines[seen - place.seen :]
         self._keep(handle, _Place(place.seen + len(lines), place.stream, place.token))

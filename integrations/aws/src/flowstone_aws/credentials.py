@@ -104,7 +104,7 @@ class _Login(Credentials):
         return values, lambda: Login(values, parameters, role)
 
     def get_or_make(self, name: str, make: Callable[[], T]) -> T:
-        """Return what all blocks with this login share in this process, made at first."""
+        """Return an object that all blocks with this login share in this process; make it once."""
         return self._login().get_or_make(name, make)
 
     def describe_login(self) -> str:

@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from flowstone.records.events import ExternalHandle
 
 LaunchType = Literal["FARGATE", "FARGATE_SPOT", "EC2", "EXTERNAL"]
-#: Fargate ends what it stops after so many seconds at most:
+#: The longest `stop_timeout` on Fargate, in seconds:
 #: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html
 LONGEST_STOP = 120
 
 
 class EcsTask(Job):
-    """A container on Amazon ECS, which Flowstone starts, waits for, logs and stops.
+    """A container on Amazon ECS, which Flowstone starts, waits for, logs and can stop.
 
-    Its definition is one of yours, or is made of these fields and registered once for each
-    content. The result is the exit code, which is 0.
+    Its task definition is your own, or is made from these fields and registered once per content.
+    The result is the exit code, which is always 0: other exit codes raise.
     """
 
     _block_type_name: ClassVar[str | None] = "ECS Task"
@@ -41,16 +41,17 @@ class EcsTask(Job):
 
     task_definition_arn: str | None = Field(
         default=None,
-        description="A task definition of yours: its ARN, or its family for the newest revision.",
+        description="Your own task definition: its ARN, or its family for the newest revision.",
     )
     image: str | None = Field(
-        default=None, description="The container's image, where there is no definition of yours."
+        default=None, description="The container's image, instead of your own task definition."
     )
     command: list[str] = Field(
         default_factory=list, description="The command; by default that of the image."
     )
     env: dict[str, str] = Field(
-        default_factory=dict, description="Variables in clear; AWS lists them with the task."
+        default_factory=dict,
+        description="Plain environment variables, which AWS shows with the task.",
     )
     secret_references: dict[str, str] = Field(
         default_factory=dict,
@@ -58,19 +59,21 @@ class EcsTask(Job):
         "references such as aws-secrets:db#password and aws-ssm:/app/token.",
     )
     aws_credentials: AwsCredentials = Field(
-        default_factory=AwsCredentials, description="The login; by default, the SDK's own chain."
+        default_factory=AwsCredentials,
+        description="The login; by default, the SDK's credential chain.",
     )
     cluster: str | None = Field(
-        default=None, description="The cluster; by default, the one that is called default."
+        default=None, description="The cluster; by default, the one named 'default'."
     )
     family: str | None = Field(
-        default=None, description="The family of the definition; by default named by its content."
+        default=None,
+        description="The family of the task definition; by default named by a hash of its content.",
     )
     launch_type: LaunchType | None = Field(
         default="FARGATE", description="Where it runs; FARGATE_SPOT may be interrupted."
     )
     capacity_provider_strategy: list[Record] = Field(
-        default_factory=list, description="Capacity providers, in place of a launch type."
+        default_factory=list, description="Capacity providers, instead of a launch type."
     )
     cpu: int | None = Field(
         default=None, gt=0, description="CPU units, 1024 for each vCPU; by default 1024."
@@ -79,18 +82,17 @@ class EcsTask(Job):
     container_name: str | None = Field(
         default=None, description="The container; by default the first of the definition."
     )
-    task_role_arn: str | None = Field(
-        default=None, description="The role that the container acts in."
-    )
+    task_role_arn: str | None = Field(default=None, description="The IAM role of the container.")
     execution_role_arn: str | None = Field(
-        default=None, description="The role by which ECS pulls images and secrets, and writes logs."
+        default=None,
+        description="The role with which ECS pulls images, reads secrets and writes logs.",
     )
     vpc_id: str | None = Field(
         default=None, description="The VPC whose subnets are used; by default the default one."
     )
     network_configuration: Record = Field(
         default_factory=dict,
-        description="subnets, securityGroups and assignPublicIp, in place of those of a VPC.",
+        description="subnets, securityGroups and assignPublicIp, instead of those of a VPC.",
     )
     configure_cloudwatch_logs: bool | None = Field(
         default=None,
@@ -98,13 +100,13 @@ class EcsTask(Job):
         "execution_role_arn.",
     )
     cloudwatch_logs_options: dict[str, str] = Field(
-        default_factory=dict, description="Options of the awslogs driver, as awslogs-group."
+        default_factory=dict, description="Options of the awslogs driver, such as awslogs-group."
     )
     cloudwatch_logs_prefix: str | None = Field(
-        default=None, description="What log streams begin with; by default flowstone."
+        default=None, description="The prefix of log streams; by default flowstone."
     )
     labels: dict[str, str] = Field(
-        default_factory=dict, description="Tags of the task, besides those of its run."
+        default_factory=dict, description="Tags of the task, in addition to those of its run."
     )
     stop_timeout: int | None = Field(
         default=None,
@@ -113,10 +115,10 @@ class EcsTask(Job):
         description="Seconds from SIGTERM to SIGKILL when it is stopped; ECS's default is 30.",
     )
     timeout_seconds: float | None = Field(
-        default=None, gt=0, description="How long to wait for it; None for as long as it takes."
+        default=None, gt=0, description="How long to wait for it, in seconds; None for no limit."
     )
     interval_seconds: float = Field(
-        default=5.0, gt=0, description="The longest time between two polls."
+        default=5.0, gt=0, description="The longest time between two polls, in seconds."
     )
 
     @field_validator("secret_references")
@@ -133,7 +135,7 @@ class EcsTask(Job):
     @model_validator(mode="after")
     def _has_one_definition(self) -> Self:
         if self.task_definition_arn is not None and self.image is not None:
-            raise ValueError("give either task_definition_arn or image")
+            raise ValueError("set either task_definition_arn or image")
         if self.task_definition_arn is not None:
             made = (
                 "secret_references",
@@ -150,7 +152,7 @@ class EcsTask(Job):
         return self
 
     def make_provider(self) -> EcsTasks:
-        """Return ECS, as what runs this task."""
+        """Return the provider that runs this task on ECS."""
         return EcsTasks(self)
 
     def make_run(
@@ -164,8 +166,8 @@ class EcsTaskRun(JobRun):
     """A task on ECS.
 
     Args:
-        job: whose run it is.
-        provider: what to ask about it.
+        job: the block that was run.
+        provider: the provider that started it.
         handle: the ARN of the task.
         external: the handle as it was recorded.
     """
@@ -194,7 +196,7 @@ class EcsTaskRun(JobRun):
         return self._job.make_provider().describe(self.task_arn)
 
     def exit_code(self) -> int | None:
-        """Return the exit code of its container; None where there is none (yet).
+        """Return the exit code of its container; None if there is none (yet).
 
         Raises:
             JobLost: as `describe` does.

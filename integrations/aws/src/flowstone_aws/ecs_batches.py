@@ -1,4 +1,4 @@
-"""Tasks of ECS that are asked for at the same time, described by one request."""
+"""ECS tasks that are polled at the same time, described by one request."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class _Question:
 class TaskBatches:
     """Describes the tasks of a cluster, one request at a time.
 
-    Who asks while a request is on its way waits for it, and then one asks for all who wait.
+    Callers that come during a request wait for it; then one of them asks for all of them.
     """
 
     _waiting: list[_Question] = field(default_factory=list)

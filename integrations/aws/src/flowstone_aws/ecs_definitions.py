@@ -1,4 +1,4 @@
-"""Task definitions of ECS: each is registered once, and found again by its content."""
+"""ECS task definitions: each is registered once, and found again by its content."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 #: The tag that says what a definition was made of, so that an equal one is not registered again.
 CONTENT_TAG = "flowstone_content"
-#: So many of the newest revisions of a family are looked at.
+#: How many of the newest revisions of a family are checked.
 MOST_REVISIONS = 10
-#: So long, in seconds, the newest revision of a family is not asked for again.
+#: How long, in seconds, the newest revision of a family is cached.
 FAMILY_SECONDS = 60.0
 _REVISION = re.compile(r":\d+$")
 #: What ECS says where there is no such definition, under a code that it has for much else.
@@ -96,7 +96,7 @@ def find_definition(
         found = _describe(where, login, name)
         if found is None:
             problem = f"there is no task definition {name!r}"
-            raise JobLost(where, problem, "Check its name, and the region of the credentials.")
+            raise JobLost(where, problem, "Check its name, and region_name of the credentials.")
         definition = read_definition(where, found["taskDefinition"], container)
         shared.by_name[key] = monotonic(), definition
         return definition
@@ -105,7 +105,7 @@ def find_definition(
 def ensure_definition(
     where: str, login: AwsCredentials, content: Record, tags: Mapping[str, str]
 ) -> TaskDefinition:
-    """Return a definition with some content, which is registered where there is none.
+    """Return the definition with this content, which is registered if there is none.
 
     Args:
         where: the task, for messages.

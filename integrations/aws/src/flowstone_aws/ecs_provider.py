@@ -1,4 +1,4 @@
-"""Tasks of ECS, behind the interface of all jobs."""
+"""ECS tasks, behind the interface of all jobs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from flowstone_aws.ecs_definitions import TaskDefinition
     from flowstone_aws.records import Client, Record
 
-#: So many of a container's last lines are told where it failed.
+#: How many of a container's last lines an error quotes.
 LAST_WORDS = 10
 #: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-lifecycle-explanation.html
 PENDING = frozenset({"PROVISIONING", "PENDING", "ACTIVATING"})
@@ -103,7 +103,7 @@ class EcsTasks(JobProvider):
             if "not found" not in error.problem:
                 raise
             problem = f"there is no task {handle!r}"
-            raise JobLost(self.where, problem, "It has ended a while ago.", handle) from error
+            raise JobLost(self.where, problem, "It ended some time ago.", handle) from error
 
     def read_logs(self, handle: str, seen: int) -> list[str]:
         streams = self._started.find_streams(handle)
@@ -130,8 +130,8 @@ class EcsTasks(JobProvider):
         batches = self._login.get_or_make(f"ecs batches of {self._cluster}", TaskBatches)
         found = batches.describe(handle, self._describe_all)
         if found is None:
-            problem = f"there is no task {handle!r}, or no longer"
-            remedy = "ECS forgets a task an hour after its end; look at its log."
+            problem = f"there is no task {handle!r} (any more)"
+            remedy = "ECS forgets a task an hour after its end; see its log."
             raise JobLost(self.where, problem, remedy, handle)
         return found
 
@@ -159,7 +159,7 @@ class EcsTasks(JobProvider):
         return find_definition(self.where, self._login, name, container)
 
     def _find_running(self, launch: Launch) -> str | None:
-        """Return what an earlier attempt started and what still runs, though nobody recorded it."""
+        """Return a running task that an earlier attempt started without recording it."""
         if launch.attempt == 1:
             return None
         with self._translate():
@@ -185,7 +185,7 @@ class EcsTasks(JobProvider):
             raise
         if not answer["tasks"]:
             reasons = [_describe_refusal(each) for each in answer.get("failures", [])]
-            problem = f"ECS did not start it: {'; '.join(reasons) or 'without a reason'}"
+            problem = f"ECS did not start it: {'; '.join(reasons) or 'it gives no reason'}"
             raise JobError(self.where, problem, "Check the cluster's capacity and the definition.")
         return str(answer["tasks"][0]["taskArn"])
 
@@ -193,7 +193,7 @@ class EcsTasks(JobProvider):
         problem = describe_failure(task, definition.container)
         streams = definition.list_streams(task["taskArn"])
         words = read_last_lines(self._login, streams[0], LAST_WORDS) if streams else []
-        told = f"{problem}; its last words: {chr(10).join(words)}" if words else problem
+        told = f"{problem}; the end of its output: {chr(10).join(words)}" if words else problem
         return redact(told)
 
     def _find_url(self, handle: str) -> str:
@@ -250,11 +250,11 @@ def describe_failure(task: Record, container: str) -> str:
         ": ".join(filter(None, (task.get("stopCode", ""), task.get("stoppedReason", "")))),
         *reasons,
     ]
-    return ", ".join(dict.fromkeys(filter(None, parts))) or "it has ended without a reason"
+    return ", ".join(dict.fromkeys(filter(None, parts))) or "it ended, and ECS gives no reason"
 
 
 def measure_task(task: Record) -> dict[str, float]:
-    """Return what a task took: seconds of itself, of its vCPUs, and of its GB of memory."""
+    """Return a task's measures: run time, vCPU seconds and GB seconds of memory."""
     begun = task.get("startedAt")
     ended = task.get("executionStoppedAt") or task.get("stoppedAt")
     if begun is None or ended is None:

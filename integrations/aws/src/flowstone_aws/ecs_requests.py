@@ -73,7 +73,7 @@ def _make_log_options(where: str, task: EcsTask) -> dict[str, str]:
     region = task.cloudwatch_logs_options.get("awslogs-region") or find_region(task.aws_credentials)
     if region is None:
         remedy = "Set region_name of the credentials."
-        raise JobError(where, "the region of its log is not known", remedy)
+        raise JobError(where, "the region for its log is not known", remedy)
     return {
         "awslogs-group": LOG_GROUP,
         "awslogs-create-group": "true",
@@ -156,11 +156,11 @@ def find_network(where: str, task: EcsTask) -> Record:
             found = client.describe_vpcs(Filters=wanted)["Vpcs"]
             if not found:
                 problem = "the region has no default VPC"
-                raise JobError(where, problem, "Give vpc_id or network_configuration.")
+                raise JobError(where, problem, "Set vpc_id or network_configuration.")
             vpc = found[0]["VpcId"]
         of_vpc = [{"Name": "vpc-id", "Values": [vpc]}]
         subnets = client.describe_subnets(Filters=of_vpc)["Subnets"]
     if not subnets:
-        remedy = "Give another vpc_id, or network_configuration."
+        remedy = "Set another vpc_id, or network_configuration."
         raise JobError(where, f"there is no VPC {vpc!r} with subnets", remedy)
     return {"subnets": sorted(each["SubnetId"] for each in subnets), "assignPublicIp": "ENABLED"}

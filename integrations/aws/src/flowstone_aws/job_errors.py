@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 JOB_DENIED = ErrorRule(
     AccessDenied,
     "access is denied",
-    "Let these credentials do this in the policy of their user or role; the README lists what each "
-    "block needs, such as iam:PassRole for the roles of a task.",
+    "Allow this in the policy of the credentials' user or role; the README lists what each block "
+    "needs, such as iam:PassRole for the roles of a task.",
 )
 JOB_BUSY = ErrorRule(
     Unreachable,
@@ -36,25 +36,27 @@ JOB_BUSY = ErrorRule(
 JOB_DOWN = ErrorRule(
     Unreachable,
     "the service can't be reached, or the connection broke",
-    "Check endpoint, region and network; what was being started may run.",
+    "Check endpoint, region and network; what was being started may be running.",
 )
 NOT_THERE = ErrorRule(
     JobLost,
     "there is no such function, version, cluster or log",
-    "Check its name, and that region_name of the credentials is where it is.",
+    "Check its name, and that region_name of the credentials is its region.",
 )
 BAD_JOB = ErrorRule(
     JobError,
     "the request was refused",
-    "AWS's words tell why; check the fields of the block, and what they name.",
+    "See AWS's message; check the fields of the block, and the resources that they name.",
 )
 QUOTA = ErrorRule(
-    JobError, "a quota is used up", "End or delete what is not needed, or ask AWS for more."
+    JobError,
+    "a quota is used up",
+    "End or delete what you don't need, or ask AWS for a higher quota.",
 )
 NOT_READY = ErrorRule(
     JobError,
     "the function can't be invoked as it is now",
-    "AWS's words tell why; check its state, its network, its key and its file systems.",
+    "See AWS's message; check its state, its network, its key and its file systems.",
 )
 TOO_LARGE = ErrorRule(
     JobError,
@@ -64,7 +66,7 @@ TOO_LARGE = ErrorRule(
 )
 REPEATED = ErrorRule(
     JobError,
-    "it was started already, with other parameters",
+    "it was already started with other parameters",
     "Change the parameters only between attempts of a run.",
 )
 
@@ -112,7 +114,7 @@ BY_CODE_OF_JOBS = {code: rule for rule, codes in _GROUPS for code in codes.split
 
 
 def translate_job_errors(where: str, who: Callable[[], str]) -> AbstractContextManager[None]:
-    """Turn what AWS's SDK raises inside into `JobError`, `CredentialsError` and their kin.
+    """Turn what AWS's SDK raises inside into `JobError`, `CredentialsError` and the like.
 
     Args:
         where: the job and its service, for the message.

@@ -1,4 +1,4 @@
-"""What a job's container gets: variables in clear, and references to secrets that AWS resolves."""
+"""A job container's environment: plain variables, and references to secrets."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _REFERENCE = re.compile(
 
 
 def check_variables(where: str, env: Mapping[str, str], remedy: str) -> None:
-    """Refuse variables that would show a secret in what AWS lists of a job.
+    """Refuse environment variables that would show a secret to whoever may see the job.
 
     Raises:
-        JobError: a value has a secret in it, or is a reference to one.
+        JobError: a value contains a secret, or is a reference to one.
     """
     for name, value in env.items():
         if redact(value) != value:
@@ -37,10 +37,10 @@ def check_variables(where: str, env: Mapping[str, str], remedy: str) -> None:
 
 
 def check_request(where: str, request: Record, remedy: str) -> None:
-    """Refuse a request that would show a secret in what AWS lists of a job.
+    """Refuse a request that would show a secret to whoever may see the job.
 
     Raises:
-        JobError: a text of it has a secret in it: a command's, a label's, a parameter's.
+        JobError: a text in it, such as a command or a tag, contains a secret.
     """
     for name, text in _list_texts(request):
         if redact(text) != text:

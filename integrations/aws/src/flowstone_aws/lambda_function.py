@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from flowstone_aws.records import JsonValue, Record
 
 InvocationType = Literal["RequestResponse", "Event", "DryRun"]
-#: Lambda ends a function after so many seconds at most:
+#: The longest time limit of a function, in seconds:
 #: https://docs.aws.amazon.com/lambda/latest/dg/configuration-timeout.html
 LONGEST_SECONDS = 900.0
 #: How much longer than the function its answer is waited for, in seconds.
@@ -42,13 +42,13 @@ _REPORT = re.compile(
 
 
 class LambdaFailed(JobFailed):
-    """A function of AWS Lambda raised an error, timed out or ended.
+    """A Lambda function raised an error, timed out or exited.
 
     Attributes:
-        error_type: the function's own, as ``ValueError`` or ``Sandbox.Timedout``.
-        message: the function's own words.
-        trace: where it was raised, as the function's runtime tells.
-        log_tail: its last lines, up to 4 KB.
+        error_type: the type of its error, such as ``ValueError`` or ``Sandbox.Timedout``.
+        message: the message of its error.
+        trace: the stack trace, as the function's runtime formats it.
+        log_tail: its last log lines, up to 4 KB.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class LambdaFailed(JobFailed):
         told = f"{error_type}: {message}" if error_type else message
         words = "\n".join(log_tail)
         problem = f"{told}; its log ends with:\n{words}\n" if words else told
-        super().__init__(where, problem, "Look at the function's code and its log.")
+        super().__init__(where, problem, "Check the function's code and its log.")
 
     def __reduce__(self) -> tuple[type[LambdaFailed], tuple[object, ...]]:
         """Say how it is made again in another process."""
@@ -69,13 +69,13 @@ class LambdaFailed(JobFailed):
 
 @dataclass(frozen=True, slots=True)
 class LambdaResponse:
-    """What Lambda answered to an invocation; it is also read by AWS's names, as ``["Payload"]``.
+    """Lambda's response to an invocation; AWS's own names work, too, such as ``["Payload"]``.
 
     Attributes:
-        status_code: 200, of an asynchronous one 202, of a dry run 204.
+        status_code: 200; 202 for an asynchronous invocation, 204 for a dry run.
         content: what the function returned, as bytes.
-        executed_version: which version did it.
-        log_tail: its last lines, up to 4 KB, if they were asked for.
+        executed_version: the version that ran.
+        log_tail: its last log lines, up to 4 KB, if they were requested.
         measures: what Lambda reported: seconds, billed seconds, and memory.
     """
 
@@ -87,11 +87,11 @@ class LambdaResponse:
 
     @property
     def payload(self) -> JsonValue:
-        """What the function returned, read as JSON; None where it returned nothing."""
+        """What the function returned, parsed as JSON; None if it returned nothing."""
         return json.loads(self.content) if self.content.strip() else None
 
     def __getitem__(self, name: str) -> JsonValue:
-        """Return an entry of the answer of boto3's ``invoke``."""
+        """Return an entry as in the response of boto3's ``invoke``."""
         entries = {
             "StatusCode": self.status_code,
             "Payload": BytesIO(self.content),
@@ -102,14 +102,14 @@ class LambdaResponse:
 
 
 class LambdaFunction(Block):
-    """A function of AWS Lambda.
+    """An AWS Lambda function.
 
-    It is not a `Job`: Lambda tells nobody how an asynchronous invocation ends, and ends none when
-    it is asked to.
+    It is not a `Job`: Lambda can't cancel an asynchronous invocation, and has no call that says how
+    it ended.
     """
 
     _block_type_name: ClassVar[str | None] = "Lambda Function"
-    _description: ClassVar[str | None] = "A function of AWS Lambda, invoked with a payload."
+    _description: ClassVar[str | None] = "An AWS Lambda function, invoked with a payload."
     _documentation_url: ClassVar[str | None] = "https://docs.aws.amazon.com/lambda/"
     _code_example: ClassVar[str | None] = (
         'LambdaFunction(function_name="resize").save("resize")\n'
@@ -119,13 +119,15 @@ class LambdaFunction(Block):
     function_name: str = Field(min_length=1, description="The function's name or ARN.")
     qualifier: str | None = Field(default=None, description="A version or an alias.")
     aws_credentials: AwsCredentials = Field(
-        default_factory=AwsCredentials, description="The login; by default, the SDK's own chain."
+        default_factory=AwsCredentials,
+        description="The login; by default, the SDK's credential chain.",
     )
     timeout_seconds: float = Field(
         default=LONGEST_SECONDS,
         gt=0,
         le=LONGEST_SECONDS,
-        description="How long the answer is waited for; Lambda ends a function after 900 s.",
+        description="How long to wait for the response, in seconds; Lambda ends a function after "
+        "900 s.",
     )
 
     def invoke(
@@ -135,23 +137,23 @@ class LambdaFunction(Block):
         tail: bool = False,
         client_context: Record | None = None,
     ) -> LambdaResponse:
-        """Invoke the function, and return what Lambda answers.
+        """Invoke the function, and return Lambda's response.
 
-        An invocation whose answer is lost is not repeated: the function may have run.
+        An invocation whose response is lost is not retried: the function may have run.
 
         Args:
-            payload: what the function gets, as JSON.
+            payload: the function's input, a JSON value.
             invocation_type: ``RequestResponse`` waits for the result, ``Event`` only sends the
                 payload, ``DryRun`` checks that it could be invoked.
-            tail: whether its last lines go to the run's log and into the answer.
-            client_context: what the function finds in its context.
+            tail: whether its last log lines go to the run's log and into the response.
+            client_context: data for the function's context object.
 
         Raises:
-            LambdaFailed: the function failed; its message and its last lines are in it.
-            JobError: Lambda refused; a `JobLost` where there is no such function.
+            LambdaFailed: the function failed; contains its message and its last log lines.
+            JobError: Lambda refused the invocation; `JobLost` if there is no such function.
             AccessDenied: this login may not invoke it.
             CredentialsError: there is no login, or it was refused.
-            Unreachable: Lambda can't be reached, or the answer did not come in time.
+            Unreachable: Lambda can't be reached, or did not respond in time.
         """
         request: Record = {
             "FunctionName": self.function_name,
@@ -211,7 +213,7 @@ class LambdaFunction(Block):
             return json.dumps(value).encode()
         except (TypeError, ValueError) as error:
             problem = f"{what} is not JSON: {error}"
-            remedy = "Pass dicts, lists, texts, numbers, booleans and None."
+            remedy = "Pass dicts, lists, strings, numbers, booleans and None."
             raise JobError(self._where, problem, remedy) from None
 
     def _encode_context(self, context: Record) -> str:

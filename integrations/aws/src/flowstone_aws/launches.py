@@ -1,4 +1,4 @@
-"""Launches: which start of which run a job of AWS's is, so that none runs twice at once."""
+"""Launches: which start of which run an AWS job is, so that none runs twice at once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MOST_JOBS = 10_000
 #: The longest key and value of a tag of AWS's, and what may be in them.
 LONGEST_KEY, LONGEST_VALUE = 128, 256
 _NOT_IN_TAGS = re.compile(r"[^\w\s+\-=.:/@]+")
-#: So long, in seconds, a job that was just started may be unknown to AWS.
+#: How long, in seconds, a job that was just started may be unknown to AWS.
 FRESH_SECONDS = 60.0
 #: The tag that says in which attempt of its run a job was started.
 ATTEMPT_TAG = "flowstone_attempt"
@@ -52,7 +52,7 @@ class Launch:
 
     @property
     def token(self) -> str:
-        """What AWS knows a repeated request by: 64 characters."""
+        """The token by which AWS recognizes a repeated request: 64 characters."""
         text = f"{self.run_id}/{self.attempt}/{self.fingerprint}/{self.number}"
         return sha256(text.encode()).hexdigest()
 
@@ -79,7 +79,7 @@ class Launch:
 
 @dataclass(slots=True)
 class StartedJobs:
-    """What is remembered of the jobs of a login."""
+    """What this process remembers about the jobs of a login."""
 
     _streams: OrderedDict[str, list[LogStream]] = field(default_factory=OrderedDict)
     _fresh: dict[str, float] = field(default_factory=dict)

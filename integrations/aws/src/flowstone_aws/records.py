@@ -1,4 +1,4 @@
-"""What AWS answers and is asked: the SDK makes its clients at run time, without types."""
+"""Types of AWS's requests and responses: the SDK makes its clients at run time, without types."""
 
 from __future__ import annotations
 

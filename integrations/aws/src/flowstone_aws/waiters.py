@@ -1,4 +1,4 @@
-"""Waiters of boto3 as a task: wait until something of AWS's is as it should be."""
+"""boto3's waiters as a task: wait until a resource has reached a state."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ def client_waiter(
     waiter_definition: Record | None = None,
     **waiter_kwargs: JsonValue,
 ) -> None:
-    """Wait by a waiter of boto3, or by one of your own.
+    """Wait with a boto3 waiter, or with one of your own.
 
     Args:
         client: the service, as boto3 calls it: ``batch``, ``ecs``, ``s3``.
-        waiter_name: the waiter's name, as ``tasks_stopped``.
-        aws_credentials: the login; by default the SDK's own chain.
-        waiter_definition: waiters of your own, in the form of botocore's ``waiters-2.json``, of
-            which one has that name.
-        **waiter_kwargs: arguments of the waiter, as ``cluster`` and ``tasks``;
+        waiter_name: the waiter's name, such as ``tasks_stopped``.
+        aws_credentials: the login; by default the SDK's credential chain.
+        waiter_definition: your own waiters, in the format of botocore's ``waiters-2.json``; one of
+            them must have that name.
+        **waiter_kwargs: arguments of the waiter, such as ``cluster`` and ``tasks``;
             ``WaiterConfig={"Delay": 5, "MaxAttempts": 60}`` says how often and how long.
 
     Raises:
-        JobTimeout: it is not so after the last attempt.
-        JobFailed: it can't become so any more.
+        JobTimeout: the state was not reached by the last attempt.
+        JobFailed: the state can no longer be reached.
         JobError: there is no such waiter, or AWS refused the request.
-        AccessDenied: this login may not look.
+        AccessDenied: this login may not make the request.
         CredentialsError: there is no login, or it was refused.
         Unreachable: AWS can't be reached.
 
@@ -67,8 +67,12 @@ def client_waiter(
             return
         if attempt < attempts:
             _pause(delay)
-    problem = f"it is not so after {attempts} attempts, {delay:g} s apart"
-    raise JobTimeout(where, problem, "Allow more in WaiterConfig, or look at what it waits for.")
+    problem = f"the state was not reached after {attempts} attempts, {delay:g} s apart"
+    raise JobTimeout(
+        where,
+        problem,
+        "Allow more attempts in WaiterConfig, or check the resource that it waits for.",
+    )
 
 
 def _find_waiter(where: str, client: Client, name: str, definition: Record | None) -> Waiter:
@@ -85,16 +89,16 @@ def _find_waiter(where: str, client: Client, name: str, definition: Record | Non
         raise JobError(where, f"there is no such waiter.{near}", f"boto3 has {told}.")
     if name not in definition.get("waiters", {}):
         problem = "waiter_definition has no waiter of that name"
-        raise JobError(where, problem, "Name one of its `waiters`.")
+        raise JobError(where, problem, "Pass the name of one of its `waiters`.")
     with translate_job_errors(where, lambda: "waiter_definition"):
         return create_waiter_with_client(name, WaiterModel({**definition}), client)
 
 
 def _look(where: str, waiter: Waiter, wanted: Mapping[str, object]) -> str | None:
-    """Look once; return None where it is so, and else what is not.
+    """Check once; return None if the state is reached, or else what is missing.
 
     Raises:
-        JobFailed: it can't become so any more.
+        JobFailed: the state can no longer be reached.
         ClientError: AWS refused the request.
     """
     from botocore.exceptions import ClientError, WaiterError  # see above
@@ -107,8 +111,8 @@ def _look(where: str, waiter: Waiter, wanted: Mapping[str, object]) -> str | Non
         answer: JsonValue = error.last_response
         if "terminal failure state" not in str(error) and "Error" in answer:
             raise ClientError(answer, waiter.name) from error
-        problem = f"it can't become so any more: {format_details(error)}"
-        raise JobFailed(where, problem, "Look at what it waits for.") from error
+        problem = f"the state can no longer be reached: {format_details(error)}"
+        raise JobFailed(where, problem, "Check the resource that it waits for.") from error
     return None
 
 

@@ -1,4 +1,4 @@
-"""Container groups, as they are made: of a block's fields, with secrets as secure values."""
+"""Definitions of container groups, made from a block's fields, with secrets as secure values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 CONTAINER = "job"
 #: The tag of groups that are deleted when they have ended.
 ONCE = "flowstone_once"
-#: So many characters of a block's name are in that of a group, of the 63 that it may have.
+#: How many characters of a block's name are in that of a group, which may have 63.
 LONGEST = 30
 #: The longest value of a tag, and what its name can't have.
 LONGEST_TAG = 256
@@ -122,7 +122,7 @@ def refuse_secrets(block: AzureContainerInstance, where: str) -> None:
         if redact(text) != text:
             raise JobError(
                 where,
-                f"{place} has a secret in it, and anybody who may see the group could read it",
+                f"{place} contains a secret, which anyone who may see the group could read",
                 "Put it into secret_env.",
             )
 

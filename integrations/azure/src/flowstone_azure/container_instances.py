@@ -1,4 +1,4 @@
-"""AzureContainerInstance: a container that Azure Container Instances runs to its end."""
+"""AzureContainerInstance: a container that runs to completion on Azure Container Instances."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from flowstone_azure.entra_credentials import AzureContainerInstanceCredentials
 
 
 class AzureContainerRegistry(BaseModel):
-    """A login to the registry of a private image: a user and a password, or an identity."""
+    """A login to a private registry: a user and a password, or an identity."""
 
     model_config = ConfigDict(extra="forbid")
 
-    server: str = Field(min_length=1, description="The registry: shop.azurecr.io.")
+    server: str = Field(min_length=1, description="The registry, such as shop.azurecr.io.")
     username: str | None = Field(default=None, description="The user.")
     password: SecretStr | None = Field(default=None, description="The user's password.")
     identity: str | None = Field(
@@ -25,15 +25,15 @@ class AzureContainerRegistry(BaseModel):
 
 
 class AzureContainerInstance(Job):
-    """A container that Azure Container Instances runs to its end, in a container group of its own.
+    """A container that runs to completion on Azure Container Instances, in its own container group.
 
-    The group has tags with the flow, the task and the run, and is deleted when it has ended.
+    The group is tagged with the flow, the task and the run, and is deleted when it has ended.
     """
 
     _block_type_name: ClassVar[str | None] = "Azure Container Instance"
     _block_type_slug: ClassVar[str | None] = "azure-container-instance"
     _description: ClassVar[str | None] = (
-        "A container that Azure Container Instances runs to its end."
+        "A container that runs to completion on Azure Container Instances."
     )
     _documentation_url: ClassVar[str | None] = (
         "https://learn.microsoft.com/azure/container-instances/"
@@ -52,22 +52,22 @@ class AzureContainerInstance(Job):
 
     aci_credentials: AzureContainerInstanceCredentials = Field(
         default_factory=AzureContainerInstanceCredentials,
-        description="The login; by default, the SDK's own chain.",
+        description="The login; by default, the SDK's default chain.",
     )
     image: str = Field(min_length=1, description="The container's image.")
     resource_group_name: str = Field(
         min_length=1, description="The resource group of its container groups."
     )
-    subscription_id: str = Field(min_length=1, description="The subscription, by its id.")
-    location: str = Field(min_length=1, description="The region: westeurope.")
+    subscription_id: str = Field(min_length=1, description="The id of the subscription.")
+    location: str = Field(min_length=1, description="The region, such as westeurope.")
     command: list[str] = Field(
         default_factory=list,
         description="The program and its arguments; by default the image's own.",
     )
     env: dict[str, str] = Field(
         default_factory=dict,
-        description="Environment variables. Anybody who may see the group can read them: secrets "
-        "belong into secret_env.",
+        description="Environment variables. Anyone who may see the group can read them: put "
+        "secrets into secret_env.",
     )
     secret_env: dict[str, SecretStr] = Field(
         default_factory=dict,
@@ -78,48 +78,49 @@ class AzureContainerInstance(Job):
     memory: float = Field(default=1.0, gt=0, description="The memory, in GB.")
     gpu_count: int | None = Field(default=None, gt=0, description="The number of GPUs.")
     gpu_sku: Literal["K80", "P100", "V100"] | None = Field(
-        default=None, description="The kind of the GPUs."
+        default=None, description="The SKU of the GPUs."
     )
     identities: list[str] = Field(
         default_factory=list,
         description="Resource ids of managed identities that the container may use.",
     )
     subnet_ids: list[str] = Field(
-        default_factory=list, description="Resource ids of the subnets it is in, for private ones."
+        default_factory=list, description="Resource ids of subnets, for a private container group."
     )
     dns_servers: list[str] = Field(default_factory=list, description="Its DNS servers.")
     image_registry: AzureContainerRegistry | None = Field(
-        default=None, description="The login to the registry of a private image."
+        default=None, description="The login to a private registry."
     )
     tags: dict[str, str] = Field(
-        default_factory=dict, description="Tags of the container group, besides those of the run."
+        default_factory=dict,
+        description="Tags of the container group, in addition to those of the run.",
     )
     keep_container_group: bool = Field(
-        default=False, description="Whether the group stays when it has ended."
+        default=False, description="Whether to keep the group when it has ended."
     )
     timeout_seconds: float | None = Field(
-        default=None, ge=0, description="How long to wait for a run; None for as long as it takes."
+        default=None, ge=0, description="How long to wait for a run, in seconds; None for no limit."
     )
     task_start_timeout_seconds: float | None = Field(
         default=240.0,
         gt=0,
-        description="Seconds until the container must have started; None for no limit.",
+        description="Seconds within which the container must start; None for no limit.",
     )
     task_watch_poll_interval: float = Field(
         default=5.0, gt=0, description="The longest time between two polls, in seconds."
     )
     stream_output: bool = Field(
-        default=True, description="Whether its lines go to the log of the run that waits."
+        default=True, description="Whether its output goes to the log of the waiting run."
     )
 
     @model_validator(mode="after")
     def _is_a_group(self) -> AzureContainerInstance:
         if (self.gpu_count is None) != (self.gpu_sku is None):
-            raise ValueError("set both of gpu_count and gpu_sku, or none")
+            raise ValueError("set both gpu_count and gpu_sku, or neither")
         if both := sorted(self.env.keys() & self.secret_env.keys()):
             raise ValueError(f"{', '.join(both)}: both in env and in secret_env")
         return self
 
     def make_provider(self) -> ContainerGroups:
-        """Return Container Instances, as what runs this job."""
+        """Return the provider that runs this job on Container Instances."""
         return ContainerGroups(self)

@@ -127,9 +127,9 @@ class ContainerGroups(JobProvider):
         except Unreachable:
             pass  # its lines are asked for again
         except AccessDenied as error:
-            # Who may run containers may not be let see their lines: that is no failure of the job.
+            # A login that may run containers need not be allowed to read their output.
             if handle not in _refused:
-                get_job_logger().warning("its lines can't be read: %s", error)
+                get_job_logger().warning("its output can't be read: %s", error)
             _refused.add(handle)
         return []
 
@@ -142,7 +142,7 @@ class ContainerGroups(JobProvider):
             try:
                 lines = self._read_lines(handle)
             except FlowstoneError as error:
-                get_job_logger().warning("the group is left, for its lines: %s", error)
+                get_job_logger().warning("the group is not deleted, to keep its output: %s", error)
                 return report
             ENDED.add(handle, report, lines)
             self._delete(handle)

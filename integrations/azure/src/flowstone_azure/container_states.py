@@ -1,4 +1,4 @@
-"""What a container group tells: its status, why it failed, how much it used."""
+"""Reads container groups: status, reason of failure, resources used."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _USUAL = {"", "Error", "Completed"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerGroupState:
-    """What Azure tells of a group and its only container.
+    """What Azure reports about a group and its only container.
 
     Attributes:
-        provisioning: how far the group is made.
+        provisioning: the provisioning state of the group.
         state: of the group; "" before it has one.
         container: the state of the container; "" before it has one.
         exit_code: None before the end.

@@ -84,7 +84,7 @@ class EntraLogin:
         return describe_identity(self.values)
 
     def find_problem(self) -> str:
-        """Return "": nothing is known of an identity without a request."""
+        """Return "": only a request can show a problem with an identity."""
         return ""
 
     def credential(self) -> TokenCredential:

@@ -1,4 +1,4 @@
-"""AzureCredentials: an identity of Microsoft Entra, for services other than Blob Storage."""
+"""AzureCredentials: a Microsoft Entra identity, for services other than Blob Storage."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ _OPTIONS = frozenset(
 
 
 class AzureCredentials(Credentials):
-    """An identity of Microsoft Entra, for Key Vault and Container Instances.
+    """A Microsoft Entra identity, for Key Vault and Container Instances.
 
-    Set a service principal (tenant id, client id and client secret), or the client id of a managed
-    identity, or nothing, to use the SDK's default chain: the environment, workload and managed
-    identities, ``az login``.
+    Set a service principal (tenant id, client id and client secret) or the client id of a managed
+    identity. Set nothing to use the SDK's default chain: environment variables, workload and
+    managed identities, ``az login``.
     """
 
     _block_type_name: ClassVar[str | None] = "Azure Credentials"
@@ -57,7 +57,7 @@ class AzureCredentials(Credentials):
 
     client_id: str | None = Field(
         default=None,
-        description="The service principal's client id; alone, that of a managed identity.",
+        description="The client id of the service principal; if set alone, of a managed identity.",
     )
     tenant_id: str | None = Field(default=None, description="The service principal's tenant.")
     client_secret: SecretStr | None = Field(
@@ -65,7 +65,7 @@ class AzureCredentials(Credentials):
     )
     credential_kwargs: dict[str, object] = Field(
         default_factory=dict,
-        description="Further arguments of the SDK's credential: "
+        description="Further arguments of the SDK's credential, such as "
         '{"authority": "login.microsoftonline.us"}.',
     )
     client_options: dict[str, object] = Field(
@@ -74,7 +74,7 @@ class AzureCredentials(Credentials):
     )
     management_url: str = Field(
         default=MANAGEMENT_URL,
-        description="The address of Azure Resource Manager, in another cloud of Azure's.",
+        description="The address of Azure Resource Manager, for sovereign clouds.",
     )
 
     @field_validator("management_url")
@@ -136,7 +136,7 @@ class AzureCredentials(Credentials):
         """Return the login for these fields, which blocks with equal fields share.
 
         Raises:
-            CredentialsError: the fields don't make one.
+            CredentialsError: the fields don't make a login.
         """
         values = self._choose()
         return ENTRA_LOGINS.find(values, lambda: self._make_login(values))
@@ -179,10 +179,10 @@ class AzureCredentials(Credentials):
 
 
 class AzureContainerInstanceCredentials(AzureCredentials):
-    """An identity of Microsoft Entra, under the name that users of Container Instances know."""
+    """A Microsoft Entra identity, under the name that Prefect uses for Container Instances."""
 
     _block_type_name: ClassVar[str | None] = "Azure Container Instance Credentials"
-    _description: ClassVar[str | None] = "An identity of Microsoft Entra, for Container Instances."
+    _description: ClassVar[str | None] = "A Microsoft Entra identity, for Container Instances."
     _code_example: ClassVar[str | None] = (
         "AzureContainerInstanceCredentials(\n"
         '    tenant_id="…", client_id="…", client_secret="env:SECRET"\n'
@@ -190,7 +190,7 @@ class AzureContainerInstanceCredentials(AzureCredentials):
     )
 
     def get_container_client(self, subscription_id: str) -> ContainerInstanceManagementClient:
-        """Return the SDK's client of Container Instances in a subscription, which is shared.
+        """Return the SDK's Container Instances client for a subscription, which is shared.
 
         Raises:
             CredentialsError: no login can be made from these fields.
@@ -200,10 +200,10 @@ class AzureContainerInstanceCredentials(AzureCredentials):
 
 
 def clean_url(value: str) -> str:
-    """Return the address of a service without spaces and a slash at its end.
+    """Return the address of a service without surrounding spaces and a trailing slash.
 
     Raises:
-        ValueError: it is no URL, or has a login in it.
+        ValueError: it is not a URL, or contains a login.
     """
     text = value.strip().rstrip("/")
     parts = urlsplit(text)

@@ -271,7 +271,7 @@ def is_recoverable(error: BaseException | None) -> bool:
 
 
 def _read_odata(error: BaseException | None, name: str) -> object:
-    """Return what an answer in JSON tells of its error; None where it is no such answer."""
+    """Return an entry of the error in a JSON response; None if it has none."""
     return getattr(getattr(error, "error", None), name, None)
 
 

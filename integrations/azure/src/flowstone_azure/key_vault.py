@@ -1,4 +1,4 @@
-"""Azure Key Vault: a provider that references lead to, and one secret as a block."""
+"""Azure Key Vault: a provider for references, and a single secret as a block."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class KeyVault:
         """Return the value of a version, by default of the current one."""
         self._check_name(name)
         if version is not None and _VERSION.fullmatch(version) is None:
-            problem = f"there is no version {version!r}: versions are of 32 hexadecimal digits"
+            problem = f"there is no version {version!r}: versions have 32 hexadecimal digits"
             raise SecretMissing(f"{self.where}/{name}", problem, NO_SECRET.remedy)
         with self._translate(name):
             found = self._client().get_secret(name, version).value or ""
@@ -65,8 +65,8 @@ class KeyVault:
         try:
             text = value.decode()
         except UnicodeDecodeError:
-            problem = "a vault keeps text, and this is not UTF-8"
-            remedy = "Encode it, as with base64."
+            problem = "a vault stores text, and this is not UTF-8"
+            remedy = "Encode it, for example with base64."
             raise SecretStoreError(f"{self.where}/{name}", problem, remedy) from None
         register(text)
         keep_secrets()
@@ -98,14 +98,14 @@ class KeyVault:
 
     def _check_name(self, name: str) -> None:
         if _NAME.fullmatch(name) is None:
-            problem = f"{name!r} is not a name of a secret"
+            problem = f"{name!r} is not the name of a secret"
             raise SecretStoreError(self.where, problem, "Use letters, digits and hyphens.")
 
     def _client(self) -> SecretClient:
         try:
             url = clean_url(self._url or "")
         except ValueError as error:
-            problem = f"{self._url!r} is no address of a vault: {error}" if self._url else ""
+            problem = f"{self._url!r} is not the address of a vault: {error}" if self._url else ""
             raise CredentialsError(
                 "Key Vault",
                 problem or "no vault is given",
@@ -131,15 +131,15 @@ class KeyVault:
 
 
 class AzureKeyVault(SecretProvider):
-    """A key vault of Azure's, where references lead: ``azure-keyvault:db-password#user``.
+    """An Azure key vault, for references such as ``azure-keyvault:db-password#user``.
 
-    A version is an id of 32 hexadecimal digits. What is deleted can be recovered for a while, and
-    is when it is written anew.
+    A version is an id of 32 hexadecimal digits. A deleted secret can be recovered for a while, and
+    writing it again recovers it.
     """
 
     _block_type_name: ClassVar[str | None] = "Azure Key Vault"
     _block_type_slug: ClassVar[str | None] = "azure-keyvault"
-    _description: ClassVar[str | None] = "Secrets in a key vault of Azure's."
+    _description: ClassVar[str | None] = "Secrets in an Azure key vault."
     _code_example: ClassVar[str | None] = (
         'vault = AzureKeyVault(vault_url="https://shop.vault.azure.net")\n'
         'vault.write("db-password", "s3cr3t")\n'
@@ -154,7 +154,8 @@ class AzureKeyVault(SecretProvider):
         "or the vault that KEY_VAULT_NAME names.",
     )
     credentials: AzureCredentials = Field(
-        default_factory=AzureCredentials, description="The login; by default, the SDK's own chain."
+        default_factory=AzureCredentials,
+        description="The login; by default, the SDK's default chain.",
     )
 
     @field_validator("vault_url")
@@ -163,7 +164,7 @@ class AzureKeyVault(SecretProvider):
         return clean_url(value) if value else None
 
     def make_provider(self) -> KeyVaultProvider:
-        """Return the vault, with this login."""
+        """Return the provider that reads from the vault."""
         return KeyVaultProvider(self.open_vault())
 
     def open_vault(self) -> KeyVault:
@@ -195,11 +196,11 @@ class KeyVaultProvider(SecretStoreProvider):
 
 
 class AzureKeyVaultSecret(Block):
-    """One secret of a key vault."""
+    """A single secret in an Azure key vault."""
 
     _block_type_name: ClassVar[str | None] = "Azure Key Vault Secret"
     _block_type_slug: ClassVar[str | None] = "azure-keyvault-secret"
-    _description: ClassVar[str | None] = "One secret of a key vault of Azure's, by its name."
+    _description: ClassVar[str | None] = "A single secret in an Azure key vault."
     _code_example: ClassVar[str | None] = (
         'url = "https://shop.vault.azure.net"\n'
         'AzureKeyVaultSecret(secret_name="db-password", vault_url=url).save("db")\n'
@@ -208,13 +209,14 @@ class AzureKeyVaultSecret(Block):
 
     secret_name: str = Field(min_length=1, description="The secret's name.")
     secret_version: str | None = Field(
-        default=None, description="The version that is read; by default the current one."
+        default=None, description="The version to read; by default the current one."
     )
     vault_url: str | None = Field(
-        default=None, description="The address of the vault; by default as in the environment."
+        default=None, description="The address of the vault; by default as the environment says."
     )
     credentials: AzureCredentials = Field(
-        default_factory=AzureCredentials, description="The login; by default, the SDK's own chain."
+        default_factory=AzureCredentials,
+        description="The login; by default, the SDK's default chain.",
     )
 
     @field_validator("vault_url")
@@ -226,7 +228,7 @@ class AzureKeyVaultSecret(Block):
         """Return the secret.
 
         Raises:
-            SecretMissing: there is none of that name or version.
+            SecretMissing: there is no such secret or version.
             AccessDenied: this login may not read it.
             CredentialsError: there is no login, or it was refused.
         """
@@ -246,7 +248,7 @@ class AzureKeyVaultSecret(Block):
         """Delete the secret; it can be recovered for a while.
 
         Raises:
-            SecretMissing: there is none of that name.
+            SecretMissing: there is no such secret.
             SecretStoreError: Azure refused.
         """
         self._vault().delete(self.secret_name)

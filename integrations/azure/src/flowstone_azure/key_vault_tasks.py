@@ -1,6 +1,6 @@
 """Azure Key Vault as tasks: read, write and delete a secret, each with an async twin.
 
-What they read is never kept as a result: they compute anew in each run.
+Their results are never cached or persisted: each run reads anew.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ def key_vault_read_secret(
     """Return a secret as text.
 
     Args:
-        secret_name: its name.
+        secret_name: the name of the secret.
         key_vault: the vault.
-        version: the id of a version; by default the current one.
+        version: the id of the version; by default the current one.
 
     Raises:
-        SecretMissing: there is none of that name or version.
+        SecretMissing: there is no such secret or version.
         AccessDenied: this login may not read it.
         CredentialsError: there is no login, or it was refused.
 
@@ -41,8 +41,9 @@ def key_vault_write_secret(secret_name: str, secret_value: Value, key_vault: Azu
     """Write a secret, which is created if it does not exist, and return its new version.
 
     Args:
-        secret_name: its name.
-        secret_value: a text, or bytes in UTF-8; best a `SecretStr`, as of a block.
+        secret_name: the name of the secret.
+        secret_value: text, or bytes in UTF-8; preferably a `SecretStr`, which is not recorded in
+            plain text.
         key_vault: the vault.
 
     Raises:
@@ -61,11 +62,11 @@ def key_vault_delete_secret(secret_name: str, key_vault: AzureKeyVault) -> None:
     """Delete a secret; it can be recovered for a while.
 
     Args:
-        secret_name: its name.
+        secret_name: the name of the secret.
         key_vault: the vault.
 
     Raises:
-        SecretMissing: there is none of that name.
+        SecretMissing: there is no such secret.
         SecretStoreError: Azure refused.
         CredentialsError: there is no login, or it was refused.
 

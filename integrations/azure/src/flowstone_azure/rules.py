@@ -183,13 +183,13 @@ NO_SECRET = AzureErrorRule(
 )
 DELETED_SECRET = AzureErrorRule(
     SecretStoreError,
-    "it was deleted, and can be recovered for a while",
-    "Recover it: `write` does so; or purge it.",
+    "it was deleted, and can still be recovered",
+    "Recover it, which `write` does; or purge it.",
 )
 _BAD_SECRET = AzureErrorRule(
     SecretStoreError,
     "the request is invalid",
-    "Check the name, which has letters, digits and hyphens, and the value, of up to 25 KB.",
+    "Check the name (letters, digits and hyphens) and the size of the value (up to 25 KB).",
 )
 OF_SECRETS = {
     **OF_IDENTITIES,
@@ -233,7 +233,7 @@ OF_CONTAINER_GROUPS = {
     NO_OBJECT: AzureErrorRule(
         JobLost,
         "there is no such container group",
-        "Check subscription_id and resource_group_name; a group that was deleted is gone.",
+        "Check subscription_id and resource_group_name; the group may have been deleted.",
     ),
     NO_CONTAINER: AzureErrorRule(
         JobError,

@@ -1,4 +1,4 @@
-"""CloudRunJob: a container that Cloud Run runs to its end."""
+"""CloudRunJob: a container that runs to completion on Cloud Run."""
 
 from __future__ import annotations
 
@@ -12,27 +12,29 @@ from flowstone_gcp.credentials import GcpCredentials, clean_endpoint
 
 
 class SecretKeySelector(BaseModel):
-    """A secret of Secret Manager, which Cloud Run puts into an environment variable."""
+    """A secret in Secret Manager, which Cloud Run puts into an environment variable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     secret: str = Field(
-        min_length=1, description="Its name; of another project, projects/PROJECT/secrets/NAME."
+        min_length=1, description="Its name; in another project, projects/PROJECT/secrets/NAME."
     )
-    version: str = Field(default="latest", description="The number of a version, or an alias.")
+    version: str = Field(default="latest", description="The version: its number or an alias.")
 
 
 class CloudRunJob(Job):
-    """A container that Cloud Run runs to its end, once or in several tasks at a time.
+    """A container that runs to completion on Cloud Run, as one or several parallel tasks.
 
-    With `image`, each run makes a definition of its own, with labels of the flow and the run, and
-    deletes it at its end. With `job_name` instead, it runs a job that exists, with `args`, `env`,
-    `task_count` and `timeout` in the place of the job's, where they are given.
+    With `image`, each run creates a Cloud Run job of its own, labelled with the flow and the run,
+    and deletes it at the end. With `job_name` instead, it runs an existing job; `args`, `env`,
+    `env_from_secrets`, `task_count` and `timeout`, if set, override those of the job.
     """
 
     _block_type_name: ClassVar[str | None] = "Cloud Run Job"
     _block_type_slug: ClassVar[str | None] = "cloud-run-job"
-    _description: ClassVar[str | None] = "A container that Google's Cloud Run runs to its end."
+    _description: ClassVar[str | None] = (
+        "A container that runs to completion on Google's Cloud Run."
+    )
     _documentation_url: ClassVar[str | None] = "https://cloud.google.com/run/docs/create-jobs"
     _code_example: ClassVar[str | None] = (
         "CloudRunJob(\n"
@@ -48,12 +50,14 @@ class CloudRunJob(Job):
         description="The login; by default, application default credentials.",
     )
     project: str | None = Field(
-        default=None, description="The project that it runs in; by default the login's."
+        default=None, description="The project in which it runs; by default the login's."
     )
-    region: str = Field(default="us-central1", min_length=1, description="Where it runs.")
+    region: str = Field(
+        default="us-central1", min_length=1, description="The region in which it runs."
+    )
     image: str | None = Field(default=None, description="The container's image.")
     job_name: str | None = Field(
-        default=None, description="The name of a job that exists, instead of an image."
+        default=None, description="The name of an existing job, instead of an image."
     )
     command: list[str] = Field(
         default_factory=list, description="The program; by default the image's entrypoint."
@@ -61,8 +65,8 @@ class CloudRunJob(Job):
     args: list[str] = Field(default_factory=list, description="The arguments of the program.")
     env: dict[str, str] = Field(
         default_factory=dict,
-        description="Environment variables. Anybody who may see the job can read them: put no "
-        "secret here.",
+        description="Environment variables. Anyone who may see the job can read them: put "
+        "no secrets here.",
     )
     env_from_secrets: dict[str, SecretKeySelector] = Field(
         default_factory=dict,
@@ -71,12 +75,14 @@ class CloudRunJob(Job):
     )
     cpu: str = Field(default="1000m", description="The CPU of each task: 1000m, 2, 4.")
     memory: str = Field(default="512Mi", description="The memory of each task: 512Mi, 2Gi.")
-    task_count: int | None = Field(default=None, gt=0, description="How many tasks it has.")
+    task_count: int | None = Field(default=None, gt=0, description="The number of tasks.")
     parallelism: int | None = Field(
-        default=None, gt=0, description="Tasks at a time; by default as many as possible."
+        default=None,
+        gt=0,
+        description="The number of tasks that run at a time; by default as many as possible.",
     )
     max_retries: int = Field(
-        default=0, ge=0, description="How often Cloud Run retries a task that failed."
+        default=0, ge=0, description="How many times Cloud Run retries a failed task."
     )
     timeout: int | None = Field(
         default=None,
@@ -85,7 +91,7 @@ class CloudRunJob(Job):
         "what the job that exists says.",
     )
     service_account_name: str | None = Field(
-        default=None, description="The email of the service account that it runs as."
+        default=None, description="The email address of the service account that it runs as."
     )
     vpc_connector_name: str | None = Field(
         default=None, description="A Serverless VPC Access connector, for its network traffic."
@@ -95,27 +101,28 @@ class CloudRunJob(Job):
         description="Cloud SQL instances whose sockets are in /cloudsql: project:region:name.",
     )
     launch_stage: Literal["ALPHA", "BETA", "GA"] = Field(
-        default="GA", description="The least mature features of Cloud Run that it may use."
+        default="GA", description="The launch stage of the Cloud Run features that it may use."
     )
     labels: dict[str, str] = Field(
-        default_factory=dict, description="Labels of the definition, besides those of the run."
+        default_factory=dict,
+        description="Labels of the definition, in addition to those of the run.",
     )
     keep_job: bool = Field(
-        default=False, description="Whether the definition stays when the run has ended."
+        default=False, description="Whether to keep the definition after the run."
     )
     timeout_seconds: float | None = Field(
-        default=None, ge=0, description="How long to wait for a run; None for as long as it takes."
+        default=None, ge=0, description="How long to wait for a run, in seconds; None for no limit."
     )
     poll_seconds: float = Field(
-        default=5.0, gt=0, description="The longest time between two polls of a run."
+        default=5.0, gt=0, description="The longest time between two polls of a run, in seconds."
     )
     log_delay_seconds: float = Field(
         default=2.0,
         ge=0,
-        description="How long to wait for the last lines to arrive in Cloud Logging.",
+        description="How long to wait for the last log lines to arrive, in seconds.",
     )
     stream_output: bool = Field(
-        default=True, description="Whether its lines go to the log of the run that waits."
+        default=True, description="Whether its output goes to the log of the waiting run."
     )
     endpoint: str | None = Field(
         default=None, description="The address of Cloud Run, such as that of an emulator."
@@ -142,11 +149,11 @@ class CloudRunJob(Job):
     @model_validator(mode="after")
     def _is_one_of_two(self) -> CloudRunJob:
         if self.image is not None and self.job_name is not None:
-            raise ValueError("set image, or the job_name of a job that exists, and not both")
+            raise ValueError("set either image, or the job_name of an existing job")
         if both := sorted(self.env.keys() & self.env_from_secrets.keys()):
             raise ValueError(f"{', '.join(both)}: both in env and in env_from_secrets")
         return self
 
     def make_provider(self) -> CloudRunExecutions:
-        """Return Cloud Run, as what runs this job."""
+        """Return the provider that runs this job on Cloud Run."""
         return CloudRunExecutions(self)

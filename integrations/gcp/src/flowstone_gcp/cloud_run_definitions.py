@@ -1,4 +1,4 @@
-"""Definitions of jobs of Cloud Run, and what a run of a job that exists changes in it."""
+"""Definitions of Cloud Run jobs, and the overrides for runs of existing jobs."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 #: The label of definitions that are deleted with the end of their only execution.
 ONCE = "flowstone_once"
-#: What Cloud Run ends an attempt after where nobody says: 10 minutes.
+#: Cloud Run's default time limit of an attempt: 10 minutes.
 USUAL_TIMEOUT = 600
-#: So many characters of a block's name are in that of a definition, of the 63 that it may have.
+#: How many characters of a block's name are in that of a definition, which may have 63.
 LONGEST = 30
 
 
@@ -65,7 +65,7 @@ def make_definition(block: CloudRunJob) -> dict[str, object]:
 
 
 def make_overrides(block: CloudRunJob) -> dict[str, object]:
-    """Return what a run changes in a job that exists: only what the block has."""
+    """Return what a run overrides in an existing job: only the fields that are set."""
     found: dict[str, object] = {}
     container: dict[str, object] = {}
     if block.args:
@@ -105,8 +105,8 @@ def refuse_secrets(block: CloudRunJob, where: str) -> None:
         if redact(text) != text:
             raise JobError(
                 where,
-                f"{place} has a secret in it, and anybody who may see the job could read it",
-                "Keep it in Secret Manager, and name it in env_from_secrets.",
+                f"{place} contains a secret, which anyone who may see the job could read",
+                "Store it in Secret Manager, and refer to it in env_from_secrets.",
             )
 
 

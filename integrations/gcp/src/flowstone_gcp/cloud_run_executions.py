@@ -1,4 +1,4 @@
-"""What an execution of Cloud Run tells: its status, why it failed, how much it used."""
+"""Reads Cloud Run executions: status, reason of failure, resources used."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 PAGE = 1000
 #: Lines arrive out of order: what is older than the newest by less than this is read again.
 SLACK = timedelta(seconds=30)
-#: The lines of so many executions are remembered; the oldest are forgotten first.
+#: How many executions' lines are remembered; the oldest are forgotten first.
 MOST = 64
 BEGINNING = datetime(2020, 1, 1, tzinfo=UTC)
 
@@ -37,7 +37,7 @@ class ExecutionLines:
     Attributes:
         lines: without their ends.
         newest: when the newest of them was written.
-        was_refused: whether they may not be read.
+        was_refused: whether this login may not read them.
     """
 
     lines: list[str] = field(default_factory=list)

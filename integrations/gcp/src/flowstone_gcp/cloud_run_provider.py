@@ -71,7 +71,7 @@ class CloudRunExecutions(JobProvider):
 
     def start(self) -> str:
         if self._block.image is None and self._block.job_name is None:
-            remedy = "Set image, or the job_name of a job that exists."
+            remedy = "Set image, or the job_name of an existing job."
             raise JobError(self.where, "there is nothing to run", remedy)
         refuse_secrets(self._block, self.where)
         name = self._find_name() if self._block.job_name else self._create()
@@ -121,9 +121,9 @@ class CloudRunExecutions(JobProvider):
         except Unreachable:
             pass  # its lines are asked for again
         except (AccessDenied, JobError) as error:
-            # Who may run jobs may not be let see their lines: that is no failure of the job.
+            # A login that may run jobs need not be allowed to read their output.
             if not found.was_refused:
-                get_job_logger().warning("its lines can't be read: %s", error)
+                get_job_logger().warning("its output can't be read: %s", error)
             found.was_refused = True
         return found.lines[seen:]
 
@@ -180,7 +180,7 @@ class CloudRunExecutions(JobProvider):
         if not ours:
             logger.info(words, seconds, attempts)
         elif seconds * attempts < min(ours):
-            words += ", before the %g s that we would wait; set timeout"
+            words += ", less than the %g s that we wait; set timeout"
             logger.warning(words, seconds, attempts, min(ours))
 
     def _read(self, handle: str) -> Execution:

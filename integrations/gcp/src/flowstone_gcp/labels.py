@@ -1,4 +1,4 @@
-"""Labels of what is made at Google: of which flow, task and run it is."""
+"""Labels of resources that are created at Google: their flow, task and run."""
 
 from __future__ import annotations
 

@@ -134,7 +134,7 @@ NO_SECRET = GcpErrorRule(
 DISABLED_VERSION = GcpErrorRule(
     SecretMissing,
     "this version is disabled or destroyed",
-    "Read another version, or enable it in the console where it is only disabled.",
+    "Read another version; or, if it is only disabled, enable it in the console.",
 )
 _SECRET_THERE = GcpErrorRule(
     SecretStoreError,
@@ -150,8 +150,8 @@ _SECRET_DENIED = GcpErrorRule(
 _BAD_SECRET = GcpErrorRule(
     SecretStoreError,
     "the request is invalid",
-    "Check the name, which has letters, digits, hyphens and underscores, and the value, of up to "
-    "64 KiB.",
+    "Check the name (letters, digits, hyphens and underscores) and the size of the value (up to "
+    "64 KiB).",
 )
 _NO_SECRETS_HERE = GcpErrorRule(
     SecretStoreError,
@@ -182,7 +182,7 @@ OF_SECRETS = {
 NO_JOB = GcpErrorRule(
     JobLost,
     "there is no such job or execution",
-    "Check job name, region and project; a job that was deleted took its executions along.",
+    "Check job name, region and project; executions are deleted with their job.",
 )
 _BAD_JOB = GcpErrorRule(
     JobError, "the request is invalid", "Check the fields of the block that the message names."
@@ -196,7 +196,7 @@ OF_JOBS = {
         AccessDenied,
         "access is denied",
         "Give this identity roles/run.developer in the project, roles/iam.serviceAccountUser on "
-        "the job's service account, and roles/logging.viewer to read its lines.",
+        "the job's service account, and roles/logging.viewer to read its output.",
     ),
     BAD_REQUEST: _BAD_JOB,
     BILLING: GcpErrorRule(

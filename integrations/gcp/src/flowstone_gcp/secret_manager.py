@@ -1,4 +1,4 @@
-"""Google's Secret Manager: a provider that references lead to, and one secret as a block."""
+"""Google's Secret Manager: a provider for references, and a single secret as a block."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ class SecretManager:
         if found is None:
             raise SecretStoreError(
                 self.where,
-                f"{name!r} is not a name of a secret",
+                f"{name!r} is not the name of a secret",
                 "Use letters, digits, hyphens and underscores; or projects/PROJECT/secrets/NAME.",
             )
         return f"projects/{found['project'] or self._find_project()}/secrets/{found['name']}"
@@ -177,7 +177,7 @@ class SecretManager:
 
 
 class GcpSecrets(SecretProvider):
-    """Google's Secret Manager, which references lead to: ``gcp-secret:db-password#user@3``.
+    """Google's Secret Manager, for references such as ``gcp-secret:db-password#user@3``.
 
     A version is a number, or an alias of one.
     """
@@ -204,7 +204,7 @@ class GcpSecrets(SecretProvider):
     )
     replica_locations: list[str] = Field(
         default_factory=list,
-        description="The regions that new secrets are kept in; by default Google chooses.",
+        description="The regions in which new secrets are stored; by default Google chooses.",
     )
 
     @field_validator("endpoint")
@@ -213,7 +213,7 @@ class GcpSecrets(SecretProvider):
         return clean_endpoint(value)
 
     def make_provider(self) -> GcpSecretsProvider:
-        """Return Secret Manager, with this login."""
+        """Return the provider that reads from Secret Manager."""
         return GcpSecretsProvider(self)
 
     def open_service(
@@ -253,10 +253,10 @@ class GcpSecretsProvider(SecretStoreProvider):
 
 
 class GcpSecret(Block):
-    """One secret of Google's Secret Manager."""
+    """A single secret in Google's Secret Manager."""
 
     _block_type_name: ClassVar[str | None] = "GCP Secret"
-    _description: ClassVar[str | None] = "One secret of Google's Secret Manager, by its name."
+    _description: ClassVar[str | None] = "A single secret in Google's Secret Manager."
     _code_example: ClassVar[str | None] = (
         'GcpSecret(secret_name="db-password").save("db")\nGcpSecret.load("db").read_secret()'
     )
@@ -268,7 +268,7 @@ class GcpSecret(Block):
     secret_name: str = Field(
         min_length=1, description="The secret's name, or projects/PROJECT/secrets/NAME."
     )
-    secret_version: str = Field(default=LATEST, description="The version that is read.")
+    secret_version: str = Field(default=LATEST, description="The version to read.")
     endpoint: str | None = Field(
         default=None, description="The address of a region's service, or of an emulator."
     )
@@ -282,7 +282,7 @@ class GcpSecret(Block):
         """Return the secret.
 
         Raises:
-            SecretMissing: there is none of that name or version.
+            SecretMissing: there is no such secret or version.
             AccessDenied: this login may not read it.
             CredentialsError: there is no login, or it was refused.
         """
@@ -304,7 +304,7 @@ class GcpSecret(Block):
         """Delete the secret with all its versions, and return its path.
 
         Raises:
-            SecretMissing: there is none of that name.
+            SecretMissing: there is no such secret.
             SecretStoreError: Google refused.
         """
         return self._service().delete(self.secret_name)

@@ -1,6 +1,6 @@
 """Google's Secret Manager as tasks: create, update, read and delete, each with an async twin.
 
-What they read is never kept as a result: they compute anew in each run.
+Their results are never cached or persisted: each run reads anew.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ def create_secret(
     """Create a secret without a value, and return its path; `update_secret` gives it one.
 
     Args:
-        secret_name: its name.
+        secret_name: the name of the secret.
         gcp_credentials: the login.
         timeout: how long the request may take, in seconds.
-        project: where; by default the login's project.
+        project: the project of the secret; by default the login's.
 
     Raises:
         SecretStoreError: it exists already, or Google refused.
-        AccessDenied: this login may not.
+        AccessDenied: this login may not create it.
         CredentialsError: there is no login, or it was refused.
 
     Example:
@@ -54,14 +54,14 @@ def update_secret(
     """Add a version to a secret that exists, and return the version's path.
 
     Args:
-        secret_name: its name, or its path.
-        secret_value: a text or bytes; best a `SecretStr`, as of a block.
+        secret_name: the name of the secret, or its path.
+        secret_value: text or bytes; preferably a `SecretStr`, which is not recorded in plain text.
         gcp_credentials: the login.
         timeout: how long the request may take, in seconds.
-        project: where; by default the login's project.
+        project: the project of the secret; by default the login's.
 
     Raises:
-        SecretMissing: there is none of that name.
+        SecretMissing: there is no such secret.
         SecretStoreError: Google refused.
         CredentialsError: there is no login, or it was refused.
 
@@ -84,14 +84,14 @@ def read_secret(
     """Return a secret as text.
 
     Args:
-        secret_name: its name, or its path.
+        secret_name: the name of the secret, or its path.
         gcp_credentials: the login.
-        version_id: the number of a version, or an alias.
+        version_id: the number of the version, or an alias.
         timeout: how long the request may take, in seconds.
-        project: where; by default the login's project.
+        project: the project of the secret; by default the login's.
 
     Raises:
-        SecretMissing: there is none of that name or version.
+        SecretMissing: there is no such secret or version.
         SecretStoreError: it is not UTF-8 text; read it as bytes with `GcpSecret`.
         AccessDenied: this login may not read it.
         CredentialsError: there is no login, or it was refused.
@@ -113,13 +113,13 @@ def delete_secret(
     """Delete a secret with all its versions, and return its path.
 
     Args:
-        secret_name: its name, or its path.
+        secret_name: the name of the secret, or its path.
         gcp_credentials: the login.
         timeout: how long the request may take, in seconds.
-        project: where; by default the login's project.
+        project: the project of the secret; by default the login's.
 
     Raises:
-        SecretMissing: there is none of that name.
+        SecretMissing: there is no such secret.
         SecretStoreError: Google refused.
         CredentialsError: there is no login, or it was refused.
 
@@ -140,14 +140,14 @@ def delete_secret_version(
     """Destroy a version of a secret for good, and return the version's path.
 
     Args:
-        secret_name: its name, or its path.
+        secret_name: the name of the secret, or its path.
         version_id: the number of the version; ``latest`` is refused.
         gcp_credentials: the login.
         timeout: how long the request may take, in seconds.
-        project: where; by default the login's project.
+        project: the project of the secret; by default the login's.
 
     Raises:
-        SecretMissing: there is none of that name or version.
+        SecretMissing: there is no such secret or version.
         SecretStoreError: Google refused.
         CredentialsError: there is no login, or it was refused.
 

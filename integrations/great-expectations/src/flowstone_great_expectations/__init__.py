@@ -1,4 +1,4 @@
-"""Great Expectations for Flowstone: validate data; failing rows to quarantine; reports on runs."""
+"""Great Expectations for Flowstone: validate data, quarantine failing rows, report on runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batches: what is validated at once, and how its failing rows are told from the others."""
+"""Batches: the data of one validation, and how its failing rows are separated from the others."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from flowstone_great_expectations.results import Evaluated
     from flowstone_great_expectations.suites import Expectations
 
-#: The column of quarantined rows that names the expectations that each of them failed.
+#: The column of quarantined rows that lists the expectations each of them failed.
 REASONS = "failed_expectations"
 
 
 class SplitRows(NamedTuple):
-    """A batch in two.
+    """The failing and the passing rows of a batch.
 
     Attributes:
-        failing: rows that failed, each once, with the names of what they failed.
-        passing: all others, in the kind that the data came.
+        failing: the rows that failed, each once, with the expectations that it failed.
+        passing: all other rows, in the kind of the input.
     """
 
     failing: pa.Table
@@ -34,11 +34,11 @@ class SplitRows(NamedTuple):
 
 
 class DataBatch(ABC):
-    """What is validated at once.
+    """The data of one validation.
 
     Attributes:
-        data: what the report hands on where nothing was set aside.
-        rows: how many there are; None where only the database knows.
+        data: what the report contains if no rows were quarantined.
+        rows: the number of rows; None if only the database knows it.
     """
 
     data: Any = None
@@ -48,7 +48,7 @@ class DataBatch(ABC):
     def evaluate(
         self, expectations: Expectations, parameters: Mapping[str, Any], *, include_values: bool
     ) -> list[Evaluated]:
-        """Return how each expectation goes."""
+        """Return the result of each expectation."""
 
     @abstractmethod
     def count_failing(self, failed: Sequence[Evaluated]) -> int:
@@ -96,18 +96,18 @@ class FrameBatch(DataBatch):
 def add_reasons(
     failing: pa.Table, labels: Sequence[str], marks: np.ndarray[Any, np.dtype[np.bool_]]
 ) -> pa.Table:
-    """Return rows with a column of the names of what they failed.
+    """Return rows with a column that lists the expectations each of them failed.
 
     Args:
         failing: the rows.
-        labels: the names.
-        marks: for each name, which of the rows failed it.
+        labels: the labels of the expectations.
+        marks: for each label, which of the rows failed it.
 
     Raises:
-        ValidationInvalid: the rows have a column of that name.
+        ValidationInvalid: the rows already have a column of that name.
     """
     if REASONS in failing.column_names:
-        problem = f"they have a column {REASONS!r}, which is ours in quarantined rows"
+        problem = f"it has a column {REASONS!r}, a name that quarantined rows need"
         raise ValidationInvalid("the data", problem, "Rename it.")
     _, names = np.nonzero(marks.T)
     offsets = np.concatenate([[0], np.cumsum(marks.sum(axis=0))]).astype(np.int32)

@@ -31,19 +31,19 @@ def run_in_context(
     *,
     include_values: bool,
 ) -> tuple[str, list[Evaluated]]:
-    """Run a checkpoint with its actions; return its name, and how each expectation went.
+    """Run a checkpoint with its actions; return its name and the result of each expectation.
 
-    Its context is the current one of the process meanwhile, and one checkpoint runs at a time.
+    Meanwhile its context is the current one of the process, so only one checkpoint runs at a time.
 
     Args:
         checkpoint: its name in the context, or the checkpoint itself.
-        context: of the caller's, or the folder of its project.
-        batch_parameters: which batch, or the frame.
+        context: the caller's context, or the folder of its project.
+        batch_parameters: which batch, or the DataFrame.
         expectation_parameters: values for ``$PARAMETER`` references.
-        include_values: whether values of rows are in what is returned.
+        include_values: whether the result may contain row values.
 
     Raises:
-        CheckpointFailed: there is no such checkpoint, or it or an action could not be run.
+        CheckpointFailed: there is no such checkpoint, or it or one of its actions could not be run.
     """
     opened = open_context(context)
     with make_current(opened):

@@ -54,36 +54,37 @@ _DIALECTS = {
 
 
 def open_source(source: DatabaseSource, keys: Sequence[str], *, sets_aside: bool) -> DataBatch:
-    """Return a table or query as what is validated.
+    """Return the batch for a table or a query.
 
-    One of a server or of a file of SQLite is evaluated by the database. A database within this
-    process, as DuckDB or SQLite in memory, is read.
+    Servers and SQLite files evaluate the expectations themselves. Databases inside this process,
+    such as DuckDB and in-memory SQLite, are read into memory.
 
     Args:
         source: the table or query.
-        keys: columns that tell its rows apart.
-        sets_aside: whether failing rows are to be set aside.
+        keys: columns that identify a row.
+        sets_aside: whether failing rows are quarantined.
 
     Raises:
         DatabaseError: there is no such table, or the query is wrong.
         MissingExtra: the driver is not installed.
-        ValidationInvalid: Great Expectations can't reach such a database.
+        ValidationInvalid: Great Expectations can't validate such a database in place, or the key
+            columns are wrong.
     """
     access = _find_access(source.database)
     if access is None:
         if keys:
-            problem = "rows of a database in this process are told apart by their number"
-            raise ValidationInvalid("key_columns", problem, "Leave them out.")
+            problem = "rows of an in-process database are identified by their position"
+            raise ValidationInvalid("key_columns", problem, "Leave it out.")
         table = source.database.fetch_arrow(_select(source, _quote))
         return FrameBatch(take_frame(table))
     if sets_aside and not keys:
-        problem = f"nothing tells the rows of a table of {access.dialect} apart"
-        raise ValidationInvalid("key_columns", problem, "Name the columns of its primary key.")
+        problem = f"a quarantine needs columns that identify the rows of a {access.dialect} table"
+        raise ValidationInvalid("key_columns", problem, "Pass the columns of its primary key.")
     return TableBatch(source, access, keys)
 
 
 def _find_access(database: Database) -> DatabaseAccess | None:
-    """Return how another tool reaches a database; None for one that lives in this process."""
+    """Return how another tool reaches a database; None for one that runs inside this process."""
     try:
         access = database.access()
     except QueryInvalid:
@@ -93,7 +94,7 @@ def _find_access(database: Database) -> DatabaseAccess | None:
     if access.dialect not in _DIALECTS:
         known = ", ".join(sorted({*_DIALECTS, "duckdb"}))
         problem = f"{access.dialect} can't be validated in place; these can: {known}"
-        remedy = "Fetch what is to be validated: `database.fetch_arrow(...)`, and pass that."
+        remedy = "Fetch the rows with `database.fetch_arrow(...)`, and pass the result."
         raise ValidationInvalid("the data", problem, remedy)
     return access
 
@@ -105,11 +106,11 @@ class TableBatch(DataBatch):
         self._source, self._access, self._keys = source, access, tuple(keys)
         with _open_engine(access) as engine:
             self._quoted = engine.dialect.identifier_preparer.quote_identifier
-        # The block says once, and well, that a table is missing.
+        # The block's own error for a missing table is the better one.
         columns = source.database.fetch_arrow(_select_nothing(self._select())).column_names
         if missing := [name for name in self._keys if name not in columns]:
             problem = f"there is no column {missing[0]!r}"
-            raise ValidationInvalid("key_columns", problem, "Name columns of the table.")
+            raise ValidationInvalid("key_columns", problem, "Pass columns of the table.")
 
     def _select(self) -> str:
         return _select(self._source, self._quoted)
@@ -153,12 +154,14 @@ class TableBatch(DataBatch):
 
     def _check(self, wanted: set[Key], found: set[Key], count: int) -> None:
         if count > len(found):
-            problem = f"{count:,} rows have the {len(found):,} keys of rows that failed"
-            remedy = "Name columns that tell all rows apart, as the primary key does."
+            problem = (
+                f"they are not unique: {count:,} rows have the {len(found):,} keys of failing rows"
+            )
+            remedy = "Pass columns that identify each row, as the primary key does."
             raise ValidationInvalid("key_columns", problem, remedy)
         if wanted != found:
-            problem = f"{len(wanted - found):,} rows that failed were not found again by their keys"
-            remedy = "Validate again: others have changed the table meanwhile."
+            problem = f"{len(wanted - found):,} failing rows were not found again by their keys"
+            remedy = "The table has changed in the meantime; validate it again."
             raise ValidationInvalid("the data", problem, remedy)
 
     def _find_keys(self, evaluated: Evaluated) -> set[Key]:
@@ -181,7 +184,7 @@ def _quote(name: str) -> str:
 
 
 def _normalize(value: object) -> object:
-    """Return a key's value as it is in both of its drivers."""
+    """Return a key's value in a form that both drivers have in common."""
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else str(value.normalize())
     if isinstance(value, (datetime, date, time)):
@@ -191,7 +194,7 @@ def _normalize(value: object) -> object:
 
 @contextmanager
 def _open_engine(access: DatabaseAccess) -> Iterator[Engine]:
-    """Open SQLAlchemy's engine for a database, and close its connections in the end."""
+    """Open SQLAlchemy's engine for a database, and close its connections at the end."""
     dialect = _DIALECTS[access.dialect]
     if find_spec("sqlalchemy") is None or (dialect.driver and find_spec(dialect.driver) is None):
         what = f"validating tables of {access.dialect}"

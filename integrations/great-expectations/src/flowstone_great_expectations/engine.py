@@ -56,13 +56,13 @@ def evaluate_frame(
     *,
     include_values: bool,
 ) -> list[Evaluated]:
-    """Return how each expectation goes on a frame, whose rows are numbered from 0.
+    """Return the result of each expectation on a DataFrame, whose rows are numbered from 0.
 
     Args:
         frame: the data.
         expectations: in their order.
         parameters: values for ``$PARAMETER`` references, before those of the suite.
-        include_values: whether values of rows are in what is returned.
+        include_values: whether the result may contain row values.
     """
     wanted = {**_ALL_ROWS, "exclude_unexpected_values": not include_values}
     engine = PandasExecutionEngine()
@@ -78,15 +78,15 @@ def evaluate_table(
     *,
     include_values: bool,
 ) -> list[Evaluated]:
-    """Return how each expectation goes on a table or query, which the database evaluates.
+    """Return the result of each expectation on a table or query, evaluated by the database.
 
     Args:
         database: SQLAlchemy's engine.
         table: ``table_name`` and ``schema_name``, or ``query``.
-        keys: columns that tell failing rows apart; none for counts only.
+        keys: columns that identify failing rows; none for counts only.
         expectations: in their order.
         parameters: values for ``$PARAMETER`` references, before those of the suite.
-        include_values: whether values of rows are in what is returned.
+        include_values: whether the result may contain row values.
     """
     wanted: dict[str, Any] = {**_COUNTS}
     if keys:

@@ -17,11 +17,11 @@ NAMED = 5
 
 
 class GreatExpectationsError(FlowstoneError):
-    """The root of what this package raises."""
+    """The root of the errors of this package."""
 
 
 class DataQualityFailed(GreatExpectationsError, ValueError):
-    """Data failed expectations; a run that ends with this is Failed, named `DataQualityFailed`.
+    """Data failed expectations; a run that ends with it is Failed, named `DataQualityFailed`.
 
     Attributes:
         report: how each expectation went, without the data.
@@ -34,19 +34,20 @@ class DataQualityFailed(GreatExpectationsError, ValueError):
         found = [each for each in report.failed if each.severity == "critical"]
         problem = _name_some(found, lambda each: f"{each.label} ({each.describe_failure()})")
         remedy = (
-            "Correct the data, or pass on_failure='warn' to go on, or 'quarantine' to set the "
-            "failing rows aside."
+            "Correct the data, or pass on_failure='warn' to continue with it, or "
+            "on_failure='quarantine' and quarantine=STORE to set the failing rows aside."
         )
         if report.on_failure == "quarantine":
             remedy = (
-                "Nothing was set aside, as not all of them tell which rows failed: they are about "
-                "the data as a whole. Correct the data, or pass on_failure='warn' to go on."
+                "Nothing was set aside, because not all of them say which rows failed: they are "
+                "about the data as a whole. Correct the data, or pass on_failure='warn' to "
+                "continue with it."
             )
         super().__init__(f"{report.name!r} failed {_count(found)}: {problem}. {remedy}")
 
 
 class ExpectationsNotEvaluated(GreatExpectationsError, RuntimeError):
-    """Expectations could not be evaluated, so nobody knows whether the data is good.
+    """Expectations could not be evaluated, so it is unknown whether the data is good.
 
     Attributes:
         report: how each expectation went, without the data.
@@ -55,7 +56,7 @@ class ExpectationsNotEvaluated(GreatExpectationsError, RuntimeError):
     def __init__(self, report: ValidationReport) -> None:
         self.report = report.without_data()
         problem = _name_some(report.errors, lambda each: f"{each.label} ({each.error})")
-        also = f" Besides, the data failed {_count(report.failed)}." if report.failed else ""
+        also = f" In addition, the data failed {_count(report.failed)}." if report.failed else ""
         super().__init__(
             f"{report.name!r}: {_count(report.errors)} could not be evaluated: {problem}.{also} "
             "Correct the expectations, or the columns of the data."
@@ -63,7 +64,7 @@ class ExpectationsNotEvaluated(GreatExpectationsError, RuntimeError):
 
 
 class ValidationInvalid(GreatExpectationsError, ValueError):
-    """A validation was asked for that can't be done: of data, expectations or options."""
+    """A validation can't be done with this data, these expectations or these options."""
 
     def __init__(self, what: str, problem: str, remedy: str) -> None:
         self.what, self.problem, self.remedy = what, problem, remedy
@@ -71,7 +72,7 @@ class ValidationInvalid(GreatExpectationsError, ValueError):
 
 
 class CheckpointFailed(GreatExpectationsError, RuntimeError):
-    """A checkpoint could not be run; what it found is `DataQualityFailed`."""
+    """A checkpoint could not be run; one that ran and found bad data is `DataQualityFailed`."""
 
     def __init__(self, name: str, problem: str, remedy: str) -> None:
         self.name, self.problem, self.remedy = name, problem, remedy

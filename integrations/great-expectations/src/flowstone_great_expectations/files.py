@@ -1,4 +1,4 @@
-"""Files of object stores, read as one table of Arrow."""
+"""Files in object stores, read as one Arrow table."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ def read_files(files: StoredFiles) -> pa.Table:
     """Return the rows of a file, or of all files of a folder that have a known suffix.
 
     Raises:
-        ObjectMissing: there is no such file, and no such folder.
-        ValidationInvalid: the files are of several formats, of none that is known, or broken.
+        ObjectMissing: there is no such file or folder.
+        ValidationInvalid: the files have several formats, an unknown one, or are broken.
     """
     paths = _find_paths(files.store, files.path)
     where = files.store.uri(files.path)
     kinds = {_find_suffix(path) for path in paths}
     if len(kinds) > 1:
         problem = f"there are files of several formats: {', '.join(sorted(kinds))}"
-        raise ValidationInvalid(where, problem, "Keep those of each format in a folder of its own.")
+        raise ValidationInvalid(where, problem, "Put each format into a folder of its own.")
     read = _READERS[kinds.pop()]
     tables = []
     for path in paths:
@@ -45,7 +45,9 @@ def read_files(files: StoredFiles) -> pa.Table:
         return pa.concat_tables(tables, promote_options="permissive")
     except pa.ArrowException as error:
         problem = f"the files do not have the same columns: {error}"
-        raise ValidationInvalid(where, problem.rstrip("."), "Validate each alone.") from error
+        raise ValidationInvalid(
+            where, problem.rstrip("."), "Validate each one on its own."
+        ) from error
 
 
 def _find_paths(store: ObjectStore, path: str) -> list[str]:
@@ -55,7 +57,7 @@ def _find_paths(store: ObjectStore, path: str) -> list[str]:
     paths = sorted(each.path for each in found if _find_suffix(each.path) in _READERS)
     if not paths:
         known = ", ".join(sorted(_READERS))
-        problem = f"there is no file in that folder whose name ends in {known}"
+        problem = f"there is no file in that folder with a name that ends in {known}"
         raise ValidationInvalid(store.uri(path), problem, "Check the path.")
     return paths
 
@@ -73,7 +75,7 @@ def _read_csv(content: bytes) -> pa.Table:
 
 
 def _read_json(content: bytes) -> pa.Table:
-    """Read an array of objects, or an object a line."""
+    """Read an array of objects, or one object per line."""
     if content.lstrip().startswith(b"["):
         return pa.Table.from_pylist(json.loads(content))
     return json_lines.read_json(BytesIO(content))

@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 
     Mask = npt.NDArray[np.bool_]
 
-_KINDS = (
-    "Pass a DataFrame of pandas or polars, or a table of Arrow; or DatabaseSource, StoredFiles."
-)
+_KINDS = "Pass a pandas or polars DataFrame, an Arrow table, a DatabaseSource or StoredFiles."
 #: Arrow's types of whole numbers and truth values, and those of pandas that hold them with nulls.
 _NULLABLE = {
     pa.int8(): pd.Int8Dtype(),
@@ -36,11 +34,11 @@ _NULLABLE = {
 
 
 class Frame(ABC):
-    """Data in memory, of one of the kinds that we take.
+    """In-memory data of one of the supported kinds.
 
     Attributes:
         data: the rows.
-        given: the same, as it came.
+        given: the same rows, as they were passed.
     """
 
     def __init__(self, data: Any, given: Any = None) -> None:
@@ -49,7 +47,7 @@ class Frame(ABC):
 
     @abstractmethod
     def to_pandas(self) -> pd.DataFrame:
-        """Return it for reading, with rows numbered from 0."""
+        """Return a pandas DataFrame for reading, with rows numbered from 0."""
 
     @abstractmethod
     def to_arrow(self, rows: Mask) -> pa.Table:
@@ -57,7 +55,7 @@ class Frame(ABC):
 
     @abstractmethod
     def filter(self, rows: Mask) -> Any:
-        """Return some of its rows, in the kind and with the types that it came."""
+        """Return some of its rows, with the kind and column types of the input."""
 
 
 class PandasFrame(Frame):
@@ -129,10 +127,10 @@ class PolarsFrame(Frame):
 
 
 def take_frame(data: object) -> Frame:
-    """Return data in memory as what all kinds have in common.
+    """Return in-memory data behind the interface that all kinds have in common.
 
     Raises:
-        ValidationInvalid: it is of no kind that we take, or two of its columns have one name.
+        ValidationInvalid: its type is not supported, or two of its columns have the same name.
     """
     frame = _find_kind(data)
     names = [str(name) for name in getattr(frame.data, "column_names", frame.data.columns)]
@@ -165,7 +163,7 @@ def _find_kind(data: object) -> Frame:
 def _simplify(table: pa.Table) -> pa.Table:
     """Return a table with types that all versions of pyarrow give to pandas.
 
-    Categories become what they stand for, which Great Expectations can compare.
+    Categories become their values, which Great Expectations can compare.
     """
     fields = [each.with_type(_simplify_type(each.type)) for each in table.schema]
     schema = pa.schema(fields)

@@ -31,24 +31,23 @@ def gx_validate(
     context: object = None,
     options: ValidationOptions | None = None,
 ) -> ValidationReport:
-    """Validate data, and return what was found with the data that passed.
+    """Validate data, and return the report with the data that passed.
 
     Args:
-        data: a DataFrame of pandas or polars, a table of Arrow, a `DatabaseSource`, or
-            `StoredFiles`.
-        expectations: a list of them, a suite, a dict or the path of a JSON file in the format of
-            Great Expectations, an `ExpectationSuiteBlock`; with `context`, the name of a suite.
-        name: what reports, artifacts and folders of the quarantine call the validation.
-        on_failure: what is done with data that fails: ``fail``, ``warn`` or ``quarantine``.
-        quarantine: where failing rows go, as Parquet.
-        key_columns: the columns that tell the rows of a database's table apart.
-        context: a context of your own, or the folder of its project.
-        options: values in the report, artifacts, parameters.
+        data: a pandas or polars DataFrame, an Arrow table, a `DatabaseSource` or `StoredFiles`.
+        expectations: a list, a suite, a dict or the path of a JSON file in Great Expectations'
+            format, or an `ExpectationSuiteBlock`; with `context`, also the name of a suite.
+        name: the name of the validation in reports, artifacts and quarantine folders.
+        on_failure: what happens to bad data: ``fail``, ``warn`` or ``quarantine``.
+        quarantine: the store that failing rows are written to, as Parquet.
+        key_columns: the columns that identify a row of a database table.
+        context: your own context, or the folder of its project.
+        options: row values in the report, artifacts, suite parameters.
 
     Raises:
         DataQualityFailed: the data failed; the run's state has that name.
         ExpectationsNotEvaluated: an expectation could not be evaluated.
-        ValidationInvalid: such data, expectations or options can't be used.
+        ValidationInvalid: the data, the expectations or an option can't be used.
 
     Example:
         gx_validate(data, expectations, name="orders", on_failure="warn")
@@ -75,18 +74,18 @@ def gx_run_checkpoint(
     on_failure: Literal["fail", "warn"] = "fail",
     options: ValidationOptions | None = None,
 ) -> ValidationReport:
-    """Run a checkpoint of your own context with its actions, and return what was found.
+    """Run a checkpoint of your own context with its actions, and return the report.
 
     Args:
         checkpoint: its name in the context, or the checkpoint itself.
         context: what `great_expectations.get_context` returned, or the folder of its project.
         batch_parameters: which batch: ``{"year": "2026"}``, or ``{"dataframe": orders}``.
         expectation_parameters: values for ``{"$PARAMETER": "name"}`` in expectations.
-        on_failure: what is done where the data failed: ``fail`` or ``warn``.
-        options: values in the report, artifacts.
+        on_failure: what happens if the data fails: ``fail`` or ``warn``.
+        options: row values in the report, artifacts.
 
     Raises:
-        CheckpointFailed: there is no such checkpoint, or it or an action could not be run.
+        CheckpointFailed: there is no such checkpoint, or it or one of its actions could not be run.
         DataQualityFailed: the data failed; the run's state has that name.
         ExpectationsNotEvaluated: an expectation could not be evaluated.
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def find_failing(found: Sequence[Evaluated]) -> list[Evaluated]:
-    """Return what decides against the data."""
+    """Return the failed expectations that fail the data: those of severity ``critical``."""
     return [
         each for each in found if not each.outcome.success and each.outcome.severity == "critical"
     ]
@@ -24,13 +24,13 @@ def find_failing(found: Sequence[Evaluated]) -> list[Evaluated]:
 def make_report(
     name: str, on_failure: OnFailure, batch: DataBatch | None, found: Sequence[Evaluated]
 ) -> ValidationReport:
-    """Return what was found, before any rows are set aside.
+    """Return the report, before any rows are set aside.
 
     Args:
-        name: of the validation.
-        on_failure: what is to happen to data that fails.
-        batch: the data; None where it is a checkpoint's own.
-        found: how each expectation went.
+        name: the name of the validation.
+        on_failure: what happens to bad data.
+        batch: the data; None if a checkpoint brings its own.
+        found: the result of each expectation.
     """
     outcomes = tuple(each.outcome for each in found)
     failing = find_failing(found)
@@ -56,7 +56,7 @@ def make_report(
 
 
 def find_error(report: ValidationReport, found: Sequence[Evaluated]) -> Exception | None:
-    """Return what a validation raises; None where it hands on data."""
+    """Return the error that a validation raises; None if it returns data."""
     if report.errors:
         return ExpectationsNotEvaluated(report)
     failing = find_failing(found)

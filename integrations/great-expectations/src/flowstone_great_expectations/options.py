@@ -1,4 +1,4 @@
-"""What a validation does besides: values in its report, artifacts, parameters of the suite."""
+"""Options of a validation: row values in its report, artifacts, suite parameters."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValidationOptions:
-    """What a validation does besides.
+    """Options of a validation.
 
     Attributes:
-        include_values: whether values of rows may be in the report: those that failed, minima,
-            keys. They are people's data, and reports are kept for long.
-        create_artifacts: whether the run gets a table of the expectations, and Data Docs.
-        docs: where the page of Data Docs is written; without it, the artifact is a text.
+        include_values: whether the report may contain row values: failing values, minima, keys.
+            They may be personal data, and reports are kept for a long time.
+        create_artifacts: whether the run gets a table of the expectations and Data Docs.
+        docs: the store that the Data Docs page is written to; without it, the docs are Markdown.
         parameters: values for ``{"$PARAMETER": "name"}`` in expectations.
     """
 

@@ -1,4 +1,4 @@
-"""How one expectation went: plain values, and by default none that stands in a row."""
+"""The result of one expectation: plain values, by default without row values."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ _HOUSEKEEPING = frozenset({"batch_id", "result_format", "catch_exceptions"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpectationOutcome:
-    """How one expectation went.
+    """The result of one expectation.
 
     Attributes:
-        expectation: its type: ``expect_column_values_to_not_be_null``.
-        validation: of a checkpoint, the validation that it belongs to.
-        kwargs: its arguments, as JSON has them.
-        success: whether the data met it; False where it could not be evaluated.
+        expectation: its type, such as ``expect_column_values_to_not_be_null``.
+        validation: in a checkpoint, the validation that it belongs to.
+        kwargs: its arguments, as JSON values.
+        success: whether the data met it; False if it could not be evaluated.
         severity: ``critical``, ``warning`` or ``info``.
-        is_row_level: whether it is about each row, and not about the table or a column as a whole.
-        element_count: rows that it was evaluated on; None for one that is not about rows.
-        unexpected_count: rows that failed it.
-        unexpected_percent: of the rows that have a value.
-        missing_count: rows without a value.
-        unexpected_rows: numbers of the first rows that failed, counted from 0; of a database,
+        is_row_level: whether it is about each row, rather than a table or a column as a whole.
+        element_count: the number of rows evaluated; None if it is not about rows.
+        unexpected_count: the number of rows that failed it.
+        unexpected_percent: their share of the rows that have a value.
+        missing_count: the number of rows without a value.
+        unexpected_rows: the positions of the first failing rows, counted from 0; for a database,
             their keys, and only with `include_values`.
         observed_value: a count or a proportion; other values only with `include_values`.
-        unexpected_values: some of the values that failed, with `include_values`.
-        error: why it could not be evaluated; None where it could.
-        notes: what its author wrote.
+        unexpected_values: some of the failing values, with `include_values`.
+        error: why it could not be evaluated; None if it was.
+        notes: its author's notes.
     """
 
     expectation: str
@@ -57,13 +57,13 @@ class ExpectationOutcome:
 
     @property
     def column(self) -> str | None:
-        """The column that it is about, if it is about one."""
+        """The column that it is about; None if it is not about a single one."""
         found = self.kwargs.get("column")
         return found if isinstance(found, str) else None
 
     @property
     def label(self) -> str:
-        """What reports and quarantined rows call it: its type with its arguments."""
+        """Its name in reports and quarantined rows: its type with its arguments."""
         given = ", ".join(
             f"{name}={_shorten(value)}"
             for name, value in self.kwargs.items()
@@ -74,13 +74,13 @@ class ExpectationOutcome:
 
     @property
     def result(self) -> str:
-        """How it went, in a word: ``passed``, ``failed`` or ``error``."""
+        """Its result in one word: ``passed``, ``failed`` or ``error``."""
         if self.error is not None:
             return "error"
         return "passed" if self.success else "failed"
 
     def describe_failure(self) -> str:
-        """Say in a few words how far the data is from what was expected."""
+        """Describe briefly how the data differs from what was expected."""
         if self.error is not None:
             return self.error
         if self.unexpected_count is not None:

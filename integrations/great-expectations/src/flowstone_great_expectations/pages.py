@@ -1,6 +1,6 @@
-"""Data Docs of one validation: a page that needs no network, and the same as Markdown.
+"""Data Docs of one validation: an HTML page that needs no network, and the same in Markdown.
 
-The pages of Great Expectations themselves load styles and scripts from elsewhere.
+Great Expectations' own pages load styles and scripts from elsewhere.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _WORDS = {"passed": "Passed", "failed": "Failed", "error": "Not evaluated"}
 
 
 def render_page(report: ValidationReport) -> str:
-    """Return a report as one HTML file, light or dark as the reader's system is."""
+    """Return a report as a single HTML page, light or dark as the reader's system is."""
     name = escape(report.name)
     made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     figures = "".join(
@@ -62,7 +62,7 @@ def render_page(report: ValidationReport) -> str:
 
 
 def render_markdown(report: ValidationReport) -> str:
-    """Return a report as a text in Markdown."""
+    """Return a report as Markdown."""
     lines = [f"# {report.name}: {_WORDS[_decide(report)].lower()}", ""]
     lines += [f"- {word}: {figure}" for word, figure in _list_figures(report)]
     if report.quarantined is not None:

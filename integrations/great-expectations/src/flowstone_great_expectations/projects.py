@@ -1,8 +1,8 @@
 """The contexts of Great Expectations: which one is current in the process, and for how long.
 
-Great Expectations has one current context for a whole process, and asks it even where there is
-nothing to ask for: whether results are for its cloud. The caller's is never replaced by a
-validation. Where there is none, an empty one stands there while validations run.
+Great Expectations has one current context per process, and always asks it whether results go to
+its cloud. A validation never replaces the caller's context. If there is none, an empty one stands
+in while validations run.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def make_current(context: AbstractDataContext) -> Iterator[None]:
 
 
 def open_context(context: object) -> AbstractDataContext:
-    """Return a context of the caller's: itself, or the one of a project's folder.
+    """Return the caller's context: the object itself, or the one of a project folder.
 
     The current context stays as it is.
 
@@ -99,14 +99,14 @@ def open_context(context: object) -> AbstractDataContext:
         return context
     if not isinstance(context, (str, Path)):
         problem = f"a {type(context).__name__} is not a context"
-        remedy = "Pass what `great_expectations.get_context` returned, or a project's folder."
+        remedy = "Pass what `great_expectations.get_context` returned, or a project folder."
         raise ValidationInvalid("context", problem, remedy)
     folder = Path(context).expanduser()
     places = (folder, folder / "gx", folder / "great_expectations")
     root = next((each for each in places if (each / FileDataContext.GX_YML).is_file()), None)
     if root is None:
-        problem = f"there is no project of Great Expectations in {str(folder)!r}"
-        remedy = "Name a folder that has great_expectations.yml in it, or in gx/."
+        problem = f"there is no Great Expectations project in {str(folder)!r}"
+        remedy = "Pass a folder that has a great_expectations.yml, or has one in gx/."
         raise ValidationInvalid("context", problem, remedy)
     with _running:  # their reader of YAML is one for all threads
         return FileDataContext(context_root_dir=str(root))

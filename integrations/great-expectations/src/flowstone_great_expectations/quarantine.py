@@ -1,4 +1,4 @@
-"""Quarantine: failing rows as a Parquet file of an object store."""
+"""Quarantine: failing rows as a Parquet file in an object store."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 
 def write_rows(store: ObjectStore, name: str, failing: pa.Table) -> QuarantinedRows:
-    """Write failing rows to ``<name>/<flow run's id>/<hash>.parquet``.
+    """Write failing rows to ``<name>/<flow run id>/<hash>.parquet``.
 
-    The hash is that of the file, so a retry, or another attempt of the same flow run, that finds
-    the same rows writes the same object again, and batches of a mapped task stand side by side.
+    The hash is that of the content, so another attempt that finds the same rows overwrites the
+    same object, and the batches of a mapped task do not collide.
 
     Args:
-        store: where to.
-        name: of the validation.
-        failing: the rows, with what each failed.
+        store: the object store.
+        name: the name of the validation.
+        failing: the rows, with the expectations that each failed.
 
     Raises:
         StorageError: the store refused.

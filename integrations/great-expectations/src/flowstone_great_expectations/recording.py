@@ -1,4 +1,4 @@
-"""What a run keeps of a validation: a table of the expectations, Data Docs, and measures."""
+"""Records of a validation in a run: a table of the expectations, Data Docs, and measures."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def record_report(report: ValidationReport, options: ValidationOptions) -> None:
     """Record a report as artifacts and measures of the current run; outside of one, only a page.
 
     Args:
-        report: what was found.
-        options: whether artifacts are wanted, and where pages go.
+        report: the report of the validation.
+        options: whether artifacts are wanted, and where pages are written.
 
     Raises:
         StorageError: the store for pages refused.
@@ -56,7 +56,7 @@ def record_report(report: ValidationReport, options: ValidationOptions) -> None:
 
 
 def describe_report(report: ValidationReport) -> str:
-    """Return a report in one line."""
+    """Return a summary of a report in one line."""
     counts = report.statistics
     met, all_of_them = counts["successful_expectations"], counts["evaluated_expectations"]
     words = f"{report.name}: {met} of {all_of_them} expectations met"

@@ -1,4 +1,4 @@
-"""What a validation found: a plain value, which any result storage can keep."""
+"""The report of a validation: a plain value, which any result storage can keep."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ _ORDER = ("critical", "warning", "info")
 
 @dataclass(frozen=True, slots=True)
 class QuarantinedRows:
-    """Rows that were set aside.
+    """Rows that were quarantined.
 
     Attributes:
-        path: the Parquet file in the store; its last column names what each row failed.
-        uri: the same, for other tools.
-        count: how many rows.
+        path: the Parquet file in the store; its last column lists the expectations that each row
+            failed.
+        uri: the address of the file, for other tools.
+        count: the number of rows.
     """
 
     path: str
@@ -31,18 +32,18 @@ class QuarantinedRows:
 
 @dataclass(frozen=True, slots=True)
 class ValidationReport:
-    """What a validation found.
+    """The report of a validation.
 
     Attributes:
-        name: of the validation.
-        on_failure: what was to happen to data that fails.
-        success: whether the data met every expectation of severity ``critical``, and all could be
-            evaluated.
-        outcomes: how each expectation went, in the order in which they were given.
-        statistics: counts: of expectations as Great Expectations has them, and of rows.
-        data: what passed: the data in the kind it came, without the rows that were set aside. Of a
-            table or query of a database that was left where it is, None.
-        quarantined: the rows that were set aside; None where none were.
+        name: the name of the validation.
+        on_failure: what happens to bad data.
+        success: whether the data met every expectation of severity ``critical``, and all
+            expectations could be evaluated.
+        outcomes: the result of each expectation, in the order given.
+        statistics: counts of expectations, named as in Great Expectations, and of rows.
+        data: the data, in its original kind, without the quarantined rows; None if it stayed in a
+            database.
+        quarantined: the rows that were quarantined; None if there were none.
     """
 
     name: str
@@ -55,26 +56,26 @@ class ValidationReport:
 
     @property
     def failed(self) -> tuple[ExpectationOutcome, ...]:
-        """Expectations that the data did not meet, of any severity, the most severe first."""
+        """The expectations that the data did not meet, of any severity, the most severe first."""
         found = [each for each in self.outcomes if not each.success and each.error is None]
         return tuple(sorted(found, key=lambda each: _ORDER.index(each.severity)))
 
     @property
     def errors(self) -> tuple[ExpectationOutcome, ...]:
-        """Expectations that could not be evaluated."""
+        """The expectations that could not be evaluated."""
         return tuple(each for each in self.outcomes if each.error is not None)
 
     @property
     def max_severity(self) -> str | None:
-        """The highest severity of what failed; None where nothing did."""
+        """The highest severity among the failed expectations; None if none failed."""
         return self.failed[0].severity if self.failed else None
 
     def without_data(self) -> ValidationReport:
-        """Return it without the data."""
+        """Return a copy without the data."""
         return replace(self, data=None)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all but the data, as JSON has it."""
+        """Return everything but the data, as JSON values."""
         return {
             "name": self.name,
             "on_failure": self.on_failure,

@@ -1,4 +1,4 @@
-"""Results of Great Expectations as our own: plain, and by default without values of rows."""
+"""Great Expectations' results as our own: plain, and by default without row values."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ _LONGEST = 300
 
 
 class Evaluated(NamedTuple):
-    """How an expectation went, and all rows that failed it.
+    """The result of an expectation, and all rows that failed it.
 
     Attributes:
-        outcome: for the report.
-        rows: numbers of rows, or their keys in a database.
+        outcome: the result for the report.
+        rows: the positions of the rows, or their keys in a database.
     """
 
     outcome: ExpectationOutcome
@@ -52,7 +52,7 @@ class Evaluated(NamedTuple):
 
     @property
     def is_separable(self) -> bool:
-        """Whether it is known of each row if it failed."""
+        """Whether it is known which rows failed."""
         count = self.outcome.unexpected_count
         return self.outcome.is_row_level and count is not None and len(self.rows) == count
 
@@ -73,12 +73,12 @@ def _configuration(result: ExpectationValidationResult) -> ExpectationConfigurat
 def read_result(
     result: ExpectationValidationResult, *, include_values: bool, validation: str | None = None
 ) -> Evaluated:
-    """Return how one expectation went.
+    """Return the result of one expectation.
 
     Args:
-        result: of Great Expectations.
-        include_values: whether values of rows are in what is returned.
-        validation: which of a checkpoint's it belongs to.
+        result: Great Expectations' result.
+        include_values: whether the result may contain row values.
+        validation: the validation of a checkpoint that it belongs to.
     """
     configuration = _configuration(result)
     described: Mapping[str, Any] = configuration.to_json_dict()
@@ -180,7 +180,7 @@ def _word_error(message: str, traceback: str, kwargs: Mapping[str, Any]) -> str:
 
 
 def _keep_known(found: re.Match[str], known: set[str]) -> str:
-    """Return a quoted text of an error if it is no value of a row: an argument, or a type."""
+    """Return a quoted text of an error if it is not a row value but an argument or a type."""
     text = found[1] if found[1] is not None else found[2]
     return found[0] if text in known or _TYPE.fullmatch(text) else "'…'"
 

@@ -1,4 +1,4 @@
-"""The environment, which Great Expectations writes to, and which stays as it is."""
+"""The environment variables that Great Expectations sets, restored afterwards."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class _Before:
 
 @contextmanager
 def leave_environment() -> Iterator[None]:
-    """Put back what the engine for SQL sets, when the last thread has ended that uses it."""
+    """Restore what the SQL engine sets, when the last thread that uses it has ended."""
     with _guard:
         if not _Before.users:
             _Before.value = os.environ.get(_PARTNER)

@@ -1,4 +1,4 @@
-"""Names as folders and keys of artifacts have them."""
+"""Names in the form that folders and artifact keys need."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Data that is not in memory: tables and queries of databases, files of object stores."""
+"""Data that is not in memory: tables and queries of databases, files in object stores."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class DatabaseSource:
     Attributes:
         database: the block.
         table: its name, or ``schema.name``.
-        query: instead of a table: one SELECT.
+        query: a SELECT statement, instead of a table.
     """
 
     database: Database
@@ -27,18 +27,18 @@ class DatabaseSource:
 
     def __post_init__(self) -> None:
         if (self.table is None) == (self.query is None):
-            problem = "a table or a query is needed, and not both"
+            problem = "it needs either a table or a query"
             raise ValidationInvalid("DatabaseSource", problem, "Pass one of them.")
 
 
 @dataclass(frozen=True, slots=True)
 class StoredFiles:
-    """A file of an object store, or all files in one of its folders.
+    """A file in an object store, or all files in one of its folders.
 
     Attributes:
         store: the block.
-        path: a file, by its suffix of Parquet, CSV or JSON; or a folder, all of whose files of one
-            format are read as one table.
+        path: a Parquet, CSV or JSON file, recognized by its suffix; or a folder of files in one
+            of these formats, which are read as one table.
     """
 
     store: ObjectStore

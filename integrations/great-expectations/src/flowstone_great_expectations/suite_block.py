@@ -10,15 +10,15 @@ from flowstone.blocks import Block
 
 
 class ExpectationSuiteBlock(Block):
-    """A suite of expectations, in the format of Great Expectations; `validate` takes it.
+    """A suite of expectations, in Great Expectations' format; pass it to `validate`.
 
-    Its expectations are looked at when they are used, so that saving it loads nothing of Great
+    The expectations are checked when they are used, so saving a block does not import Great
     Expectations.
     """
 
     _block_type_name: ClassVar[str | None] = "Expectation Suite"
     _block_type_slug: ClassVar[str | None] = "expectation-suite"
-    _description: ClassVar[str | None] = "A suite of expectations of Great Expectations."
+    _description: ClassVar[str | None] = "A Great Expectations suite."
     _code_example: ClassVar[str | None] = (
         "ExpectationSuiteBlock(\n"
         '    expectations=[{"type": "expect_column_values_to_not_be_null", '
@@ -28,10 +28,10 @@ class ExpectationSuiteBlock(Block):
     )
 
     expectations: list[dict[str, Any]] = Field(
-        min_length=1, description="The expectations: type, kwargs, severity, notes."
+        min_length=1, description="The expectations, each with type, kwargs, severity and notes."
     )
     suite_parameters: dict[str, Any] = Field(
-        default_factory=dict, description="Values for what kwargs refer to as $PARAMETER."
+        default_factory=dict, description="Values for $PARAMETER references in kwargs."
     )
 
     @field_validator("expectations")
@@ -44,7 +44,7 @@ class ExpectationSuiteBlock(Block):
 
     @classmethod
     def from_suite(cls, suite: Any) -> ExpectationSuiteBlock:
-        """Return a block for a suite of Great Expectations, or for a dict in its format."""
+        """Return a block for a Great Expectations suite, or for a dict in its format."""
         found = suite if isinstance(suite, dict) else suite.to_json_dict()
         wanted = ("type", "kwargs", "severity", "notes", "meta")
         expectations = [
@@ -55,5 +55,5 @@ class ExpectationSuiteBlock(Block):
 
     @property
     def suite(self) -> dict[str, Any]:
-        """The suite in the format of Great Expectations."""
+        """The suite, in Great Expectations' format."""
         return {"expectations": self.expectations, "suite_parameters": self.suite_parameters}

@@ -1,4 +1,4 @@
-"""Expectations in each form that people have them, as what Great Expectations evaluates."""
+"""Expectations in any of the accepted forms, read for Great Expectations to evaluate."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ def read_expectations(given: object, context: object = None) -> Expectations:
     Args:
         given: a list of expectations, a suite, a dict, the path of a JSON file, a saved block; or
             the name of a suite in the context.
-        context: of the caller's, or the folder of its project.
+        context: the caller's context, or the folder of its project.
 
     Raises:
-        ValidationInvalid: one of them is no expectation, or has arguments that do not fit.
+        ValidationInvalid: one of them is not an expectation, or its arguments are wrong.
     """
     if isinstance(given, ExpectationSuiteBlock):
         given = given.suite
@@ -95,7 +95,7 @@ def _make_expectation(where: str, given: Mapping[str, Any]) -> Expectation:
     kind = given.get("type", given.get("expectation_type"))
     kwargs = given.get("kwargs", {})
     if not isinstance(kind, str) or not isinstance(kwargs, Mapping):
-        problem = "it has no type, or its kwargs are no object"
+        problem = "it has no type, or its kwargs are not an object"
         remedy = (
             'Write {"type": "expect_column_values_to_not_be_null", "kwargs": {"column": "id"}}.'
         )
@@ -104,7 +104,7 @@ def _make_expectation(where: str, given: Mapping[str, Any]) -> Expectation:
     try:
         return ExpectationConfiguration(type=kind, kwargs=dict(kwargs), **words).to_domain_obj()
     except (GreatExpectationsError, TypeError, ValueError) as error:
-        problem = f"{kind} can't be made: {' '.join(str(error).split()).rstrip('.')}"
+        problem = f"{kind} can't be created: {' '.join(str(error).split()).rstrip('.')}"
         raise ValidationInvalid(where, problem, "Correct its type or its kwargs.") from error
 
 
@@ -122,7 +122,7 @@ def _read_file(path: str | Path) -> object:
     try:
         text = place.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        remedy = "Check the path. The name of a suite needs `context`, which has it."
+        remedy = "Check the path. To use a suite by name, pass the `context` that has it."
         raise ValidationInvalid(where, f"it can't be read: {error}", remedy) from error
     try:
         return json.loads(text)
@@ -138,5 +138,5 @@ def _find_suite(name: str, context: AbstractDataContext) -> ExpectationSuite:
     except DataContextError as error:
         with stand_in():
             names = ", ".join(sorted(repr(each.name) for each in context.suites.all())) or "none"
-        problem = f"the context has no suite of that name; there are: {names}"
+        problem = f"the context has no suite of that name; it has: {names}"
         raise ValidationInvalid(f"the suite {name!r}", problem, "Check the name.") from error

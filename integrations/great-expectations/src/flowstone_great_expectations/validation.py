@@ -1,4 +1,4 @@
-"""`validate`: expectations on data, what becomes of rows that fail, and the report."""
+"""`validate`: evaluate expectations on data, handle failing rows, and report."""
 
 from __future__ import annotations
 
@@ -43,30 +43,29 @@ def validate(
     context: object = None,
     options: ValidationOptions | None = None,
 ) -> ValidationReport:
-    """Validate data, and return what was found with the data that passed.
+    """Validate data, and return the report with the data that passed.
 
-    Expectations of severity ``critical`` decide; those of ``warning`` and ``info`` that fail are
-    in the report and in the log. It may be called anywhere, in threads too; in a run, it makes a
-    table and Data Docs as artifacts, and records how many rows there were.
+    Only expectations of severity ``critical`` decide; failing ``warning`` and ``info`` ones are
+    reported and logged. It can be called anywhere, also from threads; in a run, it creates a table
+    and Data Docs as artifacts, and records the number of rows.
 
     Args:
-        data: a DataFrame of pandas or polars, a table of Arrow, a `DatabaseSource`, or
-            `StoredFiles`.
-        expectations: a list of them, a suite, a dict or the path of a JSON file in the format of
-            Great Expectations, an `ExpectationSuiteBlock`; with `context`, the name of a suite.
-        name: what reports, artifacts and folders of the quarantine call the validation.
-        on_failure: what is done with data that fails: ``fail`` raises; ``warn`` logs it;
-            ``quarantine`` sets the failing rows aside and hands on the rest, and raises where
-            the table as a whole failed.
-        quarantine: where failing rows go, as Parquet.
-        key_columns: the columns that tell the rows of a database's table apart.
-        context: a context of your own, or the folder of its project.
-        options: values in the report, artifacts, parameters.
+        data: a pandas or polars DataFrame, an Arrow table, a `DatabaseSource` or `StoredFiles`.
+        expectations: a list, a suite, a dict or the path of a JSON file in Great Expectations'
+            format, or an `ExpectationSuiteBlock`; with `context`, also the name of a suite.
+        name: the name of the validation in reports, artifacts and quarantine folders.
+        on_failure: what happens to bad data: ``fail`` raises; ``warn`` logs it; ``quarantine``
+            sets the failing rows aside and returns the rest, and raises if an expectation about
+            the data as a whole failed.
+        quarantine: the store that failing rows are written to, as Parquet.
+        key_columns: the columns that identify a row of a database table.
+        context: your own context, or the folder of its project.
+        options: row values in the report, artifacts, suite parameters.
 
     Raises:
         DataQualityFailed: the data failed.
         ExpectationsNotEvaluated: an expectation could not be evaluated.
-        ValidationInvalid: such data, expectations or options can't be used.
+        ValidationInvalid: the data, the expectations or an option can't be used.
     """
     keys = (key_columns,) if isinstance(key_columns, str) else tuple(key_columns)
     options = options or ValidationOptions()
@@ -92,7 +91,7 @@ def run_checkpoint(
 ) -> ValidationReport:
     """Run a checkpoint of the caller's own context; see `gx_run_checkpoint`."""
     if on_failure not in {"fail", "warn"}:
-        problem = f"a checkpoint can't do {on_failure!r}: it hands out no rows"
+        problem = f"a checkpoint can't do {on_failure!r}: it does not return rows"
         raise ValidationInvalid("on_failure", problem, "Use 'fail' or 'warn'.")
     _load_suites()
     # The same.
@@ -136,17 +135,17 @@ avalidate = _make_twin(validate)
 def _check_policy(on_failure: str, quarantine: ObjectStore | None) -> None:
     if on_failure not in _POLICIES:
         remedy = f"Use one of: {', '.join(_POLICIES)}."
-        raise ValidationInvalid("on_failure", f"there is no {on_failure!r}", remedy)
+        raise ValidationInvalid("on_failure", f"{on_failure!r} is not an option", remedy)
     if on_failure == "quarantine" and quarantine is None:
         remedy = "Pass an ObjectStore as `quarantine`."
-        raise ValidationInvalid("quarantine", "there is no place for failing rows", remedy)
+        raise ValidationInvalid("quarantine", "a store for failing rows is missing", remedy)
     if on_failure != "quarantine" and quarantine is not None:
         problem = f"no rows are set aside with on_failure={on_failure!r}"
         raise ValidationInvalid("quarantine", problem, "Pass on_failure='quarantine', or no store.")
 
 
 def _load_suites() -> ModuleType:
-    # Its modules import each other, so that two threads that load it may wait for each other.
+    # Its modules import each other, so two threads that import it at once could deadlock.
     with _loading:
         before = warnings.showwarning
         # Great Expectations takes 3 s to load.
@@ -168,8 +167,10 @@ def _open_batch(data: object, keys: Sequence[str], *, sets_aside: bool) -> DataB
     if isinstance(data, DatabaseSource):
         return open_source(data, keys, sets_aside=sets_aside)
     if keys:
-        problem = "they are for tables of databases; rows of frames and files have numbers"
-        raise ValidationInvalid("key_columns", problem, "Leave them out.")
+        problem = (
+            "it is for database tables; rows of DataFrames and files are identified by position"
+        )
+        raise ValidationInvalid("key_columns", problem, "Leave it out.")
     return FrameBatch(take_frame(read_files(data) if isinstance(data, StoredFiles) else data))
 
 

@@ -1,4 +1,4 @@
-"""MLflow for Flowstone: each flow an MLflow run, each marked task a nested one; models by tasks."""
+"""MLflow for Flowstone: flows and marked tasks as nested MLflow runs; tasks for models."""
 
 from __future__ import annotations
 

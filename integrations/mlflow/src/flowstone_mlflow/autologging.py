@@ -1,4 +1,4 @@
-"""autolog: what MLflow logs of its own accord, kept to one task."""
+"""autolog: MLflow's automatic logging, confined to one task."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from flowstone_mlflow.position import current_run_id, current_tracking
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: MLflow knows one training at a time in a process: of a second one in another thread it logs
-#: nothing. So they take turns.
+#: MLflow follows one training per process at a time, and logs nothing of a second one in another
+#: thread. So they take turns.
 _turn = threading.RLock()
 
 
 @contextmanager
 def autolog(*flavors: str, **options: Any) -> Iterator[str]:
-    """Let MLflow log what libraries do inside the block, to the run of this task; yield its id.
+    """Log automatically to this task's MLflow run inside the block; yield the run's id.
 
-    The run is active in this thread only. MLflow follows one training at a time in a process, so
-    blocks in other threads wait until this one ends: to train at the same time, use processes.
+    The run is active in this thread only. MLflow can follow only one training per process at a
+    time, so blocks in other threads wait until this one ends: to train in parallel, use processes.
 
     Args:
-        flavors: which libraries, such as ``"sklearn"``; all that MLflow knows without any.
-        options: those of MLflow's ``autolog``, such as ``log_models=False``.
+        flavors: the libraries, such as ``"sklearn"``; by default, all that MLflow supports.
+        options: options of MLflow's ``autolog``, such as ``log_models=False``.
 
     Raises:
-        AutologRefused: the code is in an async function: coroutines share their thread, so one
-            would log to the run of another.
-        NotTracked: nothing tracks the run.
+        AutologRefused: this is an async function: coroutines share a thread, so one would log to
+            the run of another.
+        NotTracked: the run is not tracked.
         TrackingUnavailable: the server does not answer.
     """
     if _is_in_loop():

@@ -1,4 +1,4 @@
-"""Clients of MLflow that carry their own login: no global state, and nothing of the environment."""
+"""MLflow clients with a login of their own: they use neither global state nor the environment."""
 
 # mypy: disable-error-code="no-untyped-call"
 # MLflow's classes that are extended here have no types.
@@ -50,8 +50,8 @@ if TYPE_CHECKING:
 
     from mlflow.store.artifact.artifact_repo import ArtifactRepository
 
-#: Calls that are made once and not repeated: who makes them decides when to try again, so that
-#: no run is created twice, and a server that is away is noticed at once.
+#: Calls that are not retried here: the caller decides when to try again, so that no run is created
+#: twice, and an unavailable server is noticed at once.
 SINGLE = frozenset(
     {
         CreateExperiment, CreateRun, GetExperimentByName, GetRun, LogBatch, LogInputs, SearchRuns,
@@ -91,7 +91,7 @@ class _Artifacts(HttpArtifactRepository):
         return login
 
     def list_artifacts(self, path: str | None = None) -> list[FileInfo]:
-        """Do as MLflow's own, which takes the login from the environment."""
+        """List artifacts as MLflow does, but not with the environment's login."""
         login = self._login()
         login.host, _, root = self.artifact_uri.partition(ARTIFACTS)
         folder = posixpath.join(root.lstrip("/"), path or "").rstrip("/")
@@ -149,7 +149,7 @@ class _RegistryClient(ModelRegistryClient):
 
 
 class _Client(MlflowClient):
-    """MLflow's client of a server, with a login of its own."""
+    """MLflow's client for a server, with a login of its own."""
 
     def __init__(self, uri: str, login: Callable[[], MlflowHostCreds]) -> None:
         super().__init__(uri, uri)
@@ -158,11 +158,11 @@ class _Client(MlflowClient):
 
 
 def open_client(uri: str, login: Callable[[], MlflowHostCreds]) -> MlflowClient:
-    """Return a client of a server, or of a database or folder on this machine.
+    """Return a client for a server, or for a database or folder on this machine.
 
     Args:
         uri: where runs are tracked.
-        login: makes the login of a server, anew for each call.
+        login: makes a server's login, afresh for each call.
     """
     if urlsplit(uri).scheme in {"http", "https"}:
         return _Client(uri, login)
@@ -172,7 +172,7 @@ def open_client(uri: str, login: Callable[[], MlflowHostCreds]) -> MlflowClient:
 
 @contextmanager
 def _lock_migration(uri: str) -> Iterator[None]:
-    """Let one process at a time make the tables of a SQLite file."""
+    """Let only one process at a time create the tables of a SQLite file."""
     path = find_database(uri)
     if path is None:
         yield
@@ -188,7 +188,7 @@ def _lock_migration(uri: str) -> Iterator[None]:
 
 
 def find_database(uri: str) -> Path | None:
-    """Return the SQLite file of a tracking URI; None where it is something else."""
+    """Return the SQLite file of a tracking URI; None for any other URI."""
     if not uri.startswith("sqlite:///"):
         return None
     return Path(unquote(uri.removeprefix("sqlite:///").partition("?")[0])).absolute()

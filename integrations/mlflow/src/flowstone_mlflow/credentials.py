@@ -1,4 +1,4 @@
-"""MlflowTracking: where runs are tracked, with which login; the only reader of both."""
+"""MlflowTracking: where runs are tracked, and with which login."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ INSECURE = "MLFLOW_TRACKING_INSECURE_TLS"
 class MlflowTracking(Credentials):
     """An MLflow server, or a database or folder on this machine, and an experiment there.
 
-    Without `tracking_uri` and a login, MLflow's own variables are read: ``MLFLOW_TRACKING_URI``,
-    ``MLFLOW_TRACKING_TOKEN`` and the rest; without `experiment`, ``MLFLOW_EXPERIMENT_NAME``.
+    For fields that are not set, MLflow's own environment variables are used, such as
+    ``MLFLOW_TRACKING_URI``, ``MLFLOW_TRACKING_TOKEN`` and ``MLFLOW_EXPERIMENT_NAME``.
     """
 
     _block_type_name: ClassVar[str | None] = "MLflow Tracking"
@@ -53,34 +53,37 @@ class MlflowTracking(Credentials):
         default=None, description="The server's URL, or a local one such as 'sqlite:///mlflow.db'."
     )
     experiment: str | None = Field(
-        default=None, description="The experiment; it is created where there is none."
+        default=None, description="The experiment; it is created if it does not exist."
     )
     token: SecretStr | None = Field(default=None, description="A bearer token.")
-    username: str | None = Field(default=None, description="The user of a password.")
+    username: str | None = Field(
+        default=None, description="The user name that the password belongs to."
+    )
     password: SecretStr | None = Field(default=None, description="The user's password.")
-    verify: bool = Field(default=True, description="Whether to check the server's certificate.")
+    verify: bool = Field(default=True, description="Whether to verify the server's certificate.")
     ca_file: Path | None = Field(
-        default=None, description="A file with the authorities that signed the certificate."
+        default=None,
+        description="A PEM file with the authorities that signed the server's certificate.",
     )
     client_cert_file: Path | None = Field(
-        default=None, description="A file with a certificate and key of the client, as PEM."
+        default=None, description="A PEM file with the client's certificate and key."
     )
     artifact_location: str | None = Field(
         default=None,
-        description="Where artifacts of a new experiment go; by default the server says, and a "
-        "SQLite file has the folder 'mlruns' beside it.",
+        description="Where a new experiment stores its artifacts; by default, the server decides, "
+        "and a SQLite file uses the folder 'mlruns' beside it.",
     )
     on_retry: Literal["new", "resume"] = Field(
         default="new",
-        description="Whether an attempt after the first gets an MLflow run of its own, or resumes "
-        "the one before.",
+        description="Whether a retry gets its own MLflow run ('new') or continues the previous one "
+        "('resume').",
     )
     log_parameters: bool = Field(
         default=True, description="Whether a flow's parameters are logged as params of its run."
     )
     system_metrics: bool = Field(
         default=False,
-        description="Whether processor, memory, disk and network are logged with each outermost "
+        description="Whether CPU, memory, disk and network usage are logged with each outermost "
         "flow; needs the extra 'system'.",
     )
 
@@ -88,13 +91,15 @@ class MlflowTracking(Credentials):
     @classmethod
     def _check_uri(cls, value: str | None) -> str | None:
         if value is not None and "@" in value.partition("://")[2].partition("/")[0]:
-            raise ValueError("a login in the URL would be shown; use `username` and `password`")
+            raise ValueError(
+                "a login in the URL would not be kept secret; use `username` and `password`"
+            )
         return value
 
     @model_validator(mode="after")
     def _check_login(self) -> Self:
         if self.token is not None and self.password is not None:
-            raise ValueError("give a token, or a user name with a password, not both")
+            raise ValueError("set either a token, or a user name and a password")
         return self
 
     # ------------------------------------------------------------------ what it says
@@ -110,26 +115,26 @@ class MlflowTracking(Credentials):
         return self.experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME") or "Default"
 
     def pin(self) -> Self:
-        """Return this block with address and experiment as they are now, whatever changes."""
+        """Return a copy whose URI and experiment no longer depend on the environment."""
         named = {"tracking_uri": self.find_uri(), "experiment": self.find_experiment()}
         return self.model_copy(update=named)
 
     @staticmethod
     def is_server(uri: str) -> bool:
-        """Tell whether a tracking URI is that of a server."""
+        """Return whether a tracking URI is that of a server."""
         return uri.startswith(("http://", "https://"))
 
     def make_url(self, experiment_id: str, run_id: str) -> str | None:
-        """Return the page of an MLflow run; None where no server shows it."""
+        """Return the URL of an MLflow run's page; None without a server."""
         uri = self.find_uri()
         page = f"{uri}/#/experiments/{experiment_id}/runs/{run_id}"
         return page if self.is_server(uri) else None
 
     def client(self) -> MlflowClient:
-        """Open MLflow's client, with this login; MLflow's global settings stay as they are.
+        """Return an `MlflowClient` with this login; MLflow's global settings stay as they are.
 
         Raises:
-            CredentialsError: the fields make no login.
+            CredentialsError: the fields don't make a login.
             TrackingUnavailable: the database can't be opened.
         """
         # 1 s to import, which listing and saving blocks need not pay.
@@ -141,7 +146,7 @@ class MlflowTracking(Credentials):
             return open_client(uri, self._make_login)
 
     def make_environment(self) -> dict[str, str]:
-        """Return the variables by which MLflow's own functions log in as this block does."""
+        """Return the environment variables that make MLflow's own functions use this login."""
         login = self._read_login()
         found = {VARIABLES[name]: value for name, value in login.items()}
         return found if self.verify else {**found, INSECURE: "true"}
@@ -151,12 +156,12 @@ class MlflowTracking(Credentials):
         """Track the flows that are called inside the block, each in an MLflow run.
 
         Args:
-            required: whether a server that is away is an error: at the beginning of the block, and
-                at its end where something could not be sent. Otherwise it is kept on disk, and sent
-                by the next program that tracks.
+            required: whether an unavailable server is an error: at the start of the block, and at
+                its end if something could not be sent. Otherwise, unsent data is kept on disk, and
+                sent by the next program that tracks to the same place.
 
         Raises:
-            TrackingUnavailable: it is required, and the server does not answer.
+            TrackingUnavailable: the server does not answer, and `required` is set.
         """
         # The observer is not needed to list and save blocks.
         from flowstone_mlflow.trackers import track
@@ -209,6 +214,6 @@ class MlflowTracking(Credentials):
 
 
 def find_chosen_tracking() -> MlflowTracking:
-    """Return the tracking of the observer that ``FLOWSTONE_OBSERVERS`` names."""
+    """Return the tracking that the observer of ``FLOWSTONE_OBSERVERS`` uses."""
     name = os.environ.get(BLOCK_VARIABLE)
     return MlflowTracking.load(name) if name else MlflowTracking()

@@ -1,4 +1,4 @@
-"""What MLflow wants to know of a data set."""
+"""Descriptions of datasets, as MLflow takes them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from flowstone_mlflow.errors import TrackingRefused, translate_errors
 def describe_dataset(
     dataset: Any, *, name: str | None = None, source: str | None = None
 ) -> dict[str, Any]:
-    """Return the facts of a data set or frame as JSON values.
+    """Return the description of a dataset or DataFrame as JSON values.
 
     Raises:
         TrackingRefused: it is neither.
@@ -34,6 +34,6 @@ def _to_pandas(frame: Any) -> Any:
         return frame.to_pandas()
     raise TrackingRefused(
         "log_dataset()",
-        f"a {type(frame).__name__} is no data set",
-        "Give it a data set of `mlflow.data`, or a frame of pandas, polars or Arrow.",
+        f"{type(frame).__name__} is not a dataset",
+        "Pass a dataset of `mlflow.data`, a pandas or polars DataFrame, or an Arrow table.",
     )

@@ -1,4 +1,4 @@
-"""The errors of MLflow in Flowstone's words."""
+"""MLflow's errors, translated to Flowstone's."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from flowstone.errors import CredentialsError, FlowstoneError, replace_errors
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-#: Codes of a server that may do tomorrow what it can't do today; `INTERNAL_ERROR` is MLflow's word
-#: for a connection that was refused, too.
+#: Codes after which the same call may succeed later; MLflow also reports a refused connection as
+#: `INTERNAL_ERROR`.
 PASSING = frozenset(
     {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "IO_ERROR", "ABORTED"}
 )
@@ -19,7 +19,7 @@ REFUSING = frozenset(
 )
 #: What to do where MLflow's own format, skops, does not know the types in a model.
 _TRUST = (
-    "If you trust them, name them by `options={'skops_trusted_types': [...]}`, or pickle the model "
+    "If you trust them, list them in `options={'skops_trusted_types': [...]}`, or pickle the model "
     "by `options={'serialization_format': 'cloudpickle'}`."
 )
 
@@ -54,23 +54,23 @@ class TrackingMissing(TrackingError, LookupError):
 
 
 class NotTracked(TrackingError, RuntimeError):
-    """The code is in no run that is tracked in MLflow."""
+    """The code does not belong to a run that is tracked in MLflow."""
 
     def __init__(self, what: str) -> None:
         super().__init__(
             what,
-            "nothing tracks this run in MLflow",
-            "Call the flow inside `with tracking.observe():`, or name `mlflow` in "
+            "this run is not tracked in MLflow",
+            "Call the flow inside `with tracking.observe():`, or add `mlflow` to "
             "FLOWSTONE_OBSERVERS.",
         )
 
 
 class AutologRefused(TrackingError, RuntimeError):
-    """Automatic logging can't be kept to one task here."""
+    """Automatic logging can't be confined to one task here."""
 
 
 def translate_errors(what: str) -> AbstractContextManager[None]:
-    """Raise errors of Flowstone in place of MLflow's.
+    """Raise Flowstone's errors in place of MLflow's.
 
     Args:
         what: the run, model or server that the call is about.
@@ -79,7 +79,7 @@ def translate_errors(what: str) -> AbstractContextManager[None]:
 
 
 def find_error(what: str, error: Exception) -> FlowstoneError | None:
-    """Return the error to raise in place of one of MLflow; None for another's."""
+    """Return the error to raise in place of one of MLflow's; None for any other error."""
     code = read_code(error)
     if code is None:
         return None
@@ -87,7 +87,9 @@ def find_error(what: str, error: Exception) -> FlowstoneError | None:
     if code in REFUSING or _read_status(error) in {401, 403}:
         return TrackingDenied(what, problem, "Check the token, or user name and password.")
     if code in PASSING:
-        return TrackingUnavailable(what, problem, "Check the address and whether the server runs.")
+        return TrackingUnavailable(
+            what, problem, "Check the address, and that the server is running."
+        )
     # Before 3.2, a missing alias is an invalid value.
     if code == "RESOURCE_DOES_NOT_EXIST" or problem.rstrip(".").endswith("not found"):
         return TrackingMissing(what, problem, "Check the name, version or alias.")
@@ -97,7 +99,7 @@ def find_error(what: str, error: Exception) -> FlowstoneError | None:
 
 
 def read_code(error: BaseException) -> str | None:
-    """Return MLflow's code of an error; None for one that is not MLflow's, nor its connection's."""
+    """Return MLflow's code for an error; None if neither MLflow nor its connection raised it."""
     if _is_of_connection(error):
         return "INTERNAL_ERROR"
     if not type(error).__module__.startswith(("mlflow.", "requests.", "sqlalchemy.")):
@@ -110,7 +112,7 @@ def read_code(error: BaseException) -> str | None:
 
 
 def is_passing(error: BaseException) -> bool:
-    """Tell whether the same call may succeed later: the server is away, or refuses the login."""
+    """Return whether a call may succeed later: the server is unavailable or refuses the login."""
     code = read_code(error)
     return code in PASSING or code in REFUSING or _read_status(error) in {401, 403}
 
@@ -133,7 +135,7 @@ def _is_of_connection(error: BaseException) -> bool:
 
 
 def refuse_login(block: str, problem: str) -> CredentialsError:
-    """Return the error of fields that make no login."""
+    """Return the error for fields that don't make a login."""
     return CredentialsError(block, problem, "Set one of the two.")
 
 

@@ -1,4 +1,4 @@
-"""MLflow's own functions for one call: they read global settings, which stay as they were."""
+"""MLflow's own functions, which read global settings: set for one call, then restored."""
 
 from __future__ import annotations
 
@@ -79,14 +79,14 @@ _activation = _Activation()
 
 @contextmanager
 def activate(tracking: MlflowTracking, run_id: str | None = None) -> Iterator[None]:
-    """Let MLflow's own functions work with a tracking, and a run, in this thread.
+    """Let MLflow's own functions use a tracking, and a run, in this thread.
 
     Calls to another place wait until the block ends. The program's own active runs stay as
     they are.
 
     Args:
-        tracking: where to.
-        run_id: the MLflow run that is active in this thread; None for none.
+        tracking: where to track.
+        run_id: the MLflow run to make active in this thread; None for none.
     """
     _activation.enter(tracking)
     try:
@@ -105,7 +105,7 @@ def activate(tracking: MlflowTracking, run_id: str | None = None) -> Iterator[No
 
 @contextmanager
 def hear() -> Iterator[None]:
-    """Let what MLflow prints and warns of in the block be lines of the run's log."""
+    """Send what MLflow prints and warns about in the block to the run's log."""
     with _mute, LogEavesdropper("mlflow", logging.WARNING) as heard:
         yield
     is_in_run = runtime.task_run.id is not None or runtime.flow_run.id is not None

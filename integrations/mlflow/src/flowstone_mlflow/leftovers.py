@@ -1,4 +1,4 @@
-"""What ended programs have left in the spool, sent now: `flowstone mlflow send`."""
+"""Sends what ended programs have left in the spool: `flowstone mlflow send`."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Leftover:
-    """An outermost run of which something was left.
+    """An outermost run with unsent data.
 
     Attributes:
-        root_id: the run.
+        root_id: the id of the run.
         uri: where it is tracked.
         runs: how many MLflow runs were brought up to date.
-        is_complete: whether all is sent; else the run has not ended, as far as anybody knows.
+        is_complete: whether everything is sent; False if the run is not known to have ended.
     """
 
     root_id: str
@@ -35,7 +35,7 @@ class Leftover:
 
 
 def send_left() -> Iterator[Leftover]:
-    """Send what ended programs have left, and yield each outermost run.
+    """Send what ended programs could not send, and yield each outermost run.
 
     Raises:
         TrackingUnavailable: the server does not answer; what is left stays.
@@ -67,17 +67,17 @@ def _send(sender: Sender, tree: Tree, uri: str) -> Leftover:
 
 @click.group(name="mlflow")
 def mlflow() -> None:
-    """See to what is tracked in MLflow."""
+    """Manage what is tracked in MLflow."""
 
 
 @mlflow.command
 def send() -> None:
-    """Send to MLflow what ended programs have left on disk."""
+    """Send unsent data of ended programs to MLflow."""
     count = 0
     try:
         for each in send_left():
             count += 1
-            note = "all" if each.is_complete else "what there is; it has not ended"
+            note = "all" if each.is_complete else "partly; the run has not ended"
             click.echo(f"{each.root_id}  {each.uri}  {each.runs} run(s): {note}")
     except TrackingError as error:
         raise click.ClickException(str(error)) from error

@@ -1,4 +1,4 @@
-"""What runs log: params, metrics, tags, files and data sets, to the MLflow run of their own run."""
+"""Logging from flows and tasks: params, metrics, tags, files and datasets."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _warned: set[str] = set()
 
 
 def log_params(params: Mapping[str, object]) -> None:
-    """Log params, each as text; what is longer than MLflow takes is cut, with a warning.
+    """Log params as text; those longer than MLflow accepts are truncated, with a warning.
 
     Raises:
-        MissingContextError: the code is in no run.
-        TrackingRefused: a name is not one that MLflow takes.
+        MissingContextError: this is outside of a run.
+        TrackingRefused: MLflow does not accept a name.
     """
     _hand_over("log_params()", {"params": _cut("param", params, LONGEST_PARAM)})
 
@@ -36,11 +36,11 @@ def log_metrics(metrics: Mapping[str, float], *, step: int = 0) -> None:
 
     Args:
         metrics: numbers by name.
-        step: where in a training they belong, such as the epoch.
+        step: the training step that they belong to, such as the epoch.
 
     Raises:
-        MissingContextError: the code is in no run.
-        TrackingRefused: a name is not one that MLflow takes, or a value no number.
+        MissingContextError: this is outside of a run.
+        TrackingRefused: MLflow does not accept a name, or a value is not a number.
     """
     now = int(time.time() * 1000)
     rows = [[_check_key("metric", key), _read_number(key, value), now, int(step)]
@@ -49,17 +49,17 @@ def log_metrics(metrics: Mapping[str, float], *, step: int = 0) -> None:
 
 
 def set_tags(tags: Mapping[str, object]) -> None:
-    """Set tags, each as text; what is longer than MLflow takes is cut, with a warning.
+    """Set tags as text; those longer than MLflow accepts are truncated, with a warning.
 
     Raises:
-        MissingContextError: the code is in no run.
-        TrackingRefused: a name is not one that MLflow takes.
+        MissingContextError: this is outside of a run.
+        TrackingRefused: MLflow does not accept a name.
     """
     _hand_over("set_tags()", {"tags": _cut("tag", tags, LONGEST_TAG)})
 
 
 def log_artifact(local_path: str | Path, artifact_path: str | None = None) -> None:
-    """Log a file or a folder, as it is now: it is copied, and may be deleted after the call.
+    """Log a file or a folder as it is now: it is copied, so you may delete it after the call.
 
     Args:
         local_path: the file or folder.
@@ -67,7 +67,7 @@ def log_artifact(local_path: str | Path, artifact_path: str | None = None) -> No
 
     Raises:
         FileNotFoundError: there is no such file or folder.
-        MissingContextError: the code is in no run.
+        MissingContextError: this is outside of a run.
     """
     source = Path(local_path).absolute()
     if not source.exists():
@@ -79,27 +79,27 @@ def log_artifact(local_path: str | Path, artifact_path: str | None = None) -> No
 
 
 def log_dict(dictionary: Mapping[str, Any] | list[Any], artifact_file: str) -> None:
-    """Log values as a file of JSON, or of YAML where its name ends so.
+    """Log values as a JSON file, or as a YAML file if its name ends in ``.yaml`` or ``.yml``.
 
     Args:
-        dictionary: JSON values.
+        dictionary: a dict or list of JSON values.
         artifact_file: the file's name among the run's artifacts, such as ``config/model.json``.
 
     Raises:
-        MissingContextError: the code is in no run.
-        TrackingRefused: a value has no form in JSON, or the name is not that of a file.
+        MissingContextError: this is outside of a run.
+        TrackingRefused: a value can't be written as JSON, or the name is not that of a file.
     """
     folder, _, name = artifact_file.rpartition("/")
     if not name or ".." in folder.split("/") or artifact_file.startswith("/"):
         raise TrackingRefused("log_dict()", f"{artifact_file!r} is not the name of a file",
-                              "Give it a relative name, such as 'config/model.json'.")  # fmt: skip
+                              "Pass a relative name, such as 'config/model.json'.")  # fmt: skip
     try:
         content = json.dumps(dictionary, indent=2)
     except (TypeError, ValueError) as error:
         problem = f"{artifact_file!r}: {error}"
-        raise TrackingRefused("log_dict()", problem, "Log values that JSON has.") from error
+        raise TrackingRefused("log_dict()", problem, "Pass JSON values only.") from error
     if name.endswith((".yaml", ".yml")):
-        # Comes with MLflow; JSON needs none of it.
+        # It comes with MLflow; JSON does not need it.
         import yaml
 
         content = yaml.safe_dump(json.loads(content), sort_keys=False)
@@ -112,21 +112,21 @@ def log_dict(dictionary: Mapping[str, Any] | list[Any], artifact_file: str) -> N
 def log_dataset(
     dataset: Any, *, name: str | None = None, context: str | None = None, source: str | None = None
 ) -> None:
-    """Log which data the run used: its name, digest, columns and size, not its rows.
+    """Log a dataset that the run uses: its name, digest, schema and size, not its rows.
 
     Args:
-        dataset: a data set of `mlflow.data`, or a frame of pandas, polars or Arrow.
-        name: the data set's name, for a frame.
+        dataset: a dataset of `mlflow.data`, a pandas or polars DataFrame, or an Arrow table.
+        name: the name of the dataset, for a DataFrame or table.
         context: what it is used for, such as ``training``.
-        source: from where the frame comes, such as a URL.
+        source: where a DataFrame or table comes from, such as a URL.
 
     Raises:
-        MissingContextError: the code is in no run.
-        TrackingRefused: it is none of those.
+        MissingContextError: this is outside of a run.
+        TrackingRefused: it is not a dataset.
     """
     if (position := _find("log_dataset()")) is None:
         return
-    # MLflow computes digest and schema; who logs no data sets need not import it.
+    # MLflow computes digest and schema; it takes a second to import, so only where it is needed.
     from flowstone_mlflow.datasets import describe_dataset
 
     described = describe_dataset(dataset, name=name, source=source)
@@ -146,15 +146,15 @@ def _append(position: Position, record: Record) -> None:
 
 
 def _find(what: str) -> Position | None:
-    """Return where to; None, with one warning a run, where nobody sends it."""
+    """Return where to log; None, with one warning per run, if the run is not tracked."""
     position = find_position(what)
     if position.is_tracked:
         return position
     if position.root_id not in _warned:
         _warned.add(position.root_id)
         get_run_logger().warning(
-            "%s: nothing tracks this run in MLflow, so what it logs there is left out. Call the "
-            "flow inside `with tracking.observe():`, or name `mlflow` in FLOWSTONE_OBSERVERS.",
+            "%s: this run is not tracked in MLflow, so nothing is logged there. Call the flow "
+            "inside `with tracking.observe():`, or add `mlflow` to FLOWSTONE_OBSERVERS.",
             what,
         )
     return None
@@ -165,8 +165,8 @@ def _cut(kind: str, values: Mapping[str, object], longest: int) -> dict[str, str
     for key, text in texts.items():
         if len(text) > longest:
             get_run_logger().warning(
-                "the %s %r has %s characters; MLflow takes %s, so the rest is cut. "
-                "`log_dict` takes more.",
+                "the %s %r has %s characters; MLflow accepts %s, so it is truncated. "
+                "Use `log_dict` for longer values.",
                 kind, key, f"{len(text):,}", f"{longest:,}",
             )  # fmt: skip
             texts[key] = text[:longest]
@@ -176,7 +176,7 @@ def _cut(kind: str, values: Mapping[str, object], longest: int) -> dict[str, str
 def _check_key(kind: str, key: str) -> str:
     if not 0 < len(key) <= LONGEST_KEY:
         problem = f"{key[:40]!r} is not a name: it needs 1 to {LONGEST_KEY} characters"
-        raise TrackingRefused(f"a {kind}", problem, "Give it a shorter name.")
+        raise TrackingRefused(f"a {kind}", problem, "Use a shorter name.")
     return key
 
 
@@ -185,4 +185,4 @@ def _read_number(key: str, value: object) -> float:
         return float(value)  # type: ignore[arg-type]  # numbers of numpy and others, too
     except (TypeError, ValueError) as error:
         problem = f"the value of {key!r} is a {type(value).__name__}, not a number"
-        raise TrackingRefused("log_metrics()", problem, "Log texts by `log_params`.") from error
+        raise TrackingRefused("log_metrics()", problem, "Use `log_params` for text.") from error

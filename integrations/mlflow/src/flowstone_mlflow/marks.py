@@ -1,4 +1,4 @@
-"""mlflow_task: a task that gets an MLflow run of its own, below that of its flow."""
+"""mlflow_task: a task with an MLflow run of its own, nested in that of its flow."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def mlflow_task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Make a task that has an MLflow run of its own: `task` with the tag ``mlflow``.
 
     Args:
-        fn: the function, where the decorator is used without options.
-        options: those of `task`.
+        fn: the function, if the decorator is used without options.
+        options: options of `task`.
     """
     tags = [*(options.pop("tags", None) or ()), MARK]
     made = task(tags=tags, **options)

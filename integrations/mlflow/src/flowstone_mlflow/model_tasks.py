@@ -1,4 +1,4 @@
-"""Tasks of models: log, register, alias, promote and load them."""
+"""Tasks for models: log, register, alias, promote and load them."""
 
 from __future__ import annotations
 
@@ -40,25 +40,26 @@ def mlflow_log_model(
     tracking: MlflowTracking | None = None,
     options: Mapping[str, object] | None = None,
 ) -> LoggedModel:
-    """Log a model to an MLflow run, and register it where a name for that is given.
+    """Log a model to an MLflow run, and register it if `registered_model_name` is set.
 
     Args:
         model: the model.
         name: the model's name in the run.
-        flavor: MLflow's name for its library, such as ``sklearn``; by default found by its class.
+        flavor: MLflow's name for its library, such as ``sklearn``; by default detected from its
+            class.
         registered_model_name: the registered model that this becomes a version of.
-        pip_requirements: what loading it needs. By default the flavor's own packages at the
-            installed versions, which takes no time; ``"infer"`` lets MLflow load the model in a
-            process of its own to find out, which takes 10 to 20 seconds.
+        pip_requirements: the packages needed to load it; by default, those of the flavor at their
+            installed versions. With ``"infer"``, MLflow loads the model in a subprocess to find
+            them, which takes 10 to 20 seconds.
         run_id: the MLflow run; by default that of the flow.
-        tracking: where the run is; by default what tracks the flow.
-        options: more for MLflow's ``log_model``, such as ``signature`` and ``input_example``.
+        tracking: where the run is tracked; by default as the flow is.
+        options: further arguments of MLflow's ``log_model``, such as ``signature``.
 
     Returns:
-        Where the model is.
+        The logged model, with its URI.
 
     Raises:
-        NotTracked: there is no tracked run, and none was given.
+        NotTracked: the flow is not tracked, and no run was given.
         TrackingRefused: MLflow can't log the model.
         TrackingUnavailable: the server does not answer.
 
@@ -67,7 +68,7 @@ def mlflow_log_model(
     """
     tracking, run_id = tracking or current_tracking(), run_id or current_run_id()
     module = load_flavor(flavor or detect_flavor(model))
-    # 1 s to import; only who logs a model needs it.
+    # It takes 1 s to import.
     from flowstone_mlflow.fluent import activate, hear
 
     given: dict[str, object] = {"registered_model_name": registered_model_name, **(options or {})}
@@ -95,12 +96,12 @@ def mlflow_register_model(
 
     Args:
         model_uri: the model: ``models:/m-…``, or ``runs:/<run id>/<name>``.
-        name: the registered model; it is made where there is none.
+        name: the registered model; it is created if it does not exist.
         tags: tags of the version.
-        tracking: where the registry is; by default what tracks the flow.
+        tracking: where the registry is; by default where the flow is tracked.
 
     Raises:
-        NotTracked: nothing tracks the run, and no `tracking` was given.
+        NotTracked: the flow is not tracked, and no `tracking` was given.
         TrackingMissing: there is no such model.
         TrackingUnavailable: the server does not answer.
 
@@ -108,7 +109,7 @@ def mlflow_register_model(
         version = mlflow_register_model(model_uri, name, tracking=tracking)
     """
     tracking = tracking or current_tracking()
-    # 1 s to import; only who registers a model needs it.
+    # It takes 1 s to import.
     import mlflow
 
     from flowstone_mlflow.fluent import activate, hear
@@ -122,19 +123,19 @@ def mlflow_register_model(
 def mlflow_set_alias(
     name: str, alias: str, version: str | int, *, tracking: MlflowTracking | None = None
 ) -> Promotion:
-    """Let an alias name a version of a registered model.
+    """Point an alias at a version of a registered model.
 
     Args:
         name: the registered model.
         alias: the alias, such as ``champion``.
-        version: the version that it names from here on.
-        tracking: where the registry is; by default what tracks the flow.
+        version: the version to point it at.
+        tracking: where the registry is; by default where the flow is tracked.
 
     Returns:
-        The version that it names now, and the one before.
+        The current version of the alias, and the previous one.
 
     Raises:
-        NotTracked: nothing tracks the run, and no `tracking` was given.
+        NotTracked: the flow is not tracked, and no `tracking` was given.
         TrackingMissing: there is no such model or version.
         TrackingUnavailable: the server does not answer.
 
@@ -152,19 +153,19 @@ def mlflow_promote_model(
     to_alias: str = "champion",
     tracking: MlflowTracking | None = None,
 ) -> Promotion:
-    """Let an alias name the version that another names: the challenger becomes the champion.
+    """Point an alias at the version of another: the challenger becomes the champion.
 
     Args:
         name: the registered model.
-        from_alias: the alias of the version to promote; it stays.
+        from_alias: the alias of the version to promote; it is kept.
         to_alias: the alias that is moved.
-        tracking: where the registry is; by default what tracks the flow.
+        tracking: where the registry is; by default where the flow is tracked.
 
     Returns:
-        The version that `to_alias` names now, and the one before.
+        The current version of `to_alias`, and the previous one.
 
     Raises:
-        NotTracked: nothing tracks the run, and no `tracking` was given.
+        NotTracked: the flow is not tracked, and no `tracking` was given.
         TrackingMissing: there is no such model, or `from_alias` names no version of it.
         TrackingUnavailable: the server does not answer.
 
@@ -181,16 +182,16 @@ def mlflow_promote_model(
 def mlflow_load_model(
     model_uri: str, *, flavor: str = "pyfunc", tracking: MlflowTracking | None = None
 ) -> object:
-    """Load a model. It runs the code that is pickled in it, so load what you trust.
+    """Load a model. That may run code from the model, so load only models that you trust.
 
     Args:
         model_uri: the model: ``models:/<name>@<alias>``, ``models:/<name>/<version>``,
             ``models:/m-…`` or ``runs:/<run id>/<name>``.
-        flavor: what to load it as: ``pyfunc``, which every model has, or its own, as ``sklearn``.
-        tracking: where it is; by default what tracks the flow.
+        flavor: the flavor to load it as: ``pyfunc``, or its library's, such as ``sklearn``.
+        tracking: where it is tracked; by default where the flow is.
 
     Raises:
-        NotTracked: nothing tracks the run, and no `tracking` was given.
+        NotTracked: the flow is not tracked, and no `tracking` was given.
         TrackingMissing: there is no such model, version or alias.
         TrackingUnavailable: the server does not answer.
 
@@ -198,7 +199,7 @@ def mlflow_load_model(
         model = mlflow_load_model(model_uri, tracking=tracking)
     """
     tracking, module = tracking or current_tracking(), load_flavor(flavor)
-    # 1 s to import; only who loads a model needs it.
+    # It takes 1 s to import.
     from flowstone_mlflow.fluent import activate, hear
 
     with translate_errors(f"model {model_uri!r}"), activate(tracking), hear():

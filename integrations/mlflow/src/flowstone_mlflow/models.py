@@ -1,4 +1,4 @@
-"""Flavors of models, and what tasks tell of models and versions."""
+"""Flavors of models, and what the model tasks return."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class LoggedModel:
         uri: how MLflow finds it, such as ``models:/m-4f…``.
         name: its name.
         run_id: the MLflow run that it was logged to.
-        version: the version in the registry, where it was registered; else None.
+        version: its version in the registry; None if it was not registered.
     """
 
     uri: str
@@ -64,12 +64,12 @@ class ModelVersion:
 
 @dataclass(frozen=True)
 class Promotion:
-    """What an alias was moved to.
+    """An alias that was pointed at a version.
 
     Attributes:
         alias: the alias.
-        current: the version that it names now.
-        previous: the one that it named before; None for a new alias.
+        current: its current version.
+        previous: its previous version; None for a new alias.
     """
 
     alias: str
@@ -81,7 +81,7 @@ def detect_flavor(model: object) -> str:
     """Return the flavor of a model.
 
     Raises:
-        TrackingRefused: it is of no library that is known here.
+        TrackingRefused: its library is not known.
     """
     for kind in type(model).__mro__:
         if (found := FLAVORS.get(kind.__module__.partition(".")[0])) is not None:
@@ -89,8 +89,8 @@ def detect_flavor(model: object) -> str:
     kind = type(model)
     raise TrackingRefused(
         "mlflow_log_model()",
-        f"no flavor is known for a {kind.__module__}.{kind.__qualname__}",
-        "Give it the `flavor`, such as 'pyfunc' for a `mlflow.pyfunc.PythonModel`.",
+        f"no flavor is known for {kind.__module__}.{kind.__qualname__}",
+        "Pass the `flavor`, such as 'pyfunc' for an `mlflow.pyfunc.PythonModel`.",
     )
 
 
@@ -121,6 +121,6 @@ def load_flavor(name: str) -> Any:
 
 
 def list_requirements(flavor: Any) -> list[str] | None:
-    """Return what a model of a flavor needs, at the installed versions; None where not known."""
+    """Return a flavor's requirements at the installed versions; None if they are not known."""
     found = getattr(flavor, "get_default_pip_requirements", None)
     return None if found is None else list(found())

@@ -17,6 +17,6 @@ def collection() -> Collection:
         blocks={"mlflow-tracking": "flowstone_mlflow.credentials:MlflowTracking"},
         tasks={name: f"flowstone_mlflow.model_tasks:{name}" for name in _TASKS},
         commands={"mlflow": "flowstone_mlflow.leftovers:mlflow"},
-        command_help={"mlflow": "Send to MLflow what ended programs have left."},
+        command_help={"mlflow": "Send unsent data of ended programs to MLflow."},
         observers={"mlflow": "flowstone_mlflow.trackers:MlflowObserver"},
     )

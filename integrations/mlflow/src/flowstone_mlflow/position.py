@@ -1,4 +1,4 @@
-"""Where the code is: the run of Flowstone whose MLflow run it logs to."""
+"""The position of the calling code: the Flowstone run whose MLflow run it logs to."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ def _open_spool(root_id: str) -> Spool:
 
 
 def find_position(what: str) -> Position:
-    """Return where the code is.
+    """Return the position of the calling code.
 
     Args:
-        what: the function that asks, for the error.
+        what: the calling function, for the error.
 
     Raises:
-        MissingContextError: it is in no run.
+        MissingContextError: it is outside of a run.
     """
     task, flow = runtime.task_run, runtime.flow_run
     task_id = task.id
@@ -72,13 +72,13 @@ def find_position(what: str) -> Position:
 
 
 def current_run_id() -> str:
-    """Return the id of the MLflow run that belongs to this code; wait until there is one.
+    """Return the id of the MLflow run that this code logs to, waiting until it is created.
 
-    It is the run of the task where it is marked, else that of the flow.
+    It is the MLflow run of the task if that is marked, or else of the flow.
 
     Raises:
-        MissingContextError: the code is in no run.
-        NotTracked: nothing tracks the run.
+        MissingContextError: this is outside of a run.
+        NotTracked: the run is not tracked.
         TrackingUnavailable: the server does not answer.
     """
     position = find_position("current_run_id()")
@@ -89,8 +89,8 @@ def current_run_id() -> str:
         if monotonic() > end or spool.is_away:
             raise TrackingUnavailable(
                 "current_run_id()",
-                "the MLflow server has not made a run yet",
-                "Check that it runs, or log with functions that don't need the id.",
+                "the MLflow server has not created the run yet",
+                "Check that it is running, or use functions that don't need the id.",
             )
         sleep(POLL_SECONDS)
     return found
@@ -102,11 +102,11 @@ async def acurrent_run_id() -> str:
 
 
 def current_tracking() -> MlflowTracking:
-    """Return the block by which the current run is tracked.
+    """Return the block that the current run is tracked with.
 
     Raises:
-        MissingContextError: the code is in no run.
-        NotTracked: nothing tracks the run.
+        MissingContextError: this is outside of a run.
+        NotTracked: the run is not tracked.
     """
     position = find_position("current_tracking()")
     end = monotonic() + PATIENCE

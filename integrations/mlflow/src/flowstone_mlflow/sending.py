@@ -1,4 +1,4 @@
-"""Sends one run to MLflow: makes it, logs what it has logged, ends it."""
+"""Sends a run to MLflow: creates it, logs what it has logged, ends it."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from flowstone_mlflow.trees import TrackedRun, Tree
 
 T = TypeVar("T")
-#: MLflow takes so many of each with one request.
+#: How many of each MLflow takes in one request.
 METRICS, OTHERS, ENTITIES = 1000, 100, 1000
-#: So many records are looked at, at a time.
+#: How many records are read at a time.
 WINDOW = 5000
 
 logger = logging.getLogger("flowstone.mlflow")
@@ -35,10 +35,10 @@ logger = logging.getLogger("flowstone.mlflow")
 class Sender:
     """Sends runs to one experiment, over one client, from one thread.
 
-    Whatever may succeed later is raised; what MLflow refuses is left out, counted and told.
+    Errors that may pass are raised; what MLflow rejects is left out, counted and logged.
 
     Attributes:
-        lost: how many entries MLflow has refused.
+        lost: the number of entries that MLflow has rejected.
     """
 
     def __init__(self, tracking: MlflowTracking) -> None:
@@ -268,7 +268,7 @@ class Sender:
             self.lost += 1
             if self.lost == 1:
                 logger.warning(
-                    "MLflow refused what the %s has logged: %s. The rest is sent; later refusals "
+                    "MLflow rejected what the %s logged: %s. The rest is sent; further rejections "
                     "are counted.",
                     tracked, describe(error),
                 )  # fmt: skip

@@ -1,7 +1,7 @@
-"""The spool: files in the home, by which runs hand over what they log, and from which it is sent.
+"""The spool: files in the home that runs log to, and that are sent from there.
 
-Tasks write here in whatever thread or process they run, and wait for no server. The process that
-drives the flow reads, sends and deletes. What a killed process or an absent server has left is sent
+Tasks write here from any thread or process, without waiting for a server. The process that drives
+the flow reads, sends and deletes. What a killed process or an unavailable server has left is sent
 by the next program that tracks to the same place.
 """
 
@@ -78,7 +78,7 @@ class Spool:
         return (self.folder / "away").exists()
 
     def read_tracking(self) -> MlflowTracking | None:
-        """Return the block that says where to; None where nothing tracks the run yet."""
+        """Return the block that says where to send; None while the run is not tracked."""
         with suppress(FileNotFoundError):
             content = (self.folder / "tracking").read_bytes()
             found: MlflowTracking = pickle.loads(content)  # noqa: S301 - our own, in a private folder
@@ -117,7 +117,7 @@ class Spool:
 
     @property
     def key(self) -> str:
-        """What tells to where this is to be sent."""
+        """A text that identifies where this is to be sent."""
         with suppress(FileNotFoundError):
             return (self.folder / "key").read_text()
         return ""
@@ -199,7 +199,7 @@ def find_left_spools(key: str | None = None) -> Iterator[Spool]:
     """Take the spools that ended processes have left.
 
     Args:
-        key: what tells to where they are to be sent; None for all.
+        key: the `key` of the spools to take; None for all.
     """
     home = make_observer_directory(NAME)
     for folder in sorted(home.iterdir()):

@@ -1,4 +1,4 @@
-"""Trackers: observers that follow the runs of this process, and a thread that tells MLflow."""
+"""Trackers: observers that follow the runs of this process, and a thread that sends to MLflow."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Tracker:
     """An observer that gives each flow an MLflow run, and each marked task a nested one.
 
     Args:
-        tracking: where to.
+        tracking: where to track.
         tag: the tag of the outermost runs to follow; empty for all that no program follows itself.
     """
 
@@ -98,7 +98,7 @@ class Tracker:
             self.drain(PATIENCE)
 
     def drain(self, seconds: float = PATIENCE) -> bool:
-        """Wait until all is sent, or nothing was for so many seconds; tell whether it is."""
+        """Wait until all is sent, or sending makes no progress; return whether all is sent."""
         with self._changed:
             if self._thread is not None and not self._thread.is_alive():
                 return not self._is_busy()
@@ -252,7 +252,7 @@ class Tracker:
                     tree.spool.mark_away(is_away=is_away)
                 if not is_away:
                     logger.warning(
-                        "MLflow at %s answers again; what waited is being sent.", self._uri
+                        "MLflow at %s answers again; pending data is being sent.", self._uri
                     )
             self._changed.notify_all()
 
@@ -264,8 +264,8 @@ class Tracker:
         if not self._is_away:
             passing = is_passing(error) or isinstance(error, TrackingUnavailable)
             logger.warning(
-                "MLflow at %s %s: %s. Runs go on; what they log is kept on disk, and sent later.",
-                self._uri, "does not answer" if passing else "can't be told of runs",
+                "MLflow at %s %s: %s. Runs continue; what they log is kept on disk and sent later.",
+                self._uri, "does not answer" if passing else "can't be updated",
                 describe(error), exc_info=None if passing else error,
             )  # fmt: skip
         self._note(is_away=True)
@@ -275,7 +275,7 @@ class Tracker:
         if left := self._list_left():
             self._tell_left(left)
         if sender.lost:
-            logger.warning("MLflow refused %d entries in all; they are lost.", sender.lost)
+            logger.warning("MLflow rejected %d entries in total; they are lost.", sender.lost)
         for tree in self._trees.values():
             tree.spool.release()
         self._trees.clear()
@@ -287,8 +287,8 @@ class Tracker:
     def _tell_left(self, left: list[Tree]) -> None:
         if not self._has_told:
             logger.warning(
-                "MLflow at %s has not got all of %d flow run(s); what is missing is kept in %s, "
-                "and sent by the next program that tracks to there.",
+                "MLflow at %s did not receive all data of %d flow run(s); the rest is kept in %s, "
+                "and sent by `flowstone mlflow send` or the next program that tracks there.",
                 self._uri, len(left), left[0].spool.folder.parent,
             )  # fmt: skip
         self._has_told = True
@@ -297,8 +297,8 @@ class Tracker:
 class MlflowObserver(Tracker):
     """The observer ``mlflow`` of ``FLOWSTONE_OBSERVERS``.
 
-    It tracks to the saved block that ``FLOWSTONE_MLFLOW_BLOCK`` names, or to where MLflow's own
-    variables say.
+    It uses the saved block that ``FLOWSTONE_MLFLOW_BLOCK`` names, or else MLflow's own environment
+    variables.
     """
 
     def __init__(self, settings: _Settings) -> None:
@@ -345,8 +345,8 @@ def track(tracking: MlflowTracking, *, required: bool) -> Iterator[None]:
     if is_new and not tracker.drain(STILLNESS) and required:
         raise TrackingUnavailable(
             f"MLflow at {tracking.find_uri()}",
-            "it has not got all of these runs",
-            "What is left is on disk, and sent by the next program that tracks to there.",
+            "it did not receive all data of these runs",
+            "The rest is kept on disk; send it with `flowstone mlflow send`.",
         )
 
 

@@ -1,4 +1,4 @@
-"""EndedJobs: how jobs have ended, of a service that forgets them with their end."""
+"""EndedJobs: how jobs ended, for services that do not keep ended jobs."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
     from flowstone.blocks.jobs.provider import Report
 
-#: So many are remembered; those that ended first are forgotten first.
+#: How many are remembered; those that ended first are forgotten first.
 MOST = 256
 
 
 @dataclass(frozen=True, slots=True)
 class EndedJob:
-    """How a job has ended, and the lines that it has written."""
+    """How a job ended, and the lines that it wrote."""
 
     report: Report
     lines: tuple[str, ...] = ()
@@ -27,8 +27,8 @@ class EndedJob:
 class EndedJobs:
     """Jobs that this process has seen end, by handle; thread-safe.
 
-    A provider that deletes a job when it has ended keeps it here before that, and answers later
-    questions of this process with it. To other processes such a job is lost.
+    A provider that deletes a job after its end adds it here first, so that this process can still
+    ask about it. For other processes, such a job is lost.
     """
 
     def __init__(self, most: int = MOST) -> None:
@@ -36,13 +36,13 @@ class EndedJobs:
         self._found: OrderedDict[str, EndedJob] = OrderedDict()
 
     def add(self, handle: str, report: Report, lines: Sequence[str] = ()) -> None:
-        """Remember a job; what is remembered of it already stays."""
+        """Remember a job, unless it is remembered already."""
         with self._lock:
             self._found.setdefault(handle, EndedJob(report, tuple(lines)))
             while len(self._found) > self._most:
                 self._found.popitem(last=False)
 
     def find(self, handle: str) -> EndedJob | None:
-        """Return how a job has ended; None where this process has not seen it."""
+        """Return how a job ended; None if this process has not seen it end."""
         with self._lock:
             return self._found.get(handle)

@@ -55,7 +55,7 @@ class SecretsSuite(Suite):
         versions: whether a secret has versions; where not, to ask for one is refused.
         writes: whether secrets can be written and deleted; where not, that is refused.
         prefix: what the names of the tests begin with.
-        joint: what joins the words of names, where an underscore is not allowed in them.
+        joint: the character that separates words in secret names, if it can't be an underscore.
         count: secrets in the test of many; more than a page of the service's listing.
         values: what must come back as it was written.
     """
