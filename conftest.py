@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Modules whose tests share what takes long to make; of others, each test stands alone.
 TOGETHER = {"tests/template/test_new.py"}
+#: With more open files than this, garbage is collected after a test: sockets are closed by that.
+OPEN_FILES = 400
 #: Fixtures that start programs: what uses one is no unit test, and counts as slow.
 PROGRAMS = {"emulator", "home", "place"}
 
@@ -79,6 +83,13 @@ class Scheduling(LoadScopeScheduling):
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
     config.option.loadscopereorder = False
     return Scheduling(config, log)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown() -> None:
+    """Close what clients of SDKs have left open, before a long run has too many open files."""
+    if Path("/proc/self/fd").is_dir() and len(os.listdir("/proc/self/fd")) > OPEN_FILES:
+        gc.collect()
 
 
 @pytest.hookimpl(wrapper=True)

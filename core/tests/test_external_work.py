@@ -148,7 +148,7 @@ def test_a_block_that_was_not_saved_can_not_be_reached(services: Services) -> No
 def test_a_run_that_goes_on_is_not_cleaned_up(services: Services) -> None:
     @flow
     def busy() -> None:
-        with pytest.raises(RunNotEnded, match="Cancel it first: `flowstone run cancel"):
+        with pytest.raises(RunNotEnded, match="Cancel it: `flowstone run cancel"):
             cleanup_flow_run(str(runtime.flow_run.id))
 
     busy()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 #: Distributions that come with another, in step with it.
-PARTS = {"mlflow-skinny": "mlflow", "pydantic-core": "pydantic"}
+PARTS = {"mlflow-skinny": "mlflow", "mlflow-tracing": "mlflow", "pydantic-core": "pydantic"}
 
 
 #: Our own packages: an extra of the core may be another name for one.

@@ -31,6 +31,7 @@ NAMES = [
     "streams",
     "stores",
     "dbt",
+    "mlflow",
     "validations",
 ]
 

@@ -15,8 +15,9 @@ PYRIGHT = str(Path(sys.executable).with_name("basedpyright"))
 #: What pages are not held to: they show mistakes, and give blocks texts for paths and secrets,
 #: which pydantic turns into such; a type checker knows of that by pydantic's own plugin only.
 SHOWN = ("reportArgumentType", "reportCallIssue", "reportRedeclaration")
-#: The types of boto3's answers, where each key may be missing.
-FOREIGN = ("reportTypedDictNotRequiredAccess",)
+#: The types of boto3's answers, where each key may be missing; what Great Expectations exports
+#: without saying so.
+FOREIGN = ("reportTypedDictNotRequiredAccess", "reportPrivateImportUsage")
 #: A page that changes a block type has it twice; and a login that the reader is to write.
 APART = ("docs-blocks/page.py", "docs-conformance/test_lamp_login.py")
 

@@ -243,6 +243,11 @@ login = GcpCredentials(anonymous=True, project="shop")
     "flowstone-great-expectations[mysql]": VALIDATION.format(dialect="mysql"),
     "flowstone-great-expectations[postgresql]": VALIDATION.format(dialect="postgresql"),
     "flowstone-great-expectations[sqlite]": VALIDATION.format(dialect="sqlite"),
+    "flowstone-mlflow[system]": """
+from flowstone_mlflow.system import SystemMonitor
+
+assert "system/system_memory_usage_percentage" in SystemMonitor().sample()
+""",
     "flowstone-sqlalchemy[mysql]": UNREACHABLE.format(scheme="mysql"),
     "flowstone-sqlalchemy[postgresql]": UNREACHABLE.format(scheme="postgresql"),
     "flowstone-sqlalchemy[redshift]": """
@@ -299,7 +304,9 @@ def make_venv(folder: Path, wheels: Path, resolution: str, *packages: str) -> Pa
     """Make an environment with packages of ours, from their wheels, as the resolution says."""
     venv, asked = folder / "venv", direct(*packages)
     uv("venv", "--python", sys.executable, venv)
-    found = ("--find-links", wheels, "--resolution", resolution)
+    # What uv does where a project, as this workspace, says nothing else.
+    usual = ("--prerelease", "if-necessary-or-explicit")
+    found = ("--find-links", wheels, "--resolution", resolution, *usual)
     # What this workspace overrides, the newest dbt-core needs; strangers have no such overrides.
     where = ROOT if resolution == "highest" else folder
     uv("pip", "install", "--python", venv, *found, *packages, *asked, folder=where)

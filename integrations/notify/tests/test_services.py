@@ -62,8 +62,8 @@ def send(block: ServiceNotifier | CustomWebhookNotificationBlock, vendors: Vendo
 #: As users write them: what has to be given, and the URL that Apprise gets.
 URLS: dict[str, tuple[ServiceNotifier, str]] = {
     "discord-webhook": (
-        DiscordWebhook(webhook_id="1234567890", webhook_token="a_B-c"),
-        "discord://1234567890/a_B-c/?tts=no&image=no&avatar=yes",
+        DiscordWebhook(webhook_id="7305812946", webhook_token="a_B-c"),
+        "discord://7305812946/a_B-c/?tts=no&image=no&avatar=yes",
     ),
     "mattermost-webhook": (
         MattermostWebhook(hostname="chat.example.org", token="abc123"),

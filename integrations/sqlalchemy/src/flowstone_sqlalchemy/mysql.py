@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import select
 from collections.abc import Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import date, datetime
@@ -33,6 +32,7 @@ from flowstone_sqlalchemy.errors import (
 )
 from flowstone_sqlalchemy.limits import IDLE, find_limit, needs_change
 from flowstone_sqlalchemy.measures import CountedRows, record_rows
+from flowstone_sqlalchemy.sockets import has_input
 from flowstone_sqlalchemy.statements import MYSQL, QMARK, replace_places
 
 if TYPE_CHECKING:
@@ -113,8 +113,8 @@ class MySqlConnection:
     def _is_lost(self) -> bool:
         if not self.raw.open:
             return True
-        waiting, _, _ = select.select([self._socket], [], [], 0)
-        if self._reading is not None or (not waiting and monotonic() - self._used < IDLE):
+        is_idle = not has_input(self._socket) and monotonic() - self._used < IDLE
+        if self._reading is not None or is_idle:
             return False
         try:
             self.raw.ping(reconnect=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import select
 from contextlib import contextmanager, suppress
 from itertools import chain, islice
 from secrets import token_hex
@@ -15,6 +14,7 @@ from psycopg.pq import TransactionStatus
 
 from flowstone_sqlalchemy.errors import ConnectionLost
 from flowstone_sqlalchemy.limits import IDLE, UNKNOWN, find_limit, needs_change
+from flowstone_sqlalchemy.sockets import has_input
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -158,8 +158,7 @@ class PostgresConnection:
     def _is_lost(self) -> bool:
         if self.raw.closed:
             return True
-        waiting, _, _ = select.select([self.raw.fileno()], [], [], 0)
-        if not waiting and monotonic() - self._used < IDLE:
+        if not has_input(self.raw.fileno()) and monotonic() - self._used < IDLE:
             return False
         try:
             self.raw.execute("SELECT 1", binary=True)

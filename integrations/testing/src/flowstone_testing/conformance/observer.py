@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import secrets
-import select
+import selectors
 import signal
 import threading
 import warnings
@@ -177,7 +177,9 @@ class ObserverSuite(Suite):
             finally:
                 os.kill(os.getpid(), signal.SIGKILL)
         os.close(here)
-        answered, _, _ = select.select([there], [], [], PATIENCE)
+        with selectors.DefaultSelector() as selector:
+            selector.register(there, selectors.EVENT_READ)
+            answered = selector.select(PATIENCE)
         answer = os.read(there, 4) if answered else b"it hangs"
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)

@@ -1,0 +1,25 @@
+"""Sockets of connections: whether the server has sent anything."""
+
+from __future__ import annotations
+
+import select
+from typing import Protocol
+
+
+class HasFileno(Protocol):
+    """A socket or a file."""
+
+    def fileno(self) -> int:
+        """Return its file descriptor."""
+
+
+def has_input(file: int | HasFileno) -> bool:
+    """Return whether there is something to read, or the other end has closed; without waiting.
+
+    `select.select` refuses file descriptors above 1,023, which a program with many open files has.
+    """
+    if not hasattr(select, "poll"):  # Windows, where select has no such limit
+        return bool(select.select([file], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(file, select.POLLIN)
+    return bool(poll.poll(0))
