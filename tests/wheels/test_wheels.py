@@ -29,9 +29,11 @@ ALL_BUT_PLUGINS_OF_PYTEST = """
 import importlib, pkgutil, sys, {module} as package
 for found in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
     without = ("flowstone.testing.plugin", "flowstone.blocks.object_stores.filesystem", "__main__")
-    # Drivers of databases come with the extras of flowstone-sqlalchemy.
-    drivers = ("flowstone_sqlalchemy.mysql", "flowstone_sqlalchemy.postgres")
-    if not found.name.endswith(without) and not found.name.startswith(drivers):
+    # These come with extras: drivers of databases, and system metrics.
+    extras = (
+        "flowstone_mlflow.system", "flowstone_sqlalchemy.mysql", "flowstone_sqlalchemy.postgres",
+    )
+    if not found.name.endswith(without) and not found.name.startswith(extras):
         importlib.import_module(found.name)
 for name in package.__all__:
     getattr(package, name)
