@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    FloatParam = click.ParamType[float]
+else:
+    FloatParam = click.ParamType  # generic in newer versions only
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _AGE = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
 
 
-class Age(click.ParamType[float]):
+class Age(FloatParam):
     """How long ago, in seconds: ``30d``, ``12h``, ``90m``, ``2w``."""
 
     name = "age"
