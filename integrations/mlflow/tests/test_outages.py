@@ -304,6 +304,24 @@ def test_two_programs_at_once_make_the_tables_of_a_new_database(
     assert {run.info.status for run in place.list_runs()} == {"FINISHED"}
 
 
+@pytest.mark.slow
+def test_a_database_is_whole_though_its_first_program_was_killed(tmp_path: Path) -> None:
+    code = (
+        "import sys; from flowstone_mlflow import MlflowTracking\n"
+        "MlflowTracking(tracking_uri=sys.argv[1]).client()"
+    )
+    words = [sys.executable, "-c", code, f"sqlite:///{tmp_path}/m.db"]
+    killed = subprocess.Popen(words, stderr=subprocess.DEVNULL)
+    while not any(tmp_path.glob(".m.db.new*")):
+        assert killed.poll() is None
+        time.sleep(0.001)
+    killed.kill()
+    killed.wait()
+    assert not (tmp_path / "m.db").exists()
+    subprocess.run(words, check=True, stderr=subprocess.DEVNULL)
+    assert [path.name for path in tmp_path.glob("*m.db*")] == ["m.db"]
+
+
 def test_a_spool_with_half_a_line_is_read_up_to_it(tmp_path: Path) -> None:
     from flowstone_mlflow.spool import Spool
 

@@ -31,6 +31,7 @@ from mlflow.protos.service_pb2 import (
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.store.artifact.http_artifact_repo import HttpArtifactRepository
 from mlflow.store.artifact.mlflow_artifacts_repo import MlflowArtifactsRepository
+from mlflow.store.db import utils
 from mlflow.store.model_registry.rest_store import RestStore as RegistryRestStore
 from mlflow.store.tracking.rest_store import RestStore
 from mlflow.tracking._model_registry.client import ModelRegistryClient
@@ -182,9 +183,27 @@ def _lock_migration(uri: str) -> Iterator[None]:
     try:
         with _migration:
             fcntl.flock(folder, fcntl.LOCK_EX)
+            if not path.exists():
+                _create_database(path)
             yield
     finally:
         os.close(folder)
+
+
+def _create_database(path: Path) -> None:
+    """Create a database with all its tables, or none if this process is killed meanwhile.
+
+    MLflow can't open a file in which only some of its migrations were done.
+    """
+    new = path.with_name(f".{path.name}.new")
+    for left in path.parent.glob(f"{new.name}*"):  # of a process that was killed
+        left.unlink()
+    engine = utils.create_sqlalchemy_engine(f"sqlite:///{new}")
+    try:
+        utils._initialize_tables(engine)  # noqa: SLF001 - there is no public way
+    finally:
+        engine.dispose()
+    new.replace(path)
 
 
 def find_database(uri: str) -> Path | None:
