@@ -134,10 +134,9 @@ def test_it_goes_on_after_a_kill_at_each_stage(home: Home, moment: str) -> None:
     run = home.show()
     assert run["state"]["name"] == "Completed"
     assert run["attempts"] == len(STAGES) + 1
-    completed, cached = count_calls(run, "Completed"), count_calls(run, "Cached")
+    # Fewer than one: a result may be kept, and the fact that it is be lost with the process.
+    completed = count_calls(run, "Completed")
     assert max(completed.values()) == 1, completed.most_common(5)
-    # A result may be kept, and the fact that it is be lost with the process.
-    assert all(cached[name] for name, times in completed.items() if not times)
 
     data = strip_run(home.report)
     undisturbed = Home(home.folder / "undisturbed")
