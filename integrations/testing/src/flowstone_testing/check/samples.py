@@ -8,6 +8,7 @@ import ast
 import types
 import typing
 from base64 import b64encode
+from contextlib import suppress
 from enum import Enum
 from importlib import import_module
 from inspect import isabstract
@@ -53,11 +54,23 @@ def make_samples(kind: type[Block]) -> list[Block]:
             made.append(way())
         except (NoSample, BlockInvalid, ValueError, TypeError) as error:
             reasons.append(str(error))
+    if len(made) == 1 and reasons:  # of some secrets, a block takes only one
+        made += _make_with_each_secret(kind)
     made += _run_example(kind) if not made else []
     if not made:
         why = "; ".join(dict.fromkeys(reasons))
         raise NoSample(f"no {kind.__name__} can be made up: {why}")
     return made
+
+
+def _make_with_each_secret(kind: type[Block]) -> Iterator[Block]:
+    """Yield a block for each optional secret field that can be set without the others."""
+    required = _make_fields(kind, secrets=False)
+    for name, field in kind.model_fields.items():
+        if hides(field.annotation) and not field.is_required():
+            with suppress(NoSample, BlockInvalid, ValueError, TypeError):
+                value = _make_fitting(name, field, secrets=True, depth=0)
+                yield kind(**required, **{field.alias or name: value})
 
 
 def _make_fields(kind: type[BaseModel], *, secrets: bool, depth: int = 0) -> dict[str, object]:
