@@ -72,6 +72,17 @@ class Telling(Block):
         return self
 
 
+class Exclusive(Block):
+    token: SecretStr | None = None
+    password: SecretStr | None = None
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Exclusive:
+        if self.token and self.password:
+            raise ValueError("not both")
+        return self
+
+
 class Never(Block):
     what: int
 
@@ -108,6 +119,12 @@ def test_a_field_may_have_examples() -> None:
     assert isinstance(secret, Telling)
     assert (plain.token, secret.name_of_it) == (None, "seven")
     assert secret.token is not None
+
+
+def test_of_secrets_that_exclude_each_other_each_is_set_once() -> None:
+    samples = make_samples(Exclusive)
+    assert all(isinstance(each, Exclusive) for each in samples)
+    assert [sorted(each.model_fields_set) for each in samples] == [[], ["token"], ["password"]]
 
 
 def test_where_none_can_be_made_the_reasons_are_told() -> None:

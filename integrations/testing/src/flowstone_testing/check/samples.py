@@ -65,12 +65,12 @@ def make_samples(kind: type[Block]) -> list[Block]:
 
 def _make_with_each_secret(kind: type[Block]) -> Iterator[Block]:
     """Yield a block for each optional secret field that can be set without the others."""
-    required = _make_fields(kind, secrets=False)
     for name, field in kind.model_fields.items():
         if hides(field.annotation) and not field.is_required():
             with suppress(NoSample, BlockInvalid, ValueError, TypeError):
                 value = _make_fitting(name, field, secrets=True, depth=0)
-                yield kind(**required, **{field.alias or name: value})
+                fields = _make_fields(kind, secrets=False) | {field.alias or name: value}
+                yield kind(**fields)
 
 
 def _make_fields(kind: type[BaseModel], *, secrets: bool, depth: int = 0) -> dict[str, object]:
