@@ -24,7 +24,7 @@ COMMANDS = {
     "diff": ("flowstone.cli.manifest:diff", "Show what `apply` would change."),
     "doctor": (
         "flowstone.cli.doctor:examine",
-        "Say whether all is well here, and what to do where it is not.",
+        "Check the installation, and say how to fix what is wrong.",
     ),
     "export": ("flowstone.cli.manifest:export", "Export blocks, variables and limits as YAML."),
     "limit": ("flowstone.cli.limit:limit", "Manage concurrency and rate limits."),

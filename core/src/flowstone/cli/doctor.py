@@ -1,4 +1,4 @@
-"""`flowstone doctor`: whether all is well here, and what to do where it is not."""
+"""`flowstone doctor`: check the installation, and say how to fix what is wrong."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ class Finding(NamedTuple):
     """One line of the report.
 
     Attributes:
-        what: was looked at.
-        told: how it is.
-        remedy: what to do; None where it is well.
+        what: what was checked.
+        told: its condition.
+        remedy: how to fix it; None if nothing is wrong.
     """
 
     what: str
@@ -53,9 +53,9 @@ class Finding(NamedTuple):
 @click.command("doctor")
 @json_option
 def examine(as_json: bool) -> None:
-    """Say whether all is well here: home, store, key, plugins, Python, clock and disk.
+    """Check the home, the store, the key, plugins, Python, the clock and the disk.
 
-    Each line says what is wrong, and what to do. Exits with 1 if something is wrong.
+    Each line says what is wrong and how to fix it. Exits with 1 if something is wrong.
     """
     findings = list(_examine())
     if as_json:

@@ -53,7 +53,7 @@ def show_info(as_json: bool) -> None:
 
 @store.command("vacuum")
 @click.option(
-    "--full", is_flag=True, help="Write the file anew, packed: slower, and writers wait for it."
+    "--full", is_flag=True, help="Rewrite the whole file, packed: slower, and blocks writers."
 )
 @json_option
 def vacuum_store(full: bool, as_json: bool) -> None:
