@@ -56,6 +56,8 @@ def no_login_of_yours(live: bool, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
     monkeypatch.setenv("CLOUDSDK_CONFIG", "/nowhere")
     monkeypatch.setenv("NO_GCE_CHECK", "true")
+    # The SDK runs gcloud where it is installed, which looks for a metadata server by itself.
+    monkeypatch.setenv("CLOUDSDK_CORE_CHECK_GCE_METADATA", "false")
 
 
 @pytest.fixture(scope="session")

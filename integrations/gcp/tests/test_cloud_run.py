@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from traceback import format_exception
@@ -303,6 +304,21 @@ def test_a_poll_reads_only_what_is_new(cloud_run: CloudRun, new_job: NewJob) -> 
     filters = [body["filter"] for body in cloud_run.find_asked("entries:list")]
     assert 'timestamp>="2019-12-31T' in filters[0]
     assert 'timestamp>="2019' not in filters[-1]
+
+
+def test_reading_lines_asks_no_metadata_server(
+    new_job: NewJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nothing answers under its name, each poll would wait for 20 seconds."""
+    run = new_job("print('one')").trigger()
+    run.wait()
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.getsockname()[1]}")
+        assert run.logs() == ["one"]
+        proxy.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            proxy.accept()
 
 
 def test_lines_that_may_not_be_read_are_no_failure(

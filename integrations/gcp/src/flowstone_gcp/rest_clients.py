@@ -84,10 +84,20 @@ def open_run_tasks(login: GcpLogin, endpoint: str | None) -> TasksClient:
 def open_logging(login: GcpLogin, endpoint: str | None) -> LoggingClient:
     """Return a `Client` of Cloud Logging; see `open_secret_manager`."""
     try:
-        from google.cloud.logging import Client  # an optional dependency
+        from google.cloud.logging import Client, Resource  # an optional dependency
     except ImportError as error:
         raise MissingExtra("Cloud Logging", "flowstone-gcp[cloud_run]") from error
-    return Client(
+
+    class Reader(Client):
+        """Asks no metadata server where this program runs, as the SDK does for each page read."""
+
+        def logger(
+            self, name: str, *, labels: dict[str, str] | None = None, resource: object = None
+        ) -> object:
+            somewhere = resource or Resource(type="global", labels={})
+            return super().logger(name, labels=labels, resource=somewhere)
+
+    return Reader(
         project=login.project() or "-",
         credentials=login.credentials(),
         _http=login.session(),
