@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+from tests.services.offline import keep_offline
 from xdist.scheduler import LoadScopeScheduling
 
 from flowstone.records import redaction
@@ -61,6 +62,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="FAULTS",
         help="with --seed, leave out faults: their numbers, with commas between",
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not config.getoption("--live", default=False):
+        keep_offline()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

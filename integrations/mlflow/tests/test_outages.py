@@ -202,7 +202,8 @@ def test_what_a_program_leaves_is_sent_by_a_command_once(
 ) -> None:
     nowhere = f"http://127.0.0.1:{reserve_closed_port()}"
     said = finish(program("search.py", uri=nowhere))
-    assert "does not answer" in said
+    # On a busy machine the program ends before its first attempt to send has failed.
+    assert "did not receive all data of 1 flow run" in said
     home = tmp_path / "home/mlflow"
     (left,) = home.iterdir()
     assert {path.stat().st_mode & 0o077 for path in home.rglob("*")} == {0}
