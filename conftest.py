@@ -5,8 +5,10 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
 TOGETHER = {"tests/template/test_new.py"}
 #: With more open files than this, garbage is collected after a test: sockets are closed by that.
 OPEN_FILES = 400
+#: Where this is set, to seconds since the epoch, no test begins later, and the order is by chance.
+UNTIL = "TESTS_UNTIL"
+#: The reason of what has not begun.
+NOT_BEGUN = "not begun in time"
 #: Fixtures that start programs: what uses one is no unit test, and counts as slow.
 PROGRAMS = {"emulator", "home", "place"}
 
@@ -74,6 +80,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if not PROGRAMS.isdisjoint(getattr(item, "fixturenames", ())):
             item.add_marker("slow")
+    if until := os.environ.get(UNTIL):
+        items.sort(key=lambda item: crc32(f"{until} {_find_scope(item.nodeid)}".encode()))
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
@@ -81,14 +89,30 @@ class Scheduling(LoadScopeScheduling):
     """Gives a test to the process that is free first."""
 
     def _split_scope(self, nodeid: str) -> str:
-        module = nodeid.partition("::")[0]
-        return module if module in TOGETHER else nodeid
+        return _find_scope(nodeid)
+
+
+def _find_scope(nodeid: str) -> str:
+    module = nodeid.partition("::")[0]
+    return module if module in TOGETHER else nodeid
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
     config.option.loadscopereorder = False
     return Scheduling(config, log)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    if time.time() > float(os.environ.get(UNTIL, "inf")):
+        pytest.skip(NOT_BEGUN)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    skipped = terminalreporter.stats.get("skipped", ())
+    if count := sum(NOT_BEGUN in str(report.longrepr) for report in skipped):
+        terminalreporter.write_line(f"{count} tests have {NOT_BEGUN}", yellow=True)
 
 
 @pytest.hookimpl(trylast=True)

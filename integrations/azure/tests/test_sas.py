@@ -39,6 +39,7 @@ def log_in(
     return AzureBlobStorageContainer(container_name=container, credentials=login)
 
 
+@pytest.mark.check
 class TestContainerBySas(ObjectStoreSuite):
     """Every method works with a SAS of the container alone, but for presigned URLs."""
 

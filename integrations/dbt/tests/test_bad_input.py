@@ -236,6 +236,7 @@ def assert_in_order(words: tuple[str, ...], message: str) -> None:
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda each: each.name.replace(" ", "-"))
+@pytest.mark.check
 def test_mistakes(shop: Path, mistake: Mistake) -> None:
     for name, content in mistake.files.items():
         if content is None:

@@ -173,6 +173,7 @@ class TestCloudRunJob(JobSuite):
 
 
 @pytest.mark.check
+@pytest.mark.check
 class TestCloudRunJobThatExists(TestCloudRunJob):
     """The same with a definition that is somebody else's."""
 
@@ -264,6 +265,7 @@ DROPPED = EmulatorGap(
 )
 
 
+@pytest.mark.check
 class TestBigQuery(DatabaseSuite):
     keeps: ClassVar[frozenset[type]] = frozenset(
         {bool, Decimal, date, datetime, AwareDatetime, list, dict}
@@ -293,6 +295,7 @@ class TestBigQuery(DatabaseSuite):
 CITIES = [{"name": "Oslo", "country": "Norway"}]
 
 
+@pytest.mark.check
 class TestTasks(TaskSuite):
     plugin = "gcp"
     known_names: ClassVar[frozenset[str]] = frozenset({"chunk_size", "size", "timeout"})

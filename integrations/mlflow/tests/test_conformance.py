@@ -91,6 +91,7 @@ class TestMlflowObserver(ObserverSuite):
         return read
 
 
+@pytest.mark.check
 class TestMlflowTasks(TaskSuite):
     plugin = "mlflow"
 

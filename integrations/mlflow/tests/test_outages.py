@@ -197,6 +197,7 @@ def test_a_server_that_dies_and_comes_back_gets_everything_once(
 
 
 @pytest.mark.slow
+@pytest.mark.check
 def test_what_a_program_leaves_is_sent_by_a_command_once(
     place: Place, program: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
@@ -225,6 +226,7 @@ def test_what_a_program_leaves_is_sent_by_a_command_once(
 
 
 @pytest.mark.slow
+@pytest.mark.check
 def test_a_run_that_is_found_dead_ends_failed_in_mlflow_too(
     place: Place, program: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
@@ -248,6 +250,7 @@ def test_a_run_that_is_found_dead_ends_failed_in_mlflow_too(
 @pytest.mark.slow
 @pytest.mark.parametrize("on_retry", ["new", "resume"])
 @pytest.mark.parametrize("is_killed", [True, False])
+@pytest.mark.check
 def test_a_retry_in_a_new_process_goes_on_in_mlflow(
     place: Place,
     program: Callable[..., subprocess.Popen[str]],
@@ -291,6 +294,7 @@ def test_a_retry_in_a_new_process_goes_on_in_mlflow(
 
 
 @pytest.mark.slow
+@pytest.mark.check
 def test_two_programs_at_once_make_the_tables_of_a_new_database(
     program: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
@@ -306,6 +310,7 @@ def test_two_programs_at_once_make_the_tables_of_a_new_database(
 
 
 @pytest.mark.slow
+@pytest.mark.check
 def test_a_database_is_whole_though_its_first_program_was_killed(tmp_path: Path) -> None:
     code = (
         "import sys; from flowstone_mlflow import MlflowTracking\n"

@@ -97,6 +97,7 @@ class TestSnowflakeLogin(CredentialsSuite):
         )
 
 
+@pytest.mark.check
 class TestSnowflake(DatabaseSuite):
     savepoints = constraints = False
     count = 1_000_000 if "--soak" in sys.argv else 200_000
