@@ -19,6 +19,7 @@ from flowstone.blocks import (
     FileSecrets,
     LocalDirectory,
     ObjectStore,
+    RemoteFileSystem,
     Secret,
     SecretDict,
 )
@@ -117,6 +118,22 @@ class TestMemoryObjects(ObjectStoreSuite):
     @pytest.fixture
     def store(self, outside: MemoryObjects) -> ObjectStore:
         return MemoryObjects(place=outside.place, folder="/some/folder/")
+
+
+class TestRemoteObjects(ObjectStoreSuite):
+    big_bytes = 8 * 1024 * 1024  # fsspec's memory, too
+
+    @pytest.fixture
+    def outside(self) -> Iterator[ObjectStore]:
+        outside = RemoteFileSystem(basepath=f"memory://{canary()}")
+        outside.write_path("made", b"")
+        outside.delete_object("made")
+        yield outside
+        outside.delete_folder("")
+
+    @pytest.fixture
+    def store(self, outside: RemoteFileSystem) -> ObjectStore:
+        return RemoteFileSystem(basepath=f"{outside.basepath}/some/folder/")
 
 
 class GateCredentials(Credentials):
