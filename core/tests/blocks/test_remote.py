@@ -7,6 +7,7 @@ import pickle
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
@@ -32,24 +33,24 @@ def remote() -> Iterator[RemoteFileSystem]:
     store.delete_folder("")
 
 
-class Troubled(MemoryFileSystem):
-    """A file system with a login, whose calls fail as that says."""
-
-    protocol = "troubled"
-    cachable = False
-
-    def __init__(self, error: type[Exception], password: str) -> None:
-        super().__init__()
-        self.error, self.password = error, password
-
-    def cat_file(self, path: str, start: object = None, end: object = None) -> bytes:
-        raise self.error(f"the login {self.password} can't read {path}")
-
-    def info(self, path: str) -> dict[str, object]:
-        raise self.error(f"the login {self.password} can't look at {path}")
+def fail_with(files: Any, error: type[Exception], password: str) -> None:
+    """Make a file system with a login, whose calls fail as that says."""
+    MemoryFileSystem.__init__(files)
+    files.error, files.password = error, password
 
 
-register_implementation("troubled", Troubled)
+def fail(files: Any, path: str, **_: object) -> None:
+    raise files.error(f"the login {files.password} can't read {path}")
+
+
+TROUBLED = {
+    "protocol": "troubled",
+    "cachable": False,
+    "__init__": fail_with,
+    "cat_file": fail,
+    "info": fail,
+}
+register_implementation("troubled", type("Troubled", (MemoryFileSystem,), TROUBLED))
 
 
 def test_a_remote_file_system_is_used_as_users_know_it(

@@ -9,6 +9,7 @@ from time import perf_counter
 from typing import Any, ClassVar
 
 from flowstone.blocks.base import Block
+from flowstone.blocks.hashing import hash_value
 from flowstone.blocks.validation import hide
 from flowstone.secrets.walk import secret_texts
 
@@ -32,6 +33,13 @@ class Credentials(Block):
     """A login. All its fields are optional: with none, the SDK's default chain finds one."""
 
     _tried_again: ClassVar[tuple[str, ...]] = ("client", "_check")
+
+    def __hash__(self) -> int:
+        """Return the hash of its fields: equal logins share an entry of a dict, or of a cache.
+
+        Set no field of a login while it is a key.
+        """
+        return hash_value(self)
 
     @abstractmethod
     def client(self, *args: Any, **kwargs: Any) -> Any:
