@@ -25,6 +25,7 @@ from flowstone.blocks.documents import (
     make_missing_error,
 )
 from flowstone.blocks.documents import unpickle_block as _unpickle  # its name in older pickles
+from flowstone.blocks.replacing import replace_abstract_methods
 from flowstone.blocks.validation import mask_inputs, problems, validate_fields
 from flowstone.context.current import services
 from flowstone.errors import (
@@ -72,6 +73,10 @@ class Block(BaseModel):
     #: An interface names here what a refused login ends: it is tried again where a secret that is
     #: given by reference may have been changed meanwhile.
     _tried_again: ClassVar[tuple[str, ...]] = ()
+    #: An interface names here the methods that a subclass may define itself instead of the
+    #: abstract ones, all of them, and what then stands for some of these.
+    _replaceable: ClassVar[tuple[str, ...]] = ()
+    _substitutes: ClassVar[Mapping[str, Callable[..., Any]]] = {}
     #: One more whenever saved documents would not fit any longer.
     schema_version: ClassVar[int] = 1
     #: ``migrations[n]`` takes the fields as version n saved them, and returns those of n + 1.
@@ -99,6 +104,7 @@ class Block(BaseModel):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
+        replace_abstract_methods(cls)
         accept_references(cls)
 
     @classmethod
@@ -186,7 +192,8 @@ class Block(BaseModel):
         fields = type(self).model_fields
         return mine == theirs and all(self.__dict__[f] == other.__dict__[f] for f in fields)
 
-    __hash__ = None  # type: ignore[assignment]
+    if not TYPE_CHECKING:
+        __hash__ = None  # a login has one
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A pickle carries what a document would: secrets sealed with this process's key.

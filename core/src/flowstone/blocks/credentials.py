@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, ClassVar
@@ -29,10 +30,24 @@ class Check:
     latency_seconds: float
 
 
+def _ask_get_client(login: Any, *args: Any, **kwargs: Any) -> Any:
+    return login.get_client(*args, **kwargs)
+
+
+def _check_get_client(login: Any) -> str:
+    login.get_client()
+    return "get_client returned a client; the service itself was not asked"
+
+
 class Credentials(Block):
     """A login. All its fields are optional: with none, the SDK's default chain finds one."""
 
     _tried_again: ClassVar[tuple[str, ...]] = ("client", "_check")
+    _replaceable: ClassVar[tuple[str, ...]] = ("get_client",)
+    _substitutes: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        "_check": _check_get_client,
+        "client": _ask_get_client,
+    }
 
     def __hash__(self) -> int:
         """Return the hash of its fields: equal logins share an entry of a dict, or of a cache.

@@ -281,7 +281,8 @@ def _decode(
         found = {"the whole block": str(error)}
     if not validate:
         clear = {name: codec.decode(form, unseal, decode_nested) for name, form in fields.items()}
-        block, block._unfit = make_fitting_block(kind, clear, f"{slug}/{name}")
+        block, unfit = make_fitting_block(kind, clear, f"{slug}/{name}")
+        block._unfit = unfit
         return block
     raise DocumentInvalid(f"{slug} block", name, found)
 

@@ -71,5 +71,6 @@ def _fit(field: FieldInfo, value: object) -> object:
     if isinstance(mark, SecretField) and isinstance(value, (Reference, PartialSecret)):
         return mark.read(value, lambda value: value)
     with leave_unresolved():
-        adapter: TypeAdapter[Any] = TypeAdapter(Annotated[field.annotation, field])
-        return adapter.validate_python(value)
+        kind: Any = Annotated[field.annotation, field]
+        fitting: object = TypeAdapter(kind).validate_python(value)
+    return fitting
