@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from urllib.request import Request, urlopen
 
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 from pydantic import BaseModel, Field, SecretBytes, SecretStr
 
 from flowstone.blocks import (
@@ -126,8 +127,7 @@ class TestRemoteObjects(ObjectStoreSuite):
     @pytest.fixture
     def outside(self) -> Iterator[ObjectStore]:
         outside = RemoteFileSystem(basepath=f"memory://{canary()}")
-        outside.write_path("made", b"")
-        outside.delete_object("made")
+        MemoryFileSystem().mkdir(outside.basepath)
         yield outside
         outside.delete_folder("")
 

@@ -23,13 +23,16 @@ class NoProvider(JobProvider):
     def start(self) -> str:
         raise self._make_error()
 
-    def report(self, handle: str) -> Report:  # noqa: ARG002
+    def report(self, handle: str) -> Report:
+        del handle
         raise self._make_error()
 
-    def cancel(self, handle: str) -> None:  # noqa: ARG002
+    def cancel(self, handle: str) -> None:
+        del handle
         raise self._make_error()
 
-    def read_logs(self, handle: str, seen: int) -> list[str]:  # noqa: ARG002
+    def read_logs(self, handle: str, seen: int) -> list[str]:
+        del handle, seen
         raise self._make_error()
 
     def _make_error(self) -> ConfigurationError:

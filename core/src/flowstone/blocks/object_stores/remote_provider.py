@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, suppress
+import math
+from contextlib import suppress
 from datetime import UTC, datetime
 from io import BufferedIOBase, BufferedReader, BytesIO
 from pathlib import Path
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from flowstone.blocks.object_stores.provider import Tool
     from flowstone.secrets.values import SecretDict
 
+#: How much of an object a file system buffers; a smaller one is written at once, if it can do that.
+BLOCK_BYTES = 8 * 1024 * 1024
 #: What file systems call the time of the last write, and the mark that changes with the content.
 _TIMES = ("LastModified", "last_modified", "mtime", "updated", "modified")
 _ETAGS = ("ETag", "etag", "e_tag", "md5Hash", "content_md5")
@@ -50,7 +53,9 @@ class RemoteProvider(ObjectStoreProvider):
     def get(self, key: str, offset: int = 0) -> BufferedIOBase:
         with self._translate(key):
             files, path = self._find(key)
-            file = files.open(path, "rb")
+            file = files.open(path, "rb", BLOCK_BYTES)
+            if getattr(file, "details", {}).get("type") == "directory":
+                raise IsADirectoryError
             if isinstance(file, BytesIO):
                 file = BytesIO(file.getvalue())  # its own is shared by all who read the object
             file.seek(offset)
@@ -70,24 +75,58 @@ class RemoteProvider(ObjectStoreProvider):
         return found
 
     def put(self, key: str, source: BinaryIO, size: int | None) -> None:
-        """Write an object in a transaction of the file system, so that it appears whole."""
+        """Write an object; its folder is made only where that is missing.
+
+        On object stores, which have no folders, making one would look for the bucket, or create it.
+        """
         del size
-        stack = ExitStack()
+        start = source.tell() if source.seekable() else None
+        if start is None:
+            self._make_folder(key)
+        try:
+            self._write(key, source)
+        except BucketMissing:
+            if start is None or not self._make_folder(key):
+                raise
+            source.seek(start)
+            self._write(key, source)
+
+    def _make_folder(self, key: str) -> bool:
+        """Make the folder of an object; return whether its place is there, and has folders."""
         with self._translate(key, writes=True):
             files, path = self._find(key)
-            files.makedirs(path.rpartition("/")[0], exist_ok=True)
-            stack.enter_context(files.transaction)
-            file = stack.enter_context(files.open(path, "wb"))
+            folder, root = path.rpartition("/")[0], path.removesuffix(f"/{key}")
+            if folder == root or not files.exists(root or "/"):
+                return False
+            files.makedirs(folder, exist_ok=True)
+        return True
+
+    def _write(self, key: str, source: BinaryIO) -> None:
+        with self._translate(key, writes=True):
+            files, path = self._find(key)
+            limit = _find_limit(files)
+        start = _read_start(source, limit)
+        with self._translate(key, writes=True):
+            if len(start) < limit:
+                files.pipe_file(path, start)
+                return
+            # By `open`, the file would be part of a transaction that all threads share.
+            file = files._open(path, "wb", BLOCK_BYTES, autocommit=False)  # noqa: SLF001
         try:
-            while chunk := source.read(CHUNK_BYTES):
+            chunk = start or source.read(CHUNK_BYTES)
+            while chunk:
                 with self._translate(key, writes=True):
                     file.write(chunk)
-        except BaseException as error:
+                chunk = source.read(CHUNK_BYTES)
+            with self._translate(key, writes=True):
+                file.close()
+                if hasattr(file, "commit"):  # else it is there already
+                    file.commit()
+        except BaseException:
             with suppress(Exception):  # what went wrong first is what matters
-                stack.__exit__(type(error), error, error.__traceback__)
+                file.discard()
+                file.closed = True  # or it would be sent after all, when it is collected
             raise
-        with self._translate(key, writes=True):
-            stack.close()
 
     def head(self, key: str) -> ObjectInfo:
         with self._translate(key):
@@ -102,7 +141,9 @@ class RemoteProvider(ObjectStoreProvider):
         with self._translate(prefix):
             files, root = self._open_files()
             above = f"{root}/{prefix}"
-            found: dict[str, dict[str, Any]] = files.find(above.rstrip("/"), detail=True)
+            found: dict[str, dict[str, Any]] = {}
+            with suppress(FileNotFoundError):
+                found = files.find(above.rstrip("/"), detail=True)
             if not found and not files.exists(root or "/"):
                 remedy = "Check the block's basepath, or write something first."
                 raise BucketMissing(self._url, "there is no such place", remedy)
@@ -158,6 +199,30 @@ class RemoteProvider(ObjectStoreProvider):
 
     def _translate(self, key: str, *, writes: bool = False) -> AbstractContextManager[None]:
         return translate_errors(f"{self._url}/{key}", writes=writes)
+
+
+def _read_start(source: BinaryIO, limit: float) -> bytes:
+    """Return so many bytes of a source, fewer only at its end."""
+    chunks, size = [], 0
+    while size < limit and (chunk := source.read(CHUNK_BYTES)):
+        chunks.append(chunk)
+        size += len(chunk)
+    return b"".join(chunks)
+
+
+def _find_limit(files: AbstractFileSystem) -> float:
+    """Return how large an object may be that a file system writes by a request of its own.
+
+    One in memory has no other way to let an object appear whole.
+    """
+    # An optional dependency, which is loaded by now.
+    from fsspec import AbstractFileSystem
+    from fsspec.implementations.memory import MemoryFileSystem
+
+    own: object = getattr(files.pipe_file, "__func__", files.pipe_file)
+    if own is AbstractFileSystem.pipe_file:
+        return 0
+    return math.inf if isinstance(files, MemoryFileSystem) else BLOCK_BYTES
 
 
 class _Reader(BufferedReader):
