@@ -76,7 +76,7 @@ class Block(BaseModel):
     #: An interface names here the methods that a subclass may define itself instead of the
     #: abstract ones, all of them, and what then stands for some of these.
     _replaceable: ClassVar[tuple[str, ...]] = ()
-    _substitutes: ClassVar[Mapping[str, Callable[..., Any]]] = {}
+    _substitutes: ClassVar[Mapping[str, Callable[..., object]]] = {}
     #: One more whenever saved documents would not fit any longer.
     schema_version: ClassVar[int] = 1
     #: ``migrations[n]`` takes the fields as version n saved them, and returns those of n + 1.

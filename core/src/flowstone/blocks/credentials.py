@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from flowstone.blocks.base import Block
 from flowstone.blocks.hashing import hash_value
@@ -30,11 +30,15 @@ class Check:
     latency_seconds: float
 
 
-def _ask_get_client(login: Any, *args: Any, **kwargs: Any) -> Any:
+class _Opening(Protocol):
+    def get_client(self, *args: object, **kwargs: object) -> object: ...
+
+
+def _ask_get_client(login: _Opening, *args: object, **kwargs: object) -> object:
     return login.get_client(*args, **kwargs)
 
 
-def _check_get_client(login: Any) -> str:
+def _check_get_client(login: _Opening) -> str:
     login.get_client()
     return "get_client returned a client; the service itself was not asked"
 
@@ -44,7 +48,7 @@ class Credentials(Block):
 
     _tried_again: ClassVar[tuple[str, ...]] = ("client", "_check")
     _replaceable: ClassVar[tuple[str, ...]] = ("get_client",)
-    _substitutes: ClassVar[Mapping[str, Callable[..., Any]]] = {
+    _substitutes: ClassVar[Mapping[str, Callable[..., object]]] = {
         "_check": _check_get_client,
         "client": _ask_get_client,
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, TypeVar, cast
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -71,6 +71,5 @@ def _fit(field: FieldInfo, value: object) -> object:
     if isinstance(mark, SecretField) and isinstance(value, (Reference, PartialSecret)):
         return mark.read(value, lambda value: value)
     with leave_unresolved():
-        kind: Any = Annotated[field.annotation, field]
-        fitting: object = TypeAdapter(kind).validate_python(value)
-    return fitting
+        kind = cast("type[object]", Annotated[field.annotation, field])
+        return TypeAdapter(kind).validate_python(value)

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import Callable
 
+#: What such a class has beside, as where it comes from.
+LOGGER = "logger"
+
 
 def replace_abstract_methods(kind: type) -> None:
     """Let a class do without the abstract methods of its interface, where it replaces the others.
@@ -34,8 +37,8 @@ def replace_abstract_methods(kind: type) -> None:
     for name in names:
         if iscoroutinefunction(getattr(kind, name)):
             setattr(kind, f"a{name}", getattr(kind, name))
-    if not hasattr(kind, "logger"):
-        setattr(kind, "logger", property(_find_logger))  # noqa: B010 - no type has it
+    if not hasattr(kind, LOGGER):
+        setattr(kind, LOGGER, property(_find_logger))
 
 
 def _replaces(kind: type, interface: type, name: str) -> bool:

@@ -126,7 +126,7 @@ class AssumeRoleParameters(_Model):
         default=None, description="Trusted contexts: [{'ProviderArn': …, 'ContextAssertion': …}]."
     )
 
-    def get_params_override(self) -> dict[str, Any]:
+    def get_params_override(self) -> dict[str, object]:
         """Return what was given as arguments of `AssumeRole`, the code of the MFA device too."""
         found = {name: getattr(self, name) for name in type(self).model_fields}
         if self.TokenCode is not None:

@@ -6,8 +6,9 @@ import math
 from contextlib import suppress
 from datetime import UTC, datetime
 from io import BufferedIOBase, BufferedReader, BytesIO
+from operator import methodcaller
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 from urllib.parse import urlsplit
 
 from flowstone.blocks.object_stores.parallel import map_in_threads
@@ -20,6 +21,7 @@ from flowstone.errors import BucketMissing, ConfigurationError, MissingExtra, Ob
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
+    from io import RawIOBase
 
     from fsspec import AbstractFileSystem
 
@@ -111,7 +113,7 @@ class RemoteProvider(ObjectStoreProvider):
                 files.pipe_file(path, start)
                 return
             # By `open`, the file would be part of a transaction that all threads share.
-            file = files._open(path, "wb", BLOCK_BYTES, autocommit=False)  # noqa: SLF001
+            file = methodcaller("_open", path, "wb", BLOCK_BYTES, autocommit=False)(files)
         try:
             chunk = start or source.read(CHUNK_BYTES)
             while chunk:
@@ -141,7 +143,7 @@ class RemoteProvider(ObjectStoreProvider):
         with self._translate(prefix):
             files, root = self._open_files()
             above = f"{root}/{prefix}"
-            found: dict[str, dict[str, Any]] = {}
+            found: dict[str, dict[str, object]] = {}
             with suppress(FileNotFoundError):
                 found = files.find(above.rstrip("/"), detail=True)
             if not found and not files.exists(root or "/"):
@@ -162,7 +164,7 @@ class RemoteProvider(ObjectStoreProvider):
             files, path = self._find(key)
             files.rm_file(path)
 
-    def make_storage_options(self, tool: Tool) -> dict[str, Any] | None:
+    def make_storage_options(self, tool: Tool) -> dict[str, object] | None:
         """Return the settings for pandas, which opens files by fsspec itself."""
         if tool == "pandas":
             return self._reveal_settings() or None
@@ -194,7 +196,7 @@ class RemoteProvider(ObjectStoreProvider):
         files.invalidate_cache()  # others write there, too
         return files, str(root).rstrip("/")
 
-    def _reveal_settings(self) -> dict[str, Any]:
+    def _reveal_settings(self) -> dict[str, object]:
         return dict(self._settings.get_secret_value())
 
     def _translate(self, key: str, *, writes: bool = False) -> AbstractContextManager[None]:
@@ -229,7 +231,7 @@ class _Reader(BufferedReader):
     """A file of the file system, with errors of ours."""
 
     def __init__(self, file: BinaryIO, where: str) -> None:
-        super().__init__(cast("Any", file))
+        super().__init__(cast("RawIOBase", file))
         self._where = where
 
     def read(self, size: int | None = -1) -> bytes:
@@ -237,18 +239,18 @@ class _Reader(BufferedReader):
             return super().read(size)
 
 
-def _describe(files: AbstractFileSystem, key: str, found: Mapping[str, Any]) -> ObjectInfo:
+def _describe(files: AbstractFileSystem, key: str, found: Mapping[str, object]) -> ObjectInfo:
     modified = _find_time(files, found)
     etag = next((str(found[name]) for name in _ETAGS if found.get(name)), None)
-    size = int(found["size"] or 0)
+    size = int(str(found["size"] or 0))
     if etag is None and modified is not None:
         etag = f"{modified.timestamp():.6f}-{size}"
     kind = found.get("ContentType") or found.get("contentType") or found.get("mimetype")
     when = modified or datetime.fromtimestamp(0, UTC)
-    return ObjectInfo(key, size, when, etag, content_type=kind)
+    return ObjectInfo(key, size, when, etag, content_type=str(kind) if kind else None)
 
 
-def _find_time(files: AbstractFileSystem, found: Mapping[str, Any]) -> datetime | None:
+def _find_time(files: AbstractFileSystem, found: Mapping[str, object]) -> datetime | None:
     """Return when a file was last written; None where its file system does not say."""
     told = next((found[name] for name in _TIMES if found.get(name)), None)
     if told is None:
