@@ -121,11 +121,19 @@ MEMBERS: dict[str, dict[str, int | None]] = {
         ("PickleSerializer", "JSONSerializer", "CompressedSerializer",
          "CompressedPickleSerializer", "CompressedJSONSerializer")
     ),
-    "filesystems": {"LocalFileSystem": None, "RemoteFileSystem": LATER, "SMB": LATER},
-    "filesystems:LocalFileSystem": dict.fromkeys(
-        ("basepath", "read_path", "write_path", "get_directory", "put_directory")
+    "filesystems": {
+        "LocalFileSystem": None, "NullFileSystem": None, "RemoteFileSystem": None, "SMB": LATER,
+    },
+    **dict.fromkeys(
+        ("filesystems:LocalFileSystem", "filesystems:RemoteFileSystem"),
+        dict.fromkeys(("basepath", "read_path", "write_path", "get_directory", "put_directory")),
     ),
-    "blocks.abstract": dict.fromkeys(("CredentialsBlock", "DatabaseBlock", "ObjectStorageBlock")),
+    "blocks.abstract": dict.fromkeys(
+        ("CredentialsBlock", "DatabaseBlock", "JobBlock", "JobRun", "NotificationBlock",
+         "ObjectStorageBlock", "SecretBlock")
+    ),
+    "blocks.notifications": dict.fromkeys(("NotificationBlock", "DiscordWebhook", "SlackWebhook")),
+    "blocks.webhook": {"Webhook": None},
     "blocks.abstract:DatabaseBlock": dict.fromkeys(
         ("fetch_one", "fetch_many", "fetch_all", "execute", "execute_many", "__enter__",
          "__aenter__")

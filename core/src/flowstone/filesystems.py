@@ -1,5 +1,6 @@
-"""Directories as object stores, under the name that users look for them by."""
+"""Object stores, under the names that users look for them by."""
 
 from flowstone.blocks import LocalDirectory as LocalFileSystem
+from flowstone.blocks import NullFileSystem, RemoteFileSystem
 
-__all__ = ["LocalFileSystem"]
+__all__ = ["LocalFileSystem", "NullFileSystem", "RemoteFileSystem"]

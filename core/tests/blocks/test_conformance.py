@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from urllib.request import Request, urlopen
 
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 from pydantic import BaseModel, Field, SecretBytes, SecretStr
 
 from flowstone.blocks import (
@@ -19,6 +20,7 @@ from flowstone.blocks import (
     FileSecrets,
     LocalDirectory,
     ObjectStore,
+    RemoteFileSystem,
     Secret,
     SecretDict,
 )
@@ -117,6 +119,21 @@ class TestMemoryObjects(ObjectStoreSuite):
     @pytest.fixture
     def store(self, outside: MemoryObjects) -> ObjectStore:
         return MemoryObjects(place=outside.place, folder="/some/folder/")
+
+
+class TestRemoteObjects(ObjectStoreSuite):
+    big_bytes = 8 * 1024 * 1024  # fsspec's memory, too
+
+    @pytest.fixture
+    def outside(self) -> Iterator[ObjectStore]:
+        outside = RemoteFileSystem(basepath=f"memory://{canary()}")
+        MemoryFileSystem().mkdir(outside.basepath)
+        yield outside
+        outside.delete_folder("")
+
+    @pytest.fixture
+    def store(self, outside: RemoteFileSystem) -> ObjectStore:
+        return RemoteFileSystem(basepath=f"{outside.basepath}/some/folder/")
 
 
 class GateCredentials(Credentials):

@@ -401,6 +401,31 @@ def test_an_endpoint_is_a_url() -> None:
         AwsCredentials(aws_client_parameters={"endpoint_url": "localhost:9000"})
 
 
+def test_parameters_are_keys_and_arguments() -> None:
+    role = AssumeRoleParameters(
+        ExternalId="e", TokenCode="123456", Tags=[{"Key": "a", "Value": "b"}]
+    )
+    assert role.get_params_override() == {
+        "ExternalId": "e",
+        "TokenCode": "123456",
+        "Tags": [{"Key": "a", "Value": "b"}],
+    }
+    assert role.arguments() == {"RoleSessionName": "flowstone"} | role.get_params_override()
+    assert AssumeRoleParameters().get_params_override() == {}
+    url = "https://s3.example"
+    for one, same, other in (
+        (AwsClientParameters(endpoint_url=url, config={"a": 1}),) * 2 + (AwsClientParameters(),),
+        (role, role.model_copy(), AssumeRoleParameters()),
+        (
+            AwsCredentials(aws_secret_access_key="s", aws_client_parameters={"endpoint_url": url}),
+            AwsCredentials(aws_secret_access_key="s", aws_client_parameters={"endpoint_url": url}),
+            AwsCredentials(aws_secret_access_key="t", aws_client_parameters={"endpoint_url": url}),
+        ),
+    ):
+        assert {one: 1}[same] == 1
+        assert other not in {one: 1}
+
+
 def test_the_names_people_know_are_there(login: AwsCredentials) -> None:
     assert login.get_s3_client() is login.client("s3")
     assert login.get_client("s3") is login.client("s3")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import pickle
+from datetime import datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -56,6 +57,8 @@ def test_one_secret_is_read_written_and_deleted(login: AwsCredentials, name: str
         secret.read_secret()
     assert asyncio.run(secret.awrite_secret(b"third value")) == arn
     assert secret.read_secret() == b"third value"
+    assert secret.write_secret("a text") == arn
+    assert (secret.read_secret(), asyncio.run(secret.aread_secret())) == ("a text", "a text")
     assert asyncio.run(secret.adelete_secret(force_delete_without_recovery=True)) == arn
     with pytest.raises(SecretMissing):
         secret.delete_secret(force_delete_without_recovery=True)
@@ -87,17 +90,23 @@ def test_a_parameter_has_numbered_versions(login: AwsCredentials, name: str) -> 
 def test_tasks_do_what_they_are_named_for(login: AwsCredentials, name: str) -> None:
     @flow
     def everything() -> list[str | bytes]:
-        arn = aws_secret_create(
+        made = aws_secret_create(
             name, "first value", login, description="d", tags=[{"Key": "a", "Value": "b"}]
         )
+        assert made.keys() == {"ARN", "Name", "VersionId"}
+        arn = made["ARN"]
         with pytest.raises(SecretStoreError, match="already"):
             aws_secret_create(name, "another value", login)
-        assert aws_secret_update(name, Secret(value="second value").value, login) == arn
+        changed = aws_secret_update(name, Secret(value="second value").value, login)
+        assert (changed["ARN"], changed["Name"]) == (arn, name)
+        assert changed["VersionId"] != made["VersionId"]
         found = [aws_secret_read(name, login), read_secret(name, login)]
         found.append(aws_secret_read(name, login, version_stage="AWSPREVIOUS"))
-        assert aws_secret_update.submit(name, b"\xff\xfe bytes", login).result() == arn
+        assert aws_secret_update.submit(name, b"\xff\xfe bytes", login).result()["ARN"] == arn
         found += aws_secret_read.map([name, name], unmapped(login)).result()
-        assert aws_secret_delete(name, login, force_delete_without_recovery=True) == arn
+        gone_by_now = aws_secret_delete(name, login, force_delete_without_recovery=True)
+        assert (gone_by_now["ARN"], gone_by_now["Name"]) == (arn, name)
+        assert isinstance(gone_by_now["DeletionDate"], datetime)
         for gone in (aws_secret_read, aws_secret_delete):
             with pytest.raises(SecretMissing):
                 gone(name, login)

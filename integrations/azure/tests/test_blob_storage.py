@@ -124,6 +124,18 @@ def test_a_container_that_is_missing_says_so(login: AzureBlobStorageCredentials)
             use()
 
 
+def test_a_copy_goes_to_a_container_by_its_name(container: AzureBlobStorageContainer) -> None:
+    """As users name it: the other container has the same login, and no folder."""
+    there = container.find_bucket(container.container_name)
+    assert (there.credentials, there.base_folder) == (container.credentials, None)
+    container.write_path("a.txt", b"1")
+    key = f"{container.base_folder}/other/a.txt"
+    assert container.copy_object("a.txt", key, to_bucket=container.container_name) == key
+    assert container.move_object("a.txt", f"{key}.2", to_bucket=container.container_name)
+    assert not container.exists("a.txt")
+    assert container.read_path("other/a.txt") == there.read_path(f"{key}.2") == b"1"
+
+
 def test_a_container_by_name_and_whole_names(
     login: AzureBlobStorageCredentials, container: AzureBlobStorageContainer
 ) -> None:

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from flowstone.blocks.notifiers.provider import NotifierProvider
     from flowstone.blocks.notifiers.webhook import Webhook
     from flowstone.blocks.object_stores.local import LocalDirectory
+    from flowstone.blocks.object_stores.null import NullFileSystem
     from flowstone.blocks.object_stores.object_store import ObjectStore
     from flowstone.blocks.object_stores.paths import ObjectInfo
+    from flowstone.blocks.object_stores.remote import RemoteFileSystem
     from flowstone.blocks.secret_providers.local import EnvSecrets, FileSecrets
     from flowstone.blocks.secret_providers.provider import SecretStoreProvider
     from flowstone.blocks.secret_providers.secret import Secret
@@ -46,8 +48,10 @@ __all__ = [
     "Note",
     "Notifier",
     "NotifierProvider",
+    "NullFileSystem",
     "ObjectInfo",
     "ObjectStore",
+    "RemoteFileSystem",
     "Report",
     "Secret",
     "SecretDict",
@@ -77,8 +81,10 @@ if not TYPE_CHECKING:
             ".notifiers.provider": ("NotifierProvider",),
             ".notifiers.webhook": ("Webhook",),
             ".object_stores.local": ("LocalDirectory",),
+            ".object_stores.null": ("NullFileSystem",),
             ".object_stores.object_store": ("ObjectStore",),
             ".object_stores.paths": ("ObjectInfo",),
+            ".object_stores.remote": ("RemoteFileSystem",),
             ".secret_providers.local": ("EnvSecrets", "FileSecrets"),
             ".secret_providers.provider": ("SecretStoreProvider",),
             ".secret_providers.secret": ("Secret",),

@@ -25,6 +25,7 @@ from flowstone.blocks.documents import (
     make_missing_error,
 )
 from flowstone.blocks.documents import unpickle_block as _unpickle  # its name in older pickles
+from flowstone.blocks.replacing import replace_abstract_methods
 from flowstone.blocks.validation import mask_inputs, problems, validate_fields
 from flowstone.context.current import services
 from flowstone.errors import (
@@ -72,6 +73,10 @@ class Block(BaseModel):
     #: An interface names here what a refused login ends: it is tried again where a secret that is
     #: given by reference may have been changed meanwhile.
     _tried_again: ClassVar[tuple[str, ...]] = ()
+    #: An interface names here the methods that a subclass may define itself instead of the
+    #: abstract ones, all of them, and what then stands for some of these.
+    _replaceable: ClassVar[tuple[str, ...]] = ()
+    _substitutes: ClassVar[Mapping[str, Callable[..., object]]] = {}
     #: One more whenever saved documents would not fit any longer.
     schema_version: ClassVar[int] = 1
     #: ``migrations[n]`` takes the fields as version n saved them, and returns those of n + 1.
@@ -80,6 +85,8 @@ class Block(BaseModel):
 
     _name: str | None = PrivateAttr(default=None)
     _changed: bool = PrivateAttr(default=False)
+    #: Fields that have no value yet, since that of the block's document does not fit.
+    _unfit: set[str] = PrivateAttr(default_factory=set)
 
     def __init__(self, **fields: Any) -> None:
         try:
@@ -97,6 +104,7 @@ class Block(BaseModel):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
+        replace_abstract_methods(cls)
         accept_references(cls)
 
     @classmethod
@@ -156,6 +164,7 @@ class Block(BaseModel):
             found = problems(mask_inputs(type(self), {name: value}, error))
         else:
             self._changed = True
+            self._unfit.discard(name)
             return
         del value, before
         raise BlockInvalid(type(self).__name__, found)
@@ -183,7 +192,8 @@ class Block(BaseModel):
         fields = type(self).model_fields
         return mine == theirs and all(self.__dict__[f] == other.__dict__[f] for f in fields)
 
-    __hash__ = None  # type: ignore[assignment]
+    if not TYPE_CHECKING:
+        __hash__ = None  # a login has one
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A pickle carries what a document would: secrets sealed with this process's key.
@@ -246,6 +256,7 @@ class Block(BaseModel):
         Raises:
             InvalidName: there are other characters than letters, digits and ``-_.`` in it.
             ObjectAlreadyExists: the name is taken.
+            BlockInvalid: it was loaded with ``validate=False``, and a field has no value yet.
             SecretKeyInvalid: the key that seals secrets can't be used.
         """
         return self._save_over(None if overwrite else 0, name)
@@ -264,8 +275,14 @@ class Block(BaseModel):
         return document.version
 
     @classmethod
-    def load(cls, name: str) -> Self:
+    def load(cls, name: str, validate: bool = True) -> Self:
         """Load what was saved under a name, or under ``"slug/name"``.
+
+        Args:
+            name: the name.
+            validate: False loads what fits of a document that does not fit the type any more: a
+                field whose value does not fit has its default, or is None until you set it. Then
+                save it again. What is left out is logged.
 
         Raises:
             ObjectNotFound: nothing of this type is saved under the name; near ones are named.
@@ -281,16 +298,17 @@ class Block(BaseModel):
                 f"it is a {kind.__name__}, not a {cls.__name__}",
                 "Load it with Block.load, or name another.",
             )
-        loaded = load_block(kind, slug, name)
+        loaded = load_block(kind, slug, name, validate=validate)
         assert isinstance(loaded, cls)
         return loaded
 
     @classmethod
-    def load_from_ref(cls, ref: str | Mapping[str, str]) -> Self:
+    def load_from_ref(cls, ref: str | Mapping[str, str], validate: bool = True) -> Self:
         """Load what a reference names.
 
         Args:
             ref: ``"slug/name"``, or ``{"block_document_slug": "slug/name"}``.
+            validate: as for `load`.
 
         Raises:
             InvalidName: it is no such reference; blocks have no ids.
@@ -300,7 +318,7 @@ class Block(BaseModel):
         if not isinstance(name, str) or "/" not in name:
             remedy = "a reference is 'type-slug/name', as 'secret/token': blocks have no ids"
             raise InvalidName("block", str(ref), remedy)
-        return cls.load(name)
+        return cls.load(name, validate)
 
     @classmethod
     def delete(cls, name: str) -> None:
@@ -320,14 +338,14 @@ class Block(BaseModel):
         return await asyncio.to_thread(self.save, name, overwrite)
 
     @classmethod
-    async def aload(cls, name: str) -> Self:
+    async def aload(cls, name: str, validate: bool = True) -> Self:
         """Do as `load`, and let other coroutines run meanwhile."""
-        return await asyncio.to_thread(cls.load, name)
+        return await asyncio.to_thread(cls.load, name, validate)
 
     @classmethod
-    async def aload_from_ref(cls, ref: str | Mapping[str, str]) -> Self:
+    async def aload_from_ref(cls, ref: str | Mapping[str, str], validate: bool = True) -> Self:
         """Do as `load_from_ref`, and let other coroutines run meanwhile."""
-        return await asyncio.to_thread(cls.load_from_ref, ref)
+        return await asyncio.to_thread(cls.load_from_ref, ref, validate)
 
     @classmethod
     async def adelete(cls, name: str) -> None:

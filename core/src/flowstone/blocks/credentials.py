@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from flowstone.blocks.base import Block
+from flowstone.blocks.hashing import hash_value
 from flowstone.blocks.validation import hide
 from flowstone.secrets.walk import secret_texts
 
@@ -28,10 +30,35 @@ class Check:
     latency_seconds: float
 
 
+class _Opening(Protocol):
+    def get_client(self, *args: object, **kwargs: object) -> object: ...
+
+
+def _ask_get_client(login: _Opening, *args: object, **kwargs: object) -> object:
+    return login.get_client(*args, **kwargs)
+
+
+def _check_get_client(login: _Opening) -> str:
+    login.get_client()
+    return "get_client returned a client; the service itself was not asked"
+
+
 class Credentials(Block):
     """A login. All its fields are optional: with none, the SDK's default chain finds one."""
 
     _tried_again: ClassVar[tuple[str, ...]] = ("client", "_check")
+    _replaceable: ClassVar[tuple[str, ...]] = ("get_client",)
+    _substitutes: ClassVar[Mapping[str, Callable[..., object]]] = {
+        "_check": _check_get_client,
+        "client": _ask_get_client,
+    }
+
+    def __hash__(self) -> int:
+        """Return the hash of its fields: equal logins share an entry of a dict, or of a cache.
+
+        Set no field of a login while it is a key.
+        """
+        return hash_value(self)
 
     @abstractmethod
     def client(self, *args: Any, **kwargs: Any) -> Any:

@@ -20,6 +20,7 @@ from flowstone.blocks.exact import (
     is_equal,
     is_same,
 )
+from flowstone.blocks.fitting import make_fitting_block
 from flowstone.blocks.migrations import migrate_fields
 from flowstone.blocks.validation import validate_fields
 from flowstone.context.current import services
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
         _name: str | None
         _changed: bool
 
+        _unfit: set[str]
+
         def __init__(self, **fields: object) -> None: ...
         def block_initialization(self) -> None: ...
         @classmethod
@@ -60,6 +63,7 @@ _trial: ContextVar[bool] = ContextVar("flowstone.blocks.is_trial", default=False
 
 #: What the kinds of blocks' documents begin with.
 PREFIX = "block:"
+_UNSET = "its saved value does not fit, or there is none: set it before you save the block"
 
 
 def is_trial() -> bool:
@@ -76,9 +80,11 @@ def encode_block(block: Documented, types: dict[str, type] | None = None) -> Jso
             one. None for a document, in which those that are saved are references.
 
     Raises:
-        BlockInvalid: a field has no JSON form.
+        BlockInvalid: a field has no JSON form, or no value since it was loaded without validation.
         SecretKeyInvalid: the key that seals secrets can't be used.
     """
+    if block._unfit:
+        raise BlockInvalid(type(block).__name__, dict.fromkeys(sorted(block._unfit), _UNSET))
     return _BlockEncoder(block, types).encode()
 
 
@@ -173,7 +179,9 @@ def _find_reference(block: Documented) -> str | None:
     return f"{slug}/{name}"
 
 
-def load_block(kind: type[B], slug: str, name: str, path: tuple[str, ...] = ()) -> B:
+def load_block(
+    kind: type[B], slug: str, name: str, path: tuple[str, ...] = (), *, validate: bool = True
+) -> B:
     """Return the block that is saved under a name.
 
     Args:
@@ -181,6 +189,7 @@ def load_block(kind: type[B], slug: str, name: str, path: tuple[str, ...] = ()) 
         slug: what documents know the class by.
         name: what it is saved under.
         path: the references of the blocks that it is in.
+        validate: whether its document must fit the class; if not, what fits is loaded.
 
     Raises:
         ObjectNotFound: there is none; near names are told.
@@ -199,7 +208,7 @@ def load_block(kind: type[B], slug: str, name: str, path: tuple[str, ...] = ()) 
             f"{slug} block", name, {"the whole block": f"it is in itself: {ring}"}
         )
     try:
-        block = _decode(kind, dict(document.body), name, (*path, reference))
+        block = _decode(kind, dict(document.body), name, (*path, reference), validate=validate)
     except SecretKeyInvalid as error:
         affected = _find_sealed(lambda _: True)
         raise SecretKeyInvalid(error.source, error.problem, affected) from error
@@ -236,10 +245,17 @@ def _decode(
     name: str,
     path: tuple[str, ...] = (),
     types: Mapping[str, type[Documented]] | None = None,
+    *,
+    validate: bool = True,
 ) -> B:
     """Return the block of a body; `types` are the classes that came with it in a pickle."""
     slug = kind.block_type_slug()
-    fields = migrate_fields(body, (slug, name), kind.schema_version, kind.migrations)
+    try:
+        fields = migrate_fields(body, (slug, name), kind.schema_version, kind.migrations)
+    except DocumentInvalid:
+        if validate or not isinstance(body.get("fields"), dict):
+            raise
+        fields = body["fields"]
 
     def unseal(token: str) -> bytes:
         return services().sealer.open(token, f"{PREFIX}{slug}")
@@ -263,6 +279,11 @@ def _decode(
         found = error.problems
     except NotExact as error:
         found = {"the whole block": str(error)}
+    if not validate:
+        clear = {name: codec.decode(form, unseal, decode_nested) for name, form in fields.items()}
+        block, unfit = make_fitting_block(kind, clear, f"{slug}/{name}")
+        block._unfit = unfit
+        return block
     raise DocumentInvalid(f"{slug} block", name, found)
 
 

@@ -10,6 +10,8 @@ def collection() -> Collection:
             "env-secrets": "flowstone.blocks.secret_providers.local:EnvSecrets",
             "file-secrets": "flowstone.blocks.secret_providers.local:FileSecrets",
             "local-directory": "flowstone.blocks.object_stores.local:LocalDirectory",
+            "null-file-system": "flowstone.blocks.object_stores.null:NullFileSystem",
+            "remote-file-system": "flowstone.blocks.object_stores.remote:RemoteFileSystem",
             "secret": "flowstone.blocks.secret_providers.secret:Secret",
             "shell-operation": "flowstone.blocks.jobs.shell:ShellOperation",
             "sqlite-database": "flowstone.blocks.databases.sqlite:SqliteDatabase",

@@ -35,6 +35,11 @@ def _no_login_in(value: object) -> None:
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", validate_assignment=True, hide_input_in_errors=True)
 
+    def __hash__(self) -> int:
+        # Users keep clients by their parameters. Equal ones have equal hashes without the rest.
+        plain = (each for each in self.__dict__.values() if not isinstance(each, (dict, list)))
+        return hash((type(self), *plain))
+
 
 class AwsClientParameters(_Model):
     """How clients connect; what is not given is up to the SDK and its environment."""
@@ -121,9 +126,13 @@ class AssumeRoleParameters(_Model):
         default=None, description="Trusted contexts: [{'ProviderArn': …, 'ContextAssertion': …}]."
     )
 
-    def arguments(self) -> dict[str, Any]:
+    def get_params_override(self) -> dict[str, object]:
         """Return what was given as arguments of `AssumeRole`, the code of the MFA device too."""
         found = {name: getattr(self, name) for name in type(self).model_fields}
         if self.TokenCode is not None:
             found["TokenCode"] = self.TokenCode.get_secret_value()
-        return {"RoleSessionName": "flowstone"} | {k: v for k, v in found.items() if v is not None}
+        return {name: value for name, value in found.items() if value is not None}
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the arguments of `AssumeRole`, which needs a name for the session."""
+        return {"RoleSessionName": "flowstone"} | self.get_params_override()

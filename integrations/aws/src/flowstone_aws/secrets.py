@@ -87,22 +87,17 @@ class SecretsManager:
         found: Record = client.put_secret_value(SecretId=name, **content)
         return found
 
-    def create(self, name: str, value: str | bytes, **options: object) -> str:
-        """Make a secret, and return its ARN."""
+    def create(self, name: str, value: str | bytes, **options: object) -> Record:
+        """Make a secret, and return what AWS answers."""
+        content = _encode_content(value)
         with self.translate_errors(name):
-            arn: str = self.client().create_secret(Name=name, **_encode_content(value), **options)[
-                "ARN"
-            ]
-            return arn
+            return _strip(self.client().create_secret(Name=name, **content, **options))
 
-    def update(self, name: str, value: str | bytes, **options: JsonValue) -> str:
-        """Change a secret that is there, and return its ARN."""
+    def update(self, name: str, value: str | bytes, **options: JsonValue) -> Record:
+        """Change a secret that is there, and return what AWS answers."""
+        content = _encode_content(value)
         with self.translate_errors(name):
-            client = self.client()
-            arn: str = client.update_secret(SecretId=name, **_encode_content(value), **options)[
-                "ARN"
-            ]
-            return arn
+            return _strip(self.client().update_secret(SecretId=name, **content, **options))
 
     def delete(
         self,
@@ -111,15 +106,14 @@ class SecretsManager:
         *,
         force: bool = False,
         **options: object,
-    ) -> str:
-        """Delete a secret, for good or so that it can be had back for a while; return its ARN."""
+    ) -> Record:
+        """Delete a secret, for good or so that it can be recovered; return what AWS answers."""
         when: Record = {"RecoveryWindowInDays": recovery_window_in_days}
         if force:
             when = {"ForceDeleteWithoutRecovery": True}
             self.find_arn(name)  # by force, AWS deletes what is not there, too
         with self.translate_errors(name):
-            arn: str = self.client().delete_secret(SecretId=name, **when, **options)["ARN"]
-            return arn
+            return _strip(self.client().delete_secret(SecretId=name, **when, **options))
 
     def find_arn(self, name: str) -> str:
         """Return the ARN of a secret."""
@@ -134,6 +128,11 @@ class SecretsManager:
                 for secret in page["SecretList"]:
                     if secret["Name"].startswith(prefix) and "DeletedDate" not in secret:
                         yield secret["Name"]
+
+
+def _strip(answer: Record) -> Record:
+    """Return an answer without what says of the request."""
+    return {name: value for name, value in answer.items() if name != "ResponseMetadata"}
 
 
 def _encode_content(value: str | bytes) -> dict[str, str | bytes]:
@@ -218,8 +217,8 @@ class AwsSecret(Block):
 
     def read_secret(
         self, version_id: str | None = None, version_stage: str | None = None, **read_kwargs: object
-    ) -> bytes:
-        """Return the secret.
+    ) -> str | bytes:
+        """Return the secret as it is kept: a text, or bytes.
 
         Args:
             version_id: which version, by its id.
@@ -231,13 +230,12 @@ class AwsSecret(Block):
             AccessDenied: this login may not read it.
             CredentialsError: there is no login, or it was refused.
         """
-        found = self._service().read(
+        return self._service().read(
             self.secret_name, **select_versions(version_id, version_stage), **read_kwargs
         )
-        return found.encode() if isinstance(found, str) else found
 
-    def write_secret(self, secret_data: bytes, **put_or_create_secret_kwargs: object) -> str:
-        """Write the secret, as bytes, and return its ARN; it is made where there is none.
+    def write_secret(self, secret_data: str | bytes, **put_or_create_secret_kwargs: object) -> str:
+        """Write the secret as text or bytes, and return its ARN; it is made where there is none.
 
         Raises:
             SecretStoreError: AWS refused.
@@ -265,20 +263,24 @@ class AwsSecret(Block):
             SecretMissing: there is none of that name.
             SecretStoreError: AWS refused.
         """
-        return self._service().delete(
+        done = self._service().delete(
             self.secret_name,
             recovery_window_in_days,
             force=force_delete_without_recovery,
             **delete_kwargs,
         )
+        arn: str = done["ARN"]
+        return arn
 
     async def aread_secret(
         self, version_id: str | None = None, version_stage: str | None = None, **read_kwargs: object
-    ) -> bytes:
+    ) -> str | bytes:
         """Do as `read_secret`, and let other coroutines run meanwhile."""
         return await asyncio.to_thread(self.read_secret, version_id, version_stage, **read_kwargs)
 
-    async def awrite_secret(self, secret_data: bytes, **put_or_create_secret_kwargs: object) -> str:
+    async def awrite_secret(
+        self, secret_data: str | bytes, **put_or_create_secret_kwargs: object
+    ) -> str:
         """Do as `write_secret`, and let other coroutines run meanwhile."""
         return await asyncio.to_thread(
             self.write_secret, secret_data, **put_or_create_secret_kwargs

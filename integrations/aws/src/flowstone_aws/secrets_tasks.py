@@ -5,6 +5,7 @@ What they read is never kept as a result: they compute anew in each run.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from pydantic import Secret, SecretBytes, SecretStr
@@ -51,8 +52,8 @@ def aws_secret_create(
     aws_credentials: AwsCredentials | None = None,
     description: str | None = None,
     tags: list[dict[str, str]] | None = None,
-) -> str:
-    """Make a secret, and return its ARN.
+) -> dict[str, str]:
+    """Make a secret, and return its ``ARN``, ``Name`` and ``VersionId``.
 
     Args:
         secret_name: its name.
@@ -67,7 +68,7 @@ def aws_secret_create(
         CredentialsError: there is no login, or it was refused.
 
     Example:
-        arn = aws_secret_create(secret_name, secret_value, aws_credentials)
+        arn = aws_secret_create(secret_name, secret_value, aws_credentials)["ARN"]
     """
     options = {"Description": description, "Tags": tags}
     given = {name: value for name, value in options.items() if value is not None}
@@ -80,8 +81,8 @@ def aws_secret_update(
     secret_value: Value,
     aws_credentials: AwsCredentials | None = None,
     description: str | None = None,
-) -> str:
-    """Change a secret that is there, and return its ARN.
+) -> dict[str, str]:
+    """Change a secret that is there, and return its ``ARN``, ``Name`` and ``VersionId``.
 
     Args:
         secret_name: its name, or its ARN.
@@ -95,7 +96,7 @@ def aws_secret_update(
         CredentialsError: there is no login, or it was refused.
 
     Example:
-        arn = aws_secret_update(secret_name, secret_value, aws_credentials)
+        version = aws_secret_update(secret_name, secret_value, aws_credentials)["VersionId"]
     """
     given = {} if description is None else {"Description": description}
     return _service(aws_credentials).update(secret_name, _reveal(secret_value), **given)
@@ -107,8 +108,8 @@ def aws_secret_delete(
     aws_credentials: AwsCredentials | None = None,
     recovery_window_in_days: int = 30,
     force_delete_without_recovery: bool = False,
-) -> str:
-    """Delete a secret, and return its ARN.
+) -> dict[str, str | datetime]:
+    """Delete a secret, and return its ``ARN``, ``Name`` and ``DeletionDate``.
 
     Args:
         secret_name: its name, or its ARN.

@@ -116,6 +116,10 @@ class AzureBlobStorageContainer(ObjectStore):
             found["credentials"] = AzureBlobStorageCredentials(account_url=url)
         return found
 
+    def find_bucket(self, name: str) -> AzureBlobStorageContainer:
+        """Return another container of the same login, by its name, with no folder set."""
+        return self.model_copy(update={"container_name": name, "base_folder": None})
+
     def make_provider(self) -> AzureBlobStorageProvider:
         return AzureBlobStorageProvider(
             self.container_name,

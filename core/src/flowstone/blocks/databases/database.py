@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from pydantic import PrivateAttr
 
@@ -36,6 +36,14 @@ class Database(WholeTables, Block):
 
     A package writes `make_driver`; everything else comes from here.
     """
+
+    _replaceable: ClassVar[tuple[str, ...]] = (
+        "execute",
+        "execute_many",
+        "fetch_all",
+        "fetch_many",
+        "fetch_one",
+    )
 
     _calls: DriverCalls | None = PrivateAttr(default=None)
 

@@ -6,7 +6,7 @@ import asyncio
 from abc import abstractmethod
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from flowstone.blocks.base import Block
 from flowstone.blocks.external_work import cancel_left_behind, find_logger, name_block
@@ -32,6 +32,14 @@ class Job(Block):
 
     A package writes `make_provider`, which returns the service as a `JobProvider`.
     """
+
+    _replaceable: ClassVar[tuple[str, ...]] = ("trigger",)
+
+    if not TYPE_CHECKING:
+
+        def __class_getitem__(cls, _: object) -> type[Job]:
+            """Return the class: `Job[int]` is how some say what its runs give."""
+            return cls
 
     @abstractmethod
     def make_provider(self) -> JobProvider:

@@ -8,6 +8,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Self
 
 from flowstone.blocks.external_work import find_logger
+from flowstone.blocks.jobs.no_provider import NoProvider
 from flowstone.blocks.jobs.provider import JobStatus
 from flowstone.context.current import services
 from flowstone.context.external_work import record_external_end
@@ -32,14 +33,26 @@ class JobRun:
     Where the code that waits is itself stopped (its run is cancelled or times out, the process is
     asked to end), the job is cancelled, too.
 
+    A subclass that defines `wait_for_completion` and `fetch_result` itself needs no provider.
+
     Attributes:
         handle: what the service knows it by; `Job.attach` takes it, in another process too.
     """
 
+    if not TYPE_CHECKING:
+
+        def __class_getitem__(cls, _: object) -> type[JobRun]:
+            """Return the class: `JobRun[int]` is how some say what it gives."""
+            return cls
+
     def __init__(
-        self, provider: JobProvider, handle: str, external: ExternalHandle | None = None
+        self,
+        provider: JobProvider | None = None,
+        handle: str = "",
+        external: ExternalHandle | None = None,
     ) -> None:
-        self._provider, self.handle, self._external = provider, handle, external
+        self._provider = provider or NoProvider(type(self).__name__)
+        self.handle, self._external = handle, external
         self._seen = 0
         self._last: Report | None = None
         self._url = ""

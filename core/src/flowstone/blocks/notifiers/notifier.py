@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from abc import abstractmethod
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import unquote, urlsplit
 
 from pydantic import Field
@@ -49,6 +49,8 @@ class Notifier(Block):
 
     A package writes `make_provider`, which returns the place as a `NotifierProvider`.
     """
+
+    _replaceable: ClassVar[tuple[str, ...]] = ("notify",)
 
     timeout_seconds: float = Field(
         default=10.0, gt=0, le=600, description="How long one try may take, in seconds."

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Literal
+from typing import TYPE_CHECKING, BinaryIO, ClassVar, Literal
 
 from flowstone.blocks.async_twins import iterate, make_twin
 from flowstone.blocks.base import Block
@@ -44,6 +44,15 @@ class ObjectStore(Addresses, Arrivals, Folders, Syncing, Block):
 
     A package subclasses it with fields and `make_provider`, and nothing else.
     """
+
+    _replaceable: ClassVar[tuple[str, ...]] = (
+        "download_folder_to_path",
+        "download_object_to_file_object",
+        "download_object_to_path",
+        "upload_from_file_object",
+        "upload_from_folder",
+        "upload_from_path",
+    )
 
     @abstractmethod
     def make_provider(self) -> ObjectStoreProvider:

@@ -31,6 +31,8 @@ class SecretProvider(Block):
         writes: whether secrets can be written and deleted here.
     """
 
+    _replaceable: ClassVar[tuple[str, ...]] = ("read_secret",)
+
     versions: ClassVar[bool] = False
     writes: ClassVar[bool] = True
     #: By this mark, references know a provider of this process from other blocks.

@@ -1,0 +1,61 @@
+"""Subclasses of an interface that define its methods themselves, and so have no provider."""
+
+from __future__ import annotations
+
+from inspect import iscoroutinefunction
+from typing import TYPE_CHECKING
+
+from flowstone.errors import ConfigurationError
+from flowstone.logging.run_logger import get_logger
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable
+
+#: What such a class has beside, as where it comes from.
+LOGGER = "logger"
+
+
+def replace_abstract_methods(kind: type) -> None:
+    """Let a class do without the abstract methods of its interface, where it replaces the others.
+
+    An interface names in `_replaceable` the methods that users know; a class that defines all of
+    them needs no provider. What else the interface does by its provider raises an error then.
+
+    Args:
+        kind: the class, while it is being made.
+    """
+    interface = next(base for base in kind.__mro__ if "_replaceable" in vars(base))
+    of_interface = vars(interface)
+    names: tuple[str, ...] = of_interface["_replaceable"]
+    if kind is interface or not names or not all(_replaces(kind, interface, n) for n in names):
+        return
+    for name in of_interface["__abstractmethods__"]:
+        if getattr(getattr(kind, name), "__isabstractmethod__", False):
+            substitute = of_interface.get("_substitutes", {}).get(name)
+            setattr(kind, name, substitute or _make_refusal(kind.__name__, name))
+    for name in names:
+        if iscoroutinefunction(getattr(kind, name)):
+            setattr(kind, f"a{name}", getattr(kind, name))
+    if not hasattr(kind, LOGGER):
+        setattr(kind, LOGGER, property(_find_logger))
+
+
+def _replaces(kind: type, interface: type, name: str) -> bool:
+    return getattr(kind, name, None) is not getattr(interface, name, None)
+
+
+def _make_refusal(kind: str, name: str) -> Callable[..., object]:
+    def refuse(self: object, *_: object, **__: object) -> object:
+        del self
+        problem = "it defines the methods of its interface itself, and this is none of them"
+        remedy = f"Call the methods that it defines, or give {kind} a {name}."
+        raise ConfigurationError(kind, problem, remedy)
+
+    refuse.__name__ = name
+    return refuse
+
+
+def _find_logger(self: object) -> logging.Logger:
+    """Return the logger of the block's class."""
+    return get_logger(type(self).__name__)
