@@ -78,6 +78,8 @@ def _import_file(place: str, entrypoint: str) -> ModuleType:
     if not path.is_file():
         remedy = f"The current directory is {Path.cwd()}."
         raise _Absent(f"entrypoint {entrypoint!r}", f"there is no file {place}", remedy)
+    if path.stem in sys.stdlib_module_names and str(path.parent) not in sys.path:
+        import_module(path.stem)  # while the file does not hide it
     _search(str(path.parent))
     spec = spec_from_file_location(path.stem, path)
     assert spec is not None

@@ -64,6 +64,7 @@ FlowstoneError
 │       └── SecretReadOnly (PermissionError)
 ├── PluginError
 │   ├── PluginBroken (ImportError)
+│   ├── ImportFailed (ImportError)         of a public name's module
 │   ├── PluginHangs (TimeoutError)
 │   ├── UnknownName (LookupError, ValueError)
 │   ├── MissingExtra (ImportError)
@@ -117,6 +118,7 @@ from flowstone.errors.blocks import (
     BucketMissing,
     CredentialsError,
     FilesLeftOut,
+    ImportFailed,
     MissingExtra,
     MissingPackage,
     ObjectChanged,
@@ -245,6 +247,7 @@ __all__ = [
     "FilesLeftOut",
     "FlowstoneError",
     "IllegalTransition",
+    "ImportFailed",
     "InputInvalid",
     "IntegrityViolated",
     "InvalidName",
