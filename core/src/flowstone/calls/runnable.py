@@ -136,6 +136,12 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
         return self.spec.tags
 
     @cached_property
+    def _title(self) -> str:
+        """What it is, and the name that code calls it by."""
+        name: str = vars(self).get("__qualname__") or vars(self)["__name__"]
+        return f"{self.spec.kind} {name.rpartition('<locals>.')[2]}"
+
+    @cached_property
     def parameters(self) -> Parameters:
         return Parameters(self.fn, self.name, self._around)
 
@@ -282,9 +288,12 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
                     self.spec, partial(self._begin, args, kwargs, wait_for), isasync=self.isasync
                 )
             if self.isasync:
-                return self._acall(
+                coroutine = self._acall(
                     args, kwargs, wait_for, return_state=return_state, takeover=takeover
                 )
+                # Python's warning of one that was never awaited says this.
+                coroutine.__qualname__ = self._title
+                return coroutine
         parent = current.scope.get()
         driver, story = self._start(
             args,

@@ -19,6 +19,7 @@ FlowstoneError
 │   ├── ClosedEarly (RuntimeError)         a run whose function yields, before it was exhausted
 │   ├── NotSendable (TypeError)            to or from another process
 │   ├── RemoteTraceback                    the cause of an error that came from another process
+│   ├── FutureUnresolved (TypeError, AttributeError)    used as if it were its value
 │   ├── MissingResult (LookupError)
 │   ├── NotHashable (TypeError)
 │   │   └── KeyNotMade                     by a function or a policy of somebody's own
@@ -162,6 +163,7 @@ from flowstone.errors.runs import (
     ElementFailed,
     FailedRun,
     FencedRun,
+    FutureUnresolved,
     InputInvalid,
     KeyNotMade,
     MappingLengthMismatch,
@@ -246,6 +248,7 @@ __all__ = [
     "FencedRun",
     "FilesLeftOut",
     "FlowstoneError",
+    "FutureUnresolved",
     "IllegalTransition",
     "ImportFailed",
     "InputInvalid",
