@@ -25,26 +25,59 @@ def load_flow_from_entrypoint(entrypoint: str) -> Flow[..., object]:
 
     Args:
         entrypoint: ``package.module:flow``, or ``path/to/file.py:flow``. The directory of the
-            file, or for a module the current one, is searched for what it imports.
+            file, or for a module the current one, is searched for what it imports. The flow's name
+            may be left out where there is only one.
 
     Raises:
         ConfigurationError: there is no such module, file or flow, and near names are told; or its
             code fails, which is the cause.
     """
     place, colon, name = entrypoint.rpartition(":")
-    if not colon or not place or not name:
+    if not colon or entrypoint.endswith(".py"):  # as on Windows: C:\etl.py
+        place, name = entrypoint, ""
+    elif not place or not name:
         problem = "it is not MODULE:FLOW"
         raise ConfigurationError(f"entrypoint {entrypoint!r}", problem, "Write: etl.py:my_flow")
     with _explain_failure(entrypoint, place):
         module = _import_file(place, entrypoint) if place.endswith(".py") else _import_module(place)
-    flows = [key for key, value in vars(module).items() if isinstance(value, Flow)]
+    return _find_flow(module, name, place) if name else _find_only_flow(module, place)
+
+
+def _find_flow(module: ModuleType, name: str, place: str) -> Flow[..., object]:
     found = getattr(module, name, None)
     if not isinstance(found, Flow):
         what = "has no" if found is None else "has something else than a flow as"
         problem = f"{place} {what} {name!r}"
-        remedy = suggest_names(name, flows).strip() or "Put @flow on the function."
-        raise ConfigurationError(f"entrypoint {entrypoint!r}", problem, remedy)
+        remedy = suggest_names(name, _list_flows(module)).strip() or _NO_FLOW
+        raise ConfigurationError(f"entrypoint {f'{place}:{name}'!r}", problem, remedy)
     return found
+
+
+def _find_only_flow(module: ModuleType, place: str) -> Flow[..., object]:
+    """Return the flow of a module that has one; those that it imports count where it has none."""
+    flows = _list_flows(module)
+    own = {name: flow for name, flow in flows.items() if flow.__module__ == module.__name__}
+    names = list(own or flows)
+    if len(names) == 1:
+        return flows[names[0]]
+    if not names:
+        raise ConfigurationError(f"entrypoint {place!r}", "it has no flow", _NO_FLOW)
+    problem = f"it has {len(names)} flows: {', '.join(map(repr, names))}"
+    remedy = f"Say which, as in {place}:{names[0]}"
+    raise ConfigurationError(f"entrypoint {place!r}", problem, remedy)
+
+
+_NO_FLOW = "Put @flow on the function."
+
+
+def _list_flows(module: ModuleType) -> dict[str, Flow[..., object]]:
+    """Return the flows of a module, each by the first of its names."""
+    named = {id(value): name for name, value in reversed(vars(module).items())}
+    return {
+        name: value
+        for name, value in vars(module).items()
+        if isinstance(value, Flow) and named[id(value)] == name
+    }
 
 
 class _Absent(ConfigurationError):

@@ -58,6 +58,17 @@ def warn(text: str) -> None:
     click.echo(make_printable(redact(text)), err=True)
 
 
+def show_traceback(text: str) -> None:
+    """Show a traceback on standard error; secrets in it are masked."""
+    if sys.stderr.isatty():
+        # Costs 60 ms; a pipe must not pay it.
+        from flowstone.cli import terminal
+
+        terminal.show_traceback(redact(text))
+    else:
+        warn(text)
+
+
 def is_terminal() -> bool:
     """Tell whether a person reads standard output."""
     return sys.stdout.isatty()
