@@ -72,15 +72,9 @@ def test_groups_are_shown_whole() -> None:
 
 
 def test_an_error_of_flowstone_alone_is_shown_whole() -> None:
-    def blame() -> BaseException:
-        try:
-            read_settings({"FLOWSTONE_STORE": "oracle"})
-        except ConfigurationError as error:
-            assert error.__traceback__ is not None
-            return error.with_traceback(error.__traceback__.tb_next)
-        raise AssertionError
-
-    error = blame()
+    with pytest.raises(ConfigurationError) as caught:
+        read_settings({"FLOWSTONE_STORE": "oracle"})
+    error = caught.value.with_traceback(caught.tb.tb_next)
     assert not has_foreign_frame(error)
     assert "in read_settings" in format_traceback(error)
     assert "… " not in format_traceback(error)

@@ -246,7 +246,7 @@ def test_who_reads_that_a_run_failed_is_told_what_to_do_next(shop: Shop) -> None
         (["nowhere.py:x"], 1, "there is no file nowhere.py"),
         (["nowhere:x"], 1, "it can't be found"),
         (["shop.py:"], 1, "it is not MODULE:FLOW"),
-        (["shop.py"], 1, "flows: 'add', 'bad', "),
+        (["shop.py"], 1, "flows: 'add', 'send', 'bad', "),
         (["shop.py:add", "-p", "a"], 2, "'a' is not NAME=VALUE"),
         (["shop.py:add", "-p", "a=many"], 1, "a: input should be a valid integer"),
         (["shop.py:add"], 1, "missing a required argument: 'a'"),

@@ -49,7 +49,7 @@ COMMANDS = {
         "flowstone.cli.store:store",
         "Measure, vacuum, back up and check the store.",
     ),
-    "variable": ("flowstone.cli.variable:variable", "List, get, set and delete variables."),
+    "variable": ("flowstone.cli.variable:variable", "List, show, set and delete variables."),
 }
 
 
