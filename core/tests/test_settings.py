@@ -22,6 +22,7 @@ def test_every_variable_is_read() -> None:
         "FLOWSTONE_SECRETS_TTL_SECONDS": "60",
         "FLOWSTONE_LOGGING_CAPTURE_STDOUT": "true",
         "FLOWSTONE_PLUGINS_TIMEOUT_SECONDS": "3",
+        "FLOWSTONE_IMPORT": "my_blocks, others.py",
         "FLOWSTONE_OBSERVERS": "events-file,mine",
         "FLOWSTONE_OBSERVERS_EVENTS_FILE": "/var/log/events.jsonl",
         "FLOWSTONE_LOGGING_LEVEL": "debug",
@@ -71,6 +72,7 @@ def test_every_variable_is_read() -> None:
         disable_caching=True,
         lease_seconds=9.0,
         plugins_timeout_seconds=3.0,
+        imports=("my_blocks", "others.py"),
         observers=("events-file", "mine"),
         events_file=Path("/var/log/events.jsonl"),
     )

@@ -131,6 +131,8 @@ class Settings:
         keep_runs_days: Days after their end for which runs are kept; None for ever.
         plugins_timeout_seconds: Seconds that a plugin may take to import before it counts as
             broken.
+        imports: Modules, or files of Python, that define blocks of your own: imported when the type
+            of a block is looked for.
         observers: Names of the observers that are told of every run.
         events_file: Where the observer ``events-file`` writes; None for ``events.jsonl`` in `home`.
     """
@@ -174,6 +176,7 @@ class Settings:
     plugins_timeout_seconds: float = read_from(
         "FLOWSTONE_PLUGINS_TIMEOUT_SECONDS", parse_seconds, 5.0
     )
+    imports: tuple[str, ...] = read_from("FLOWSTONE_IMPORT", parse_names, ())
     observers: tuple[str, ...] = read_from("FLOWSTONE_OBSERVERS", parse_names, ())
     events_file: Path | None = field(
         default=None,

@@ -22,6 +22,16 @@ if TYPE_CHECKING:
 json_option: Option = click.option(
     "--json", "as_json", is_flag=True, help="Print the output as a JSON document."
 )
+import_option: Option = click.option(
+    "--module",
+    "-m",
+    multiple=True,
+    metavar="MODULE",
+    is_eager=True,
+    expose_value=False,
+    callback=lambda ctx, _, places: _import_all(ctx, places),
+    help="Import a module, or a file, that defines blocks of your own. Can be repeated.",
+)
 limit_option: Option = click.option(
     "--limit",
     type=click.IntRange(min=1),
@@ -30,6 +40,15 @@ limit_option: Option = click.option(
     show_default=True,
     help="Maximum number to list.",
 )
+
+
+def _import_all(ctx: click.Context, places: tuple[str, ...]) -> None:
+    if places and not ctx.resilient_parsing:
+        # 10 ms of start-up, which only a command with such an option pays.
+        from flowstone.plugins.modules import import_code
+
+        for place in places:
+            import_code(place, f"--module {place}")
 
 
 def show(*views: View) -> None:
