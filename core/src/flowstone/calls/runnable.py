@@ -15,7 +15,7 @@ from flowstone.calls.futures import Future
 from flowstone.calls.hooks import HookMethods
 from flowstone.calls.options import OptionAttributes
 from flowstone.calls.origin import UnitCall, make_origin
-from flowstone.calls.outcome import reraise_stop_signal, unwrap
+from flowstone.calls.outcome import reraise_stop_signal, show_tree, unwrap
 from flowstone.calls.parameters import Parameters
 from flowstone.calls.secret_arguments import register_secret_arguments
 from flowstone.calls.signatures import Calling
@@ -306,7 +306,7 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
         token = current.scope.set(driver.scope)
         try:
             if parent is None:
-                with sigterm_as_signal() as stop:
+                with show_tree(self.spec), sigterm_as_signal() as stop:
                     driver.register_stop(stop)
                     state = driver.drive(story)
                     reraise_stop_signal(state)
@@ -344,7 +344,7 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
         token = current.scope.set(driver.scope)
         try:
             if parent is None:
-                with sigterm_on_loop() as stop:
+                with show_tree(self.spec), sigterm_on_loop() as stop:
                     driver.register_stop(stop)
                     state = await driver.adrive(story)
                     reraise_stop_signal(state)
