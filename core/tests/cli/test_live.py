@@ -229,7 +229,8 @@ def test_a_question_is_seen_and_answered(home: Home) -> None:
 def test_it_can_do_without(home: Home, options: list[str], environ: dict[str, Any]) -> None:
     terminal = start(home, "inner", *options, **environ)
     assert terminal.finish().code == 0
-    assert "\x1b[" not in terminal.raw
+    assert "\x1b[?" not in terminal.raw
+    assert ("\x1b[" in terminal.raw) == (not environ), "lines of the log are coloured"
     assert "└──" not in terminal.raw
 
 
