@@ -38,10 +38,7 @@ def test_the_defaults_that_are_told_are_those_that_hold() -> None:
     delays = {settings.flow_retry_delay_seconds, settings.task_retry_delay_seconds}
     held = {
         "retries": {settings.flow_retries, settings.task_retries},
-        "retry_delay_seconds": {
-            settings.flow_retry_delay_seconds,
-            settings.task_retry_delay_seconds,
-        },
+        "retry_delay_seconds": delays,
         "log_prints": {settings.log_prints},
         "persist_result": {settings.persist_results},
         "refresh_cache": {settings.refresh_cache},

@@ -63,7 +63,7 @@ def test_a_failure_that_nobody_asked_for_shows_where_it_was() -> None:
 
 
 def test_groups_are_shown_whole() -> None:
-    text = format_traceback(asyncio.run(later(return_state=True)).data)  # type: ignore[arg-type]
+    text = format_traceback(asyncio.run(later(return_state=True)).data)
     assert [each.strip(" |") for each in frames(text)] == []
     assert "in later" in text
     assert "OSError: disk" in text

@@ -60,7 +60,7 @@ def test_each_use_of_a_value_says_result(use: str) -> None:
         careless()
     assert isinstance(caught.value, TypeError)
     assert isinstance(caught.value, AttributeError)
-    assert caught.value.name.startswith("double-")
+    assert caught.value.future.startswith("double-")
     assert use in ALSO or f"is a future, and {use} needs its value" in str(caught.value)
 
 

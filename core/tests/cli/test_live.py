@@ -309,7 +309,8 @@ def test_a_plain_program_has_colours_and_where_it_is_asked_for_a_tree(home: Home
     ]
     assert terminal.raw.count("\x1b[?25l") == terminal.raw.count("\x1b[?25h") == 2
 
-    for environ in ({"NO_COLOR": "1"}, {"TERM": "dumb"}, {"FLOWSTONE_LOGGING_COLORS": "false"}):
+    no_color: list[dict[str, Any]] = [{"NO_COLOR": "1"}, {"TERM": "dumb"}]
+    for environ in (*no_color, {"FLOWSTONE_LOGGING_COLORS": "false"}):
         terminal = home.terminal(sys.executable, program, **environ)
         assert terminal.finish().code == 0
         assert "\x1b" not in terminal.raw, environ

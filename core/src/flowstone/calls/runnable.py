@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import inspect
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from copy import deepcopy
 from functools import cached_property, partial, update_wrapper
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, SupportsIndex, TypeVar, cast
@@ -34,6 +34,8 @@ from flowstone.records.states import COMPLETED, PENDING
 from flowstone.task_runners.base import ThreadPoolTaskRunner
 
 if TYPE_CHECKING:
+    from types import CoroutineType
+
     from flowstone.context.current import Scope, Services
     from flowstone.engine.generators import GeneratorParts
     from flowstone.ports import Clock, RemoteCaller, ResultCache, Runner, RunTransaction
@@ -134,6 +136,11 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
     @property
     def tags(self) -> frozenset[str]:
         return self.spec.tags
+
+    def _name_coroutine(self, coroutine: Coroutine[object, object, object]) -> object:
+        """Let Python's warning of one that was never awaited name the flow or task."""
+        cast("CoroutineType[object, object, object]", coroutine).__qualname__ = self._title
+        return coroutine
 
     @cached_property
     def _title(self) -> str:
@@ -288,12 +295,11 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
                     self.spec, partial(self._begin, args, kwargs, wait_for), isasync=self.isasync
                 )
             if self.isasync:
-                coroutine = self._acall(
-                    args, kwargs, wait_for, return_state=return_state, takeover=takeover
+                return self._name_coroutine(
+                    self._acall(
+                        args, kwargs, wait_for, return_state=return_state, takeover=takeover
+                    )
                 )
-                # Python's warning of one that was never awaited says this.
-                coroutine.__qualname__ = self._title
-                return coroutine
         parent = current.scope.get()
         driver, story = self._start(
             args,

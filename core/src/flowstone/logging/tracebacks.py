@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from traceback import FrameSummary, StackSummary, TracebackException
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flowstone.plugins.known import load_known_packages
 
@@ -16,7 +16,7 @@ _FOLD = "<flowstone>"
 
 
 class _Folded(StackSummary):
-    def format_frame_summary(self, frame_summary: FrameSummary, **options: Any) -> str:
+    def format_frame_summary(self, frame_summary: FrameSummary, **options: bool) -> str:
         if frame_summary.filename != _FOLD:
             return super().format_frame_summary(frame_summary, **options)
         count = frame_summary.lineno or 0

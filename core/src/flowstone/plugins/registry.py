@@ -90,7 +90,7 @@ HOW_TO_FIND = (
 )
 
 
-def list_own() -> list[tuple[str, type[Any]]]:
+def list_own() -> list[tuple[str, type]]:
     """Return the block types that come from no package, with their slugs, by name.
 
     Raises:
