@@ -122,10 +122,10 @@ class Commands(click.Group):
             formatter.write_dl(sorted(rows.items()))
 
 
-def hide_command(command: click.Command) -> click.Command:
-    """Return a command that no help lists: what another is also called."""
+def make_hidden_alias(command: click.Command, name: str) -> click.Command:
+    """Return a command by another name, which no help lists."""
     hidden = copy(command)
-    hidden.hidden = True
+    hidden.name, hidden.hidden = name, True
     return hidden
 
 

@@ -9,7 +9,7 @@ import click
 
 from flowstone.blocks.variable import KIND, Variable
 from flowstone.cli.candidates import complete_variables
-from flowstone.cli.commands import Commands, hide_command
+from flowstone.cli.commands import Commands, make_hidden_alias
 from flowstone.cli.output import emit, is_terminal, json_option, say, show
 from flowstone.cli.views import Cell, Facts, Row, Table
 from flowstone.cli.wording import format_ago, format_iso, format_time
@@ -134,7 +134,7 @@ def delete_variable(name: str, as_json: bool) -> None:
 
 
 variable.add_command(delete_variable)
-variable.add_command(hide_command(delete_variable), "unset")  # what it was called before
+variable.add_command(make_hidden_alias(delete_variable, "unset"))  # its name before
 
 
 def _load(name: str) -> Document:
