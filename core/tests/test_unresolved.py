@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from flowstone import flow, task
+from flowstone import Future, flow, task
 from flowstone.errors import FutureUnresolved
 
 pytestmark = pytest.mark.usefixtures("flowstone_services")
@@ -80,6 +80,12 @@ def test_a_future_stays_what_it_was() -> None:
         assert double.map(double.map([1, 2], max_in_flight=1), max_in_flight=1).result() == [4, 8]
 
     careful()
+
+
+def test_one_that_is_not_made_yet_has_no_attributes() -> None:
+    """As where a copy of it is begun."""
+    with pytest.raises(AttributeError, match="no attribute 'name'"):
+        _ = Future.__new__(Future).name
 
 
 def test_a_stream_of_futures_says_so_too() -> None:

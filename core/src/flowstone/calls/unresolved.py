@@ -57,7 +57,7 @@ class Unresolved(FutureBase):
     if not TYPE_CHECKING:  # a type checker would take any attribute for one that is there
 
         def __getattr__(self, name: str) -> NoReturn:
-            if name.startswith("_"):  # somebody asks what it can do
+            if name.startswith("_") or name == "name":  # somebody asks what it can do; a copy
                 message = f"{type(self).__name__!r} object has no attribute {name!r}"
                 raise AttributeError(message, name=name, obj=self)
             raise FutureUnresolved(self.name, f".{name}")
