@@ -62,6 +62,18 @@ def test_a_module_on_the_command_line_brings_them(cli: InProcess, write: Write, 
     assert cli("block", "ls", "-m", place).out.splitlines()[1].endswith("  ok")
 
 
+def test_a_manifest_says_how_its_types_are_found(
+    cli: InProcess, write: Write, tmp_path: Path
+) -> None:
+    write("own_drawer", "Drawer")
+    manifest = tmp_path / "blocks.yaml"
+    manifest.write_text("flowstone: 1\nblocks:\n  drawer/top:\n    fields:\n      address: a@b.c\n")
+    refused = cli("apply", str(manifest))
+    assert refused.code == 1
+    assert "FLOWSTONE_IMPORT=MODULE" in refused.err
+    assert cli("-m", "own_drawer", "apply", str(manifest)).code == 0
+
+
 def test_a_setting_brings_them_wherever_a_block_is_loaded(
     cli: InProcess, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
