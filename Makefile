@@ -76,6 +76,7 @@ clean:
 
 docs: setup
 	$(RUN) python -m tests.docs.packages
+	$(RUN) python -m tests.docs.options
 	$(RUN) pytest -q tests/docs
 	@ls $(wildcard *.md docs/*.md integrations/*/README.md plugin-template/README.md)
 

@@ -169,3 +169,21 @@ def test_a_flow_that_is_cancelled_ends_what_it_has_submitted(services: Services)
 
     asyncio.run(main())
     assert ends(services) == {"f": "Cancelled", "forever": "Cancelled"}
+
+
+class Shop:
+    @flow
+    async def close(self) -> None:
+        """Close it."""
+
+
+def test_the_warning_of_a_call_that_nobody_awaits_names_it(services: Services) -> None:
+    @flow(name="greet-all")
+    async def hello() -> None: ...
+
+    with pytest.warns(RuntimeWarning, match="coroutine 'flow hello' was never awaited"):
+        hello()  # type: ignore[unused-coroutine]
+    with pytest.warns(RuntimeWarning, match="coroutine 'task async_double' was never awaited"):
+        async_double(1)  # type: ignore[unused-coroutine]
+    with pytest.warns(RuntimeWarning, match=r"coroutine 'flow Shop\.close' was never awaited"):
+        Shop().close()  # type: ignore[unused-coroutine]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
@@ -8,6 +9,7 @@ import pytest
 from flowstone.calls.options import OPTIONS, FlowOptions, TaskOptions, apply_options
 from flowstone.errors import ConfigurationError
 from flowstone.records.specs import Spec
+from flowstone.settings import Settings
 
 if TYPE_CHECKING:
     from flowstone.records.runs import Kind
@@ -26,7 +28,32 @@ def test_help_tells_of_each_option(kind: Kind) -> None:
     text = TYPED[kind].__doc__ or ""
     for row in OPTIONS[kind].values():
         assert row.help.endswith("."), row.name
-        assert f"    {row.name}: {row.help}" in text
+        assert not row.default.endswith("."), row.name
+        assert f"    {row.name}: {row.help} Default: {row.default}." in text
+
+
+def test_the_defaults_that_are_told_are_those_that_hold() -> None:
+    """Of options that are values; what the others find out is tested where they are used."""
+    flow, task, settings = Spec("flow", "f"), Spec("task", "t"), Settings()
+    delays = {settings.flow_retry_delay_seconds, settings.task_retry_delay_seconds}
+    held = {
+        "retries": {settings.flow_retries, settings.task_retries},
+        "retry_delay_seconds": delays,
+        "log_prints": {settings.log_prints},
+        "persist_result": {settings.persist_results},
+        "refresh_cache": {settings.refresh_cache},
+        "validate_parameters": {flow.validate_parameters},
+        "cache_result_in_memory": {flow.cache_result_in_memory, task.cache_result_in_memory},
+    }
+    told = {
+        row.name: re.findall(r"True$|False$|^0|^False", row.default)
+        for rows in OPTIONS.values()
+        for row in rows.values()
+    }
+    values = {name: words[0] for name, words in told.items() if words}
+    assert values.keys() == held.keys()
+    for name, each in held.items():
+        assert each == {{"True": True, "False": False, "0": 0}[values[name]]}, name
 
 
 def test_each_option_is_in_the_spec_and_each_field_of_it_is_an_option() -> None:

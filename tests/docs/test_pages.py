@@ -178,6 +178,13 @@ def test_what_does_not_run_says_why_and_gets_rarer() -> None:
     assert counts == NO_RUN, "write the smaller numbers down, or let the blocks run"
 
 
+def test_no_file_hides_a_standard_module() -> None:
+    """A script finds what is beside it first: `numbers.py` breaks what imports `numbers`."""
+    files = [(page, block.file) for page, block in every_block() if block.file is not None]
+    assert files
+    assert not [each for each in files if Path(each[1]).stem in sys.stdlib_module_names]
+
+
 def test_links_lead_somewhere() -> None:
     dead = []
     for page in pages():

@@ -19,7 +19,7 @@ from flowstone.observers.audience import ObserverGroup, open_chosen_feeds
 from flowstone.observers.observed_runs import ObservedRuns
 from flowstone.secrets.resolver import Resolver
 from flowstone.secrets.vault import Vault
-from flowstone.settings import Settings, find_misspelt, read_settings
+from flowstone.settings import Settings, find_misspelt, read_settings, wants_color
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,7 +48,12 @@ def open_services(settings: Settings | None = None) -> Services:
     settings = settings or read_settings()
     for wrong, right in find_misspelt().items():
         logger.warning("%s is not a setting; did you mean %s?", wrong, right)
-    run_logger.configure(settings.logging_level, settings.extra_loggers)
+    run_logger.configure(
+        settings.logging_level,
+        settings.extra_loggers,
+        as_json=settings.logging_format == "json",
+        colors=settings.logging_colors and wants_color(),
+    )
     clock = SystemClock()
     audience = ObserverGroup(open_chosen_feeds(settings))
     store = _open_store(settings)

@@ -71,6 +71,12 @@ def parse_level(text: str) -> str:
     return text.upper()
 
 
+def parse_format(text: str) -> str:
+    if text not in {"text", "json"}:
+        raise ValueError("'text' or 'json'")
+    return text
+
+
 def parse_names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
@@ -106,6 +112,10 @@ class Settings:
         secrets_ttl_seconds: Seconds for which a process remembers what a reference to a secret
             resolved to.
         logging_level: The lowest level that run loggers record.
+        logging_format: How lines of logs are shown on standard error: ``text``, or ``json`` for one
+            object a line.
+        logging_colors: Whether they are coloured by level on a terminal; `NO_COLOR` says no, too.
+        live_tree: Whether a program shows what its flows call, on a terminal and while they run.
         log_prints: Whether to log what `print` prints in a run, unless the flow or task says.
         capture_stdout: Whether to log what any code in a run writes to standard output, except in
             runs with ``log_prints=False``.
@@ -131,6 +141,8 @@ class Settings:
         keep_runs_days: Days after their end for which runs are kept; None for ever.
         plugins_timeout_seconds: Seconds that a plugin may take to import before it counts as
             broken.
+        imports: Modules, or files of Python, that define blocks of your own: imported when the type
+            of a block is looked for.
         observers: Names of the observers that are told of every run.
         events_file: Where the observer ``events-file`` writes; None for ``events.jsonl`` in `home`.
     """
@@ -144,6 +156,9 @@ class Settings:
     secret_key_old: str | None = read_from("FLOWSTONE_SECRET_KEY_OLD", str, None, show=False)
     secrets_ttl_seconds: float = read_from("FLOWSTONE_SECRETS_TTL_SECONDS", parse_seconds, 300.0)
     logging_level: str = read_from("FLOWSTONE_LOGGING_LEVEL", parse_level, "INFO")
+    logging_format: str = read_from("FLOWSTONE_LOGGING_FORMAT", parse_format, "text")
+    logging_colors: bool = read_from("FLOWSTONE_LOGGING_COLORS", parse_switch, True)
+    live_tree: bool = read_from("FLOWSTONE_LIVE_TREE", parse_switch, False)
     log_prints: bool = read_from("FLOWSTONE_LOGGING_LOG_PRINTS", parse_switch, False)
     capture_stdout: bool = read_from("FLOWSTONE_LOGGING_CAPTURE_STDOUT", parse_switch, False)
     extra_loggers: tuple[str, ...] = read_from("FLOWSTONE_LOGGING_EXTRA_LOGGERS", parse_names, ())
@@ -174,6 +189,7 @@ class Settings:
     plugins_timeout_seconds: float = read_from(
         "FLOWSTONE_PLUGINS_TIMEOUT_SECONDS", parse_seconds, 5.0
     )
+    imports: tuple[str, ...] = read_from("FLOWSTONE_IMPORT", parse_names, ())
     observers: tuple[str, ...] = read_from("FLOWSTONE_OBSERVERS", parse_names, ())
     events_file: Path | None = field(
         default=None,
@@ -263,6 +279,12 @@ def find_misspelt(environ: Mapping[str, str] | None = None) -> dict[str, str]:
         for name in sorted(unknown)
     }
     return {name: f"{_PREFIX}{found[0]}" for name, found in near.items() if found}
+
+
+def wants_color(environ: Mapping[str, str] | None = None) -> bool:
+    """Tell whether the environment lets a terminal be coloured; see https://no-color.org."""
+    env = os.environ if environ is None else environ
+    return not env.get("NO_COLOR") and env.get("TERM") != "dumb" and os.name != "nt"
 
 
 def make_private_directory(path: Path) -> None:

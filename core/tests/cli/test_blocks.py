@@ -259,7 +259,7 @@ def test_blocks_are_listed_with_their_condition(cli: InProcess) -> None:
     found = {each["block"]: each for each in cli("block", "ls", "--json").json}
     assert found["secret/x"]["condition"] == "ok"
     assert found["secret/x"]["updated"].endswith("+00:00")
-    assert found["door-credentials/front"]["condition"] == "its type is not installed"
+    assert found["door-credentials/front"]["condition"] == "ok"
     House(door=DoorCredentials.load("front")).save("ours")
     cli("block", "delete", "door-credentials/front")
     found = {each["block"]: each for each in cli("block", "ls", "--json").json}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -228,7 +229,8 @@ def test_a_question_is_seen_and_answered(home: Home) -> None:
 def test_it_can_do_without(home: Home, options: list[str], environ: dict[str, Any]) -> None:
     terminal = start(home, "inner", *options, **environ)
     assert terminal.finish().code == 0
-    assert "\x1b[" not in terminal.raw
+    assert "\x1b[?" not in terminal.raw
+    assert ("\x1b[" in terminal.raw) == (not environ), "lines of the log are coloured"
     assert "└──" not in terminal.raw
 
 
@@ -262,3 +264,53 @@ def test_what_is_piped_away_stays_whole(home: Home) -> None:
     assert path.read_text() == "".join(f"line {number}\n" for number in range(3000))
     assert "chatty" not in path.read_text()
     assert "Completed" in terminal.raw
+
+
+PLAIN = """
+import asyncio
+from flowstone import flow, get_run_logger, task
+
+@task
+def fetch(number):
+    get_run_logger().warning("number %d", number)
+    return number
+
+@flow(flow_run_name="sync-flow")
+def sync():
+    return fetch(1)
+
+@flow(flow_run_name="async-flow")
+async def later():
+    return fetch(2)
+
+print("result", sync())
+print("result", asyncio.run(later()))
+fetch(3)
+"""
+
+
+def test_a_plain_program_has_colours_and_where_it_is_asked_for_a_tree(home: Home) -> None:
+    program = str(home.write(PLAIN))
+    terminal = home.terminal(sys.executable, program)
+    assert terminal.finish().code == 0
+    assert "\x1b[33mWARNING\x1b[0m" in terminal.raw
+    assert "Completed  " not in terminal.text
+
+    terminal = home.terminal(sys.executable, program, FLOWSTONE_LIVE_TREE="true")
+    assert terminal.finish().code == 0
+    trees = [line for line in without_times(terminal.screen) if " | " not in line]
+    assert trees[:6] == [
+        "sync-flow  Completed  TIME",
+        "└── fetch-0  Completed  TIME",
+        "result 1",
+        "async-flow  Completed  TIME",
+        "└── fetch-0  Completed  TIME",
+        "result 2",
+    ]
+    assert terminal.raw.count("\x1b[?25l") == terminal.raw.count("\x1b[?25h") == 2
+
+    no_color: list[dict[str, Any]] = [{"NO_COLOR": "1"}, {"TERM": "dumb"}]
+    for environ in (*no_color, {"FLOWSTONE_LOGGING_COLORS": "false"}):
+        terminal = home.terminal(sys.executable, program, **environ)
+        assert terminal.finish().code == 0
+        assert "\x1b" not in terminal.raw, environ

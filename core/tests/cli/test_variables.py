@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -60,13 +61,33 @@ def test_variables_are_listed(cli: InProcess) -> None:
     assert cli("variable", "ls", "--tag", "z").out == "No variable fits.\n"
 
 
-def test_unset_forgets_it(cli: InProcess) -> None:
+def test_a_variable_is_shown(cli: InProcess) -> None:
+    cli("variable", "set", "limits", '{"rows": 10}', "--json-value", "--tag", "nightly")
+    lines = cli("variable", "show", "limits").out.splitlines()
+    assert [line.split(maxsplit=1)[0] for line in lines] == ["variable", "value", "tags", "set"]
+    assert lines[1].split(maxsplit=1)[1] == '{"rows": 10}'
+    assert lines[3].endswith("version 1")
+    shown = cli("variable", "show", "limits", "--json").json
+    assert shown == cli("variable", "get", "limits", "--json").json
+    assert shown["tags"] == ["nightly"]
+
+
+@pytest.mark.parametrize("verb", ["delete", "unset"])
+def test_delete_forgets_it(cli: InProcess, verb: str) -> None:
     cli("variable", "set", "limit", "1")
-    assert cli("variable", "unset", "limit", "--json").json == {"name": "limit", "unset": True}
+    assert cli("variable", verb, "limit", "--json").json == {"name": "limit", "deleted": True}
     assert Variable.get("limit") is None
 
 
-@pytest.mark.parametrize("verb", ["get", "unset"])
+def test_the_verbs_are_those_of_other_groups(cli: InProcess) -> None:
+    """`unset`, as `delete` was called, is taken and not listed."""
+    listed = cli("variable", "--help").out.partition("Commands:")[2]
+    verbs = re.findall(r"^  (\w+)", listed, flags=re.MULTILINE)
+    assert verbs == ["delete", "get", "ls", "set", "show"]
+    assert "Did you mean 'delete'" in cli("variable", "delet", "x").err
+
+
+@pytest.mark.parametrize("verb", ["delete", "get", "show", "unset"])
 def test_an_unknown_name_is_told_with_near_ones(cli: InProcess, verb: str) -> None:
     cli("variable", "set", "batch-size", "1")
     done = cli("variable", verb, "batch-sise")

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from flowstone.blocks import codec
 from flowstone.blocks.base import Block
-from flowstone.errors import BlockInvalid, FlowstoneError, PluginError
+from flowstone.errors import BlockInvalid, ConfigurationError, FlowstoneError, PluginError
 from flowstone.plugins import registry
 from flowstone.secrets.fields import hides
 from flowstone.secrets.reference import escape
@@ -38,7 +38,7 @@ def _hints(slug: str) -> dict[str, object]:
     """Return the type hints of a block type's fields; none where it can't be loaded."""
     try:
         fields = registry.find_block_type(slug).model_fields
-    except PluginError:
+    except (PluginError, ConfigurationError):
         return {}
     return {name: field.annotation for name, field in fields.items()}
 

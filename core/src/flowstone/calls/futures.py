@@ -9,6 +9,7 @@ from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 
+from flowstone.calls.unresolved import Unresolved
 from flowstone.context.current import scope, services
 from flowstone.context.lineage import record_producer
 from flowstone.engine import progress
@@ -48,7 +49,7 @@ R = TypeVar("R")
 _lock = threading.Lock()
 
 
-class Future(FutureBase, Generic[R]):
+class Future(Unresolved, Generic[R]):
     """A submitted task run.
 
     Attributes:

@@ -9,6 +9,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from weakref import ref
 
+from flowstone.calls.unresolved import Unresolved
 from flowstone.context.current import services
 from flowstone.engine.arguments import FutureBase
 from flowstone.engine.policy import judge_unobserved
@@ -30,7 +31,7 @@ R = TypeVar("R")
 TOLD = 5
 
 
-class FutureStream(FutureBase, Generic[R]):
+class FutureStream(Unresolved, Generic[R]):
     """The futures of a `.map` with `max_in_flight` or `batch_size`.
 
     Iterating gives each future once its run has ended, in the order of the arguments, and keeps

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from functools import update_wrapper
 from itertools import count, cycle, islice
 from typing import Any
@@ -97,7 +97,10 @@ def stream_arguments(
     sources = {name: source for name, value in named.items() if (source := _open_source(value))}
     if not sources:
         raise MappingMissingIterable(unit)
-    lengths = {name: len(named[name]) for name in sources if hasattr(named[name], "__len__")}
+    sized = {name: value for name in sources if isinstance(value := named[name], Sized)}
+    lengths = {
+        name: len(value) for name, value in sized.items() if not isinstance(value, FutureBase)
+    }
     if len(set(lengths.values())) > 1:
         raise MappingLengthMismatch(unit, lengths)
     return _iterate_rows(unit, args, kwargs, sources)

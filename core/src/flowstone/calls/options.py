@@ -59,6 +59,7 @@ class RunnableOptions(TypedDict, total=False):
     version: str | None
     description: str | None
     retries: int | None
+    retry_delay_seconds: Delay | None
     timeout_seconds: float | None
     log_prints: bool | None
     persist_result: bool | None
@@ -74,24 +75,22 @@ class RunnableOptions(TypedDict, total=False):
 
 class FlowOptions(RunnableOptions, total=False):
     flow_run_name: str | Callable[..., str] | None
-    retry_delay_seconds: Delay | None
     task_runner: TaskRunner | type[TaskRunner] | str | None
     validate_parameters: bool
 
 
 class TaskOptions(RunnableOptions, total=False):
-    on_commit: Sequence[Hook] | None
-    on_rollback: Sequence[Hook] | None
+    task_run_name: str | Callable[..., str] | None
+    tags: Collection[str] | None
+    retry_jitter_factor: float | None
+    retry_condition_fn: Callable[..., Any] | None
     cache_policy: CachePolicy | None
     cache_key_fn: Callable[..., str | None] | None
     cache_expiration: timedelta | float | None
     refresh_cache: bool | None
     result_storage_key: str | None
-    task_run_name: str | Callable[..., str] | None
-    tags: Collection[str] | None
-    retry_delay_seconds: Delay | None
-    retry_jitter_factor: float | None
-    retry_condition_fn: Callable[..., Any] | None
+    on_commit: Sequence[Hook] | None
+    on_rollback: Sequence[Hook] | None
     viz_return_value: Any
 
 
@@ -102,7 +101,8 @@ class OptionRow(NamedTuple):
         name: as the decorator takes it.
         check: returns what to keep of a value, or raises ConfigurationError; None where that is
             not the spec's affair.
-        help: what it is, and its default.
+        help: what it is.
+        default: what counts where it is not given.
         field: of the `Spec`; empty where it has the option's name.
         state: of a hook, the state after which it is called.
     """
@@ -110,6 +110,7 @@ class OptionRow(NamedTuple):
     name: str
     check: Callable[[str, object], Any] | None
     help: str
+    default: str
     field: str = ""
     state: StateType | None = None
 
@@ -119,47 +120,68 @@ def _make_hook_row(name: str, state: StateType) -> OptionRow:
         "Functions to call as ``hook(flow_or_task, run, state)`` once a run's state is recorded "
         f"as {state.value}. One that fails is logged."
     )
-    return OptionRow(name, check_hooks, text, "hooks", state)
+    return OptionRow(name, check_hooks, text, "none", "hooks", state)
 
 
 _OF_BOTH = (
-    OptionRow("name", check_name, "By default the function's name; that of a flow has hyphens."),
-    OptionRow("version", accept, "The version to record; of a flow by default a hash of its file."),
-    OptionRow("description", accept, "By default the docstring."),
+    OptionRow(
+        "name",
+        check_name,
+        "What runs are listed and found by.",
+        "the function's name; that of a flow has hyphens",
+    ),
+    OptionRow(
+        "version",
+        accept,
+        "The version to record.",
+        "a hash of the file for a flow, none for a task",
+    ),
+    OptionRow("description", accept, "What it is, for people.", "the docstring"),
     OptionRow(
         "retries",
         check_count,
-        "How many times a failed run is started again; by default as the settings say: 0.",
+        "How many times a failed run is started again.",
+        "0, unless the settings say",
     ),
-    OptionRow("timeout_seconds", check_timeout, "Seconds for one attempt; by default no limit."),
+    OptionRow(
+        "retry_delay_seconds",
+        check_delay,
+        "Seconds between retries: a number, one for each retry, or a function of the number of "
+        "retries, such as `exponential_backoff(2)`.",
+        "0, unless the settings say",
+    ),
+    OptionRow("timeout_seconds", check_timeout, "Seconds for one attempt.", "no limit"),
     OptionRow(
         "log_prints",
         check_flag,
-        "Whether to log what `print` prints; by default as the run around it, or the settings.",
+        "Whether to log what `print` prints.",
+        "as the run around it, or the settings: False",
     ),
     OptionRow(
         "persist_result",
         check_flag,
-        "Whether to keep results after the run; by default where another option needs that, or "
-        "else as the flow around it, or the settings.",
+        "Whether to keep results after the run.",
+        "True where another option needs that; or else as the flow around it, or the settings: "
+        "False",
     ),
     OptionRow(
         "result_storage",
         accept,
-        "Where to keep results: a Path, an object store block, or the name of a saved one; by "
-        "default files in the home.",
+        "Where to keep results: a Path, an object store block, or the name of a saved one.",
+        "as the flow around it, or the settings: files in the home",
     ),
     OptionRow(
         "result_serializer",
         check_serializer,
-        'How to write results: a serializer or its name, such as ``"json"``; by default JSON where '
-        "that is exact, Arrow for tables, and pickle for the rest.",
+        'How to write results: a serializer or its name, such as ``"json"``.',
+        "as the flow around it, or the settings: JSON where that is exact, Arrow for tables, "
+        "pickle for the rest",
     ),
     OptionRow(
         "cache_result_in_memory",
         check_flag,
-        "False keeps results in their files only, and reads them there when they are asked for; "
-        "by default True.",
+        "False keeps results in their files only, and reads them there when they are asked for.",
+        "True",
     ),
     _make_hook_row("on_running", StateType.RUNNING),
     _make_hook_row("on_completion", StateType.COMPLETED),
@@ -172,98 +194,101 @@ _OF_FLOWS = (
         "flow_run_name",
         check_run_name,
         'The name of each run: a template over the parameters, such as ``"load-{day}"``, or a '
-        "function that returns a name; by default a random one.",
+        "function that returns a name.",
+        "two random words",
         "run_name",
-    ),
-    OptionRow(
-        "retry_delay_seconds",
-        check_delay,
-        "Seconds between retries: a number, one for each retry, or a function of the number of "
-        "retries; by default as the settings say: 0.",
     ),
     OptionRow(
         "task_runner",
         None,
-        "Where submitted tasks run; by default `ThreadPoolTaskRunner()`. A text names one that an "
-        'installed package offers: ``"threads"``, ``"processes"``.',
+        "Where submitted tasks run. A text names one that an installed package offers: "
+        '``"threads"``, ``"processes"``.',
+        "`ThreadPoolTaskRunner()`",
     ),
     OptionRow(
         "validate_parameters",
         check_flag,
-        "Whether to check and coerce arguments by their type hints; by default True.",
+        "Whether to check and coerce arguments by their type hints.",
+        "True",
     ),
 )
 _OF_TASKS = (
+    OptionRow(
+        "task_run_name",
+        check_run_name,
+        'The name of each run: a template over the parameters, such as ``"fetch-{page}"``, or a '
+        "function that returns a name.",
+        "the task's name and a number",
+        "run_name",
+    ),
+    OptionRow(
+        "tags",
+        check_tags,
+        "Tags of each run, beside those of `tags(...)` around the call.",
+        "none",
+    ),
+    OptionRow(
+        "retry_jitter_factor",
+        check_factor,
+        "Adds to each delay up to this many times the delay, at random.",
+        "nothing is added",
+    ),
+    OptionRow(
+        "retry_condition_fn",
+        check_function,
+        "``(task, run, state) -> bool``, sync or async: False gives up.",
+        "every failure is retried",
+    ),
+    OptionRow(
+        "cache_policy",
+        check_policy,
+        "What makes two calls the same call, such as `INPUTS` or `INPUTS + TASK_SOURCE`.",
+        "`DEFAULT`, which holds within one flow run",
+    ),
+    OptionRow(
+        "cache_key_fn",
+        check_key_function,
+        "``(call, parameters) -> key``, in place of a policy; a key of None caches nothing.",
+        "none",
+        "cache_policy",
+    ),
+    OptionRow(
+        "cache_expiration",
+        check_seconds,
+        "How long a cached result is used, as a timedelta or in seconds.",
+        "for ever",
+    ),
+    OptionRow(
+        "refresh_cache",
+        check_flag,
+        "Whether to compute anew what is cached, and cache that.",
+        "False, unless the settings say",
+    ),
+    OptionRow(
+        "result_storage_key",
+        check_template,
+        'A template for the name of the result\'s file, such as ``"{parameters[day]}.json"``.',
+        "a made-up name",
+    ),
     OptionRow(
         "on_commit",
         check_hooks,
         "Functions to call as ``hook(transaction)`` when the transaction around a run is "
         "committed; at the end of a run that is in none.",
+        "none",
     ),
     OptionRow(
         "on_rollback",
         check_hooks,
         "Functions to call as ``hook(transaction)`` when the transaction around a run is rolled "
         "back.",
-    ),
-    OptionRow(
-        "cache_policy",
-        check_policy,
-        "What makes two calls the same call, such as `INPUTS` or `INPUTS + TASK_SOURCE`; by "
-        "default `DEFAULT`, which holds within one flow run.",
-    ),
-    OptionRow(
-        "cache_key_fn",
-        check_key_function,
-        "``(call, parameters) -> key``, in place of a policy; a key of None caches nothing.",
-        "cache_policy",
-    ),
-    OptionRow(
-        "cache_expiration",
-        check_seconds,
-        "How long a cached result is used, as a timedelta or in seconds; by default for ever.",
-    ),
-    OptionRow(
-        "refresh_cache",
-        check_flag,
-        "Whether to compute anew what is cached, and cache that; by default as the settings say: "
-        "False.",
-    ),
-    OptionRow(
-        "result_storage_key",
-        check_template,
-        'A template for the name of the result\'s file, such as ``"{parameters[day]}.json"``; by '
-        "default a made-up one.",
-    ),
-    OptionRow(
-        "task_run_name",
-        check_run_name,
-        "The name of each run: a template over the parameters, or a function that returns a name; "
-        "by default the task's name and a number.",
-        "run_name",
-    ),
-    OptionRow("tags", check_tags, "Tags of each run, beside those of `tags(...)` around the call."),
-    OptionRow(
-        "retry_delay_seconds",
-        check_delay,
-        "Seconds between retries: a number, one for each retry, or a function such as "
-        "`exponential_backoff(2)`; by default as the settings say: 0.",
-    ),
-    OptionRow(
-        "retry_jitter_factor",
-        check_factor,
-        "Adds to each delay up to this many times the delay, at random; by default nothing.",
-    ),
-    OptionRow(
-        "retry_condition_fn",
-        check_function,
-        "``(task, run, state) -> bool``, sync or async: False gives up; by default all is retried.",
+        "none",
     ),
     OptionRow(
         "viz_return_value",
         accept,
-        "What `flow.visualize()` takes for a value of the task, which it does not run; by default "
-        "a stand-in that can be passed on.",
+        "What `flow.visualize()` takes for a value of the task, which it does not run.",
+        "a stand-in that can be passed on",
     ),
 )
 #: The options of flows and of tasks, by name.
@@ -281,7 +306,11 @@ def find_field(option: str) -> str:
 
 def _write_help(kind: Kind) -> str:
     lines = [f"The options of `@{kind}`; one that is not given, or None, takes its default.", ""]
-    lines += ["Attributes:", *(f"    {row.name}: {row.help}" for row in OPTIONS[kind].values())]
+    rows = OPTIONS[kind].values()
+    lines += [
+        "Attributes:",
+        *(f"    {row.name}: {row.help} Default: {row.default}." for row in rows),
+    ]
     return "\n".join(lines)
 
 

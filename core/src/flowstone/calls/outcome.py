@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import nullcontext, suppress
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from flowstone.context import current
@@ -10,8 +11,11 @@ from flowstone.errors import StoreError
 from flowstone.records.states import COMPLETED
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from types import TracebackType
 
+    from flowstone.records.specs import Spec
     from flowstone.records.states import State
 
 
@@ -21,6 +25,16 @@ def reraise_stop_signal(state: State) -> None:
         with suppress(StoreError):  # what hooks said of the end; a signal leaves no time for more
             current.services().journal.flush()
         raise state.data
+
+
+def show_tree(spec: Spec) -> AbstractContextManager[object]:
+    """Show what a root flow run calls while it runs, where the settings and the terminal allow."""
+    if spec.kind == "task" or not current.services().settings.live_tree:
+        return nullcontext()
+    # It is above this floor; so it is named, not imported.
+    show: Callable[[], AbstractContextManager[object]]
+    show = import_module("flowstone.cli.run.screen").show_alone
+    return show()
 
 
 def unwrap(state: State, return_state: bool) -> Any:

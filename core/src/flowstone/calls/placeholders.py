@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
+from flowstone.calls.unresolved import Unresolved
 from flowstone.engine.arguments import FutureBase
 from flowstone.errors import ValueNotComputed
 from flowstone.records.states import COMPLETED, State
@@ -132,7 +133,7 @@ for _name, _use in _NEEDING.items():
     setattr(Placeholder, f"__{_name}__", _make_refusal(_use))
 
 
-class SketchedFuture(FutureBase):
+class SketchedFuture(Unresolved):
     """Stands for the future of a task that was not run; it has what a `Future` has.
 
     Attributes:

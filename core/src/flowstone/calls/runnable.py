@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import inspect
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from copy import deepcopy
 from functools import cached_property, partial, update_wrapper
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, SupportsIndex, TypeVar, cast
@@ -15,7 +15,7 @@ from flowstone.calls.futures import Future
 from flowstone.calls.hooks import HookMethods
 from flowstone.calls.options import OptionAttributes
 from flowstone.calls.origin import UnitCall, make_origin
-from flowstone.calls.outcome import reraise_stop_signal, unwrap
+from flowstone.calls.outcome import reraise_stop_signal, show_tree, unwrap
 from flowstone.calls.parameters import Parameters
 from flowstone.calls.secret_arguments import register_secret_arguments
 from flowstone.calls.signatures import Calling
@@ -34,6 +34,8 @@ from flowstone.records.states import COMPLETED, PENDING
 from flowstone.task_runners.base import ThreadPoolTaskRunner
 
 if TYPE_CHECKING:
+    from types import CoroutineType
+
     from flowstone.context.current import Scope, Services
     from flowstone.engine.generators import GeneratorParts
     from flowstone.ports import Clock, RemoteCaller, ResultCache, Runner, RunTransaction
@@ -134,6 +136,17 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
     @property
     def tags(self) -> frozenset[str]:
         return self.spec.tags
+
+    def _name_coroutine(self, coroutine: Coroutine[object, object, object]) -> object:
+        """Let Python's warning of one that was never awaited name the flow or task."""
+        cast("CoroutineType[object, object, object]", coroutine).__qualname__ = self._title
+        return coroutine
+
+    @cached_property
+    def _title(self) -> str:
+        """What it is, and the name that code calls it by."""
+        name: str = vars(self).get("__qualname__") or vars(self)["__name__"]
+        return f"{self.spec.kind} {name.rpartition('<locals>.')[2]}"
 
     @cached_property
     def parameters(self) -> Parameters:
@@ -282,8 +295,10 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
                     self.spec, partial(self._begin, args, kwargs, wait_for), isasync=self.isasync
                 )
             if self.isasync:
-                return self._acall(
-                    args, kwargs, wait_for, return_state=return_state, takeover=takeover
+                return self._name_coroutine(
+                    self._acall(
+                        args, kwargs, wait_for, return_state=return_state, takeover=takeover
+                    )
                 )
         parent = current.scope.get()
         driver, story = self._start(
@@ -297,7 +312,7 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
         token = current.scope.set(driver.scope)
         try:
             if parent is None:
-                with sigterm_as_signal() as stop:
+                with show_tree(self.spec), sigterm_as_signal() as stop:
                     driver.register_stop(stop)
                     state = driver.drive(story)
                     reraise_stop_signal(state)
@@ -335,7 +350,7 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
         token = current.scope.set(driver.scope)
         try:
             if parent is None:
-                with sigterm_on_loop() as stop:
+                with show_tree(self.spec), sigterm_on_loop() as stop:
                     driver.register_stop(stop)
                     state = await driver.adrive(story)
                     reraise_stop_signal(state)

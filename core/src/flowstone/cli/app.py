@@ -7,6 +7,7 @@ import sys
 import click
 
 from flowstone.cli.commands import Commands
+from flowstone.cli.output import import_option
 from flowstone.cli.version import show_version
 
 COMMANDS = {
@@ -49,7 +50,7 @@ COMMANDS = {
         "flowstone.cli.store:store",
         "Measure, vacuum, back up and check the store.",
     ),
-    "variable": ("flowstone.cli.variable:variable", "List, get, set and delete variables."),
+    "variable": ("flowstone.cli.variable:variable", "List, show, set and delete variables."),
 }
 
 
@@ -67,6 +68,7 @@ COMMANDS = {
     callback=show_version,
     help="Show the versions, the home directory and the store, and exit.",
 )
+@import_option
 def flowstone() -> None:
     """Run and inspect flows, and manage the blocks and limits that they use."""
 

@@ -85,11 +85,12 @@ def complete_blocks() -> Candidates:
 
 @_offer
 def complete_block_types() -> Candidates:
-    """Offer the types of blocks that installed packages bring."""
+    """Offer the types of blocks that installed packages bring, and the user's own."""
     # Asks plugins, which no other completion needs.
-    from flowstone.plugins import catalog
+    from flowstone.plugins import catalog, registry
 
-    return [(offer.name, offer.plugin.distribution) for offer in catalog.offers("block")]
+    yield from ((slug, kind.__module__) for slug, kind in registry.list_own())
+    yield from [(offer.name, offer.plugin.distribution) for offer in catalog.offers("block")]
 
 
 @_offer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from copy import copy
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
@@ -55,7 +56,8 @@ class Commands(click.Group):
             sys.exit(1)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted({*self.commands, *self._lazy, *_find_offers(ctx)})
+        shown = [name for name, command in self.commands.items() if not command.hidden]
+        return sorted({*shown, *self._lazy, *_find_offers(ctx)})
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Offer commands that begin so, with the list's words on each; none is imported."""
@@ -103,7 +105,11 @@ class Commands(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands; none is imported for that."""
-        rows = {name: command.get_short_help_str(_WHOLE) for name, command in self.commands.items()}
+        rows = {
+            name: command.get_short_help_str(_WHOLE)
+            for name, command in self.commands.items()
+            if not command.hidden
+        }
         rows |= {name: text for name, (_, text) in self._lazy.items()}
         for name, offer in _find_offers(ctx).items():
             plugin = offer.plugin
@@ -114,6 +120,13 @@ class Commands(click.Group):
                 rows[name] = plugin.collection.command_help[offer.name]
         with formatter.section("Commands"):
             formatter.write_dl(sorted(rows.items()))
+
+
+def make_hidden_alias(command: click.Command, name: str) -> click.Command:
+    """Return a command by another name, which no help lists."""
+    hidden = copy(command)
+    hidden.name, hidden.hidden = name, True
+    return hidden
 
 
 def _load_offer(ctx: click.Context, name: str) -> click.Command:

@@ -22,6 +22,16 @@ if TYPE_CHECKING:
 json_option: Option = click.option(
     "--json", "as_json", is_flag=True, help="Print the output as a JSON document."
 )
+import_option: Option = click.option(
+    "--module",
+    "-m",
+    multiple=True,
+    metavar="MODULE",
+    is_eager=True,
+    expose_value=False,
+    callback=lambda ctx, _, places: _import_all(ctx, places),
+    help="Import a module, or a file, that defines blocks of your own. Can be repeated.",
+)
 limit_option: Option = click.option(
     "--limit",
     type=click.IntRange(min=1),
@@ -30,6 +40,15 @@ limit_option: Option = click.option(
     show_default=True,
     help="Maximum number to list.",
 )
+
+
+def _import_all(ctx: click.Context, places: tuple[str, ...]) -> None:
+    if places and not ctx.resilient_parsing:
+        # 10 ms of start-up, which only a command with such an option pays.
+        from flowstone.plugins.modules import import_code
+
+        for place in places:
+            import_code(place, f"--module {place}")
 
 
 def show(*views: View) -> None:
@@ -56,6 +75,17 @@ def say(text: str) -> None:
 def warn(text: str) -> None:
     """Print a line beside the result, on standard error; secrets in it are masked."""
     click.echo(make_printable(redact(text)), err=True)
+
+
+def show_traceback(text: str) -> None:
+    """Show a traceback on standard error; secrets in it are masked."""
+    if sys.stderr.isatty():
+        # Costs 60 ms; a pipe must not pay it.
+        from flowstone.cli import terminal
+
+        terminal.show_traceback(redact(text))
+    else:
+        warn(text)
 
 
 def is_terminal() -> bool:

@@ -44,6 +44,17 @@ def print_line(console: Console, cells: Iterable[Cell]) -> None:
     console.print(line, soft_wrap=True)
 
 
+def show_traceback(text: str) -> None:
+    """Print a traceback on standard error: the errors stand out, and frames of ours don't."""
+    console = Console(stderr=True, highlight=False)
+    for line in make_printable(text).split("\n"):
+        if not line.startswith((" ", "Traceback", "The above", "During", "Read it")):
+            style = "bold red"
+        else:
+            style = "dim" if line.lstrip().startswith(("…", "~", "^")) else ""
+        console.print(Text(line, style), soft_wrap=True)
+
+
 def _show_table(console: Console, table: Table) -> None:
     grid = Grid(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for column, heading in zip(table.columns, table.headings, strict=True):

@@ -9,9 +9,9 @@ import click
 
 from flowstone.blocks.variable import KIND, Variable
 from flowstone.cli.candidates import complete_variables
-from flowstone.cli.commands import Commands
+from flowstone.cli.commands import Commands, make_hidden_alias
 from flowstone.cli.output import emit, is_terminal, json_option, say, show
-from flowstone.cli.views import Cell, Row, Table
+from flowstone.cli.views import Cell, Facts, Row, Table
 from flowstone.cli.wording import format_ago, format_iso, format_time
 from flowstone.context.current import services
 from flowstone.errors import ObjectAlreadyExists, ObjectNotFound
@@ -25,7 +25,7 @@ _LONGEST = 60
 
 @click.group(cls=Commands)
 def variable() -> None:
-    """List, get, set and delete variables.
+    """List, show, set and delete variables.
 
     A variable is a JSON value, for settings that change without the code and are not secret. Flows
     read it with `Variable.get(NAME)`.
@@ -64,13 +64,30 @@ def list_variables(tags: tuple[str, ...], as_json: bool) -> None:
     show(Table(("name", "value", "tags", "updated"), rows, empty=empty))
 
 
+@variable.command("show")
+@click.argument("name", shell_complete=complete_variables)
+@json_option
+def show_variable(name: str, as_json: bool) -> None:
+    """Show a variable: its value, its tags, and when it was set."""
+    found = _load(name)
+    if as_json:
+        emit(_describe(found))
+        return
+    facts = [
+        ("variable", Cell(name, "bold")),
+        ("value", Cell(json.dumps(found.body["value"], ensure_ascii=False))),
+        ("tags", Cell(", ".join(found.body["tags"]))),
+        ("set", Cell(f"{format_time(found.updated)}, version {found.version}")),
+    ]
+    show(Facts([fact for fact in facts if fact[1].text]))
+
+
 @variable.command("get")
 @click.argument("name", shell_complete=complete_variables)
 @json_option
 def get_variable(name: str, as_json: bool) -> None:
-    """Print the value of a variable: a string as it is, anything else as JSON."""
-    Variable.load(name)  # checks the name, and suggests near ones
-    found = services().documents.get(KIND, name)
+    """Print the value of a variable only: a string as it is, anything else as JSON."""
+    found = _load(name)
     value = found.body["value"]
     if as_json:
         emit(_describe(found))
@@ -102,18 +119,27 @@ def set_variable(
         say(f"The variable {name!r} is set.")
 
 
-@variable.command("unset")
+@click.command("delete")
 @click.argument("name", shell_complete=complete_variables)
 @json_option
-def unset_variable(name: str, as_json: bool) -> None:
+def delete_variable(name: str, as_json: bool) -> None:
     """Delete a variable."""
     if not Variable.unset(name):
         names = [each.name for each in services().documents.find(KIND)]
         raise ObjectNotFound(KIND, name, names)
     if as_json:
-        emit({"name": name, "unset": True})
+        emit({"name": name, "deleted": True})
     else:
         say(f"The variable {name!r} is gone.")
+
+
+variable.add_command(delete_variable)
+variable.add_command(make_hidden_alias(delete_variable, "unset"))  # its name before
+
+
+def _load(name: str) -> Document:
+    Variable.load(name)  # checks the name, and suggests near ones
+    return services().documents.get(KIND, name)
 
 
 def _parse(value: str) -> object:

@@ -19,6 +19,7 @@ FlowstoneError
 │   ├── ClosedEarly (RuntimeError)         a run whose function yields, before it was exhausted
 │   ├── NotSendable (TypeError)            to or from another process
 │   ├── RemoteTraceback                    the cause of an error that came from another process
+│   ├── FutureUnresolved (TypeError, AttributeError)    used as if it were its value
 │   ├── MissingResult (LookupError)
 │   ├── NotHashable (TypeError)
 │   │   └── KeyNotMade                     by a function or a policy of somebody's own
@@ -64,6 +65,7 @@ FlowstoneError
 │       └── SecretReadOnly (PermissionError)
 ├── PluginError
 │   ├── PluginBroken (ImportError)
+│   ├── ImportFailed (ImportError)         of a public name's module
 │   ├── PluginHangs (TimeoutError)
 │   ├── UnknownName (LookupError, ValueError)
 │   ├── MissingExtra (ImportError)
@@ -117,6 +119,7 @@ from flowstone.errors.blocks import (
     BucketMissing,
     CredentialsError,
     FilesLeftOut,
+    ImportFailed,
     MissingExtra,
     MissingPackage,
     ObjectChanged,
@@ -160,6 +163,7 @@ from flowstone.errors.runs import (
     ElementFailed,
     FailedRun,
     FencedRun,
+    FutureUnresolved,
     InputInvalid,
     KeyNotMade,
     MappingLengthMismatch,
@@ -244,7 +248,9 @@ __all__ = [
     "FencedRun",
     "FilesLeftOut",
     "FlowstoneError",
+    "FutureUnresolved",
     "IllegalTransition",
+    "ImportFailed",
     "InputInvalid",
     "IntegrityViolated",
     "InvalidName",

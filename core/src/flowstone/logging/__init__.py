@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from flowstone.plugins.exports import lazy_exports
 
 if TYPE_CHECKING:
+    from flowstone.logging.formatting import JsonFormatter
     from flowstone.logging.run_logger import (
         LogEavesdropper,
         RunLogger,
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "JsonFormatter",
     "LogEavesdropper",
     "RunLogger",
     "disable_run_logger",
@@ -31,6 +33,7 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
+            ".formatting": ("JsonFormatter",),
             ".run_logger": (
                 "LogEavesdropper",
                 "RunLogger",

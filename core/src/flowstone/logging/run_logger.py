@@ -19,6 +19,14 @@ from flowstone.context import current
 from flowstone.context.current import current_run
 from flowstone.context.runtime import find_flow_around
 from flowstone.errors import FencedRun, MissingContextError, StoreError
+from flowstone.logging.formatting import (
+    ENGINE,
+    OWN,
+    JsonFormatter,
+    LineFormatter,
+    format_text,
+    read_extra,
+)
 from flowstone.records import redaction
 from flowstone.records.events import LogLine, make_log_event
 from flowstone.records.redaction import redact
@@ -30,7 +38,7 @@ if TYPE_CHECKING:
     from flowstone.records.runs import Run
 
 ROOT = logging.getLogger("flowstone")
-RUNS = logging.getLogger("flowstone.runs")
+RUNS = logging.getLogger(ENGINE)
 
 
 class RunLogger(logging.LoggerAdapter[logging.Logger]):
@@ -130,7 +138,7 @@ class LogEavesdropper(logging.Handler):
         self._logger.setLevel(self._before)
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._lines.append(redact(_format_text(record, self)))
+        self._lines.append(redact(format_text(record, self)))
 
     def text(self) -> str:
         """Return the lines, one below the other."""
@@ -186,29 +194,15 @@ class RunLogHandler(Unlocked):
         if run is None:
             return
         record.flowstone_kept = True
-        text = _format_text(record, _traced)
+        text = format_text(record, _traced)
         try:
             services = current.services()
-            line = LogLine(record.levelno, record.name, redact(text), _read_extra(record))
+            line = LogLine(record.levelno, record.name, redact(text), read_extra(record))
             services.journal.append(make_log_event(run, record.created, line))
         except FencedRun:
             raise
         except StoreError:
             self.handleError(record)
-
-
-def _format_text(record: logging.LogRecord, form: logging.Handler | logging.Formatter) -> str:
-    """Return a record's text; where its parts don't fit, they stand beside each other.
-
-    A line of a log must not end the run that says it.
-    """
-    try:
-        return form.format(record)
-    except Exception as error:  # noqa: BLE001 - whatever a foreign __str__ raises
-        from flowstone.records.encoding import describe_as_json  # see `_read_extra`
-
-        said, args = describe_as_json(record.msg), describe_as_json(record.args)
-        return f"{said} % {args} (can't be put together: {type(error).__name__})"
 
 
 def _mask(record: logging.LogRecord) -> None:
@@ -219,8 +213,8 @@ def _mask(record: logging.LogRecord) -> None:
         text = record.getMessage()
         shown = redact(text)
         is_hidden = shown != text
-    except Exception:  # noqa: BLE001 - as in `_format_text`; standard logging would print the parts
-        shown = redact(_format_text(record, _traced))
+    except Exception:  # noqa: BLE001 - as in `format_text`; standard logging would print the parts
+        shown = redact(format_text(record, _traced))
         is_hidden = redaction.MASK in shown
     if is_hidden:
         record.msg, record.args = shown, None
@@ -229,7 +223,7 @@ def _mask(record: logging.LogRecord) -> None:
         record.exc_text = redact(text)
         if record.exc_text != text:
             record.exc_info = None  # the error itself has them; formatters show the text
-    for name in record.__dict__.keys() - _OWN:
+    for name in record.__dict__.keys() - OWN:
         value = record.__dict__[name]
         if isinstance(value, (str, dict, list)):
             record.__dict__[name] = _mask_value(value)
@@ -243,25 +237,17 @@ def _mask_value(value: object) -> object:
     return [_mask_value(item) for item in value] if isinstance(value, list) else value
 
 
-#: What every record has, and what we add to it: not what somebody said beside the text.
-_OWN = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
-_OWN |= {"flowstone_run", "flowstone_kept", "flowstone_shown", "run_id", "run_name", "unit"}
-_OWN |= {"flow_run_id", "flow_run_name", "flow_name", "task_run_id", "task_run_name", "task_name"}
-
-
-def _read_extra(record: logging.LogRecord) -> dict[str, object] | None:
-    """Return what `extra=` said, as JSON values; None where it said nothing."""
-    said = record.__dict__.keys() - _OWN
-    if not said:
-        return None
-    # 5 ms of start-up, for JSON, that most programs save.
-    from flowstone.records.encoding import describe_as_json
-
-    return {name: describe_as_json(record.__dict__[name]) for name in sorted(said)}
-
-
 class ConsoleHandler(Unlocked):
-    """Shows records on standard error, unless the program has set up logging itself."""
+    """Shows records on standard error, unless the program has set up logging itself.
+
+    Attributes:
+        as_json: whether as JSON, one object a line.
+        colors: whether to colour lines on a terminal.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.as_json, self.colors = False, False
 
     def emit(self, record: logging.LogRecord) -> None:
         if getattr(record, "flowstone_shown", False):
@@ -272,27 +258,18 @@ class ConsoleHandler(Unlocked):
             return
         record.flowstone_shown = True
         try:
-            sys.stderr.write(f"{redact(_shown.format(record))}\n")
+            sys.stderr.write(f"{self.format(record)}\n")
         except Exception:  # noqa: BLE001 - logging must not break the program
             self.handleError(record)
 
-
-class _Shown(logging.Formatter):
-    """One line of the console: the time, the level, the run, the text."""
-
     def format(self, record: logging.LogRecord) -> str:
-        when = self.formatTime(record, "%H:%M:%S")
-        who = getattr(record, "run_name", record.name)
-        text = record.getMessage()
-        # The engine's own errors reach the caller with their traceback; once is enough.
-        if record.name != RUNS.name:
-            if record.exc_info and not record.exc_text:
-                record.exc_text = self.formatException(record.exc_info)
-            text = f"{text}\n{record.exc_text}" if record.exc_text else text
-        return f"{when}.{int(record.msecs):03d} | {record.levelname:<7} | {who} | {text}"
+        if self.as_json:
+            return _as_json.format(record)
+        is_colored = self.colors and sys.stderr.isatty()
+        return redact((_colored if is_colored else _plain).format(record))
 
 
-_shown = _Shown()
+_plain, _colored, _as_json = LineFormatter(), LineFormatter(colors=True), JsonFormatter()
 _traced = logging.Formatter("%(message)s")
 _kept, _console = RunLogHandler(), ConsoleHandler()
 
@@ -301,13 +278,22 @@ def _list_root_handlers() -> list[logging.Handler]:
     return logging.getLogger().handlers
 
 
-def configure(level: str, extra_loggers: Iterable[str] = ()) -> None:
+def configure(
+    level: str,
+    extra_loggers: Iterable[str] = (),
+    *,
+    as_json: bool = False,
+    colors: bool = False,
+) -> None:
     """Attach the handlers, once for the process, and set the level.
 
     Args:
         level: of run loggers, and of extra loggers that have none of their own.
         extra_loggers: names of other loggers to keep and show the lines of.
+        as_json: whether lines on standard error are JSON.
+        colors: whether they are coloured by level on a terminal.
     """
+    _console.as_json, _console.colors = as_json, colors
     ROOT.setLevel(level)
     for logger in (ROOT, *map(logging.getLogger, extra_loggers)):
         if _kept not in logger.handlers:

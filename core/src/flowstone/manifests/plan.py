@@ -187,7 +187,7 @@ def _apply_entries(entries: Mapping[tuple[str, str], _Entry], problems: Problems
             try:
                 section.put(key, value, refuse)
             except FlowstoneError as error:
-                refuse((), str(error))
+                refuse((), " ".join([str(error), *getattr(error, "__notes__", ())]))
             if len(problems.found) > before:
                 failed.add(key)
             done.append(entry)

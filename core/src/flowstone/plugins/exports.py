@@ -6,7 +6,7 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from flowstone.errors import MissingPackage
+from flowstone.errors import ImportFailed, MissingPackage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -32,8 +32,18 @@ def lazy_exports(
         module = found.get(name)
         if module is None:
             raise _make_error(package, name)
-        home = import_module(module, package)
-        value = getattr(home, name) if homes[module] else home
+        try:
+            home = import_module(module, package)
+            value = getattr(home, name) if homes[module] else home
+        except AttributeError as error:
+            # Python would take it for a name that is not there, and say "cannot import name".
+            problem = f"{type(error).__name__}: {error}"
+            raise ImportFailed(package, name, problem, _describe_shadows()) from error
+        except ImportError as error:
+            hint = _describe_shadows()
+            if hint and hint not in str(error):
+                error.add_note(hint)
+            raise
         setattr(sys.modules[package], name, value)
         return value
 
@@ -41,6 +51,13 @@ def lazy_exports(
         return list(sys.modules[package].__all__)
 
     return find_name, list_names
+
+
+def _describe_shadows() -> str:
+    # Read only where an import has failed.
+    from flowstone.plugins.shadows import describe_shadows
+
+    return describe_shadows()
 
 
 def _make_error(package: str, name: str) -> Exception:

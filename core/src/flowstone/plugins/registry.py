@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import sys
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any
 from weakref import ref
 
-from flowstone.errors import ConfigurationError, InvalidName
+from flowstone.errors import ConfigurationError, InvalidName, UnknownName
 from flowstone.plugins import get_host
+from flowstone.settings import read_settings
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,200}")
 
@@ -64,10 +65,65 @@ def find_block_type(slug: str) -> Any:
     """Return the block class of a slug.
 
     Raises:
-        UnknownName: no class of this process and no installed package has it.
+        UnknownName: no class of this process, no module of the setting FLOWSTONE_IMPORT and no
+            installed package has it.
+        ConfigurationError: such a module can't be imported.
         PluginBroken: the package that brings it can't be loaded.
     """
-    return _find_defined(slug) or get_host().load("block", slug)
+    if found := _find_defined(slug):
+        return found
+    import_own_modules()
+    if found := _find_defined(slug):
+        return found
+    try:
+        return get_host().load("block", slug)
+    except UnknownName as error:
+        if error.package is None:
+            error.add_note(HOW_TO_FIND)
+        raise
+
+
+#: What to do about the type of a block that nothing here defines.
+HOW_TO_FIND = (
+    "A type of your own is found where the module that defines it is imported: say "
+    "`flowstone -m MODULE …`, or set FLOWSTONE_IMPORT=MODULE."
+)
+
+
+def list_own() -> list[tuple[str, type]]:
+    """Return the block types that come from no package, with their slugs, by name.
+
+    Raises:
+        ConfigurationError: a module of the setting FLOWSTONE_IMPORT can't be imported.
+    """
+    import_own_modules()
+    packages = {plugin.module.partition(".")[0] for plugin in get_host().plugins()}
+    return sorted(
+        (
+            (slug, kind)
+            for slug, kind in list_defined()
+            if kind.__module__.partition(".")[0] not in packages
+        ),
+        key=itemgetter(0),
+    )
+
+
+def import_own_modules() -> None:
+    """Import the modules that the setting FLOWSTONE_IMPORT names, unless that was done.
+
+    Raises:
+        ConfigurationError: one can't be imported.
+    """
+    for place in read_settings().imports:
+        if place not in _imported:
+            # 10 ms to import, which only a program with such a setting pays.
+            from flowstone.plugins.modules import import_code
+
+            import_code(place, "FLOWSTONE_IMPORT")
+            _imported.add(place)
+
+
+_imported: set[str] = set()
 
 
 def to_kebab(name: str) -> str:

@@ -14,13 +14,13 @@ from contextlib import nullcontext
 from contextvars import Context
 from dataclasses import replace
 from multiprocessing.connection import Connection
-from traceback import format_exception
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowstone.context import current
 from flowstone.context.deadlines import limit_to
 from flowstone.errors import FailedRun, NotSendable, RemoteTraceback
 from flowstone.logging.run_logger import ROOT
+from flowstone.logging.tracebacks import format_traceback
 from flowstone.records import redaction
 from flowstone.records.encoding import encode_event
 from flowstone.task_runners.messages import pack, pack_error, unpacked
@@ -271,7 +271,7 @@ def _settle(owner: current.Scope) -> None:
 
 def _pack_error(error: BaseException, name: str) -> bytes:
     """Return an error packed, with its traceback as text, and what can be said of it."""
-    text = redaction.redact("".join(format_exception(error)))
+    text = redaction.redact(format_traceback(error))
     said = f"{type(error).__name__}: {error}"
     return pack((pack_error(error), name, said, text))
 

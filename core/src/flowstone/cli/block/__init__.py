@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from flowstone.cli.commands import Commands
+from flowstone.cli.output import import_option
 
 _HERE = "flowstone.cli.block"
 
@@ -21,6 +22,7 @@ _HERE = "flowstone.cli.block"
         "types": (f"{_HERE}.lists:list_types", "List block types, or show the fields of one."),
     },
 )
+@import_option
 def block() -> None:
     """Create, show, edit, check and delete blocks.
 

@@ -9,7 +9,7 @@ import click
 from flowstone.cli.block import documents
 from flowstone.cli.block.fields import FieldReader
 from flowstone.cli.candidates import complete_block_types
-from flowstone.cli.output import emit, json_option, say
+from flowstone.cli.output import emit, import_option, json_option, say
 from flowstone.context.current import services
 from flowstone.errors import ObjectAlreadyExists
 from flowstone.plugins import registry
@@ -24,6 +24,7 @@ from flowstone.plugins import registry
 )
 @click.option("--overwrite", is_flag=True, help="Replace an existing block.")
 @click.option("--no-input", is_flag=True, help="Never prompt.")
+@import_option
 @json_option
 def create_block(
     slug: str,

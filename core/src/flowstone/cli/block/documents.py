@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from flowstone.records.documents import Document
 
 PREFIX = "block:"
+#: Why a block can't be loaded whose type no package and no module brings.
+ABSENT = "its type is not installed"
 
 
 def format_reference(document: Document) -> str:
@@ -61,7 +63,7 @@ def diagnose(document: Document, known: set[str], saved: set[str]) -> str:
     if gone := sorted(set(find_references(document.body)) - saved):
         return f"it refers to {', '.join(gone)}, which is not saved"
     if document.body.get("type") not in known:
-        return "its type is not installed"
+        return ABSENT
     for purpose, token in _find_sealed(document.body):
         try:
             services().sealer.open(token, purpose)

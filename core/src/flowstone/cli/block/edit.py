@@ -11,7 +11,7 @@ from flowstone.blocks.display import apply_redacted
 from flowstone.cli.block import documents
 from flowstone.cli.block.fields import FieldReader
 from flowstone.cli.candidates import complete_blocks
-from flowstone.cli.output import emit, json_option, say
+from flowstone.cli.output import emit, import_option, json_option, say
 from flowstone.errors import StaleDocument
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 @click.option(
     "--json-file", metavar="FILE", help="Read fields from a JSON file; - is standard input."
 )
+@import_option
 @json_option
 def edit_block(block: str, fields: tuple[str, ...], json_file: str | None, as_json: bool) -> None:
     """Change fields of a block. Other fields, and its secrets, stay as they are.

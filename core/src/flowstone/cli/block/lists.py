@@ -6,47 +6,42 @@ import click
 
 from flowstone.cli.block import documents
 from flowstone.cli.candidates import complete_block_types, complete_blocks
-from flowstone.cli.output import emit, is_terminal, json_option, say, show, warn
+from flowstone.cli.output import emit, import_option, is_terminal, json_option, say, show, warn
 from flowstone.cli.views import Cell, Row, Table
 from flowstone.cli.wording import format_ago, format_time
 from flowstone.context.current import services
-from flowstone.plugins import catalog
+from flowstone.errors import ConfigurationError
+from flowstone.plugins import catalog, registry
 
 
 @click.command("types")
 @click.argument("slug", required=False, shell_complete=complete_block_types)
+@import_option
 @json_option
 def list_types(slug: str | None, as_json: bool) -> None:
-    """List the installed block types, or show the fields of one."""
+    """List block types, or show the fields of one."""
     if slug is not None:
         # Costs 150 ms, for pydantic; a list needs none of it.
         from flowstone.cli.block.one import show_type
 
         show_type(slug, as_json=as_json)
         return
-    offers = catalog.offers("block")
+    found = [
+        *(_describe_own(own_slug, kind) for own_slug, kind in registry.list_own()),
+        *map(_describe_offer, catalog.offers("block")),
+    ]
     if as_json:
-        emit(
-            [
-                {
-                    "type": offer.name,
-                    "package": offer.plugin.distribution,
-                    "version": offer.plugin.version,
-                    "target": offer.target,
-                }
-                for offer in offers
-            ]
-        )
+        emit(found)
         return
     rows = [
         Row(
             (
-                Cell(offer.name, "bold"),
-                Cell(offer.target.partition(":")[2]),
-                Cell(f"{offer.plugin.distribution} {offer.plugin.version}"),
+                Cell(str(each["type"]), "bold"),
+                Cell(str(each["target"]).partition(":")[2]),
+                Cell(_format_origin(each)),
             )
         )
-        for offer in offers
+        for each in found
     ]
     show(Table(("type", "class", "package"), rows, empty="No block type is installed."))
     broken = [plugin.distribution for plugin in catalog.plugins() if plugin.error]
@@ -54,11 +49,33 @@ def list_types(slug: str | None, as_json: bool) -> None:
         warn(f"\nBroken, so what they offer is missing: {', '.join(broken)}. See `plugin ls`.")
 
 
+def _describe_offer(offer: catalog.Offer) -> dict[str, object]:
+    plugin = offer.plugin
+    return {
+        "type": offer.name,
+        "package": plugin.distribution,
+        "version": plugin.version,
+        "target": offer.target,
+    }
+
+
+def _describe_own(slug: str, kind: type) -> dict[str, object]:
+    target = f"{kind.__module__}:{kind.__qualname__}"
+    return {"type": slug, "package": None, "version": None, "target": target}
+
+
+def _format_origin(found: dict[str, object]) -> str:
+    if found["package"] is None:
+        return str(found["target"]).partition(":")[0]
+    return f"{found['package']} {found['version']}"
+
+
 @click.command("ls")
+@import_option
 @json_option
 def list_blocks(as_json: bool) -> None:
     """List blocks."""
-    known = {offer.name for offer in catalog.offers("block")}
+    known = {offer.name for offer in catalog.offers("block")} | _find_own()
     every = services().documents.find("block:")
     saved = set(map(documents.format_reference, every))
     found = [(each, documents.diagnose(each, known, saved)) for each in every]
@@ -77,6 +94,17 @@ def list_blocks(as_json: bool) -> None:
         for each, condition in found
     ]
     show(Table(("block", "updated", "state"), rows, empty="No block is saved yet."))
+    if any(condition == documents.ABSENT for _, condition in found):
+        warn(f"\n{registry.HOW_TO_FIND}")
+
+
+def _find_own() -> set[str]:
+    """Return the types of the user's own; a module that can't be imported hides no list."""
+    try:
+        return {slug for slug, _ in registry.list_own()}
+    except ConfigurationError as error:
+        warn(f"Warning: {error}")
+        return set()
 
 
 @click.command("delete")

@@ -13,7 +13,7 @@ from flowstone.blocks import Block, Check, Credentials
 from flowstone.blocks.display import redact_fields
 from flowstone.cli.block import documents
 from flowstone.cli.candidates import complete_blocks
-from flowstone.cli.output import emit, json_option, show
+from flowstone.cli.output import emit, import_option, json_option, show
 from flowstone.cli.sheets import format_hint
 from flowstone.cli.views import Cell, Facts, Row, Table
 from flowstone.cli.wording import format_time
@@ -46,6 +46,7 @@ def show_block(block: str, as_json: bool) -> None:
 
 @click.command("check")
 @click.argument("block", shell_complete=complete_blocks)
+@import_option
 @json_option
 @click.pass_context
 def check_block(ctx: click.Context, block: str, as_json: bool) -> None:

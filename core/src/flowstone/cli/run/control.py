@@ -90,7 +90,7 @@ def _await_end(run: Run, until: float) -> Run:
 
 
 @click.command("start")
-@click.argument("entrypoint", metavar="MODULE:FLOW")
+@click.argument("entrypoint", metavar="MODULE[:FLOW]")
 @param_option
 @params_option
 @tree_option
@@ -99,6 +99,8 @@ def start_run(
     entrypoint: str, pairs: tuple[str, ...], file: Path | None, tree: bool, as_json: bool
 ) -> None:
     """Run a flow in this process: `package.module:flow`, or `path/to/file.py:flow`.
+
+    Where a module or file has only one flow, its name may be left out.
 
     On a terminal, a live tree shows what the flow calls. Exits with 0 if the run completed or was
     suspended, 1 if it failed, 3 if it crashed, and 130 if it was cancelled.

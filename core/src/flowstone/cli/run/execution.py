@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowstone.cli.output import emit, say, warn
+from flowstone.cli.output import emit, say, show_traceback, warn
 from flowstone.cli.run.records import describe_run
 from flowstone.cli.value_reader import ValueReader, warn_of_typed
 from flowstone.cli.wording import shorten_id
 from flowstone.context.current import services
 from flowstone.errors import CancelSignal
+from flowstone.logging.tracebacks import format_traceback, has_foreign_frame
 from flowstone.records.runs import Run
 from flowstone.records.states import CANCELLED, COMPLETED, CRASHED, FAILED, PAUSED
 
@@ -86,6 +87,7 @@ def execute(
 
     begun = FirstRun(again)
     state: State | None = None
+    failure: BaseException | None = None
     try:
         with observing(begun), _show_tree(again, is_wanted=tree and not as_json):
             ended = call()
@@ -94,12 +96,14 @@ def execute(
         if begun.run is None:
             raise click.Abort from None
     except BaseException as error:
-        state = _find_crash(begun.run, error)
+        state, failure = _find_crash(begun.run, error), error
         if state is None:
             raise
     run = begun.run
     assert run is not None
-    _tell(services().runs.run(run.id), state, as_json=as_json)
+    if state is not None and isinstance(state.data, BaseException):
+        failure = state.data
+    _tell(services().runs.run(run.id), state, failure, as_json=as_json)
     sys.exit(EXITS[CANCELLED if state is None else state.type])
 
 
@@ -114,7 +118,7 @@ def _find_crash(run: Run | None, error: BaseException) -> State | None:
     return state if state.type is CRASHED else None
 
 
-def _tell(run: Run, state: State | None, *, as_json: bool) -> None:
+def _tell(run: Run, state: State | None, failure: BaseException | None, *, as_json: bool) -> None:
     """Tell how a run ended, and what can be done about it; without a state it was stopped."""
     if as_json:
         emit(describe_run(run, services().clock.time()))
@@ -127,7 +131,13 @@ def _tell(run: Run, state: State | None, *, as_json: bool) -> None:
     elif state.type is COMPLETED:
         return
     else:
-        warn(f"{run.name} ended {state.name}: {state.message}")
+        message = f"{run.name} ended {state.name}: {state.message}"
+        if not isinstance(failure, SystemExit | None) and has_foreign_frame(failure):
+            traceback = format_traceback(failure)
+            show_traceback(traceback)
+            is_told = traceback.endswith(f"\n{state.message}")
+            message = f"\n{run.name} ended {state.name}." if is_told else f"\n{message}"
+        warn(message)
     ref = shorten_id(run)
     warn(f"`flowstone run show {ref}` shows what it did; `flowstone run retry {ref}` takes it up.")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from threading import Event, RLock, Thread
 from time import monotonic
 from typing import TYPE_CHECKING, TextIO
@@ -49,6 +49,13 @@ def show(run: Run | None = None) -> Iterator[None]:
                 yield
         finally:
             screen.close()
+
+
+@contextmanager
+def show_alone() -> Iterator[None]:
+    """Show what runs inside the block, unless something else draws on the terminal."""
+    with progress.claim_terminal() as may_draw, show() if may_draw else nullcontext():
+        yield
 
 
 class Screen:

@@ -1,0 +1,131 @@
+"""What a log record says, as a line for people or as an object of JSON for programs."""
+
+from __future__ import annotations
+
+import logging
+
+from flowstone.records.redaction import redact
+
+#: The logger of what the engine itself says of runs.
+ENGINE = "flowstone.runs"
+
+#: What a record says of its run, and of the flow run and the task run around it.
+PLACES = (
+    "run_id",
+    "run_name",
+    "flow_run_id",
+    "flow_run_name",
+    "flow_name",
+    "task_run_id",
+    "task_run_name",
+    "task_name",
+)
+#: What every record has, and what we add to it: not what somebody said beside the text.
+OWN = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName", "unit", *PLACES}
+OWN |= {"flowstone_run", "flowstone_kept", "flowstone_shown"}
+
+#: The codes of a terminal, for each level from its number on, and for what is no news.
+_COLORS = {
+    logging.CRITICAL: "\x1b[1;31m",
+    logging.ERROR: "\x1b[31m",
+    logging.WARNING: "\x1b[33m",
+    logging.INFO: "\x1b[32m",
+    logging.NOTSET: "\x1b[2m",
+}
+_DIM, _BOLD, _OFF = "\x1b[2m", "\x1b[1m", "\x1b[0m"
+
+
+def format_text(record: logging.LogRecord, form: logging.Handler | logging.Formatter) -> str:
+    """Return a record's text; where its parts don't fit, they stand beside each other.
+
+    A line of a log must not end the run that says it.
+    """
+    try:
+        return form.format(record)
+    except Exception as error:  # noqa: BLE001 - whatever a foreign __str__ raises
+        from flowstone.records.encoding import describe_as_json  # see `read_extra`
+
+        said, args = describe_as_json(record.msg), describe_as_json(record.args)
+        return f"{said} % {args} (can't be put together: {type(error).__name__})"
+
+
+def read_extra(record: logging.LogRecord) -> dict[str, object] | None:
+    """Return what `extra=` said, as JSON values; None where it said nothing."""
+    said = record.__dict__.keys() - OWN
+    if not said:
+        return None
+    # 5 ms of start-up, for JSON, that most programs save.
+    from flowstone.records.encoding import describe_as_json
+
+    return {name: describe_as_json(record.__dict__[name]) for name in sorted(said)}
+
+
+class LineFormatter(logging.Formatter):
+    """A line of the console: the time, the level, the run, the text.
+
+    Args:
+        colors: whether to colour it by its level, for a terminal.
+    """
+
+    def __init__(self, *, colors: bool = False) -> None:
+        super().__init__()
+        self._colors = colors
+
+    def format(self, record: logging.LogRecord) -> str:
+        when = f"{self.formatTime(record, '%H:%M:%S')}.{int(record.msecs):03d}"
+        level, who = f"{record.levelname:<7}", getattr(record, "run_name", record.name)
+        text = record.getMessage()
+        # The engine's own errors reach the caller with their traceback; once is enough.
+        if record.name != ENGINE:
+            if record.exc_info and not record.exc_text:
+                record.exc_text = self.formatException(record.exc_info)
+            text = f"{text}\n{record.exc_text}" if record.exc_text else text
+        if not self._colors:
+            return f"{when} | {level} | {who} | {text}"
+        color = next(code for number, code in _COLORS.items() if record.levelno >= number)
+        if record.levelno >= logging.WARNING or record.levelno < logging.INFO:
+            text = f"{color}{text}{_OFF}"
+        bar = f"{_DIM}|{_OFF}"
+        return (
+            f"{_DIM}{when}{_OFF} {bar} {color}{level}{_OFF} {bar} {_BOLD}{who}{_OFF} {bar} {text}"
+        )
+
+
+class JsonFormatter(logging.Formatter):
+    """A record as one line of JSON, with the ids of its run; secrets are masked.
+
+    The setting FLOWSTONE_LOGGING_FORMAT=json writes such lines to standard error. A handler of the
+    program's own takes it by ``handler.setFormatter(JsonFormatter())``.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        # 6 ms of start-up, which only a program that asks for JSON pays.
+        import json
+        from datetime import UTC, datetime
+
+        when = datetime.fromtimestamp(record.created, UTC)
+        said: dict[str, object] = {
+            "time": when.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": redact(format_text(record, _BARE)),
+        }
+        for name in PLACES:
+            value = getattr(record, name, None)
+            if value is not None:
+                said[name] = redact(str(value))
+        if fields := read_extra(record):
+            said["fields"] = fields
+        if record.exc_info and not record.exc_text:
+            record.exc_text = self.formatException(record.exc_info)
+        if record.exc_text:
+            said["traceback"] = redact(record.exc_text)
+        return json.dumps(said, ensure_ascii=False)
+
+
+class _Bare(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return record.getMessage()
+
+
+_BARE = _Bare()

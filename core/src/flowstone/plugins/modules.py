@@ -1,0 +1,92 @@
+"""Code of the user's, imported by the name of a module or the path of a file."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from traceback import format_exception
+from typing import TYPE_CHECKING
+
+from flowstone.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import ModuleType
+
+
+def import_code(place: str, what: str) -> ModuleType:
+    """Import a module, and return it.
+
+    Args:
+        place: ``package.module``, or ``path/to/file.py``. The directory of the file, or for a
+            module the current one, is searched for what it imports.
+        what: says who wants it, in errors.
+
+    Raises:
+        ConfigurationError: there is no such module or file; or its code fails, which is the cause.
+    """
+    with _explain_failure(place, what):
+        return _import_file(place, what) if place.endswith(".py") else _import_module(place, what)
+
+
+class _Absent(ConfigurationError):
+    """There is nothing to import."""
+
+
+@contextmanager
+def _explain_failure(place: str, what: str) -> Iterator[None]:
+    """Tell, of code that fails while it is imported, where that is."""
+    try:
+        yield
+    except _Absent:
+        raise
+    except Exception as error:
+        problem = f"{place} can't be imported: {type(error).__name__}: {error}".rstrip(".")
+        remedy = "Fix it, and try again."
+        failed = ConfigurationError(what, problem, remedy)
+        frame = error.__traceback__
+        while frame and frame.tb_frame.f_globals.get("__name__", "").partition(".")[0] in _OURS:
+            frame = frame.tb_next
+        failed.add_note("".join(format_exception(type(error), error, frame)).rstrip())
+        raise failed from error
+
+
+#: What imports modules; where in it that was is of no interest.
+_OURS = {"flowstone", "importlib"}
+
+
+def _import_file(place: str, what: str) -> ModuleType:
+    path = Path(place).absolute()
+    if not path.is_file():
+        remedy = f"The current directory is {Path.cwd()}."
+        raise _Absent(what, f"there is no file {place}", remedy)
+    if path.stem in sys.stdlib_module_names and str(path.parent) not in sys.path:
+        import_module(path.stem)  # while the file does not hide it
+    _search(str(path.parent))
+    spec = spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    sys.modules.setdefault(path.stem, module)  # so that what it defines can be pickled
+    spec.loader.exec_module(module)
+    return module
+
+
+def _import_module(place: str, what: str) -> ModuleType:
+    _search(str(Path.cwd()))
+    try:
+        return import_module(place)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{place}.".startswith(f"{error.name}."):
+            raise  # the module is there; something that it imports is not
+        problem = f"the module {place!r} can't be found"
+        remedy = f"Looked from {Path.cwd()}; for a file, write its path: etl.py"
+        raise _Absent(what, problem, remedy) from error
+
+
+def _search(directory: str) -> None:
+    if directory not in sys.path:
+        sys.path.insert(0, directory)
