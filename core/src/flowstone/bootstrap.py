@@ -13,7 +13,7 @@ from flowstone.concurrency.queue import ProcessSlotQueue
 from flowstone.context.current import Services
 from flowstone.engine.clock import SystemClock
 from flowstone.engine.journal import WriteBehind
-from flowstone.errors import ConfigurationError
+from flowstone.errors import ConfigurationError, StoreError, StoreUnusable
 from flowstone.logging import run_logger
 from flowstone.observers.audience import ObserverGroup, open_chosen_feeds
 from flowstone.observers.observed_runs import ObservedRuns
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 
 logger = logging.getLogger("flowstone.settings")
+_store_logger = logging.getLogger("flowstone.store")
 
 
 def open_services(settings: Settings | None = None) -> Services:
@@ -95,8 +96,22 @@ class _Retention:
 def open_default_services() -> Services:
     """Open what the environment says, until the process ends."""
     services = open_services()
-    atexit.register(services.close)
+    atexit.register(_close_at_exit, services)
     return services
+
+
+def _close_at_exit(services: Services) -> None:
+    """Close what a process had open; where facts can't be kept even now, say how many.
+
+    Whoever ran the flow has had the error itself.
+    """
+    try:
+        services.close()
+    except StoreError as error:
+        lost = services.journal.count_unwritten()
+        problem = error.problem if isinstance(error, StoreUnusable) else error
+        facts = "fact" if lost == 1 else "facts"
+        _store_logger.error("%d %s about runs could not be kept: %s", lost, facts, problem)
 
 
 def open_upkeep(settings: Settings | None = None) -> StoreUpkeep:

@@ -65,10 +65,12 @@ class Services:
         for work in self.background:
             work.close()
         self.slot_queue.close()
-        self.journal.close()
-        self.observers.close()
-        self.runs.close()
-        self.documents.close()
+        try:
+            self.journal.close()
+        finally:
+            self.observers.close()
+            self.runs.close()
+            self.documents.close()
 
 
 _lock = threading.RLock()

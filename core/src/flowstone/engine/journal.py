@@ -158,13 +158,19 @@ class WriteBehind:
         self._roots.leave(root_id, run_ids)
 
     def close(self) -> None:
-        self.flush()
-        with self._wake:
-            self._closed = True
-            self._wake.notify()
-        thread = self._thread
-        if thread is not None and thread.is_alive():
-            thread.join(timeout=5)
+        try:
+            self.flush()
+        finally:
+            with self._wake:
+                self._closed = True
+                self._wake.notify()
+            thread = self._thread
+            if thread is not None and thread.is_alive():
+                thread.join(timeout=5)
+
+    def count_unwritten(self) -> int:
+        with self._lock:
+            return len(self._batch) + len(self._queue)
 
     # ------------------------------------------------------------ batches, under the lock
 

@@ -110,7 +110,8 @@ class SqliteFile:
                 return attempt()
             except sqlite3.Error as error:
                 if read_code(error) not in BUSY:
-                    raise translate(self.path, error) from error
+                    # SQLite's own frames say nothing that the message does not.
+                    raise translate(self.path, error) from error.with_traceback(None)
                 if monotonic() > deadline:
                     raise StoreBusy(str(self.path), self._patience) from error
             sleep(nap * (1 + os.urandom(1)[0] / 255) / 2)  # to fall out of step with others
