@@ -54,7 +54,7 @@ def open_services(settings: Settings | None = None) -> Services:
     audience = ObserverGroup(open_chosen_feeds(settings))
     store = _open_store(settings)
     runs = ObservedRuns(store, audience)
-    runs.reap(clock.time())
+    _reap(runs, clock.time())
     made = Services(
         settings=settings,
         runs=runs,
@@ -71,6 +71,14 @@ def open_services(settings: Settings | None = None) -> Services:
     if settings.keep_runs_days is None:
         return made
     return replace(made, background=(_Retention(made),))
+
+
+def _reap(runs: RunStore, now: float) -> None:
+    try:
+        runs.reap(now)
+    except StoreUnusable as error:
+        text = "%s It is read as it is: runs whose processes have died may still count as running."
+        _store_logger.warning(text, error)
 
 
 class _Retention:
@@ -107,11 +115,12 @@ def _close_at_exit(services: Services) -> None:
     """
     try:
         services.close()
+        return
     except StoreError as error:
-        lost = services.journal.count_unwritten()
-        problem = error.problem if isinstance(error, StoreUnusable) else error
-        facts = "fact" if lost == 1 else "facts"
-        _store_logger.error("%d %s about runs could not be kept: %s", lost, facts, problem)
+        problem = error.problem if isinstance(error, StoreUnusable) else str(error)
+    lost = services.journal.count_unwritten()
+    facts = "fact" if lost == 1 else "facts"
+    _store_logger.error("%d %s about runs could not be kept: %s", lost, facts, problem)
 
 
 def open_upkeep(settings: Settings | None = None) -> StoreUpkeep:
