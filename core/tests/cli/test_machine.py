@@ -10,6 +10,8 @@ import pytest
 if TYPE_CHECKING:
     from flowstone_testing.programs import Home
 
+    from .conftest import InProcess
+
 FULL_DISK = """
 import resource
 from flowstone import flow, get_run_logger, task
@@ -44,3 +46,13 @@ def test_a_full_disk_is_said_once(home: Home) -> None:
     assert len(lines) < 60
     [run] = home.run("run", "ls", "--json").json
     assert run["state"]["name"] == "Crashed"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="its home directories come by other variables")
+def test_help_needs_no_home(cli: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "~")
+    monkeypatch.delenv("FLOWSTONE_HOME", raising=False)
+    assert cli("--help").code == 0
+    told = cli("doctor")
+    assert told.code == 1
+    assert "Set it to a directory that this user can write." in told.out
