@@ -192,6 +192,12 @@ class Scope:
         standing: CurrentRun | None = getattr(self, "current", None)
         return None if standing is None else standing.token
 
+    @property
+    def time(self) -> Callable[[], float] | None:
+        """The clock of this run's tree; None where another process drives it."""
+        standing: CurrentRun | None = getattr(self, "current", None)
+        return None if standing is None else standing.time
+
     def next_ordinal(self, name: str) -> int:
         """Return how often a child of that name was called before."""
         number = self.counters.get(name, 0)

@@ -243,12 +243,12 @@ class WriteBehind:
     def _loop(self) -> None:
         renewal = self._lease_seconds / 3
         poll = min(POLL, renewal)
-        poll_at = self._clock.time() + poll
-        renew_at = self._clock.time() + renewal
+        poll_at = self._clock.monotonic() + poll
+        renew_at = self._clock.monotonic() + renewal
         while not self._closed:
             with self._wake:
                 if self._idle and not self._closed:  # closing may have come before this wait
-                    self._wake.wait(max(0.0, poll_at - self._clock.time()))
+                    self._wake.wait(max(0.0, poll_at - self._clock.monotonic()))
             if not self._idle:
                 with self._wake:
                     if not self._closed:  # only closing ends this early
@@ -256,7 +256,7 @@ class WriteBehind:
             self._idle = True  # what is appended from here on rouses again
             with self._lock:
                 self._write()
-            now = self._clock.time()
+            now = self._clock.monotonic()
             if now >= renew_at:
                 renew_at = now + renewal
                 self._renew()
