@@ -131,7 +131,7 @@ def test_a_backup_overwrites_nothing(
     with pytest.raises(FileExistsError):
         upkeep.back_up(taken)
     assert taken.read_text() == "mine"
-    with pytest.raises(StoreUnusable, match="nowhere.*Name a file in a directory that exists"):
+    with pytest.raises(StoreUnusable, match=r"nowhere.*Name a file in a directory that exists"):
         upkeep.back_up(tmp_path / "nowhere" / "copy")
 
 
