@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowstone.cli.candidates import complete_runs
+from flowstone.cli.candidates import complete_live_runs
 from flowstone.cli.output import emit, json_option, say, warn
 from flowstone.cli.run.execution import (
     execute,
@@ -32,7 +32,7 @@ _LOOK = 0.1
 
 
 @click.command("cancel")
-@click.argument("run", shell_complete=complete_runs)
+@click.argument("run", shell_complete=complete_live_runs)
 @click.option(
     "--wait",
     "seconds",
