@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import Field, dataclass, field, fields
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 
 from flowstone.errors import ConfigurationError
 
@@ -227,7 +227,7 @@ def read_plugins_timeout() -> float:
     return cast("float", found)
 
 
-def _read_values(env: Mapping[str, str], wanted: Iterable[Field[Any]]) -> dict[str, object]:
+def _read_values(env: Mapping[str, str], wanted: Iterable[Field[object]]) -> dict[str, object]:
     values: dict[str, object] = {}
     for each in wanted:
         variable = each.metadata["variable"]
@@ -281,7 +281,7 @@ def explain_settings(environ: Mapping[str, str] | None = None) -> list[SettingSo
     return found
 
 
-def _find_default(setting: Field[Any], *, is_needed: bool) -> tuple[object, str | None]:
+def _find_default(setting: Field[object], *, is_needed: bool) -> tuple[object, str | None]:
     """Return a setting's default; None, and why, where it is needed and there is none."""
     if setting.name != "home":
         return setting.default, None

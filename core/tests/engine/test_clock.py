@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from flowstone import flow, task
 from flowstone.context.current import Services, use_services
 from flowstone.engine.clock import SystemClock, start_steady_time
+from flowstone.engine.journal import WriteBehind
+from flowstone.engine.recorder import RunRecorder
 from flowstone.records.durations import duration
-from flowstone.records.runs import RunQuery
+from flowstone.records.events import make_change_event
+from flowstone.records.ids import new_id
+from flowstone.records.runs import Lease, Origin, RunQuery
+from flowstone.records.states import RUNNING
+from flowstone.states import Cancelling
+from flowstone.stores.memory import MemoryRuns
 
 DAY = 86400.0
 
@@ -83,3 +93,29 @@ def test_the_systems_clock_goes_on() -> None:
     assert abs(steady() - clock.time()) < 60
     first = clock.monotonic()
     assert first <= clock.monotonic()
+
+
+class JumpingClock(SystemClock):
+    """The system's, until somebody sets it."""
+
+    jump = 0.0
+
+    def time(self) -> float:
+        return super().time() + self.jump
+
+
+def test_a_request_is_noticed_when_the_clock_is_set_back() -> None:
+    clock, store, heard = JumpingClock(), MemoryRuns(), threading.Event()
+    journal = WriteBehind(store, clock, 0.06)
+    services: Any = SimpleNamespace(journal=journal, clock=clock)
+    key, lease = new_id(), Lease(new_id(), "here/1/x", 4e9)
+    recorder = RunRecorder(
+        services, Origin(key, "flow", "f", "f", key, None, 1.0, (), None, {}, (), lease)
+    )
+    recorder.record(RUNNING, "Running")
+    recorder.on_request(lambda _: heard.set())
+    clock.jump = -3 * DAY
+    run = store.run(key)
+    store.record(make_change_event(run, Cancelling(), run.attempt))
+    assert heard.wait(30)
+    journal.close()

@@ -26,8 +26,9 @@ from flowstone.records.states import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from flowstone.context.current import Services
+    from flowstone.context.current import Scope, Services
     from flowstone.errors import StopSignal
+    from flowstone.ports import CurrentRun
     from flowstone.records.events import LogLine
 
 
@@ -68,22 +69,12 @@ class RunRecorder:
     )
 
     def __init__(
-        self,
-        services: Services,
-        origin: Origin,
-        token: str | None = None,
-        time: Callable[[], float] | None = None,
+        self, services: Services, origin: Origin, parent: Scope | CurrentRun | None = None
     ) -> None:
-        """Keep a run that is to be born.
-
-        Args:
-            services: of this process.
-            origin: what it is born with.
-            token: of the lease of its root, where it is a part of another run.
-            time: the clock of its tree, where that has one here.
-        """
+        """Keep a run that is to be born; of a part of another, token and time are that one's."""
         self._journal = services.journal
-        self.time = time or start_steady_time(services.clock)
+        tree_time = None if parent is None else parent.time
+        self.time = tree_time or start_steady_time(services.clock)
         self._through = origin.kind == "flow" or origin.parent_id is None
         self._attempt = 0
         self._born: Run | None = None
@@ -91,6 +82,7 @@ class RunRecorder:
         self._pending: tuple[Event, State] | None = None
         self._generation = _generation
         self.origin = origin
+        token = None if parent is None else parent.token
         self.token = token if origin.lease is None else origin.lease.token
 
     @property
