@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .conftest import InProcess
 
 FULL_DISK = """
-import resource
+import asyncio, resource, sys
 from flowstone import flow, get_run_logger, task
 
 @task(retries=2)
@@ -21,20 +21,34 @@ def work(n):
     get_run_logger().info("line %d %s", n, "x" * 200)
     return n
 
-@flow(flow_run_name="heavy")
-def heavy():
+@task
+async def awork(n):
+    get_run_logger().info("line %d %s", n, "x" * 200)
+    return n
+
+def fill():
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, limit[1]))
+
+@flow(flow_run_name="heavy")
+def heavy():
+    fill()
     return sum(work.map(range(3000)).result())
 
-heavy()
+@flow(flow_run_name="heavy")
+async def aheavy():
+    fill()
+    return sum(await asyncio.gather(*[awork(n) for n in range(3000)]))
+
+asyncio.run(aheavy()) if sys.argv[1] == "async" else heavy()
 """
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows limits no file")
-def test_a_full_disk_is_said_once(home: Home) -> None:
-    done = home.execute([sys.executable, str(home.write(FULL_DISK))])
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_a_full_disk_is_said_once(home: Home, kind: str) -> None:
+    done = home.execute([sys.executable, str(home.write(FULL_DISK)), kind])
     lines = [line for line in done.err.splitlines() if "| INFO " not in line]
     assert done.code == 1
     assert sum("ended Failed" in line for line in lines) == 1, done.err[-2000:]
@@ -43,7 +57,7 @@ def test_a_full_disk_is_said_once(home: Home) -> None:
     assert "Exception ignored" not in done.err
     assert "flowstone.errors.stores.StoreUnusable: " in lines[-2]
     assert "facts about runs could not be kept: " in lines[-1]
-    assert len(lines) < 60
+    assert len(lines) < 80
     [run] = home.run("run", "ls", "--json").json
     assert run["state"]["name"] == "Crashed"
 
