@@ -31,6 +31,8 @@ class Later:
     def time(self) -> float:
         return self.now
 
+    monotonic = time
+
 
 @pytest.fixture
 def later(services: Services) -> Iterator[Later]:

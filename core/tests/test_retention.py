@@ -29,6 +29,9 @@ class ClockAhead:
     def time(self) -> float:
         return self._clock.time() + self._seconds
 
+    def monotonic(self) -> float:
+        return self._clock.monotonic()
+
     def sleep(self, seconds: float) -> None:
         self._clock.sleep(seconds)
 

@@ -1,11 +1,18 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from flowstone.errors import ConfigurationError
-from flowstone.settings import Settings, list_variables, read_settings
+from flowstone.settings import (
+    Settings,
+    explain_settings,
+    list_variables,
+    read_plugins_timeout,
+    read_settings,
+)
 
 
 def test_without_variables_there_are_defaults() -> None:
@@ -108,3 +115,26 @@ def test_a_value_that_can_not_be_used_is_named(variable: str, value: str) -> Non
 
 def test_the_key_is_in_no_repr() -> None:
     assert "hush" not in repr(read_settings({"FLOWSTONE_SECRET_KEY": "hush"}))
+
+
+def test_a_home_of_nobody_is_named() -> None:
+    with pytest.raises(ConfigurationError, match="FLOWSTONE_HOME: '~no-one-has-this/x' is not a"):
+        read_settings({"FLOWSTONE_HOME": "~no-one-has-this/x"})
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="its home directories come by other variables")
+def test_a_user_without_a_home_directory_is_told_what_to_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As in a container: the user has no entry in /etc/passwd, and HOME is not set."""
+    monkeypatch.setenv("HOME", "~")  # for which Python says that it knows no home directory
+    with pytest.raises(ConfigurationError) as caught:
+        read_settings({})
+    assert "Set it to a directory that this user can write." in str(caught.value)
+    home, *others = explain_settings({})
+    assert (home.variable, home.value, home.is_set) == ("FLOWSTONE_HOME", None, False)
+    assert (home.problem, home.remedy) == (caught.value.problem, caught.value.remedy)
+    assert not any(each.problem for each in others)
+    assert read_settings({"FLOWSTONE_HOME": "/srv"}).home == Path("/srv")
+    assert explain_settings({"FLOWSTONE_HOME": "/srv"})[0].problem is None
+    assert read_plugins_timeout() == Settings(home=Path("/srv")).plugins_timeout_seconds

@@ -48,6 +48,9 @@ class HastyClock:
     def time(self) -> float:
         return time.time()
 
+    def monotonic(self) -> float:
+        return time.monotonic()
+
 
 def moved(text: str) -> str:
     """Return a program with its imports changed, as a person would do it who moves it over."""

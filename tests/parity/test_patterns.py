@@ -173,6 +173,7 @@ class _LaterClock:
     def __init__(self, clock: HastyClock, seconds: float) -> None:
         self._clock, self._seconds = clock, seconds
         self.sleep, self.asleep = clock.sleep, clock.asleep
+        self.monotonic = clock.monotonic
 
     def time(self) -> float:
         return self._clock.time() + self._seconds

@@ -13,7 +13,7 @@ from flowstone.concurrency.queue import ProcessSlotQueue
 from flowstone.context.current import Services
 from flowstone.engine.clock import SystemClock
 from flowstone.engine.journal import WriteBehind
-from flowstone.errors import ConfigurationError
+from flowstone.errors import ConfigurationError, StoreError, StoreUnusable
 from flowstone.logging import run_logger
 from flowstone.observers.audience import ObserverGroup, open_chosen_feeds
 from flowstone.observers.observed_runs import ObservedRuns
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 
 logger = logging.getLogger("flowstone.settings")
+_store_logger = logging.getLogger("flowstone.store")
 
 
 def open_services(settings: Settings | None = None) -> Services:
@@ -58,7 +59,7 @@ def open_services(settings: Settings | None = None) -> Services:
     audience = ObserverGroup(open_chosen_feeds(settings))
     store = _open_store(settings)
     runs = ObservedRuns(store, audience)
-    runs.reap(clock.time())
+    _reap(runs, clock.time())
     made = Services(
         settings=settings,
         runs=runs,
@@ -75,6 +76,14 @@ def open_services(settings: Settings | None = None) -> Services:
     if settings.keep_runs_days is None:
         return made
     return replace(made, background=(_Retention(made),))
+
+
+def _reap(runs: RunStore, now: float) -> None:
+    try:
+        runs.reap(now)
+    except StoreUnusable as error:
+        text = "%s It is read as it is: runs whose processes have died may still count as running."
+        _store_logger.warning(text, error)
 
 
 class _Retention:
@@ -100,8 +109,23 @@ class _Retention:
 def open_default_services() -> Services:
     """Open what the environment says, until the process ends."""
     services = open_services()
-    atexit.register(services.close)
+    atexit.register(_close_at_exit, services)
     return services
+
+
+def _close_at_exit(services: Services) -> None:
+    """Close what a process had open; where facts can't be kept even now, say how many.
+
+    Whoever ran the flow has had the error itself.
+    """
+    try:
+        services.close()
+        return
+    except StoreError as error:
+        problem = error.problem if isinstance(error, StoreUnusable) else str(error)
+    lost = services.journal.count_unwritten()
+    facts = "fact" if lost == 1 else "facts"
+    _store_logger.error("%d %s about runs could not be kept: %s", lost, facts, problem)
 
 
 def open_upkeep(settings: Settings | None = None) -> StoreUpkeep:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from dataclasses import Field, dataclass, field, fields
+from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 
 from flowstone.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
 T = TypeVar("T")
@@ -21,7 +21,27 @@ def parse_path(text: str) -> Path:
     # 6 ms to import, which a program pays at its first run, not at its imports.
     from pathlib import Path
 
-    return Path(text).expanduser().absolute()
+    try:
+        return Path(text).expanduser().absolute()
+    except RuntimeError:
+        raise ValueError("a path: no home directory is known for its ~") from None
+
+
+_SET_HOME = "Set it to a directory that this user can write."
+_SET_AGAIN = "Set it again, or unset it."
+
+
+def find_default_home() -> Path:
+    """Return where facts are kept unless `FLOWSTONE_HOME` says.
+
+    Raises:
+        ConfigurationError: this user has no home directory, as in many containers.
+    """
+    try:
+        return parse_path("~/.flowstone")
+    except ValueError:
+        problem = "it is not set, and this user has no home directory"
+        raise ConfigurationError("FLOWSTONE_HOME", problem, _SET_HOME) from None
 
 
 def parse_count(text: str) -> int:
@@ -148,7 +168,7 @@ class Settings:
     """
 
     home: Path = field(
-        default_factory=lambda: parse_path("~/.flowstone"),
+        default_factory=find_default_home,
         metadata={"variable": "FLOWSTONE_HOME", "parse": parse_path},
     )
     store: str = read_from("FLOWSTONE_STORE", parse_store, "sqlite")
@@ -209,17 +229,30 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         ConfigurationError: a variable has a value that can't be used; it is named.
     """
     env = os.environ if environ is None else environ
+    return Settings(**_read_values(env, fields(Settings)))  # type: ignore[arg-type]
+
+
+def read_plugins_timeout() -> float:
+    """Read the one setting that lists and help need; the others may be wrong, or missing.
+
+    Raises:
+        ConfigurationError: its value can't be used.
+    """
+    [timeout] = (each for each in fields(Settings) if each.name == "plugins_timeout_seconds")
+    found = _read_values(os.environ, [timeout]).get(timeout.name, timeout.default)
+    return cast("float", found)
+
+
+def _read_values(env: Mapping[str, str], wanted: Iterable[Field[object]]) -> dict[str, object]:
     values: dict[str, object] = {}
-    for each in fields(Settings):
+    for each in wanted:
         variable = each.metadata["variable"]
         if text := env.get(variable, ""):
             try:
                 values[each.name] = each.metadata["parse"](text)
             except ValueError as error:
-                raise ConfigurationError(
-                    variable, f"{text!r} is not {error}", "Set it again, or unset it."
-                ) from None
-    return Settings(**values)  # type: ignore[arg-type]
+                raise ConfigurationError(variable, f"{text!r} is not {error}", _SET_AGAIN) from None
+    return values
 
 
 class SettingSource(NamedTuple):
@@ -231,7 +264,8 @@ class SettingSource(NamedTuple):
         value: what it is; the default where the variable's text can't be used.
         is_set: whether the variable says so, and not the default.
         is_secret: whether the value must not be shown.
-        problem: why the variable's text can't be used; None where it can.
+        problem: why the variable's text can't be used, or what is missing; None where all is well.
+        remedy: what to do about that.
     """
 
     name: str
@@ -240,23 +274,37 @@ class SettingSource(NamedTuple):
     is_set: bool
     is_secret: bool
     problem: str | None = None
+    remedy: str | None = None
 
 
 def explain_settings(environ: Mapping[str, str] | None = None) -> list[SettingSource]:
     """Return every setting with where its value comes from, those that can't be used too."""
     env = os.environ if environ is None else environ
-    defaults = Settings()
     found = []
     for each in fields(Settings):
         variable, text = each.metadata["variable"], env.get(each.metadata["variable"], "")
-        value, problem = getattr(defaults, each.name), None
+        value, problem = _find_default(each, is_needed=not text)
         if text:
             try:
                 value = each.metadata["parse"](text)
             except ValueError as error:
                 problem = f"{text!r} is not {error}" if each.repr else f"it is not {error}"
-        found.append(SettingSource(each.name, variable, value, bool(text), not each.repr, problem))
+        remedy = None
+        if problem is not None:
+            remedy = _SET_AGAIN if text else _SET_HOME
+        source = (each.name, variable, value, bool(text), not each.repr)
+        found.append(SettingSource(*source, problem, remedy))
     return found
+
+
+def _find_default(setting: Field[object], *, is_needed: bool) -> tuple[object, str | None]:
+    """Return a setting's default; None, and why, where it is needed and there is none."""
+    if setting.name != "home":
+        return setting.default, None
+    try:
+        return find_default_home(), None
+    except ConfigurationError as error:
+        return None, error.problem if is_needed else None
 
 
 _PREFIX = "FLOWSTONE_"

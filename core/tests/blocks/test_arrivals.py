@@ -31,6 +31,8 @@ class ScriptedClock:
     def time(self) -> float:
         return self.now
 
+    monotonic = time
+
     def sleep(self, seconds: float) -> None:
         self.now += seconds
         for at, act in list(self.script):

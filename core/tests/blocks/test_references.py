@@ -429,6 +429,8 @@ class Ticks:
     def time(self) -> float:
         return self.now
 
+    monotonic = time
+
 
 def resolver_of(clock: Any, ttl: float = 300.0) -> Resolver:
     return Resolver(clock, ttl)

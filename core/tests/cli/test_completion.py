@@ -16,14 +16,19 @@ if TYPE_CHECKING:
     from .conftest import InProcess
 
 PROGRAM = """
-from flowstone import flow
+from flowstone import flow, suspend_flow_run
 
 @flow(name="harvest", flow_run_name="harvest-{field}")
 def harvest(field):
     pass
 
+@flow(flow_run_name="hayloft")
+def store():
+    suspend_flow_run()
+
 harvest("north")
 harvest("south")
+store(return_state=True)
 """
 
 
@@ -53,6 +58,8 @@ def test_names_are_completed(home: Home) -> None:
     home.run("limit", "set", "tractors", "--slots", "2")
     assert complete(home, "flowstone run show har") == ["harvest-south", "harvest-north"]
     assert complete(home, "flowstone run delete harvest-n") == ["harvest-north"]
+    assert complete(home, "flowstone run ls --before harvest-n") == ["harvest-north"]
+    assert complete(home, "flowstone run cancel h") == ["hayloft"]  # the others have ended
     assert complete(home, "flowstone run ls --flow h") == ["harvest"]
     assert complete(home, "flowstone block show loc") == ["local-directory/barn"]
     assert complete(home, "flowstone block create local") == ["local-directory"]

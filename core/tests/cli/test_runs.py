@@ -147,7 +147,7 @@ def test_a_list_that_was_cut_says_so(cli: InProcess) -> None:
 def test_an_unknown_state_names_near_ones(cli: InProcess) -> None:
     done = cli("run", "ls", "--state", "faild")
     assert done.code == 2
-    assert "'faild' is no state. Did you mean 'Failed'" in done.err
+    assert "'faild' is not a state. Did you mean 'Failed'" in done.err
 
 
 @pytest.mark.parametrize("part", [slice(None), slice(-12, None), slice(0, 30)])

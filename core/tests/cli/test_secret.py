@@ -45,7 +45,7 @@ def test_a_reference_is_tried_and_not_shown(cli: InProcess) -> None:
         ("file:/nowhere/at/all", "there is no such file"),
         ("evn:HOME", "there is no secret provider 'evn'. Did you mean 'env'?"),
         ("Env:HOME", "there is no secret provider 'Env'. Did you mean 'env'?"),
-        ("hunter2", "it is no reference"),
+        ("hunter2", "it is not a reference"),
         ("env:FLOWSTONE_TEST_CANARY#a", "the secret is no JSON"),
     ],
 )

@@ -35,7 +35,7 @@ def test_a_json_value_keeps_its_type(cli: InProcess, value: Any) -> None:
 def test_what_is_no_json_is_refused(cli: InProcess) -> None:
     done = cli("variable", "set", "v", "{oops", "--json-value")
     assert done.code == 2
-    assert "'{oops' is no JSON" in done.err
+    assert "'{oops' is not JSON" in done.err
     assert Variable.get("v") is None
 
 

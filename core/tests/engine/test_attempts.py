@@ -48,7 +48,7 @@ class Process:
         return recorder
 
     def part(self, root: RunRecorder, kind: Kind = "task") -> RunRecorder:
-        return RunRecorder(self.services, _origin(kind, root.origin.id), root.token)
+        return RunRecorder(self.services, _origin(kind, root.origin.id), root)
 
     def again(self, root: RunRecorder) -> RunRecorder:
         """Take the run up, once its attempt has ended for whatever reason."""

@@ -48,9 +48,11 @@ class Watched(MemoryRuns):
         super().__init__()
         self.batches: list[int] = []
         self.fault: BaseException | None = None
+        self.tries = 0
         self.written = threading.Event()
 
     def append(self, events: Sequence[Event], fence: Fence) -> None:
+        self.tries += 1
         if self.fault is not None:
             raise self.fault
         super().append(events, fence)
@@ -155,6 +157,39 @@ def test_a_store_that_fails_for_a_while_loses_nothing(journal: WriteBehind, stor
     store.fault = None
     journal.flush()
     assert len(store.runs(RunQuery(root_id=run.id))) == 3
+
+
+class StoppedClock(SystemClock):
+    """A clock whose seconds pass by hand."""
+
+    passed = 0.0
+
+    def monotonic(self) -> float:
+        return self.passed
+
+
+def test_a_store_that_fails_is_not_tried_by_each_who_appends(store: Watched) -> None:
+    """Else a full disk keeps thousands of tasks busy with batches that can't be written."""
+    clock = StoppedClock()
+    journal = WriteBehind(store, clock, 30)
+    root_run = driven(journal)
+    store.fault = StoreBusy("a file", 1.0)
+    store.tries = 0
+    facts = [make_birth_event(child(root_run, number)) for number in range(2 * FULL + 100)]
+    refused = 0
+    for fact in facts:
+        try:
+            journal.append(fact)
+        except StoreBusy:
+            refused += 1
+    assert refused >= 100
+    assert store.tries == 1
+    with pytest.raises(StoreBusy):
+        journal.flush()  # a barrier tries
+    store.fault, clock.passed = None, 2.0
+    journal.flush()
+    assert len(store.events(kinds=["TaskRunStarted"])) == len(facts)
+    journal.close()
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])

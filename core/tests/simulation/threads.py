@@ -18,6 +18,8 @@ class SimClock:
         self._scheduler._me()
         return self._scheduler.now
 
+    monotonic = time
+
     def sleep(self, seconds: float) -> None:
         self._scheduler.sleep(seconds)
 

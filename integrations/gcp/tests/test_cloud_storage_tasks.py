@@ -110,6 +110,8 @@ class Later:
     def time(self) -> float:
         return self.now
 
+    monotonic = time
+
 
 def test_a_task_is_repeated_with_the_new_key(
     key: dict[str, str],

@@ -57,7 +57,8 @@ def make_origin(
         given = [*call.args, *call.kwargs.values()]
         given = list(map(_unmark, given)) if Mark.made else given
         inputs = tuple(dict.fromkeys((*inputs, *parent.owner.producers.find(given))))
-    now = services.clock.time()
+    tree_time = None if parent is None else parent.time
+    now = (tree_time or services.clock.time)()
     return Origin(
         id=run_id,
         kind=spec.kind,

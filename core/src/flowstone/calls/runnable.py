@@ -207,7 +207,7 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
             is_root=parent is None,
             timeout=spec.timeout_seconds if caller is None else None,  # the caller keeps to it
         )
-        recorder = RunRecorder(services, origin, None if parent is None else parent.token)
+        recorder = RunRecorder(services, origin, parent)
         return _make_driver(recorder, plan, scope, services.clock, takeover), lifecycle(plan)
 
     def _make_transaction(self) -> RunTransaction | None:

@@ -15,12 +15,15 @@ from click.shell_completion import CompletionItem
 from flowstone.context.current import services
 from flowstone.errors import FlowstoneError
 from flowstone.records.runs import RunQuery
+from flowstone.records.states import TERMINAL, StateType
 from flowstone.settings import read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     import click
+
+    from flowstone.records.runs import Run
 
     #: What is offered, with a few words on each.
     Candidates = Iterable[tuple[str, str]]
@@ -62,19 +65,28 @@ def _has_store() -> bool:
 @_offer
 def complete_runs() -> Candidates:
     """Offer the names of the newest runs."""
-    if _has_store():
-        query = RunQuery(listed=True, newest_first=True, limit=_NEWEST)
-        for run in services().runs.runs(query):
-            yield run.name, f"{run.unit}, {run.state.name}"
+    return _list_runs(lambda run: (run.name, f"{run.unit}, {run.state.name}"))
+
+
+@_offer
+def complete_live_runs() -> Candidates:
+    """Offer the names of the newest runs that have not ended."""
+    live = tuple(state.value for state in StateType if state not in TERMINAL)
+    return _list_runs(lambda run: (run.name, f"{run.unit}, {run.state.name}"), live)
 
 
 @_offer
 def complete_flows() -> Candidates:
     """Offer the names of the flows of the newest runs."""
+    return _list_runs(lambda run: (run.unit, ""))
+
+
+def _list_runs(
+    render: Callable[[Run], tuple[str, str]], states: tuple[str, ...] = ()
+) -> Candidates:
     if _has_store():
-        query = RunQuery(listed=True, newest_first=True, limit=_NEWEST)
-        for run in services().runs.runs(query):
-            yield run.unit, ""
+        query = RunQuery(listed=True, newest_first=True, states=states, limit=_NEWEST)
+        yield from map(render, services().runs.runs(query))
 
 
 @_offer

@@ -118,9 +118,7 @@ def _examine_settings() -> Iterator[Finding]:
     found, misspelt = explain_settings(), find_misspelt()
     for each in found:
         if each.problem:
-            yield Finding(
-                "settings", f"{each.variable}: {each.problem}", "Set it again, or unset it."
-            )
+            yield Finding("settings", f"{each.variable}: {each.problem}", each.remedy)
     for wrong, right in misspelt.items():
         yield Finding("settings", f"{wrong} is not a setting", f"Did you mean {right}?")
     if not misspelt and not any(each.problem for each in found):

@@ -76,7 +76,7 @@ def _make_error(reference: str) -> ReferenceUnresolved:
     provider, colon, _ = reference.partition(":")
     if not colon:
         remedy = "Write env:NAME, file:PATH or PROVIDER:NAME."
-        return ReferenceUnresolved(reference, "it is no reference", remedy)
+        return ReferenceUnresolved(reference, "it is not a reference", remedy)
     name = provider.partition("/")[0]
     near = suggest_names(name, providers()).strip()
     remedy = f"{near} `flowstone catalog ls --kind 'secret provider'` lists what is installed."

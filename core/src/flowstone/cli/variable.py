@@ -146,7 +146,7 @@ def _parse(value: str) -> object:
     try:
         return json.loads(value)
     except ValueError as error:
-        problem = f"{value!r} is no JSON: {error}. A text in JSON has double quotes around it."
+        problem = f"{value!r} is not JSON: {error}. A text in JSON has double quotes around it."
         raise click.BadParameter(problem, param_hint="VALUE") from None
 
 

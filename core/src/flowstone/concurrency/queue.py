@@ -79,10 +79,10 @@ class ProcessSlotQueue:
     def limits(self) -> dict[str, Limit]:
         """Return the limits by name, as they were at most `FRESH` seconds ago."""
         read, known = self._known
-        if self.clock.time() - read >= FRESH:
+        if self.clock.monotonic() - read >= FRESH:
             found = [each for each in self._documents.find(KIND) if each.kind == KIND]
             known = {each.name: read_limit(each) for each in found}
-            self._known = self.clock.time(), known
+            self._known = self.clock.monotonic(), known
         return known
 
     def close(self) -> None:
@@ -212,13 +212,14 @@ class QueuedSlotRequest:
             SlotTimeout: it took too long, or too many looks.
         """
         clock, looked = self._gate.clock, 0
-        end = None if seconds is None else clock.time() + seconds
+        began = clock.monotonic()
+        end = None if seconds is None else began + seconds
         while (refused := self._try_take()) is not None:
-            left = None if end is None else end - clock.time()
+            left = None if end is None else end - clock.monotonic()
             if (left is not None and left <= 0) or (
                 max_retries is not None and looked >= max_retries
             ):
-                waited = clock.time() - self.came
+                waited = clock.monotonic() - began
                 raise SlotTimeout(self.wanted.owner, self.wanted.occupy, waited, str(refused))
             looked += 1
             if looked == 1 and (own := self._explain_self_block(refused)):

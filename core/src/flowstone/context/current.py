@@ -65,10 +65,12 @@ class Services:
         for work in self.background:
             work.close()
         self.slot_queue.close()
-        self.journal.close()
-        self.observers.close()
-        self.runs.close()
-        self.documents.close()
+        try:
+            self.journal.close()
+        finally:
+            self.observers.close()
+            self.runs.close()
+            self.documents.close()
 
 
 _lock = threading.RLock()
@@ -189,6 +191,12 @@ class Scope:
         """The token of the lease that the facts of this run are kept under, where it is known."""
         standing: CurrentRun | None = getattr(self, "current", None)
         return None if standing is None else standing.token
+
+    @property
+    def time(self) -> Callable[[], float] | None:
+        """The clock of this run's tree; None where another process drives it."""
+        standing: CurrentRun | None = getattr(self, "current", None)
+        return None if standing is None else standing.time
 
     def next_ordinal(self, name: str) -> int:
         """Return how often a child of that name was called before."""

@@ -46,6 +46,10 @@ class SentRun(NamedTuple):
     state: State
     token: str | None = None
 
+    @property
+    def time(self) -> None:
+        """Its tree's clock is in the process that drives it."""
+
 
 def snapshot_run(scope: Scope) -> CurrentRun:
     """Return the run as it stands now; in a process that it was sent to, as it stood then."""

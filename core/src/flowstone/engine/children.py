@@ -32,12 +32,12 @@ def finish_children(
         step: why that is.
     """
     grace = _choose_grace(step)
-    end = None if grace is None else clock.time() + grace
+    end = None if grace is None else clock.monotonic() + grace
     while waiting := _tell_to_end(recorder, scope, step):
         with progress.show(waiting):
             for promise in waiting:
-                promise.wait(None if end is None else max(0.0, end - clock.time()))
-        if end is not None and clock.time() >= end:
+                promise.wait(None if end is None else max(0.0, end - clock.monotonic()))
+        if end is not None and clock.monotonic() >= end:
             break
     return _close(recorder, scope, step)
 

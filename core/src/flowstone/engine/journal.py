@@ -36,6 +36,8 @@ INTERVAL = 0.05
 FULL = 2000
 #: Seconds between two polls for requests, such as to cancel a run.
 POLL = 1.0
+#: Seconds for which a store that has failed is left alone, except by barriers.
+RETRY = 1.0
 #: The most facts in one batch.
 BATCH = 2000
 
@@ -67,6 +69,7 @@ class WriteBehind:
         self._thread: Thread | None = None
         self._roots = roots
         self._error: StoreError | None = None
+        self._retry_at = float("-inf")  # later than now while the store fails
 
     def restart_in_child(self) -> None:
         """Begin anew in a forked child: the queue is the parent's, its thread is not here."""
@@ -128,6 +131,16 @@ class WriteBehind:
         if self._idle:
             self._rouse()
         if len(self._queue) >= FULL:
+            self._make_room()
+
+    def _make_room(self) -> None:
+        """Write what waits; while the store fails, who appends is told so without a new try.
+
+        Each try takes the whole of a batch, and thousands of tasks may append meanwhile.
+        """
+        with self._lock:
+            if self._error is not None and self._clock.monotonic() < self._retry_at:
+                raise self._error.with_traceback(None)
             self.flush()
 
     def flush(self) -> None:
@@ -158,13 +171,19 @@ class WriteBehind:
         self._roots.leave(root_id, run_ids)
 
     def close(self) -> None:
-        self.flush()
-        with self._wake:
-            self._closed = True
-            self._wake.notify()
-        thread = self._thread
-        if thread is not None and thread.is_alive():
-            thread.join(timeout=5)
+        try:
+            self.flush()
+        finally:
+            with self._wake:
+                self._closed = True
+                self._wake.notify()
+            thread = self._thread
+            if thread is not None and thread.is_alive():
+                thread.join(timeout=5)
+
+    def count_unwritten(self) -> int:
+        with self._lock:
+            return len(self._batch) + len(self._queue)
 
     # ------------------------------------------------------------ batches, under the lock
 
@@ -189,8 +208,10 @@ class WriteBehind:
                     self._send(root_id, events)
             except StoreError as error:
                 self._error = error  # kept for the next try; whoever flushes next is told
+                self._retry_at = self._clock.monotonic() + RETRY
                 return
             batch.clear()
+        self._retry_at = float("-inf")
 
     def _send(self, root_id: str, events: list[Event]) -> None:
         fence = self._roots.find_fence(root_id)
@@ -237,20 +258,21 @@ class WriteBehind:
     def _loop(self) -> None:
         renewal = self._lease_seconds / 3
         poll = min(POLL, renewal)
-        poll_at = self._clock.time() + poll
-        renew_at = self._clock.time() + renewal
+        poll_at = self._clock.monotonic() + poll
+        renew_at = self._clock.monotonic() + renewal
         while not self._closed:
             with self._wake:
                 if self._idle and not self._closed:  # closing may have come before this wait
-                    self._wake.wait(max(0.0, poll_at - self._clock.time()))
+                    self._wake.wait(max(0.0, poll_at - self._clock.monotonic()))
             if not self._idle:
                 with self._wake:
                     if not self._closed:  # only closing ends this early
                         self._wake.wait(INTERVAL)
             self._idle = True  # what is appended from here on rouses again
             with self._lock:
-                self._write()
-            now = self._clock.time()
+                if self._clock.monotonic() >= self._retry_at:
+                    self._write()
+            now = self._clock.monotonic()
             if now >= renew_at:
                 renew_at = now + renewal
                 self._renew()

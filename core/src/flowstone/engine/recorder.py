@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from flowstone.engine.arguments import PLAIN
+from flowstone.engine.clock import start_steady_time
 from flowstone.errors import CancelSignal, Conflict, SuspendSignal
 from flowstone.records.events import KINDS, Event, make_handover_event, make_log_event
 from flowstone.records.ids import new_id
@@ -25,8 +26,9 @@ from flowstone.records.states import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from flowstone.context.current import Services
+    from flowstone.context.current import Scope, Services
     from flowstone.errors import StopSignal
+    from flowstone.ports import CurrentRun
     from flowstone.records.events import LogLine
 
 
@@ -61,15 +63,18 @@ class RunRecorder:
         "_last",
         "_pending",
         "_through",
-        "_time",
         "origin",
+        "time",
         "token",
     )
 
-    def __init__(self, services: Services, origin: Origin, token: str | None = None) -> None:
-        """Keep a run that is to be born; of a part of another, the token is that one's."""
+    def __init__(
+        self, services: Services, origin: Origin, parent: Scope | CurrentRun | None = None
+    ) -> None:
+        """Keep a run that is to be born; of a part of another, token and time are that one's."""
         self._journal = services.journal
-        self._time = services.clock.time
+        tree_time = None if parent is None else parent.time
+        self.time = tree_time or start_steady_time(services.clock)
         self._through = origin.kind == "flow" or origin.parent_id is None
         self._attempt = 0
         self._born: Run | None = None
@@ -77,6 +82,7 @@ class RunRecorder:
         self._pending: tuple[Event, State] | None = None
         self._generation = _generation
         self.origin = origin
+        token = None if parent is None else parent.token
         self.token = token if origin.lease is None else origin.lease.token
 
     @property
@@ -117,7 +123,7 @@ class RunRecorder:
             register_secrets(data)
         if self._pending is not None and self._repeat_fact(kind, name, message):
             return State(kind, name, message, self.state.at, data)
-        state = State(kind, name, message, self._time(), data)
+        state = State(kind, name, message, self.time(), data)
         if kind is RUNNING:
             self._attempt += 1
         if self._born is None:
@@ -199,13 +205,13 @@ class RunRecorder:
     def resume(self) -> bool:
         """Put a paused run back to work, in the same attempt; tell whether somebody resumed it."""
         was_paused, version = self.state.type is PAUSED, self.run.version
-        state = State(RUNNING, "Running", None, self._time())
+        state = State(RUNNING, "Running", None, self.time())
         self._write_fact(self._make_change(state), state)
         return not was_paused or self.run.version > version + 1
 
     def suspend(self, message: str, data: BaseException) -> State:
         """Give up the right to write the run, and return the state that it is left in."""
-        state = State(PAUSED, "Suspended", message, self._time(), data)
+        state = State(PAUSED, "Suspended", message, self.time(), data)
         self._born = self._journal.record(make_handover_event(self.run, state, None), self.token)
         self._last = None
         self._journal.release(self.origin.id)
@@ -245,7 +251,7 @@ class RunRecorder:
 
     def write(self, line: LogLine) -> None:
         """Add a line to the run's log."""
-        self._journal.append(make_log_event(self.run, self._time(), line))
+        self._journal.append(make_log_event(self.run, self.time(), line))
 
 
 def make_lease(services: Services, now: float) -> Lease:

@@ -184,9 +184,9 @@ class Received(Iterator[T], AsyncIterator[T], Generic[T]):
 
     def __next__(self) -> T:
         clock = services().clock
-        until = None if self._timeout is None else clock.time() + self._timeout
+        until = None if self._timeout is None else clock.monotonic() + self._timeout
         while not (found := self._look()):
-            if until is not None and clock.time() >= until:
+            if until is not None and clock.monotonic() >= until:
                 self._give_up()
                 raise StopIteration
             clock.sleep(self._interval)
@@ -194,9 +194,9 @@ class Received(Iterator[T], AsyncIterator[T], Generic[T]):
 
     async def __anext__(self) -> T:
         clock = services().clock
-        until = None if self._timeout is None else clock.time() + self._timeout
+        until = None if self._timeout is None else clock.monotonic() + self._timeout
         while not (found := self._look()):
-            if until is not None and clock.time() >= until:
+            if until is not None and clock.monotonic() >= until:
                 self._give_up()
                 raise StopAsyncIteration
             await clock.asleep(self._interval)

@@ -269,10 +269,10 @@ def _wait_until_resumed(run: Run, question: Question | None) -> State:
         InputInvalid: its model found something wrong that its schema does not tell.
     """
     current = services()
-    until = current.clock.time() + _PATIENCE
+    until = current.clock.monotonic() + _PATIENCE
     while True:
         found = current.runs.run(run.id)
-        if found.state.name != "Resuming" or current.clock.time() > until:
+        if found.state.name != "Resuming" or current.clock.monotonic() > until:
             break
         current.clock.sleep(_LOOK_EVERY)
     if found.state.type is PAUSED and question is not None:

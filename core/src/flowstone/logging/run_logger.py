@@ -8,6 +8,7 @@ loggers that the settings name, written while a run is current.
 from __future__ import annotations
 
 import builtins
+import errno
 import logging
 import sys
 import threading
@@ -202,7 +203,9 @@ class RunLogHandler(Unlocked):
         except FencedRun:
             raise
         except StoreError:
-            self.handleError(record)
+            # The line waits in the journal. Whoever runs the flow is told, once; a program's log
+            # call is not where to say it.
+            return
 
 
 def _mask(record: logging.LogRecord) -> None:
@@ -257,6 +260,8 @@ class ConsoleHandler(Unlocked):
         ):
             return
         record.flowstone_shown = True
+        if _faults.is_repeated(record):
+            return
         try:
             sys.stderr.write(f"{self.format(record)}\n")
         except Exception:  # noqa: BLE001 - logging must not break the program
@@ -269,6 +274,41 @@ class ConsoleHandler(Unlocked):
         return redact((_colored if is_colored else _plain).format(record))
 
 
+class _FaultFilter:
+    """Knows which fault of the machine, such as a full disk, a tree of runs has shown.
+
+    Such a fault fails each of its runs, with the same words.
+    """
+
+    def __init__(self) -> None:
+        self._shown: tuple[str, object] | None = None
+
+    def is_repeated(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        run: Run | None = getattr(record, "flowstone_run", None)
+        if error is None or run is None or record.name != RUNS.name:
+            return False
+        fault = _find_fault(error)
+        if fault is None:
+            return False
+        before, self._shown = self._shown, (run.root_id, fault)
+        return before == self._shown
+
+
+def _find_fault(error: BaseException | None) -> object:
+    """Return what tells a fault of the machine from another; None for an error of the run."""
+    while error is not None:
+        if isinstance(error, StoreError):
+            return str(error)
+        if isinstance(error, OSError) and error.errno in _FAULTS:
+            return error.errno
+        error = error.__cause__
+    return None
+
+
+_FAULTS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+
+_faults = _FaultFilter()
 _plain, _colored, _as_json = LineFormatter(), LineFormatter(colors=True), JsonFormatter()
 _traced = logging.Formatter("%(message)s")
 _kept, _console = RunLogHandler(), ConsoleHandler()

@@ -20,7 +20,7 @@ from flowstone.plugins import hookspecs
 from flowstone.plugins.collection import Collection, format_kind
 from flowstone.plugins.known import find_package_offering
 from flowstone.plugins.watchdog import Watchdog
-from flowstone.settings import read_settings
+from flowstone.settings import read_plugins_timeout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -239,7 +239,7 @@ def _mentions(plugin: Plugin, name: str) -> bool:
 @cache
 def get_host() -> Host:
     """Return the host of this process's installed plugins."""
-    return Host(seconds=read_settings().plugins_timeout_seconds)
+    return Host(seconds=read_plugins_timeout())
 
 
 @cache
@@ -252,5 +252,5 @@ def get_host_of(package: str) -> Host:
     wanted = {CORE, package}
     return Host(
         lambda: [entry for entry in scan() if _find_origin(entry)[0] in wanted],
-        read_settings().plugins_timeout_seconds,
+        read_plugins_timeout(),
     )

@@ -61,12 +61,15 @@ class CurrentRun(Protocol):
         attempt: how often it has been started.
         state: the state that it is in.
         token: of the lease that its root had when it was made; None where that is not known.
+        time: says when something happens in its tree; None where another process drives it.
     """
 
     @property
     def origin(self) -> Origin: ...
     @property
     def token(self) -> str | None: ...
+    @property
+    def time(self) -> Callable[[], float] | None: ...
     @property
     def attempt(self) -> int: ...
     @property

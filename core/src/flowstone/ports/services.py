@@ -12,7 +12,10 @@ class Clock(Protocol):
     """Time, and waiting for it."""
 
     def time(self) -> float:
-        """Return the seconds since the epoch."""
+        """Return the seconds since the epoch; somebody may set it back or forward."""
+
+    def monotonic(self) -> float:
+        """Return the seconds since any one moment, which nobody sets."""
 
     def sleep(self, seconds: float) -> None:
         """Block this thread."""

@@ -234,6 +234,9 @@ class Journal(Protocol):
     def flush(self) -> None:
         """A barrier: keep all that was appended. Raises `StoreError` where that can't be done."""
 
+    def count_unwritten(self) -> int:
+        """Return how many facts were appended and are not kept yet."""
+
     def on_request(self, root_id: str, stop: Callable[[type[StopSignal]], None]) -> None:
         """Call `stop`, from another thread, with what somebody asks that root to stop with."""
 

@@ -125,6 +125,10 @@ class ParentJournal:
     def release(self, root_id: str) -> None:
         """A root is not driven here."""
 
+    def count_unwritten(self) -> int:
+        """Nothing waits here."""
+        return 0
+
     def close(self) -> None:
         """Nothing is held here."""
 

@@ -95,6 +95,6 @@ def _parse_state(name: str) -> str:
     known = _STATES.get(name.lower())
     if known is None:
         names = [*map(str.capitalize, _TYPES), *_FINER]
-        problem = f"{name!r} is no state.{suggest_names(name.capitalize(), names)}"
+        problem = f"{name!r} is not a state.{suggest_names(name.capitalize(), names)}"
         raise click.BadParameter(problem, param_hint="--state")
     return known

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowstone.cli.candidates import complete_runs
+from flowstone.cli.candidates import complete_live_runs
 from flowstone.cli.output import emit, json_option, say, warn
 from flowstone.cli.run.execution import (
     execute,
@@ -32,7 +32,7 @@ _LOOK = 0.1
 
 
 @click.command("cancel")
-@click.argument("run", shell_complete=complete_runs)
+@click.argument("run", shell_complete=complete_live_runs)
 @click.option(
     "--wait",
     "seconds",
@@ -50,7 +50,7 @@ def cancel_run(run: str, seconds: float, as_json: bool) -> None:
     run whose process is dead ends as Crashed.
     """
     found = _request_cancel(run)
-    found = _await_end(found, services().clock.time() + seconds)
+    found = _await_end(found, services().clock.monotonic() + seconds)
     if as_json:
         emit(describe_run(found, services().clock.time()))
     elif found.state.is_final():
@@ -82,7 +82,7 @@ def _request_cancel(ref: str) -> Run:
 
 def _await_end(run: Run, until: float) -> Run:
     store, clock = services().runs, services().clock
-    while not run.state.is_final() and clock.time() < until:
+    while not run.state.is_final() and clock.monotonic() < until:
         clock.sleep(_LOOK)
         store.reap(clock.time())
         run = store.run(run.id)

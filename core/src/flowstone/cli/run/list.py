@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from flowstone.cli.candidates import complete_runs
 from flowstone.cli.output import emit, is_terminal, json_option, show, warn
 from flowstone.cli.run.choice import (
     find_run,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 @click.option(
     "--before",
     metavar="RUN",
+    shell_complete=complete_runs,
     help="Only runs that were created before this one: the next page.",
 )
 @click.option(

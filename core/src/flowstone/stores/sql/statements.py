@@ -191,5 +191,9 @@ def _render_where(terms: Sequence[str]) -> str:
     return f" WHERE {' AND '.join(terms)}" if terms else ""
 
 
+#: The largest number that SQL databases take.
+_MOST = 2**63 - 1
+
+
 def _render_limit(limit: int | None) -> int:
-    return -1 if limit is None else limit
+    return -1 if limit is None else min(limit, _MOST)

@@ -13,7 +13,14 @@ from weakref import WeakSet
 from flowstone.errors import StoreBusy, StoreForeign, StoreTooNew, StoreUnusable
 from flowstone.settings import make_private_directory
 from flowstone.stores.sql.schema import APPLICATION_ID, CURRENT, migrate
-from flowstone.stores.sqlite.errors import BUSY, read_code, translate, translate_os_error
+from flowstone.stores.sqlite.errors import (
+    BUSY,
+    is_unwritable,
+    read_code,
+    translate,
+    translate_os_error,
+)
+from flowstone.stores.sqlite.reading import connect_to_read
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +48,7 @@ class SqliteFile:
     """A connection that is opened when needed, and again after a fork.
 
     Work is given as functions of the connection. They may be called more than once, so they
-    change nothing but the database.
+    change nothing but the database. A file that can't be written is still read.
     """
 
     def __init__(self, path: Path, *, patience: float = PATIENCE) -> None:
@@ -51,6 +58,7 @@ class SqliteFile:
         self._connection: sqlite3.Connection | None = None
         self._identity = (0, 0)
         self._closed = False
+        self._is_read_only = self._is_unshared = False
         _databases.add(self)
         with self._lock:
             self._persist(self._open)
@@ -58,12 +66,18 @@ class SqliteFile:
     def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Call `work`; each of its statements sees the database as it is then."""
         with self._lock:
-            return self._persist(lambda: work(self._open()))
+            try:
+                return self._persist(lambda: work(self._open()))
+            finally:
+                if self._is_unshared:
+                    self._let_go()
 
     def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Call `work` in a transaction of its own: all of it happens, or nothing."""
         with self._lock:
-            return self._persist(lambda: _transact(self._open(), work))
+            if self._is_read_only:  # it may have become writable
+                self._let_go()
+            return self._persist(lambda: _transact(self._open(to_write=True), work))
 
     def write_in_steps(self, work: Callable[[sqlite3.Connection], bool]) -> None:
         """Call `work`, each time in a transaction of its own, until it returns False.
@@ -95,6 +109,7 @@ class SqliteFile:
         self._lock.release()
 
     def _let_go(self) -> None:
+        self._is_read_only = self._is_unshared = False
         if self._connection is not None:
             connection, self._connection = self._connection, None
             with _opening:
@@ -110,21 +125,35 @@ class SqliteFile:
                 return attempt()
             except sqlite3.Error as error:
                 if read_code(error) not in BUSY:
-                    raise translate(self.path, error) from error
+                    # SQLite's own frames say nothing that the message does not.
+                    raise translate(self.path, error) from error.with_traceback(None)
                 if monotonic() > deadline:
                     raise StoreBusy(str(self.path), self._patience) from error
             sleep(nap * (1 + os.urandom(1)[0] / 255) / 2)  # to fall out of step with others
             nap = min(2 * nap, _LONGEST_NAP)
 
-    def _open(self) -> sqlite3.Connection:
+    def _open(self, *, to_write: bool = False) -> sqlite3.Connection:
         if self._connection is None:
             if self._closed:
                 raise StoreUnusable(str(self.path), "it has been closed", "Open it again.")
             with _opening:
-                self._connection = _connect(self.path)
+                self._connection = self._connect(to_write=to_write)
                 self._identity = _identify(self.path)
                 _open_files[self._identity] += 1
         return self._connection
+
+    def _connect(self, *, to_write: bool) -> sqlite3.Connection:
+        try:
+            return _connect(self.path)
+        except (StoreUnusable, sqlite3.Error) as error:
+            if to_write or (isinstance(error, sqlite3.Error) and not is_unwritable(error)):
+                raise
+            found = _connect_to_read(self.path)
+            if found is None:
+                raise
+        connection, self._is_unshared = found
+        self._is_read_only = True
+        return connection
 
 
 _databases: WeakSet[SqliteFile] = WeakSet()
@@ -196,19 +225,35 @@ def _prepare(path: Path) -> bool:
     The header is read as bytes, because opening a foreign database could already change it. It is
     ours from the first page on: the tables are made before the file is switched to WAL.
     """
-    header = _read_header(path)
+    make_private_directory(path.parent)
+    header = _read_header(path, os.O_RDWR | os.O_CREAT)
+    _check_header(path, header)
+    return header[18:20] == _WAL
+
+
+def _connect_to_read(path: Path) -> tuple[sqlite3.Connection, bool] | None:
+    try:
+        if not _open_files[_identify(path)]:
+            header = _read_header(path, os.O_RDONLY)
+            if not header:
+                return None
+            _check_header(path, header)
+        return connect_to_read(path)
+    except OSError:
+        return None
+
+
+def _check_header(path: Path, header: bytes) -> None:
     if header and not header.startswith(_MAGIC):
         raise StoreForeign(str(path), "not an SQLite database")
     if 0 < len(header) < _HEADER_SIZE:
         raise StoreForeign(str(path), "it is cut short")
     if header and int.from_bytes(header[68:72], "big") != APPLICATION_ID:
         raise StoreForeign(str(path), "another program's SQLite database")
-    return header[18:20] == _WAL
 
 
-def _read_header(path: Path) -> bytes:
-    make_private_directory(path.parent)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+def _read_header(path: Path, flags: int) -> bytes:
+    descriptor = os.open(path, flags, 0o600)
     try:
         return os.read(descriptor, _HEADER_SIZE)
     finally:

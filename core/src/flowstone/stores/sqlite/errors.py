@@ -32,6 +32,11 @@ def read_code(error: sqlite3.Error) -> int:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
+def is_unwritable(error: sqlite3.Error) -> bool:
+    """Tell whether the file may still be read, although it can't be opened to be written."""
+    return read_code(error) in _UNUSABLE
+
+
 def translate(path: Path, error: sqlite3.Error) -> StoreError:
     """Return what the error means to a user."""
     if read_code(error) in _DAMAGED:

@@ -27,6 +27,7 @@ if sys.platform == "win32":
         msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
 
     _try = _lock
+    _TO_LOOK = os.O_RDWR
 else:
     import fcntl
 
@@ -35,6 +36,9 @@ else:
     def _lock(descriptor: int) -> None:
         # Not `flock`: its locks live on in forked children.
         fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    #: A mark can be looked at where it can't be written.
+    _TO_LOOK = os.O_RDONLY
 
     def _try(descriptor: int) -> None:
         # Shared: of two that look at one mark at one time, neither takes the other for its owner.
@@ -117,7 +121,7 @@ def _is_own(name: str) -> bool:
 
 def _is_locked(path: Path, *, remove: bool = False) -> bool | None:
     try:
-        descriptor = os.open(path, os.O_RDWR)
+        descriptor = os.open(path, os.O_RDWR if remove else _TO_LOOK)
     except FileNotFoundError:
         return False
     except OSError:

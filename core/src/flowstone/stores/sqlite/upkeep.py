@@ -12,7 +12,7 @@ from flowstone.errors import StoreUnusable
 from flowstone.ports.stores import StoreInfo
 from flowstone.stores.sql.statements import PLACEHOLDER
 from flowstone.stores.sqlite.connection import SqliteFile
-from flowstone.stores.sqlite.errors import translate, translate_os_error
+from flowstone.stores.sqlite.errors import translate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,7 +78,9 @@ class SqliteUpkeep:
         except FileExistsError:
             raise
         except OSError as error:
-            raise translate_os_error(target, error) from error
+            problem = error.strerror or str(error)
+            remedy = "Name a file in a directory that exists and can be written."
+            raise StoreUnusable(str(target), problem, remedy) from error
         try:
             self._file.read(lambda connection: _copy(connection, target))
             with closing(sqlite3.connect(target)) as copy:

@@ -49,6 +49,9 @@ class HastyClock:
     def time(self) -> float:
         return time()
 
+    def monotonic(self) -> float:
+        return time()
+
     def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
 

@@ -101,6 +101,7 @@ class ReadTests(Suite):
             (RunQuery(limit=2), ["etl", "t1"]),
             (RunQuery(newest_first=True, limit=1), ["lone"]),
             (RunQuery(limit=0), []),
+            (RunQuery(limit=10**30), ["etl", "t1", "sub", "t2", "lone"]),
             (RunQuery(listed=True), ["etl", "sub", "lone"]),
             (RunQuery(unit="step"), ["t1", "t2"]),
             (RunQuery(states=("FAILED",)), ["t2"]),
