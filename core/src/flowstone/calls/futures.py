@@ -17,10 +17,11 @@ from flowstone.engine.arguments import (
     resolve_futures_to_results,
     resolve_futures_to_states,  # fmt: skip
 )
+from flowstone.engine.blocking_calls import call_blocking
 from flowstone.engine.policy import is_cancellation
 from flowstone.errors import CancelSignal, ConfigurationError, RunTimeout, StopSignal
 from flowstone.ports.threads import call_back, call_on_loop, wait_for
-from flowstone.records.states import CANCELLED, COMPLETED, CRASHED, State
+from flowstone.records.states import CANCELLED, COMPLETED, CRASHED, State, StoredValue
 from flowstone.task_runners.threads import (
     call_nested,
     enter_loop,
@@ -128,6 +129,8 @@ class Future(FutureBase, Generic[R]):
     async def aresult(self, raise_on_failure: bool = True) -> R:
         """Wait for the run without blocking the event loop, and return its value."""
         await self.await_end()
+        if self._end is not None and type(self._end.data) is StoredValue:
+            return await call_blocking(self.result, None, raise_on_failure)
         return self.result(raise_on_failure=raise_on_failure)
 
     def __await__(self) -> Generator[object, None, R]:

@@ -6,6 +6,7 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING, Any
 
+from flowstone.engine.blocking_calls import finish_blocking
 from flowstone.engine.generators import FLOW, PROCESS, GeneratorRun, Returned
 from flowstone.engine.signals import sigterm_on_loop
 from flowstone.engine.story import amake_calls, run_awaitable
@@ -73,6 +74,8 @@ class AsyncGeneratorRun(GeneratorRun):
             return await _Within(self._context, self._go_on(sent, error))
         finally:
             self._task = None
+            if self._is_stopped():
+                await finish_blocking(self._keep_notes, [])
             if self.end is not None:
                 self._close_guard()
 

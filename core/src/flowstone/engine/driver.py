@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from inspect import isawaitable
-from typing import TYPE_CHECKING, Any, ClassVar, overload
+from inspect import isawaitable, iscoroutinefunction
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
 
 from flowstone.context.deadlines import limit_to
 from flowstone.engine import progress
+from flowstone.engine.blocking_calls import PATIENCE, InterruptedCall, finish_blocking
 from flowstone.engine.children import afinish_children, finish_children
 from flowstone.engine.policy import describe_error
 from flowstone.engine.signals import translate_cancellation
@@ -21,6 +22,7 @@ from flowstone.engine.steps import (
     Iterate,
     Load,
     Log,
+    ReadValues,
     Record,
     Refresh,
     ReleaseSlots,
@@ -41,11 +43,13 @@ if TYPE_CHECKING:
 
     from flowstone.context.current import Scope
     from flowstone.engine.lifecycle import Lifecycle
-    from flowstone.engine.recorder import RunRecorder
+    from flowstone.engine.recorder import RunRecorder, Takeover
     from flowstone.engine.story import Story
     from flowstone.ports import CacheLookup, Clock, PendingRun, ResultCache
     from flowstone.records.runs import Run
     from flowstone.records.states import StateType
+
+T = TypeVar("T")
 
 #: Seconds between two tries for a lock, on an event loop.
 NAP = 0.01
@@ -58,7 +62,7 @@ class RunDriver:
     life with its own value or error, and leaves all that others see of the run to the parent.
     """
 
-    __slots__ = ("_placed", "cache", "clock", "logger", "recorder", "scope")
+    __slots__ = ("_late", "_placed", "cache", "clock", "logger", "recorder", "scope")
 
     cache: ResultCache  # set where the run's plan has one
 
@@ -72,12 +76,21 @@ class RunDriver:
     ) -> None:
         self.recorder, self.scope, self.clock, self.logger = recorder, scope, clock, logger
         self._placed = False
+        self._late: list[BaseException] = []  # cancellations that came into a blocking step
         if cache is not None:
             self.cache = cache
 
     def register_stop(self, stop: Callable[[type[StopSignal]], None]) -> None:
         """Say what stops the run when somebody asks for that."""
         self.recorder.on_request(stop)
+
+    def take_up(self, takeover: Takeover) -> None:
+        """Go on with a run that there is; see `RunRecorder.take_up`."""
+        self.recorder.take_up(takeover)
+
+    async def atake_up(self, takeover: Takeover) -> None:
+        """Do the same without blocking the event loop; a cancellation ends the run once driven."""
+        await self._in_thread(partial(self.recorder.take_up, takeover))
 
     def record(
         self, kind: StateType, name: str, message: str | None = None, data: Any = None
@@ -147,28 +160,58 @@ class RunDriver:
     async def adrive(
         self, life: Lifecycle, answer: object = None, error: BaseException | None = None
     ) -> State | Iterate:
-        """Live an async run to its end, or to where its values are handed out."""
+        """Live an async run to its end, or to where its values are handed out.
+
+        A step that may block is done in a thread, and to its end. A cancellation that comes
+        meanwhile is raised at the next step that waits; where there is none, after the run's end.
+        """
         try:
             step = life.send(answer) if error is None else life.throw(translate_cancellation(error))
             while True:
                 try:
-                    if type(step) is Iterate:
+                    kind = type(step)
+                    if self._late:
+                        self._raise_cancellation(step)
+                    if kind is Record and not self.recorder.may_block():  # as most are
+                        answer = self.record(*step)
+                    elif kind is Iterate:
                         return step
-                    if (wait := self._ON_A_LOOP.get(type(step))) is not None:
-                        answer = await wait(self, step)
                     else:
-                        answer = self._COMMON[type(step)](self, step)
+                        answer = await self._ON_A_LOOP[kind](self, step)
                 except BaseException as error:  # noqa: BLE001 - the life decides what it means
-                    step = life.throw(translate_cancellation(error))
+                    is_ours = isinstance(error, InterruptedCall) and self._late
+                    cause = self._take_cancellation() if is_ours else error
+                    step = life.throw(translate_cancellation(cause))
                 else:
                     step = life.send(answer)
         except StopIteration as stop:
+            if self._late:
+                raise translate_cancellation(self._take_cancellation()) from None
             return stop.value  # type: ignore[no-any-return]
         except BaseException:
-            self.let_go()
+            await self._alet_go()
             raise
 
-    # ------------------------------------------------------------ steps that do not wait
+    async def _in_thread(self, work: Callable[[], T], patience: float | None = None) -> T:
+        """Do what may block, to its end; see `finish_blocking`."""
+        if self.recorder.is_copy:  # a forked child shares its loop's files with the parent
+            return work()
+        return await finish_blocking(work, self._late, patience=patience)
+
+    def _raise_cancellation(self, step: object) -> None:
+        """Raise what was held back, if this is a step that waits."""
+        if type(step) in _WAITS or (isinstance(step, FinishChildren) and step.error is None):
+            raise self._take_cancellation()
+
+    def _take_cancellation(self) -> BaseException:
+        cancellation = self._late[0]
+        self._late.clear()
+        return cancellation
+
+    async def _alet_go(self) -> None:
+        await self._in_thread(self.let_go)
+
+    # ------------------------------------------------------------ steps that hardly wait
 
     def _record(self, step: Record) -> State:
         return self.record(*step)
@@ -194,11 +237,14 @@ class RunDriver:
     def _suspend(self, step: Suspend) -> State:
         return self.recorder.suspend(step.message, step.data)
 
+    def _read_values(self, step: ReadValues) -> object:
+        return step.fn()
+
     def _log(self, step: Log) -> None:
         if self.recorder.is_copy:
             return
         if not self._placed:  # a line belongs to a run, so there has to be one
-            self.record(PENDING, "Pending")
+            self._record(_FIRST)
         self.logger(self.recorder.run).log(step.level, step.message, exc_info=step.error)
 
     # ------------------------------------------------------------ steps that wait, in a thread
@@ -238,6 +284,17 @@ class RunDriver:
 
     # ------------------------------------------------------------ the same, on an event loop
 
+    async def _arecord(self, step: Record) -> State:
+        return await self._in_thread(partial(self._record, step))
+
+    async def _aacquire_slots(self, step: AcquireSlots) -> str | None:
+        take = step.request.take
+        return await self._in_thread(take, PATIENCE) if step.request.may_block() else take()
+
+    async def _arelease_slots(self, step: ReleaseSlots) -> None:
+        if step.request.may_block():
+            await self._in_thread(step.request.give_back)
+
     async def _acall(self, step: CallFunction) -> object:
         awaitable = step.fn(*step.args, **step.kwargs)
         if step.timeout is None:
@@ -247,20 +304,47 @@ class RunDriver:
     async def _acall_hook(self, step: CallHook) -> object:
         if self.recorder.is_copy:
             return None
-        value = step.fn(step.unit, self.recorder.run, step.state)
+        call = partial(step.fn, step.unit, self.recorder.run, step.state)
+        value = call() if iscoroutinefunction(step.fn) else await self._in_thread(call, PATIENCE)
         return await value if isawaitable(value) else value
 
     async def _aload(self, step: Load) -> CacheLookup:
         import asyncio  # 40 ms of start-up; here it is running already
 
-        look, args, kwargs = self.cache.look, step.args, step.kwargs
         # Whoever has the lock may be on this very loop, so it is asked for and not waited for.
-        while (found := look(args, kwargs, 0.0)) is None:  # noqa: ASYNC110 - a file's
+        look = partial(self.cache.look, step.args, step.kwargs, 0.0)
+        while (found := await self._in_thread(look, PATIENCE)) is None:
+            if self._late:
+                raise self._take_cancellation()
             await asyncio.sleep(NAP)
         return found
 
+    async def _asave(self, step: Save) -> None:
+        await self._in_thread(partial(self._save, step), PATIENCE)
+
+    async def _aunlock(self, step: Unlock) -> None:
+        if self.cache.is_locked:
+            await self._in_thread(partial(self._unlock, step))
+
+    async def _arefresh(self, step: Refresh) -> tuple[float, State]:
+        return await self._in_thread(partial(self._refresh, step))
+
+    async def _aresume(self, step: Resume) -> bool:
+        return await self._in_thread(partial(self._resume, step))
+
+    async def _asuspend(self, step: Suspend) -> State:
+        return await self._in_thread(partial(self._suspend, step))
+
+    async def _aread_values(self, step: ReadValues) -> object:
+        return await self._in_thread(step.fn, PATIENCE)
+
+    async def _alog(self, step: Log) -> None:
+        if not (self._placed or self.recorder.is_copy):
+            await self._arecord(_FIRST)
+        self._log(step)
+
     async def _astage(self, step: StageInTransaction) -> None:
-        await arun_story(self._stage_run(step))
+        await arun_story(self._stage_run(step), self._in_thread)
 
     async def _aawait_ends(self, step: Await) -> None:
         with progress.show(step.promises):
@@ -268,7 +352,7 @@ class RunDriver:
                 await promise.await_end()
 
     async def _afinish_children(self, step: FinishChildren) -> list[PendingRun]:
-        return await afinish_children(self.recorder, self.scope, step)
+        return await afinish_children(self.recorder, self.scope, step, self._in_thread)
 
     async def _aawait_slots(self, step: AwaitSlots) -> None:
         await step.request.await_slots()
@@ -276,38 +360,46 @@ class RunDriver:
     async def _asleep(self, step: Sleep) -> None:
         await self.clock.asleep(step.seconds)
 
-    #: What does a step, by its type: the same in a thread and on a loop.
-    _COMMON: ClassVar[Mapping[type, Callable[..., object]]] = {
+    #: What does a step, by its type.
+    _IN_A_THREAD: ClassVar[Mapping[type, Callable[..., object]]] = {
         Record: _record,
-        AcquireSlots: _acquire_slots,
-        ReleaseSlots: _release_slots,
+        CallFunction: _call,
+        CallHook: _call_hook,
+        Load: _load,
         Save: _save,
         Unlock: _unlock,
+        ReadValues: _read_values,
+        StageInTransaction: _stage,
+        AcquireSlots: _acquire_slots,
+        AwaitSlots: _await_slots,
+        ReleaseSlots: _release_slots,
+        Await: _await_ends,
+        FinishChildren: _finish_children,
+        Sleep: _sleep,
         Refresh: _refresh,
         Resume: _resume,
         Suspend: _suspend,
         Log: _log,
     }
-    _IN_A_THREAD: ClassVar[Mapping[type, Callable[..., object]]] = {
-        **_COMMON,
-        CallFunction: _call,
-        CallHook: _call_hook,
-        Load: _load,
-        StageInTransaction: _stage,
-        Await: _await_ends,
-        FinishChildren: _finish_children,
-        AwaitSlots: _await_slots,
-        Sleep: _sleep,
-    }
     _ON_A_LOOP: ClassVar[Mapping[type, Callable[..., Awaitable[object]]]] = {
+        Record: _arecord,
         CallFunction: _acall,
         CallHook: _acall_hook,
         Load: _aload,
+        Save: _asave,
+        Unlock: _aunlock,
+        ReadValues: _aread_values,
         StageInTransaction: _astage,
+        AcquireSlots: _aacquire_slots,
+        AwaitSlots: _aawait_slots,
+        ReleaseSlots: _arelease_slots,
         Await: _aawait_ends,
         FinishChildren: _afinish_children,
-        AwaitSlots: _aawait_slots,
         Sleep: _asleep,
+        Refresh: _arefresh,
+        Resume: _aresume,
+        Suspend: _asuspend,
+        Log: _alog,
     }
 
     def _stage_run(self, step: StageInTransaction) -> Story[None]:
@@ -340,3 +432,9 @@ class RunDriver:
             message = f"It held up its event loop; it ended after {took:.1f} s."
             raise RunTimeout(name, seconds, message)
         return value
+
+
+#: What a run is recorded as where something is said of it before anything else.
+_FIRST = Record(PENDING, "Pending")
+#: The steps at which a cancellation of a coroutine comes up that was held back before.
+_WAITS = frozenset({CallFunction, Iterate, Load, Await, AwaitSlots, Sleep})

@@ -7,16 +7,18 @@ which is the author's.
 from __future__ import annotations
 
 import logging
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from inspect import isawaitable
+from functools import partial
+from inspect import isawaitable, iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 
 from flowstone.context import current
+from flowstone.engine.blocking_calls import call_blocking
 from flowstone.engine.driver import NAP
 from flowstone.engine.story import arun_story, run_story
-from flowstone.errors import ConfigurationError
+from flowstone.errors import ConfigurationError, LockNotHeld
 from flowstone.locking import FileSystemLockManager, IsolationLevel
 from flowstone.logging.run_logger import RUNS, RunLogger
 from flowstone.records.ids import new_id
@@ -193,12 +195,12 @@ class Transaction:
         return run_story(self.perform_commit())
 
     def perform_commit(self) -> Story[bool]:
-        """Do as `commit` does, with what async hooks return coming out to be awaited."""
+        """Do as `commit` does; what is to be waited for comes out."""
         if self.state in ENDED:
             return False
         try:
             yield from self._call_commit_hooks()
-            self._write_values()
+            yield self._write_values
         except BaseException:
             if not self.is_committed():
                 yield from self.perform_rollback()
@@ -245,7 +247,7 @@ class Transaction:
         return run_story(self.perform_rollback())
 
     def perform_rollback(self) -> Story[bool]:
-        """Do as `rollback` does, with what async hooks return coming out to be awaited."""
+        """Do as `rollback` does; what is to be waited for comes out."""
         if self.state is TransactionState.ROLLED_BACK:
             return False
         self.state = TransactionState.ROLLED_BACK
@@ -261,7 +263,7 @@ class Transaction:
     def _call(self, hook: Hook, what: str) -> Story[None]:
         name = getattr(hook, "__name__", repr(hook))
         logging.getLogger("flowstone.transactions").debug("%s: %s", what, name)
-        value = hook(self)
+        value = hook(self) if iscoroutinefunction(hook) else (yield partial(hook, self))
         if isawaitable(value):
             yield value
 
@@ -354,9 +356,8 @@ async def atransaction(
     lock_manager: LockManager | None = None,
 ) -> AsyncIterator[Transaction]:
     """Group the task runs in an async block; see `transaction`, whose arguments it takes."""
-    import asyncio  # 40 ms of start-up; here it is running already
-
-    made, lock = _prepare(
+    prepare = partial(
+        _prepare,
         key,
         store=store,
         commit_mode=commit_mode,
@@ -366,10 +367,8 @@ async def atransaction(
         logger=logger,
         lock_manager=lock_manager,
     )
-    # Whoever has the lock may be on this very loop, so it is asked for and not waited for.
-    while lock is not None and not lock.acquire(0.0):  # noqa: ASYNC110 - a file's lock
-        await asyncio.sleep(NAP)
-    with _enter(made, lock):
+    made, lock = prepare() if key is None else await call_blocking(prepare)
+    async with _aenter(made, lock):
         try:
             yield made
             await arun_story(_finish(made))
@@ -390,6 +389,32 @@ def _enter(made: Transaction, lock: _KeyLock | None) -> Iterator[None]:
         current.transaction.reset(token)
         if lock is not None:
             lock.release()
+
+
+@asynccontextmanager
+async def _aenter(made: Transaction, lock: _KeyLock | None) -> AsyncIterator[None]:
+    """Take the lock, be in the transaction, and release the lock."""
+    token = current.transaction.set(made)
+    try:
+        if lock is not None:
+            await _await_lock(lock)
+        if made.key is None:
+            made.begin()
+        else:
+            await call_blocking(made.begin)
+        yield
+    finally:
+        current.transaction.reset(token)
+        if lock is not None:
+            await call_blocking(lock.release_if_held)
+
+
+async def _await_lock(lock: _KeyLock) -> None:
+    import asyncio  # 40 ms of start-up; here it is running already
+
+    # Whoever has the lock may be on this very loop, so it is asked for and not waited for.
+    while not await call_blocking(lock.acquire, 0.0):  # noqa: ASYNC110 - a file's lock
+        await asyncio.sleep(NAP)
 
 
 def _finish(made: Transaction) -> Story[None]:
@@ -414,6 +439,11 @@ class _KeyLock:
 
     def release(self) -> None:
         self.manager.release_lock(self.key, self.holder)
+
+    def release_if_held(self) -> None:
+        """Release it, unless the wait for it was given up."""
+        with suppress(LockNotHeld):
+            self.release()
 
 
 def _prepare(
