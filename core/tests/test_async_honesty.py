@@ -91,7 +91,7 @@ class Watch:
                 return
             enough = self._ticks + TICKS
             if not self._ticked.wait_for(
-                lambda: self._thread is None or self._ticks >= enough, LIMIT
+                lambda: self._thread is None or self._ticks >= enough, self._limit
             ):
                 stack = "".join(
                     traceback.format_stack(sys._current_frames()[self._thread], limit=20)
@@ -213,7 +213,7 @@ def test_flows_and_tasks(watch: Watch) -> None:
         mapped = double.map([4, 5])
         return [await double(1), await inner(2), await double.submit(3), await mapped[1]]
 
-    assert watch.run(outer()) == [2, 4, 6, 8]
+    assert watch.run(outer()) == [2, 4, 6, 10]
     assert {"runs.create", "runs.record"} <= set(watch.operations)
     assert watch.run(double(1)) == 2
 
