@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextvars import Context
 
-    from flowstone.ports.threads import Threads
+    from flowstone.ports.threads import Signal, Threads
 
 T = TypeVar("T")
 
@@ -75,7 +75,7 @@ async def finish_blocking(
     loop = asyncio.get_running_loop()
     call = _BlockingCall(work, loop)
     threads = current.services().threads if current.has_services() else threading
-    _find_threads(threads).start(call.run)
+    _find_pool(threads).start(call.run, threads)
     while not call.has_ended:
         call.waiter = loop.create_future()
         try:
@@ -177,15 +177,14 @@ class CallThreads:
     They are daemons, so that a call that never returns does not keep the process from its end.
     """
 
-    def __init__(self, threads: Threads) -> None:
-        self._threads = threads
+    def __init__(self) -> None:
         self._count = 0
         self._idle: list[_CallThread] = []
         self._queue: deque[Callable[[], None]] = deque()
         self._lock = threading.Lock()  # held for a few instructions
 
-    def start(self, call: Callable[[], None]) -> None:
-        """Let a thread make a call, soon."""
+    def start(self, call: Callable[[], None], threads: Threads) -> None:
+        """Let a thread make a call, soon; `threads` says where a new one comes from."""
         with self._lock:
             if self._idle:
                 worker = self._idle.pop()
@@ -197,9 +196,9 @@ class CallThreads:
                 self._queue.append(call)
                 return
             self._count += 1
-        worker = _CallThread(self, self._threads, call)
+        worker = _CallThread(self, threads.Event(), call)
         name = "flowstone-blocking"
-        self._threads.Thread(target=worker.live, name=name, daemon=True).start()
+        threads.Thread(target=worker.live, name=name, daemon=True).start()
 
     def wait_for_call(self, worker: _CallThread) -> Callable[[], None] | None:
         """Return the next call for a thread; None where it is to end."""
@@ -221,10 +220,9 @@ class CallThreads:
 class _CallThread:
     """One of the threads."""
 
-    def __init__(self, pool: CallThreads, threads: Threads, call: Callable[[], None]) -> None:
-        self._pool = pool
+    def __init__(self, pool: CallThreads, wake: Signal, call: Callable[[], None]) -> None:
+        self._pool, self.wake = pool, wake
         self.call: Callable[[], None] | None = call
-        self.wake = threads.Event()
 
     def live(self) -> None:
         _here.worker = self
@@ -240,11 +238,9 @@ _here = threading.local()
 _pools: WeakKeyDictionary[Any, CallThreads] = WeakKeyDictionary()
 
 
-def _find_threads(threads: Threads) -> CallThreads:
+def _find_pool(threads: Threads) -> CallThreads:
     found = _pools.get(threads)
-    if found is None:
-        found = _pools.setdefault(threads, CallThreads(threads))
-    return found
+    return _pools.setdefault(threads, CallThreads()) if found is None else found
 
 
 def is_on_loop() -> bool:

@@ -178,6 +178,8 @@ class RunDriver:
                         return step
                     else:
                         answer = await self._ON_A_LOOP[kind](self, step)
+                except GeneratorExit as error:  # its loop is gone: nothing can be awaited here
+                    return self.drive(life, None, error)
                 except BaseException as error:  # noqa: BLE001 - the life decides what it means
                     is_ours = isinstance(error, InterruptedCall) and self._late
                     cause = self._take_cancellation() if is_ours else error

@@ -15,7 +15,7 @@ from inspect import isawaitable, iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 
 from flowstone.context import current
-from flowstone.engine.blocking_calls import call_blocking
+from flowstone.engine.blocking_calls import call_blocking, is_on_loop
 from flowstone.engine.driver import NAP
 from flowstone.engine.story import arun_story, run_story
 from flowstone.errors import ConfigurationError, LockNotHeld
@@ -200,7 +200,10 @@ class Transaction:
             return False
         try:
             yield from self._call_commit_hooks()
-            yield self._write_values
+            if is_on_loop():
+                yield self._write_values
+            else:
+                self._write_values()
         except BaseException:
             if not self.is_committed():
                 yield from self.perform_rollback()
@@ -263,7 +266,8 @@ class Transaction:
     def _call(self, hook: Hook, what: str) -> Story[None]:
         name = getattr(hook, "__name__", repr(hook))
         logging.getLogger("flowstone.transactions").debug("%s: %s", what, name)
-        value = hook(self) if iscoroutinefunction(hook) else (yield partial(hook, self))
+        is_quick = iscoroutinefunction(hook) or not is_on_loop()
+        value = hook(self) if is_quick else (yield partial(hook, self))
         if isawaitable(value):
             yield value
 
