@@ -229,7 +229,7 @@ def test_results_that_are_kept(watch: Watch, storage: SlowObjects) -> None:
     @flow(result_storage=storage, persist_result=True)
     async def keeps() -> list[int]:
         first = compute.submit(1)
-        return [await compute(1), await first, await double(first), await compute(2)]
+        return [await compute(1), await first, await double.submit(first), await compute(2)]
 
     assert watch.run(keeps()) == [1, 1, 2, 2]
     told = " ".join(watch.operations)
@@ -367,7 +367,7 @@ def test_generators(watch: Watch, storage: SlowObjects) -> None:
 def test_pauses_and_inputs(watch: Watch) -> None:
     @flow
     async def waits() -> tuple[int, str]:
-        await asend_input("hello", runtime.flow_run.id)
+        await asend_input("hello", runtime.flow_run.id or "")
         heard = [each async for each in receive_input(str, timeout=0)]
         return await apause_flow_run(wait_for_input=int, poll_interval=0.01), heard[0]
 

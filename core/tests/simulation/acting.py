@@ -119,7 +119,7 @@ async def awork(number: int) -> int:
     node = process.nodes[number]
     attempt = process.begin(node)
     async with AsyncExitStack() as stack:
-        names = (TAGGED,) if node.tagged else ()
+        names: tuple[str, ...] = (TAGGED,) if node.tagged else ()
         if (holds := node.holds) is not None:
             block = concurrency(
                 holds.names, timeout_seconds=holds.timeout, lease_duration=holds.lease

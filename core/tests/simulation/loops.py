@@ -87,4 +87,4 @@ def _drop_all(loop: SimLoop) -> None:
     for left in asyncio.all_tasks(loop):
         left._log_destroy_pending = False  # type: ignore[attr-defined]
         with suppress(BaseException):
-            left.get_coro().close()  # type: ignore[union-attr]
+            left.get_coro().close()

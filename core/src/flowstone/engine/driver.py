@@ -174,7 +174,7 @@ class RunDriver:
                         self._raise_cancellation(step)
                     if kind is Record and not self.recorder.may_block():  # as most are
                         answer = self.record(*step)
-                    elif kind is Iterate:
+                    elif isinstance(step, Iterate):
                         return step
                     else:
                         answer = await self._ON_A_LOOP[kind](self, step)
