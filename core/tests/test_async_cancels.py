@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +166,28 @@ def test_a_cancel_at_the_end_of_a_run_comes_after_it(services: Services) -> None
     asyncio.run(cancel_at(gate, ends_well(), opens=True))
     assert ends(services) == {"ends-well": "Completed"}
     assert told == [1]  # the hooks that were left are called all the same
+
+
+def test_a_run_whose_coroutine_is_dropped_has_an_end(services: Services) -> None:
+    began = asyncio.Event()
+
+    @flow
+    async def is_dropped() -> None:
+        began.set()
+        await asyncio.Event().wait()
+
+    async def drop() -> None:
+        running = is_dropped()
+        context = copy_context()
+        task = asyncio.get_running_loop().create_task(running, context=context)
+        await began.wait()
+        context.run(running.close)  # as the end of its loop does
+        task.cancel()
+        await asyncio.wait({task})
+        assert isinstance(task.exception(), RuntimeError)  # of a coroutine that is closed
+
+    asyncio.run(drop())
+    assert ends(services) == {"is-dropped": "Crashed"}
 
 
 class GatedLocks(MemoryLockManager):

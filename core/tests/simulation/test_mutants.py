@@ -12,8 +12,8 @@ import pytest
 from flowstone.calls.map_stream import MapWindow
 from flowstone.concurrency.leases import SlotLeases
 from flowstone.concurrency.queue import ProcessSlotQueue, QueuedSlotRequest
+from flowstone.engine.async_driver import AsyncRunDriver
 from flowstone.engine.driven_roots import DrivenRoots
-from flowstone.engine.driver import RunDriver
 from flowstone.engine.journal import WriteBehind
 from flowstone.engine.story import Story
 from flowstone.errors import Conflict, StoreError
@@ -290,7 +290,7 @@ class UndoesFailuresOnly(Transaction):
         return (yield from super().perform_rollback())
 
 
-class BlockingDriver(RunDriver):
+class BlockingDriver(AsyncRunDriver):
     """Does on its loop what may block."""
 
     __slots__ = ()
@@ -302,7 +302,8 @@ class BlockingDriver(RunDriver):
 class BlocksItsLoop(Task[..., Any]):
     def _start(self, *args: Any, **kwargs: Any) -> Any:
         driver, life = super()._start(*args, **kwargs)
-        driver.__class__ = BlockingDriver
+        if self.isasync:
+            driver.__class__ = BlockingDriver
         return driver, life
 
 

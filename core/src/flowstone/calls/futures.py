@@ -17,6 +17,7 @@ from flowstone.engine.arguments import (
     resolve_futures_to_results,
     resolve_futures_to_states,  # fmt: skip
 )
+from flowstone.engine.async_driver import AsyncRunDriver
 from flowstone.engine.blocking_calls import call_blocking
 from flowstone.engine.policy import is_cancellation
 from flowstone.errors import CancelSignal, ConfigurationError, RunTimeout, StopSignal
@@ -283,7 +284,7 @@ class Future(FutureBase, Generic[R]):
         context, life = ticket
         enter_loop(context)
         driver = self._driver
-        assert driver is not None
+        assert isinstance(driver, AsyncRunDriver)
         task = asyncio.get_running_loop().create_task(_adrive(driver, life), context=context)
         self._where = task
         try:
@@ -321,7 +322,7 @@ def _drive(driver: RunDriver, life: Lifecycle) -> State:
     return driver.drive(life)
 
 
-async def _adrive(driver: RunDriver, life: Lifecycle) -> State:
+async def _adrive(driver: AsyncRunDriver, life: Lifecycle) -> State:
     scope.set(driver.scope)
     return await driver.adrive(life)
 

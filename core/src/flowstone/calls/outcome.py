@@ -36,7 +36,7 @@ def _is_stop(data: object) -> TypeGuard[BaseException]:
     return isinstance(data, BaseException) and not isinstance(data, Exception)
 
 
-async def aunwrap(state: State, return_state: bool) -> Any:
+async def aunwrap(state: State, return_state: bool) -> object:
     """Do as `unwrap`, and read a value that is only kept without blocking the event loop."""
     if _is_stop(state.data):
         raise state.data  # what was said of it is flushed at the end of the root

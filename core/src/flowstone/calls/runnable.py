@@ -22,6 +22,7 @@ from flowstone.calls.signatures import Calling
 from flowstone.context import current
 from flowstone.context.lineage import PLAIN, record_producer
 from flowstone.engine.arguments import find_upstream
+from flowstone.engine.async_driver import AsyncRunDriver
 from flowstone.engine.blocking_calls import call_blocking
 from flowstone.engine.driver import RunDriver
 from flowstone.engine.lifecycle import CallPlan, Lifecycle, lifecycle
@@ -337,6 +338,7 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
             takeover=takeover,
             return_state=return_state,
         )
+        assert isinstance(driver, AsyncRunDriver)
         token = current.scope.set(driver.scope)
         try:
             if parent is None:
@@ -385,7 +387,8 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
 def _make_driver(recorder: RunRecorder, plan: CallPlan, scope: Scope, clock: Clock) -> RunDriver:
     """Return what drives a run."""
     scope.current, scope.request = recorder, plan
-    return RunDriver(recorder, scope, clock, RunLogger, cache=plan.cache)
+    kind = AsyncRunDriver if plan.unit.isasync else RunDriver
+    return kind(recorder, scope, clock, RunLogger, cache=plan.cache)
 
 
 def _request_slots(services: Services, origin: Origin) -> SlotRequest:

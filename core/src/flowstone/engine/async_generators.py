@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator
     from contextvars import Context
 
+    from flowstone.engine.async_driver import AsyncRunDriver
     from flowstone.engine.generators import GeneratorParts
     from flowstone.engine.lifecycle import Lifecycle
     from flowstone.engine.steps import Iterate
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 class AsyncGeneratorRun(GeneratorRun):
     """A run of an async generator."""
+
+    _driver: AsyncRunDriver
 
     def __init__(self, parts: GeneratorParts) -> None:
         self._lock = asyncio.Lock()

@@ -8,7 +8,7 @@ import threading
 from collections import deque
 from contextvars import copy_context
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar, TypeVarTuple
 from weakref import WeakKeyDictionary
 
 from flowstone.context import current
@@ -16,13 +16,14 @@ from flowstone.errors import CancelSignal
 from flowstone.ports.threads import call_on_loop
 
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop, Future
+    from asyncio import AbstractEventLoop, Future, TimerHandle
     from collections.abc import Callable
     from contextvars import Context
 
     from flowstone.ports.threads import Signal, Threads
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 #: The most threads that make blocking calls of the engine; further calls wait for one of them.
 MOST_THREADS = 64
@@ -33,7 +34,7 @@ IDLE_SECONDS = 10.0
 PATIENCE = 0.7
 
 
-async def call_blocking(fn: Callable[..., T], *args: Any, patience: float | None = None) -> T:
+async def call_blocking(fn: Callable[[*Ts], T], *args: *Ts, patience: float | None = None) -> T:
     """Call a function that may block, in a thread; what it sets in its context is set here, too.
 
     A cancellation waits until the call has ended: nothing is left half done behind its back.
@@ -92,10 +93,10 @@ class _BlockingCall(Generic[T]):
 
     def __init__(self, work: Callable[[], T], loop: AbstractEventLoop) -> None:
         self.waiter: Future[None] | None = None
-        self.alarm: Any = None
+        self.alarm: TimerHandle | None = None
         self.has_ended = False
         self._work, self._loop, self._context = work, loop, copy_context()
-        self._value: Any = None
+        self._values: list[T] = []
         self._error: BaseException | None = None
         self._lock = threading.Lock()
         self._thread: int | None = None
@@ -107,7 +108,7 @@ class _BlockingCall(Generic[T]):
         self._thread = threading.get_ident()
         try:
             try:
-                self._value = self._context.run(self._work)
+                self._values.append(self._context.run(self._work))
             finally:
                 self._leave()
         except BaseException as error:  # noqa: BLE001 - it is raised where the call is awaited
@@ -150,8 +151,7 @@ class _BlockingCall(Generic[T]):
                 raise self._error
             finally:
                 self._error = None  # its traceback has this frame
-        value: T = self._value
-        return value
+        return self._values.pop()
 
 
 class InterruptedCall(CancelSignal):
@@ -168,7 +168,7 @@ def _apply_context(context: Context) -> None:
             variable.set(value)
 
 
-_UNSET: Any = object()
+_UNSET = object()
 
 
 class CallThreads:
@@ -235,7 +235,7 @@ class _CallThread:
 
 _here = threading.local()
 #: By where threads come from; a simulation has its own for each of its processes.
-_pools: WeakKeyDictionary[Any, CallThreads] = WeakKeyDictionary()
+_pools: WeakKeyDictionary[Threads, CallThreads] = WeakKeyDictionary()
 
 
 def _find_pool(threads: Threads) -> CallThreads:

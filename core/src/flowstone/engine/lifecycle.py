@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from flowstone.engine import policy
 from flowstone.engine.arguments import PLAIN, FutureBase, find_futures, find_states, resolve
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from flowstone.settings import Settings
 
 Lifecycle = Generator[Step, Any, State]
+T = TypeVar("T")
 
 
 @dataclass(slots=True)  # a frozen one takes twice as long to make, and each task run has one
@@ -294,9 +295,9 @@ def _resolve_upstream(
     return plan.check(args, kwargs) if plan.check else (args, kwargs)
 
 
-def _take_values(value: Any, promises: Sequence[PendingRun]) -> Generator[Step, Any, Any]:
+def _take_values(value: T, promises: Sequence[PendingRun]) -> Generator[Step, T, T]:
     """Put the values of these in their places; those that are only kept have to be read."""
-    read = partial(resolve, value, _take_value)
+    read: Callable[[], T] = partial(resolve, value, _take_value)
     if any(type(promise.final_state().data) is StoredValue for promise in promises):
         return (yield ReadValues(read))
     return read()

@@ -109,7 +109,7 @@ class StageInTransaction(NamedTuple):
 class ReadValues(NamedTuple):
     """Call what reads kept values from where they are. Answer: what it returns."""
 
-    fn: Callable[[], Any]
+    fn: Callable[[], object]
 
 
 class Unlock(NamedTuple):

@@ -11,9 +11,9 @@ from flowstone.engine.blocking_calls import call_blocking
 
 T = TypeVar("T")
 #: What is awaited, or what is called as it may block.
-Pending = Awaitable[Any] | Callable[[], Any]
+Pending = Awaitable[object] | Callable[[], object]
 #: What happens, with all that has to be waited for on the way. Its value is sent in.
-Story = Generator[Pending, Any, T]
+Story = Generator[Pending, object, T]
 #: A function, and what it is called with.
 Call = tuple[Callable[..., Any], tuple[Any, ...], Mapping[str, Any]]
 #: What happens, with the calls that have to be made on the way. Their values are sent in, or their
@@ -27,7 +27,7 @@ def run_story(story: Story[T]) -> T:
 
 
 async def arun_story(
-    story: Story[T], call: Callable[[Callable[[], Any]], Awaitable[Any]] = call_blocking
+    story: Story[T], call: Callable[[Callable[[], object]], Awaitable[object]] = call_blocking
 ) -> T:
     """Run a story on the event loop that is running.
 

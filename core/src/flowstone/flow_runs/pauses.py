@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from flowstone.context.current import services, sketch
 from flowstone.context.runtime import current_flow, current_task, find_unit
+from flowstone.engine.async_driver import AsyncRunDriver
 from flowstone.engine.blocking_calls import call_blocking
-from flowstone.engine.driver import RunDriver
 from flowstone.engine.pause import pause
 from flowstone.engine.recorder import RunRecorder
 from flowstone.errors import Conflict, MissingContextError, NotPausable, SuspendSignal
@@ -219,7 +219,7 @@ def _check_loadable(what: str, run: Run | Origin) -> None:
         raise NotPausable(what, problem, remedy)
 
 
-class _Waiting(RunDriver):
+class _Waiting(AsyncRunDriver):
     """Drives a wait inside a flow's call; what comes out of that does not end the run."""
 
     __slots__ = ()

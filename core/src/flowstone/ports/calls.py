@@ -82,7 +82,7 @@ class RunTransaction(Protocol):
         save: Callable[[], None] | None,
         on_commit: Sequence[Callable[..., object]],
         on_rollback: Sequence[Callable[..., object]],
-    ) -> Generator[Awaitable[Any] | Callable[[], Any], Any, None]:
+    ) -> Generator[Awaitable[object] | Callable[[], object], object, None]:
         """Take a run that has completed: what to do at the commit, or at a rollback.
 
         What comes out is to be awaited, or called, and its value sent in. A transaction that has

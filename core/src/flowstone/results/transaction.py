@@ -15,8 +15,8 @@ from inspect import isawaitable, iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 
 from flowstone.context import current
+from flowstone.engine.async_driver import NAP
 from flowstone.engine.blocking_calls import call_blocking, is_on_loop
-from flowstone.engine.driver import NAP
 from flowstone.engine.story import arun_story, run_story
 from flowstone.errors import ConfigurationError, LockNotHeld
 from flowstone.locking import FileSystemLockManager, IsolationLevel
@@ -401,7 +401,7 @@ async def _aenter(made: Transaction, lock: _KeyLock | None) -> AsyncIterator[Non
     token = current.transaction.set(made)
     try:
         if lock is not None:
-            await _await_lock(lock)
+            await lock.aacquire()
         if made.key is None:
             made.begin()
         else:
@@ -410,15 +410,7 @@ async def _aenter(made: Transaction, lock: _KeyLock | None) -> AsyncIterator[Non
     finally:
         current.transaction.reset(token)
         if lock is not None:
-            await call_blocking(lock.release_if_held)
-
-
-async def _await_lock(lock: _KeyLock) -> None:
-    import asyncio  # 40 ms of start-up; here it is running already
-
-    # Whoever has the lock may be on this very loop, so it is asked for and not waited for.
-    while not await call_blocking(lock.acquire, 0.0):  # noqa: ASYNC110 - a file's lock
-        await asyncio.sleep(NAP)
+            await call_blocking(lock.release)
 
 
 def _finish(made: Transaction) -> Story[None]:
@@ -441,13 +433,16 @@ class _KeyLock:
     def acquire(self, timeout: float | None = None) -> bool:
         return self.manager.acquire_lock(self.key, self.holder, timeout)
 
-    def release(self) -> None:
-        self.manager.release_lock(self.key, self.holder)
+    async def aacquire(self) -> None:
+        import asyncio  # 40 ms of start-up; here it is running already
 
-    def release_if_held(self) -> None:
-        """Release it, unless the wait for it was given up."""
-        with suppress(LockNotHeld):
-            self.release()
+        # Whoever has it may be on this very loop, so it is asked for and not waited for.
+        while not await call_blocking(self.acquire, 0.0):  # noqa: ASYNC110 - a file's
+            await asyncio.sleep(NAP)
+
+    def release(self) -> None:
+        with suppress(LockNotHeld):  # the wait for it was given up
+            self.manager.release_lock(self.key, self.holder)
 
 
 def _prepare(
@@ -462,10 +457,8 @@ def _prepare(
     lock_manager: LockManager | None,
 ) -> tuple[Transaction, _KeyLock | None]:
     """Make the transaction of a block, and the lock that it has to take first."""
-    results, is_sketched = (
-        None,
-        current.sketch() is not None,
-    )  # a drawn flow keeps and locks nothing
+    results = None
+    is_sketched = current.sketch() is not None  # a drawn flow keeps and locks nothing
     services = current.services()
     if key is not None and not is_sketched:
         # Blocks and serializers: 60 ms, for those transactions that keep a value.
