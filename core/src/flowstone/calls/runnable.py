@@ -32,7 +32,7 @@ from flowstone.engine.steps import YieldProgress
 from flowstone.errors import ParameterError
 from flowstone.logging.run_logger import RunLogger
 from flowstone.records.redaction import register_secrets
-from flowstone.records.states import COMPLETED, PENDING
+from flowstone.records.states import COMPLETED, PENDING, StoredValue
 from flowstone.task_runners.base import ThreadPoolTaskRunner
 
 if TYPE_CHECKING:
@@ -354,7 +354,9 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
             current.scope.reset(token)
         if parent is not None and state.type is COMPLETED:
             record_producer(parent.owner, state.data, driver.recorder.origin.id)
-        return await aunwrap(state, return_state)
+        if isinstance(state.data, (BaseException, StoredValue)):
+            return await aunwrap(state, return_state)
+        return unwrap(state, return_state)
 
     def _begin(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Iterable[Any] | None
