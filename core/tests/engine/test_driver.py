@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import get_args
 
 from flowstone.engine import steps
+from flowstone.engine.async_driver import AsyncRunDriver
 from flowstone.engine.driver import RunDriver
 
 
@@ -12,5 +13,4 @@ def test_every_step_is_done_in_a_thread_and_on_a_loop() -> None:
     handed_out = {steps.Iterate}  # whoever called the driver has it done
     every = set(get_args(steps.Step)) - handed_out
     assert set(RunDriver._IN_A_THREAD) == every
-    assert set(RunDriver._COMMON) | set(RunDriver._ON_A_LOOP) == every
-    assert not set(RunDriver._COMMON) & set(RunDriver._ON_A_LOOP)
+    assert set(AsyncRunDriver._ON_A_LOOP) == every

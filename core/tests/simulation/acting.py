@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
+import asyncio
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from .blobs import SimBlobs, SimLocks
 from .flights import fly
 from .here import here
 from .ledger import RATE, TAGGED
+from .loops import run_on_loop
 from .together import transact
 
 if TYPE_CHECKING:
@@ -111,6 +113,64 @@ def compute(number: int) -> str:
     return f"value of {node.key}"
 
 
+async def awork(number: int) -> int:
+    """Act out one run of an async task."""
+    process = here()
+    node = process.nodes[number]
+    attempt = process.begin(node)
+    async with AsyncExitStack() as stack:
+        names: tuple[str, ...] = (TAGGED,) if node.tagged else ()
+        if (holds := node.holds) is not None:
+            block = concurrency(
+                holds.names, timeout_seconds=holds.timeout, lease_duration=holds.lease
+            )
+            await stack.enter_async_context(block)
+            names += holds.names
+        for nap in node.naps:
+            process.world.ledger.inside(process, held_here.get(), names)
+            await current.services().clock.asleep(nap)
+        process.world.ledger.inside(process, held_here.get(), names)
+    if attempt <= node.fails:
+        raise Planned(f"node {number}, attempt {attempt}")
+    return number
+
+
+async def acompute(number: int) -> str:
+    """Act out a cached computation on a loop."""
+    process = here()
+    node = process.nodes[number]
+    run_id = current.scope.get().run.id  # type: ignore[union-attr]
+    with process.world.cache.computing(node.key, process, run_id):
+        await awork(number)
+    return f"value of {node.key}"
+
+
+async def act_on_loop(number: int) -> int:
+    """Act out an async flow."""
+    process = here()
+    node = process.nodes[number]
+    if node.asks:
+        await asyncio.gather(*map(_ado, node.nodes))
+    else:
+        for child in node.nodes:
+            await _ado(child)
+    if process.begin(node) <= node.fails:
+        raise Planned(f"flow {number}")
+    return number
+
+
+async def _ado(node: Node) -> None:
+    process = here()
+    if node.kind == "pause":
+        for nap in node.naps:
+            await current.services().clock.asleep(nap)
+        return
+    unit = atask_of(node)
+    state = await unit(node.number, return_state=True)
+    if node.kind == "cached" and state.type == "COMPLETED":
+        process.check(state.result() == f"value of {node.key}", f"a hit gave {state.data!r}")
+
+
 @flow(name="f", validate_parameters=False)
 def act(number: int) -> Any:
     """Act out a flow run."""
@@ -150,6 +210,9 @@ def _do(node: Node, futures: dict[int, list[Future[Any]]]) -> None:
         return
     if node.kind == "stream":
         fly(node, pass_on)
+        return
+    if node.kind == "loop":
+        run_on_loop(loop_of(node)(node.number, return_state=True))
         return
     if node.kind == "flow":
         state = flow_of(node)(node.number, return_state=True)
@@ -221,21 +284,64 @@ def _task(
     return made if change is None else change(made)
 
 
+def atask_of(node: Node) -> Any:
+    is_cached = node.kind == "cached"
+    change = here().world.parts.task
+    return _atask(node.retries, node.delay, node.hooks, node.tagged, is_cached, change)
+
+
+@lru_cache
+def _atask(
+    retries: int, delay: float, hooks: bool, tagged: bool, is_cached: bool, change: Any
+) -> Any:
+    options: Any = {name: [hook] for name in TASK_HOOKS} if hooks else {}
+    if is_cached:
+        options.update(cache_policy=_serializable(), result_storage=SimBlobs(place="simulation"))
+    made = task(
+        name="c" if is_cached else "t",
+        retries=retries,
+        retry_delay_seconds=delay,
+        tags=TAGS if tagged else None,
+        **options,
+    )(acompute if is_cached else awork)
+    return made if change is None else change(made)
+
+
+def loop_of(node: Node) -> Any:
+    return _loop(node.retries, node.delay, node.hooks)
+
+
+@lru_cache
+def _loop(retries: int, delay: float, hooks: bool) -> Any:
+    hooked: Any = {name: [hook] for name in FLOW_HOOKS} if hooks else {}
+    return flow(
+        name="f",
+        flow_run_name="f{number}",
+        retries=retries,
+        retry_delay_seconds=delay,
+        validate_parameters=False,
+        **hooked,
+    )(act_on_loop)
+
+
+def _serializable() -> CachePolicy:
+    return CachePolicy.from_cache_key_fn(key_of).configure(
+        isolation_level=IsolationLevel.SERIALIZABLE, lock_manager=SimLocks()
+    )
+
+
 def cached_of(node: Node) -> Any:
     return _cached(node.retries, node.delay, node.tagged)
 
 
 @lru_cache
 def _cached(retries: int, delay: float, tagged: bool) -> Any:
-    policy = CachePolicy.from_cache_key_fn(key_of).configure(
-        isolation_level=IsolationLevel.SERIALIZABLE, lock_manager=SimLocks()
-    )
     return task(
         name="c",
         retries=retries,
         retry_delay_seconds=delay,
         tags=TAGS if tagged else None,
-        cache_policy=policy,
+        cache_policy=_serializable(),
         result_storage=SimBlobs(place="simulation"),
     )(compute)
 

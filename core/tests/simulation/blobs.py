@@ -44,7 +44,7 @@ class Cache:
             if self.busy.get(key) == (process, run_id):
                 del self.busy[key]
 
-    def take(self, key: str, holder: str) -> None:
+    def take(self, key: str, holder: str, *, waits: bool) -> bool:
         me, scheduler = here(), self._world.scheduler
         scheduler.pause()
 
@@ -53,8 +53,11 @@ class Cache:
             return found is None or found[0].is_dead or found[1] == holder
 
         while not is_free():
+            if not waits:
+                return False
             scheduler.block(is_free)
         self.locks[key] = me, holder
+        return True
 
     def let_go(self, key: str, holder: str) -> None:
         found = self.locks.get(key)
@@ -111,9 +114,9 @@ class SimLocks:
 
     def acquire_lock(self, key: str, holder: str, acquire_timeout: float | None = None) -> bool:
         world = here().world
-        if not world.parts.leaky_locks:
-            world.cache.take(key, holder)
-        return True
+        if world.parts.leaky_locks:
+            return True
+        return world.cache.take(key, holder, waits=acquire_timeout is None)
 
     def release_lock(self, key: str, holder: str) -> None:
         here().world.cache.let_go(key, holder)

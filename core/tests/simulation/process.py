@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowstone.context import current
 from flowstone.context.current import Services
+from flowstone.engine.blocking_calls import is_on_loop
 from flowstone.errors import CancelSignal, FencedRun, FlowstoneError, StoreError, TerminationSignal
 from flowstone.flow_runs import retry_flow_run
 from flowstone.records.runs import Handover, Run
@@ -218,8 +219,11 @@ def audited(kind: type[WriteBehind]) -> Any:
             except FencedRun:  # that is an answer, too
                 self._said.remove(event)
                 raise
-            if len(self._queue) >= self._process.full:
+            if len(self._queue) >= self._process.full and not is_on_loop():
                 self.flush()
+
+        def is_full(self) -> bool:
+            return len(self._queue) >= self._process.full - 1
 
         def abandon(self, root_id: str, token: str | None = None) -> None:
             self._process.abandoned.add(root_id)

@@ -30,6 +30,7 @@ class Extras(NamedTuple):
     slots: bool
     pauses: bool
     wide: Random | None
+    loops: Random | None
 
 
 @dataclass(slots=True)
@@ -39,7 +40,8 @@ class Node:
     Attributes:
         number: its argument, by which its function finds it again; also its value.
         kind: how it is called: ``call``, ``submit``, ``map``, ``flow``, ``cached``, ``pause``,
-            ``stream``; or ``hold``, ``ask``, ``suspend``, ``transaction``, which are no runs.
+            ``stream``, or ``loop`` for an async flow; or ``hold``, ``ask``, ``suspend``,
+            ``transaction``, which are no runs.
         fails: so many attempts raise first.
         naps: seconds that an attempt takes, in parts.
         retries, delay: of the task or flow.
@@ -124,6 +126,26 @@ class Generator:
         self._rng, self._extras = rng, extras
         self.nodes: dict[int, Node] = {}
 
+    def loop(self) -> Node:
+        """Return an async flow, whose tasks are async, and at once or one by one."""
+        rng = self._extras.loops
+        assert rng is not None
+        node = self._node("loop")
+        node.retries, node.fails = rng.choice((0, 0, 1)), rng.choice((0, 0, 1))
+        node.delay, node.asks = rng.choice((0.0, 2.0)), rng.random() < 0.5
+        node.hooks = rng.random() < 0.3
+        for _ in range(rng.randint(1, 4)):
+            child = self._node(rng.choice(("call", "cached", "pause")))
+            child.naps = tuple(rng.choice((0.0, 0.02, 0.3, 4.0)) for _ in range(rng.choice((1, 2))))
+            child.fails, child.retries = rng.choice((0, 0, 1)), rng.choice((0, 1))
+            child.delay, child.hooks = rng.choice((0.0, 0.5)), rng.random() < 0.3
+            child.key = rng.choice(KEYS) if child.kind == "cached" else ""
+            if self._extras.slots and child.kind == "call":
+                child.tagged = rng.random() < 0.5
+                child.holds = Holds((INNER,), 1, rng.choice((None, 3.0)), 6.0, False)
+            node.nodes.append(child)
+        return node
+
     def flow(self, depth: int = 0) -> Node:
         rng = self._rng
         node = self._node("flow")
@@ -146,6 +168,8 @@ class Generator:
             node.again = depth == 0 and self._extras.rng.random() < 0.3
         if self._extras.wide is not None:
             self._widen(node, depth, self._extras.wide)
+        if self._extras.loops is not None and depth == 0:
+            node.nodes.insert(self._extras.loops.randint(0, len(node.nodes)), self.loop())
         return node
 
     def _widen(self, flow: Node, depth: int, rng: Random) -> None:

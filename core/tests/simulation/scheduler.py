@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -213,6 +214,7 @@ class Scheduler:
     def pause(self) -> None:
         """A step: somebody else may go on before the current fiber does."""
         me = self._me()
+        self._refuse_on_loop(me)
         self.steps += 1
         self.now += self.pace
         if self.steps > MOST_STEPS:
@@ -226,6 +228,7 @@ class Scheduler:
     def block(self, ready: Callable[[], bool] | None, timeout: float | None = None) -> bool:
         """Let others go on until `ready()`, or the time is over; tell whether it is ready."""
         me = self._me()
+        self._refuse_on_loop(me)
         me.ready = ready
         me.until = None if timeout is None else self.now + max(0.0, timeout)
         try:
@@ -236,6 +239,12 @@ class Scheduler:
 
     def sleep(self, seconds: float) -> None:
         self.block(_never, seconds)
+
+    def _refuse_on_loop(self, me: Fiber) -> None:
+        """Nothing that takes a step, or waits, is done on an event loop."""
+        loop = asyncio._get_running_loop()
+        if loop is not None and not getattr(loop, "may_wait", True):
+            self.fail(f"{me.name} blocks its event loop")
 
     def _me(self) -> Fiber:
         me = self.current

@@ -12,6 +12,7 @@ import pytest
 from flowstone.calls.map_stream import MapWindow
 from flowstone.concurrency.leases import SlotLeases
 from flowstone.concurrency.queue import ProcessSlotQueue, QueuedSlotRequest
+from flowstone.engine.async_driver import AsyncRunDriver
 from flowstone.engine.driven_roots import DrivenRoots
 from flowstone.engine.journal import WriteBehind
 from flowstone.engine.story import Story
@@ -289,6 +290,27 @@ class UndoesFailuresOnly(Transaction):
         return (yield from super().perform_rollback())
 
 
+class BlockingDriver(AsyncRunDriver):
+    """Does on its loop what may block."""
+
+    __slots__ = ()
+
+    async def _in_thread(self, work: Any, patience: float | None = None) -> Any:
+        return work()
+
+
+class BlocksItsLoop(Task[..., Any]):
+    def _start(self, *args: Any, **kwargs: Any) -> Any:
+        driver, life = super()._start(*args, **kwargs)
+        if self.isasync:
+            driver.__class__ = BlockingDriver
+        return driver, life
+
+
+def blocking(task: Any) -> Any:
+    return BlocksItsLoop(task.fn, task.spec)
+
+
 #: What is broken, and within how many seeds that is seen.
 MUTANTS = {
     "no fence": (Parts(store=NoFence), 50),
@@ -318,6 +340,7 @@ MUTANTS = {
     "a transaction that keeps before its hooks": (Parts(transaction=KeepsFirst), 400),
     "a transaction that is undone twice": (Parts(transaction=UndoesTwice), 50),
     "a rollback after the commit": (Parts(transaction=UndoesWhatIsKept), 50),
+    "a step that blocks its event loop": (Parts(task=blocking), 50),
     "an interrupted transaction that is left": (Parts(transaction=UndoesFailuresOnly), 400),
 }
 

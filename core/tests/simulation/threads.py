@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
+
+from flowstone.engine.blocking_calls import is_on_loop
 
 from .scheduler import Fiber, Host, Scheduler
 
@@ -24,7 +27,7 @@ class SimClock:
         self._scheduler.sleep(seconds)
 
     async def asleep(self, seconds: float) -> None:
-        raise AssertionError("event loops are not simulated")
+        await asyncio.sleep(seconds)  # of a simulated loop
 
 
 class SimThreads:
@@ -81,7 +84,8 @@ class SimLock:
     def take(self, depth: int) -> None:
         me = self._scheduler.current
         if self._holder is not me:
-            self._scheduler.pause()
+            if self._holder is not None or not is_on_loop():  # one that is free keeps no loop
+                self._scheduler.pause()
             while self._holder is not None:
                 self._scheduler.block(lambda: self._holder is None)
             self._holder = me

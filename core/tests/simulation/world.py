@@ -46,6 +46,7 @@ class Parts:
     gate: type[ProcessSlotQueue] = ProcessSlotQueue
     pause_key: str | None = None
     is_plain: bool = False  # without slots, pauses and people
+    has_loops: bool = True  # with async flows; only where it is wide
     is_wide: bool = True  # with streams, transactions and tasks that go on for long
     transaction: type[Transaction] = Transaction
     supply: type[MapWindow] = MapWindow
@@ -82,6 +83,9 @@ class World:
         wide = Random(f"wide of {seed}")
         is_wide = self.parts.is_wide and not self.parts.is_plain and wide.random() < 0.5
         self.wide = wide if is_wide else None
+        loops = Random(f"loops of {seed}")
+        may_have_loops = self.parts.has_loops and self.parts.is_wide and not self.parts.is_plain
+        self.loops = loops if may_have_loops and loops.random() < 0.5 else None
         self.copies: list[tuple[Process, list[Event], Any]] = []
         self.taken_up: set[str] = set()
         self.drivers = [
@@ -97,7 +101,7 @@ class World:
         ]
 
     def _extras(self, more: Random) -> Extras:
-        return Extras(more, self.has_slots, self.has_people, self.wide)
+        return Extras(more, self.has_slots, self.has_people, self.wide, self.loops)
 
     def own_store(self) -> Store:
         """Return the store as one process has it open."""

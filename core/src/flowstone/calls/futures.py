@@ -18,10 +18,12 @@ from flowstone.engine.arguments import (
     resolve_futures_to_results,
     resolve_futures_to_states,  # fmt: skip
 )
+from flowstone.engine.async_driver import AsyncRunDriver
+from flowstone.engine.blocking_calls import call_blocking
 from flowstone.engine.policy import is_cancellation
 from flowstone.errors import CancelSignal, ConfigurationError, RunTimeout, StopSignal
 from flowstone.ports.threads import call_back, call_on_loop, wait_for
-from flowstone.records.states import CANCELLED, COMPLETED, CRASHED, State
+from flowstone.records.states import CANCELLED, COMPLETED, CRASHED, State, StoredValue
 from flowstone.task_runners.threads import (
     call_nested,
     enter_loop,
@@ -129,6 +131,8 @@ class Future(Unresolved, Generic[R]):
     async def aresult(self, raise_on_failure: bool = True) -> R:
         """Wait for the run without blocking the event loop, and return its value."""
         await self.await_end()
+        if self._end is not None and type(self._end.data) is StoredValue:
+            return await call_blocking(self.result, None, raise_on_failure)
         return self.result(raise_on_failure=raise_on_failure)
 
     def __await__(self) -> Generator[object, None, R]:
@@ -281,7 +285,7 @@ class Future(Unresolved, Generic[R]):
         context, life = ticket
         enter_loop(context)
         driver = self._driver
-        assert driver is not None
+        assert isinstance(driver, AsyncRunDriver)
         task = asyncio.get_running_loop().create_task(_adrive(driver, life), context=context)
         self._where = task
         try:
@@ -319,7 +323,7 @@ def _drive(driver: RunDriver, life: Lifecycle) -> State:
     return driver.drive(life)
 
 
-async def _adrive(driver: RunDriver, life: Lifecycle) -> State:
+async def _adrive(driver: AsyncRunDriver, life: Lifecycle) -> State:
     scope.set(driver.scope)
     return await driver.adrive(life)
 

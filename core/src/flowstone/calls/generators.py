@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flowstone.calls.outcome import unwrap
+from flowstone.context.current import has_services, services
+from flowstone.engine.blocking_calls import call_blocking
 from flowstone.engine.generators import CONSUMER, SyncGeneratorRun
 from flowstone.engine.policy import is_cancellation
 from flowstone.errors import ConfigurationError, StopSignal
@@ -53,6 +55,8 @@ async def aiterate_values(begin: Callable[[], GeneratorParts]) -> AsyncGenerator
     # asyncio: 40 ms of start-up; here it is running already.
     from flowstone.engine.async_generators import AsyncGeneratorRun
 
+    if not has_services():
+        await call_blocking(services)  # opens the store
     run = AsyncGeneratorRun(begin())
     sent: Any = None
     error: BaseException | None = None

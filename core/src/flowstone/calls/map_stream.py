@@ -12,10 +12,11 @@ from weakref import ref
 from flowstone.calls.unresolved import Unresolved
 from flowstone.context.current import services
 from flowstone.engine.arguments import FutureBase
+from flowstone.engine.blocking_calls import call_blocking
 from flowstone.engine.policy import judge_unobserved
 from flowstone.errors import RunTimeout
 from flowstone.records.ids import new_id
-from flowstone.records.states import COMPLETED, State
+from flowstone.records.states import COMPLETED, State, StoredValue
 from flowstone.task_runners.threads import get_loop, is_worker, release_worker
 
 if TYPE_CHECKING:
@@ -111,6 +112,8 @@ class FutureStream(Unresolved, Generic[R]):
     async def aresult(self, raise_on_failure: bool = True) -> list[R]:
         """Run all that is left without blocking the event loop, and return the values."""
         await self.await_end()
+        if any(type(future.final_state().data) is StoredValue for future in self._supply.held):
+            return await call_blocking(self._values, raise_on_failure)
         return self._values(raise_on_failure)
 
     def __await__(self) -> Generator[object, None, list[R]]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from contextlib import nullcontext, suppress
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from flowstone.context import current
+from flowstone.engine.blocking_calls import call_blocking, finish_blocking
 from flowstone.errors import StoreError
-from flowstone.records.states import COMPLETED
+from flowstone.records.states import COMPLETED, StoredValue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 def reraise_stop_signal(state: State) -> None:
     """Let what ended the run from outside go on to end the program."""
-    if isinstance(state.data, BaseException) and not isinstance(state.data, Exception):
+    if _is_stop(state.data):
         with suppress(StoreError):  # what hooks said of the end; a signal leaves no time for more
             current.services().journal.flush()
         raise state.data
@@ -35,6 +36,27 @@ def show_tree(spec: Spec) -> AbstractContextManager[object]:
     show: Callable[[], AbstractContextManager[object]]
     show = import_module("flowstone.cli.run.screen").show_alone
     return show()
+
+
+async def areraise_stop_signal(state: State) -> None:
+    """Do the same on an event loop."""
+    if _is_stop(state.data):
+        with suppress(StoreError):  # as above; a cancellation changes nothing any more
+            await finish_blocking(current.services().journal.flush, [])
+        raise state.data
+
+
+def _is_stop(data: object) -> TypeGuard[BaseException]:
+    return isinstance(data, BaseException) and not isinstance(data, Exception)
+
+
+async def aunwrap(state: State, return_state: bool) -> object:
+    """Do as `unwrap`, and read a value that is only kept without blocking the event loop."""
+    if _is_stop(state.data):
+        raise state.data  # what was said of it is flushed at the end of the root
+    if type(state.data) is StoredValue and not return_state:
+        return await call_blocking(unwrap, state, return_state)
+    return unwrap(state, return_state)
 
 
 def unwrap(state: State, return_state: bool) -> Any:

@@ -15,13 +15,21 @@ from flowstone.calls.futures import Future
 from flowstone.calls.hooks import HookMethods
 from flowstone.calls.options import OptionAttributes
 from flowstone.calls.origin import UnitCall, make_origin
-from flowstone.calls.outcome import reraise_stop_signal, show_tree, unwrap
+from flowstone.calls.outcome import (
+    areraise_stop_signal,
+    aunwrap,
+    reraise_stop_signal,
+    show_tree,
+    unwrap,
+)
 from flowstone.calls.parameters import Parameters
 from flowstone.calls.secret_arguments import register_secret_arguments
 from flowstone.calls.signatures import Calling
 from flowstone.context import current
 from flowstone.context.lineage import PLAIN, record_producer
 from flowstone.engine.arguments import find_upstream
+from flowstone.engine.async_driver import AsyncRunDriver
+from flowstone.engine.blocking_calls import call_blocking
 from flowstone.engine.driver import RunDriver
 from flowstone.engine.lifecycle import CallPlan, Lifecycle, lifecycle
 from flowstone.engine.recorder import RunRecorder, Takeover
@@ -30,7 +38,7 @@ from flowstone.engine.steps import YieldProgress
 from flowstone.errors import ParameterError
 from flowstone.logging.run_logger import RunLogger
 from flowstone.records.redaction import register_secrets
-from flowstone.records.states import COMPLETED, PENDING
+from flowstone.records.states import COMPLETED, PENDING, StoredValue
 from flowstone.task_runners.base import ThreadPoolTaskRunner
 
 if TYPE_CHECKING:
@@ -168,7 +176,7 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
     ) -> tuple[RunDriver, Lifecycle]:
         """Make the run, and all that drives it; nothing has happened yet.
 
-        With `takeover`, it is a run that exists, and it is taken up at the end of this. Where its
+        With `takeover`, it is a run that exists, and is taken up next. Where its
         state is asked for, there is a run even if the arguments don't fit: it fails of that.
         """
         services, spec = current.services(), self.spec
@@ -208,7 +216,7 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
             timeout=spec.timeout_seconds if caller is None else None,  # the caller keeps to it
         )
         recorder = RunRecorder(services, origin, parent)
-        return _make_driver(recorder, plan, scope, services.clock, takeover), lifecycle(plan)
+        return _make_driver(recorder, plan, scope, services.clock), lifecycle(plan)
 
     def _make_transaction(self) -> RunTransaction | None:
         """Return a transaction for one run alone; None where nothing asks for one."""
@@ -309,6 +317,8 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
             takeover=takeover,
             return_state=return_state,
         )
+        if takeover is not None:
+            driver.take_up(takeover)
         token = current.scope.set(driver.scope)
         try:
             if parent is None:
@@ -339,6 +349,8 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
         takeover: Takeover | None,
     ) -> Any:
         parent = None if takeover is not None else current.scope.get()
+        if not current.has_services():
+            await call_blocking(current.services)  # opens the store
         driver, story = self._start(
             args,
             kwargs,
@@ -347,19 +359,24 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
             takeover=takeover,
             return_state=return_state,
         )
+        assert isinstance(driver, AsyncRunDriver)
         token = current.scope.set(driver.scope)
         try:
             if parent is None:
+                if takeover is not None:
+                    await driver.atake_up(takeover)
                 with show_tree(self.spec), sigterm_on_loop() as stop:
                     driver.register_stop(stop)
                     state = await driver.adrive(story)
-                    reraise_stop_signal(state)
+                    await areraise_stop_signal(state)
             else:
                 state = await driver.adrive(story)
         finally:
             current.scope.reset(token)
         if parent is not None and state.type is COMPLETED:
             record_producer(parent.owner, state.data, driver.recorder.origin.id)
+        if isinstance(state.data, (BaseException, StoredValue)):
+            return await aunwrap(state, return_state)
         return unwrap(state, return_state)
 
     def _begin(
@@ -390,15 +407,11 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
         return future
 
 
-def _make_driver(
-    recorder: RunRecorder, plan: CallPlan, scope: Scope, clock: Clock, takeover: Takeover | None
-) -> RunDriver:
-    """Return what drives a run; one that exists is taken up."""
+def _make_driver(recorder: RunRecorder, plan: CallPlan, scope: Scope, clock: Clock) -> RunDriver:
+    """Return what drives a run."""
     scope.current, scope.request = recorder, plan
-    driver = RunDriver(recorder, scope, clock, RunLogger, cache=plan.cache)
-    if takeover is not None:
-        recorder.take_up(takeover)
-    return driver
+    kind = AsyncRunDriver if plan.unit.isasync else RunDriver
+    return kind(recorder, scope, clock, RunLogger, cache=plan.cache)
 
 
 def _request_slots(services: Services, origin: Origin) -> SlotRequest:

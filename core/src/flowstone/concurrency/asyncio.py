@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from flowstone.concurrency.slots import concurrency, give_back, make_slot_request, warn_of_missing
+from flowstone.engine.blocking_calls import call_blocking
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,12 +21,13 @@ async def rate_limit(
     strict: bool = False,
 ) -> None:
     """Do as the sync `rate_limit`, and let other coroutines run meanwhile."""
-    turn = make_slot_request(names, occupy, strict, is_rate=True)
+    make = partial(make_slot_request, names, occupy, strict, is_rate=True)
+    turn = await call_blocking(make)
     try:
         await turn.await_slots(timeout_seconds)
-        warn_of_missing(turn)
+        await call_blocking(warn_of_missing, turn)
     finally:
-        give_back(turn)
+        await call_blocking(give_back, turn)
 
 
 #: Its name in `flowstone.concurrency`, beside the sync one.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from collections import OrderedDict
 from contextlib import suppress
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from flowstone.concurrency.leases import SlotLeases, warn
+from flowstone.engine.blocking_calls import call_blocking, is_on_loop
 from flowstone.errors import SlotTimeout
 from flowstone.records.ids import new_id
 from flowstone.records.limits import KIND, TAG, Claim, Refusal, SlotDemand, read_limit
@@ -20,7 +20,7 @@ from flowstone.records.redaction import redact
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Event
-    from collections.abc import Callable, Generator, Iterable, Sequence
+    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 
     from flowstone.ports import Clock, DocumentStore
     from flowstone.ports.slots import SlotStore
@@ -76,10 +76,14 @@ class ProcessSlotQueue:
         """Return the turn of a task run under the limits of its tags."""
         return TagSlotRequest(self, tags, name, run_id)
 
+    def are_limits_known(self) -> bool:
+        """Tell whether `limits` has them at hand."""
+        return self.clock.monotonic() - self._known[0] < FRESH
+
     def limits(self) -> dict[str, Limit]:
         """Return the limits by name, as they were at most `FRESH` seconds ago."""
-        read, known = self._known
-        if self.clock.monotonic() - read >= FRESH:
+        _, known = self._known
+        if not self.are_limits_known():
             found = [each for each in self._documents.find(KIND) if each.kind == KIND]
             known = {each.name: read_limit(each) for each in found}
             self._known = self.clock.monotonic(), known
@@ -139,6 +143,10 @@ class QueuedSlotRequest:
         self.notify: Callable[[], None] = _ignore
         #: The names of the limits under which it holds slots; None before it does.
         self.taken: tuple[str, ...] | None = None
+
+    def may_block(self) -> bool:
+        """Tell whether the store is asked for anything."""
+        return bool(self.wanted.names)
 
     def take(self) -> str | None:
         """Take the slots if it is one's turn and they are free; else say what is in the way."""
@@ -249,7 +257,7 @@ class QueuedSlotRequest:
         rung = self._gate.threads.Event()
         self.notify = rung.set
         for number, pause in enumerate(self.poll(seconds, max_retries)):
-            if number == 0 and _is_on_loop():
+            if number == 0 and is_on_loop():
                 warn(
                     f"{self.wanted.owner!r} blocks its event loop, and waits: {self.refused}. If "
                     "that needs the loop, both wait for ever. Use `async with`, an async task, or "
@@ -266,7 +274,11 @@ class QueuedSlotRequest:
 
         loop, rung = asyncio.get_running_loop(), asyncio.Event()
         self.notify = partial(_set_on_loop, loop, rung)
-        for pause in self.poll(seconds, max_retries):
+        looks = self.poll(seconds, max_retries)
+        while True:
+            pause = await call_blocking(next, looks, 0.0)
+            if self.taken is not None:
+                return
             try:
                 async with asyncio.timeout(pause):
                     await rung.wait()
@@ -294,12 +306,20 @@ class TagSlotRequest:
         self._gate, self._tags, self._name, self._run_id = gate, tags, name, run_id
         self._turn: QueuedSlotRequest | None = None
 
+    def may_block(self) -> bool:
+        """Tell whether it has, or needs, anything that the store is asked for."""
+        return (
+            self._turn is not None
+            or not self._gate.are_limits_known()
+            or bool(self._find_names(self._gate.limits()))
+        )
+
+    def _find_names(self, known: Mapping[str, Limit]) -> tuple[str, ...]:
+        return tuple(TAG + tag for tag in self._tags if TAG + tag in known) if known else ()
+
     def take(self) -> str | None:
         """Take the slots if it is one's turn and they are free; else say what is in the way."""
-        known = self._gate.limits()
-        if not known:
-            return None
-        names = tuple(TAG + tag for tag in self._tags if TAG + tag in known)
+        names = self._find_names(self._gate.limits())
         if not names:
             return None
         self._turn = self._gate.make_request(SlotDemand(names, 1, self._name, self._run_id))
@@ -324,18 +344,6 @@ class TagSlotRequest:
 
 def _ignore() -> None:
     """Ring where nobody listens."""
-
-
-def _is_on_loop() -> bool:
-    """Tell whether this code is called by an event loop; without asyncio it can't be."""
-    asyncio = sys.modules.get("asyncio")
-    if asyncio is None:
-        return False
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 def _pick_least(*seconds: float | None) -> float | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 from flowstone.concurrency.leases import warn
 from flowstone.context import current
 from flowstone.context.current import current_run
+from flowstone.engine.blocking_calls import call_blocking
 from flowstone.engine.thread_errors import cancel_error_in_thread, raise_in_thread
 from flowstone.errors import ConfigurationError, SlotsLost
 from flowstone.records.limits import KIND, SlotDemand
@@ -76,28 +77,28 @@ class concurrency:  # noqa: N801 - the name that users know
             turn.wait(*self._patience)
             warn_of_missing(turn)
         except BaseException as error:
-            _abandon(turn, interruption, error)
+            _end(turn, interruption, type(error))
             raise
         self._held.append((turn, interruption))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: object, _: object) -> None:
-        self._end(kind)
+        _end(*self._held.pop(), kind)
 
     async def __aenter__(self) -> Self:
         interruption = _InTask() if self._raises else Interruption()
-        turn = self._make_request(interruption)
+        turn = await call_blocking(self._make_request, interruption)
         try:
             await turn.await_slots(*self._patience)
-            warn_of_missing(turn)
+            await call_blocking(warn_of_missing, turn)
         except BaseException as error:
-            _abandon(turn, interruption, error)
+            await _aend(turn, interruption, type(error))
             raise
         self._held.append((turn, interruption))
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: object, _: object) -> None:
-        self._end(kind)
+        await _aend(*self._held.pop(), kind)
 
     def _make_request(self, interruption: Interruption) -> TimedSlotRequest:
         return make_slot_request(
@@ -109,15 +110,6 @@ class concurrency:  # noqa: N801 - the name that users know
             on_lost=interruption.fire,
         )
 
-    def _end(self, kind: type[BaseException] | None) -> None:
-        turn, interruption = self._held.pop()
-        try:
-            stopped = interruption.end(kind)
-        finally:
-            give_back(turn)
-        if stopped:
-            raise SlotsLost(turn.wanted.owner, ", ".join(turn.wanted.names)) from None
-
 
 def give_back(turn: TimedSlotRequest) -> None:
     """Give slots back; an interrupt that comes meanwhile does not keep them."""
@@ -128,12 +120,35 @@ def give_back(turn: TimedSlotRequest) -> None:
         raise
 
 
-def _abandon(turn: TimedSlotRequest, interruption: Interruption, error: BaseException) -> None:
-    """Give back what a block was not let in for; its lease may have been lost before it began."""
+def _end(
+    turn: TimedSlotRequest, interruption: Interruption, kind: type[BaseException] | None
+) -> None:
+    """Give back what a block held, or was not let in for: the lease may be lost before it begins.
+
+    Args:
+        turn: for the slots.
+        interruption: of the block.
+        kind: what has come out of the block; None for nothing.
+
+    Raises:
+        SlotsLost: the block was stopped by that.
+    """
     try:
-        stopped = interruption.end(type(error))
+        stopped = interruption.end(kind)
     finally:
         give_back(turn)
+    if stopped:
+        raise SlotsLost(turn.wanted.owner, ", ".join(turn.wanted.names)) from None
+
+
+async def _aend(
+    turn: TimedSlotRequest, interruption: Interruption, kind: type[BaseException] | None
+) -> None:
+    """Do as `_end`, and let other coroutines run while the store frees the slots."""
+    try:
+        stopped = interruption.end(kind)
+    finally:
+        await call_blocking(give_back, turn)
     if stopped:
         raise SlotsLost(turn.wanted.owner, ", ".join(turn.wanted.names)) from None
 

@@ -91,6 +91,11 @@ def services() -> Services:
         return _stack[-1]
 
 
+def has_services() -> bool:
+    """Tell whether there are current services, or else the next call of `services` opens them."""
+    return bool(_stack)
+
+
 def set_default_origin(origin: str) -> None:
     """Take the default services, when they are first needed, from what ``module:name`` returns."""
     global _origin

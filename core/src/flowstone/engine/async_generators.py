@@ -6,6 +6,7 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING, Any
 
+from flowstone.engine.blocking_calls import finish_blocking
 from flowstone.engine.generators import FLOW, PROCESS, GeneratorRun, Returned
 from flowstone.engine.signals import sigterm_on_loop
 from flowstone.engine.story import amake_calls, run_awaitable
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator
     from contextvars import Context
 
+    from flowstone.engine.async_driver import AsyncRunDriver
     from flowstone.engine.generators import GeneratorParts
     from flowstone.engine.lifecycle import Lifecycle
     from flowstone.engine.steps import Iterate
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 class AsyncGeneratorRun(GeneratorRun):
     """A run of an async generator."""
+
+    _driver: AsyncRunDriver
 
     def __init__(self, parts: GeneratorParts) -> None:
         self._lock = asyncio.Lock()
@@ -73,6 +77,8 @@ class AsyncGeneratorRun(GeneratorRun):
             return await _Within(self._context, self._go_on(sent, error))
         finally:
             self._task = None
+            if self._is_stopped():
+                await finish_blocking(self._keep_notes, [])
             if self.end is not None:
                 self._close_guard()
 

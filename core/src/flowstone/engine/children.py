@@ -9,6 +9,8 @@ from flowstone.engine.policy import choose_stop_signal, is_cancellation
 from flowstone.errors import CancelSignal, StoreError
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from flowstone.context.current import Scope
     from flowstone.engine.recorder import RunRecorder
     from flowstone.engine.steps import FinishChildren
@@ -43,9 +45,19 @@ def finish_children(
 
 
 async def afinish_children(
-    recorder: RunRecorder, scope: Scope, step: FinishChildren
+    recorder: RunRecorder,
+    scope: Scope,
+    step: FinishChildren,
+    call: Callable[[Callable[[], None]], Awaitable[None]],
 ) -> list[PendingRun]:
-    """Do as `finish_children`, and let other coroutines run meanwhile."""
+    """Do as `finish_children`, and let other coroutines run meanwhile.
+
+    Args:
+        recorder: of the run that owns it.
+        scope: of that run.
+        step: why that is.
+        call: makes a call that may block, in a thread, to its end.
+    """
     import asyncio  # 40 ms of start-up; here it is running already
 
     limit = asyncio.timeout(_choose_grace(step))
@@ -58,6 +70,9 @@ async def afinish_children(
     except TimeoutError:
         if not limit.expired():
             raise
+    if scope.runner is not None:
+        await call(scope.runner.close)  # children of a process pool have a moment to end
+        scope.runner = None
     return _close(recorder, scope, step)
 
 

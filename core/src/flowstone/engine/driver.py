@@ -1,4 +1,4 @@
-"""The drivers: the only loops. They take steps out of a life, do them, and hand answers in."""
+"""The driver: the only loop. It takes steps out of a life, does them, and hands answers in."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ from functools import partial
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, ClassVar, overload
 
-from flowstone.context.deadlines import limit_to
 from flowstone.engine import progress
-from flowstone.engine.children import afinish_children, finish_children
+from flowstone.engine.children import finish_children
 from flowstone.engine.policy import describe_error
-from flowstone.engine.signals import translate_cancellation
 from flowstone.engine.steps import (
     AcquireSlots,
     Await,
@@ -21,6 +19,7 @@ from flowstone.engine.steps import (
     Iterate,
     Load,
     Log,
+    ReadValues,
     Record,
     Refresh,
     ReleaseSlots,
@@ -31,28 +30,25 @@ from flowstone.engine.steps import (
     Suspend,
     Unlock,
 )
-from flowstone.engine.story import arun_story, run_awaitable, run_story
-from flowstone.errors import RunTimeout, StopSignal
+from flowstone.engine.story import run_awaitable, run_story
+from flowstone.errors import StopSignal
 from flowstone.records.states import CRASHED, PENDING, State
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Callable, Mapping
     from logging import Logger, LoggerAdapter
 
     from flowstone.context.current import Scope
     from flowstone.engine.lifecycle import Lifecycle
-    from flowstone.engine.recorder import RunRecorder
+    from flowstone.engine.recorder import RunRecorder, Takeover
     from flowstone.engine.story import Story
     from flowstone.ports import CacheLookup, Clock, PendingRun, ResultCache
     from flowstone.records.runs import Run
     from flowstone.records.states import StateType
 
-#: Seconds between two tries for a lock, on an event loop.
-NAP = 0.01
-
 
 class RunDriver:
-    """What both drivers need: the recorder of the run, its scope, the clock.
+    """Drives a run in a thread, with its recorder, its scope, and the clock.
 
     A child that was forked by the function comes out of the call here as well. It goes through the
     life with its own value or error, and leaves all that others see of the run to the parent.
@@ -78,6 +74,10 @@ class RunDriver:
     def register_stop(self, stop: Callable[[type[StopSignal]], None]) -> None:
         """Say what stops the run when somebody asks for that."""
         self.recorder.on_request(stop)
+
+    def take_up(self, takeover: Takeover) -> None:
+        """Go on with a run that there is; see `RunRecorder.take_up`."""
+        self.recorder.take_up(takeover)
 
     def record(
         self, kind: StateType, name: str, message: str | None = None, data: Any = None
@@ -138,37 +138,7 @@ class RunDriver:
             self.let_go()
             raise
 
-    @overload
-    async def adrive(self, life: Lifecycle) -> State: ...
-    @overload
-    async def adrive(
-        self, life: Lifecycle, answer: object, error: BaseException | None
-    ) -> State | Iterate: ...
-    async def adrive(
-        self, life: Lifecycle, answer: object = None, error: BaseException | None = None
-    ) -> State | Iterate:
-        """Live an async run to its end, or to where its values are handed out."""
-        try:
-            step = life.send(answer) if error is None else life.throw(translate_cancellation(error))
-            while True:
-                try:
-                    if type(step) is Iterate:
-                        return step
-                    if (wait := self._ON_A_LOOP.get(type(step))) is not None:
-                        answer = await wait(self, step)
-                    else:
-                        answer = self._COMMON[type(step)](self, step)
-                except BaseException as error:  # noqa: BLE001 - the life decides what it means
-                    step = life.throw(translate_cancellation(error))
-                else:
-                    step = life.send(answer)
-        except StopIteration as stop:
-            return stop.value  # type: ignore[no-any-return]
-        except BaseException:
-            self.let_go()
-            raise
-
-    # ------------------------------------------------------------ steps that do not wait
+    # ------------------------------------------------------------ steps
 
     def _record(self, step: Record) -> State:
         return self.record(*step)
@@ -194,14 +164,15 @@ class RunDriver:
     def _suspend(self, step: Suspend) -> State:
         return self.recorder.suspend(step.message, step.data)
 
+    def _read_values(self, step: ReadValues) -> object:
+        return step.fn()
+
     def _log(self, step: Log) -> None:
         if self.recorder.is_copy:
             return
         if not self._placed:  # a line belongs to a run, so there has to be one
-            self.record(PENDING, "Pending")
+            self._record(FIRST)
         self.logger(self.recorder.run).log(step.level, step.message, exc_info=step.error)
-
-    # ------------------------------------------------------------ steps that wait, in a thread
 
     def _call(self, step: CallFunction) -> object:
         # ctypes and signal: only runs with a timeout pay for their import.
@@ -236,78 +207,26 @@ class RunDriver:
     def _sleep(self, step: Sleep) -> None:
         self.clock.sleep(step.seconds)
 
-    # ------------------------------------------------------------ the same, on an event loop
-
-    async def _acall(self, step: CallFunction) -> object:
-        awaitable = step.fn(*step.args, **step.kwargs)
-        if step.timeout is None:
-            return await awaitable
-        return await self.await_within(awaitable, step.timeout)
-
-    async def _acall_hook(self, step: CallHook) -> object:
-        if self.recorder.is_copy:
-            return None
-        value = step.fn(step.unit, self.recorder.run, step.state)
-        return await value if isawaitable(value) else value
-
-    async def _aload(self, step: Load) -> CacheLookup:
-        import asyncio  # 40 ms of start-up; here it is running already
-
-        look, args, kwargs = self.cache.look, step.args, step.kwargs
-        # Whoever has the lock may be on this very loop, so it is asked for and not waited for.
-        while (found := look(args, kwargs, 0.0)) is None:  # noqa: ASYNC110 - a file's
-            await asyncio.sleep(NAP)
-        return found
-
-    async def _astage(self, step: StageInTransaction) -> None:
-        await arun_story(self._stage_run(step))
-
-    async def _aawait_ends(self, step: Await) -> None:
-        with progress.show(step.promises):
-            for promise in step.promises:
-                await promise.await_end()
-
-    async def _afinish_children(self, step: FinishChildren) -> list[PendingRun]:
-        return await afinish_children(self.recorder, self.scope, step)
-
-    async def _aawait_slots(self, step: AwaitSlots) -> None:
-        await step.request.await_slots()
-
-    async def _asleep(self, step: Sleep) -> None:
-        await self.clock.asleep(step.seconds)
-
-    #: What does a step, by its type: the same in a thread and on a loop.
-    _COMMON: ClassVar[Mapping[type, Callable[..., object]]] = {
+    #: What does a step, by its type.
+    _IN_A_THREAD: ClassVar[Mapping[type, Callable[..., object]]] = {
         Record: _record,
-        AcquireSlots: _acquire_slots,
-        ReleaseSlots: _release_slots,
+        CallFunction: _call,
+        CallHook: _call_hook,
+        Load: _load,
         Save: _save,
         Unlock: _unlock,
+        ReadValues: _read_values,
+        StageInTransaction: _stage,
+        AcquireSlots: _acquire_slots,
+        AwaitSlots: _await_slots,
+        ReleaseSlots: _release_slots,
+        Await: _await_ends,
+        FinishChildren: _finish_children,
+        Sleep: _sleep,
         Refresh: _refresh,
         Resume: _resume,
         Suspend: _suspend,
         Log: _log,
-    }
-    _IN_A_THREAD: ClassVar[Mapping[type, Callable[..., object]]] = {
-        **_COMMON,
-        CallFunction: _call,
-        CallHook: _call_hook,
-        Load: _load,
-        StageInTransaction: _stage,
-        Await: _await_ends,
-        FinishChildren: _finish_children,
-        AwaitSlots: _await_slots,
-        Sleep: _sleep,
-    }
-    _ON_A_LOOP: ClassVar[Mapping[type, Callable[..., Awaitable[object]]]] = {
-        CallFunction: _acall,
-        CallHook: _acall_hook,
-        Load: _aload,
-        StageInTransaction: _astage,
-        Await: _aawait_ends,
-        FinishChildren: _afinish_children,
-        AwaitSlots: _aawait_slots,
-        Sleep: _asleep,
     }
 
     def _stage_run(self, step: StageInTransaction) -> Story[None]:
@@ -316,27 +235,6 @@ class RunDriver:
         name = self.recorder.origin.name
         return step.around.stage_run(name, save, step.on_commit, step.on_rollback)
 
-    async def await_within(self, awaitable: Awaitable[object], seconds: float) -> object:
-        """Await something for so many seconds.
 
-        Raises:
-            RunTimeout: it took longer.
-        """
-        import asyncio  # 40 ms of start-up; here it is running already
-
-        loop, name = asyncio.get_running_loop(), self.recorder.origin.name
-        limit = asyncio.timeout(seconds)
-        began = loop.time()
-        try:
-            with limit_to(seconds):
-                async with limit:
-                    value = await awaitable
-        except TimeoutError as error:
-            if limit.expired():
-                raise RunTimeout(name, seconds) from error
-            raise
-        # Code that holds up the loop holds up its timeout, too.
-        if (took := loop.time() - began) > seconds:
-            message = f"It held up its event loop; it ended after {took:.1f} s."
-            raise RunTimeout(name, seconds, message)
-        return value
+#: What a run is recorded as where something is said of it before anything else.
+FIRST = Record(PENDING, "Pending")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowstone.context.current import scope
 from flowstone.context.lineage import record_producer
+from flowstone.engine.blocking_calls import call_blocking
 from flowstone.engine.signals import Stop, sigterm_as_signal, translate_close
 from flowstone.engine.story import make_calls
 from flowstone.errors import ClosedEarly, RunTimeout, StopSignal, StoreError
@@ -102,9 +103,15 @@ class GeneratorRun:
         assert end is not None
         with suppress(StopSignal), self._guard:
             if isinstance(end.data, StopSignal):
-                with suppress(StoreError):
-                    self._driver.recorder.flush()
                 raise end.data
+
+    def _keep_notes(self) -> None:
+        """Have kept what hooks said of the end, where the process ends next."""
+        with suppress(StoreError):
+            self._driver.recorder.flush()
+
+    def _is_stopped(self) -> bool:
+        return self.end is not None and isinstance(self.end.data, StopSignal)
 
     def _take(self, step: Iterate) -> None:
         self._asked, self._body, self._left = step, None, step.timeout
@@ -288,7 +295,7 @@ class SyncGeneratorRun(GeneratorRun):
         self.conclude(self._why or GeneratorExit(), timeout)
 
     async def await_end(self) -> None:
-        self.wait()
+        await call_blocking(self.wait)
 
     def _step(self, sent: object, error: BaseException | None) -> object:
         # What is being told to end is not interrupted once more.
@@ -301,6 +308,8 @@ class SyncGeneratorRun(GeneratorRun):
             raise
         finally:
             self._is_busy = False
+            if self._is_stopped():
+                self._keep_notes()
             if self.end is not None:
                 self._close_guard()
 

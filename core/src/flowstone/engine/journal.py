@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 from weakref import WeakSet
 
+from flowstone.engine.blocking_calls import is_on_loop
 from flowstone.engine.driven_roots import DrivenRoots
 from flowstone.engine.policy import find_request
 from flowstone.errors import Conflict, FencedRun, StopSignal, StoreError, SuspendSignal
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
 
 #: Seconds that a fact waits at most before it is written.
 INTERVAL = 0.05
-#: How many facts may wait: whoever appends the next one writes them.
+#: How many facts may wait: whoever appends the next one writes them. On an event loop that is
+#: whose run comes into its next state, in a thread.
 FULL = 2000
 #: Seconds between two polls for requests, such as to cancel a run.
 POLL = 1.0
@@ -130,7 +132,7 @@ class WriteBehind:
         self._queue.append((event, token))
         if self._idle:
             self._rouse()
-        if len(self._queue) >= FULL:
+        if len(self._queue) >= FULL and not is_on_loop():
             self._make_room()
 
     def _make_room(self) -> None:
@@ -142,6 +144,9 @@ class WriteBehind:
             if self._error is not None and self._clock.monotonic() < self._retry_at:
                 raise self._error.with_traceback(None)
             self.flush()
+
+    def is_full(self) -> bool:
+        return len(self._queue) >= FULL - 1
 
     def flush(self) -> None:
         with self._lock:

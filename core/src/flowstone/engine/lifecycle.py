@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from flowstone.engine import policy
 from flowstone.engine.arguments import PLAIN, FutureBase, find_futures, find_states, resolve
@@ -25,6 +25,7 @@ from flowstone.engine.steps import (
     Iterate,
     Load,
     Log,
+    ReadValues,
     Record,
     ReleaseSlots,
     Save,
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from flowstone.settings import Settings
 
 Lifecycle = Generator[Step, Any, State]
+T = TypeVar("T")
 
 
 @dataclass(slots=True)  # a frozen one takes twice as long to make, and each task run has one
@@ -288,8 +290,17 @@ def _resolve_upstream(
         promise.observed = True  # its failure is this run's failure now, or is allowed
         if not may_fail:
             raise UpstreamTaskError(plan.run_name, promise.name, state.name)
-    args, kwargs = resolve(plan.args, _take_value), resolve(plan.kwargs, _take_value)
+    promises = [promise for promise, _ in upstream]
+    args, kwargs = yield from _take_values((plan.args, plan.kwargs), promises)
     return plan.check(args, kwargs) if plan.check else (args, kwargs)
+
+
+def _take_values(value: T, promises: Sequence[PendingRun]) -> Generator[Step, T, T]:
+    """Put the values of these in their places; those that are only kept have to be read."""
+    read: Callable[[], T] = partial(resolve, value, _take_value)
+    if any(type(promise.final_state().data) is StoredValue for promise in promises):
+        return (yield ReadValues(read))
+    return read()
 
 
 def _take_value(promise: Any, may_fail: bool) -> Any:
@@ -347,7 +358,9 @@ def _judge(plan: CallPlan, value: object) -> Generator[Step, Any, State]:
             logging.WARNING, f"{lost.message}; the flow's return value decides its final state"
         )
     good = all(state.type is COMPLETED for state in states)
-    return policy.judge(states, resolve(value, _take_value) if good else value)
+    if good:
+        value = yield from _take_values(value, promises)
+    return policy.judge(states, value)
 
 
 def _make_completed(value: object) -> State:

@@ -90,6 +90,10 @@ class RunRecorder:
         """Whether this is a forked child's copy: the run is the parent's to keep."""
         return self._generation != _generation
 
+    def may_block(self) -> bool:
+        """Tell whether the next state has to wait for the store."""
+        return self._through or self._journal.is_full()
+
     @property
     def run(self) -> Run:
         """The run as it is now; only after its first state."""

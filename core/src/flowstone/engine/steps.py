@@ -106,6 +106,12 @@ class StageInTransaction(NamedTuple):
     on_rollback: tuple[Callable[..., Any], ...]
 
 
+class ReadValues(NamedTuple):
+    """Call what reads kept values from where they are. Answer: what it returns."""
+
+    fn: Callable[[], object]
+
+
 class Unlock(NamedTuple):
     """Let others compute this call again, also where the look was not finished. Answer: None."""
 
@@ -173,6 +179,7 @@ Step = (
     | Load
     | Save
     | StageInTransaction
+    | ReadValues
     | Unlock
     | Await
     | FinishChildren

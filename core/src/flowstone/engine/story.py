@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
 from contextvars import copy_context
+from inspect import isawaitable
 from typing import Any, TypeVar
 
+from flowstone.engine.blocking_calls import call_blocking
+
 T = TypeVar("T")
-#: What happens, with all that has to be awaited on the way.
-Story = Generator[Awaitable[object], None, T]
+#: What is awaited, or what is called as it may block.
+Pending = Awaitable[object] | Callable[[], object]
+#: What happens, with all that has to be waited for on the way. Its value is sent in.
+Story = Generator[Pending, object, T]
 #: A function, and what it is called with.
 Call = tuple[Callable[..., Any], tuple[Any, ...], Mapping[str, Any]]
 #: What happens, with the calls that have to be made on the way. Their values are sent in, or their
@@ -21,33 +26,40 @@ def run_story(story: Story[T]) -> T:
     return _run_to_end(_tell(story, _block_on))
 
 
-async def arun_story(story: Story[T]) -> T:
-    """Run a story on the event loop that is running."""
-    return await _tell(story, _wait_for)
+async def arun_story(
+    story: Story[T], call: Callable[[Callable[[], object]], Awaitable[object]] = call_blocking
+) -> T:
+    """Run a story on the event loop that is running.
+
+    Args:
+        story: what happens.
+        call: makes the calls that may block, in a thread.
+    """
+
+    async def wait(pending: Pending) -> object:
+        return await (pending if isawaitable(pending) else call(pending))
+
+    return await _tell(story, wait)
 
 
-async def _tell(story: Story[T], wait: Callable[[Awaitable[object]], Awaitable[object]]) -> T:
+async def _tell(story: Story[T], wait: Callable[[Pending], Awaitable[object]]) -> T:
     try:
-        awaitable = next(story)
+        pending = next(story)
         while True:
             try:
-                await wait(awaitable)
+                value = await wait(pending)
             except BaseException as error:  # noqa: BLE001 - the story decides what it means
-                awaitable = story.throw(error)
+                pending = story.throw(error)
             else:
-                awaitable = next(story)
+                pending = story.send(value)
     except StopIteration as stop:
-        value: T = stop.value
-        return value
+        end: T = stop.value
+        return end
 
 
-async def _wait_for(awaitable: Awaitable[object]) -> None:
-    await awaitable
-
-
-async def _block_on(awaitable: Awaitable[object]) -> None:
+async def _block_on(pending: Pending) -> object:
     """Wait without letting other coroutines run, as there are none."""
-    run_awaitable(awaitable)
+    return run_awaitable(pending) if isawaitable(pending) else pending()
 
 
 def _run_to_end(coroutine: Coroutine[Any, Any, T]) -> T:

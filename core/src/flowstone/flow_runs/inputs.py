@@ -11,6 +11,7 @@ from pydantic import BaseModel, PrivateAttr, create_model
 
 from flowstone.context.current import services
 from flowstone.context.runtime import current_flow
+from flowstone.engine.blocking_calls import call_blocking
 from flowstone.errors import ConfigurationError, MissingContextError, RunTimeout, suggest_names
 from flowstone.flow_runs.schemas import dump_plain, fill_in, make_model
 from flowstone.records.encoding import dumps, loads
@@ -133,7 +134,7 @@ def send_input(run_input: object, flow_run_id: str, sender: str | None = None) -
 
 async def asend_input(run_input: object, flow_run_id: str, sender: str | None = None) -> None:
     """Do as `send_input` does."""
-    send_input(run_input, flow_run_id, sender)
+    await call_blocking(send_input, run_input, flow_run_id, sender)
 
 
 def receive_input(
@@ -195,7 +196,7 @@ class Received(Iterator[T], AsyncIterator[T], Generic[T]):
     async def __anext__(self) -> T:
         clock = services().clock
         until = None if self._timeout is None else clock.monotonic() + self._timeout
-        while not (found := self._look()):
+        while not (found := await call_blocking(self._look)):
             if until is not None and clock.monotonic() >= until:
                 self._give_up()
                 raise StopAsyncIteration

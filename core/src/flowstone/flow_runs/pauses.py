@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from flowstone.context.current import services, sketch
 from flowstone.context.runtime import current_flow, current_task, find_unit
-from flowstone.engine.driver import RunDriver
+from flowstone.engine.async_driver import AsyncRunDriver
+from flowstone.engine.blocking_calls import call_blocking
 from flowstone.engine.pause import pause
 from flowstone.engine.recorder import RunRecorder
 from flowstone.errors import Conflict, MissingContextError, NotPausable, SuspendSignal
@@ -92,8 +93,9 @@ async def apause_flow_run(
     if sketch() is not None:
         return _stand_in(wait_for_input)
     asking = _Asking("apause_flow_run", wait_for_input, key)
-    while not asking.is_answered():
-        await asking.driver.adrive(asking.pause(timeout, poll_interval))
+    while not await call_blocking(asking.is_answered):
+        life = await call_blocking(asking.pause, timeout, poll_interval)
+        await asking.driver.adrive(life)
     return asking.answer
 
 
@@ -172,7 +174,7 @@ async def asuspend_flow_run(
     key: str | None = None,
 ) -> Any:
     """Do as `suspend_flow_run` does."""
-    return suspend_flow_run(wait_for_input, flow_run_id, timeout, key)
+    return await call_blocking(suspend_flow_run, wait_for_input, flow_run_id, timeout, key)
 
 
 def _stand_in(wanted: object) -> object:
@@ -217,7 +219,7 @@ def _check_loadable(what: str, run: Run | Origin) -> None:
         raise NotPausable(what, problem, remedy)
 
 
-class _Waiting(RunDriver):
+class _Waiting(AsyncRunDriver):
     """Drives a wait inside a flow's call; what comes out of that does not end the run."""
 
     __slots__ = ()

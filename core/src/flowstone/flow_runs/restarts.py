@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from flowstone.calls.entrypoints import load_flow_from_entrypoint
 from flowstone.context.current import services
 from flowstone.context.external_work import find_open_handles
+from flowstone.engine.blocking_calls import PATIENCE, call_blocking
 from flowstone.engine.recorder import Takeover, make_lease
 from flowstone.errors import (
     ConfigurationError,
@@ -96,11 +97,8 @@ async def aretry_flow_run(
     run: str, parameters: Arguments | None = None, *, entrypoint: str | None = None
 ) -> State:
     """Do as `retry_flow_run` does, for an async flow inside a loop."""
-    # 40 ms of start-up that most programs do without.
-    import asyncio
-
-    await asyncio.to_thread(_end_left_behind, run)
-    state = _retry(run, parameters or {}, entrypoint)
+    await call_blocking(_end_left_behind, run)
+    state = await call_blocking(_retry, run, parameters or {}, entrypoint, patience=PATIENCE)
     return await state if iscoroutine(state) else state  # type: ignore[no-any-return]
 
 
@@ -140,7 +138,8 @@ async def aresume_flow_run(
     entrypoint: str | None = None,
 ) -> State:
     """Do as `resume_flow_run` does, for an async flow inside a loop."""
-    state = _resume(flow_run_id, run_input, parameters or {}, entrypoint)
+    call = partial(_resume, flow_run_id, run_input, parameters or {}, entrypoint)
+    state = await call_blocking(call, patience=PATIENCE)
     return await state if iscoroutine(state) else state  # type: ignore[no-any-return]
 
 

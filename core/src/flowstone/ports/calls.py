@@ -85,8 +85,9 @@ class RunTransaction(Protocol):
         save: Callable[[], None] | None,
         on_commit: Sequence[Callable[..., object]],
         on_rollback: Sequence[Callable[..., object]],
-    ) -> Generator[Awaitable[object], None, None]:
+    ) -> Generator[Awaitable[object] | Callable[[], object], object, None]:
         """Take a run that has completed: what to do at the commit, or at a rollback.
 
-        What comes out is to be awaited; a transaction that has ended calls the hooks at once.
+        What comes out is to be awaited, or called, and its value sent in. A transaction that has
+        ended calls the hooks at once.
         """

@@ -56,7 +56,14 @@ class CacheLookup(Protocol):
 
 
 class ResultCache(Protocol):
-    """How one run's result is looked for, and kept."""
+    """How one run's result is looked for, and kept.
+
+    Attributes:
+        is_locked: whether others wait for the run, until `end`.
+    """
+
+    @property
+    def is_locked(self) -> bool: ...
 
     def look(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any], patience: float | None = None, /

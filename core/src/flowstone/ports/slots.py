@@ -49,6 +49,9 @@ class SlotStore(Protocol):
 class SlotRequest(Protocol):
     """Somebody's place in the queue for slots, and then the slots."""
 
+    def may_block(self) -> bool:
+        """Tell whether taking or giving back may have to wait for the store."""
+
     def take(self) -> str | None:
         """Take the slots if it is one's turn and they are free; else say what is in the way."""
 

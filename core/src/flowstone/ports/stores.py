@@ -231,6 +231,9 @@ class Journal(Protocol):
     def append(self, event: Event, token: str | None = None, /) -> None:
         """Keep a fact soon: in 50 ms, at a barrier, or when there are many. Raises `FencedRun`."""
 
+    def is_full(self) -> bool:
+        """Tell whether as many facts wait as may: the next one but on an event loop waits, too."""
+
     def flush(self) -> None:
         """A barrier: keep all that was appended. Raises `StoreError` where that can't be done."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -45,7 +46,7 @@ def open_cache(
         parent: the run around it.
         lineage: of a flow that another calls, what is the same in each attempt of that one.
     """
-    caching = _open_options(unit, services, keeps)
+    caching = partial(_open_options, unit, services, keeps)  # a saved storage has to be loaded
     if unit.spec.kind == "flow":
         call = TaskCall(unit, {}, run_id, {}, lineage="" if unit.yields else lineage)
         return FlowResultCache(caching, call, unit.parameters.bind_by_name, run_id)

@@ -181,18 +181,30 @@ class CacheOptions:
 class CallCache:
     """Fills the `ResultCache` port for one call of a task."""
 
-    __slots__ = ("_caching", "_call", "_locked", "_names", "_run_id", "_waiting")
+    __slots__ = ("_call", "_locked", "_names", "_open", "_opened", "_run_id", "_waiting")
 
     def __init__(
         self,
-        caching: CacheOptions,
+        open_options: Callable[[], CacheOptions],
         call: TaskCall,
         names: Callable[..., Mapping[str, Any]],
         run_id: str,
     ) -> None:
-        self._caching, self._call, self._names, self._run_id = caching, call, names, run_id
+        """Open the options when the result is first looked for: not on an event loop."""
+        self._open, self._call, self._names, self._run_id = open_options, call, names, run_id
+        self._opened: CacheOptions | None = None
         self._locked: str | None = None
         self._waiting: Key | None = None
+
+    @property
+    def _caching(self) -> CacheOptions:
+        if self._opened is None:
+            self._opened = self._open()
+        return self._opened
+
+    @property
+    def is_locked(self) -> bool:
+        return self._locked is not None
 
     def look(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any], patience: float | None = None
@@ -232,7 +244,8 @@ class CallCache:
         return self._caching.store.read_value(key, self._call.task.name)
 
     def end(self, _look: object) -> None:
-        if self._locked is not None and self._caching.locks is not None:
+        if self._locked is not None:
+            assert self._caching.locks is not None
             with suppress(LockNotHeld):  # an interrupt came before it had it
                 self._caching.locks.release_lock(self._locked, self._run_id)
             self._locked = None

@@ -7,16 +7,18 @@ which is the author's.
 from __future__ import annotations
 
 import logging
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from inspect import isawaitable
+from functools import partial
+from inspect import isawaitable, iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 
 from flowstone.context import current
-from flowstone.engine.driver import NAP
+from flowstone.engine.async_driver import NAP
+from flowstone.engine.blocking_calls import call_blocking, is_on_loop
 from flowstone.engine.story import arun_story, run_story
-from flowstone.errors import ConfigurationError
+from flowstone.errors import ConfigurationError, LockNotHeld
 from flowstone.locking import FileSystemLockManager, IsolationLevel
 from flowstone.logging.run_logger import RUNS, RunLogger
 from flowstone.records.ids import new_id
@@ -193,12 +195,15 @@ class Transaction:
         return run_story(self.perform_commit())
 
     def perform_commit(self) -> Story[bool]:
-        """Do as `commit` does, with what async hooks return coming out to be awaited."""
+        """Do as `commit` does; what is to be waited for comes out."""
         if self.state in ENDED:
             return False
         try:
             yield from self._call_commit_hooks()
-            self._write_values()
+            if is_on_loop():
+                yield self._write_values
+            else:
+                self._write_values()
         except BaseException:
             if not self.is_committed():
                 yield from self.perform_rollback()
@@ -245,7 +250,7 @@ class Transaction:
         return run_story(self.perform_rollback())
 
     def perform_rollback(self) -> Story[bool]:
-        """Do as `rollback` does, with what async hooks return coming out to be awaited."""
+        """Do as `rollback` does; what is to be waited for comes out."""
         if self.state is TransactionState.ROLLED_BACK:
             return False
         self.state = TransactionState.ROLLED_BACK
@@ -261,7 +266,8 @@ class Transaction:
     def _call(self, hook: Hook, what: str) -> Story[None]:
         name = getattr(hook, "__name__", repr(hook))
         logging.getLogger("flowstone.transactions").debug("%s: %s", what, name)
-        value = hook(self)
+        is_quick = iscoroutinefunction(hook) or not is_on_loop()
+        value = hook(self) if is_quick else (yield partial(hook, self))
         if isawaitable(value):
             yield value
 
@@ -354,9 +360,8 @@ async def atransaction(
     lock_manager: LockManager | None = None,
 ) -> AsyncIterator[Transaction]:
     """Group the task runs in an async block; see `transaction`, whose arguments it takes."""
-    import asyncio  # 40 ms of start-up; here it is running already
-
-    made, lock = _prepare(
+    prepare = partial(
+        _prepare,
         key,
         store=store,
         commit_mode=commit_mode,
@@ -366,10 +371,8 @@ async def atransaction(
         logger=logger,
         lock_manager=lock_manager,
     )
-    # Whoever has the lock may be on this very loop, so it is asked for and not waited for.
-    while lock is not None and not lock.acquire(0.0):  # noqa: ASYNC110 - a file's lock
-        await asyncio.sleep(NAP)
-    with _enter(made, lock):
+    made, lock = prepare() if key is None else await call_blocking(prepare)
+    async with _aenter(made, lock):
         try:
             yield made
             await arun_story(_finish(made))
@@ -392,6 +395,24 @@ def _enter(made: Transaction, lock: _KeyLock | None) -> Iterator[None]:
             lock.release()
 
 
+@asynccontextmanager
+async def _aenter(made: Transaction, lock: _KeyLock | None) -> AsyncIterator[None]:
+    """Take the lock, be in the transaction, and release the lock."""
+    token = current.transaction.set(made)
+    try:
+        if lock is not None:
+            await lock.aacquire()
+        if made.key is None:
+            made.begin()
+        else:
+            await call_blocking(made.begin)
+        yield
+    finally:
+        current.transaction.reset(token)
+        if lock is not None:
+            await call_blocking(lock.release)
+
+
 def _finish(made: Transaction) -> Story[None]:
     """Do what the commit mode says of the end of a block."""
     if made.commit_mode is CommitMode.OFF:
@@ -412,8 +433,16 @@ class _KeyLock:
     def acquire(self, timeout: float | None = None) -> bool:
         return self.manager.acquire_lock(self.key, self.holder, timeout)
 
+    async def aacquire(self) -> None:
+        import asyncio  # 40 ms of start-up; here it is running already
+
+        # Whoever has it may be on this very loop, so it is asked for and not waited for.
+        while not await call_blocking(self.acquire, 0.0):  # noqa: ASYNC110 - a file's
+            await asyncio.sleep(NAP)
+
     def release(self) -> None:
-        self.manager.release_lock(self.key, self.holder)
+        with suppress(LockNotHeld):  # the wait for it was given up
+            self.manager.release_lock(self.key, self.holder)
 
 
 def _prepare(
@@ -428,10 +457,8 @@ def _prepare(
     lock_manager: LockManager | None,
 ) -> tuple[Transaction, _KeyLock | None]:
     """Make the transaction of a block, and the lock that it has to take first."""
-    results, is_sketched = (
-        None,
-        current.sketch() is not None,
-    )  # a drawn flow keeps and locks nothing
+    results = None
+    is_sketched = current.sketch() is not None  # a drawn flow keeps and locks nothing
     services = current.services()
     if key is not None and not is_sketched:
         # Blocks and serializers: 60 ms, for those transactions that keep a value.

@@ -110,6 +110,9 @@ class ParentJournal:
             raise error
         return answer
 
+    def is_full(self) -> bool:
+        return False
+
     def flush(self) -> None:
         """What was sent is the parent's to keep."""
 
