@@ -53,7 +53,7 @@ def open_services(settings: Settings | None = None) -> Services:
     audience = ObserverGroup(open_chosen_feeds(settings))
     store = _open_store(settings)
     runs = ObservedRuns(store, audience)
-    runs.reap(clock.time())
+    runs.reap()
     made = Services(
         settings=settings,
         runs=runs,

@@ -18,7 +18,7 @@ from flowstone.engine.story import Story
 from flowstone.errors import Conflict, StoreError
 from flowstone.futures import Future
 from flowstone.records.events import Event
-from flowstone.records.limits import Claim, Limit, Slot, SlotDemand
+from flowstone.records.limits import Limit, Slot, SlotDemand
 from flowstone.records.runs import Fence, Handover, Run, StateChange
 from flowstone.states import State
 from flowstone.stores.memory import MemoryStore
@@ -67,6 +67,13 @@ class EagerReaper(MemoryStore):
 
     def _is_lapsed(self, root: Run, now: float) -> bool:
         return True
+
+
+class TrustsClocks(MemoryStore):
+    """Takes the ends of leases as their writers' clocks have them."""
+
+    def _start_lease(self, event: Event) -> Event:
+        return event
 
 
 class Forgetful(MemoryStore):
@@ -176,8 +183,8 @@ class BuriesTheLiving(MemoryStore):
 class GivesTooMany(MemoryStore):
     """Gives one slot more than there are."""
 
-    def _limits(self, claim: Claim) -> list[Limit]:
-        return [each._replace(slots=each.slots + 1) for each in super()._limits(claim)]
+    def _limits(self, names: Sequence[str]) -> list[Limit]:
+        return [each._replace(slots=each.slots + 1) for each in super()._limits(names)]
 
 
 class Rebasing(MemoryStore):
@@ -296,6 +303,7 @@ MUTANTS = {
     "no idempotence": (Parts(store=KeepsTwice), 50),
     "tasks left open": (Parts(store=LeavesOpen), 50),
     "a reaper of the living": (Parts(store=EagerReaper), 50),
+    "a store that trusts clocks": (Parts(store=TrustsClocks), 50),
     "a store that keeps no end": (Parts(store=Forgetful), 10),
     "no barrier": (Parts(journal=NoBarrier), 10),
     "an answer before the write": (Parts(journal=AcknowledgesFirst), 50),

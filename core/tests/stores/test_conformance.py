@@ -12,19 +12,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from flowstone_testing.conformance import StoreClock
+
 
 class InMemory:
     @pytest.fixture
-    def store(self) -> Iterator[MemoryStore]:
-        store = MemoryStore()
+    def store(self, clock: StoreClock) -> Iterator[MemoryStore]:
+        store = MemoryStore(clock.time)
         yield store
         store.close()
 
 
 class InSqlite:
     @pytest.fixture
-    def store(self, tmp_path: Path) -> Iterator[SqliteStore]:
-        store = open_sqlite(tmp_path / "home" / "flowstone.db")
+    def store(self, tmp_path: Path, clock: StoreClock) -> Iterator[SqliteStore]:
+        store = open_sqlite(tmp_path / "home" / "flowstone.db", now=clock.time)
         yield store
         store.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from inspect import signature
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from flowstone.records.encoding import describe_as_json
 from flowstone.records.events import ArtifactVersion, LogLine, Measures
 from flowstone.records.runs import Handover, StateChange
 from flowstone.stores.memory import MemoryStore
-from flowstone_testing.conformance import DocumentStoreSuite, RunStoreSuite
+from flowstone_testing.conformance import DocumentStoreSuite, RunStoreSuite, StoreClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -144,6 +145,11 @@ class BearsUnderEndedRoots(MemoryStore):
     def create(self, event: Event) -> None:
         if not self._is_kept(event):
             self._keep([event])
+
+
+class BelievesTheClientsClock(MemoryStore):
+    def _start_lease(self, event: Event) -> Event:
+        return event
 
 
 class IgnoresTags(MemoryStore):
@@ -315,6 +321,7 @@ RUN_MUTANTS = {
     RenewsForAnybody: "test_a_lease_of_another_is_not_renewed",
     RevivesEndedLeases: "test_an_ended_run_is_not_renewed",
     BearsUnderEndedRoots: "test_no_run_is_born_under_an_ended_root",
+    BelievesTheClientsClock: "test_a_lease_begins_by_the_clock_of_the_store",
     IgnoresTags: "test_a_query_finds_what_fits",
     LimitsBeforeItOrders: "test_a_query_finds_what_fits",
     CountsByTree: "test_task_runs_are_counted_by_caller_and_state",
@@ -378,11 +385,14 @@ DOCUMENT_MUTANTS = {
 }
 
 
-def fails(test: Callable[..., None], suite: type[Suite], make: Callable[[], MemoryStore]) -> bool:
+def fails(test: Callable[..., None], suite: type[Suite], make: type[MemoryStore]) -> bool:
     """Run one test of a suite, with each of its parameters, on fresh stores."""
     for arguments in choices(test):
+        clock = StoreClock()
+        if "clock" in signature(test).parameters:
+            arguments["clock"] = clock
         try:
-            test(suite(), store=make(), **arguments)
+            test(suite(), store=make(clock.time), **arguments)
         except (Exception, pytest.fail.Exception):
             return True
     return False

@@ -168,7 +168,7 @@ class QueuedSlotRequest:
         gate = self._gate
         now = gate.clock.time()
         gate.leases.ask(self.token)
-        answer = gate.store.take_slots(self._make_claim(now), now)
+        answer = gate.store.take_slots(self._make_claim())
         if isinstance(answer, Refusal):
             gate.leases.note_refusal(self.token)
             self.refused = answer
@@ -187,7 +187,7 @@ class QueuedSlotRequest:
     def _seconds(self) -> float:
         return self.wanted.lease_seconds or self._gate.lease_seconds
 
-    def _make_claim(self, now: float) -> Claim:
+    def _make_claim(self) -> Claim:
         wanted, gate = self.wanted, self._gate
         return Claim(
             self.token,
@@ -196,8 +196,8 @@ class QueuedSlotRequest:
             gate.holder(),
             redact(wanted.owner),
             wanted.run_id,
-            now + self._seconds,
-            gate.find_wait_start(self),
+            self._seconds,
+            gate.clock.time() - gate.find_wait_start(self),
             wanted.is_rate,
         )
 

@@ -275,7 +275,7 @@ class WriteBehind:
             if not fences:
                 return
             try:
-                lost = self._store.renew(fences, self._clock.time() + self._lease_seconds)
+                lost = self._store.renew(fences, self._lease_seconds)
             except StoreError as error:
                 logger.warning("the lease could not be renewed: %s", error)
                 return

@@ -17,14 +17,15 @@ if TYPE_CHECKING:
 class RunStore(Protocol):
     """Keeps runs and the facts about them.
 
-    Every method may raise `StoreError`. Methods may be called from several threads.
+    Every method may raise `StoreError`. Methods may be called from several threads. What a lease
+    has left is decided by the store's own clock: those of its clients may be wrong.
     """
 
     def create(self, event: Event) -> None:
         """Keep a run that is born; the event's payload is the `Run`. Written through.
 
         Or an artifact of no run, whose ids of runs are empty. An event that is kept already
-        changes nothing.
+        changes nothing. The run's lease begins now, and lasts for its `seconds`.
 
         Raises:
             Conflict: the root of its tree has ended; the error carries it.
@@ -60,14 +61,14 @@ class RunStore(Protocol):
                 not the root of every fact; nothing is kept.
         """
 
-    def renew(self, fences: Sequence[Fence], until: float) -> list[Run]:
-        """Renew leases; return the runs whose fence no longer holds, as they are now.
+    def renew(self, fences: Sequence[Fence], seconds: float) -> list[Run]:
+        """Make leases last for so long from now on; return the runs whose fence holds no longer.
 
         A lease is renewed while its token is the fence's and its run has not ended, at whatever
         version: a run that somebody asked to cancel needs the time to do so.
         """
 
-    def reap(self, now: float) -> list[Run]:
+    def reap(self) -> list[Run]:
         """End, as CRASHED with the reason, each unfinished root whose lease has run out.
 
         A store that can see that the holder is dead need not wait for the lease; one that can see

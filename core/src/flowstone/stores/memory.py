@@ -21,7 +21,7 @@ from flowstone.stores import rules
 from flowstone.stores.memory_slots import MemorySlots, name_holder
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from flowstone.records.runs import Fence
 
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 class MemoryRuns:
     """A `RunStore` that forgets everything at the end of the process."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = time) -> None:
+        self._now = now
         self._lock = RLock()
         self._events: list[Event] = []
         self._cursors: list[int] = []
@@ -44,7 +45,7 @@ class MemoryRuns:
             if self._is_kept(event):
                 return
             rules.check_root_open(root)
-            self._keep([event])
+            self._keep([self._start_lease(event)])
 
     def record(self, event: Event) -> Run:
         with self._lock:
@@ -53,6 +54,7 @@ class MemoryRuns:
                 raise RunNotFound(event.run_id)
             if self._is_kept(event):
                 return run
+            event = self._start_lease(event)
             assert isinstance(event.payload, StateChange)
             after = self._apply_change(run, event.payload)
             if not run.is_root and not after.state.is_final():
@@ -68,12 +70,14 @@ class MemoryRuns:
             self._check_batch(events, fence)
             self._keep(events)
 
-    def renew(self, fences: Sequence[Fence], until: float) -> list[Run]:
+    def renew(self, fences: Sequence[Fence], seconds: float) -> list[Run]:
         with self._lock:
+            until = self._now() + seconds
             return [run for fence in fences if (run := self._renew(fence, until)) is not None]
 
-    def reap(self, now: float) -> list[Run]:
+    def reap(self) -> list[Run]:
         with self._lock:
+            now = self._now()
             return [
                 self._end_as_crashed(run, now)
                 for run in sorted(self._runs.values(), key=_get_id)
@@ -149,7 +153,10 @@ class MemoryRuns:
         rules.check_batch(self._runs.get(fence.root_id), fence, events)
 
     def _is_lapsed(self, root: Run, now: float) -> bool:
-        return root.lease is not None and root.lease.until < now
+        return rules.is_lapsed(root, now)
+
+    def _start_lease(self, event: Event) -> Event:
+        return rules.start_lease(event, self._now())
 
     def _is_deletable(self, root_id: str) -> bool:
         root = self._runs.get(root_id)
@@ -220,7 +227,8 @@ class MemoryRuns:
 class MemoryDocuments:
     """A `DocumentStore` that forgets everything at the end of the process."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = time) -> None:
+        self._now = now
         self._documents_lock = RLock()
         self._documents: dict[tuple[str, str], Document] = {}
 
@@ -228,7 +236,7 @@ class MemoryDocuments:
         self, kind: str, name: str, body: Mapping[str, Any], *, expected: int | None = None
     ) -> Document:
         kept = loads(dumps(dict(body)))
-        now = time()
+        now = self._now()
         with self._documents_lock:
             old = self._documents.get((kind, name))
             self._check(kind, name, old, expected)
@@ -270,12 +278,16 @@ class MemoryDocuments:
 
 
 class MemoryStore(MemoryRuns, MemoryDocuments, MemorySlots):
-    """All the stores in one."""
+    """All the stores in one.
 
-    def __init__(self) -> None:
-        MemoryRuns.__init__(self)
-        MemoryDocuments.__init__(self)
-        MemorySlots.__init__(self, self)
+    Args:
+        now: the store's clock.
+    """
+
+    def __init__(self, now: Callable[[], float] = time) -> None:
+        MemoryRuns.__init__(self, now)
+        MemoryDocuments.__init__(self, now)
+        MemorySlots.__init__(self, self, now)
 
     def holder(self) -> str:
         """Return who this process is, for its leases."""

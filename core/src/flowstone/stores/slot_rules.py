@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from flowstone.errors import ConfigurationError
-from flowstone.records.limits import GIVES_WAY, Refusal, Slot, count_used, format_slots
+from flowstone.records.limits import (
+    GIVES_WAY,
+    REMEMBERED,
+    Refusal,
+    Slot,
+    count_used,
+    format_slots,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +35,11 @@ class Waiter(NamedTuple):
     holder: str
     since: float
     until: float
+
+
+def make_waiter(limit: str, holder: str, waited: float, now: float) -> Waiter:
+    """Return what is remembered of a process that asks in vain."""
+    return Waiter(limit, holder, now - waited, now + REMEMBERED)
 
 
 def find_refusal(
@@ -84,7 +96,7 @@ def check_claim(limit: Limit, claim: Claim) -> None:
 
 def grant(limit: Limit, held: Sequence[Slot], claim: Claim, now: float) -> Slot:
     """Return the lease that a claim gets under a limit."""
-    until = claim.until
+    until = now + claim.seconds
     if claim.is_rate:
         ends = [slot.until for slot in held if slot.is_rate and slot.limit == limit.name]
         until = max([now, *ends]) + claim.occupy / limit.slot_decay_per_second
@@ -112,6 +124,6 @@ def _comes_before(wish: Waiter, claim: Claim, now: float) -> bool:
     return (
         wish.holder != claim.holder
         and now < wish.until
-        and wish.since < claim.since
+        and wish.since < now - claim.waited - _GRAIN
         and wish.since <= now - GIVES_WAY
     )

@@ -13,7 +13,7 @@ from flowstone.stores import rules
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from flowstone.stores.sql.database import SqlDatabase
 
@@ -29,15 +29,16 @@ _DELETE = "DELETE FROM documents WHERE kind = ? AND name = ?"
 class SqlDocuments:
     """A `DocumentStore` in a database."""
 
-    def __init__(self, database: SqlDatabase) -> None:
+    def __init__(self, database: SqlDatabase, now: Callable[[], float] = time) -> None:
         self._database = database
+        self._now = now
 
     def put(
         self, kind: str, name: str, body: Mapping[str, Any], *, expected: int | None = None
     ) -> Document:
         # As ASCII, because half of a surrogate pair has no other form in SQLite.
         kept = json.dumps(dict(body))
-        now = time()
+        now = self._now()
 
         def work(connection: sqlite3.Connection) -> Document:
             old = _find_one(connection, kind, name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from time import time
 from typing import TYPE_CHECKING
 
 from flowstone.errors import RunNotFound
@@ -22,7 +23,7 @@ from flowstone.stores.sql.run_table import RUNS
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from flowstone.records.events import Event
     from flowstone.records.runs import Fence, Run, RunQuery
@@ -34,23 +35,28 @@ if TYPE_CHECKING:
 class SqlRuns:
     """A `RunStore` in a database."""
 
-    def __init__(self, database: SqlDatabase, liveness: Liveness) -> None:
+    def __init__(
+        self, database: SqlDatabase, liveness: Liveness, now: Callable[[], float] = time
+    ) -> None:
         self._database = database
         self._liveness = liveness
+        self._now = now
 
     def create(self, event: Event) -> None:
-        made = make_batch([event])
-
         def work(connection: sqlite3.Connection) -> None:
             if not _is_kept(connection, event):
                 if event.run_id != event.root_id:
                     rules.check_root_open(_find(connection, event.root_id))
+                # The lease begins now: others may have kept us waiting.
+                made = make_batch([rules.start_lease(event, self._now())])
                 _keep(connection, event.root_id, made)
 
         self._database.write(work)
 
     def record(self, event: Event) -> Run:
-        return self._database.write(lambda connection: _record(connection, event))
+        return self._database.write(
+            lambda connection: _record(connection, rules.start_lease(event, self._now()))
+        )
 
     def append(self, events: Sequence[Event], fence: Fence) -> None:
         made = make_batch(events)
@@ -61,15 +67,17 @@ class SqlRuns:
 
         self._database.write(work)
 
-    def renew(self, fences: Sequence[Fence], until: float) -> list[Run]:
+    def renew(self, fences: Sequence[Fence], seconds: float) -> list[Run]:
         def work(connection: sqlite3.Connection) -> list[Run]:
+            until = self._now() + seconds
             return [
                 run for fence in fences if (run := _renew(connection, fence, until)) is not None
             ]
 
         return self._database.write(work)
 
-    def reap(self, now: float) -> list[Run]:
+    def reap(self) -> list[Run]:
+        now = self._now()
         leased = self._database.read(lambda connection: _runs(connection, statements.LEASED))
         seen = [(root, self._is_alive(root)) for root in leased]
         buried = [
@@ -77,7 +85,7 @@ class SqlRuns:
                 partial(_end_as_crashed, seen=root, now=now, known_dead=known is False)
             )
             for root, known in seen
-            if known is False or (known is None and _is_lapsed(root, now))
+            if known is False or (known is None and rules.is_lapsed(root, now))
         ]
         self._liveness.sweep()
         return sorted((root for root in buried if root is not None), key=lambda root: root.id)
@@ -126,10 +134,6 @@ class SqlRuns:
 
     def _is_alive(self, root: Run) -> bool | None:
         return self._liveness.is_alive(root.lease.holder) if root.lease else None
-
-
-def _is_lapsed(root: Run, now: float) -> bool:
-    return root.lease is not None and root.lease.until < now
 
 
 def _is_kept(connection: sqlite3.Connection, event: Event) -> bool:
@@ -256,6 +260,8 @@ def _end_as_crashed(
     root = _find(connection, seen.id)
     if root is None or root.version != seen.version or root.lease != seen.lease:
         return None
+    if not known_dead and not rules.is_lapsed(root, now):
+        return None  # renewed meanwhile
     last = connection.execute(statements.LAST_FACT, (root.id,)).fetchone()[0]
     event = rules.make_crash_event(root, now, known_dead=known_dead, last_fact=last)
     return _record(connection, event, keep_lease=False)

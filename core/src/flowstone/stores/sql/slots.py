@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from time import time
 from typing import TYPE_CHECKING
 
 from flowstone.records.encoding import dumps, loads
-from flowstone.records.limits import KIND, REMEMBERED, Limit, Refusal, Slot
+from flowstone.records.limits import KIND, Limit, Refusal, Slot, count_used_slots
 from flowstone.stores import slot_rules
 from flowstone.stores.sql.rows import make_storable
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from flowstone.records.limits import Claim
     from flowstone.stores.sql.database import Liveness, SqlDatabase
@@ -39,26 +40,30 @@ _FULFIL = "DELETE FROM wishes WHERE limit_name = ? AND (holder = ? OR until < ?)
 class SqlSlots:
     """A `SlotStore` in a database."""
 
-    def __init__(self, database: SqlDatabase, liveness: Liveness) -> None:
+    def __init__(
+        self, database: SqlDatabase, liveness: Liveness, now: Callable[[], float] = time
+    ) -> None:
         self._database = database
         self._liveness = liveness
+        self._now = now
 
-    def take_slots(self, claim: Claim, now: float) -> tuple[str, ...] | Refusal:
+    def take_slots(self, claim: Claim) -> tuple[str, ...] | Refusal:
         def work(connection: sqlite3.Connection) -> tuple[str, ...] | Refusal:
-            return _take(connection, claim, now)
+            return _take(connection, claim, self._now())
 
         # The dead are looked for only where they are in the way: to see them takes files.
         found = self._database.write(work)
-        if isinstance(found, Refusal) and self.reap_slots(now):
+        if isinstance(found, Refusal) and self.reap_slots():
             found = self._database.write(work)
         return found
 
     def renew_slots(self, leases: Mapping[str, float]) -> list[str]:
         def work(connection: sqlite3.Connection) -> list[str]:
+            now = self._now()
             return [
                 token
-                for token, until in leases.items()
-                if connection.execute(_RENEW, (until, token)).rowcount == 0
+                for token, seconds in leases.items()
+                if connection.execute(_RENEW, (now + seconds, token)).rowcount == 0
             ]
 
         return self._database.write(work)
@@ -67,11 +72,15 @@ class SqlSlots:
         values = (dumps(list(tokens)),)
         self._database.write(lambda connection: connection.execute(_GIVE_BACK, values))
 
-    def list_slots(self, now: float) -> list[Slot]:
-        return [slot for slot, is_dead in self._read_slots(now) if not is_dead]
+    def list_slots(self) -> list[Slot]:
+        return [slot for slot, is_dead in self._read_slots() if not is_dead]
 
-    def reap_slots(self, now: float) -> list[Slot]:
-        dead = [slot for slot, is_dead in self._read_slots(now) if is_dead]
+    def count_slots(self, names: Sequence[str]) -> dict[str, float]:
+        limits = self._database.read(lambda connection: _limits(connection, names))
+        return count_used_slots(limits, self.list_slots(), self._now())
+
+    def reap_slots(self) -> list[Slot]:
+        dead = [slot for slot, is_dead in self._read_slots() if is_dead]
         if not dead:
             return []
 
@@ -84,8 +93,9 @@ class SqlSlots:
 
         return self._database.write(work)
 
-    def _read_slots(self, now: float) -> list[tuple[Slot, bool]]:
+    def _read_slots(self) -> list[tuple[Slot, bool]]:
         """Return all leases, and of each whether it is dead."""
+        now = self._now()
         rows = self._database.read(lambda connection: connection.execute(_ALL).fetchall())
         found = [_make_slot(row) for row in rows]
         alive = {
@@ -98,7 +108,7 @@ def _take(connection: sqlite3.Connection, claim: Claim, now: float) -> tuple[str
     mine = connection.execute(_MINE, (claim.token,)).fetchall()
     if mine:
         return tuple(row[0] for row in mine)
-    limits = _limits(connection, claim)
+    limits = [limit for limit in _limits(connection, claim.names) if limit.active]
     if not limits:
         return ()
     names = (dumps([limit.name for limit in limits]),)
@@ -107,7 +117,9 @@ def _take(connection: sqlite3.Connection, claim: Claim, now: float) -> tuple[str
     wishes = [slot_rules.Waiter(*row) for row in connection.execute(_WISHES, names)]
     refused = slot_rules.find_refusal(limits, held, wishes, claim, now)
     if refused is not None:
-        rows = [(limit.name, claim.holder, claim.since, now + REMEMBERED) for limit in limits]
+        rows = [
+            slot_rules.make_waiter(limit.name, claim.holder, claim.waited, now) for limit in limits
+        ]
         connection.executemany(_WISH, rows)
         return refused
     for limit in limits:
@@ -118,10 +130,9 @@ def _take(connection: sqlite3.Connection, claim: Claim, now: float) -> tuple[str
     return tuple(limit.name for limit in limits)
 
 
-def _limits(connection: sqlite3.Connection, claim: Claim) -> list[Limit]:
-    rows = connection.execute(_LIMITS, (KIND, dumps(list(claim.names)))).fetchall()
-    found = [Limit(name, **loads(body)) for name, body in rows]
-    return [limit for limit in found if limit.active]
+def _limits(connection: sqlite3.Connection, names: Sequence[str]) -> list[Limit]:
+    rows = connection.execute(_LIMITS, (KIND, dumps(list(names)))).fetchall()
+    return [Limit(name, **loads(body)) for name, body in rows]
 
 
 def _make_slot(row: Row) -> Slot:

@@ -10,17 +10,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowstone.errors import ObjectAlreadyExists, ObjectNotFound, StaleDocument
+from flowstone_testing.conformance.clock import ClockedSuite
 from flowstone_testing.conformance.laws import json_objects, law
-from flowstone_testing.conformance.suite import Suite
 
 if TYPE_CHECKING:
     from flowstone.ports import DocumentStore
+    from flowstone_testing.conformance.clock import StoreClock
 
 KIND = "block:sample"
 
 
-class DocumentStoreSuite(Suite):
-    """Join by a subclass with the fixture `store`: one that is empty, fresh, and closed after."""
+class DocumentStoreSuite(ClockedSuite):
+    """Join by a subclass with the fixture `store`: one that is empty, fresh, and closed after.
+
+    It goes by the fixture `clock`.
+    """
 
     def test_a_document_reads_back_as_it_was(self, store: DocumentStore) -> None:
         """What was put must come back, and `put` must return what `get` returns."""
@@ -47,6 +51,17 @@ class DocumentStoreSuite(Suite):
         assert second.created == first.created
         assert second.updated >= first.updated
         assert store.get(KIND, "a") == second
+
+    def test_times_are_by_the_clock_of_the_store(
+        self, store: DocumentStore, clock: StoreClock
+    ) -> None:
+        """Clients whose clocks differ saved documents that were changed before they were made."""
+        begun = clock.now
+        store.put(KIND, "a", {})
+        clock.advance(5.0)
+        store.put(KIND, "a", {})
+        found = store.get(KIND, "a")
+        assert (found.created, found.updated) == (begun, begun + 5.0)
 
     def test_kinds_are_apart(self, store: DocumentStore) -> None:
         """The same name under two kinds is two documents."""
