@@ -211,7 +211,7 @@ def test_initial_data_and_words_reach_the_person(services: Services) -> None:
     assert fields["token"].is_secret
     assert fields["mood"].choices == ("good", "bad")
     assert fields["rows"].description == "how many"
-    assert "hush1234" not in repr(services.documents.find())
+    assert "hush1234" not in repr(services.documents.find("", prefix=True))
     resume_flow_run(run.id, {"rows": 2})
     found = apart.end()
     assert isinstance(found, Approval)
@@ -404,7 +404,7 @@ def test_a_flow_that_is_drawn_asks_nobody(services: Services) -> None:
         publish(suspend_flow_run(Approval))
 
     assert "publish" in draws.generate_mermaid_graph()
-    assert services.documents.find() == []
+    assert services.documents.find("", prefix=True) == []
 
 
 # ------------------------------------------------------------ suspended

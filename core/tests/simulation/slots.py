@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from flowstone.errors import ConfigurationError
 from flowstone.records.limits import Refusal
@@ -61,8 +61,8 @@ class FaultySlots(Way):
 
         self._changed("give_back_slots", give_back)
 
-    def list_slots(self) -> list[Slot]:
-        return self._store.list_slots()
+    def list_slots(self, names: Collection[str] | None = None, **page: Any) -> list[Slot]:
+        return self._store.list_slots(names, **page)
 
     def count_slots(self, names: Sequence[str]) -> dict[str, float]:
         return self._store.count_slots(names)
@@ -102,8 +102,8 @@ class FaultyDocuments(Way):
     def get(self, kind: str, name: str) -> Document:
         return self._done(lambda: self._store.get(kind, name))
 
-    def find(self, kind: str = "") -> list[Document]:
-        return self._done(lambda: self._store.find(kind))
+    def find(self, kind: str, **choice: Any) -> list[Document]:
+        return self._done(lambda: self._store.find(kind, **choice))
 
     def delete(self, kind: str, name: str) -> None:
         self._done(lambda: self._store.delete(kind, name))

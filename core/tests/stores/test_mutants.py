@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from inspect import signature
 from itertools import product
+from time import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -364,8 +365,41 @@ class DeletesInSilence(MemoryStore):
 
 
 class FindsExactKindsOnly(MemoryStore):
-    def find(self, kind: str = "") -> list[Document]:
-        return [found for found in super().find() if kind in {"", found.kind}]
+    def find(self, kind: str, **choice: Any) -> list[Document]:
+        return super().find(kind, **{**choice, "prefix": not kind})
+
+
+class FindsByPrefixOnly(MemoryStore):
+    def find(self, kind: str, **choice: Any) -> list[Document]:
+        return super().find(kind, **{**choice, "prefix": True})
+
+
+class IgnoresNames(MemoryStore):
+    def find(self, kind: str, **choice: Any) -> list[Document]:
+        return super().find(kind, **{**choice, "names": None})
+
+
+class BeginsAPageWithTheLast(MemoryStore):
+    def find(self, kind: str, **choice: Any) -> list[Document]:
+        after = choice.pop("after", None)
+        found = super().find(kind, **{**choice, "limit": None})
+        begun = [each for each in found if after is None or (each.kind, each.name) >= after]
+        return begun[: choice.get("limit")] if len(begun) > 1 else []
+
+
+class PagesByNameOnly(MemoryStore):
+    def find(self, kind: str, **choice: Any) -> list[Document]:
+        after = choice.pop("after", None)
+        found = super().find(kind, **{**choice, "limit": None})
+        later = [each for each in found if after is None or each.name > after[1]]
+        return later[: choice.get("limit")]
+
+
+class SavesByTheClientsClock(MemoryStore):
+    def put(self, kind: str, name: str, body: Mapping[str, Any], **choice: Any) -> Document:
+        document = replace(super().put(kind, name, body, **choice), updated=time())
+        self._documents[kind, name] = document
+        return document
 
 
 class MixesKinds(MemoryStore):
@@ -380,6 +414,11 @@ DOCUMENT_MUTANTS = {
     KeepsTheCallersObject: "test_what_is_kept_is_a_copy",
     ForgetsWhenItWasMade: "test_a_document_reads_back_as_it_was",
     DeletesInSilence: "test_what_is_not_there_is_not_found",
+    FindsByPrefixOnly: "test_a_kind_is_found_exactly",
+    IgnoresNames: "test_documents_are_found_by_names",
+    BeginsAPageWithTheLast: "test_pages_lead_through_all_documents",
+    PagesByNameOnly: "test_pages_lead_through_all_documents",
+    SavesByTheClientsClock: "test_times_are_by_the_clock_of_the_store",
     FindsExactKindsOnly: "test_documents_are_found_by_how_their_kind_begins",
     MixesKinds: "test_kinds_are_apart",
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from inspect import signature
 from threading import Barrier, BrokenBarrierError
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,7 +15,7 @@ from flowstone.stores.slot_rules import Waiter
 from flowstone_testing.conformance import SlotStoreSuite, StoreClock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from flowstone.records.limits import Claim
 
@@ -157,6 +157,17 @@ class ForgetsTheWait(MemoryStore):
         return super().take_slots(claim._replace(waited=0.0))
 
 
+class ListsAll(MemoryStore):
+    def list_slots(self, names: Collection[str] | None = None, **page: Any) -> list[Slot]:
+        return super().list_slots(**page)
+
+
+class RepeatsTheLastOfAPage(MemoryStore):
+    def list_slots(self, names: Collection[str] | None = None, **page: Any) -> list[Slot]:
+        every, after = super().list_slots(names), page.get("after")
+        return every[every.index(after) if after else 0 :][: page.get("limit")]
+
+
 class LooksThenLeaps(MemoryStore):
     """The count and the taking are not one: between them, others count as well."""
 
@@ -207,6 +218,8 @@ MUTANTS = {
     ForgetsWhoWaits: "test_who_has_waited_for_long_goes_first",
     WaitsForTheGone: "test_who_asks_no_more_keeps_nobody_out",
     ForgetsTheWait: "test_who_has_waited_for_long_goes_first",
+    ListsAll: "test_slots_are_listed_by_limits_and_in_pages",
+    RepeatsTheLastOfAPage: "test_slots_are_listed_by_limits_and_in_pages",
     LooksThenLeaps: "test_of_many_askers_as_many_as_fit_get_in",
 }
 

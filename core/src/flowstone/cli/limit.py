@@ -65,7 +65,7 @@ def list_limits(as_json: bool) -> None:
 def show_limit(name: str, as_json: bool) -> None:
     """Show a limit, and who holds its slots."""
     found, now = _load_limit(name), services().clock.time()
-    held = [slot for slot in services().slots.list_slots() if slot.limit == name]
+    held = services().slots.list_slots([name])
     used = services().slots.count_slots([name])[name]
     if as_json:
         emit({**_describe(found, used), "holders": [_describe_slot(slot) for slot in held]})
@@ -133,8 +133,7 @@ def reset_limit(name: str, as_json: bool) -> None:
     alive goes on, and takes its slots again at its next renewal if there is room.
     """
     _load_limit(name)
-    held = services().slots.list_slots()
-    tokens = [slot.token for slot in held if slot.limit == name]
+    tokens = [slot.token for slot in services().slots.list_slots([name])]
     services().slots.give_back_slots(tokens)
     if as_json:
         emit({"name": name, "freed": len(tokens)})
@@ -143,7 +142,7 @@ def reset_limit(name: str, as_json: bool) -> None:
 
 
 def _load_limits() -> list[Limit]:
-    return [read_limit(each) for each in services().documents.find(KIND) if each.kind == KIND]
+    return [read_limit(each) for each in services().documents.find(KIND)]
 
 
 def _load_limit(name: str) -> Limit:

@@ -80,8 +80,7 @@ class ProcessSlotQueue:
         """Return the limits by name, as they were at most `FRESH` seconds ago."""
         read, known = self._known
         if self.clock.time() - read >= FRESH:
-            found = [each for each in self._documents.find(KIND) if each.kind == KIND]
-            known = {each.name: read_limit(each) for each in found}
+            known = {each.name: read_limit(each) for each in self._documents.find(KIND)}
             self._known = self.clock.time(), known
         return known
 

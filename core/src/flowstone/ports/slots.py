@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from flowstone.records.limits import Claim, Limit, Refusal, Slot, SlotDemand
 
@@ -43,8 +43,20 @@ class SlotStore(Protocol):
     def give_back_slots(self, tokens: Sequence[str]) -> None:
         """Free what these tokens hold; one that holds nothing is fine."""
 
-    def list_slots(self) -> list[Slot]:
-        """Return the leases alive, ordered by limit and by when they were taken."""
+    def list_slots(
+        self,
+        names: Collection[str] | None = None,
+        *,
+        after: Slot | None = None,
+        limit: int | None = None,
+    ) -> list[Slot]:
+        """Return the leases alive, ordered by limit, by when they were taken, and by token.
+
+        Args:
+            names: only those under these limits.
+            after: only those that come after this one, for the next page.
+            limit: at most so many.
+        """
 
     def count_slots(self, names: Sequence[str]) -> dict[str, float]:
         """Return how many slots are taken under limits: those held, and what is left of a rate's.

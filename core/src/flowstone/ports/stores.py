@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from flowstone.errors import StopSignal
@@ -149,8 +149,24 @@ class DocumentStore(Protocol):
             ObjectNotFound: nothing of that kind is saved under that name; names near ones.
         """
 
-    def find(self, kind: str = "") -> list[Document]:
-        """Return the documents whose kind begins with `kind`, ordered by kind and name."""
+    def find(
+        self,
+        kind: str,
+        *,
+        prefix: bool = False,
+        names: Collection[str] | None = None,
+        after: tuple[str, str] | None = None,
+        limit: int | None = None,
+    ) -> list[Document]:
+        """Return documents of a kind, ordered by kind and name.
+
+        Args:
+            kind: exactly this one.
+            prefix: instead of those of exactly this kind, those of all kinds that begin with it.
+            names: only documents of these names.
+            after: only those that come after this kind and name, for the next page.
+            limit: at most so many.
+        """
 
     def delete(self, kind: str, name: str) -> None:
         """Delete a document.

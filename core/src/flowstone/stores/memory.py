@@ -252,13 +252,24 @@ class MemoryDocuments:
                 raise self._make_not_found(kind, name)
             return _copy(document)
 
-    def find(self, kind: str = "") -> list[Document]:
+    def find(
+        self,
+        kind: str,
+        *,
+        prefix: bool = False,
+        names: Collection[str] | None = None,
+        after: tuple[str, str] | None = None,
+        limit: int | None = None,
+    ) -> list[Document]:
         with self._documents_lock:
-            return [
+            found = [
                 _copy(document)
                 for key, document in sorted(self._documents.items())
-                if key[0].startswith(kind)
+                if (key[0].startswith(kind) if prefix else key[0] == kind)
+                and (names is None or key[1] in names)
+                and (after is None or key > after)
             ]
+        return found[:limit]
 
     def delete(self, kind: str, name: str) -> None:
         with self._documents_lock:

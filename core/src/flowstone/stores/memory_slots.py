@@ -11,7 +11,7 @@ from flowstone.records.limits import KIND, Refusal, Slot, count_used_slots, read
 from flowstone.stores import slot_rules
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from flowstone.ports import DocumentStore
     from flowstone.records.limits import Claim, Limit
@@ -60,11 +60,17 @@ class MemorySlots:
         with self._slots_lock:
             self._held = [slot for slot in self._held if slot.token not in tokens]
 
-    def list_slots(self) -> list[Slot]:
+    def list_slots(
+        self,
+        names: Collection[str] | None = None,
+        *,
+        after: Slot | None = None,
+        limit: int | None = None,
+    ) -> list[Slot]:
         with self._slots_lock:
             now = self._now()
             alive = [slot for slot in self._held if not self._is_dead(slot, now)]
-        return sorted(alive, key=lambda slot: (slot.limit, slot.since))
+        return slot_rules.choose_page(alive, names, after, limit)
 
     def count_slots(self, names: Sequence[str]) -> dict[str, float]:
         with self._slots_lock:
@@ -80,8 +86,7 @@ class MemorySlots:
         return dead
 
     def _limits(self, names: Sequence[str]) -> list[Limit]:
-        saved = [each for each in self._limits_in.find(KIND) if each.kind == KIND]
-        return [read_limit(each) for each in saved if each.name in names]
+        return [read_limit(each) for each in self._limits_in.find(KIND, names=names)]
 
     def _find_refusal(self, limits: Sequence[Limit], claim: Claim, now: float) -> Refusal | None:
         return slot_rules.find_refusal(limits, self._held, list(self._wishes.values()), claim, now)

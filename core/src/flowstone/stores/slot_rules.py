@@ -15,7 +15,7 @@ from flowstone.records.limits import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from flowstone.records.limits import Claim, Limit
 
@@ -118,6 +118,21 @@ def is_dead(slot: Slot, now: float, alive: bool | None) -> bool:
     if slot.is_rate:
         return slot.until <= now
     return not alive if alive is not None else slot.until < now
+
+
+def choose_page(
+    slots: Iterable[Slot], names: Collection[str] | None, after: Slot | None, limit: int | None
+) -> list[Slot]:
+    """Return a page of slots in their order."""
+    wanted = [slot for slot in slots if names is None or slot.limit in names]
+    wanted.sort(key=_order_key)
+    if after is not None:
+        wanted = [slot for slot in wanted if _order_key(slot) > _order_key(after)]
+    return wanted[:limit]
+
+
+def _order_key(slot: Slot) -> tuple[str, float, str]:
+    return slot.limit, slot.since, slot.token
 
 
 def _comes_before(wish: Waiter, claim: Claim, now: float) -> bool:

@@ -59,7 +59,7 @@ def list_types(slug: str | None, as_json: bool) -> None:
 def list_blocks(as_json: bool) -> None:
     """List blocks."""
     known = {offer.name for offer in catalog.offers("block")}
-    every = services().documents.find("block:")
+    every = services().documents.find("block:", prefix=True)
     saved = set(map(documents.format_reference, every))
     found = [(each, documents.diagnose(each, known, saved)) for each in every]
     if as_json:

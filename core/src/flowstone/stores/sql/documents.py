@@ -13,14 +13,14 @@ from flowstone.stores import rules
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from flowstone.stores.sql.database import SqlDatabase
 
 # ruff: noqa: S608 - what is put together here are constants of this file
 _COLUMNS = "kind, name, body, version, created, updated"
 _GET = f"SELECT {_COLUMNS} FROM documents WHERE kind = ? AND name = ?"
-_FIND = f"SELECT {_COLUMNS} FROM documents WHERE substr(kind, 1, ?) = ? ORDER BY kind, name"
+_FIND = f"SELECT {_COLUMNS} FROM documents"
 _NAMES = "SELECT name FROM documents WHERE kind = ?"
 _PUT = f"INSERT OR REPLACE INTO documents ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)"
 _DELETE = "DELETE FROM documents WHERE kind = ? AND name = ?"
@@ -59,9 +59,26 @@ class SqlDocuments:
 
         return self._database.read(work)
 
-    def find(self, kind: str = "") -> list[Document]:
-        values = (len(kind), kind)
-        rows = self._database.read(lambda connection: connection.execute(_FIND, values).fetchall())
+    def find(
+        self,
+        kind: str,
+        *,
+        prefix: bool = False,
+        names: Collection[str] | None = None,
+        after: tuple[str, str] | None = None,
+        limit: int | None = None,
+    ) -> list[Document]:
+        terms = ["substr(kind, 1, ?) = ?" if prefix else "kind = ?"]
+        values: list[object] = [len(kind), kind] if prefix else [kind]
+        if names is not None:
+            terms.append("name IN (SELECT value FROM json_each(?))")
+            values.append(json.dumps(list(names)))
+        if after is not None:
+            terms.append("(kind, name) > (?, ?)")
+            values += after
+        query = f"{_FIND} WHERE {' AND '.join(terms)} ORDER BY kind, name LIMIT ?"
+        values.append(-1 if limit is None else limit)
+        rows = self._database.read(lambda connection: connection.execute(query, values).fetchall())
         return [_read_document(row) for row in rows]
 
     def delete(self, kind: str, name: str) -> None:

@@ -12,7 +12,7 @@ from flowstone.stores.sql.rows import make_storable
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from flowstone.records.limits import Claim
     from flowstone.stores.sql.database import Liveness, SqlDatabase
@@ -24,7 +24,7 @@ _NAMED = "IN (SELECT value FROM json_each(?))"
 _LIMITS = f"SELECT name, body FROM documents WHERE kind = ? AND name {_NAMED} ORDER BY name"
 _MINE = "SELECT limit_name FROM slots WHERE token = ? ORDER BY limit_name"
 _UNDER = f"SELECT {_COLUMNS} FROM slots WHERE limit_name {_NAMED}"
-_ALL = f"SELECT {_COLUMNS} FROM slots ORDER BY limit_name, since"
+_ALL = f"SELECT {_COLUMNS} FROM slots"
 _TAKE = f"INSERT INTO slots ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 #: A rate's slots decay, whoever took them.
 _DECAY = f"DELETE FROM slots WHERE is_rate AND until <= ? AND limit_name {_NAMED}"
@@ -72,12 +72,19 @@ class SqlSlots:
         values = (dumps(list(tokens)),)
         self._database.write(lambda connection: connection.execute(_GIVE_BACK, values))
 
-    def list_slots(self) -> list[Slot]:
-        return [slot for slot, is_dead in self._read_slots() if not is_dead]
+    def list_slots(
+        self,
+        names: Collection[str] | None = None,
+        *,
+        after: Slot | None = None,
+        limit: int | None = None,
+    ) -> list[Slot]:
+        alive = (slot for slot, is_dead in self._read_slots(names) if not is_dead)
+        return slot_rules.choose_page(alive, names, after, limit)
 
     def count_slots(self, names: Sequence[str]) -> dict[str, float]:
         limits = self._database.read(lambda connection: _limits(connection, names))
-        return count_used_slots(limits, self.list_slots(), self._now())
+        return count_used_slots(limits, self.list_slots(names), self._now())
 
     def reap_slots(self) -> list[Slot]:
         dead = [slot for slot, is_dead in self._read_slots() if is_dead]
@@ -93,10 +100,11 @@ class SqlSlots:
 
         return self._database.write(work)
 
-    def _read_slots(self) -> list[tuple[Slot, bool]]:
-        """Return all leases, and of each whether it is dead."""
+    def _read_slots(self, names: Collection[str] | None = None) -> list[tuple[Slot, bool]]:
+        """Return all leases, or those under some limits, and of each whether it is dead."""
         now = self._now()
-        rows = self._database.read(lambda connection: connection.execute(_ALL).fetchall())
+        query = (_ALL,) if names is None else (_UNDER, (dumps(list(names)),))
+        rows = self._database.read(lambda connection: connection.execute(*query).fetchall())
         found = [_make_slot(row) for row in rows]
         alive = {
             holder: self._liveness.is_alive(holder) for holder in {slot.holder for slot in found}

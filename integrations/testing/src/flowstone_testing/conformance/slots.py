@@ -329,6 +329,24 @@ class SlotStoreSuite(ClockedSuite):
         clock.advance(REMEMBERED)
         take(store, make_claim("a", holder="greedy/1/mark"))
 
+    def test_slots_are_listed_by_limits_and_in_pages(
+        self, store: LimitStore, clock: StoreClock
+    ) -> None:
+        """A page began with the last of the one before, or had what nobody asked for."""
+        for name in "abc":
+            save_limit(store, name, 3)
+        for name in "cab" * 2:
+            take(store, make_claim(name))
+            clock.advance(1)
+        every = store.list_slots()
+        assert [slot.limit for slot in every] == ["a", "a", "b", "b", "c", "c"]
+        assert store.list_slots(["c", "none", "a"]) == [*every[:2], *every[4:]]
+        assert store.list_slots([]) == []
+        pages = [store.list_slots(limit=4)]
+        pages.append(store.list_slots(after=pages[0][-1], limit=4))
+        assert pages == [every[:4], every[4:]]
+        assert store.list_slots(["a", "b"], after=every[0], limit=1) == [every[1]]
+
     def test_of_many_askers_as_many_as_fit_get_in(self, store: LimitStore) -> None:
         """Two threads saw the same free slot: the count and the taking are not one."""
         save_limit(store, "a", 3)
