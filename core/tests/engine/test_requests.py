@@ -37,10 +37,7 @@ class Unthreaded(WriteBehind):
         pass
 
     def look(self) -> None:
-        self._poll_requests()
-
-    def renew(self) -> None:
-        self._renew()
+        self._beat()
 
 
 class Desk:
@@ -115,7 +112,7 @@ def test_a_run_that_nobody_resumed_knows_it(desk: Desk) -> None:
     assert not recorder.resume()
 
 
-@pytest.mark.parametrize("way", ["look", "renew", "append"])
+@pytest.mark.parametrize("way", ["look", "append"])
 def test_facts_are_kept_under_the_version_of_a_request(desk: Desk, way: str) -> None:
     recorder = desk.flow()
     recorder.record(PAUSED, "Paused")
@@ -215,7 +212,7 @@ def test_what_a_process_takes_up_again_is_asked_and_renewed_as_at_first(desk: De
     desk.ask(again, Suspending())
     desk.journal.look()
     assert desk.stops == [SuspendSignal, SuspendSignal]
-    desk.journal.renew()
+    desk.journal.look()
     lease = desk.now(again).lease
     assert lease is not None
     assert lease.until != desk.lease().until
@@ -246,5 +243,5 @@ def test_of_two_that_take_it_up_one_is_refused_and_holds_nothing(desk: Desk) -> 
     first.take_up(run)
     with pytest.raises(Conflict):
         second.take_up(run)
-    second.journal.renew()
+    second.journal.look()
     assert desk.now(recorder).lease != run.lease

@@ -105,7 +105,7 @@ class AcknowledgesFirst(WriteBehind):
 class NeverRenews(WriteBehind):
     """Lets its leases run out."""
 
-    def _renew(self) -> None:
+    def _beat(self) -> None:
         pass
 
 

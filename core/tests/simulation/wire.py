@@ -73,8 +73,8 @@ class FaultyStore(Way):
             self._done("append", lambda: self._store.append(batch, fence), batch)
         self._after(fault)
 
-    def renew(self, fences: Sequence[Fence], seconds: float) -> list[Run]:
-        return self._change("renew", lambda: self._store.renew(fences, seconds), ())
+    def heartbeat(self, fences: Sequence[Fence], seconds: float) -> list[Run]:
+        return self._change("heartbeat", lambda: self._store.heartbeat(fences, seconds), ())
 
     def reap(self) -> list[Run]:
         def reap() -> list[Run]:

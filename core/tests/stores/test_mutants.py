@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from flowstone.records.events import Event
-    from flowstone.records.runs import Fence, Run, RunQuery
+    from flowstone.records.runs import Fence, Lease, Run, RunQuery
     from flowstone_testing.conformance import Suite
 
 
@@ -128,18 +128,35 @@ class LetsTheReapedWrite(MemoryStore):
 
 
 class RenewsForAnybody(MemoryStore):
-    def _renew(self, fence: Fence, until: float) -> Run | None:
+    def _renew(self, fence: Fence, seconds: float) -> Run | None:
         root = self._runs.get(fence.root_id)
         lease = root.lease if root else None
-        return super()._renew(replace(fence, token=lease.token) if lease else fence, until)
+        return super()._renew(replace(fence, token=lease.token) if lease else fence, seconds)
+
+
+class RenewsTooLate(MemoryStore):
+    def _is_due(self, lease: Lease, seconds: float) -> bool:
+        return super()._is_due(lease, seconds / 3)
+
+
+class TellsOfLostRunsOnly(MemoryStore):
+    def heartbeat(self, fences: Sequence[Fence], seconds: float) -> list[Run]:
+        tokens = {fence.token for fence in fences}
+        moved = super().heartbeat(fences, seconds)
+        return [run for run in moved if run.lease is None or run.lease.token not in tokens]
+
+
+class RenewsTheFirstOnly(MemoryStore):
+    def heartbeat(self, fences: Sequence[Fence], seconds: float) -> list[Run]:
+        return super().heartbeat(fences[:1], seconds)
 
 
 class RevivesEndedLeases(MemoryStore):
-    def _renew(self, fence: Fence, until: float) -> Run | None:
+    def _renew(self, fence: Fence, seconds: float) -> Run | None:
         root = self._runs.get(fence.root_id)
         if root is not None and root.lease is not None and root.state.is_final():
-            self._runs[root.id] = replace(root, lease=replace(root.lease, until=until))
-        return super()._renew(fence, until)
+            self._runs[root.id] = replace(root, lease=replace(root.lease, until=seconds))
+        return super()._renew(fence, seconds)
 
 
 class BearsUnderEndedRoots(MemoryStore):
@@ -319,6 +336,9 @@ RUN_MUTANTS = {
     ReapsTheLiving: "test_only_dead_roots_are_reaped",
     ReapsNobody: "test_a_run_whose_lease_ran_out_has_crashed",
     LetsTheReapedWrite: "test_a_reaped_run_takes_nothing_more",
+    RenewsTooLate: "test_heartbeats_keep_a_lease_alive",
+    TellsOfLostRunsOnly: "test_one_beat_renews_all_and_tells_of_each_request",
+    RenewsTheFirstOnly: "test_one_beat_renews_all_and_tells_of_each_request",
     RenewsForAnybody: "test_a_lease_of_another_is_not_renewed",
     RevivesEndedLeases: "test_an_ended_run_is_not_renewed",
     BearsUnderEndedRoots: "test_no_run_is_born_under_an_ended_root",

@@ -18,7 +18,15 @@ from flowstone.records.runs import RunQuery
 from flowstone.records.states import COMPLETED
 from flowstone.stores.sql.statements import select_events
 from flowstone.stores.sqlite import open_sqlite
-from flowstone_testing.conformance.samples import artifact, begin, child_run, fence, life, root_run
+from flowstone_testing.conformance.samples import (
+    LONG,
+    artifact,
+    begin,
+    child_run,
+    fence,
+    life,
+    root_run,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -286,6 +294,11 @@ def test_who_waits_too_long_is_told(path: Path) -> None:
     holder.execute("ROLLBACK")
     root = begin(store)
     assert store.run(root.id) == root
+    holder.execute("BEGIN IMMEDIATE")
+    assert store.heartbeat([fence(root)], LONG) == []  # nothing is due, so it only reads
+    with pytest.raises(StoreBusy, match="held by other processes"):
+        store.heartbeat([fence(root)], 2 * LONG)
+    holder.execute("ROLLBACK")
     holder.close()
     store.close()
 

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from flowstone.ports.threads import Threads
     from flowstone.records.limits import Limit
 
-#: So often, in seconds, the first in the queue looks whether another process has given slots back.
-LOOK = 0.25
+#: Seconds between two looks of the first in the queue whether another process has given slots back.
+LOOK = 1.0
 #: A thread wakes so often, as what would stop it is only heard when Python code runs.
 TICK = 0.5
 #: So long, in seconds, it is believed which limits there are.

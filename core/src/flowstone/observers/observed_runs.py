@@ -44,8 +44,8 @@ class ObservedRuns:
         if self._audience.feeds:
             self._audience.tell(events)
 
-    def renew(self, fences: Sequence[Fence], seconds: float) -> list[Run]:
-        return self._store.renew(fences, seconds)
+    def heartbeat(self, fences: Sequence[Fence], seconds: float) -> list[Run]:
+        return self._store.heartbeat(fences, seconds)
 
     def reap(self) -> list[Run]:
         ended = self._store.reap()

@@ -61,11 +61,17 @@ class RunStore(Protocol):
                 not the root of every fact; nothing is kept.
         """
 
-    def renew(self, fences: Sequence[Fence], seconds: float) -> list[Run]:
-        """Make leases last for so long from now on; return the runs whose fence holds no longer.
+    def heartbeat(self, fences: Sequence[Fence], seconds: float) -> list[Run]:
+        """Renew leases; return the runs whose fence no longer holds, as they are now.
 
-        A lease is renewed while its token is the fence's and its run has not ended, at whatever
-        version: a run that somebody asked to cancel needs the time to do so.
+        One call a second renews all that a process drives, and tells it what others ask of that: a
+        run which somebody asked to cancel is at another version. A lease is renewed while its token
+        is the fence's and its run has not ended, at whatever version, as that run needs its time.
+
+        Args:
+            fences: of the roots.
+            seconds: how long the leases last from now on; or, so that not each beat has to write,
+                two thirds of that at the least.
         """
 
     def reap(self) -> list[Run]:

@@ -23,7 +23,7 @@ from flowstone.stores.memory_slots import MemorySlots, name_holder
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from flowstone.records.runs import Fence
+    from flowstone.records.runs import Fence, Lease
 
 
 class MemoryRuns:
@@ -70,10 +70,9 @@ class MemoryRuns:
             self._check_batch(events, fence)
             self._keep(events)
 
-    def renew(self, fences: Sequence[Fence], seconds: float) -> list[Run]:
+    def heartbeat(self, fences: Sequence[Fence], seconds: float) -> list[Run]:
         with self._lock:
-            until = self._now() + seconds
-            return [run for fence in fences if (run := self._renew(fence, until)) is not None]
+            return [run for fence in fences if (run := self._renew(fence, seconds)) is not None]
 
     def reap(self) -> list[Run]:
         with self._lock:
@@ -155,6 +154,9 @@ class MemoryRuns:
     def _is_lapsed(self, root: Run, now: float) -> bool:
         return rules.is_lapsed(root, now)
 
+    def _is_due(self, lease: Lease, seconds: float) -> bool:
+        return rules.is_due(lease.until, self._now(), seconds)
+
     def _start_lease(self, event: Event) -> Event:
         return rules.start_lease(event, self._now())
 
@@ -202,14 +204,14 @@ class MemoryRuns:
         ]
         self._keep(rules.make_closing_events(root, unfinished))
 
-    def _renew(self, fence: Fence, until: float) -> Run | None:
+    def _renew(self, fence: Fence, seconds: float) -> Run | None:
         root = self._runs.get(fence.root_id)
         if root is None:
             return None
         if root.lease is None or root.lease.token != fence.token:
             return root
-        if not root.state.is_final():
-            root = replace(root, lease=replace(root.lease, until=until))
+        if not root.state.is_final() and self._is_due(root.lease, seconds):
+            root = replace(root, lease=replace(root.lease, until=self._now() + seconds))
             self._runs[root.id] = root
         return root if root.version != fence.version else None
 

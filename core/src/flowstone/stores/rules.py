@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 #: The shortest part of an id that finds a run.
 SHORTEST_PART = 8
+#: Of a lease, so much is left after a heartbeat at the least.
+_LEFT = 2 / 3
 
 
 def apply_change(run: Run, change: StateChange) -> Run:
@@ -66,6 +68,11 @@ def start_lease(event: Event, now: float) -> Event:
 def is_lapsed(root: Run, now: float) -> bool:
     """Tell whether the lease of a root has run out."""
     return root.lease is not None and root.lease.until < now
+
+
+def is_due(until: float, now: float, seconds: float) -> bool:
+    """Tell whether a heartbeat has to renew a lease: less is left of it than may be."""
+    return until < now + seconds * _LEFT
 
 
 def check_root_open(root: Run | None) -> None:

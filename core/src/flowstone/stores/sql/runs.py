@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 from time import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flowstone.errors import RunNotFound
 from flowstone.records.encoding import dumps
@@ -23,7 +23,7 @@ from flowstone.stores.sql.run_table import RUNS
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from flowstone.records.events import Event
     from flowstone.records.runs import Fence, Run, RunQuery
@@ -67,14 +67,41 @@ class SqlRuns:
 
         self._database.write(work)
 
-    def renew(self, fences: Sequence[Fence], seconds: float) -> list[Run]:
-        def work(connection: sqlite3.Connection) -> list[Run]:
-            until = self._now() + seconds
-            return [
-                run for fence in fences if (run := _renew(connection, fence, until)) is not None
-            ]
+    def heartbeat(self, fences: Sequence[Fence], seconds: float) -> list[Run]:
+        ids = (dumps([fence.root_id for fence in fences]),)
+        # Most beats only read, so they wait for nobody who writes.
+        rows = self._database.read(
+            lambda connection: connection.execute(statements.HELD, ids).fetchall()
+        )
+        held = {root_id: lease for root_id, *lease in rows}
+        self._renew(fences, held, seconds)
+        moved = [
+            fence.root_id
+            for fence in fences
+            if fence.root_id in held and held[fence.root_id][:2] != [fence.version, fence.token]
+        ]
+        found = self._database.read(lambda connection: [_find(connection, each) for each in moved])
+        return [run for run in found if run is not None]
 
-        return self._database.write(work)
+    def _renew(
+        self, fences: Sequence[Fence], held: Mapping[str, Sequence[Any]], seconds: float
+    ) -> None:
+        def work(connection: sqlite3.Connection) -> None:
+            until = self._now() + seconds
+            rows = [(until, fence.root_id, fence.token) for fence in due]
+            connection.executemany(statements.RENEW, rows)
+
+        now = self._now()
+        due = [
+            fence
+            for fence in fences
+            if (lease := held.get(fence.root_id)) is not None
+            and lease[1] == fence.token
+            and not lease[3]
+            and rules.is_due(lease[2], now, seconds)
+        ]
+        if due:
+            self._database.write(work)
 
     def reap(self) -> list[Run]:
         now = self._now()
@@ -242,15 +269,6 @@ def _record(connection: sqlite3.Connection, event: Event, *, keep_lease: bool = 
         unfinished = _runs(connection, statements.UNFINISHED, (after.id,))
         _keep(connection, after.id, make_batch(rules.make_closing_events(after, unfinished)))
     return after
-
-
-def _renew(connection: sqlite3.Connection, fence: Fence, until: float) -> Run | None:
-    connection.execute(statements.RENEW, (until, fence.root_id, fence.token))
-    root = _find(connection, fence.root_id)
-    if root is None:
-        return None
-    is_held = root.lease is not None and root.lease.token == fence.token
-    return None if is_held and root.version == fence.version else root
 
 
 def _end_as_crashed(

@@ -59,6 +59,10 @@ MOVE_RUN = (
     "UPDATE runs SET state_type = ?, state_name = ?, state_message = ?, state_at = ?, version = ?, "
     "attempt = ?, started = coalesce(started, ?), ended = ? WHERE id = ? AND version = ?"
 )
+HELD = (
+    "SELECT id, version, lease_token, lease_until, ended IS NOT NULL FROM runs "
+    "WHERE id IN (SELECT value FROM json_each(?))"
+)
 RENEW = "UPDATE runs SET lease_until = ? WHERE id = ? AND lease_token = ? AND ended IS NULL"
 
 IS_KEPT = "SELECT 1 FROM events WHERE root_id = ? AND id = ?"

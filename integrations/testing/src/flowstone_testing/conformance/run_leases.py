@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 
 class LeaseTests(ClockedSuite):
-    """`renew` and `reap`. The samples' holder is on another host, so only its lease counts."""
+    """`heartbeat` and `reap`. The samples' holder is on another host, so only its lease counts."""
 
     def test_a_renewed_lease_lasts(self, store: RunStore, clock: StoreClock) -> None:
-        """`renew` must move `until`, and return nothing while the fence holds."""
+        """`heartbeat` must move `until`, and return nothing while the fence holds."""
         root = _begin_for(store, 100.0)
         clock.advance(90.0)
-        assert store.renew([fence(root)], 100.0) == []
+        assert store.heartbeat([fence(root)], 100.0) == []
         assert _read_end(store, root) == clock.now + 100.0
         clock.advance(99.0)
         assert store.reap() == []
@@ -50,18 +50,39 @@ class LeaseTests(ClockedSuite):
         assert _read_end(store, root) == clock.now + 30.0
         clock.advance(29.0)
         assert store.reap() == []
-        assert store.renew([fence(root)], 30.0) == []
+        assert store.heartbeat([fence(root)], 30.0) == []
         clock.advance(29.0)
         assert store.reap() == []
         clock.advance(2.0)
         assert [run.id for run in store.reap()] == [root.id]
+
+    def test_heartbeats_keep_a_lease_alive(self, store: RunStore, clock: StoreClock) -> None:
+        """A beat that need not write left too little for the next one to come late."""
+        root = _begin_for(store, 30.0)
+        for _ in range(45):
+            clock.advance(1.0)
+            assert store.heartbeat([fence(root)], 30.0) == []
+            assert 20.0 <= _read_end(store, root) - clock.now <= 30.0
+        assert store.reap() == []
+
+    def test_one_beat_renews_all_and_tells_of_each_request(
+        self, store: RunStore, clock: StoreClock
+    ) -> None:
+        """Of many roots of a process, some were not renewed, or what was asked of them not told."""
+        roots = [_begin_for(store, 10.0) for _ in range(7)]
+        asked = [store.record(step(root, CANCELLING)[0]) for root in roots[2:4]]
+        ended = store.record(step(roots[5], COMPLETED)[0])
+        clock.advance(9.0)
+        assert store.heartbeat([fence(root) for root in roots], 10.0) == [*asked, ended]
+        clock.advance(9.0)
+        assert store.reap() == []
 
     def test_a_lease_of_another_is_not_renewed(self, store: RunStore, clock: StoreClock) -> None:
         """Who has lost a run must learn it from its heartbeat, and not keep it alive."""
         root = _begin_for(store, 100.0)
         end = _read_end(store, root)
         clock.advance(50.0)
-        assert store.renew([_of_another(root)], 200.0) == [root]
+        assert store.heartbeat([_of_another(root)], 200.0) == [root]
         assert _read_end(store, root) == end
 
     def test_a_holder_learns_of_a_cancel_and_keeps_its_lease(
@@ -70,16 +91,16 @@ class LeaseTests(ClockedSuite):
         """The heartbeat's answer is how a holder learns that it should stop; it needs its time."""
         root = _begin_for(store, 100.0)
         asked = store.record(step(root, CANCELLING)[0])
-        assert store.renew([fence(root)], 200.0) == [asked]
+        assert store.heartbeat([fence(root)], 200.0) == [asked]
         assert _read_end(store, root) == clock.now + 200.0
-        assert store.renew([fence(asked)], 300.0) == []
+        assert store.heartbeat([fence(asked)], 300.0) == []
 
     def test_an_ended_run_is_not_renewed(self, store: RunStore) -> None:
         """A late heartbeat brought an ended run's lease back to life."""
         root = _begin_for(store, 100.0)
         end = store.record(step(root, COMPLETED)[0])
-        assert store.renew([fence(end)], 200.0) == []
-        assert store.renew([fence(root)], 200.0) == [end]
+        assert store.heartbeat([fence(end)], 200.0) == []
+        assert store.heartbeat([fence(root)], 200.0) == [end]
         assert _read_end(store, root) == 0.0
 
     def test_each_fence_counts_by_itself(self, store: RunStore, clock: StoreClock) -> None:
@@ -87,7 +108,9 @@ class LeaseTests(ClockedSuite):
         roots = [_begin_for(store, 100.0) for _ in range(3)]
         lost = _of_another(roots[1])
         unknown = Fence("no-such-run", 1, "token")
-        assert store.renew([fence(roots[0]), unknown, lost, fence(roots[2])], 200.0) == [roots[1]]
+        assert store.heartbeat([fence(roots[0]), unknown, lost, fence(roots[2])], 200.0) == [
+            roots[1]
+        ]
         left = [_read_end(store, root) - clock.now for root in roots]
         assert left == pytest.approx([200.0, 100.0, 200.0])
 
@@ -127,7 +150,7 @@ class LeaseTests(ClockedSuite):
             with pytest.raises(Conflict) as caught:
                 store.append([line(root)], replace(fence(root), version=version))
             assert caught.value.actual == reaped
-        assert store.renew([fence(root)], 200.0) == [reaped]
+        assert store.heartbeat([fence(root)], 200.0) == [reaped]
         with pytest.raises(Conflict):
             store.record(step(root, COMPLETED)[0])
         assert len(store.events(root_id=root.id)) == 2
