@@ -31,6 +31,8 @@ from flowstone_testing.conformance.samples import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from flowstone.stores.sql.database import SqlConnection
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
@@ -306,7 +308,7 @@ def test_who_waits_too_long_is_told(path: Path) -> None:
 def test_an_error_in_a_transaction_undoes_it(path: Path) -> None:
     store = open_sqlite(path)
 
-    def work(connection: sqlite3.Connection) -> None:
+    def work(connection: SqlConnection) -> None:
         connection.execute("INSERT INTO strays VALUES ('x')")
         raise KeyboardInterrupt
 

@@ -12,17 +12,20 @@ from flowstone.records.encoding import loads
 from flowstone.stores import rules
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from flowstone.stores.sql.database import SqlDatabase
+    from flowstone.stores.sql.database import SqlConnection, SqlDatabase
 
 # ruff: noqa: S608 - what is put together here are constants of this file
 _COLUMNS = "kind, name, body, version, created, updated"
 _GET = f"SELECT {_COLUMNS} FROM documents WHERE kind = ? AND name = ?"
 _FIND = f"SELECT {_COLUMNS} FROM documents"
 _NAMES = "SELECT name FROM documents WHERE kind = ?"
-_PUT = f"INSERT OR REPLACE INTO documents ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)"
+_PUT = (
+    f"INSERT INTO documents ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (kind, name) "
+    "DO UPDATE SET body = excluded.body, version = excluded.version, "
+    "created = excluded.created, updated = excluded.updated"
+)
 _DELETE = "DELETE FROM documents WHERE kind = ? AND name = ?"
 
 
@@ -40,7 +43,7 @@ class SqlDocuments:
         kept = json.dumps(dict(body))
         now = self._now()
 
-        def work(connection: sqlite3.Connection) -> Document:
+        def work(connection: SqlConnection) -> Document:
             old = _find_one(connection, kind, name)
             rules.check_expected(kind, name, old.version if old else 0, expected)
             version = old.version + 1 if old else 1
@@ -51,7 +54,7 @@ class SqlDocuments:
         return self._database.write(work)
 
     def get(self, kind: str, name: str) -> Document:
-        def work(connection: sqlite3.Connection) -> Document:
+        def work(connection: SqlConnection) -> Document:
             found = _find_one(connection, kind, name)
             if found is None:
                 raise _make_not_found(connection, kind, name)
@@ -82,7 +85,7 @@ class SqlDocuments:
         return [_read_document(row) for row in rows]
 
     def delete(self, kind: str, name: str) -> None:
-        def work(connection: sqlite3.Connection) -> None:
+        def work(connection: SqlConnection) -> None:
             if connection.execute(_DELETE, (kind, name)).rowcount == 0:
                 raise _make_not_found(connection, kind, name)
 
@@ -92,12 +95,12 @@ class SqlDocuments:
         self._database.close()
 
 
-def _find_one(connection: sqlite3.Connection, kind: str, name: str) -> Document | None:
+def _find_one(connection: SqlConnection, kind: str, name: str) -> Document | None:
     row = connection.execute(_GET, (kind, name)).fetchone()
     return None if row is None else _read_document(row)
 
 
-def _make_not_found(connection: sqlite3.Connection, kind: str, name: str) -> ObjectNotFound:
+def _make_not_found(connection: SqlConnection, kind: str, name: str) -> ObjectNotFound:
     known = [row[0] for row in connection.execute(_NAMES, (kind,))]
     return ObjectNotFound(kind, name, known)
 

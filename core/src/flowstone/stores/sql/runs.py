@@ -22,13 +22,12 @@ from flowstone.stores.sql.rows import (
 from flowstone.stores.sql.run_table import RUNS
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from flowstone.records.events import Event
     from flowstone.records.runs import Fence, Run, RunQuery
     from flowstone.stores.sql.batch import Batch
-    from flowstone.stores.sql.database import Liveness, SqlDatabase
+    from flowstone.stores.sql.database import Liveness, SqlConnection, SqlDatabase
     from flowstone.stores.sql.run_table import Row
 
 
@@ -43,7 +42,7 @@ class SqlRuns:
         self._now = now
 
     def create(self, event: Event) -> None:
-        def work(connection: sqlite3.Connection) -> None:
+        def work(connection: SqlConnection) -> None:
             if not _is_kept(connection, event):
                 if event.run_id != event.root_id:
                     rules.check_root_open(_find(connection, event.root_id))
@@ -61,7 +60,7 @@ class SqlRuns:
     def append(self, events: Sequence[Event], fence: Fence) -> None:
         made = make_batch(events)
 
-        def work(connection: sqlite3.Connection) -> None:
+        def work(connection: SqlConnection) -> None:
             rules.check_batch(_find(connection, fence.root_id), fence, events)
             _keep(connection, fence.root_id, made)
 
@@ -86,7 +85,7 @@ class SqlRuns:
     def _renew(
         self, fences: Sequence[Fence], held: Mapping[str, Sequence[Any]], seconds: float
     ) -> None:
-        def work(connection: sqlite3.Connection) -> None:
+        def work(connection: SqlConnection) -> None:
             until = self._now() + seconds
             rows = [(until, fence.root_id, fence.token) for fence in due]
             connection.executemany(statements.RENEW, rows)
@@ -147,8 +146,8 @@ class SqlRuns:
         kinds: Sequence[str] = (),
         limit: int | None = None,
     ) -> list[tuple[int, Event]]:
-        def work(connection: sqlite3.Connection) -> list[Row]:
-            newest = connection.execute(statements.NEWEST).fetchone()[0]
+        def work(connection: SqlConnection) -> list[Row]:
+            newest = connection.execute(statements.NEWEST).fetchall()[0][0]
             statement, values = statements.select_events(
                 after, newest, root_id=root_id, run_id=run_id, kinds=kinds, limit=limit
             )
@@ -163,23 +162,21 @@ class SqlRuns:
         return self._liveness.is_alive(root.lease.holder) if root.lease else None
 
 
-def _is_kept(connection: sqlite3.Connection, event: Event) -> bool:
+def _is_kept(connection: SqlConnection, event: Event) -> bool:
     found = connection.execute(statements.IS_KEPT, (event.root_id, event.id)).fetchone()
     return found is not None
 
 
-def _runs(
-    connection: sqlite3.Connection, statement: str, values: Sequence[object] = ()
-) -> list[Run]:
+def _runs(connection: SqlConnection, statement: str, values: Sequence[object] = ()) -> list[Run]:
     return [RUNS.read_run(row) for row in connection.execute(statement, values).fetchall()]
 
 
-def _find(connection: sqlite3.Connection, run_id: str) -> Run | None:
+def _find(connection: SqlConnection, run_id: str) -> Run | None:
     row = connection.execute(statements.RUN, (run_id,)).fetchone()
     return None if row is None else RUNS.read_run(row)
 
 
-def _look_up(connection: sqlite3.Connection, ref: str) -> Run:
+def _look_up(connection: SqlConnection, ref: str) -> Run:
     found = _runs(connection, statements.RUN, (ref,))
     if not found and len(ref) >= rules.SHORTEST_PART:
         begin = _runs(connection, statements.BEGINS_WITH, (ref, f"{ref}\U0010ffff"))
@@ -194,7 +191,7 @@ def _look_up(connection: sqlite3.Connection, ref: str) -> Run:
     return found[0]
 
 
-def _write(connection: sqlite3.Connection, statement: str, rows: Sequence[Row]) -> int:
+def _write(connection: SqlConnection, statement: str, rows: Sequence[Row]) -> int:
     """Execute a statement for each row; return how many rows it touched."""
     try:
         return _write_all(connection, statement, rows)
@@ -202,7 +199,7 @@ def _write(connection: sqlite3.Connection, statement: str, rows: Sequence[Row]) 
         return _write_all(connection, statement, make_storable(rows))
 
 
-def _write_all(connection: sqlite3.Connection, statement: str, rows: Sequence[Row]) -> int:
+def _write_all(connection: SqlConnection, statement: str, rows: Sequence[Row]) -> int:
     """Many rows are inserted by one statement: SQLite then works without Python's lock.
 
     With a statement for each row, the thread would give the lock up and wait for it again at each
@@ -221,7 +218,7 @@ def _write_all(connection: sqlite3.Connection, statement: str, rows: Sequence[Ro
     return touched
 
 
-def _keep(connection: sqlite3.Connection, root_id: str, made: Batch) -> None:
+def _keep(connection: SqlConnection, root_id: str, made: Batch) -> None:
     _write(connection, statements.INSERT_EVENT, made.facts)
     tangled = made.out_of_order
     if made.births:
@@ -235,7 +232,7 @@ def _keep(connection: sqlite3.Connection, root_id: str, made: Batch) -> None:
         _rebuild_runs(connection, root_id, tangled)
 
 
-def _rebuild_runs(connection: sqlite3.Connection, root_id: str, run_ids: Iterable[str]) -> None:
+def _rebuild_runs(connection: SqlConnection, root_id: str, run_ids: Iterable[str]) -> None:
     """Make runs anew from all their facts: some came twice, or not in their order."""
     histories: dict[str, list[Event]] = {run_id: [] for run_id in run_ids}
     rows = connection.execute(statements.HISTORIES, (root_id, dumps(list(histories)))).fetchall()
@@ -251,7 +248,7 @@ def _rebuild_runs(connection: sqlite3.Connection, root_id: str, run_ids: Iterabl
             connection.execute(statements.DELETE_STRAY, (run_id,))
 
 
-def _record(connection: sqlite3.Connection, event: Event, *, keep_lease: bool = True) -> Run:
+def _record(connection: SqlConnection, event: Event, *, keep_lease: bool = True) -> Run:
     run = _find(connection, event.run_id)
     if run is None:
         raise RunNotFound(event.run_id)
@@ -272,7 +269,7 @@ def _record(connection: sqlite3.Connection, event: Event, *, keep_lease: bool = 
 
 
 def _end_as_crashed(
-    connection: sqlite3.Connection, seen: Run, now: float, *, known_dead: bool
+    connection: SqlConnection, seen: Run, now: float, *, known_dead: bool
 ) -> Run | None:
     """End a run as crashed, unless it has gone on since it was seen."""
     root = _find(connection, seen.id)
@@ -280,6 +277,6 @@ def _end_as_crashed(
         return None
     if not known_dead and not rules.is_lapsed(root, now):
         return None  # renewed meanwhile
-    last = connection.execute(statements.LAST_FACT, (root.id,)).fetchone()[0]
+    last = connection.execute(statements.LAST_FACT, (root.id,)).fetchall()[0][0]
     event = rules.make_crash_event(root, now, known_dead=known_dead, last_fact=last)
     return _record(connection, event, keep_lease=False)

@@ -11,11 +11,10 @@ from flowstone.stores import slot_rules
 from flowstone.stores.sql.rows import make_storable
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from flowstone.records.limits import Claim
-    from flowstone.stores.sql.database import Liveness, SqlDatabase
+    from flowstone.stores.sql.database import Liveness, SqlConnection, SqlDatabase
     from flowstone.stores.sql.run_table import Row
 
 _COLUMNS = "limit_name, token, occupy, holder, owner, run_id, since, until, is_rate"
@@ -27,13 +26,16 @@ _UNDER = f"SELECT {_COLUMNS} FROM slots WHERE limit_name {_NAMED}"
 _ALL = f"SELECT {_COLUMNS} FROM slots"
 _TAKE = f"INSERT INTO slots ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 #: A rate's slots decay, whoever took them.
-_DECAY = f"DELETE FROM slots WHERE is_rate AND until <= ? AND limit_name {_NAMED}"
+_DECAY = f"DELETE FROM slots WHERE is_rate = 1 AND until <= ? AND limit_name {_NAMED}"
 _RENEW = "UPDATE slots SET until = ? WHERE token = ?"
 _GIVE_BACK = f"DELETE FROM slots WHERE token {_NAMED}"
 #: Only as it was seen: it may have been renewed since.
 _BURY = "DELETE FROM slots WHERE limit_name = ? AND token = ? AND until = ?"
 _WISHES = f"SELECT limit_name, holder, since, until FROM wishes WHERE limit_name {_NAMED}"
-_WISH = "INSERT OR REPLACE INTO wishes (limit_name, holder, since, until) VALUES (?, ?, ?, ?)"
+_WISH = (
+    "INSERT INTO wishes (limit_name, holder, since, until) VALUES (?, ?, ?, ?) "
+    "ON CONFLICT (limit_name, holder) DO UPDATE SET since = excluded.since, until = excluded.until"
+)
 _FULFIL = "DELETE FROM wishes WHERE limit_name = ? AND (holder = ? OR until < ?)"
 
 
@@ -48,7 +50,7 @@ class SqlSlots:
         self._now = now
 
     def take_slots(self, claim: Claim) -> tuple[str, ...] | Refusal:
-        def work(connection: sqlite3.Connection) -> tuple[str, ...] | Refusal:
+        def work(connection: SqlConnection) -> tuple[str, ...] | Refusal:
             return _take(connection, claim, self._now())
 
         # The dead are looked for only where they are in the way: to see them takes files.
@@ -58,7 +60,7 @@ class SqlSlots:
         return found
 
     def renew_slots(self, leases: Mapping[str, float]) -> list[str]:
-        def work(connection: sqlite3.Connection) -> list[str]:
+        def work(connection: SqlConnection) -> list[str]:
             now = self._now()
             return [
                 token
@@ -91,7 +93,7 @@ class SqlSlots:
         if not dead:
             return []
 
-        def work(connection: sqlite3.Connection) -> list[Slot]:
+        def work(connection: SqlConnection) -> list[Slot]:
             return [
                 slot
                 for slot in dead
@@ -112,7 +114,7 @@ class SqlSlots:
         return [(slot, slot_rules.is_dead(slot, now, alive[slot.holder])) for slot in found]
 
 
-def _take(connection: sqlite3.Connection, claim: Claim, now: float) -> tuple[str, ...] | Refusal:
+def _take(connection: SqlConnection, claim: Claim, now: float) -> tuple[str, ...] | Refusal:
     mine = connection.execute(_MINE, (claim.token,)).fetchall()
     if mine:
         return tuple(row[0] for row in mine)
@@ -138,7 +140,7 @@ def _take(connection: sqlite3.Connection, claim: Claim, now: float) -> tuple[str
     return tuple(limit.name for limit in limits)
 
 
-def _limits(connection: sqlite3.Connection, names: Sequence[str]) -> list[Limit]:
+def _limits(connection: SqlConnection, names: Sequence[str]) -> list[Limit]:
     rows = connection.execute(_LIMITS, (KIND, dumps(list(names)))).fetchall()
     return [Limit(name, **loads(body)) for name, body in rows]
 
