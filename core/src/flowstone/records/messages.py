@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from flowstone.errors import FlowstoneError, RecordInvalid
 from flowstone.records.encoding import RECORDS, decode_record, encode_record
@@ -11,6 +11,8 @@ from flowstone.records.error_encoding import decode_error, encode_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from flowstone.records.codec import Json
 
 _RECORDS = tuple(codec.record for codec in RECORDS.values())
 
@@ -84,7 +86,7 @@ def decode_answer(content: bytes) -> StoreAnswer:
     return StoreAnswer(body["id"], _decode(body.get("value")))
 
 
-def _load(content: bytes) -> dict[str, Any]:
+def _load(content: bytes) -> Json:
     try:
         body = json.loads(content)
     except ValueError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 from time import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flowstone.errors import RunNotFound
 from flowstone.records.encoding import dumps
@@ -72,19 +72,17 @@ class SqlRuns:
         rows = self._database.read(
             lambda connection: connection.execute(statements.HELD, ids).fetchall()
         )
-        held = {root_id: lease for root_id, *lease in rows}
+        held = {row[0]: row[1:] for row in rows}
         self._renew(fences, held, seconds)
         moved = [
             fence.root_id
             for fence in fences
-            if fence.root_id in held and held[fence.root_id][:2] != [fence.version, fence.token]
+            if fence.root_id in held and held[fence.root_id][:2] != (fence.version, fence.token)
         ]
         found = self._database.read(lambda connection: [_find(connection, each) for each in moved])
         return [run for run in found if run is not None]
 
-    def _renew(
-        self, fences: Sequence[Fence], held: Mapping[str, Sequence[Any]], seconds: float
-    ) -> None:
+    def _renew(self, fences: Sequence[Fence], held: Mapping[str, Row], seconds: float) -> None:
         def work(connection: SqlConnection) -> None:
             until = self._now() + seconds
             rows = [(until, fence.root_id, fence.token) for fence in due]
