@@ -253,7 +253,7 @@ def test_a_run_of_another_process_suspends_itself(tmp_path: Path, name: str) -> 
     assert child.stdout is not None
     assert child.stdout.readline() == "up\n"
     store = open_sqlite(tmp_path / "flowstone.db")
-    with memory_of(store) as current:
+    with memory_of(store):
         [run] = store.runs(RunQuery(listed=True))
         suspend_flow_run(flow_run_id=run.id)
         suspend_flow_run(flow_run_id=run.id)  # once more does no harm
@@ -261,7 +261,9 @@ def test_a_run_of_another_process_suspends_itself(tmp_path: Path, name: str) -> 
         after = store.run(run.id)
         assert (after.state.name, after.lease) == ("Suspended", None), errors
         assert child.returncode == 0
-        assert current.runs.reap(after.created + 1e9) == []
+    later = open_sqlite(tmp_path / "flowstone.db", now=lambda: after.created + 1e9)
+    assert later.reap() == []
+    later.close()
     store.close()
 
 

@@ -158,7 +158,7 @@ def test_it_is_sealed_on_its_way(services: Services) -> None:
     @flow
     def f() -> int:
         Order(dish="soup", token=SecretStr(CANARY)).send_to(my_id())
-        assert CANARY not in repr(services.documents.find())
+        assert CANARY not in repr(services.documents.find("", prefix=True))
         token = next(Order.receive(timeout=0)).token.get_secret_value()
         print(token)
         return len(token)

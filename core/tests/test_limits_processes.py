@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager
-from time import monotonic, time
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import pytest
@@ -99,7 +99,7 @@ def test_two_processes_never_hold_more_than_there_is(home: Services, slots: int)
         intervals = json.loads(line(one)) + json.loads(line(other))
     assert len(intervals) == 100
     assert most_at_once(intervals) <= slots
-    assert home.slots.list_slots(time()) == []
+    assert home.slots.list_slots() == []
 
 
 def most_at_once(intervals: list[list[float]]) -> int:
@@ -170,7 +170,7 @@ def forks():
     child = os.fork()
     if child:
         assert os.waitpid(child, 0)[1] == 0
-        assert len(current.services().slots.list_slots(time())) == 1, "the child gave it back"
+        assert len(current.services().slots.list_slots()) == 1, "the child gave it back"
     return child
 
 @flow
@@ -179,7 +179,7 @@ def f():
 
 if f() == 0:
     os._exit(0)
-assert current.services().slots.list_slots(time()) == []
+assert current.services().slots.list_slots() == []
 print("done", flush=True)
 """
 FORKS = """
@@ -193,11 +193,11 @@ with concurrency("db"):
         pass
     else:
         assert os.waitpid(child, 0)[1] == 0
-        assert len(current.services().slots.list_slots(time())) == 1, "the child gave it back"
+        assert len(current.services().slots.list_slots()) == 1, "the child gave it back"
 if child == 0:
     sys.stdout.flush()
     os._exit(0)
-assert current.services().slots.list_slots(time()) == []
+assert current.services().slots.list_slots() == []
 print("done", flush=True)
 """
 
@@ -248,11 +248,11 @@ def test_a_killed_run_frees_the_slots_of_its_tasks(home: Services) -> None:
     limit(home, "tag:db", 1)
     with process(home, TASKS) as other:
         assert line(other) == "running"
-        held = home.slots.list_slots(time())
+        held = home.slots.list_slots()
         assert [(slot.limit, slot.owner) for slot in held] == [("tag:db", "hold-0")]
         other.kill()
         other.wait()
-        assert home.slots.list_slots(time()) == []
+        assert home.slots.list_slots() == []
 
 
 DOOMED = """
@@ -266,9 +266,9 @@ def at(place):
         os.kill(os.getpid(), signal.SIGKILL)
 
 class Doomed(SqliteStore):
-    def take_slots(self, claim, now):
+    def take_slots(self, claim):
         at("before it is taken")
-        answer = super().take_slots(claim, now)
+        answer = super().take_slots(claim)
         at("after it is taken")
         return answer
 
@@ -308,7 +308,7 @@ def test_wherever_a_holder_is_killed_its_slots_are_free(home: Services, place: s
     limit(home, "db", 1)
     with process(home, DOOMED, place) as doomed:
         assert doomed.wait() == -signal.SIGKILL
-    assert home.slots.list_slots(time()) == []
+    assert home.slots.list_slots() == []
     with concurrency("db", timeout_seconds=0):
-        assert len(home.slots.list_slots(time())) == 1
-    assert home.slots.list_slots(time()) == []
+        assert len(home.slots.list_slots()) == 1
+    assert home.slots.list_slots() == []

@@ -116,8 +116,8 @@ records = (
         st.integers(),
         text,
         text,
-        until=moments,
-        since=moments,
+        seconds=moments,
+        waited=moments,
     )
     | st.builds(Refusal, limits, st.integers(), st.lists(slots, max_size=2).map(tuple), moments)
 )

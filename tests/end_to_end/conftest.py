@@ -91,7 +91,7 @@ class Facts:
 
     def __init__(self, store: SqliteStore) -> None:
         self.store = store
-        store.reap(time.time())
+        store.reap()
 
     def root(self, unit: str) -> Run:
         """Return the one root run of a flow or task."""

@@ -59,7 +59,7 @@ def open_services(settings: Settings | None = None) -> Services:
     audience = ObserverGroup(open_chosen_feeds(settings))
     store = _open_store(settings)
     runs = ObservedRuns(store, audience)
-    _reap(runs, clock.time())
+    _reap(runs)
     made = Services(
         settings=settings,
         runs=runs,
@@ -78,9 +78,9 @@ def open_services(settings: Settings | None = None) -> Services:
     return replace(made, background=(_Retention(made),))
 
 
-def _reap(runs: RunStore, now: float) -> None:
+def _reap(runs: RunStore) -> None:
     try:
-        runs.reap(now)
+        runs.reap()
     except StoreUnusable as error:
         text = "%s It is read as it is: runs whose processes have died may still count as running."
         _store_logger.warning(text, error)

@@ -57,7 +57,7 @@ def home(tmp_path: Path) -> Iterator[Services]:
 
 
 def keys_of(services: Services) -> set[str]:
-    bodies = [document.body for document in services.documents.find()]
+    bodies = [document.body for document in services.documents.find("", prefix=True)]
     return {read_key_id(token) for body in bodies for token in tokens(body)} - {"00000000"}
 
 
@@ -145,7 +145,10 @@ def test_what_is_saved_meanwhile_is_not_lost(home: Services) -> None:
     savers = Savers(home.documents)
     found = rotate_file(savers, home.settings, drop_old=True)
     assert home.sealer is old
-    clear = {each.name: Secret.load(each.name).get() for each in home.documents.find("block:")}
+    clear = {
+        each.name: Secret.load(each.name).get()
+        for each in home.documents.find("block:", prefix=True)
+    }
     assert clear == {"a": "saved meanwhile", "c": "value of c", "new": "new meanwhile"}
     assert keys_of(home) == {found.key}
 

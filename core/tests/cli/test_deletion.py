@@ -148,7 +148,7 @@ def test_questions_and_inputs_go_with_their_run(
     documents.put("variable", "stays", {})
     assert cli("run", "delete", "squares-of-2", "-y").code == 0
     kept = services().runs.run("squares-of-3").id
-    assert [(each.kind, each.name) for each in documents.find()] == [
+    assert [(each.kind, each.name) for each in documents.find("", prefix=True)] == [
         (f"input:{kept}", "one"),
         (f"pause:{kept}", "ask"),
         ("variable", "stays"),

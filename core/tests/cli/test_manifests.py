@@ -63,10 +63,10 @@ def apply(cli: InProcess, text: str, *options: str) -> Any:
 
 
 def refused(cli: InProcess, text: str) -> str:
-    before = current.services().documents.find()
+    before = current.services().documents.find("", prefix=True)
     done = cli("apply", "-", stdin=text)
     assert done.code == 1
-    assert current.services().documents.find() == before
+    assert current.services().documents.find("", prefix=True) == before
     again = cli("diff", "-", stdin=text)
     assert (again.code, again.err) == (2, done.err)
     return done.err
@@ -76,9 +76,9 @@ def test_a_file_is_applied_once(cli: InProcess) -> None:
     assert cli("diff", "-", stdin=FILE).code == 1
     assert set(apply(cli, FILE).values()) == {"create"}
     assert cli("diff", "-", stdin=FILE).code == 0
-    documents = current.services().documents.find()
+    documents = current.services().documents.find("", prefix=True)
     assert set(apply(cli, FILE).values()) == {"keep"}
-    assert current.services().documents.find() == documents
+    assert current.services().documents.find("", prefix=True) == documents
     first = Wagon.load("first")
     assert first.anything == {"block": 1, "deep": [{"soft": 1}, None]}
     assert isinstance(first.next, Wagon)

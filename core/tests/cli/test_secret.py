@@ -125,7 +125,7 @@ def test_a_key_of_the_environment_is_changed_by_its_owner(cli: InProcess) -> Non
     assert done.code == 0
     assert "Now set FLOWSTONE_SECRET_KEY to the new key" in done.err
     assert CANARY not in done.out + done.err
-    documents = services().documents.find()
+    documents = services().documents.find("", prefix=True)
     with use_services(memory_services(key=CANARY)) as other:
         for document in documents:
             other.documents.put(document.kind, document.name, document.body)

@@ -30,19 +30,21 @@ from flowstone.records.states import (
     State,
 )
 from flowstone.stores.memory import MemoryRuns
+from flowstone_testing.conformance import StoreClock
 
 
 class Process:
     """A journal with no thread of its own, and the recorders of one run's attempts."""
 
     def __init__(self) -> None:
-        self.store = MemoryRuns()
+        self.clock = StoreClock()
+        self.store = MemoryRuns(self.clock.time)
         self.journal = Unthreaded(self.store, SystemClock(), 30)
         self.services: Any = SimpleNamespace(journal=self.journal, clock=SystemClock())
 
     def begin(self) -> RunRecorder:
         recorder = RunRecorder(
-            self.services, _origin("flow", lease=Lease(new_id(), "here/1/x", 4e9))
+            self.services, _origin("flow", lease=Lease(new_id(), "here/1/x", seconds=4e9))
         )
         recorder.record(RUNNING, "Running")
         return recorder
@@ -53,7 +55,7 @@ class Process:
     def again(self, root: RunRecorder) -> RunRecorder:
         """Take the run up, once its attempt has ended for whatever reason."""
         run = self.now(root)
-        lease = Lease(new_id(), "here/1/x", 4e9)
+        lease = Lease(new_id(), "here/1/x", seconds=4e9)
         takeover = Takeover(run, make_handover_event(run, AwaitingRetry(), lease))
         recorder = RunRecorder(self.services, takeover.origin)
         recorder.take_up(takeover)
@@ -115,7 +117,7 @@ def test_a_flow_that_was_left_over_begins_no_run_in_what_others_took_up(process:
     first = process.begin()
     first.record(FAILED, "Failed")
     run = process.now(first)
-    lease = Lease(new_id(), "elsewhere/1/x", 4e9)
+    lease = Lease(new_id(), "elsewhere/1/x", seconds=4e9)
     process.store.record(make_handover_event(run, AwaitingRetry(), lease))
     fenced(lambda: process.part(first, "flow").record(RUNNING, "Running"))
     assert len(process.store.runs(RunQuery())) == 1
@@ -140,15 +142,20 @@ def test_a_fact_that_was_queued_when_its_attempt_was_followed_is_left_out(
 def test_who_drives_an_attempt_that_was_buried_does_not_drive_the_next(process: Process) -> None:
     """Its process slept for too long, and a thread of that process has taken it up since."""
     first = process.begin()
-    assert process.store.reap(5e9)
+    process.clock.advance(5e9)
+    assert process.store.reap()
     again = process.again(first)
     fenced(first.refresh)
     fenced(lambda: first.record(COMPLETED, "Completed"))
     fenced(lambda: first.record(PAUSED, "Paused"))
     first.abandon()
     before = process.now(again).lease
-    process.journal._renew()
-    assert process.now(again).lease != before  # its lease is still renewed
+    process.clock.advance(4e9 - 1)
+    process.journal._beat()
+    after = process.now(again).lease
+    assert before is not None
+    assert after is not None
+    assert after.until != before.until  # its lease is still renewed
     again.record(COMPLETED, "Completed")
     assert process.now(again).state.type is COMPLETED
 

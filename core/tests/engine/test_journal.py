@@ -6,6 +6,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from time import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -29,10 +30,10 @@ from flowstone.states import State, StateType
 from flowstone.stores.memory import MemoryRuns
 
 
-def root() -> Run:
+def root(seconds: float = 4e9) -> Run:
     key = new_id()
     state = State(StateType.RUNNING, at=1.0)
-    lease = Lease(new_id(), "here/1/x", 4e9)
+    lease = Lease(new_id(), "here/1/x", seconds=seconds)
     return Run(key, "flow", "calm-otter", "f", key, None, state=state, lease=lease, started=1.0)
 
 
@@ -45,7 +46,8 @@ class Watched(MemoryRuns):
     """A store that counts its batches, and can be made to fail."""
 
     def __init__(self) -> None:
-        super().__init__()
+        self.ahead = 0.0
+        super().__init__(lambda: time() + self.ahead)
         self.batches: list[int] = []
         self.fault: BaseException | None = None
         self.tries = 0
@@ -73,8 +75,8 @@ def journal(store: Watched) -> Iterator[WriteBehind]:
     made.close()
 
 
-def driven(journal: WriteBehind) -> Run:
-    run = root()
+def driven(journal: WriteBehind, seconds: float = 4e9) -> Run:
+    run = root(seconds)
     journal.create(make_birth_event(run))
     return run
 
@@ -118,7 +120,8 @@ def test_a_run_that_was_ended_from_outside_writes_nothing_more(
     run = driven(journal)
     journal.append(make_birth_event(child(run)))
     journal.flush()
-    store.reap(5e9)
+    store.ahead = 5e9
+    store.reap()
     journal.append(make_birth_event(child(run, 1)))
     journal.flush()
     with pytest.raises(FencedRun, match="is Crashed in the store"):
@@ -247,7 +250,7 @@ def test_what_was_left_behind_is_remembered_as_long_as_its_root(
 
 def test_a_released_root_is_not_renewed(store: Watched) -> None:
     journal = WriteBehind(store, SystemClock(), 0.06)
-    kept, gone = driven(journal), driven(journal)
+    kept, gone = driven(journal, 0.06), driven(journal, 0.06)
     journal.release(gone.id)
     before = {run.id: run.lease.until for run in store.runs(RunQuery()) if run.lease}
     renewed = threading.Event()
@@ -256,14 +259,17 @@ def test_a_released_root_is_not_renewed(store: Watched) -> None:
         leases = {run.id: run.lease.until for run in store.runs(RunQuery()) if run.lease}
         return leases[kept.id] != before[kept.id] and leases[gone.id] == before[gone.id]
 
-    while not look():
+    for _ in range(20_000):
+        if look():
+            break
         renewed.wait(0.005)
+    assert look()
     journal.close()
 
 
 def test_facts_of_several_roots_are_kept_apart(journal: WriteBehind, store: Watched) -> None:
     one, two = driven(journal), driven(journal)
-    store.reap(0)
+    store.reap()
     for number in range(4):
         journal.append(make_birth_event(child(one if number % 2 else two, number)))
     journal.flush()
@@ -326,7 +332,8 @@ def test_who_lost_a_root_begins_no_flow_in_it(
     journal: WriteBehind, store: Watched, appended: bool
 ) -> None:
     run = driven(journal)
-    store.reap(5e9)
+    store.ahead = 5e9
+    store.reap()
     [ended] = store.runs(RunQuery(root_id=run.id))
     store.record(make_change_event(ended, State(StateType.SCHEDULED), 1))  # somebody takes it up
     inner = replace(child(run), kind="flow")

@@ -48,9 +48,9 @@ class Shaky(MemoryStore):
         if self.is_down:
             raise StoreBusy("flowstone.db", 60)
 
-    def take_slots(self, claim: Claim, now: float) -> tuple[str, ...] | Refusal:
+    def take_slots(self, claim: Claim) -> tuple[str, ...] | Refusal:
         self._check_up()
-        return super().take_slots(claim, now)
+        return super().take_slots(claim)
 
     def renew_slots(self, leases: Mapping[str, float]) -> list[str]:
         self._check_up()
@@ -63,7 +63,8 @@ class Shaky(MemoryStore):
 
 class Fixture:
     def __init__(self) -> None:
-        self.clock, self.store = Hands(), Shaky()
+        self.clock = Hands()
+        self.store = Shaky(self.clock.time)
         self.store.put(KIND, "db", encode_limit(Limit("db", 1)))
         self.gate = ProcessSlotQueue(
             self.store, self.store, self.clock, lambda: "elsewhere/1/mark", 30.0
@@ -74,7 +75,7 @@ class Fixture:
 
     @property
     def until(self) -> list[float]:
-        return [slot.until for slot in self.store.list_slots(self.clock.now)]
+        return [slot.until for slot in self.store.list_slots()]
 
     def pass_(self, seconds: float) -> None:
         self.clock.now += seconds
@@ -120,8 +121,8 @@ def test_an_outage_shorter_than_the_lease_ends_nothing(
 
 def test_slots_that_were_granted_late_are_renewed_at_once(fixture: Fixture) -> None:
     class Slow(Shaky):
-        def take_slots(self, claim: Claim, now: float) -> tuple[str, ...] | Refusal:
-            answer = super().take_slots(claim, now)
+        def take_slots(self, claim: Claim) -> tuple[str, ...] | Refusal:
+            answer = super().take_slots(claim)
             fixture.clock.now += 12
             return answer
 
@@ -155,8 +156,8 @@ def test_what_could_not_be_freed_is_freed_later(held: Fixture) -> None:
 
 def test_what_was_granted_although_the_answer_was_lost_is_freed(fixture: Fixture) -> None:
     class LosesTheAnswer(Shaky):
-        def take_slots(self, claim: Claim, now: float) -> tuple[str, ...] | Refusal:
-            super().take_slots(claim, now)
+        def take_slots(self, claim: Claim) -> tuple[str, ...] | Refusal:
+            super().take_slots(claim)
             raise KeyboardInterrupt
 
     fixture.store.__class__ = LosesTheAnswer
@@ -172,14 +173,15 @@ def test_closing_frees_all(held: Fixture) -> None:
 
 
 def test_nothing_of_others_is_freed() -> None:
-    store, clock = Shaky(), Hands()
+    clock = Hands()
+    store = Shaky(clock.time)
     store.put(KIND, "db", encode_limit(Limit("db", 1)))
     theirs = make_claim("db")
-    store.take_slots(theirs, clock.now)
+    store.take_slots(theirs)
     leases = SlotLeases(store, clock)
     leases.free(theirs.token)
     leases.close()
-    assert len(store.list_slots(clock.now)) == 1
+    assert len(store.list_slots()) == 1
 
 
 def test_the_thread_renews(fixture: Fixture) -> None:

@@ -37,10 +37,7 @@ class Unthreaded(WriteBehind):
         pass
 
     def look(self) -> None:
-        self._poll_requests()
-
-    def renew(self) -> None:
-        self._renew()
+        self._beat()
 
 
 class Desk:
@@ -53,7 +50,7 @@ class Desk:
         self.services: Any = SimpleNamespace(journal=self.journal, clock=SystemClock())
 
     def lease(self) -> Lease:
-        return Lease(new_id(), "elsewhere/1/x", 4e9)
+        return Lease(new_id(), "elsewhere/1/x", seconds=4e9)
 
     def flow(self) -> RunRecorder:
         key = new_id()
@@ -115,7 +112,7 @@ def test_a_run_that_nobody_resumed_knows_it(desk: Desk) -> None:
     assert not recorder.resume()
 
 
-@pytest.mark.parametrize("way", ["look", "renew", "append"])
+@pytest.mark.parametrize("way", ["look", "append"])
 def test_facts_are_kept_under_the_version_of_a_request(desk: Desk, way: str) -> None:
     recorder = desk.flow()
     recorder.record(PAUSED, "Paused")
@@ -164,7 +161,8 @@ def test_a_suspended_run_is_nobodys(desk: Desk, state: Any) -> None:
     desk.journal.append(line(recorder))
     desk.journal.flush()
     assert desk.store.events(kinds=["LogWritten"]) == []
-    assert desk.store.reap(5e9) == []
+    desk.store._now = lambda: 9e9
+    assert desk.store.reap() == []
 
 
 def test_a_run_that_ends_while_it_is_asked_to_suspend_has_ended(desk: Desk) -> None:
@@ -214,7 +212,7 @@ def test_what_a_process_takes_up_again_is_asked_and_renewed_as_at_first(desk: De
     desk.ask(again, Suspending())
     desk.journal.look()
     assert desk.stops == [SuspendSignal, SuspendSignal]
-    desk.journal.renew()
+    desk.journal.look()
     lease = desk.now(again).lease
     assert lease is not None
     assert lease.until != desk.lease().until
@@ -245,5 +243,5 @@ def test_of_two_that_take_it_up_one_is_refused_and_holds_nothing(desk: Desk) -> 
     first.take_up(run)
     with pytest.raises(Conflict):
         second.take_up(run)
-    second.journal.renew()
+    second.journal.look()
     assert desk.now(recorder).lease != run.lease

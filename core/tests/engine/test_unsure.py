@@ -24,12 +24,17 @@ from flowstone.records.states import (
     Cancelling,
 )
 from flowstone.stores.memory import MemoryRuns
+from flowstone_testing.conformance import StoreClock
 
 
 class Unsure(MemoryRuns):
     """Keeps what is written through, and then may say that it could not."""
 
     fails = False
+
+    def __init__(self) -> None:
+        self.clock = StoreClock()
+        super().__init__(self.clock.time)
 
     def create(self, event: Event) -> None:
         super().create(event)
@@ -61,7 +66,7 @@ def journal(store: Unsure) -> WriteBehind:
 
 
 def recorder(journal: WriteBehind, root: RunRecorder | None = None) -> RunRecorder:
-    key, lease = new_id(), Lease(new_id(), "here/1/x", 4e9)
+    key, lease = new_id(), Lease(new_id(), "here/1/x", seconds=4e9)
     root_id = root.origin.id if root else None
     kind: Any = "task" if root else "flow"
     origin = Origin(
@@ -117,7 +122,7 @@ def test_what_follows_a_change_that_was_kept_is_kept_too(
     store.fails = True
     with pytest.raises(StoreBusy):
         flow.record(FAILED, "Failed")
-    journal._renew()  # it has ended, and is nobody else's
+    journal._beat()  # it has ended, and is nobody else's
     assert store.run(flow.origin.id).state.is_failed()
 
 
@@ -165,12 +170,17 @@ def test_a_root_whose_end_cannot_be_kept_is_let_go(store: Unsure, journal: Write
     task.record(COMPLETED, "Completed")
     flow.abandon()
     before = store.run(flow.origin.id)
-    journal._renew()
+    store.clock.advance(4e9 - 1)
+    journal._beat()
     journal.flush()
-    assert store.run(flow.origin.id).lease == before.lease
+    after = store.run(flow.origin.id)
+    assert before.lease is not None
+    assert after.lease is not None
+    assert after.lease.until == before.lease.until
     assert store.run(task.origin.id).state.is_completed()
     store.record(make_change_event(before, Cancelling("asked"), before.attempt))
-    journal._poll_requests()
+    journal._beat()
     assert stops == []
-    assert {run.state.name for run in store.reap(5e9)} == {"Crashed"}
+    store.clock.advance(5e9)
+    assert {run.state.name for run in store.reap()} == {"Crashed"}
     assert len(store.runs(RunQuery(root_id=flow.origin.id))) == 2

@@ -18,6 +18,7 @@ from flowstone.observers.observed_runs import ObservedRuns
 from flowstone.records.events import Event, make_birth_event
 from flowstone.records.states import COMPLETED, FAILED, MISSING
 from flowstone.stores.memory import MemoryRuns
+from flowstone_testing.conformance import StoreClock
 from flowstone_testing.conformance.samples import begin, child_run, fence, life, line, step
 
 if TYPE_CHECKING:
@@ -189,7 +190,8 @@ def test_a_batch_that_is_sent_again_is_told_once() -> None:
 
 
 def test_what_the_store_ends_is_told_too() -> None:
-    inner, witness, audience = MemoryRuns(), Witness(), ObserverGroup()
+    clock, witness, audience = StoreClock(), Witness(), ObserverGroup()
+    inner = MemoryRuns(clock.time)
     store = ObservedRuns(inner, audience)
     audience.join(witness)
     for kind in (FAILED, COMPLETED):
@@ -199,7 +201,8 @@ def test_what_the_store_ends_is_told_too() -> None:
         store.record(step(root, kind)[0])
     dead = begin(store)
     store.append([make_birth_event(child_run(dead))], fence(dead))
-    store.reap(9e9)
+    clock.advance(9e9)
+    store.reap()
     audience.close()
     kinds = [event.kind for event in witness.events]
     assert kinds.count("TaskRunCancelled") == 1

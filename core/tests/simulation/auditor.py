@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from flowstone.records.events import INFORMATIONAL
@@ -14,7 +14,6 @@ from flowstone.stores.rules import refold
 if TYPE_CHECKING:
     from flowstone.ports import RunStore
     from flowstone.records.events import Event
-    from flowstone.records.runs import Fence
     from flowstone.states import State
 
     from .process import Process
@@ -233,9 +232,6 @@ class Auditor:
         self.expect(not open_ones, f"{self.name(root)} has ended, but not {names}")
 
     # ------------------------------------------------------------ leases
-
-    def renewed(self, fences: Sequence[Fence], lost: Iterable[Run], until: float) -> None:
-        """Note who is told that its run is lost: it may write no more."""
 
     def reaping(self, now: float, reap: Callable[[], list[Run]]) -> list[Run]:
         """Only what nobody holds any more may be reaped."""

@@ -66,7 +66,7 @@ class Ledger:
         self._auditor.expect(list(answer) == wanted, f"{wanted} were asked for, but got {answer}")
         fresh = [name for name in answer if (claim.token, name) not in self._slots]
         for name in fresh:
-            limit, until = self.limits[name], claim.until
+            limit, until = self.limits[name], now + claim.seconds
             if claim.is_rate:
                 ends = [each.until for each in self.alive(self._latest) if each.limit == name]
                 until = max([now, *ends]) + claim.occupy / limit.slot_decay_per_second
@@ -89,7 +89,7 @@ class Ledger:
                 self._auditor.expect(over, f"{slot.owner!r} lost slots while their lease held")
                 del self._slots[key]
             elif slot.token in leases:
-                self._slots[key] = slot._replace(until=leases[slot.token])
+                self._slots[key] = slot._replace(until=now + leases[slot.token])
                 self._latest = max(self._latest, now)
                 if _is_over(slot, now):
                     self._check_room(slot.limit, self._most[slot.limit])
@@ -108,7 +108,7 @@ class Ledger:
         """Slots in use are the leases alive."""
         alive = self.alive(now)
         ours = sorted((slot.limit, slot.token, slot.occupy) for slot in alive)
-        held = self._world.store.list_slots(now)
+        held = self._world.store.list_slots()
         theirs = sorted((slot.limit, slot.token, slot.occupy) for slot in held)
         self._auditor.expect(
             ours == theirs, f"{_told(alive)} hold slots, but the store says that {_told(held)} do"
@@ -146,9 +146,9 @@ class Ledger:
                 continue
             claim = Claim(
                 f"all of {limit.name}", (limit.name,), limit.slots, "janitor", "janitor", None,
-                now + 1, now,
+                1.0, 0.0,
             )  # fmt: skip
-            answer = self._world.store.take_slots(claim, now)
+            answer = self._world.store.take_slots(claim)
             self._auditor.expect(answer == (limit.name,), f"slots are gone for good: {answer}")
 
     def _check_room(self, name: str, slots: int) -> None:

@@ -55,7 +55,7 @@ class Operator(Host):
 
     def _act(self, kind: str) -> None:
         if kind == "reap":
-            self.store.reap(self.world.scheduler.now)
+            self.store.reap()
             return
         if kind == "deliver":
             if self.world.copies:

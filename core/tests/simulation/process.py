@@ -64,7 +64,8 @@ class Process(Host):
         self._pools = 0
         scheduler = world.scheduler
         self.store = FaultyStore(world, self, world.own_store())
-        clock, threads = SimClock(scheduler), SimThreads(scheduler, self)
+        ahead = 0.0 if world.parts.is_plain else world.clocks.choice((0.0, 0.0, 60.0, -60.0))
+        clock, threads = SimClock(scheduler, ahead), SimThreads(scheduler, self)
         self.journal: Any = audited(world.parts.journal)(self.store, clock, LEASE, threads)
         self.journal.watch(self)
         runs: Any = self.store

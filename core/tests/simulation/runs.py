@@ -41,8 +41,8 @@ def simulate(seed: int, parts: Parts | None = None, without: frozenset[int] = fr
 def _over_sqlite(seed: int, without: frozenset[int], folder: Path) -> World:
     opened: list[Store] = []
 
-    def open_store() -> Store:
-        opened.append(open_sqlite(folder / "flowstone.db"))
+    def open_store(now: Callable[[], float]) -> Store:
+        opened.append(open_sqlite(folder / "flowstone.db", now=now))
         return opened[-1]
 
     try:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from flowstone.errors import ConfigurationError
 from flowstone.records.limits import Refusal
@@ -29,10 +29,11 @@ class FaultySlots(Way):
         super().__init__(world, process)
         self._store = store
 
-    def take_slots(self, claim: Claim, now: float) -> tuple[str, ...] | Refusal:
+    def take_slots(self, claim: Claim) -> tuple[str, ...] | Refusal:
         def take() -> tuple[str, ...] | Refusal:
+            now = self._world.now()
             try:
-                answer = self._store.take_slots(claim, now)
+                answer = self._store.take_slots(claim)
             except ConfigurationError:
                 self._world.ledger.refused_for_good(now)
                 raise
@@ -60,13 +61,16 @@ class FaultySlots(Way):
 
         self._changed("give_back_slots", give_back)
 
-    def list_slots(self, now: float) -> list[Slot]:
-        return self._store.list_slots(now)
+    def list_slots(self, names: Collection[str] | None = None, **page: Any) -> list[Slot]:
+        return self._store.list_slots(names, **page)
 
-    def reap_slots(self, now: float) -> list[Slot]:
+    def count_slots(self, names: Sequence[str]) -> dict[str, float]:
+        return self._store.count_slots(names)
+
+    def reap_slots(self) -> list[Slot]:
         def reap() -> list[Slot]:
-            dead = self._store.reap_slots(now)
-            self._world.ledger.reaped(dead, now)
+            dead = self._store.reap_slots()
+            self._world.ledger.reaped(dead, self._world.now())
             return dead
 
         return self._changed("reap_slots", reap)
@@ -98,8 +102,8 @@ class FaultyDocuments(Way):
     def get(self, kind: str, name: str) -> Document:
         return self._done(lambda: self._store.get(kind, name))
 
-    def find(self, kind: str = "") -> list[Document]:
-        return self._done(lambda: self._store.find(kind))
+    def find(self, kind: str, **choice: Any) -> list[Document]:
+        return self._done(lambda: self._store.find(kind, **choice))
 
     def delete(self, kind: str, name: str) -> None:
         self._done(lambda: self._store.delete(kind, name))

@@ -19,7 +19,7 @@ from flowstone.engine.story import Story
 from flowstone.errors import Conflict, StoreError
 from flowstone.futures import Future
 from flowstone.records.events import Event
-from flowstone.records.limits import Claim, Limit, Slot, SlotDemand
+from flowstone.records.limits import Limit, Slot, SlotDemand
 from flowstone.records.runs import Fence, Handover, Run, StateChange
 from flowstone.states import State
 from flowstone.stores.memory import MemoryStore
@@ -70,6 +70,13 @@ class EagerReaper(MemoryStore):
         return True
 
 
+class TrustsClocks(MemoryStore):
+    """Takes the ends of leases as their writers' clocks have them."""
+
+    def _start_lease(self, event: Event) -> Event:
+        return event
+
+
 class Forgetful(MemoryStore):
     """Says that a change is kept, and keeps nothing."""
 
@@ -99,7 +106,7 @@ class AcknowledgesFirst(WriteBehind):
 class NeverRenews(WriteBehind):
     """Lets its leases run out."""
 
-    def _renew(self) -> None:
+    def _beat(self) -> None:
         pass
 
 
@@ -177,8 +184,8 @@ class BuriesTheLiving(MemoryStore):
 class GivesTooMany(MemoryStore):
     """Gives one slot more than there are."""
 
-    def _limits(self, claim: Claim) -> list[Limit]:
-        return [each._replace(slots=each.slots + 1) for each in super()._limits(claim)]
+    def _limits(self, names: Sequence[str]) -> list[Limit]:
+        return [each._replace(slots=each.slots + 1) for each in super()._limits(names)]
 
 
 class Rebasing(MemoryStore):
@@ -318,6 +325,7 @@ MUTANTS = {
     "no idempotence": (Parts(store=KeepsTwice), 50),
     "tasks left open": (Parts(store=LeavesOpen), 50),
     "a reaper of the living": (Parts(store=EagerReaper), 50),
+    "a store that trusts clocks": (Parts(store=TrustsClocks), 50),
     "a store that keeps no end": (Parts(store=Forgetful), 10),
     "no barrier": (Parts(journal=NoBarrier), 10),
     "an answer before the write": (Parts(journal=AcknowledgesFirst), 50),
@@ -331,8 +339,8 @@ MUTANTS = {
     "a store that frees slots too early": (Parts(store=BuriesTheLiving), 50),
     "a store that gives a slot too many": (Parts(store=GivesTooMany), 50),
     "a takeover by two": (Parts(store=HandsOverTwice), 400),
-    "a takeover that lets the old writer in": (Parts(store=KeepsOldWriters), 400),
-    "a resumption by two": (Parts(store=ResumesTwice, is_wide=False), 400),
+    "a takeover that lets the old writer in": (Parts(store=KeepsOldWriters), 1000),
+    "a resumption by two": (Parts(store=ResumesTwice, is_wide=False), 1000),
     "a resumption that two pauses hear": (Parts(pause_key="all"), 50),
     "a thread of an attempt that is over": (Parts(journal=AnyAttempt), 400),
     "a window with room for one more": (Parts(supply=Roomy), 50),

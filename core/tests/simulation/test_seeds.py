@@ -6,12 +6,19 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from tests.services.socket_store import FAULTS, SocketStore
+
+from flowstone.stores.memory import MemoryStore
 
 from .runs import SQLITE, first_failure, quiet, report, shrunk, simulate
 from .test_mutants import NoBarrier
 from .world import Parts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 pytestmark = pytest.mark.slow
 
@@ -28,6 +35,24 @@ def test_seeds(seeds: range, without: frozenset[int], request: pytest.FixtureReq
     broken = first_failure(seeds)
     if broken is not None:
         pytest.fail(report(broken), pytrace=False)
+
+
+def test_seeds_over_a_socket() -> None:
+    """Processes whose clocks differ use one store by messages that are lost or come twice."""
+    opened: list[SocketStore] = []
+
+    def open_store(now: Callable[[], float]) -> SocketStore:
+        opened.append(SocketStore(MemoryStore(now)))
+        return opened[-1]
+
+    parts = Parts(store=open_store)
+    try:
+        broken = first_failure(range(40), parts)
+        assert broken is None, report(broken)
+    finally:
+        for store in opened:
+            store.close()
+    assert set(FAULTS) == {fault for store in opened for fault in store.server.fired}
 
 
 #: Seeds of worlds without slots and people that once found something, and what.

@@ -73,17 +73,12 @@ class FaultyStore(Way):
             self._done("append", lambda: self._store.append(batch, fence), batch)
         self._after(fault)
 
-    def renew(self, fences: Sequence[Fence], until: float) -> list[Run]:
-        def renew() -> list[Run]:
-            lost = self._store.renew(fences, until)
-            self._world.auditor.renewed(fences, lost, until)
-            return lost
+    def heartbeat(self, fences: Sequence[Fence], seconds: float) -> list[Run]:
+        return self._change("heartbeat", lambda: self._store.heartbeat(fences, seconds), ())
 
-        return self._change("renew", renew, ())
-
-    def reap(self, now: float) -> list[Run]:
+    def reap(self) -> list[Run]:
         def reap() -> list[Run]:
-            return self._world.auditor.reaping(now, lambda: self._store.reap(now))
+            return self._world.auditor.reaping(self._world.now(), self._store.reap)
 
         return self._change("reap", reap, ())
 

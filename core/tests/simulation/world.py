@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 class Parts:
     """What a world is made of; a test puts a broken part in its place."""
 
-    store: Callable[[], Any] = MemoryStore
+    store: Callable[[Callable[[], float]], Any] = MemoryStore  # takes its clock
     journal: type[WriteBehind] = WriteBehind
     leaky_locks: bool = False
     gate: type[ProcessSlotQueue] = ProcessSlotQueue
@@ -62,7 +62,7 @@ class World:
         *,
         parts: Parts | None = None,
         without: frozenset[int] = frozenset(),
-        open_store: Callable[[], Store] | None = None,
+        open_store: Callable[[Callable[[], float]], Store] | None = None,
     ) -> None:
         self.seed, self.parts, self.given = seed, parts or Parts(), parts
         self.trace: list[tuple[int, float, str, str]] = []
@@ -70,9 +70,11 @@ class World:
         self.scheduler = Scheduler(rng, self.note)
         self.scheduler.on_step = self._step
         self.faults = Faults(seed, without, self.note)
-        self.store: Store = self.parts.store() if open_store is None else open_store()
+        open_store = open_store or self.parts.store
+        self.store: Store = open_store(self.now)
         self._open_store = open_store
         self.auditor = Auditor(self.store, self.scheduler.fail)
+        self.clocks = Random(f"clocks of {seed}")
         self.programs: dict[str, Process] = {}  # of each root, who began it
         more = Random(f"more of {seed}")
         self.ledger = Ledger(self, more.choice)
@@ -105,7 +107,11 @@ class World:
 
     def own_store(self) -> Store:
         """Return the store as one process has it open."""
-        return self.store if self._open_store is None else self._open_store()
+        return self.store if self._open_store is self.parts.store else self._open_store(self.now)
+
+    def now(self) -> float:
+        """Return the time of the store, which nobody's clock is right about."""
+        return self.scheduler.now
 
     # ------------------------------------------------------------ the run
 
@@ -132,7 +138,7 @@ class World:
         self.scheduler.now += 10 * LEASE
         now = self.scheduler.now
         self.note("the end: leases run out")
-        self.auditor.reaping(now, lambda: self.store.reap(now))
+        self.auditor.reaping(now, self.store.reap)
         self.auditor.look(janitor)
         self.auditor.finish(self.taken_up)
         self.ledger.finish(now)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from inspect import signature
 from itertools import product
+from time import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,13 +17,13 @@ from flowstone.records.encoding import describe_as_json
 from flowstone.records.events import ArtifactVersion, LogLine, Measures
 from flowstone.records.runs import Handover, StateChange
 from flowstone.stores.memory import MemoryStore
-from flowstone_testing.conformance import DocumentStoreSuite, RunStoreSuite
+from flowstone_testing.conformance import DocumentStoreSuite, RunStoreSuite, StoreClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from flowstone.records.events import Event
-    from flowstone.records.runs import Fence, Run, RunQuery
+    from flowstone.records.runs import Fence, Lease, Run, RunQuery
     from flowstone_testing.conformance import Suite
 
 
@@ -126,24 +128,46 @@ class LetsTheReapedWrite(MemoryStore):
 
 
 class RenewsForAnybody(MemoryStore):
-    def _renew(self, fence: Fence, until: float) -> Run | None:
+    def _renew(self, fence: Fence, seconds: float) -> Run | None:
         root = self._runs.get(fence.root_id)
         lease = root.lease if root else None
-        return super()._renew(replace(fence, token=lease.token) if lease else fence, until)
+        return super()._renew(replace(fence, token=lease.token) if lease else fence, seconds)
+
+
+class RenewsTooLate(MemoryStore):
+    def _is_due(self, lease: Lease, seconds: float) -> bool:
+        return super()._is_due(lease, seconds / 3)
+
+
+class TellsOfLostRunsOnly(MemoryStore):
+    def heartbeat(self, fences: Sequence[Fence], seconds: float) -> list[Run]:
+        tokens = {fence.token for fence in fences}
+        moved = super().heartbeat(fences, seconds)
+        return [run for run in moved if run.lease is None or run.lease.token not in tokens]
+
+
+class RenewsTheFirstOnly(MemoryStore):
+    def heartbeat(self, fences: Sequence[Fence], seconds: float) -> list[Run]:
+        return super().heartbeat(fences[:1], seconds)
 
 
 class RevivesEndedLeases(MemoryStore):
-    def _renew(self, fence: Fence, until: float) -> Run | None:
+    def _renew(self, fence: Fence, seconds: float) -> Run | None:
         root = self._runs.get(fence.root_id)
         if root is not None and root.lease is not None and root.state.is_final():
-            self._runs[root.id] = replace(root, lease=replace(root.lease, until=until))
-        return super()._renew(fence, until)
+            self._runs[root.id] = replace(root, lease=replace(root.lease, until=seconds))
+        return super()._renew(fence, seconds)
 
 
 class BearsUnderEndedRoots(MemoryStore):
     def create(self, event: Event) -> None:
         if not self._is_kept(event):
             self._keep([event])
+
+
+class BelievesTheClientsClock(MemoryStore):
+    def _start_lease(self, event: Event) -> Event:
+        return event
 
 
 class IgnoresTags(MemoryStore):
@@ -312,9 +336,13 @@ RUN_MUTANTS = {
     ReapsTheLiving: "test_only_dead_roots_are_reaped",
     ReapsNobody: "test_a_run_whose_lease_ran_out_has_crashed",
     LetsTheReapedWrite: "test_a_reaped_run_takes_nothing_more",
+    RenewsTooLate: "test_heartbeats_keep_a_lease_alive",
+    TellsOfLostRunsOnly: "test_one_beat_renews_all_and_tells_of_each_request",
+    RenewsTheFirstOnly: "test_one_beat_renews_all_and_tells_of_each_request",
     RenewsForAnybody: "test_a_lease_of_another_is_not_renewed",
     RevivesEndedLeases: "test_an_ended_run_is_not_renewed",
     BearsUnderEndedRoots: "test_no_run_is_born_under_an_ended_root",
+    BelievesTheClientsClock: "test_a_lease_begins_by_the_clock_of_the_store",
     IgnoresTags: "test_a_query_finds_what_fits",
     LimitsBeforeItOrders: "test_a_query_finds_what_fits",
     CountsByTree: "test_task_runs_are_counted_by_caller_and_state",
@@ -357,8 +385,41 @@ class DeletesInSilence(MemoryStore):
 
 
 class FindsExactKindsOnly(MemoryStore):
-    def find(self, kind: str = "") -> list[Document]:
-        return [found for found in super().find() if kind in {"", found.kind}]
+    def find(self, kind: str, **choice: Any) -> list[Document]:
+        return super().find(kind, **{**choice, "prefix": not kind})
+
+
+class FindsByPrefixOnly(MemoryStore):
+    def find(self, kind: str, **choice: Any) -> list[Document]:
+        return super().find(kind, **{**choice, "prefix": True})
+
+
+class IgnoresNames(MemoryStore):
+    def find(self, kind: str, **choice: Any) -> list[Document]:
+        return super().find(kind, **{**choice, "names": None})
+
+
+class BeginsAPageWithTheLast(MemoryStore):
+    def find(self, kind: str, **choice: Any) -> list[Document]:
+        after = choice.pop("after", None)
+        found = super().find(kind, **{**choice, "limit": None})
+        begun = [each for each in found if after is None or (each.kind, each.name) >= after]
+        return begun[: choice.get("limit")] if len(begun) > 1 else []
+
+
+class PagesByNameOnly(MemoryStore):
+    def find(self, kind: str, **choice: Any) -> list[Document]:
+        after = choice.pop("after", None)
+        found = super().find(kind, **{**choice, "limit": None})
+        later = [each for each in found if after is None or each.name > after[1]]
+        return later[: choice.get("limit")]
+
+
+class SavesByTheClientsClock(MemoryStore):
+    def put(self, kind: str, name: str, body: Mapping[str, Any], **choice: Any) -> Document:
+        document = replace(super().put(kind, name, body, **choice), updated=time())
+        self._documents[kind, name] = document
+        return document
 
 
 class MixesKinds(MemoryStore):
@@ -373,16 +434,24 @@ DOCUMENT_MUTANTS = {
     KeepsTheCallersObject: "test_what_is_kept_is_a_copy",
     ForgetsWhenItWasMade: "test_a_document_reads_back_as_it_was",
     DeletesInSilence: "test_what_is_not_there_is_not_found",
+    FindsByPrefixOnly: "test_a_kind_is_found_exactly",
+    IgnoresNames: "test_documents_are_found_by_names",
+    BeginsAPageWithTheLast: "test_pages_lead_through_all_documents",
+    PagesByNameOnly: "test_pages_lead_through_all_documents",
+    SavesByTheClientsClock: "test_times_are_by_the_clock_of_the_store",
     FindsExactKindsOnly: "test_documents_are_found_by_how_their_kind_begins",
     MixesKinds: "test_kinds_are_apart",
 }
 
 
-def fails(test: Callable[..., None], suite: type[Suite], make: Callable[[], MemoryStore]) -> bool:
+def fails(test: Callable[..., None], suite: type[Suite], make: type[MemoryStore]) -> bool:
     """Run one test of a suite, with each of its parameters, on fresh stores."""
     for arguments in choices(test):
+        clock = StoreClock()
+        if "clock" in signature(test).parameters:
+            arguments["clock"] = clock
         try:
-            test(suite(), store=make(), **arguments)
+            test(suite(), store=make(clock.time), **arguments)
         except (Exception, pytest.fail.Exception):
             return True
     return False

@@ -40,10 +40,10 @@ names = st.lists(st.sampled_from(NAMES), min_size=1, max_size=2, unique=True).ma
 class Model(RuleBasedStateMachine):
     """What is known from outside: who has taken what, until when."""
 
-    def __init__(self, make: Callable[[], LimitStore]) -> None:
+    def __init__(self, make: Callable[[Callable[[], float]], LimitStore]) -> None:
         super().__init__()
-        self.store = make()
         self.now = 1000.0
+        self.store = make(lambda: self.now)
         self.leases: dict[str, tuple[tuple[str, ...], int, float]] = {}
         self.limits: dict[str, int] = {}
         #: What was held when a limit was lowered: more than its slots may be held until then.
@@ -65,11 +65,11 @@ class Model(RuleBasedStateMachine):
 
     @rule(target=claims, names=names, occupy=st.integers(1, 3), seconds=st.integers(1, 60))
     def take(self, names: tuple[str, ...], occupy: int, seconds: int) -> object:
-        asked = make_claim(*names, occupy=occupy, until=self.now + seconds)
+        asked = make_claim(*names, occupy=occupy, seconds=seconds)
         under = tuple(sorted(name for name in names if name in self.limits))
         fits = all(self.held(name) + occupy <= self.limits[name] for name in under)
         try:
-            answer = self.store.take_slots(asked, self.now)
+            answer = self.store.take_slots(asked)
         except ConfigurationError:
             assert any(occupy > self.limits[name] for name in under)
             return multiple()
@@ -78,14 +78,14 @@ class Model(RuleBasedStateMachine):
             return multiple()
         assert answer == under
         if under:
-            self.leases[asked.token] = under, occupy, asked.until
+            self.leases[asked.token] = under, occupy, self.now + asked.seconds
         return asked
 
     @rule(asked=claims, seconds=st.integers(1, 60))
     def renew(self, asked: Claim, seconds: int) -> None:
         # Nobody has looked for the dead meanwhile, or somebody has: both may be.
-        self.store.reap_slots(self.now)
-        lost = self.store.renew_slots({asked.token: self.now + seconds})
+        self.store.reap_slots()
+        lost = self.store.renew_slots({asked.token: seconds})
         assert lost == ([] if asked.token in self.alive() else [asked.token])
         if not lost:
             under, occupy, _ = self.leases[asked.token]
@@ -103,11 +103,11 @@ class Model(RuleBasedStateMachine):
 
     @rule()
     def reap(self) -> None:
-        self.store.reap_slots(self.now)
+        self.store.reap_slots()
 
     @invariant()
     def in_use_are_the_leases_alive(self) -> None:
-        held = self.store.list_slots(self.now)
+        held = self.store.list_slots()
         assert {(slot.token, slot.limit) for slot in held} == {
             (token, name) for token, (under, _, _) in self.alive().items() for name in under
         }
@@ -133,7 +133,7 @@ class InMemory(Model):
 class InSqlite(Model):
     def __init__(self) -> None:
         self.directory = Path(mkdtemp())
-        super().__init__(lambda: open_sqlite(self.directory / "flowstone.db"))
+        super().__init__(lambda now: open_sqlite(self.directory / "flowstone.db", now=now))
 
     def teardown(self) -> None:
         self.store.close()

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from inspect import signature
 from threading import Barrier, BrokenBarrierError
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from flowstone.records.limits import Limit, Refusal, Slot
 from flowstone.stores.memory import MemoryStore
 from flowstone.stores.slot_rules import Waiter
-from flowstone_testing.conformance import SlotStoreSuite
+from flowstone_testing.conformance import SlotStoreSuite, StoreClock
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from flowstone.records.limits import Claim
 
@@ -39,8 +40,8 @@ class CountsLeasesNotSlots(MemoryStore):
 
 
 class LetsInOneTooMany(MemoryStore):
-    def _limits(self, claim: Claim) -> list[Limit]:
-        return [limit._replace(slots=limit.slots + 1) for limit in super()._limits(claim)]
+    def _limits(self, names: Sequence[str]) -> list[Limit]:
+        return [limit._replace(slots=limit.slots + 1) for limit in super()._limits(names)]
 
 
 class KeepsACounter(MemoryStore):
@@ -48,11 +49,11 @@ class KeepsACounter(MemoryStore):
 
     counted = 0
 
-    def take_slots(self, claim: Claim, now: float) -> tuple[str, ...] | Refusal:
-        limits = self._limits(claim)
+    def take_slots(self, claim: Claim) -> tuple[str, ...] | Refusal:
+        limits = self._limits(claim.names)
         if limits and self.counted >= limits[0].slots:
             return Refusal(limits[0], claim.occupy, tuple(self._held), None)
-        answer = super().take_slots(claim, now)
+        answer = super().take_slots(claim)
         self.counted += 0 if isinstance(answer, Refusal) else claim.occupy
         return answer
 
@@ -77,11 +78,11 @@ class RenewsOneOfSeveral(MemoryStore):
 
 
 class TakesAPart(MemoryStore):
-    def take_slots(self, claim: Claim, now: float) -> tuple[str, ...] | Refusal:
+    def take_slots(self, claim: Claim) -> tuple[str, ...] | Refusal:
         refused: tuple[str, ...] | Refusal = ()
         for name in claim.names:
             refused = super().take_slots(
-                claim._replace(names=(name,), token=f"{claim.token}{name}"), now
+                claim._replace(names=(name,), token=f"{claim.token}{name}")
             )
             if isinstance(refused, Refusal):
                 return refused
@@ -89,9 +90,9 @@ class TakesAPart(MemoryStore):
 
 
 class TakesTwice(MemoryStore):
-    def take_slots(self, claim: Claim, now: float) -> tuple[str, ...] | Refusal:
+    def take_slots(self, claim: Claim) -> tuple[str, ...] | Refusal:
         number = sum(slot.token.startswith(claim.token) for slot in self._held)
-        return super().take_slots(claim._replace(token=f"{claim.token}{'+' * number}"), now)
+        return super().take_slots(claim._replace(token=f"{claim.token}{'+' * number}"))
 
 
 class FreesEverybodys(MemoryStore):
@@ -105,8 +106,8 @@ class FreesNothing(MemoryStore):
 
 
 class ObeysWhatIsOff(MemoryStore):
-    def _limits(self, claim: Claim) -> list[Limit]:
-        saved = [each for each in self.find("limit") if each.name in claim.names]
+    def _limits(self, names: Sequence[str]) -> list[Limit]:
+        saved = [each for each in self.find("limit") if each.name in names]
         return [Limit(each.name, each.body["slots"]) for each in saved]
 
 
@@ -133,8 +134,8 @@ class KillsWhoIsTooMany(MemoryStore):
 class RemembersTheLimit(MemoryStore):
     first: tuple[Limit, ...] = ()
 
-    def _limits(self, claim: Claim) -> list[Limit]:
-        self.first = self.first or tuple(super()._limits(claim))
+    def _limits(self, names: Sequence[str]) -> list[Limit]:
+        self.first = self.first or tuple(super()._limits(names))
         return list(self.first)
 
 
@@ -151,15 +152,32 @@ class WaitsForTheGone(MemoryStore):
         return super()._find_refusal(limits, claim, now)
 
 
+class ForgetsTheWait(MemoryStore):
+    def take_slots(self, claim: Claim) -> tuple[str, ...] | Refusal:
+        return super().take_slots(claim._replace(waited=0.0))
+
+
+class ListsAll(MemoryStore):
+    def list_slots(self, names: Collection[str] | None = None, **page: Any) -> list[Slot]:
+        return super().list_slots(**page)
+
+
+class RepeatsTheLastOfAPage(MemoryStore):
+    def list_slots(self, names: Collection[str] | None = None, **page: Any) -> list[Slot]:
+        every, after = super().list_slots(names), page.get("after")
+        return every[every.index(after) if after else 0 :][: page.get("limit")]
+
+
 class LooksThenLeaps(MemoryStore):
     """The count and the taking are not one: between them, others count as well."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, now: Callable[[], float]) -> None:
+        super().__init__(now)
         self._meeting = Barrier(4)
 
-    def take_slots(self, claim: Claim, now: float) -> tuple[str, ...] | Refusal:
-        limits = self._limits(claim)
+    def take_slots(self, claim: Claim) -> tuple[str, ...] | Refusal:
+        now = self._now()
+        limits = self._limits(claim.names)
         refused = self._find_refusal(limits, claim, now)
         with suppress(BrokenBarrierError):
             self._meeting.wait(0.2)
@@ -174,7 +192,7 @@ class LooksThenLeaps(MemoryStore):
                     claim.owner,
                     claim.run_id,
                     now,
-                    claim.until,
+                    now + claim.seconds,
                 ),
             ]
         return refused or ("a",)
@@ -199,19 +217,29 @@ MUTANTS = {
     RemembersTheLimit: "test_a_raised_or_deleted_limit_lets_in",
     ForgetsWhoWaits: "test_who_has_waited_for_long_goes_first",
     WaitsForTheGone: "test_who_asks_no_more_keeps_nobody_out",
+    ForgetsTheWait: "test_who_has_waited_for_long_goes_first",
+    ListsAll: "test_slots_are_listed_by_limits_and_in_pages",
+    RepeatsTheLastOfAPage: "test_slots_are_listed_by_limits_and_in_pages",
     LooksThenLeaps: "test_of_many_askers_as_many_as_fit_get_in",
 }
+
+
+def run(test: Callable[..., None], kind: type[MemoryStore]) -> None:
+    """Run one test of the suite on a fresh store."""
+    clock = StoreClock()
+    more = {"clock": clock} if "clock" in signature(test).parameters else {}
+    test(SlotStoreSuite(), store=kind(clock.time), **more)
 
 
 def test_the_reference_fails_nothing() -> None:
     names = [name for name in dir(SlotStoreSuite) if name.startswith("test")]
     assert len(names) > 15
     for name in names:
-        getattr(SlotStoreSuite, name)(SlotStoreSuite(), store=MemoryStore())
+        run(getattr(SlotStoreSuite, name), MemoryStore)
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.__name__)
 def test_a_broken_slot_store_is_found_out(mutant: type[MemoryStore]) -> None:
     test = getattr(SlotStoreSuite, MUTANTS[mutant])
     with pytest.raises((Exception, pytest.fail.Exception)):
-        test(SlotStoreSuite(), store=mutant())
+        run(test, mutant)

@@ -18,10 +18,20 @@ from flowstone.records.runs import RunQuery
 from flowstone.records.states import COMPLETED
 from flowstone.stores.sql.statements import select_events
 from flowstone.stores.sqlite import open_sqlite
-from flowstone_testing.conformance.samples import artifact, begin, child_run, fence, life, root_run
+from flowstone_testing.conformance.samples import (
+    LONG,
+    artifact,
+    begin,
+    child_run,
+    fence,
+    life,
+    root_run,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from flowstone.stores.sql.database import SqlConnection
 
 
 @pytest.fixture
@@ -286,6 +296,11 @@ def test_who_waits_too_long_is_told(path: Path) -> None:
     holder.execute("ROLLBACK")
     root = begin(store)
     assert store.run(root.id) == root
+    holder.execute("BEGIN IMMEDIATE")
+    assert store.heartbeat([fence(root)], LONG) == []  # nothing is due, so it only reads
+    with pytest.raises(StoreBusy, match="held by other processes"):
+        store.heartbeat([fence(root)], 2 * LONG)
+    holder.execute("ROLLBACK")
     holder.close()
     store.close()
 
@@ -293,7 +308,7 @@ def test_who_waits_too_long_is_told(path: Path) -> None:
 def test_an_error_in_a_transaction_undoes_it(path: Path) -> None:
     store = open_sqlite(path)
 
-    def work(connection: sqlite3.Connection) -> None:
+    def work(connection: SqlConnection) -> None:
         connection.execute("INSERT INTO strays VALUES ('x')")
         raise KeyboardInterrupt
 

@@ -154,7 +154,7 @@ store.close()
 WRITER = """
 store = open_sqlite(path)
 root = root_run("doomed")
-root = replace(root, lease=replace(root.lease, holder=store.holder(), until=time() + 3600))
+root = replace(root, lease=replace(root.lease, holder=store.holder(), seconds=3600))
 store.create(make_birth_event(root))
 print(root.id, flush=True)
 while True:
@@ -178,12 +178,12 @@ def test_a_killed_writer_has_crashed(path: Path, lines: int) -> None:
     connection.close()
     store = open_sqlite(path)
     assert len(store.events(root_id=root_id)) >= 1 + 21 * acknowledged
-    (root,) = store.reap(time())
+    (root,) = store.reap()
     assert (root.id, root.state.type) == (root_id, CRASHED)
     assert f"pid {writer.pid} on host {os.uname().nodename}" in (root.state.message or "")
     assert "its last sign of life was at" in (root.state.message or "")
     assert store.runs(RunQuery(states=("RUNNING",))) == []
-    assert store.reap(time()) == []
+    assert store.reap() == []
     assert list((path.parent / "presence").iterdir()) == []
     store.close()
 
@@ -194,12 +194,12 @@ def test_a_stopped_process_is_not_dead(path: Path) -> None:
         root_id = writer.stdout.readline().strip()
         writer.stdout.readline()
         writer.send_signal(signal.SIGSTOP)
-        store = open_sqlite(path)
-        assert store.reap(time() + 1e6) == []  # its lease ran out long ago
+        store = open_sqlite(path, now=lambda: time() + 1e6)
+        assert store.reap() == []  # its lease ran out long ago
         assert store.run(root_id).state.type is RUNNING
         writer.send_signal(signal.SIGKILL)
         writer.wait()
-        assert [root.id for root in store.reap(time())] == [root_id]
+        assert [root.id for root in store.reap()] == [root_id]
         store.close()
 
 
@@ -208,8 +208,10 @@ def test_a_reaped_writer_on_another_host_is_fenced(path: Path) -> None:
     with process("store = open_sqlite(path)\nprint(begin(store).id, flush=True)", path) as writer:
         root_id, _ = writer.communicate()
     root = store.run(root_id.strip())
-    assert store.reap(time()) == []
-    assert [run.id for run in store.reap(time() + 1e6)] == [root.id]
+    assert store.reap() == []
+    later = open_sqlite(path, now=lambda: time() + 1e6)
+    assert [run.id for run in later.reap()] == [root.id]
+    later.close()
     with pytest.raises(Conflict):
         store.append([line(root)], fence(root))
     store.close()

@@ -91,7 +91,7 @@ def test_no_secret_is_shown(kind: str) -> None:
     profile.save("profile")
     made = profile.make_profile()
     assert CANARY in made.reveal_environment().values()
-    bodies = [dumps(dict(found.body)) for found in services().documents.find()]
+    bodies = [dumps(dict(found.body)) for found in services().documents.find("", prefix=True)]
     shown = [repr(profile), repr(profile.model_dump()), profile.model_dump_json(), repr(made)]
     shown += [repr(profile.get_profile()), repr(profile.target_configs.get_configs()), *bodies]
     assert not [each for each in shown if CANARY in each]

@@ -226,7 +226,7 @@ def load_block(
 def make_missing_error(slug: str, name: str) -> ObjectNotFound:
     """Return the error of a block that is not there, with near names."""
     kind = f"{PREFIX}{slug}"
-    known = [found.name for found in services().documents.find(kind) if found.kind == kind]
+    known = [found.name for found in services().documents.find(kind)]
     return ObjectNotFound(f"{slug} block", name, known)
 
 
@@ -234,7 +234,7 @@ def _find_sealed(fits: Callable[[str], bool]) -> list[str]:
     """Return the references of the blocks with a sealed token that fits."""
     return [
         f"{document.kind.removeprefix(PREFIX)}/{document.name}"
-        for document in services().documents.find(PREFIX)
+        for document in services().documents.find(PREFIX, prefix=True)
         if any(fits(token) for token in codec.tokens(document.body))
     ]
 

@@ -91,7 +91,7 @@ def _seal_anew(documents: DocumentStore, vault: Vault, found: Rotation) -> None:
     """Seal every document with the key that seals now, also what is saved meanwhile."""
     found.key = vault.key()
     while True:
-        others = [each for each in documents.find() if _has_others(each, found)]
+        others = [each for each in documents.find("", prefix=True) if _has_others(each, found)]
         if not others:
             return
         for document in others:

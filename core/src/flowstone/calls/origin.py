@@ -71,7 +71,7 @@ def make_origin(
         unit_version=spec.version,
         parameters=known,
         inputs=inputs,
-        lease=make_lease(services, now) if is_root else None,
+        lease=make_lease(services) if is_root else None,
         recipe=make_restart_info(call.unit, known) if is_root and spec.kind == "flow" else None,
     )
 

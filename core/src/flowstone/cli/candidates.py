@@ -92,7 +92,9 @@ def _list_runs(
 @_offer
 def complete_blocks() -> Candidates:
     """Offer saved blocks, as ``type/name``."""
-    return _list_documents("block:", lambda kind, name: f"{kind.removeprefix('block:')}/{name}")
+    return _list_documents(
+        "block:", lambda kind, name: f"{kind.removeprefix('block:')}/{name}", prefix=True
+    )
 
 
 @_offer
@@ -120,8 +122,9 @@ def complete_limits() -> Candidates:
     return _list_documents(KIND, lambda _, name: name)
 
 
-def _list_documents(prefix: str, render: Callable[[str, str], str]) -> Candidates:
+def _list_documents(
+    kind: str, render: Callable[[str, str], str], *, prefix: bool = False
+) -> Candidates:
     if _has_store():
-        for document in services().documents.find(prefix):
-            if prefix.endswith(":") or document.kind == prefix:
-                yield render(document.kind, document.name), ""
+        for document in services().documents.find(kind, prefix=prefix):
+            yield render(document.kind, document.name), ""

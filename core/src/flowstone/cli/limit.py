@@ -17,7 +17,6 @@ from flowstone.records.limits import (
     KIND,
     Limit,
     check_limit,
-    count_used_slots,
     encode_limit,
     read_limit,
 )
@@ -39,8 +38,8 @@ def limit() -> None:
 @json_option
 def list_limits(as_json: bool) -> None:
     """List limits, and how many of their slots are in use."""
-    limits, now = _load_limits(), services().clock.time()
-    used = count_used_slots(limits, services().slots.list_slots(now), now)
+    limits = _load_limits()
+    used = services().slots.count_slots([each.name for each in limits])
     if as_json:
         emit([_describe(each, used[each.name]) for each in limits])
         return
@@ -66,8 +65,8 @@ def list_limits(as_json: bool) -> None:
 def show_limit(name: str, as_json: bool) -> None:
     """Show a limit, and who holds its slots."""
     found, now = _load_limit(name), services().clock.time()
-    held = [slot for slot in services().slots.list_slots(now) if slot.limit == name]
-    used = count_used_slots([found], held, now)[name]
+    held = services().slots.list_slots([name])
+    used = services().slots.count_slots([name])[name]
     if as_json:
         emit({**_describe(found, used), "holders": [_describe_slot(slot) for slot in held]})
         return
@@ -103,10 +102,8 @@ def set_limit(
     """Create or change a limit. Slots that are held stay held."""
     made = check_limit(Limit(name, slots, not inactive, decay_per_second))
     services().documents.put(KIND, name, encode_limit(made))
-    now = services().clock.time()
     if as_json:
-        held = services().slots.list_slots(now)
-        emit(_describe(made, count_used_slots([made], held, now)[name]))
+        emit(_describe(made, services().slots.count_slots([name])[name]))
         return
     rate = f", {_format_decay(made)}" if decay_per_second else ""
     off = ", and is not active" if inactive else ""
@@ -136,8 +133,7 @@ def reset_limit(name: str, as_json: bool) -> None:
     alive goes on, and takes its slots again at its next renewal if there is room.
     """
     _load_limit(name)
-    held = services().slots.list_slots(services().clock.time())
-    tokens = [slot.token for slot in held if slot.limit == name]
+    tokens = [slot.token for slot in services().slots.list_slots([name])]
     services().slots.give_back_slots(tokens)
     if as_json:
         emit({"name": name, "freed": len(tokens)})
@@ -146,7 +142,7 @@ def reset_limit(name: str, as_json: bool) -> None:
 
 
 def _load_limits() -> list[Limit]:
-    return [read_limit(each) for each in services().documents.find(KIND) if each.kind == KIND]
+    return [read_limit(each) for each in services().documents.find(KIND)]
 
 
 def _load_limit(name: str) -> Limit:

@@ -43,7 +43,7 @@ def variable() -> None:
 @json_option
 def list_variables(tags: tuple[str, ...], as_json: bool) -> None:
     """List variables."""
-    saved = [each for each in services().documents.find(KIND) if each.kind == KIND]
+    saved = services().documents.find(KIND)
     found = [each for each in saved if set(tags) <= set(each.body["tags"])]
     if as_json:
         emit([_describe(each) for each in found])

@@ -40,7 +40,7 @@ class RenewedLease:
     """A lease that is renewed.
 
     Attributes:
-        claim: what to take the slots again by, at a time.
+        claim: what to take the slots again by.
         seconds: how long the lease is.
         on_lost: called when it is lost; None to go on without.
         until: when it ends, as far as is known here.
@@ -52,7 +52,7 @@ class RenewedLease:
 
     def __init__(
         self,
-        claim: Callable[[float], Claim],
+        claim: Callable[[], Claim],
         seconds: float,
         on_lost: Callable[[], None] | None,
         now: float,
@@ -102,7 +102,7 @@ class SlotLeases:
     def keep(
         self,
         token: str,
-        claim: Callable[[float], Claim],
+        claim: Callable[[], Claim],
         seconds: float,
         on_lost: Callable[[], None] | None,
         now: float,
@@ -171,7 +171,7 @@ class SlotLeases:
             if not due:
                 return
             try:
-                lost = self._store.renew_slots({token: now + due[token].seconds for token in due})
+                lost = self._store.renew_slots({token: due[token].seconds for token in due})
             except StoreError as error:
                 self._report_unrenewed(due, now, error)
                 return
@@ -203,9 +203,9 @@ class SlotLeases:
     def _take_again(self, each: RenewedLease, now: float) -> None:
         """Take slots that others have freed: the holder was out of sight, or somebody did so."""
         each.mark_failed(now)
-        claim = each.claim(now)
+        claim = each.claim()
         try:
-            answer = self._store.take_slots(claim, now)
+            answer = self._store.take_slots(claim)
         except (StoreError, ConfigurationError) as error:
             why: object = error
         else:

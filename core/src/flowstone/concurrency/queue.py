@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from flowstone.ports.threads import Threads
     from flowstone.records.limits import Limit
 
-#: So often, in seconds, the first in the queue looks whether another process has given slots back.
-LOOK = 0.25
+#: Seconds between two looks of the first in the queue whether another process has given slots back.
+LOOK = 1.0
 #: A thread wakes so often, as what would stop it is only heard when Python code runs.
 TICK = 0.5
 #: So long, in seconds, it is believed which limits there are.
@@ -84,8 +84,7 @@ class ProcessSlotQueue:
         """Return the limits by name, as they were at most `FRESH` seconds ago."""
         _, known = self._known
         if not self.are_limits_known():
-            found = [each for each in self._documents.find(KIND) if each.kind == KIND]
-            known = {each.name: read_limit(each) for each in found}
+            known = {each.name: read_limit(each) for each in self._documents.find(KIND)}
             self._known = self.clock.monotonic(), known
         return known
 
@@ -176,7 +175,7 @@ class QueuedSlotRequest:
         gate = self._gate
         now = gate.clock.time()
         gate.leases.ask(self.token)
-        answer = gate.store.take_slots(self._make_claim(now), now)
+        answer = gate.store.take_slots(self._make_claim())
         if isinstance(answer, Refusal):
             gate.leases.note_refusal(self.token)
             self.refused = answer
@@ -195,7 +194,7 @@ class QueuedSlotRequest:
     def _seconds(self) -> float:
         return self.wanted.lease_seconds or self._gate.lease_seconds
 
-    def _make_claim(self, now: float) -> Claim:
+    def _make_claim(self) -> Claim:
         wanted, gate = self.wanted, self._gate
         return Claim(
             self.token,
@@ -204,8 +203,8 @@ class QueuedSlotRequest:
             gate.holder(),
             redact(wanted.owner),
             wanted.run_id,
-            now + self._seconds,
-            gate.find_wait_start(self),
+            self._seconds,
+            gate.clock.time() - gate.find_wait_start(self),
             wanted.is_rate,
         )
 

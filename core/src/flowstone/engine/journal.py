@@ -36,8 +36,8 @@ INTERVAL = 0.05
 #: How many facts may wait: whoever appends the next one writes them. On an event loop that is
 #: whose run comes into its next state, in a thread.
 FULL = 2000
-#: Seconds between two polls for requests, such as to cancel a run.
-POLL = 1.0
+#: Seconds between two heartbeats, which also bring requests, such as to cancel a run.
+BEAT = 1.0
 #: Seconds for which a store that has failed is left alone, except by barriers.
 RETRY = 1.0
 #: The most facts in one batch.
@@ -72,6 +72,7 @@ class WriteBehind:
         self._roots = roots
         self._error: StoreError | None = None
         self._retry_at = float("-inf")  # later than now while the store fails
+        self._warn_at = float("-inf")
 
     def restart_in_child(self) -> None:
         """Begin anew in a forked child: the queue is the parent's, its thread is not here."""
@@ -261,14 +262,12 @@ class WriteBehind:
             self._thread.start()
 
     def _loop(self) -> None:
-        renewal = self._lease_seconds / 3
-        poll = min(POLL, renewal)
-        poll_at = self._clock.monotonic() + poll
-        renew_at = self._clock.monotonic() + renewal
+        pause = min(BEAT, self._lease_seconds / 3)
+        beat_at = self._clock.monotonic() + pause
         while not self._closed:
             with self._wake:
                 if self._idle and not self._closed:  # closing may have come before this wait
-                    self._wake.wait(max(0.0, poll_at - self._clock.monotonic()))
+                    self._wake.wait(max(0.0, beat_at - self._clock.monotonic()))
             if not self._idle:
                 with self._wake:
                     if not self._closed:  # only closing ends this early
@@ -278,37 +277,33 @@ class WriteBehind:
                 if self._clock.monotonic() >= self._retry_at:
                     self._write()
             now = self._clock.monotonic()
-            if now >= renew_at:
-                renew_at = now + renewal
-                self._renew()
-            if now >= poll_at:
-                poll_at = now + poll
-                self._poll_requests()
+            if now >= beat_at:
+                beat_at = now + pause
+                self._beat()
 
-    def _poll_requests(self) -> None:
-        """See whether somebody asks something of a run that is driven here."""
-        with self._lock:
-            for fence in self._roots.list_fences():
-                try:
-                    actual = self._store.run(fence.root_id)
-                except StoreError:
-                    continue
-                if self._roots.has_moved(actual):
-                    self._roots.follow_request(actual)
-
-    def _renew(self) -> None:
+    def _beat(self) -> None:
+        """Renew the leases of all that is driven here, and learn what others ask of it."""
         with self._lock:
             fences = self._roots.list_renewable_fences()
             if not fences:
                 return
             try:
-                lost = self._store.renew(fences, self._clock.time() + self._lease_seconds)
+                moved = self._store.heartbeat(fences, self._lease_seconds)
             except StoreError as error:
-                logger.warning("the lease could not be renewed: %s", error)
+                self._report_unrenewed(error)
                 return
-            for run in lost:
-                if not self._roots.owns(run):
+            for run in moved:
+                if self._roots.has_moved(run):
+                    self._roots.follow_request(run)
+                elif not self._roots.owns(run):
                     self._roots.mark_lost(run)
+
+    def _report_unrenewed(self, error: StoreError) -> None:
+        """Warn, though not at each beat of an outage."""
+        now = self._clock.monotonic()
+        if now >= self._warn_at:
+            self._warn_at = now + self._lease_seconds / 3
+            logger.warning("the lease could not be renewed: %s", error)
 
 
 def _rebase(event: Event, conflict: Conflict) -> Event:

@@ -258,9 +258,9 @@ class RunRecorder:
         self._journal.append(make_log_event(self.run, self.time(), line))
 
 
-def make_lease(services: Services, now: float) -> Lease:
+def make_lease(services: Services) -> Lease:
     """Return a new lease for a root that this process drives."""
-    return Lease(new_id(), services.holder(), now + services.settings.lease_seconds)
+    return Lease(new_id(), services.holder(), seconds=services.settings.lease_seconds)
 
 
 #: How many forks lie between this process and the one that imported this.

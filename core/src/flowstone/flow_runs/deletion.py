@@ -66,7 +66,7 @@ def delete_flow_runs(
 def _delete_documents(current: Services) -> None:
     """Delete the documents of runs that are gone."""
     for prefix in _KINDS:
-        found = current.documents.find(prefix)
+        found = current.documents.find(prefix, prefix=True)
         ids = {document.kind.removeprefix(prefix) for document in found}
         left = _find_existing(current, ids)
         for document in found:

@@ -183,7 +183,7 @@ def find_question(run_id: str, key: str) -> Question | None:
 def find_open_question(run_id: str) -> Question | None:
     """Return what a paused run waits for; None where somebody else has suspended it."""
     kind = _make_kind(run_id)
-    found = [_read(each) for each in services().documents.find(kind) if each.kind == kind]
+    found = [_read(each) for each in services().documents.find(kind)]
     newest = max(found, key=lambda question: question.asked, default=None)
     return newest if newest is not None and newest.is_open() else None
 

@@ -162,7 +162,7 @@ def find_waiting_run(ref: str) -> tuple[Run, Question | None]:
     """
     current = services()
     now = current.clock.time()
-    current.runs.reap(now)
+    current.runs.reap()
     run = current.runs.run(ref)
     if run.state.type is not PAUSED:
         remedy = _LOOK
@@ -192,7 +192,7 @@ def _resume(ref: str, run_input: object, parameters: Arguments, entrypoint: str 
             raise _make_late_error(run, question, event, conflict) from conflict
         return _wait_until_resumed(run, question)
     flow, arguments = load_call(run, parameters, entrypoint)
-    event = make_handover_event(run, Resuming(), make_lease(current, current.clock.time()))
+    event = make_handover_event(run, Resuming(), make_lease(current))
     _answer(question, event, given)
     late = partial(_make_late_error, run, question, event)
     return _execute(flow, Takeover(run, event), arguments, late)
@@ -283,7 +283,7 @@ def _wait_until_resumed(run: Run, question: Question | None) -> State:
 
 def _end_left_behind(ref: str) -> None:
     current = services()
-    current.runs.reap(current.clock.time())
+    current.runs.reap()
     run = current.runs.run(ref)
     if not run.state.is_final() or not find_open_handles(run):
         return
@@ -301,12 +301,12 @@ def _end_left_behind(ref: str) -> None:
 
 def _retry(ref: str, parameters: Arguments, entrypoint: str | None) -> Any:
     current = services()
-    current.runs.reap(current.clock.time())
+    current.runs.reap()
     run = current.runs.run(ref)
     _check_end(run)
     flow, arguments = load_call(run, parameters, entrypoint)
     state = AwaitingRetry("to be executed again, by hand")
-    event = make_handover_event(run, state, make_lease(current, current.clock.time()))
+    event = make_handover_event(run, state, make_lease(current))
 
     def make_error(conflict: Conflict) -> NotRepeatable:
         problem = f"it is {_describe_now(conflict)}: somebody else was first"

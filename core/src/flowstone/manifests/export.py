@@ -6,6 +6,7 @@ import io
 from typing import TYPE_CHECKING, Any
 
 from flowstone.context import current
+from flowstone.manifests.sections import find_documents
 from flowstone.manifests.source import FORMAT
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def export_sections(wanted: Iterable[Section]) -> str:
 
     content: dict[str, Any] = {"flowstone": FORMAT}
     for section in wanted:
-        found = current.services().documents.find(section.kind)
+        found = find_documents(current.services().documents, section)
         if found:
             content[section.name] = {section.key(each): section.entry(each) for each in found}
     yaml: Any = YAML(typ="safe", pure=True)

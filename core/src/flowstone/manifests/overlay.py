@@ -8,7 +8,7 @@ from flowstone.errors import ObjectNotFound
 from flowstone.records.documents import Document
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from flowstone.ports import DocumentStore
 
@@ -35,10 +35,25 @@ class Overlay:
     def get(self, kind: str, name: str) -> Document:
         return self.put_here.get((kind, name)) or self._below.get(kind, name)
 
-    def find(self, kind: str = "") -> list[Document]:
-        found = {(each.kind, each.name): each for each in self._below.find(kind)}
-        found |= {key: each for key, each in self.put_here.items() if key[0].startswith(kind)}
-        return [found[key] for key in sorted(found)]
+    def find(
+        self,
+        kind: str,
+        *,
+        prefix: bool = False,
+        names: Collection[str] | None = None,
+        after: tuple[str, str] | None = None,
+        limit: int | None = None,
+    ) -> list[Document]:
+        below = self._below.find(kind, prefix=prefix, names=names, after=after, limit=limit)
+        found = {(each.kind, each.name): each for each in below}
+        found |= {
+            key: each
+            for key, each in self.put_here.items()
+            if (key[0].startswith(kind) if prefix else key[0] == kind)
+            and (names is None or key[1] in names)
+            and (after is None or key > after)
+        }
+        return [found[key] for key in sorted(found)][:limit]
 
     def delete(self, kind: str, name: str) -> None:
         if self.put_here.pop((kind, name), None) is None:

@@ -10,7 +10,7 @@ from flowstone.context import current
 from flowstone.errors import DocumentError, FlowstoneError
 from flowstone.manifests.overlay import Overlay
 from flowstone.manifests.references import ManifestResolver
-from flowstone.manifests.sections import SECTIONS, find_sections
+from flowstone.manifests.sections import SECTIONS, find_documents, find_sections
 from flowstone.manifests.source import Problems
 from flowstone.records.documents import find_references
 
@@ -123,7 +123,7 @@ def plan_deletions(sources: Sequence[ManifestFile], wanted: Iterable[Section]) -
     steps = [
         Step(section.name, section.key(document), "delete", before=document)
         for section in reversed(some)
-        for document in current.services().documents.find(section.kind)
+        for document in find_documents(current.services().documents, section)
         if (section.name, section.key(document)) not in named
         and not (section.name == "blocks" and section.key(document) in held)
     ]
@@ -133,7 +133,9 @@ def plan_deletions(sources: Sequence[ManifestFile], wanted: Iterable[Section]) -
 def _find_held(named: Collection[tuple[str, str]]) -> dict[str, list[str]]:
     """Return the saved blocks that are not named, and that those which stay refer to."""
     blocks = find_sections(("blocks",))[0]
-    saved = {blocks.key(each): each for each in current.services().documents.find(blocks.kind)}
+    saved = {
+        blocks.key(each): each for each in find_documents(current.services().documents, blocks)
+    }
     held: dict[str, list[str]] = {}
     left = [key for key in saved if (blocks.name, key) in named]
     while left:
@@ -214,8 +216,10 @@ def _order_entries(
 
 
 def _make_step(section: Section, key: str, real: Any, overlay: Overlay) -> Step:
-    after = next(each for each in overlay.find(section.kind) if section.key(each) == key)
-    before = next((each for each in real.find(section.kind) if section.key(each) == key), None)
+    after = next(each for each in find_documents(overlay, section) if section.key(each) == key)
+    before = next(
+        (each for each in find_documents(real, section) if section.key(each) == key), None
+    )
     if before is None:
         return Step(section.name, key, "create", after=after)
     if (after.kind, after.name) not in overlay.put_here:

@@ -19,6 +19,7 @@ from flowstone.records.limits import Limit, check_limit, encode_limit, read_limi
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from flowstone.ports import DocumentStore
     from flowstone.records.documents import Document
 
     #: Told where in the entry, by keys, and what is wrong there.
@@ -30,7 +31,7 @@ class Section(Protocol):
 
     Attributes:
         name: of the section in a file.
-        kind: what the kinds of its documents begin with.
+        kind: of its documents; one that ends with a colon is what their kinds begin with.
     """
 
     name: str
@@ -50,6 +51,11 @@ class Section(Protocol):
 
     def needs(self, entry: Any) -> set[str]:
         """Return the entries of this section that have to be there before."""
+
+
+def find_documents(documents: DocumentStore, section: Section) -> list[Document]:
+    """Return the documents of a section."""
+    return documents.find(section.kind, prefix=section.kind.endswith(":"))
 
 
 class Variables:

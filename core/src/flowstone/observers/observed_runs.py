@@ -44,11 +44,11 @@ class ObservedRuns:
         if self._audience.feeds:
             self._audience.tell(events)
 
-    def renew(self, fences: Sequence[Fence], until: float) -> list[Run]:
-        return self._store.renew(fences, until)
+    def heartbeat(self, fences: Sequence[Fence], seconds: float) -> list[Run]:
+        return self._store.heartbeat(fences, seconds)
 
-    def reap(self, now: float) -> list[Run]:
-        ended = self._store.reap(now)
+    def reap(self) -> list[Run]:
+        ended = self._store.reap()
         if self._audience.feeds:
             for root in ended:
                 kinds = [KINDS[root.kind][root.state.type]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from flowstone.records.limits import Claim, Limit, Refusal, Slot, SlotDemand
 
@@ -14,12 +14,12 @@ class SlotStore(Protocol):
     """Keeps who holds slots under limits, which are the documents of kind `KIND` beside it.
 
     Slots in use are the leases alive; nothing is counted anywhere else. A lease is dead when it
-    has run out, but for a holder that the store can see to be alive; it is dead at once for one
-    that the store can see to be dead. Every method may raise `StoreError`, and may be called from
-    several threads and processes.
+    has run out by the store's own clock, but for a holder that the store can see to be alive; it
+    is dead at once for one that the store can see to be dead. Every method may raise `StoreError`,
+    and may be called from several threads and processes.
     """
 
-    def take_slots(self, claim: Claim, now: float) -> tuple[str, ...] | Refusal:
+    def take_slots(self, claim: Claim) -> tuple[str, ...] | Refusal:
         """Take slots under all the limits of a claim that are there and active, or under none.
 
         Leases that are dead don't count. A process that has asked in vain for longer than
@@ -34,15 +34,38 @@ class SlotStore(Protocol):
         """
 
     def renew_slots(self, leases: Mapping[str, float]) -> list[str]:
-        """Make leases, by their tokens, last until then; return the tokens that hold nothing."""
+        """Make leases last for so many seconds from now on; return the tokens that hold nothing.
+
+        Args:
+            leases: the seconds by token.
+        """
 
     def give_back_slots(self, tokens: Sequence[str]) -> None:
         """Free what these tokens hold; one that holds nothing is fine."""
 
-    def list_slots(self, now: float) -> list[Slot]:
-        """Return the leases alive, ordered by limit and by when they were taken."""
+    def list_slots(
+        self,
+        names: Collection[str] | None = None,
+        *,
+        after: Slot | None = None,
+        limit: int | None = None,
+    ) -> list[Slot]:
+        """Return the leases alive, ordered by limit, by when they were taken, and by token.
 
-    def reap_slots(self, now: float) -> list[Slot]:
+        Args:
+            names: only those under these limits.
+            after: only those that come after this one, for the next page.
+            limit: at most so many.
+        """
+
+    def count_slots(self, names: Sequence[str]) -> dict[str, float]:
+        """Return how many slots are taken under limits: those held, and what is left of a rate's.
+
+        Args:
+            names: of limits; one that is not there has nothing taken.
+        """
+
+    def reap_slots(self) -> list[Slot]:
         """Forget the leases that are dead, and return them."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from flowstone.errors import StopSignal
@@ -17,14 +17,15 @@ if TYPE_CHECKING:
 class RunStore(Protocol):
     """Keeps runs and the facts about them.
 
-    Every method may raise `StoreError`. Methods may be called from several threads.
+    Every method may raise `StoreError`. Methods may be called from several threads. What a lease
+    has left is decided by the store's own clock: those of its clients may be wrong.
     """
 
     def create(self, event: Event) -> None:
         """Keep a run that is born; the event's payload is the `Run`. Written through.
 
         Or an artifact of no run, whose ids of runs are empty. An event that is kept already
-        changes nothing.
+        changes nothing. The run's lease begins now, and lasts for its `seconds`.
 
         Raises:
             Conflict: the root of its tree has ended; the error carries it.
@@ -60,14 +61,20 @@ class RunStore(Protocol):
                 not the root of every fact; nothing is kept.
         """
 
-    def renew(self, fences: Sequence[Fence], until: float) -> list[Run]:
+    def heartbeat(self, fences: Sequence[Fence], seconds: float) -> list[Run]:
         """Renew leases; return the runs whose fence no longer holds, as they are now.
 
-        A lease is renewed while its token is the fence's and its run has not ended, at whatever
-        version: a run that somebody asked to cancel needs the time to do so.
+        One call a second renews all that a process drives, and tells it what others ask of that: a
+        run which somebody asked to cancel is at another version. A lease is renewed while its token
+        is the fence's and its run has not ended, at whatever version, as that run needs its time.
+
+        Args:
+            fences: of the roots.
+            seconds: how long the leases last from now on; or, so that not each beat has to write,
+                two thirds of that at the least.
         """
 
-    def reap(self, now: float) -> list[Run]:
+    def reap(self) -> list[Run]:
         """End, as CRASHED with the reason, each unfinished root whose lease has run out.
 
         A store that can see that the holder is dead need not wait for the lease; one that can see
@@ -148,8 +155,24 @@ class DocumentStore(Protocol):
             ObjectNotFound: nothing of that kind is saved under that name; names near ones.
         """
 
-    def find(self, kind: str = "") -> list[Document]:
-        """Return the documents whose kind begins with `kind`, ordered by kind and name."""
+    def find(
+        self,
+        kind: str,
+        *,
+        prefix: bool = False,
+        names: Collection[str] | None = None,
+        after: tuple[str, str] | None = None,
+        limit: int | None = None,
+    ) -> list[Document]:
+        """Return documents of a kind, ordered by kind and name.
+
+        Args:
+            kind: exactly this one.
+            prefix: instead of those of exactly this kind, those of all kinds that begin with it.
+            names: only documents of these names.
+            after: only those that come after this kind and name, for the next page.
+            limit: at most so many.
+        """
 
     def delete(self, kind: str, name: str) -> None:
         """Delete a document.

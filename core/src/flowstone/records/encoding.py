@@ -164,28 +164,6 @@ FORMS |= {
     ),
 }
 
-#: What can stand where records of several types may: by the type that its JSON says.
-RECORDS: dict[str, RecordCodec[Any]] = {
-    "run": RUN_CODEC,
-    "state_change": RecordCodec(StateChange, FORMS),
-    "handover": RecordCodec(Handover, FORMS),
-    "log_line": LINE_CODEC,
-    "artifact": ARTIFACT_CODEC,
-    "external_handle": RecordCodec(
-        ExternalHandle, {"kind": _MASKED, "block": _MASKED, "id": _MASKED}
-    ),
-    "measures": RecordCodec(Measures, {"values": _MASKED_JSON, "units": _MASKED_JSON}),
-    "lease": LEASE_CODEC,
-    "fence": RecordCodec(Fence, FORMS),
-    "run_query": RecordCodec(RunQuery, FORMS),
-    "document": RecordCodec(Document, {"body": _JSON}),
-    "limit": _LIMIT_CODEC,
-    "slot": _SLOT_CODEC,
-    "claim": RecordCodec(Claim, FORMS),
-    "refusal": RecordCodec(Refusal, FORMS),
-}
-_TAGS = {codec.record: (tag, codec) for tag, codec in RECORDS.items()}
-
 
 def encode_record(record: object) -> Json:
     """Return a record as JSON that says its type."""
@@ -205,22 +183,6 @@ def decode_record(body: Json) -> Any:
     return codec.decode(body)
 
 
-def encode_event(event: Event) -> Json:
-    return {
-        "id": event.id,
-        "kind": event.kind,
-        "run_id": event.run_id,
-        "root_id": event.root_id,
-        "at": event.at,
-        "payload": encode_record(event.payload),
-    }
-
-
-def decode_event(body: Mapping[str, Any]) -> Event:
-    payload = _decode_payload(body["payload"])
-    return Event(body["id"], body["kind"], body["run_id"], body["root_id"], body["at"], payload)
-
-
 def _decode_payload(body: Json) -> Payload:
     if "type" not in body:  # the first versions told them apart by their keys
         if "run" in body:
@@ -233,6 +195,39 @@ def _decode_payload(body: Json) -> Payload:
             body = {"type": tag, **body}
     payload: Payload = decode_record(body)
     return payload
+
+
+EVENT_CODEC = RecordCodec(Event, {"payload": FieldForm(encode_record, _decode_payload)})
+#: What can stand where records of several types may: by the type that its JSON says.
+RECORDS: dict[str, RecordCodec[Any]] = {
+    "run": RUN_CODEC,
+    "state_change": RecordCodec(StateChange, FORMS),
+    "handover": RecordCodec(Handover, FORMS),
+    "log_line": LINE_CODEC,
+    "artifact": ARTIFACT_CODEC,
+    "external_handle": RecordCodec(
+        ExternalHandle, {"kind": _MASKED, "block": _MASKED, "id": _MASKED}
+    ),
+    "measures": RecordCodec(Measures, {"values": _MASKED_JSON, "units": _MASKED_JSON}),
+    "lease": LEASE_CODEC,
+    "fence": RecordCodec(Fence, FORMS),
+    "run_query": RecordCodec(RunQuery, FORMS),
+    "document": RecordCodec(Document, {"body": _JSON}),
+    "limit": _LIMIT_CODEC,
+    "slot": _SLOT_CODEC,
+    "claim": RecordCodec(Claim, FORMS),
+    "refusal": RecordCodec(Refusal, FORMS),
+    "event": EVENT_CODEC,
+}
+_TAGS = {codec.record: (tag, codec) for tag, codec in RECORDS.items()}
+
+
+def encode_event(event: Event) -> Json:
+    return EVENT_CODEC.encode(event)
+
+
+def decode_event(body: Json) -> Event:
+    return EVENT_CODEC.decode(body)
 
 
 def strip_event(event: Event) -> Event:

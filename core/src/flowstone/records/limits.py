@@ -86,8 +86,8 @@ class Claim(NamedTuple):
         holder: the process that asks, as `Services.holder` says it.
         owner: who asks, in words for a person: a run's name.
         run_id: the run, where it is one.
-        until: the end of the lease.
-        since: since when the asking process has got nothing under these limits.
+        seconds: how long the lease lasts.
+        waited: for how many seconds the asking process has got nothing under these limits.
         is_rate: whether the slots decay by themselves, and are never given back.
     """
 
@@ -97,8 +97,8 @@ class Claim(NamedTuple):
     holder: str
     owner: str
     run_id: str | None
-    until: float
-    since: float
+    seconds: float
+    waited: float
     is_rate: bool = False
 
 
@@ -108,7 +108,7 @@ class Slot(NamedTuple):
     Attributes:
         limit: the limit's name.
         token, occupy, holder, owner, run_id, is_rate: the claim's.
-        since: when they were taken.
+        since: when they were taken, in seconds since the epoch by the store's clock.
         until: the end of the lease; of a rate's, when the last of it has decayed.
     """
 

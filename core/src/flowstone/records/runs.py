@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,16 +22,20 @@ Kind = Literal["flow", "task"]
 class Lease:
     """The right of one process to write a run.
 
+    Two are equal that are one right, whenever each was last renewed.
+
     Attributes:
         token: made anew by each process that takes the run; a batch must carry it.
         holder: where that process is, as ``host/pid/presence``.
-        until: seconds since the epoch; renewed by a heartbeat. 0 once the run has ended: the same
-            token then still lets its writer add log lines, and nothing else.
+        until: seconds since the epoch by the store's clock; renewed by a heartbeat. 0 once the run
+            has ended: the same token then still lets its writer add log lines, and nothing else.
+        seconds: in the fact that brings a lease, how long it lasts from when the store keeps it.
     """
 
     token: str
     holder: str
-    until: float
+    until: float = field(default=0.0, compare=False)
+    seconds: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +95,13 @@ class Origin:
     recipe: RestartInfo | None = None
 
     def __getstate__(self) -> dict[str, object]:
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        return {each.name: getattr(self, each.name) for each in fields(self)}
 
     def __setstate__(self, state: dict[str, object] | list[object]) -> None:
         values = state if isinstance(state, dict) else dict(zip(_FIRST, state, strict=False))
-        for field in fields(self):
-            value = values.get(field.name, field.default)
-            object.__setattr__(self, field.name, value)
+        for each in fields(self):
+            value = values.get(each.name, each.default)
+            object.__setattr__(self, each.name, value)
 
     def make_run(self, state: State, attempt: int) -> Run:
         """Return the run as it is born, in its first state."""

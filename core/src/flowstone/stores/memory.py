@@ -21,15 +21,16 @@ from flowstone.stores import rules
 from flowstone.stores.memory_slots import MemorySlots, name_holder
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from flowstone.records.runs import Fence
+    from flowstone.records.runs import Fence, Lease
 
 
 class MemoryRuns:
     """A `RunStore` that forgets everything at the end of the process."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = time) -> None:
+        self._now = now
         self._lock = RLock()
         self._events: list[Event] = []
         self._cursors: list[int] = []
@@ -44,7 +45,7 @@ class MemoryRuns:
             if self._is_kept(event):
                 return
             rules.check_root_open(root)
-            self._keep([event])
+            self._keep([self._start_lease(event)])
 
     def record(self, event: Event) -> Run:
         with self._lock:
@@ -53,6 +54,7 @@ class MemoryRuns:
                 raise RunNotFound(event.run_id)
             if self._is_kept(event):
                 return run
+            event = self._start_lease(event)
             assert isinstance(event.payload, StateChange)
             after = self._apply_change(run, event.payload)
             if not run.is_root and not after.state.is_final():
@@ -68,12 +70,13 @@ class MemoryRuns:
             self._check_batch(events, fence)
             self._keep(events)
 
-    def renew(self, fences: Sequence[Fence], until: float) -> list[Run]:
+    def heartbeat(self, fences: Sequence[Fence], seconds: float) -> list[Run]:
         with self._lock:
-            return [run for fence in fences if (run := self._renew(fence, until)) is not None]
+            return [run for fence in fences if (run := self._renew(fence, seconds)) is not None]
 
-    def reap(self, now: float) -> list[Run]:
+    def reap(self) -> list[Run]:
         with self._lock:
+            now = self._now()
             return [
                 self._end_as_crashed(run, now)
                 for run in sorted(self._runs.values(), key=_get_id)
@@ -149,7 +152,13 @@ class MemoryRuns:
         rules.check_batch(self._runs.get(fence.root_id), fence, events)
 
     def _is_lapsed(self, root: Run, now: float) -> bool:
-        return root.lease is not None and root.lease.until < now
+        return rules.is_lapsed(root, now)
+
+    def _is_due(self, lease: Lease, seconds: float) -> bool:
+        return rules.is_due(lease.until, self._now(), seconds)
+
+    def _start_lease(self, event: Event) -> Event:
+        return rules.start_lease(event, self._now())
 
     def _is_deletable(self, root_id: str) -> bool:
         root = self._runs.get(root_id)
@@ -195,14 +204,14 @@ class MemoryRuns:
         ]
         self._keep(rules.make_closing_events(root, unfinished))
 
-    def _renew(self, fence: Fence, until: float) -> Run | None:
+    def _renew(self, fence: Fence, seconds: float) -> Run | None:
         root = self._runs.get(fence.root_id)
         if root is None:
             return None
         if root.lease is None or root.lease.token != fence.token:
             return root
-        if not root.state.is_final():
-            root = replace(root, lease=replace(root.lease, until=until))
+        if not root.state.is_final() and self._is_due(root.lease, seconds):
+            root = replace(root, lease=replace(root.lease, until=self._now() + seconds))
             self._runs[root.id] = root
         return root if root.version != fence.version else None
 
@@ -220,7 +229,8 @@ class MemoryRuns:
 class MemoryDocuments:
     """A `DocumentStore` that forgets everything at the end of the process."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = time) -> None:
+        self._now = now
         self._documents_lock = RLock()
         self._documents: dict[tuple[str, str], Document] = {}
 
@@ -228,7 +238,7 @@ class MemoryDocuments:
         self, kind: str, name: str, body: Mapping[str, Any], *, expected: int | None = None
     ) -> Document:
         kept = loads(dumps(dict(body)))
-        now = time()
+        now = self._now()
         with self._documents_lock:
             old = self._documents.get((kind, name))
             self._check(kind, name, old, expected)
@@ -244,13 +254,24 @@ class MemoryDocuments:
                 raise self._make_not_found(kind, name)
             return _copy(document)
 
-    def find(self, kind: str = "") -> list[Document]:
+    def find(
+        self,
+        kind: str,
+        *,
+        prefix: bool = False,
+        names: Collection[str] | None = None,
+        after: tuple[str, str] | None = None,
+        limit: int | None = None,
+    ) -> list[Document]:
         with self._documents_lock:
-            return [
+            found = [
                 _copy(document)
                 for key, document in sorted(self._documents.items())
-                if key[0].startswith(kind)
+                if (key[0].startswith(kind) if prefix else key[0] == kind)
+                and (names is None or key[1] in names)
+                and (after is None or key > after)
             ]
+        return found[:limit]
 
     def delete(self, kind: str, name: str) -> None:
         with self._documents_lock:
@@ -270,12 +291,16 @@ class MemoryDocuments:
 
 
 class MemoryStore(MemoryRuns, MemoryDocuments, MemorySlots):
-    """All the stores in one."""
+    """All the stores in one.
 
-    def __init__(self) -> None:
-        MemoryRuns.__init__(self)
-        MemoryDocuments.__init__(self)
-        MemorySlots.__init__(self, self)
+    Args:
+        now: the store's clock.
+    """
+
+    def __init__(self, now: Callable[[], float] = time) -> None:
+        MemoryRuns.__init__(self, now)
+        MemoryDocuments.__init__(self, now)
+        MemorySlots.__init__(self, self, now)
 
     def holder(self) -> str:
         """Return who this process is, for its leases."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from threading import RLock
+from time import time
 from typing import TYPE_CHECKING
 
-from flowstone.records.limits import KIND, REMEMBERED, Refusal, Slot, read_limit
+from flowstone.records.limits import KIND, Refusal, Slot, count_used_slots, read_limit
 from flowstone.stores import slot_rules
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from flowstone.ports import DocumentStore
     from flowstone.records.limits import Claim, Limit
@@ -20,24 +21,27 @@ if TYPE_CHECKING:
 class MemorySlots:
     """A `SlotStore` that forgets everything at the end of the process."""
 
-    def __init__(self, documents: DocumentStore) -> None:
+    def __init__(self, documents: DocumentStore, now: Callable[[], float] = time) -> None:
+        self._now = now
         self._limits_in = documents
         self._slots_lock = RLock()
         self._held: list[Slot] = []
         self._wishes: dict[tuple[str, str], Waiter] = {}
 
-    def take_slots(self, claim: Claim, now: float) -> tuple[str, ...] | Refusal:
+    def take_slots(self, claim: Claim) -> tuple[str, ...] | Refusal:
         with self._slots_lock:
+            now = self._now()
             if mine := [slot.limit for slot in self._held if slot.token == claim.token]:
                 return tuple(sorted(mine))
-            self.reap_slots(now)
-            limits = self._limits(claim)
+            self._drop_dead(now)
+            limits = self._limits(claim.names)
+            limits = [limit for limit in limits if limit.active]
             refused = self._find_refusal(limits, claim, now)
             for limit in limits:
                 key = limit.name, claim.holder
                 self._wishes.pop(key, None)
                 if refused is not None:
-                    self._wishes[key] = slot_rules.Waiter(*key, claim.since, now + REMEMBERED)
+                    self._wishes[key] = slot_rules.make_waiter(*key, claim.waited, now)
             if refused is not None:
                 return refused
             self._held += [slot_rules.grant(limit, self._held, claim, now) for limit in limits]
@@ -45,27 +49,44 @@ class MemorySlots:
 
     def renew_slots(self, leases: Mapping[str, float]) -> list[str]:
         with self._slots_lock:
-            return [token for token, until in leases.items() if not self._renew_slot(token, until)]
+            now = self._now()
+            return [
+                token
+                for token, seconds in leases.items()
+                if not self._renew_slot(token, now + seconds)
+            ]
 
     def give_back_slots(self, tokens: Sequence[str]) -> None:
         with self._slots_lock:
             self._held = [slot for slot in self._held if slot.token not in tokens]
 
-    def list_slots(self, now: float) -> list[Slot]:
+    def list_slots(
+        self,
+        names: Collection[str] | None = None,
+        *,
+        after: Slot | None = None,
+        limit: int | None = None,
+    ) -> list[Slot]:
         with self._slots_lock:
+            now = self._now()
             alive = [slot for slot in self._held if not self._is_dead(slot, now)]
-        return sorted(alive, key=lambda slot: (slot.limit, slot.since))
+        return slot_rules.choose_page(alive, names, after, limit)
 
-    def reap_slots(self, now: float) -> list[Slot]:
+    def count_slots(self, names: Sequence[str]) -> dict[str, float]:
         with self._slots_lock:
-            dead = [slot for slot in self._held if self._is_dead(slot, now)]
-            self._held = [slot for slot in self._held if slot not in dead]
-            return dead
+            return count_used_slots(self._limits(names), self.list_slots(), self._now())
 
-    def _limits(self, claim: Claim) -> list[Limit]:
-        saved = [each for each in self._limits_in.find(KIND) if each.kind == KIND]
-        found = [read_limit(each) for each in saved if each.name in claim.names]
-        return [limit for limit in found if limit.active]
+    def reap_slots(self) -> list[Slot]:
+        with self._slots_lock:
+            return self._drop_dead(self._now())
+
+    def _drop_dead(self, now: float) -> list[Slot]:
+        dead = [slot for slot in self._held if self._is_dead(slot, now)]
+        self._held = [slot for slot in self._held if slot not in dead]
+        return dead
+
+    def _limits(self, names: Sequence[str]) -> list[Limit]:
+        return [read_limit(each) for each in self._limits_in.find(KIND, names=names)]
 
     def _find_refusal(self, limits: Sequence[Limit], claim: Claim, now: float) -> Refusal | None:
         return slot_rules.find_refusal(limits, self._held, list(self._wishes.values()), claim, now)

@@ -14,17 +14,20 @@ from flowstone.errors import (
     StaleDocument,
 )
 from flowstone.records.events import EXTERNAL_WORK_ENDED, INFORMATIONAL, fold, make_change_event
-from flowstone.records.runs import Handover, Run
+from flowstone.records.evolution import evolve
+from flowstone.records.runs import Handover, Lease, Run
 from flowstone.records.states import CANCELLED, CRASHED, NEXT, State
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
     from flowstone.records.events import Event
-    from flowstone.records.runs import Fence, Lease, StateChange
+    from flowstone.records.runs import Fence, StateChange
 
 #: The shortest part of an id that finds a run.
 SHORTEST_PART = 8
+#: Of a lease, so much is left after a heartbeat at the least.
+_LEFT = 2 / 3
 
 
 def apply_change(run: Run, change: StateChange) -> Run:
@@ -50,6 +53,26 @@ def apply_change(run: Run, change: StateChange) -> Run:
         return replace(after, lease=replace(after.lease, until=0.0))
     # Whoever takes up a run that had ended brings a lease of its own.
     return replace(after, lease=None) if run.state.is_final() else after
+
+
+def start_lease(event: Event, now: float) -> Event:
+    """Return a fact whose lease, where it brings one, begins now, by the store's clock."""
+    payload = event.payload
+    lease = payload.lease if isinstance(payload, Run | Handover) else None
+    if lease is None:
+        return event
+    begun = Lease(lease.token, lease.holder, now + lease.seconds)
+    return evolve(event, payload=evolve(payload, lease=begun))
+
+
+def is_lapsed(root: Run, now: float) -> bool:
+    """Tell whether the lease of a root has run out."""
+    return root.lease is not None and root.lease.until < now
+
+
+def is_due(until: float, now: float, seconds: float) -> bool:
+    """Tell whether a heartbeat has to renew a lease: less is left of it than may be."""
+    return until < now + seconds * _LEFT
 
 
 def check_root_open(root: Run | None) -> None:

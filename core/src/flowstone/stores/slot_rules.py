@@ -5,10 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from flowstone.errors import ConfigurationError
-from flowstone.records.limits import GIVES_WAY, Refusal, Slot, count_used, format_slots
+from flowstone.records.limits import (
+    GIVES_WAY,
+    REMEMBERED,
+    Refusal,
+    Slot,
+    count_used,
+    format_slots,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from flowstone.records.limits import Claim, Limit
 
@@ -28,6 +35,11 @@ class Waiter(NamedTuple):
     holder: str
     since: float
     until: float
+
+
+def make_waiter(limit: str, holder: str, waited: float, now: float) -> Waiter:
+    """Return what is remembered of a process that asks in vain."""
+    return Waiter(limit, holder, now - waited, now + REMEMBERED)
 
 
 def find_refusal(
@@ -84,7 +96,7 @@ def check_claim(limit: Limit, claim: Claim) -> None:
 
 def grant(limit: Limit, held: Sequence[Slot], claim: Claim, now: float) -> Slot:
     """Return the lease that a claim gets under a limit."""
-    until = claim.until
+    until = now + claim.seconds
     if claim.is_rate:
         ends = [slot.until for slot in held if slot.is_rate and slot.limit == limit.name]
         until = max([now, *ends]) + claim.occupy / limit.slot_decay_per_second
@@ -108,10 +120,25 @@ def is_dead(slot: Slot, now: float, alive: bool | None) -> bool:
     return not alive if alive is not None else slot.until < now
 
 
+def choose_page(
+    slots: Iterable[Slot], names: Collection[str] | None, after: Slot | None, limit: int | None
+) -> list[Slot]:
+    """Return a page of slots in their order."""
+    wanted = [slot for slot in slots if names is None or slot.limit in names]
+    wanted.sort(key=_order_key)
+    if after is not None:
+        wanted = [slot for slot in wanted if _order_key(slot) > _order_key(after)]
+    return wanted[:limit]
+
+
+def _order_key(slot: Slot) -> tuple[str, float, str]:
+    return slot.limit, slot.since, slot.token
+
+
 def _comes_before(wish: Waiter, claim: Claim, now: float) -> bool:
     return (
         wish.holder != claim.holder
         and now < wish.until
-        and wish.since < claim.since
+        and wish.since < now - claim.waited - _GRAIN
         and wish.since <= now - GIVES_WAY
     )

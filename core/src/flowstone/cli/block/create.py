@@ -67,6 +67,6 @@ def create_block(
 
 def _refuse_taken(slug: str, name: str) -> None:
     """Say that a name is taken before anything is asked for."""
-    if f"{slug}/{name}" in map(documents.format_reference, services().documents.find("block:")):
+    if services().documents.find(f"block:{slug}", names=[name]):
         remedy = "Pass --overwrite to replace it, or choose another name."
         raise ObjectAlreadyExists(f"{slug} block", name, remedy)

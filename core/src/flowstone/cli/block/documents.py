@@ -31,7 +31,7 @@ def find(ref: str) -> Document:
         ConfigurationError: several have that name.
         ObjectNotFound: there is none; near ones are named.
     """
-    saved = services().documents.find(PREFIX)
+    saved = services().documents.find(PREFIX, prefix=True)
     fits = [each for each in saved if ref in {format_reference(each), each.name}]
     exact = [each for each in fits if format_reference(each) == ref]
     if len(fits) == 1 or exact:
@@ -47,7 +47,7 @@ def find_referrers(ref: str) -> list[str]:
     """Return the blocks that have this one in them, by reference."""
     return [
         format_reference(each)
-        for each in services().documents.find(PREFIX)
+        for each in services().documents.find(PREFIX, prefix=True)
         if ref in set(find_references(each.body))
     ]
 

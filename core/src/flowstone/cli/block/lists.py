@@ -76,7 +76,7 @@ def _format_origin(found: dict[str, object]) -> str:
 def list_blocks(as_json: bool) -> None:
     """List blocks."""
     known = {offer.name for offer in catalog.offers("block")} | _find_own()
-    every = services().documents.find("block:")
+    every = services().documents.find("block:", prefix=True)
     saved = set(map(documents.format_reference, every))
     found = [(each, documents.diagnose(each, known, saved)) for each in every]
     if as_json:

@@ -84,7 +84,7 @@ def _await_end(run: Run, until: float) -> Run:
     store, clock = services().runs, services().clock
     while not run.state.is_final() and clock.monotonic() < until:
         clock.sleep(_LOOK)
-        store.reap(clock.time())
+        store.reap()
         run = store.run(run.id)
     return run
 

@@ -90,7 +90,7 @@ def read_lines(run: Run, level: str, *, follow: bool = False) -> Iterator[LogEnt
         if is_over:
             return
         clock.sleep(_PAUSE)
-        store.reap(clock.time())
+        store.reap()
 
 
 class _Names:

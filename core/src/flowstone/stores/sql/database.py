@@ -5,10 +5,38 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    import sqlite3
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from flowstone.stores.sql.run_table import Row
 
 T = TypeVar("T")
+
+
+class SqlCursor(Protocol):
+    """What a statement has found or done."""
+
+    @property
+    def rowcount(self) -> int:
+        """How many rows it has changed."""
+
+    def fetchone(self) -> Row | None:
+        """Return the next row; None where there is none."""
+
+    def fetchall(self) -> list[Row]:
+        """Return the rows that are left."""
+
+    def __iter__(self) -> Iterator[Row]:
+        """Yield the rows."""
+
+
+class SqlConnection(Protocol):
+    """Executes statements, in which ``?`` stands for a parameter; `sqlite3.Connection` is one."""
+
+    def execute(self, sql: str, parameters: Sequence[object] = ..., /) -> SqlCursor:
+        """Execute a statement."""
+
+    def executemany(self, sql: str, parameters: Iterable[Sequence[object]], /) -> SqlCursor:
+        """Execute a statement for each of several parameters."""
 
 
 class SqlDatabase(Protocol):
@@ -17,13 +45,13 @@ class SqlDatabase(Protocol):
     They may be called more than once, so they change nothing but the database.
     """
 
-    def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def read(self, work: Callable[[SqlConnection], T]) -> T:
         """Call `work`; each of its statements sees the database as it is then."""
 
-    def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def write(self, work: Callable[[SqlConnection], T]) -> T:
         """Call `work` in a transaction of its own: all of it happens, or nothing."""
 
-    def write_in_steps(self, work: Callable[[sqlite3.Connection], bool]) -> None:
+    def write_in_steps(self, work: Callable[[SqlConnection], bool]) -> None:
         """Call `work`, each time in a transaction of its own, until it returns False.
 
         Between two steps others have the time to write.

@@ -9,10 +9,9 @@ from flowstone.records.encoding import dumps
 from flowstone.stores.sql.statements import PLACEHOLDER
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Sequence
 
-    from flowstone.stores.sql.database import SqlDatabase
+    from flowstone.stores.sql.database import SqlConnection, SqlDatabase
 
 # ruff: noqa: S608 - what is put together here are constants of this file
 #: So many roots leave the lists in one step.
@@ -57,7 +56,7 @@ def delete_trees(database: SqlDatabase, root_ids: Sequence[str]) -> list[str]:
     return gone
 
 
-def _delete_roots(connection: sqlite3.Connection, some: str) -> list[str]:
+def _delete_roots(connection: SqlConnection, some: str) -> list[str]:
     ended = [row[0] for row in connection.execute(_ENDED, (some,))]
     values = (dumps(ended),)
     connection.execute("INSERT INTO deletions SELECT value FROM json_each(?)", values)
@@ -65,13 +64,13 @@ def _delete_roots(connection: sqlite3.Connection, some: str) -> list[str]:
     return ended
 
 
-def _delete_rest(connection: sqlite3.Connection) -> bool:
+def _delete_rest(connection: SqlConnection) -> bool:
     """Delete some rows of what is to be deleted; return whether there may be more."""
     planned = [row[0] for row in connection.execute(_PLANNED, (_ROOTS,))]
     if not planned:
         return False
     some = dumps(planned)
-    newest = connection.execute(_NEWEST).fetchone()[0]
+    newest = connection.execute(_NEWEST).fetchall()[0][0]
     connection.execute(_HOLD_NEWEST, (newest, some))
     connection.execute(_DELETE_PLACEHOLDERS, (newest,))
     if connection.execute(_DELETE_RUNS, (some, _ROWS)).rowcount == _ROWS:

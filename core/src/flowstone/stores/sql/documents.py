@@ -12,34 +12,38 @@ from flowstone.records.encoding import loads
 from flowstone.stores import rules
 
 if TYPE_CHECKING:
-    import sqlite3
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from flowstone.stores.sql.database import SqlDatabase
+    from flowstone.stores.sql.database import SqlConnection, SqlDatabase
 
 # ruff: noqa: S608 - what is put together here are constants of this file
 _COLUMNS = "kind, name, body, version, created, updated"
 _GET = f"SELECT {_COLUMNS} FROM documents WHERE kind = ? AND name = ?"
-_FIND = f"SELECT {_COLUMNS} FROM documents WHERE substr(kind, 1, ?) = ? ORDER BY kind, name"
+_FIND = f"SELECT {_COLUMNS} FROM documents"
 _NAMES = "SELECT name FROM documents WHERE kind = ?"
-_PUT = f"INSERT OR REPLACE INTO documents ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)"
+_PUT = (
+    f"INSERT INTO documents ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (kind, name) "
+    "DO UPDATE SET body = excluded.body, version = excluded.version, "
+    "created = excluded.created, updated = excluded.updated"
+)
 _DELETE = "DELETE FROM documents WHERE kind = ? AND name = ?"
 
 
 class SqlDocuments:
     """A `DocumentStore` in a database."""
 
-    def __init__(self, database: SqlDatabase) -> None:
+    def __init__(self, database: SqlDatabase, now: Callable[[], float] = time) -> None:
         self._database = database
+        self._now = now
 
     def put(
         self, kind: str, name: str, body: Mapping[str, Any], *, expected: int | None = None
     ) -> Document:
         # As ASCII, because half of a surrogate pair has no other form in SQLite.
         kept = json.dumps(dict(body))
-        now = time()
+        now = self._now()
 
-        def work(connection: sqlite3.Connection) -> Document:
+        def work(connection: SqlConnection) -> Document:
             old = _find_one(connection, kind, name)
             rules.check_expected(kind, name, old.version if old else 0, expected)
             version = old.version + 1 if old else 1
@@ -50,7 +54,7 @@ class SqlDocuments:
         return self._database.write(work)
 
     def get(self, kind: str, name: str) -> Document:
-        def work(connection: sqlite3.Connection) -> Document:
+        def work(connection: SqlConnection) -> Document:
             found = _find_one(connection, kind, name)
             if found is None:
                 raise _make_not_found(connection, kind, name)
@@ -58,13 +62,30 @@ class SqlDocuments:
 
         return self._database.read(work)
 
-    def find(self, kind: str = "") -> list[Document]:
-        values = (len(kind), kind)
-        rows = self._database.read(lambda connection: connection.execute(_FIND, values).fetchall())
+    def find(
+        self,
+        kind: str,
+        *,
+        prefix: bool = False,
+        names: Collection[str] | None = None,
+        after: tuple[str, str] | None = None,
+        limit: int | None = None,
+    ) -> list[Document]:
+        terms = ["substr(kind, 1, ?) = ?" if prefix else "kind = ?"]
+        values: list[object] = [len(kind), kind] if prefix else [kind]
+        if names is not None:
+            terms.append("name IN (SELECT value FROM json_each(?))")
+            values.append(json.dumps(list(names)))
+        if after is not None:
+            terms.append("(kind, name) > (?, ?)")
+            values += after
+        query = f"{_FIND} WHERE {' AND '.join(terms)} ORDER BY kind, name LIMIT ?"
+        values.append(-1 if limit is None else limit)
+        rows = self._database.read(lambda connection: connection.execute(query, values).fetchall())
         return [_read_document(row) for row in rows]
 
     def delete(self, kind: str, name: str) -> None:
-        def work(connection: sqlite3.Connection) -> None:
+        def work(connection: SqlConnection) -> None:
             if connection.execute(_DELETE, (kind, name)).rowcount == 0:
                 raise _make_not_found(connection, kind, name)
 
@@ -74,12 +95,12 @@ class SqlDocuments:
         self._database.close()
 
 
-def _find_one(connection: sqlite3.Connection, kind: str, name: str) -> Document | None:
+def _find_one(connection: SqlConnection, kind: str, name: str) -> Document | None:
     row = connection.execute(_GET, (kind, name)).fetchone()
     return None if row is None else _read_document(row)
 
 
-def _make_not_found(connection: sqlite3.Connection, kind: str, name: str) -> ObjectNotFound:
+def _make_not_found(connection: SqlConnection, kind: str, name: str) -> ObjectNotFound:
     known = [row[0] for row in connection.execute(_NAMES, (kind,))]
     return ObjectNotFound(kind, name, known)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from time import time
 from typing import TYPE_CHECKING
 
 from flowstone.errors import RunNotFound
@@ -21,55 +22,86 @@ from flowstone.stores.sql.rows import (
 from flowstone.stores.sql.run_table import RUNS
 
 if TYPE_CHECKING:
-    import sqlite3
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from flowstone.records.events import Event
     from flowstone.records.runs import Fence, Run, RunQuery
     from flowstone.stores.sql.batch import Batch
-    from flowstone.stores.sql.database import Liveness, SqlDatabase
+    from flowstone.stores.sql.database import Liveness, SqlConnection, SqlDatabase
     from flowstone.stores.sql.run_table import Row
 
 
 class SqlRuns:
     """A `RunStore` in a database."""
 
-    def __init__(self, database: SqlDatabase, liveness: Liveness) -> None:
+    def __init__(
+        self, database: SqlDatabase, liveness: Liveness, now: Callable[[], float] = time
+    ) -> None:
         self._database = database
         self._liveness = liveness
+        self._now = now
 
     def create(self, event: Event) -> None:
-        made = make_batch([event])
-
-        def work(connection: sqlite3.Connection) -> None:
+        def work(connection: SqlConnection) -> None:
             if not _is_kept(connection, event):
                 if event.run_id != event.root_id:
                     rules.check_root_open(_find(connection, event.root_id))
+                # The lease begins now: others may have kept us waiting.
+                made = make_batch([rules.start_lease(event, self._now())])
                 _keep(connection, event.root_id, made)
 
         self._database.write(work)
 
     def record(self, event: Event) -> Run:
-        return self._database.write(lambda connection: _record(connection, event))
+        return self._database.write(
+            lambda connection: _record(connection, rules.start_lease(event, self._now()))
+        )
 
     def append(self, events: Sequence[Event], fence: Fence) -> None:
         made = make_batch(events)
 
-        def work(connection: sqlite3.Connection) -> None:
+        def work(connection: SqlConnection) -> None:
             rules.check_batch(_find(connection, fence.root_id), fence, events)
             _keep(connection, fence.root_id, made)
 
         self._database.write(work)
 
-    def renew(self, fences: Sequence[Fence], until: float) -> list[Run]:
-        def work(connection: sqlite3.Connection) -> list[Run]:
-            return [
-                run for fence in fences if (run := _renew(connection, fence, until)) is not None
-            ]
+    def heartbeat(self, fences: Sequence[Fence], seconds: float) -> list[Run]:
+        ids = (dumps([fence.root_id for fence in fences]),)
+        # Most beats only read, so they wait for nobody who writes.
+        rows = self._database.read(
+            lambda connection: connection.execute(statements.HELD, ids).fetchall()
+        )
+        held = {row[0]: row[1:] for row in rows}
+        self._renew(fences, held, seconds)
+        moved = [
+            fence.root_id
+            for fence in fences
+            if fence.root_id in held and held[fence.root_id][:2] != (fence.version, fence.token)
+        ]
+        found = self._database.read(lambda connection: [_find(connection, each) for each in moved])
+        return [run for run in found if run is not None]
 
-        return self._database.write(work)
+    def _renew(self, fences: Sequence[Fence], held: Mapping[str, Row], seconds: float) -> None:
+        def work(connection: SqlConnection) -> None:
+            until = self._now() + seconds
+            rows = [(until, fence.root_id, fence.token) for fence in due]
+            connection.executemany(statements.RENEW, rows)
 
-    def reap(self, now: float) -> list[Run]:
+        now = self._now()
+        due = [
+            fence
+            for fence in fences
+            if (lease := held.get(fence.root_id)) is not None
+            and lease[1] == fence.token
+            and not lease[3]
+            and rules.is_due(lease[2], now, seconds)
+        ]
+        if due:
+            self._database.write(work)
+
+    def reap(self) -> list[Run]:
+        now = self._now()
         leased = self._database.read(lambda connection: _runs(connection, statements.LEASED))
         seen = [(root, self._is_alive(root)) for root in leased]
         buried = [
@@ -77,7 +109,7 @@ class SqlRuns:
                 partial(_end_as_crashed, seen=root, now=now, known_dead=known is False)
             )
             for root, known in seen
-            if known is False or (known is None and _is_lapsed(root, now))
+            if known is False or (known is None and rules.is_lapsed(root, now))
         ]
         self._liveness.sweep()
         return sorted((root for root in buried if root is not None), key=lambda root: root.id)
@@ -112,8 +144,8 @@ class SqlRuns:
         kinds: Sequence[str] = (),
         limit: int | None = None,
     ) -> list[tuple[int, Event]]:
-        def work(connection: sqlite3.Connection) -> list[Row]:
-            newest = connection.execute(statements.NEWEST).fetchone()[0]
+        def work(connection: SqlConnection) -> list[Row]:
+            newest = connection.execute(statements.NEWEST).fetchall()[0][0]
             statement, values = statements.select_events(
                 after, newest, root_id=root_id, run_id=run_id, kinds=kinds, limit=limit
             )
@@ -128,27 +160,21 @@ class SqlRuns:
         return self._liveness.is_alive(root.lease.holder) if root.lease else None
 
 
-def _is_lapsed(root: Run, now: float) -> bool:
-    return root.lease is not None and root.lease.until < now
-
-
-def _is_kept(connection: sqlite3.Connection, event: Event) -> bool:
+def _is_kept(connection: SqlConnection, event: Event) -> bool:
     found = connection.execute(statements.IS_KEPT, (event.root_id, event.id)).fetchone()
     return found is not None
 
 
-def _runs(
-    connection: sqlite3.Connection, statement: str, values: Sequence[object] = ()
-) -> list[Run]:
+def _runs(connection: SqlConnection, statement: str, values: Sequence[object] = ()) -> list[Run]:
     return [RUNS.read_run(row) for row in connection.execute(statement, values).fetchall()]
 
 
-def _find(connection: sqlite3.Connection, run_id: str) -> Run | None:
+def _find(connection: SqlConnection, run_id: str) -> Run | None:
     row = connection.execute(statements.RUN, (run_id,)).fetchone()
     return None if row is None else RUNS.read_run(row)
 
 
-def _look_up(connection: sqlite3.Connection, ref: str) -> Run:
+def _look_up(connection: SqlConnection, ref: str) -> Run:
     found = _runs(connection, statements.RUN, (ref,))
     if not found and len(ref) >= rules.SHORTEST_PART:
         begin = _runs(connection, statements.BEGINS_WITH, (ref, f"{ref}\U0010ffff"))
@@ -163,7 +189,7 @@ def _look_up(connection: sqlite3.Connection, ref: str) -> Run:
     return found[0]
 
 
-def _write(connection: sqlite3.Connection, statement: str, rows: Sequence[Row]) -> int:
+def _write(connection: SqlConnection, statement: str, rows: Sequence[Row]) -> int:
     """Execute a statement for each row; return how many rows it touched."""
     try:
         return _write_all(connection, statement, rows)
@@ -171,7 +197,7 @@ def _write(connection: sqlite3.Connection, statement: str, rows: Sequence[Row]) 
         return _write_all(connection, statement, make_storable(rows))
 
 
-def _write_all(connection: sqlite3.Connection, statement: str, rows: Sequence[Row]) -> int:
+def _write_all(connection: SqlConnection, statement: str, rows: Sequence[Row]) -> int:
     """Many rows are inserted by one statement: SQLite then works without Python's lock.
 
     With a statement for each row, the thread would give the lock up and wait for it again at each
@@ -190,7 +216,7 @@ def _write_all(connection: sqlite3.Connection, statement: str, rows: Sequence[Ro
     return touched
 
 
-def _keep(connection: sqlite3.Connection, root_id: str, made: Batch) -> None:
+def _keep(connection: SqlConnection, root_id: str, made: Batch) -> None:
     _write(connection, statements.INSERT_EVENT, made.facts)
     tangled = made.out_of_order
     if made.births:
@@ -204,7 +230,7 @@ def _keep(connection: sqlite3.Connection, root_id: str, made: Batch) -> None:
         _rebuild_runs(connection, root_id, tangled)
 
 
-def _rebuild_runs(connection: sqlite3.Connection, root_id: str, run_ids: Iterable[str]) -> None:
+def _rebuild_runs(connection: SqlConnection, root_id: str, run_ids: Iterable[str]) -> None:
     """Make runs anew from all their facts: some came twice, or not in their order."""
     histories: dict[str, list[Event]] = {run_id: [] for run_id in run_ids}
     rows = connection.execute(statements.HISTORIES, (root_id, dumps(list(histories)))).fetchall()
@@ -220,7 +246,7 @@ def _rebuild_runs(connection: sqlite3.Connection, root_id: str, run_ids: Iterabl
             connection.execute(statements.DELETE_STRAY, (run_id,))
 
 
-def _record(connection: sqlite3.Connection, event: Event, *, keep_lease: bool = True) -> Run:
+def _record(connection: SqlConnection, event: Event, *, keep_lease: bool = True) -> Run:
     run = _find(connection, event.run_id)
     if run is None:
         raise RunNotFound(event.run_id)
@@ -240,22 +266,15 @@ def _record(connection: sqlite3.Connection, event: Event, *, keep_lease: bool = 
     return after
 
 
-def _renew(connection: sqlite3.Connection, fence: Fence, until: float) -> Run | None:
-    connection.execute(statements.RENEW, (until, fence.root_id, fence.token))
-    root = _find(connection, fence.root_id)
-    if root is None:
-        return None
-    is_held = root.lease is not None and root.lease.token == fence.token
-    return None if is_held and root.version == fence.version else root
-
-
 def _end_as_crashed(
-    connection: sqlite3.Connection, seen: Run, now: float, *, known_dead: bool
+    connection: SqlConnection, seen: Run, now: float, *, known_dead: bool
 ) -> Run | None:
     """End a run as crashed, unless it has gone on since it was seen."""
     root = _find(connection, seen.id)
     if root is None or root.version != seen.version or root.lease != seen.lease:
         return None
-    last = connection.execute(statements.LAST_FACT, (root.id,)).fetchone()[0]
+    if not known_dead and not rules.is_lapsed(root, now):
+        return None  # renewed meanwhile
+    last = connection.execute(statements.LAST_FACT, (root.id,)).fetchall()[0][0]
     event = rules.make_crash_event(root, now, known_dead=known_dead, last_fact=last)
     return _record(connection, event, keep_lease=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import sqlite3
+    from flowstone.stores.sql.database import SqlConnection
 
 #: "Flow" in ASCII; the file's header carries it, so that a foreign file is known unopened.
 APPLICATION_ID = 0x466C6F77
@@ -126,7 +126,7 @@ MIGRATIONS = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH)
 CURRENT = len(MIGRATIONS)
 
 
-def migrate(connection: sqlite3.Connection, found: int) -> None:
+def migrate(connection: SqlConnection, found: int) -> None:
     """Bring the tables from a schema to the current one; the caller has the transaction."""
     for statements in MIGRATIONS[found:]:
         for statement in statements:

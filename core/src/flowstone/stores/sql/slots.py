@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from time import time
 from typing import TYPE_CHECKING
 
 from flowstone.records.encoding import dumps, loads
-from flowstone.records.limits import KIND, REMEMBERED, Limit, Refusal, Slot
+from flowstone.records.limits import KIND, Limit, Refusal, Slot, count_used_slots
 from flowstone.stores import slot_rules
 from flowstone.stores.sql.rows import make_storable
 
 if TYPE_CHECKING:
-    import sqlite3
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from flowstone.records.limits import Claim
-    from flowstone.stores.sql.database import Liveness, SqlDatabase
+    from flowstone.stores.sql.database import Liveness, SqlConnection, SqlDatabase
     from flowstone.stores.sql.run_table import Row
 
 _COLUMNS = "limit_name, token, occupy, holder, owner, run_id, since, until, is_rate"
@@ -23,42 +23,49 @@ _NAMED = "IN (SELECT value FROM json_each(?))"
 _LIMITS = f"SELECT name, body FROM documents WHERE kind = ? AND name {_NAMED} ORDER BY name"
 _MINE = "SELECT limit_name FROM slots WHERE token = ? ORDER BY limit_name"
 _UNDER = f"SELECT {_COLUMNS} FROM slots WHERE limit_name {_NAMED}"
-_ALL = f"SELECT {_COLUMNS} FROM slots ORDER BY limit_name, since"
+_ALL = f"SELECT {_COLUMNS} FROM slots"
 _TAKE = f"INSERT INTO slots ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 #: A rate's slots decay, whoever took them.
-_DECAY = f"DELETE FROM slots WHERE is_rate AND until <= ? AND limit_name {_NAMED}"
+_DECAY = f"DELETE FROM slots WHERE is_rate = 1 AND until <= ? AND limit_name {_NAMED}"
 _RENEW = "UPDATE slots SET until = ? WHERE token = ?"
 _GIVE_BACK = f"DELETE FROM slots WHERE token {_NAMED}"
 #: Only as it was seen: it may have been renewed since.
 _BURY = "DELETE FROM slots WHERE limit_name = ? AND token = ? AND until = ?"
 _WISHES = f"SELECT limit_name, holder, since, until FROM wishes WHERE limit_name {_NAMED}"
-_WISH = "INSERT OR REPLACE INTO wishes (limit_name, holder, since, until) VALUES (?, ?, ?, ?)"
+_WISH = (
+    "INSERT INTO wishes (limit_name, holder, since, until) VALUES (?, ?, ?, ?) "
+    "ON CONFLICT (limit_name, holder) DO UPDATE SET since = excluded.since, until = excluded.until"
+)
 _FULFIL = "DELETE FROM wishes WHERE limit_name = ? AND (holder = ? OR until < ?)"
 
 
 class SqlSlots:
     """A `SlotStore` in a database."""
 
-    def __init__(self, database: SqlDatabase, liveness: Liveness) -> None:
+    def __init__(
+        self, database: SqlDatabase, liveness: Liveness, now: Callable[[], float] = time
+    ) -> None:
         self._database = database
         self._liveness = liveness
+        self._now = now
 
-    def take_slots(self, claim: Claim, now: float) -> tuple[str, ...] | Refusal:
-        def work(connection: sqlite3.Connection) -> tuple[str, ...] | Refusal:
-            return _take(connection, claim, now)
+    def take_slots(self, claim: Claim) -> tuple[str, ...] | Refusal:
+        def work(connection: SqlConnection) -> tuple[str, ...] | Refusal:
+            return _take(connection, claim, self._now())
 
         # The dead are looked for only where they are in the way: to see them takes files.
         found = self._database.write(work)
-        if isinstance(found, Refusal) and self.reap_slots(now):
+        if isinstance(found, Refusal) and self.reap_slots():
             found = self._database.write(work)
         return found
 
     def renew_slots(self, leases: Mapping[str, float]) -> list[str]:
-        def work(connection: sqlite3.Connection) -> list[str]:
+        def work(connection: SqlConnection) -> list[str]:
+            now = self._now()
             return [
                 token
-                for token, until in leases.items()
-                if connection.execute(_RENEW, (until, token)).rowcount == 0
+                for token, seconds in leases.items()
+                if connection.execute(_RENEW, (now + seconds, token)).rowcount == 0
             ]
 
         return self._database.write(work)
@@ -67,15 +74,26 @@ class SqlSlots:
         values = (dumps(list(tokens)),)
         self._database.write(lambda connection: connection.execute(_GIVE_BACK, values))
 
-    def list_slots(self, now: float) -> list[Slot]:
-        return [slot for slot, is_dead in self._read_slots(now) if not is_dead]
+    def list_slots(
+        self,
+        names: Collection[str] | None = None,
+        *,
+        after: Slot | None = None,
+        limit: int | None = None,
+    ) -> list[Slot]:
+        alive = (slot for slot, is_dead in self._read_slots(names) if not is_dead)
+        return slot_rules.choose_page(alive, names, after, limit)
 
-    def reap_slots(self, now: float) -> list[Slot]:
-        dead = [slot for slot, is_dead in self._read_slots(now) if is_dead]
+    def count_slots(self, names: Sequence[str]) -> dict[str, float]:
+        limits = self._database.read(lambda connection: _limits(connection, names))
+        return count_used_slots(limits, self.list_slots(names), self._now())
+
+    def reap_slots(self) -> list[Slot]:
+        dead = [slot for slot, is_dead in self._read_slots() if is_dead]
         if not dead:
             return []
 
-        def work(connection: sqlite3.Connection) -> list[Slot]:
+        def work(connection: SqlConnection) -> list[Slot]:
             return [
                 slot
                 for slot in dead
@@ -84,9 +102,11 @@ class SqlSlots:
 
         return self._database.write(work)
 
-    def _read_slots(self, now: float) -> list[tuple[Slot, bool]]:
-        """Return all leases, and of each whether it is dead."""
-        rows = self._database.read(lambda connection: connection.execute(_ALL).fetchall())
+    def _read_slots(self, names: Collection[str] | None = None) -> list[tuple[Slot, bool]]:
+        """Return all leases, or those under some limits, and of each whether it is dead."""
+        now = self._now()
+        query = (_ALL,) if names is None else (_UNDER, (dumps(list(names)),))
+        rows = self._database.read(lambda connection: connection.execute(*query).fetchall())
         found = [_make_slot(row) for row in rows]
         alive = {
             holder: self._liveness.is_alive(holder) for holder in {slot.holder for slot in found}
@@ -94,11 +114,11 @@ class SqlSlots:
         return [(slot, slot_rules.is_dead(slot, now, alive[slot.holder])) for slot in found]
 
 
-def _take(connection: sqlite3.Connection, claim: Claim, now: float) -> tuple[str, ...] | Refusal:
+def _take(connection: SqlConnection, claim: Claim, now: float) -> tuple[str, ...] | Refusal:
     mine = connection.execute(_MINE, (claim.token,)).fetchall()
     if mine:
         return tuple(row[0] for row in mine)
-    limits = _limits(connection, claim)
+    limits = [limit for limit in _limits(connection, claim.names) if limit.active]
     if not limits:
         return ()
     names = (dumps([limit.name for limit in limits]),)
@@ -107,7 +127,9 @@ def _take(connection: sqlite3.Connection, claim: Claim, now: float) -> tuple[str
     wishes = [slot_rules.Waiter(*row) for row in connection.execute(_WISHES, names)]
     refused = slot_rules.find_refusal(limits, held, wishes, claim, now)
     if refused is not None:
-        rows = [(limit.name, claim.holder, claim.since, now + REMEMBERED) for limit in limits]
+        rows = [
+            slot_rules.make_waiter(limit.name, claim.holder, claim.waited, now) for limit in limits
+        ]
         connection.executemany(_WISH, rows)
         return refused
     for limit in limits:
@@ -118,10 +140,9 @@ def _take(connection: sqlite3.Connection, claim: Claim, now: float) -> tuple[str
     return tuple(limit.name for limit in limits)
 
 
-def _limits(connection: sqlite3.Connection, claim: Claim) -> list[Limit]:
-    rows = connection.execute(_LIMITS, (KIND, dumps(list(claim.names)))).fetchall()
-    found = [Limit(name, **loads(body)) for name, body in rows]
-    return [limit for limit in found if limit.active]
+def _limits(connection: SqlConnection, names: Sequence[str]) -> list[Limit]:
+    rows = connection.execute(_LIMITS, (KIND, dumps(list(names)))).fetchall()
+    return [Limit(name, **loads(body)) for name, body in rows]
 
 
 def _make_slot(row: Row) -> Slot:

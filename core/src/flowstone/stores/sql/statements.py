@@ -31,7 +31,7 @@ def _take(columns: Sequence[str]) -> str:
 
 
 INSERT_EVENT = f"{_insert('events', _EVENT_COLUMNS)} ON CONFLICT DO NOTHING"
-_PUT_RUN = f"{_insert('runs', RUNS.columns)} ON CONFLICT DO UPDATE SET"
+_PUT_RUN = f"{_insert('runs', RUNS.columns)} ON CONFLICT (id) DO UPDATE SET"
 #: Only forward: a run that is further on stays as it is.
 GROW_RUN = f"{_PUT_RUN} {_take(STATE_COLUMNS)} WHERE excluded.version > runs.version"
 REPAIR_RUN = f"{_PUT_RUN} {_take(STATE_COLUMNS)} WHERE excluded.version >= runs.version"
@@ -59,6 +59,10 @@ MOVE_RUN = (
     "UPDATE runs SET state_type = ?, state_name = ?, state_message = ?, state_at = ?, version = ?, "
     "attempt = ?, started = coalesce(started, ?), ended = ? WHERE id = ? AND version = ?"
 )
+HELD = (
+    "SELECT id, version, lease_token, lease_until, ended IS NOT NULL FROM runs "
+    "WHERE id IN (SELECT value FROM json_each(?))"
+)
 RENEW = "UPDATE runs SET lease_until = ? WHERE id = ? AND lease_token = ? AND ended IS NULL"
 
 IS_KEPT = "SELECT 1 FROM events WHERE root_id = ? AND id = ?"
@@ -70,7 +74,7 @@ RUN = f"{_READ_RUN} WHERE id = ?"
 UNFINISHED = f"{_READ_RUN} WHERE root_id = ? AND ended IS NULL ORDER BY id"
 LEASED = f"{_READ_RUN} WHERE ended IS NULL AND parent_id IS NULL AND lease_token IS NOT NULL"
 BEGINS_WITH = f"{_READ_RUN} WHERE id >= ? AND id < ? LIMIT 9"
-ENDS_WITH = f"{_READ_RUN} WHERE substr(id, -?) = ? LIMIT 9"
+ENDS_WITH = f"{_READ_RUN} WHERE substr(id, length(id) - ? + 1) = ? LIMIT 9"
 NAMED = f"{_READ_RUN} WHERE name = ? ORDER BY id DESC LIMIT 1"
 TALLY = (
     "SELECT parent_id, CASE state_name WHEN 'Skipped' THEN 'SKIPPED' ELSE state_type END AS state, "

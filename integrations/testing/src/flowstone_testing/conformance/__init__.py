@@ -1,5 +1,6 @@
 """One suite for each port and interface; join by one subclass and one fixture."""
 
+from flowstone_testing.conformance.clock import StoreClock
 from flowstone_testing.conformance.documents import DocumentStoreSuite
 from flowstone_testing.conformance.observer import ObserverSuite
 from flowstone_testing.conformance.runner import RunnerSuite
@@ -14,6 +15,7 @@ __all__ = [
     "RunStoreSuite",
     "RunnerSuite",
     "SlotStoreSuite",
+    "StoreClock",
     "Suite",
     "capability",
     "needs",

@@ -151,7 +151,7 @@ class BlockSuite(BlockReferences):
         for block in examples:
             block.save("kept", overwrite=True)
             Holder(inner=block).save("holder", overwrite=True)
-            bodies = [dumps(dict(found.body)) for found in services.documents.find()]
+            bodies = [dumps(dict(found.body)) for found in services.documents.find("", prefix=True)]
             _assert_hidden(block, *bodies)
 
     def test_secrets_are_sealed_in_pickles(self, examples: Sequence[Block]) -> None:

@@ -10,17 +10,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowstone.errors import ObjectAlreadyExists, ObjectNotFound, StaleDocument
+from flowstone_testing.conformance.clock import ClockedSuite
 from flowstone_testing.conformance.laws import json_objects, law
-from flowstone_testing.conformance.suite import Suite
 
 if TYPE_CHECKING:
     from flowstone.ports import DocumentStore
+    from flowstone.records.documents import Document
+    from flowstone_testing.conformance.clock import StoreClock
 
 KIND = "block:sample"
 
 
-class DocumentStoreSuite(Suite):
-    """Join by a subclass with the fixture `store`: one that is empty, fresh, and closed after."""
+def _list_keys(documents: list[Document]) -> list[tuple[str, str]]:
+    return [(each.kind, each.name) for each in documents]
+
+
+class DocumentStoreSuite(ClockedSuite):
+    """Join by a subclass with the fixture `store`: one that is empty, fresh, and closed after.
+
+    It goes by the fixture `clock`.
+    """
 
     def test_a_document_reads_back_as_it_was(self, store: DocumentStore) -> None:
         """What was put must come back, and `put` must return what `get` returns."""
@@ -47,6 +56,17 @@ class DocumentStoreSuite(Suite):
         assert second.created == first.created
         assert second.updated >= first.updated
         assert store.get(KIND, "a") == second
+
+    def test_times_are_by_the_clock_of_the_store(
+        self, store: DocumentStore, clock: StoreClock
+    ) -> None:
+        """Clients whose clocks differ saved documents that were changed before they were made."""
+        begun = clock.now
+        store.put(KIND, "a", {})
+        clock.advance(5.0)
+        store.put(KIND, "a", {})
+        found = store.get(KIND, "a")
+        assert (found.created, found.updated) == (begun, begun + 5.0)
 
     def test_kinds_are_apart(self, store: DocumentStore) -> None:
         """The same name under two kinds is two documents."""
@@ -116,10 +136,42 @@ class DocumentStoreSuite(Suite):
     def test_documents_are_found_by_how_their_kind_begins(
         self, store: DocumentStore, kind: str, found: list[tuple[str, str]]
     ) -> None:
-        """Found by prefix, exactly, and in the order of kind and name."""
+        """Found by prefix, literally, and in the order of kind and name."""
         for saved in (("variable", "x"), ("block:b", "x"), ("block:a", "y"), ("block:a", "x")):
             store.put(*saved, {})
-        assert [(document.kind, document.name) for document in store.find(kind)] == found
+        assert _list_keys(store.find(kind, prefix=True)) == found
+
+    def test_a_kind_is_found_exactly(self, store: DocumentStore) -> None:
+        """Documents of kinds that only begin alike were taken for it."""
+        for saved in (("limit", "b"), ("limit", "a"), ("limitless", "a"), ("lim", "a")):
+            store.put(*saved, {})
+        assert _list_keys(store.find("limit")) == [("limit", "a"), ("limit", "b")]
+        assert store.find("") == []
+        assert store.find("LIMIT") == []
+
+    def test_documents_are_found_by_names(self, store: DocumentStore) -> None:
+        """Only what is asked for must come: a kind may have thousands."""
+        for name in "abc":
+            store.put(KIND, name, {})
+        store.put("variable", "b", {})
+        found = store.find(KIND, names=["c", "b", "no such"])
+        assert _list_keys(found) == [(KIND, "b"), (KIND, "c")]
+        assert store.find(KIND, names=[]) == []
+
+    @pytest.mark.parametrize("size", [1, 2, 3, 100])
+    def test_pages_lead_through_all_documents(self, store: DocumentStore, size: int) -> None:
+        """A page began with the last of the one before, or left some out."""
+        saved = [(kind, name) for kind in ("block:a", "block:b") for name in ("a", "b", "ü")]
+        for key in (*saved, ("variable", "a")):
+            store.put(*key, {})
+        found: list[tuple[str, str]] = []
+        while page := store.find(
+            "block:", prefix=True, after=found[-1] if found else None, limit=size
+        ):
+            assert len(page) <= size
+            found += _list_keys(page)
+            assert len(found) <= len(saved)
+        assert found == saved
 
     def test_what_is_kept_is_a_copy(self, store: DocumentStore) -> None:
         """Changing a body after `put` or `get` changed what is kept."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from time import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,25 +23,26 @@ from flowstone.records.states import (
     StateType,
     Suspended,
 )
+from flowstone_testing.conformance.clock import ClockedSuite
 from flowstone_testing.conformance.samples import (
     LONG,
-    at_most,
     begin,
     child_run,
     fence,
+    lease_for,
     life,
     line,
     root_run,
     step,
 )
-from flowstone_testing.conformance.suite import Suite
 
 if TYPE_CHECKING:
     from flowstone.ports import RunStore
     from flowstone.records.runs import Run
+    from flowstone_testing.conformance.clock import StoreClock
 
 
-class HandoverTests(Suite):
+class HandoverTests(ClockedSuite):
     """`record` of a `Handover`: a root goes from one process to another."""
 
     @pytest.mark.parametrize("end", [FAILED, CANCELLED, CRASHED])
@@ -61,7 +61,7 @@ class HandoverTests(Suite):
         task, task_run = life(child_run(taken), COMPLETED)
         store.append(task, fence(running))
         assert store.run(task_run.id) == task_run
-        assert store.renew([fence(running)], 5e9) == []
+        assert store.heartbeat([fence(running)], LONG) == []
         assert store.record(step(running, COMPLETED)[0]).state.type is COMPLETED
 
     def test_its_former_writer_can_write_nothing(self, store: RunStore) -> None:
@@ -72,7 +72,7 @@ class HandoverTests(Suite):
         for version in (root.version, end.version, taken.version):
             with pytest.raises(Conflict):
                 store.append([line(root)], replace(fence(root), version=version))
-        assert store.renew([replace(fence(root), version=taken.version)], 5e9) == [taken]
+        assert store.heartbeat([replace(fence(root), version=taken.version)], LONG) == [taken]
         with pytest.raises(Conflict):
             store.record(step(root, COMPLETED)[0])
         assert store.run(root.id) == taken
@@ -115,16 +115,17 @@ class HandoverTests(Suite):
         with pytest.raises(IllegalTransition):
             _take(store, root)
 
-    def test_a_suspended_root_is_nobodys(self, store: RunStore) -> None:
+    def test_a_suspended_root_is_nobodys(self, store: RunStore, clock: StoreClock) -> None:
         """Giving the lease up must end the writer's right, and is no sign of a crash."""
-        root = at_most(root_run(), 100.0)
+        root = lease_for(root_run(), 100.0)
         store.create(make_birth_event(root))
         given = store.record(make_handover_event(root, Suspended("for Ann"), None))
         assert given == store.run(root.id)
         assert (given.state.type, given.lease) == (PAUSED, None)
         with pytest.raises(Conflict):
             store.append([line(root)], replace(fence(root), version=given.version))
-        assert store.reap(200.0) == []
+        clock.advance(200.0)
+        assert store.reap() == []
         taken = _take(store, given)
         assert store.run(root.id).lease == taken.lease
         with pytest.raises(Conflict):
@@ -150,17 +151,25 @@ class HandoverTests(Suite):
         version = store.run(root.id).version
         assert store.record(taken).version == version  # a replayed one changes nothing
 
-    def test_a_taken_run_is_reaped_by_its_new_lease(self, store: RunStore) -> None:
-        """The second process died as well: its lease is the one that counts."""
+    @pytest.mark.parametrize("ahead", [-60.0, 0.0, 60.0])
+    def test_a_taken_run_is_reaped_by_its_new_lease(
+        self, store: RunStore, clock: StoreClock, ahead: float
+    ) -> None:
+        """The second process died as well: its lease is the one that counts, by our clock."""
         root = store.record(step(begin(store), FAILED)[0])
-        taken = _take(store, root, until=100.0)
-        assert store.reap(50.0) == []
-        assert [run.id for run in store.reap(101.0)] == [taken.id]
+        state = replace(AwaitingRetry(), at=clock.now + ahead)
+        taken = store.record(make_handover_event(root, state, _lease(30.0)))
+        assert taken.lease is not None
+        assert taken.lease.until == clock.now + 30.0
+        clock.advance(29.0)
+        assert store.reap() == []
+        clock.advance(2.0)
+        assert [run.id for run in store.reap()] == [taken.id]
 
 
-def _lease(until: float | None = None) -> Lease:
-    return Lease(new_id(), "nowhere/4712/mark", time() + LONG if until is None else until)
+def _lease(seconds: float = LONG) -> Lease:
+    return Lease(new_id(), "nowhere/4712/mark", seconds=seconds)
 
 
-def _take(store: RunStore, root: Run, until: float | None = None) -> Run:
-    return store.record(make_handover_event(root, AwaitingRetry(), _lease(until)))
+def _take(store: RunStore, root: Run) -> Run:
+    return store.record(make_handover_event(root, AwaitingRetry(), _lease()))

@@ -10,120 +10,177 @@ import pytest
 from flowstone.errors import Conflict
 from flowstone.records.events import make_birth_event
 from flowstone.records.runs import Fence, RunQuery
-from flowstone.records.states import CANCELLING, COMPLETED, CRASHED, SCHEDULED, State
+from flowstone.records.states import CANCELLING, COMPLETED, CRASHED, RUNNING, SCHEDULED, State
+from flowstone_testing.conformance.clock import ClockedSuite
 from flowstone_testing.conformance.samples import (
-    at_most,
     child_run,
     fence,
+    lease_for,
     life,
     line,
     root_run,
     step,
 )
-from flowstone_testing.conformance.suite import Suite
 
 if TYPE_CHECKING:
     from flowstone.ports import RunStore
     from flowstone.records.runs import Run
+    from flowstone_testing.conformance.clock import StoreClock
 
 
-class LeaseTests(Suite):
-    """`renew` and `reap`. The samples' holder is on another host, so only its lease counts."""
+class LeaseTests(ClockedSuite):
+    """`heartbeat` and `reap`. The samples' holder is on another host, so only its lease counts."""
 
-    def test_a_renewed_lease_lasts(self, store: RunStore) -> None:
-        """`renew` must move `until`, and return nothing while the fence holds."""
-        root = _begin_until(store, 100.0)
-        assert store.renew([fence(root)], 200.0) == []
-        assert store.run(root.id) == at_most(root, 200.0)
-        assert store.reap(150.0) == []
+    def test_a_renewed_lease_lasts(self, store: RunStore, clock: StoreClock) -> None:
+        """`heartbeat` must move `until`, and return nothing while the fence holds."""
+        root = _begin_for(store, 100.0)
+        clock.advance(90.0)
+        assert store.heartbeat([fence(root)], 100.0) == []
+        assert _read_end(store, root) == clock.now + 100.0
+        clock.advance(99.0)
+        assert store.reap() == []
 
-    def test_a_lease_of_another_is_not_renewed(self, store: RunStore) -> None:
+    @pytest.mark.parametrize("ahead", [-60.0, 0.0, 60.0])
+    def test_a_lease_begins_by_the_clock_of_the_store(
+        self, store: RunStore, clock: StoreClock, ahead: float
+    ) -> None:
+        """A process whose clock was wrong had no lease at all, or one that outlived it."""
+        root = lease_for(root_run(state=State(RUNNING, at=clock.now + ahead)), 30.0)
+        store.create(make_birth_event(root))
+        assert _read_end(store, root) == clock.now + 30.0
+        clock.advance(29.0)
+        assert store.reap() == []
+        assert store.heartbeat([fence(root)], 30.0) == []
+        clock.advance(29.0)
+        assert store.reap() == []
+        clock.advance(2.0)
+        assert [run.id for run in store.reap()] == [root.id]
+
+    def test_heartbeats_keep_a_lease_alive(self, store: RunStore, clock: StoreClock) -> None:
+        """A beat that need not write left too little for the next one to come late."""
+        root = _begin_for(store, 30.0)
+        for _ in range(45):
+            clock.advance(1.0)
+            assert store.heartbeat([fence(root)], 30.0) == []
+            assert 20.0 <= _read_end(store, root) - clock.now <= 30.0
+        assert store.reap() == []
+
+    def test_one_beat_renews_all_and_tells_of_each_request(
+        self, store: RunStore, clock: StoreClock
+    ) -> None:
+        """Of many roots of a process, some were not renewed, or what was asked of them not told."""
+        roots = [_begin_for(store, 10.0) for _ in range(7)]
+        asked = [store.record(step(root, CANCELLING)[0]) for root in roots[2:4]]
+        ended = store.record(step(roots[5], COMPLETED)[0])
+        clock.advance(9.0)
+        assert store.heartbeat([fence(root) for root in roots], 10.0) == [*asked, ended]
+        clock.advance(9.0)
+        assert store.reap() == []
+
+    def test_a_lease_of_another_is_not_renewed(self, store: RunStore, clock: StoreClock) -> None:
         """Who has lost a run must learn it from its heartbeat, and not keep it alive."""
-        root = _begin_until(store, 100.0)
-        assert store.renew([_of_another(root)], 200.0) == [root]
-        assert store.run(root.id) == root
+        root = _begin_for(store, 100.0)
+        end = _read_end(store, root)
+        clock.advance(50.0)
+        assert store.heartbeat([_of_another(root)], 200.0) == [root]
+        assert _read_end(store, root) == end
 
-    def test_a_holder_learns_of_a_cancel_and_keeps_its_lease(self, store: RunStore) -> None:
+    def test_a_holder_learns_of_a_cancel_and_keeps_its_lease(
+        self, store: RunStore, clock: StoreClock
+    ) -> None:
         """The heartbeat's answer is how a holder learns that it should stop; it needs its time."""
-        root = _begin_until(store, 100.0)
+        root = _begin_for(store, 100.0)
         asked = store.record(step(root, CANCELLING)[0])
-        assert store.renew([fence(root)], 200.0) == [at_most(asked, 200.0)]
-        assert store.renew([fence(asked)], 300.0) == []
+        assert store.heartbeat([fence(root)], 200.0) == [asked]
+        assert _read_end(store, root) == clock.now + 200.0
+        assert store.heartbeat([fence(asked)], 300.0) == []
 
     def test_an_ended_run_is_not_renewed(self, store: RunStore) -> None:
         """A late heartbeat brought an ended run's lease back to life."""
-        root = _begin_until(store, 100.0)
+        root = _begin_for(store, 100.0)
         end = store.record(step(root, COMPLETED)[0])
-        assert store.renew([fence(end)], 200.0) == []
-        assert store.renew([fence(root)], 200.0) == [end]
-        assert store.run(root.id).lease == replace(root.lease, until=0.0)  # type: ignore[type-var]
+        assert store.heartbeat([fence(end)], 200.0) == []
+        assert store.heartbeat([fence(root)], 200.0) == [end]
+        assert _read_end(store, root) == 0.0
 
-    def test_each_fence_counts_by_itself(self, store: RunStore) -> None:
+    def test_each_fence_counts_by_itself(self, store: RunStore, clock: StoreClock) -> None:
         """One lost run, or one that does not exist, must not keep others from being renewed."""
-        roots = [_begin_until(store, 100.0) for _ in range(3)]
+        roots = [_begin_for(store, 100.0) for _ in range(3)]
         lost = _of_another(roots[1])
         unknown = Fence("no-such-run", 1, "token")
-        assert store.renew([fence(roots[0]), unknown, lost, fence(roots[2])], 200.0) == [roots[1]]
-        assert [store.run(root.id).lease.until for root in roots] == [200.0, 100.0, 200.0]  # type: ignore[union-attr]
+        assert store.heartbeat([fence(roots[0]), unknown, lost, fence(roots[2])], 200.0) == [
+            roots[1]
+        ]
+        left = [_read_end(store, root) - clock.now for root in roots]
+        assert left == pytest.approx([200.0, 100.0, 200.0])
 
-    def test_a_run_whose_lease_ran_out_has_crashed(self, store: RunStore) -> None:
+    def test_a_run_whose_lease_ran_out_has_crashed(
+        self, store: RunStore, clock: StoreClock
+    ) -> None:
         """Nobody else will ever end a dead process's run: `reap` must, and must say why."""
-        root = _begin_until(store, 100.0)
-        (reaped,) = store.reap(101.0)
+        root = _begin_for(store, 100.0)
+        clock.advance(101.0)
+        (reaped,) = store.reap()
         assert reaped == store.run(root.id)
-        assert (reaped.state.type, reaped.state.at, reaped.ended) == (CRASHED, 101.0, 101.0)
+        at = clock.now
+        assert (reaped.state.type, reaped.state.at, reaped.ended) == (CRASHED, at, at)
         assert (reaped.version, reaped.lease) == (root.version + 1, None)
         message = reaped.state.message or ""
         assert "pid 4711 on host elsewhere" in message
-        assert "1970-01-01 00:01:40 UTC" in message
+        assert "1970-01-01 00:18:20 UTC" in message
         assert store.events(root_id=root.id)[-1][1].kind == "FlowRunCrashed"
 
-    def test_its_tree_has_crashed_with_it(self, store: RunStore) -> None:
+    def test_its_tree_has_crashed_with_it(self, store: RunStore, clock: StoreClock) -> None:
         """A task run stayed unfinished under a crashed root."""
-        root = _begin_until(store, 100.0)
+        root = _begin_for(store, 100.0)
         done, done_run = life(child_run(root), COMPLETED)
         task = child_run(root)
         store.append([*done, make_birth_event(task)], fence(root))
-        assert [run.id for run in store.reap(101.0)] == [root.id]
+        clock.advance(101.0)
+        assert [run.id for run in store.reap()] == [root.id]
         assert store.run(task.id).state.type is CRASHED
         assert store.run(done_run.id) == done_run
 
-    def test_a_reaped_run_takes_nothing_more(self, store: RunStore) -> None:
+    def test_a_reaped_run_takes_nothing_more(self, store: RunStore, clock: StoreClock) -> None:
         """The writer that was thought dead came back: none of its facts may be kept."""
-        root = _begin_until(store, 100.0)
-        (reaped,) = store.reap(101.0)
+        root = _begin_for(store, 100.0)
+        clock.advance(101.0)
+        (reaped,) = store.reap()
         for version in (root.version, reaped.version):
             with pytest.raises(Conflict) as caught:
                 store.append([line(root)], replace(fence(root), version=version))
             assert caught.value.actual == reaped
-        assert store.renew([fence(root)], 200.0) == [reaped]
+        assert store.heartbeat([fence(root)], 200.0) == [reaped]
         with pytest.raises(Conflict):
             store.record(step(root, COMPLETED)[0])
         assert len(store.events(root_id=root.id)) == 2
 
-    def test_reaping_again_finds_nothing(self, store: RunStore) -> None:
+    def test_reaping_again_finds_nothing(self, store: RunStore, clock: StoreClock) -> None:
         """A run was ended twice."""
-        _begin_until(store, 100.0)
-        assert len(store.reap(101.0)) == 1
-        assert store.reap(102.0) == []
+        _begin_for(store, 100.0)
+        clock.advance(101.0)
+        assert len(store.reap()) == 1
+        assert store.reap() == []
 
-    def test_only_dead_roots_are_reaped(self, store: RunStore) -> None:
+    def test_only_dead_roots_are_reaped(self, store: RunStore, clock: StoreClock) -> None:
         """`reap` took a run that has time left, no lease, an end, or a parent."""
-        alive = _begin_until(store, 200.0)
-        dead = _begin_until(store, 100.0)
-        ended = store.record(step(_begin_until(store, 100.0), COMPLETED)[0])
+        alive = _begin_for(store, 200.0)
+        dead = _begin_for(store, 100.0)
+        ended = store.record(step(_begin_for(store, 100.0), COMPLETED)[0])
         waiting = replace(root_run(), state=State(SCHEDULED), started=None, lease=None)
         store.create(make_birth_event(waiting))
         nested = child_run(alive, kind="flow")
         store.create(make_birth_event(nested))
-        assert [run.id for run in store.reap(150.0)] == [dead.id]
+        clock.advance(150.0)
+        assert [run.id for run in store.reap()] == [dead.id]
         for run in (alive, ended, waiting, nested):
             assert store.run(run.id) == run
 
-    def test_all_the_dead_are_reaped(self, store: RunStore) -> None:
+    def test_all_the_dead_are_reaped(self, store: RunStore, clock: StoreClock) -> None:
         """Several runs of several processes: each is ended, in the order of their ids."""
-        roots = [_begin_until(store, 100.0 + number) for number in range(5)]
-        assert [run.id for run in store.reap(103.5)] == [run.id for run in roots[:4]]
+        roots = [_begin_for(store, 100.0 + number) for number in range(5)]
+        clock.advance(103.5)
+        assert [run.id for run in store.reap()] == [run.id for run in roots[:4]]
         assert len(store.runs(RunQuery(states=("CRASHED",)))) == 4
 
 
@@ -131,7 +188,13 @@ def _of_another(root: Run) -> Fence:
     return Fence(root.id, root.version, "another")
 
 
-def _begin_until(store: RunStore, until: float) -> Run:
-    root = at_most(root_run(), until)
+def _begin_for(store: RunStore, seconds: float) -> Run:
+    root = lease_for(root_run(), seconds)
     store.create(make_birth_event(root))
     return root
+
+
+def _read_end(store: RunStore, root: Run) -> float:
+    lease = store.run(root.id).lease
+    assert lease is not None
+    return lease.until

@@ -32,7 +32,7 @@ def root_run(name: str = "root", **more: Any) -> Run:
     """Return a flow run that nobody called, running, with a lease."""
     key = new_id()
     state = more.pop("state", State(RUNNING))
-    lease = Lease(f"token-{key}", ELSEWHERE, time() + LONG)
+    lease = Lease(f"token-{key}", ELSEWHERE, seconds=LONG)
     fields = {"started": state.at, "created": state.at, "attempt": 1, "lease": lease, **more}
     return Run(key, "flow", name, "unit", key, None, state=state, **fields)
 
@@ -85,7 +85,7 @@ def artifact(run: Run, data: Any = "# Hello", key: str | None = "report") -> Eve
     )
 
 
-def at_most(run: Run, seconds: float) -> Run:
-    """Return the root with a lease that ends at that time."""
+def lease_for(run: Run, seconds: float) -> Run:
+    """Return the root with a lease that lasts for so long after its birth."""
     assert run.lease is not None
-    return replace(run, lease=replace(run.lease, until=seconds))
+    return replace(run, lease=replace(run.lease, seconds=seconds))

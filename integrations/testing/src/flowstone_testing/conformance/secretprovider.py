@@ -208,7 +208,9 @@ class SecretsSuite(Suite):
         assert part.get() == "s3cr3t-of-me"
         part.save("part")
         assert Secret.load("part").get() == "s3cr3t-of-me"
-        bodies = [json.dumps(dict(found.body)) for found in services.documents.find()]
+        bodies = [
+            json.dumps(dict(found.body)) for found in services.documents.find("", prefix=True)
+        ]
         assert not [body for body in bodies if "s3cr3t-of-me" in body]
 
     def test_secrets_are_known_to_redaction(

@@ -18,17 +18,16 @@ from flowstone.records.limits import (
     Claim,
     Limit,
     Refusal,
-    count_used,
     encode_limit,
 )
-from flowstone_testing.conformance.suite import Suite
+from flowstone_testing.conformance.clock import ClockedSuite
 
 if TYPE_CHECKING:
     from flowstone.records.limits import Slot
+    from flowstone_testing.conformance.clock import StoreClock
 
 #: The holder of the samples: on another host, so that only its lease counts.
 ELSEWHERE = "elsewhere/4711/mark"
-NOW = 1000.0
 
 
 class LimitStore(DocumentStore, SlotStore, Protocol):
@@ -45,11 +44,15 @@ def save_limit(
 
 
 def make_claim(
-    *names: str, occupy: int = 1, until: float = 1300.0, holder: str = ELSEWHERE
+    *names: str,
+    occupy: int = 1,
+    seconds: float = 300.0,
+    waited: float = 0.0,
+    holder: str = ELSEWHERE,
 ) -> Claim:
     """Return a claim under a token of its own."""
     token = new_id()
-    return Claim(token, names, occupy, holder, f"run-{token[-5:]}", token, until, NOW)
+    return Claim(token, names, occupy, holder, f"run-{token[-5:]}", token, seconds, waited)
 
 
 def make_rate_claim(*names: str, occupy: int = 1) -> Claim:
@@ -57,16 +60,16 @@ def make_rate_claim(*names: str, occupy: int = 1) -> Claim:
     return make_claim(*names, occupy=occupy)._replace(is_rate=True)
 
 
-def take(store: LimitStore, asked: Claim, now: float = NOW) -> tuple[str, ...]:
+def take(store: LimitStore, asked: Claim) -> tuple[str, ...]:
     """Take slots that must be there; return the names of their limits."""
-    answer = store.take_slots(asked, now)
+    answer = store.take_slots(asked)
     assert not isinstance(answer, Refusal), str(answer)
     return answer
 
 
-def ask_in_vain(store: LimitStore, asked: Claim, now: float = NOW) -> Refusal:
+def ask_in_vain(store: LimitStore, asked: Claim) -> Refusal:
     """Ask for slots that must not be there; return why."""
-    answer = store.take_slots(asked, now)
+    answer = store.take_slots(asked)
     assert isinstance(answer, Refusal), f"taken: {answer}"
     return answer
 
@@ -75,10 +78,10 @@ def list_tokens(slots: list[Slot]) -> list[str]:
     return [slot.token for slot in slots]
 
 
-class SlotStoreSuite(Suite):
+class SlotStoreSuite(ClockedSuite):
     """Join by a subclass with the fixture `store`: empty, fresh, and closed after.
 
-    It keeps documents, too.
+    It keeps documents, too, and goes by the fixture `clock`.
     """
 
     def test_slots_are_taken_up_to_the_limit(self, store: LimitStore) -> None:
@@ -97,17 +100,17 @@ class SlotStoreSuite(Suite):
         take(store, make_claim("db", occupy=3))
         ask_in_vain(store, make_claim("db", occupy=3))
         take(store, make_claim("db", occupy=2))
-        assert count_used(made, store.list_slots(NOW), NOW) == 5
+        assert store.count_slots([made.name, "none"]) == {made.name: 5}
 
-    def test_a_lease_reads_back_as_it_was_taken(self, store: LimitStore) -> None:
+    def test_a_lease_reads_back_as_it_was_taken(self, store: LimitStore, clock: StoreClock) -> None:
         """People see who holds what, since when and until when."""
         save_limit(store, "db", 5)
         asked = make_claim("db", occupy=2)._replace(owner="naïve 🪨", run_id=None)
         take(store, asked)
-        (slot,) = store.list_slots(NOW)
+        (slot,) = store.list_slots()
         assert (slot.limit, slot.token, slot.occupy) == ("db", asked.token, 2)
         assert (slot.holder, slot.owner, slot.run_id) == (ELSEWHERE, "naïve 🪨", None)
-        assert (slot.since, slot.until, slot.is_rate) == (NOW, 1300.0, False)
+        assert (slot.since, slot.until, slot.is_rate) == (clock.now, clock.now + 300.0, False)
 
     def test_all_or_none(self, store: LimitStore) -> None:
         """Of several limits some were taken although one was full: two such claims lock up."""
@@ -116,17 +119,20 @@ class SlotStoreSuite(Suite):
         first = make_claim("b")
         take(store, first)
         assert ask_in_vain(store, make_claim("a", "b")).limit.name == "b"
-        assert list_tokens(store.list_slots(NOW)) == [first.token]
+        assert list_tokens(store.list_slots()) == [first.token]
         store.give_back_slots([first.token])
         assert take(store, make_claim("b", "a")) == ("a", "b")
-        assert [slot.limit for slot in store.list_slots(NOW)] == ["a", "b"]
+        assert [slot.limit for slot in store.list_slots()] == ["a", "b"]
 
-    def test_a_claim_again_changes_nothing(self, store: LimitStore) -> None:
+    def test_a_claim_again_changes_nothing(self, store: LimitStore, clock: StoreClock) -> None:
         """A claim that was sent again, as its answer was lost, took slots twice."""
         save_limit(store, "a", 2)
         asked = make_claim("a")
-        assert take(store, asked) == take(store, asked, NOW + 1) == ("a",)
-        assert [slot.since for slot in store.list_slots(NOW)] == [NOW]
+        begun = clock.now
+        assert take(store, asked) == ("a",)
+        clock.advance(1)
+        assert take(store, asked) == ("a",)
+        assert [slot.since for slot in store.list_slots()] == [begun]
 
     def test_only_limits_that_are_there_count(self, store: LimitStore) -> None:
         """A limit that is missing, inactive, or another kind of document, kept somebody out."""
@@ -135,16 +141,16 @@ class SlotStoreSuite(Suite):
         store.put("limitless", "other", {"slots": 0})
         assert take(store, make_claim("missing", "off", "there", "other")) == ("there",)
         assert take(store, make_claim("missing", "off")) == ()
-        assert len(store.list_slots(NOW)) == 1
+        assert len(store.list_slots()) == 1
 
     def test_what_can_never_be_had_is_said(self, store: LimitStore) -> None:
         """Somebody would have waited for ever."""
         save_limit(store, "two", 2)
         with pytest.raises(ConfigurationError, match="'two': it has 2 slots in all"):
-            store.take_slots(make_claim("two", occupy=3), NOW)
+            store.take_slots(make_claim("two", occupy=3))
         with pytest.raises(ConfigurationError, match="'two': it has no decay"):
-            store.take_slots(make_rate_claim("two"), NOW)
-        assert store.list_slots(NOW) == []
+            store.take_slots(make_rate_claim("two"))
+        assert store.list_slots() == []
 
     def test_what_is_given_back_is_free(self, store: LimitStore) -> None:
         """Slots leaked, or those of others were freed."""
@@ -154,61 +160,72 @@ class SlotStoreSuite(Suite):
         take(store, other)
         store.give_back_slots([mine.token, "never-taken"])
         store.give_back_slots([mine.token])
-        assert list_tokens(store.list_slots(NOW)) == [other.token]
+        assert list_tokens(store.list_slots()) == [other.token]
         take(store, make_claim("a"))
         ask_in_vain(store, make_claim("a"))
 
-    def test_the_slots_of_a_lease_that_ran_out_are_free(self, store: LimitStore) -> None:
+    def test_the_slots_of_a_lease_that_ran_out_are_free(
+        self, store: LimitStore, clock: StoreClock
+    ) -> None:
         """Somebody crashed out of sight: his slots were held for ever."""
         save_limit(store, "a", 1)
-        dead = make_claim("a", until=NOW + 10)
+        dead = make_claim("a", seconds=10)
         take(store, dead)
-        ask_in_vain(store, make_claim("a"), NOW + 10)
-        assert list_tokens(store.list_slots(NOW + 10)) == [dead.token]
-        assert store.list_slots(NOW + 11) == []
-        take(store, make_claim("a"), NOW + 11)
-        assert dead.token not in list_tokens(store.list_slots(NOW + 11))
+        clock.advance(10)
+        ask_in_vain(store, make_claim("a"))
+        assert list_tokens(store.list_slots()) == [dead.token]
+        clock.advance(1)
+        assert store.list_slots() == []
+        take(store, make_claim("a"))
+        assert dead.token not in list_tokens(store.list_slots())
 
-    def test_the_dead_are_reaped_once(self, store: LimitStore) -> None:
+    def test_the_dead_are_reaped_once(self, store: LimitStore, clock: StoreClock) -> None:
         """`reap_slots` took the living, or told of the dead again."""
         save_limit(store, "a", 3)
-        dead, alive = make_claim("a", until=NOW + 10), make_claim("a", until=NOW + 20)
+        dead, alive = make_claim("a", seconds=10), make_claim("a", seconds=20)
         take(store, dead)
         take(store, alive)
-        assert store.reap_slots(NOW + 10) == []
-        assert list_tokens(store.reap_slots(NOW + 15)) == [dead.token]
-        assert store.reap_slots(NOW + 15) == []
-        assert list_tokens(store.list_slots(NOW + 15)) == [alive.token]
+        clock.advance(10)
+        assert store.reap_slots() == []
+        clock.advance(5)
+        assert list_tokens(store.reap_slots()) == [dead.token]
+        assert store.reap_slots() == []
+        assert list_tokens(store.list_slots()) == [alive.token]
 
-    def test_a_renewed_lease_lasts(self, store: LimitStore) -> None:
+    def test_a_renewed_lease_lasts(self, store: LimitStore, clock: StoreClock) -> None:
         """A healthy holder lost its slots."""
         save_limit(store, "a", 1)
         save_limit(store, "b", 1)
-        mine = make_claim("a", "b", until=NOW + 10)
+        mine = make_claim("a", "b", seconds=10)
         take(store, mine)
-        assert store.renew_slots({mine.token: NOW + 30}) == []
-        assert [slot.until for slot in store.list_slots(NOW + 20)] == [NOW + 30, NOW + 30]
-        ask_in_vain(store, make_claim("b"), NOW + 20)
+        clock.advance(5)
+        assert store.renew_slots({mine.token: 30}) == []
+        until = clock.now + 30
+        clock.advance(20)
+        assert [slot.until for slot in store.list_slots()] == [until, until]
+        ask_in_vain(store, make_claim("b"))
 
-    def test_a_lost_lease_is_not_renewed(self, store: LimitStore) -> None:
+    def test_a_lost_lease_is_not_renewed(self, store: LimitStore, clock: StoreClock) -> None:
         """Who comes back from the dead must learn that his slots are another's."""
         save_limit(store, "a", 1)
-        mine, other = make_claim("a", until=NOW + 10), make_claim("a", until=NOW + 90)
+        mine, other = make_claim("a", seconds=10), make_claim("a", seconds=90)
         take(store, mine)
-        take(store, other, NOW + 20)
-        renewed = store.renew_slots({mine.token: NOW + 50, other.token: NOW + 99})
+        clock.advance(20)
+        take(store, other)
+        renewed = store.renew_slots({mine.token: 50, other.token: 99})
         assert renewed == [mine.token]
-        (slot,) = store.list_slots(NOW + 30)
-        assert (slot.token, slot.until) == (other.token, NOW + 99)
+        (slot,) = store.list_slots()
+        assert (slot.token, slot.until) == (other.token, clock.now + 99)
 
-    def test_who_lost_slots_may_take_them_again(self, store: LimitStore) -> None:
+    def test_who_lost_slots_may_take_them_again(self, store: LimitStore, clock: StoreClock) -> None:
         """After an outage a holder takes its slots again, under its old token."""
         save_limit(store, "a", 1)
-        mine = make_claim("a", until=NOW + 10)
+        mine = make_claim("a", seconds=10)
         take(store, mine)
-        store.reap_slots(NOW + 20)
-        assert take(store, mine._replace(until=NOW + 50), NOW + 20) == ("a",)
-        assert [slot.until for slot in store.list_slots(NOW + 30)] == [NOW + 50]
+        clock.advance(20)
+        store.reap_slots()
+        assert take(store, mine._replace(seconds=50)) == ("a",)
+        assert [slot.until for slot in store.list_slots()] == [clock.now + 50]
 
     def test_a_lowered_limit_kills_nobody(self, store: LimitStore) -> None:
         """Holders stay; nobody new comes in until there is room under the new number."""
@@ -217,8 +234,8 @@ class SlotStoreSuite(Suite):
         for each in asked:
             take(store, each)
         save_limit(store, "a", 1)
-        assert len(store.list_slots(NOW)) == 3
-        assert store.renew_slots({each.token: 2000.0 for each in asked}) == []
+        assert len(store.list_slots()) == 3
+        assert store.renew_slots({each.token: 900.0 for each in asked}) == []
         store.give_back_slots([asked[0].token, asked[1].token])
         ask_in_vain(store, make_claim("a"))
         store.give_back_slots([asked[2].token])
@@ -236,76 +253,104 @@ class SlotStoreSuite(Suite):
         ask_in_vain(store, make_claim("a"))
         store.delete(KIND, "a")
         assert take(store, make_claim("a")) == ()
-        assert sorted(list_tokens(store.list_slots(NOW))) == sorted([first.token, waiter.token])
+        assert sorted(list_tokens(store.list_slots())) == sorted([first.token, waiter.token])
 
-    def test_a_rate_decays(self, store: LimitStore) -> None:
+    def test_a_rate_decays(self, store: LimitStore, clock: StoreClock) -> None:
         """So many at once, and after that so many in each second."""
         made = save_limit(store, "api", 2, decay=4.0)
         take(store, make_rate_claim("api"))
         take(store, make_rate_claim("api"))
         told = ask_in_vain(store, make_rate_claim("api"))
         assert told.seconds == pytest.approx(0.25)
-        ask_in_vain(store, make_rate_claim("api"), NOW + 0.2)
-        take(store, make_rate_claim("api"), NOW + 0.25)
-        assert ask_in_vain(
-            store, make_rate_claim("api", occupy=2), NOW + 0.25
-        ).seconds == pytest.approx(0.5)
-        assert count_used(made, store.list_slots(NOW + 0.25), NOW + 0.25) == pytest.approx(2)
-        assert count_used(made, store.list_slots(NOW + 0.5), NOW + 0.5) == pytest.approx(1)
-        assert count_used(made, store.list_slots(NOW + 9), NOW + 9) == 0
+        clock.advance(0.2)
+        ask_in_vain(store, make_rate_claim("api"))
+        clock.advance(0.05)
+        take(store, make_rate_claim("api"))
+        told = ask_in_vain(store, make_rate_claim("api", occupy=2))
+        assert told.seconds == pytest.approx(0.5)
+        assert store.count_slots([made.name]) == {made.name: pytest.approx(2)}
+        clock.advance(0.25)
+        assert store.count_slots([made.name]) == {made.name: pytest.approx(1)}
+        clock.advance(9)
+        assert store.count_slots([made.name]) == {made.name: 0}
 
-    def test_a_rate_goes_on_when_its_holder_is_gone(self, store: LimitStore) -> None:
+    def test_a_rate_goes_on_when_its_holder_is_gone(
+        self, store: LimitStore, clock: StoreClock
+    ) -> None:
         """What was used up decays by itself: no lease, no death makes it sooner or later."""
         save_limit(store, "api", 1, decay=0.1)
-        gone = make_rate_claim("api")._replace(until=NOW + 1)
+        gone = make_rate_claim("api")._replace(seconds=1)
         take(store, gone)
-        assert store.reap_slots(NOW + 5) == []
-        ask_in_vain(store, make_rate_claim("api"), NOW + 5)
-        take(store, make_rate_claim("api"), NOW + 10.1)
+        clock.advance(5)
+        assert store.reap_slots() == []
+        ask_in_vain(store, make_rate_claim("api"))
+        clock.advance(5.1)
+        take(store, make_rate_claim("api"))
 
-    def test_what_is_held_counts_with_a_rate(self, store: LimitStore) -> None:
+    def test_what_is_held_counts_with_a_rate(self, store: LimitStore, clock: StoreClock) -> None:
         """Of one limit some are held, and some used up: they are the same slots."""
         save_limit(store, "api", 2, decay=1.0)
-        held = make_claim("api", until=2000.0)
+        held = make_claim("api", seconds=1000.0)
         take(store, held)
         take(store, make_rate_claim("api"))
         assert ask_in_vain(store, make_claim("api")).seconds == pytest.approx(1.0)
-        take(store, make_rate_claim("api"), NOW + 1)
-        ask_in_vain(store, make_rate_claim("api"), NOW + 1)
+        clock.advance(1)
+        take(store, make_rate_claim("api"))
+        ask_in_vain(store, make_rate_claim("api"))
         store.give_back_slots([held.token])
-        take(store, make_rate_claim("api"), NOW + 1)
+        take(store, make_rate_claim("api"))
 
-    def test_who_has_waited_for_long_goes_first(self, store: LimitStore) -> None:
+    def test_who_has_waited_for_long_goes_first(self, store: LimitStore, clock: StoreClock) -> None:
         """A process that takes slots again and again starved the others."""
         save_limit(store, "a", 1)
         greedy = make_claim("a", holder="greedy/1/mark")
-        patient = make_claim("a")._replace(since=NOW)
+        patient = make_claim("a")
         take(store, greedy)
-        later = NOW + GIVES_WAY + 1
-        ask_in_vain(store, patient, NOW)
-        ask_in_vain(store, patient, later - 0.1)
+        ask_in_vain(store, patient)
+        clock.advance(GIVES_WAY + 0.9)
+        ask_in_vain(store, patient._replace(waited=GIVES_WAY + 0.9))
+        clock.advance(0.1)
         store.give_back_slots([greedy.token])
-        again = make_claim("a", holder="greedy/1/mark")._replace(since=later)
-        assert ask_in_vain(store, again, later).held == ()
-        take(store, patient, later)
+        again = make_claim("a", holder="greedy/1/mark")
+        assert ask_in_vain(store, again).held == ()
+        take(store, patient._replace(waited=GIVES_WAY + 1))
         store.give_back_slots([patient.token])
-        take(store, again, later)
+        take(store, again)
 
-    def test_who_asks_no_more_keeps_nobody_out(self, store: LimitStore) -> None:
+    def test_who_asks_no_more_keeps_nobody_out(self, store: LimitStore, clock: StoreClock) -> None:
         """A process that has waited, and is gone, blocked the limit."""
         save_limit(store, "a", 1)
         first = make_claim("a", holder="greedy/1/mark")
         take(store, first)
-        ask_in_vain(store, make_claim("a"), NOW)
-        ask_in_vain(store, make_claim("a")._replace(since=NOW), NOW + GIVES_WAY)
+        ask_in_vain(store, make_claim("a"))
+        clock.advance(GIVES_WAY)
+        ask_in_vain(store, make_claim("a", waited=GIVES_WAY))
         store.give_back_slots([first.token])
-        later = NOW + GIVES_WAY + REMEMBERED
-        take(store, make_claim("a", holder="greedy/1/mark")._replace(since=later), later)
+        clock.advance(REMEMBERED)
+        take(store, make_claim("a", holder="greedy/1/mark"))
+
+    def test_slots_are_listed_by_limits_and_in_pages(
+        self, store: LimitStore, clock: StoreClock
+    ) -> None:
+        """A page began with the last of the one before, or had what nobody asked for."""
+        for name in "abc":
+            save_limit(store, name, 3)
+        for name in "cab" * 2:
+            take(store, make_claim(name))
+            clock.advance(1)
+        every = store.list_slots()
+        assert [slot.limit for slot in every] == ["a", "a", "b", "b", "c", "c"]
+        assert store.list_slots(["c", "none", "a"]) == [*every[:2], *every[4:]]
+        assert store.list_slots([]) == []
+        pages = [store.list_slots(limit=4)]
+        pages.append(store.list_slots(after=pages[0][-1], limit=4))
+        assert pages == [every[:4], every[4:]]
+        assert store.list_slots(["a", "b"], after=every[0], limit=1) == [every[1]]
 
     def test_of_many_askers_as_many_as_fit_get_in(self, store: LimitStore) -> None:
         """Two threads saw the same free slot: the count and the taking are not one."""
         save_limit(store, "a", 3)
         with ThreadPoolExecutor(8) as pool:
-            answers = list(pool.map(lambda _: store.take_slots(make_claim("a"), NOW), range(24)))
+            answers = list(pool.map(lambda _: store.take_slots(make_claim("a")), range(24)))
         assert sum(not isinstance(answer, Refusal) for answer in answers) == 3
-        assert len(store.list_slots(NOW)) == 3
+        assert len(store.list_slots()) == 3
