@@ -160,13 +160,13 @@ class SlotLeases:
             return 1.0
         # Copied, as another thread may take or free slots meanwhile.
         due = min((each.due for each in list(self._kept.values())), default=None)
-        return None if due is None else max(SHORTEST, due - self._clock.time())
+        return None if due is None else max(SHORTEST, due - self._clock.monotonic())
 
     def tend(self) -> None:
         """Renew what is due, take again what was lost, and free what is left."""
         with self._lock:
             self._free_left()
-            now = self._clock.time()
+            now = self._clock.monotonic()
             due = {token: each for token, each in self._kept.items() if each.due <= now}
             if not due:
                 return

@@ -137,7 +137,7 @@ class QueuedSlotRequest:
     def __init__(self, gate: ProcessSlotQueue, wanted: SlotDemand) -> None:
         self._gate, self.wanted = gate, wanted
         self.token = new_id()
-        self.came = gate.clock.time()
+        self.came = gate.clock.monotonic()
         self.refused: Refusal | None = None
         self.notify: Callable[[], None] = _ignore
         #: The names of the limits under which it holds slots; None before it does.
@@ -173,7 +173,7 @@ class QueuedSlotRequest:
 
     def _ask(self) -> None:
         gate = self._gate
-        now = gate.clock.time()
+        now = gate.clock.monotonic()
         gate.leases.ask(self.token)
         answer = gate.store.take_slots(self._make_claim())
         if isinstance(answer, Refusal):
@@ -204,7 +204,7 @@ class QueuedSlotRequest:
             redact(wanted.owner),
             wanted.run_id,
             self._seconds,
-            gate.clock.time() - gate.find_wait_start(self),
+            gate.clock.monotonic() - gate.find_wait_start(self),
             wanted.is_rate,
         )
 

@@ -95,9 +95,11 @@ def open_logging(login: GcpLogin, endpoint: str | None) -> LoggingClient:
             self, name: str, *, labels: dict[str, str] | None = None, resource: object = None
         ) -> object:
             somewhere = resource or Resource(type="global", labels={})
-            return super().logger(name, labels=labels, resource=somewhere)
+            make: Callable[..., object] = super().logger
+            return make(name, labels=labels, resource=somewhere)
 
-    return Reader(
+    open_reader: Callable[..., LoggingClient] = Reader
+    return open_reader(
         project=login.project() or "-",
         credentials=login.credentials(),
         _http=login.session(),
