@@ -17,6 +17,8 @@ from flowstone.errors import BlockInvalid, ConfigurationError, DocumentInvalid, 
 from flowstone_testing.desks import web_desk
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.parity.conftest import Program, Script
     from tests.services.s3 import Moto
 
@@ -311,12 +313,13 @@ def test_classes_of_the_interfaces(program: Program) -> None:
     check = made.Login().check()
     assert check.ok
     assert "the service itself was not asked" in check.reason
-    for call in (
+    calls: list[Callable[[], object]] = [
         lambda: made.Shelf().exists("a"),
         lambda: made.Rows().stream("select").__next__(),
         lambda: made.ExportRun.__mro__[1]().status(),
         lambda: made.Vault().ls(),
-    ):
+    ]
+    for call in calls:
         with pytest.raises(ConfigurationError, match=r"Call the methods that it defines"):
             call()
 

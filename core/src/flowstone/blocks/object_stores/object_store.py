@@ -30,6 +30,17 @@ if TYPE_CHECKING:
     from flowstone.blocks.object_stores.provider import ObjectStoreProvider
 
 
+#: What a class of somebody's own defines where it has no provider.
+TRANSFERS = (
+    "download_folder_to_path",
+    "download_object_to_file_object",
+    "download_object_to_path",
+    "upload_from_file_object",
+    "upload_from_folder",
+    "upload_from_path",
+)
+
+
 class ObjectStore(Addresses, Arrivals, Folders, Syncing, Block):
     """A store of objects by path, such as a bucket or a directory, or a folder in one.
 
@@ -45,14 +56,7 @@ class ObjectStore(Addresses, Arrivals, Folders, Syncing, Block):
     A package subclasses it with fields and `make_provider`, and nothing else.
     """
 
-    _replaceable: ClassVar[tuple[str, ...]] = (
-        "download_folder_to_path",
-        "download_object_to_file_object",
-        "download_object_to_path",
-        "upload_from_file_object",
-        "upload_from_folder",
-        "upload_from_path",
-    )
+    _replaceable: ClassVar[tuple[str, ...]] = TRANSFERS
 
     @abstractmethod
     def make_provider(self) -> ObjectStoreProvider:
