@@ -81,7 +81,7 @@ def moto_with_docker(shared: Path | None = None) -> Iterator[Moto]:
     with docker(shared) as engine:
         login = {"AWS_ACCESS_KEY_ID": "moto", "AWS_SECRET_ACCESS_KEY": "moto"}
         environment = {**login, **engine.environment, "MOTO_DOCKER_NETWORK_MODE": "host"}
-        command = (sys.executable, str(HERE / "motoserver.py"), "{port}")
+        command = (sys.executable, str(HERE / "motoserver.py"), "{port}", "docker")
         with serve(Program("moto-docker", (command,), environment=environment), shared) as port:
             yield Moto(f"http://127.0.0.1:{port}")
 

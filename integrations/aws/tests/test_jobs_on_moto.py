@@ -6,11 +6,7 @@ Without Docker, moto runs nothing: jobs succeed at once, and functions return th
 from __future__ import annotations
 
 import io
-import json
 import zipfile
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
-from urllib.request import Request, urlopen
 from uuid import uuid4
 
 import pytest
@@ -18,23 +14,6 @@ import pytest
 from flowstone.blocks import JobStatus
 from flowstone.errors import JobError, JobLost
 from flowstone_aws import AwsCredentials, BatchJob, LambdaFunction, batch_submit
-
-if TYPE_CHECKING:
-    from flowstone_aws.records import Record
-
-
-@pytest.fixture(autouse=True)
-def without_docker(emulated: str) -> Iterator[None]:
-    """https://docs.getmoto.org/en/latest/docs/configuration/recorder/index.html"""
-    configure(emulated, {"batch": {"use_docker": False}, "lambda": {"use_docker": False}})
-    yield
-    configure(emulated, {"batch": {"use_docker": True}, "lambda": {"use_docker": True}})
-
-
-def configure(url: str, settings: Record) -> None:
-    kind = {"Content-Type": "application/json"}
-    body = json.dumps(settings).encode()
-    urlopen(Request(f"{url}/moto-api/config", body, kind, method="POST")).close()
 
 
 @pytest.fixture

@@ -129,7 +129,7 @@ def test_a_copy_goes_to_a_container_by_its_name(container: AzureBlobStorageConta
     there = container.find_bucket(container.container_name)
     assert (there.credentials, there.base_folder) == (container.credentials, None)
     container.write_path("a.txt", b"1")
-    key = f"{container.base_folder}/other/a.txt"
+    key = f"{(container.base_folder or '').strip('/')}/other/a.txt"
     assert container.copy_object("a.txt", key, to_bucket=container.container_name) == key
     assert container.move_object("a.txt", f"{key}.2", to_bucket=container.container_name)
     assert not container.exists("a.txt")
