@@ -225,7 +225,10 @@ def test_who_reads_that_a_run_failed_is_told_what_to_do_next(shop: Shop) -> None
     done = shop.run("start", "shop.py:bad")
     [run] = json.loads(shop.run("ls", "--json").stdout)
     ref = run["id"][-12:]
-    told = f"`flowstone run show {ref}` shows what it did; `flowstone run retry {ref}` takes it up."
+    told = (
+        f"`flowstone run show {ref}` shows what it did; "
+        f"`flowstone run retry {ref}` executes it again."
+    )
     traceback = done.stderr.partition("Traceback (most recent call last):\n")[2].splitlines()
     assert traceback == [
         f'  File "{shop.home / "shop.py"}", line 17, in bad',

@@ -139,7 +139,10 @@ def _tell(run: Run, state: State | None, failure: BaseException | None, *, as_js
             message = f"\n{run.name} ended {state.name}." if is_told else f"\n{message}"
         warn(message)
     ref = shorten_id(run)
-    warn(f"`flowstone run show {ref}` shows what it did; `flowstone run retry {ref}` takes it up.")
+    warn(
+        f"`flowstone run show {ref}` shows what it did; "
+        f"`flowstone run retry {ref}` executes it again."
+    )
 
 
 def _show_tree(run: Run | None, *, is_wanted: bool) -> AbstractContextManager[None]:

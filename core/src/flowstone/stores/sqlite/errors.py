@@ -33,7 +33,7 @@ def read_code(error: sqlite3.Error) -> int:
 
 
 def is_unwritable(error: sqlite3.Error) -> bool:
-    """Tell whether the file may still be read, although it can't be opened to be written."""
+    """Tell whether the file may be readable, although it can't be opened for writing."""
     return read_code(error) in _UNUSABLE
 
 
