@@ -310,12 +310,7 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
                 )
         parent = current.scope.get()
         driver, story = self._start(
-            args,
-            kwargs,
-            wait_for,
-            parent,
-            takeover=takeover,
-            return_state=return_state,
+            args, kwargs, wait_for, parent, takeover=takeover, return_state=return_state
         )
         if takeover is not None:
             driver.take_up(takeover)
