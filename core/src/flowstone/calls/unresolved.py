@@ -36,13 +36,13 @@ _USES = {
     "int": "int()",
     "float": "float()",
     "complex": "complex()",
-    "index": "a whole number",
+    "index": "an index",
     "round": "round()",
     "len": "len()",
     "contains": "in",
-    "getitem": "an element",
-    "setitem": "an element",
-    "delitem": "an element",
+    "getitem": "indexing or iteration",
+    "setitem": "indexing or iteration",
+    "delitem": "indexing or iteration",
 }
 _TWO_SIDED = list(_USES)[: list(_USES).index("neg")]
 
@@ -67,7 +67,7 @@ class Unresolved(FutureBase):
 
     def __format__(self, spec: str) -> str:
         if spec:
-            raise FutureUnresolved(self.name, f"the format {spec!r}")
+            raise FutureUnresolved(self.name, f"format {spec!r}")
         return str(self)
 
 

@@ -18,11 +18,11 @@ _ELSEWHERE = "or point FLOWSTONE_HOME at another directory."
 _UNUSABLE = {
     sqlite3.SQLITE_FULL: ("the disk is full", f"Free some space, {_ELSEWHERE}"),
     sqlite3.SQLITE_READONLY: ("it can't be written", f"Make it writable, {_ELSEWHERE}"),
-    sqlite3.SQLITE_CANTOPEN: ("it can't be opened", f"Look at its permissions, {_ELSEWHERE}"),
-    sqlite3.SQLITE_PERM: ("permission is denied", f"Look at its permissions, {_ELSEWHERE}"),
+    sqlite3.SQLITE_CANTOPEN: ("it can't be opened", f"Check its permissions, {_ELSEWHERE}"),
+    sqlite3.SQLITE_PERM: ("permission is denied", f"Check its permissions, {_ELSEWHERE}"),
     sqlite3.SQLITE_IOERR: (
         "the disk or file system failed",
-        f"Look whether it is full, failing or over quota, {_ELSEWHERE}",
+        f"Check whether it is full, failing or over quota, {_ELSEWHERE}",
     ),
 }
 
