@@ -199,7 +199,11 @@ def test_every_parameter_may_be_in_a_variable(shop: Shop) -> None:
 
 @pytest.mark.parametrize(
     ("flow", "told"),
-    [("leave -pcode=0", "sys.exit(0)"), ("leave -pcode=7", "sys.exit(7)"), ("odd", "ended Crashed.")],
+    [
+        ("leave -pcode=0", "sys.exit(0)"),
+        ("leave -pcode=7", "sys.exit(7)"),
+        ("odd", "ended Crashed."),
+    ],
 )
 def test_what_its_own_code_crashes_is_told_as_a_crash(shop: Shop, flow: str, told: str) -> None:
     name, *args = flow.split()
