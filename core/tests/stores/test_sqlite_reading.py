@@ -57,7 +57,7 @@ elif os.getuid() == 0:  # permissions do not bind root
 store = open_sqlite(path)
 for _ in range(2):  # the first failure to write leaves it readable
     assert len(store.runs(RunQuery())) == count
-    store.reap(0.0)
+    store.reap()
     try:
         store.create(make_birth_event(root_run()))
     except StoreUnusable as error:
