@@ -55,7 +55,8 @@ def test_several_flows_are_named(write: Write) -> None:
     with pytest.raises(ConfigurationError) as caught:
         load_flow_from_entrypoint("two_flows.py")
     assert str(caught.value) == (
-        "entrypoint 'two_flows.py': it has 2 flows: 'one', 'two'. Say which, as in two_flows.py:one"
+        "entrypoint 'two_flows.py': it has 2 flows: 'one', 'two'. "
+        "Name one of them, such as two_flows.py:one"
     )
     assert load_flow_from_entrypoint("two_flows.py:two").name == "two"
 

@@ -12,12 +12,12 @@ from flowstone.errors import Conflict, ObjectNotFound, RecordInvalid
 from flowstone.records.events import make_birth_event
 from flowstone.records.limits import Claim, Limit, Refusal, Slot
 from flowstone.records.messages import (
-    StoreAnswer,
     StoreCall,
-    decode_answer,
+    StoreReply,
     decode_call,
-    encode_answer,
+    decode_reply,
     encode_call,
+    encode_reply,
 )
 from flowstone.records.runs import Fence, Lease, Run, RunQuery
 from flowstone.records.states import RUNNING, State
@@ -55,12 +55,12 @@ values = st.recursive(
 def test_a_call_and_its_answer_come_back(value: object, options: dict[str, object]) -> None:
     call = StoreCall("1", "append", (value, [value]), options)
     assert decode_call(encode_call(call)) == call
-    assert decode_answer(encode_answer(StoreAnswer("1", value))) == StoreAnswer("1", value)
+    assert decode_reply(encode_reply(StoreReply("1", value))) == StoreReply("1", value)
 
 
 def test_an_error_is_an_answer() -> None:
     for error in (Conflict("n", 1, 2, RUN), ObjectNotFound("variable", "colour", ["color"])):
-        again = decode_answer(encode_answer(StoreAnswer("1", error))).value
+        again = decode_reply(encode_reply(StoreReply("1", error))).value
         assert type(again) is type(error)
         assert (str(again), vars(again)) == (str(error), vars(error))
 
@@ -70,11 +70,11 @@ def test_what_a_newer_version_adds_is_ignored() -> None:
     body["trace"] = "x"
     body["arguments"][0]["$record"]["queue"] = "default"
     assert decode_call(json.dumps(body).encode()) == StoreCall("1", "run", (RUN,))
-    assert decode_answer(b'{"id": "1", "value": null, "cost": 3}') == StoreAnswer("1", None)
+    assert decode_reply(b'{"id": "1", "value": null, "cost": 3}') == StoreReply("1", None)
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff", b"[]", b'{"method": "run"}', b"<html>"])
 def test_what_is_no_message_is_refused(content: bytes) -> None:
-    for decode in (decode_call, decode_answer):
+    for decode in (decode_call, decode_reply):
         with pytest.raises(RecordInvalid, match="message"):
             decode(content)

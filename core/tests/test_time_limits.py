@@ -101,7 +101,7 @@ def test_async_code_that_holds_up_its_loop_is_late_and_says_so() -> None:
 
     state = asyncio.run(blocking(return_state=True))
     assert state.name == "TimedOut"
-    assert "It held up its event loop; it ended after" in (state.message or "")
+    assert "It blocked its event loop; it ended after" in (state.message or "")
 
 
 def test_an_error_that_is_taken_back_leaves_nothing_to_look_for() -> None:

@@ -27,11 +27,11 @@ USES: dict[str, Callable[[Any], object]] = {
     "float()": float,
     "round()": round,
     "len()": len,
-    "a whole number": range,
+    "an index": range,
     "in": lambda future: 1 in future,
-    "an element": lambda future: future["key"],
+    "indexing or iteration": lambda future: future["key"],
     ".upper": lambda future: future.upper(),
-    "the format '.2f'": lambda future: f"{future:.2f}",
+    "format '.2f'": lambda future: f"{future:.2f}",
 }
 #: These are written in another way, and answered in the same words.
 ALSO: dict[str, Callable[[Any], object]] = {

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from flowstone.calls.options import OptionRow
 
 PAGE = ROOT / "docs/options.md"
-_HEAD = "| option | of | type | default | what it is |"
+_HEAD = "| option | of | type | default | meaning |"
 #: The table, from its head to its last row.
 TABLE = re.compile(rf"^{re.escape(_HEAD)}\n(?:\|.*\n)+", re.MULTILINE)
 _TYPES = {**FlowOptions.__annotations__, **TaskOptions.__annotations__}

@@ -1,7 +1,7 @@
 """Start bqemulator, with two of its habits changed: a program of its own.
 
-* As it begins, it downloads an extension of DuckDB for GEOGRAPHY, and ends where it can't; where a
-  network answers nothing, after many minutes. Here it downloads nothing, and has no GEOGRAPHY.
+* As it begins, it downloads extensions of DuckDB, for GEOGRAPHY and Avro, and where a network
+  answers nothing, waits minutes for each. Here it downloads nothing, and has neither.
 * It refuses uploads whose content type is ``*/*``, which google-cloud-bigquery sends.
 
 It takes the folder `buckets` for Cloud Storage, and writes the port of its Storage API into the
@@ -51,5 +51,6 @@ if __name__ == "__main__":
         setattr(place, name, ours)
     buckets = Path("buckets").absolute()
     buckets.mkdir(exist_ok=True)
+    os.environ["BQEMU_ENABLE_FORMAT_EXTENSIONS"] = "false"
     os.environ["BQEMU_GCS_LOCAL_ROOT"] = str(buckets)
     main()

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 from flowstone.errors import FlowstoneError
 from flowstone.records.ids import new_id
 from flowstone.records.messages import (
-    StoreAnswer,
     StoreCall,
-    decode_answer,
+    StoreReply,
     decode_call,
-    encode_answer,
+    decode_reply,
     encode_call,
+    encode_reply,
 )
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Server:
         call = decode_call(content)
         with self._lock:
             if not self._is_answered(call.id):
-                self._answers[call.id] = encode_answer(StoreAnswer(call.id, self._do(call)))
+                self._answers[call.id] = encode_reply(StoreReply(call.id, self._do(call)))
             return self._answers[call.id]
 
     def _is_answered(self, call_id: str) -> bool:
@@ -211,14 +211,14 @@ class SocketStore:
             raise answer.value
         return answer.value
 
-    def _exchange(self, content: bytes, call_id: str) -> StoreAnswer | None:
+    def _exchange(self, content: bytes, call_id: str) -> StoreReply | None:
         """Return the answer to a call; None where the connection has broken meanwhile."""
         if self._socket is None:
             self._socket = self.server.connect()
         with suppress(OSError):
             send(self._socket, content)
             for found in receive(self._socket):
-                answer = decode_answer(found)
+                answer = decode_reply(found)
                 if answer.id == call_id:  # another is late, of a call that has been answered
                     return answer
         self._socket.close()

@@ -82,7 +82,7 @@ def _reap(runs: RunStore) -> None:
     try:
         runs.reap()
     except StoreUnusable as error:
-        text = "%s It is read as it is: runs whose processes have died may still count as running."
+        text = "%s It is opened read-only: runs whose processes have died may be shown as running."
         _store_logger.warning(text, error)
 
 
@@ -114,9 +114,9 @@ def open_default_services() -> Services:
 
 
 def _close_at_exit(services: Services) -> None:
-    """Close what a process had open; where facts can't be kept even now, say how many.
+    """Close what a process had open, and log the number of events that could not be written.
 
-    Whoever ran the flow has had the error itself.
+    The error itself was raised to the caller of the flow.
     """
     try:
         services.close()
@@ -124,8 +124,8 @@ def _close_at_exit(services: Services) -> None:
     except StoreError as error:
         problem = error.problem if isinstance(error, StoreUnusable) else str(error)
     lost = services.journal.count_unwritten()
-    facts = "fact" if lost == 1 else "facts"
-    _store_logger.error("%d %s about runs could not be kept: %s", lost, facts, problem)
+    events = "event" if lost == 1 else "events"
+    _store_logger.error("%d %s of runs could not be written: %s", lost, events, problem)
 
 
 def open_upkeep(settings: Settings | None = None) -> StoreUpkeep:

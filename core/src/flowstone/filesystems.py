@@ -1,4 +1,4 @@
-"""Object stores, under the names that users look for them by."""
+"""Object stores, under the names that they have in Prefect."""
 
 from flowstone.blocks import LocalDirectory as LocalFileSystem
 from flowstone.blocks import NullFileSystem, RemoteFileSystem

@@ -32,7 +32,7 @@ _SET_AGAIN = "Set it again, or unset it."
 
 
 def find_default_home() -> Path:
-    """Return where facts are kept unless `FLOWSTONE_HOME` says.
+    """Return the home directory of Flowstone if `FLOWSTONE_HOME` is not set.
 
     Raises:
         ConfigurationError: this user has no home directory, as in many containers.
@@ -132,10 +132,10 @@ class Settings:
         secrets_ttl_seconds: Seconds for which a process remembers what a reference to a secret
             resolved to.
         logging_level: The lowest level that run loggers record.
-        logging_format: How lines of logs are shown on standard error: ``text``, or ``json`` for one
-            object a line.
-        logging_colors: Whether they are coloured by level on a terminal; `NO_COLOR` says no, too.
-        live_tree: Whether a program shows what its flows call, on a terminal and while they run.
+        logging_format: The format of log lines on standard error: ``text``, or ``json`` for one
+            object per line.
+        logging_colors: Whether they are coloured by level on a terminal, unless `NO_COLOR` is set.
+        live_tree: Whether every program shows a live tree of its flow runs on a terminal.
         log_prints: Whether to log what `print` prints in a run, unless the flow or task says.
         capture_stdout: Whether to log what any code in a run writes to standard output, except in
             runs with ``log_prints=False``.
@@ -161,8 +161,8 @@ class Settings:
         keep_runs_days: Days after their end for which runs are kept; None for ever.
         plugins_timeout_seconds: Seconds that a plugin may take to import before it counts as
             broken.
-        imports: Modules, or files of Python, that define blocks of your own: imported when the type
-            of a block is looked for.
+        imports: Modules or Python files that define your own blocks, imported when the type of a
+            block is looked up.
         observers: Names of the observers that are told of every run.
         events_file: Where the observer ``events-file`` writes; None for ``events.jsonl`` in `home`.
     """
@@ -233,7 +233,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
 
 
 def read_plugins_timeout() -> float:
-    """Read the one setting that lists and help need; the others may be wrong, or missing.
+    """Read the only setting that listings and help need; other settings may be invalid.
 
     Raises:
         ConfigurationError: its value can't be used.
@@ -264,8 +264,8 @@ class SettingSource(NamedTuple):
         value: what it is; the default where the variable's text can't be used.
         is_set: whether the variable says so, and not the default.
         is_secret: whether the value must not be shown.
-        problem: why the variable's text can't be used, or what is missing; None where all is well.
-        remedy: what to do about that.
+        problem: why the variable's text can't be used, or what is missing; None if it is valid.
+        remedy: how to fix that.
     """
 
     name: str
@@ -298,7 +298,7 @@ def explain_settings(environ: Mapping[str, str] | None = None) -> list[SettingSo
 
 
 def _find_default(setting: Field[object], *, is_needed: bool) -> tuple[object, str | None]:
-    """Return a setting's default; None, and why, where it is needed and there is none."""
+    """Return a setting's default; if it is needed and there is none, None and the reason."""
     if setting.name != "home":
         return setting.default, None
     try:
@@ -330,7 +330,7 @@ def find_misspelt(environ: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def wants_color(environ: Mapping[str, str] | None = None) -> bool:
-    """Tell whether the environment lets a terminal be coloured; see https://no-color.org."""
+    """Tell whether the environment allows colours on a terminal; see https://no-color.org."""
     env = os.environ if environ is None else environ
     return not env.get("NO_COLOR") and env.get("TERM") != "dumb" and os.name != "nt"
 

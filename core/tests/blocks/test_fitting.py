@@ -65,7 +65,7 @@ def test_what_fits_is_loaded_and_the_rest_is_set_before_it_is_saved(
         changed.load("harbor")
     with caplog.at_level(logging.WARNING):
         loaded = changed.load("harbor", validate=False)
-    assert "without these fields, which do not fit its type: old, port" in caplog.text
+    assert "without these fields, whose saved values are not valid: old, port" in caplog.text
     assert (loaded.name, loaded.host, loaded.port, loaded.user) == ("harbor", "a", (443,), None)
     assert loaded.token.get_secret_value() == CANARY
     assert loaded.keys.get_secret_value() == {"k": CANARY}

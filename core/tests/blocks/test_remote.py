@@ -123,8 +123,8 @@ def test_errors_of_a_file_system_are_ours(
 @pytest.mark.parametrize(
     ("basepath", "problem"),
     [
-        ("data", "a scheme and a place"),
-        ("memory:///data", "a scheme and a place"),
+        ("data", "a scheme and a host or bucket"),
+        ("memory:///data", "a scheme and a host or bucket"),
         ("file://host/data", "LocalFileSystem"),
         ("sftp://me:hunter2-hunter2@host/data", "may not contain a password"),
     ],
@@ -201,7 +201,7 @@ def test_the_null_file_system_keeps_nothing() -> None:
     assert list(store.list_objects()) == []
     store.delete_object("a")
     for read in (store.read_path, store.open_read, store.object_info):
-        with pytest.raises(ObjectMissing, match="keeps nothing"):
+        with pytest.raises(ObjectMissing, match="has no objects"):
             read("a")
 
 

@@ -199,7 +199,11 @@ def test_every_parameter_may_be_in_a_variable(shop: Shop) -> None:
 
 @pytest.mark.parametrize(
     ("flow", "told"),
-    [("leave -pcode=0", "sys.exit(0)"), ("leave -pcode=7", "sys.exit(7)"), ("odd", "Odd: odd")],
+    [
+        ("leave -pcode=0", "sys.exit(0)"),
+        ("leave -pcode=7", "sys.exit(7)"),
+        ("odd", "ended Crashed."),
+    ],
 )
 def test_what_its_own_code_crashes_is_told_as_a_crash(shop: Shop, flow: str, told: str) -> None:
     name, *args = flow.split()
@@ -207,7 +211,7 @@ def test_what_its_own_code_crashes_is_told_as_a_crash(shop: Shop, flow: str, tol
     assert done.returncode == 3, "sys.exit(0) in a flow is no success"
     assert told in done.stderr.splitlines()[-2]
     assert "`flowstone run retry" in done.stderr.splitlines()[-1]
-    assert ("Traceback" in done.stderr) == (name == "odd")
+    assert ("Traceback" in done.stderr) == ("Odd: odd" in done.stderr) == (name == "odd")
 
 
 def test_the_exit_code_tells_the_outcome(shop: Shop) -> None:
@@ -225,7 +229,10 @@ def test_who_reads_that_a_run_failed_is_told_what_to_do_next(shop: Shop) -> None
     done = shop.run("start", "shop.py:bad")
     [run] = json.loads(shop.run("ls", "--json").stdout)
     ref = run["id"][-12:]
-    told = f"`flowstone run show {ref}` shows what it did; `flowstone run retry {ref}` takes it up."
+    told = (
+        f"`flowstone run show {ref}` shows what it did; "
+        f"`flowstone run retry {ref}` executes it again."
+    )
     traceback = done.stderr.partition("Traceback (most recent call last):\n")[2].splitlines()
     assert traceback == [
         f'  File "{shop.home / "shop.py"}", line 17, in bad',

@@ -82,7 +82,7 @@ def test_reset_frees_the_slots(cli: InProcess) -> None:
 
 def test_delete_forgets_it(cli: InProcess) -> None:
     cli("limit", "set", "db", "--slots", "1")
-    assert cli("limit", "delete", "db").out == "The limit 'db' is gone.\n"
+    assert cli("limit", "delete", "db").out == "The limit 'db' is deleted.\n"
     assert cli("limit", "ls", "--json").json == []
 
 

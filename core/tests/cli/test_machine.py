@@ -56,8 +56,8 @@ def test_a_full_disk_is_said_once(home: Home, kind: str) -> None:
     assert "Logging error" not in done.err
     assert "Exception ignored" not in done.err
     assert "flowstone.errors.stores.StoreUnusable: " in lines[-2]
-    assert "facts about runs could not be kept: " in lines[-1]
-    assert len(lines) < 120
+    assert "events of runs could not be written: " in lines[-1]
+    assert len(lines) < 200  # one traceback, for thousands of tasks
     [run] = home.run("run", "ls", "--json").json
     assert run["state"]["name"] == "Crashed"
 

@@ -151,7 +151,7 @@ def test_who_drives_an_attempt_that_was_buried_does_not_drive_the_next(process: 
     first.abandon()
     before = process.now(again).lease
     process.clock.advance(4e9 - 1)
-    process.journal._beat()
+    process.journal._send_heartbeat()
     after = process.now(again).lease
     assert before is not None
     assert after is not None

@@ -37,7 +37,7 @@ class Unthreaded(WriteBehind):
         pass
 
     def look(self) -> None:
-        self._beat()
+        self._send_heartbeat()
 
 
 class Desk:

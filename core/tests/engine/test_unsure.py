@@ -122,7 +122,7 @@ def test_what_follows_a_change_that_was_kept_is_kept_too(
     store.fails = True
     with pytest.raises(StoreBusy):
         flow.record(FAILED, "Failed")
-    journal._beat()  # it has ended, and is nobody else's
+    journal._send_heartbeat()  # it has ended, and is nobody else's
     assert store.run(flow.origin.id).state.is_failed()
 
 
@@ -171,7 +171,7 @@ def test_a_root_whose_end_cannot_be_kept_is_let_go(store: Unsure, journal: Write
     flow.abandon()
     before = store.run(flow.origin.id)
     store.clock.advance(4e9 - 1)
-    journal._beat()
+    journal._send_heartbeat()
     journal.flush()
     after = store.run(flow.origin.id)
     assert before.lease is not None
@@ -179,7 +179,7 @@ def test_a_root_whose_end_cannot_be_kept_is_let_go(store: Unsure, journal: Write
     assert after.lease.until == before.lease.until
     assert store.run(task.origin.id).state.is_completed()
     store.record(make_change_event(before, Cancelling("asked"), before.attempt))
-    journal._beat()
+    journal._send_heartbeat()
     assert stops == []
     store.clock.advance(5e9)
     assert {run.state.name for run in store.reap()} == {"Crashed"}

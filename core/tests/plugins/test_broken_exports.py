@@ -68,5 +68,5 @@ def test_a_script_with_the_name_of_a_standard_module_is_told_to_be_renamed(tmp_p
         )
         assert done.returncode == 1
         assert f"{script} has the name of the standard module {name!r}" in done.stderr
-        assert done.stderr.rstrip().endswith("rename it.")
+        assert done.stderr.rstrip().endswith("Rename the file.")
         assert "cannot import name" not in done.stderr

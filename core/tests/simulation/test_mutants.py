@@ -106,7 +106,7 @@ class AcknowledgesFirst(WriteBehind):
 class NeverRenews(WriteBehind):
     """Lets its leases run out."""
 
-    def _beat(self) -> None:
+    def _send_heartbeat(self) -> None:
         pass
 
 

@@ -56,6 +56,8 @@ def make_value(name: str, hint: Any, what: str) -> Any:
     """Return an example for a field; a key has to be 32 bytes in Base64, a command dbt's."""
     if name == "encryption_key":
         return SecretStr(b64encode(WORD.encode().ljust(32, b"-")[:32]).decode())
+    if name == "basepath" and what.startswith("RemoteFileSystem"):
+        return "memory://bucket/folder"
     if name == "expectations":
         return [{"type": "expect_column_to_exist", "kwargs": {"column": "id"}}]
     return ["dbt build"] if name == "commands" else example(hint, what)

@@ -73,8 +73,8 @@ class Block(BaseModel):
     #: An interface names here what a refused login ends: it is tried again where a secret that is
     #: given by reference may have been changed meanwhile.
     _tried_again: ClassVar[tuple[str, ...]] = ()
-    #: An interface names here the methods that a subclass may define itself instead of the
-    #: abstract ones, all of them, and what then stands for some of these.
+    #: The methods of an interface that a subclass can define, all of them, instead of the
+    #: abstract ones; and default implementations for some of the abstract ones.
     _replaceable: ClassVar[tuple[str, ...]] = ()
     _substitutes: ClassVar[Mapping[str, Callable[..., object]]] = {}
     #: One more whenever saved documents would not fit any longer.
@@ -85,7 +85,7 @@ class Block(BaseModel):
 
     _name: str | None = PrivateAttr(default=None)
     _changed: bool = PrivateAttr(default=False)
-    #: Fields that have no value yet, since that of the block's document does not fit.
+    #: Fields without a value, since that of the block's document is not valid.
     _unfit: set[str] = PrivateAttr(default_factory=set)
 
     def __init__(self, **fields: Any) -> None:
@@ -193,7 +193,7 @@ class Block(BaseModel):
         return mine == theirs and all(self.__dict__[f] == other.__dict__[f] for f in fields)
 
     if not TYPE_CHECKING:
-        __hash__ = None  # a login has one
+        __hash__ = None  # credentials have one
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A pickle carries what a document would: secrets sealed with this process's key.
@@ -280,9 +280,9 @@ class Block(BaseModel):
 
         Args:
             name: the name.
-            validate: False loads what fits of a document that does not fit the type any more: a
-                field whose value does not fit has its default, or is None until you set it. Then
-                save it again. What is left out is logged.
+            validate: False loads a document that no longer fits the type: a field whose value is
+                not valid has its default, or is None until you set it. Such fields are logged.
+                Set them, and save the block again.
 
         Raises:
             ObjectNotFound: nothing of this type is saved under the name; near ones are named.

@@ -40,7 +40,7 @@ def _ask_get_client(login: _Opening, *args: object, **kwargs: object) -> object:
 
 def _check_get_client(login: _Opening) -> str:
     login.get_client()
-    return "get_client returned a client; the service itself was not asked"
+    return "get_client returned a client; no request was sent to the service"
 
 
 class Credentials(Block):
@@ -54,9 +54,9 @@ class Credentials(Block):
     }
 
     def __hash__(self) -> int:
-        """Return the hash of its fields: equal logins share an entry of a dict, or of a cache.
+        """Return a hash of the fields: equal credentials are the same key of a dict or cache.
 
-        Set no field of a login while it is a key.
+        Don't set fields of credentials that are used as a key.
         """
         return hash_value(self)
 

@@ -63,7 +63,7 @@ _trial: ContextVar[bool] = ContextVar("flowstone.blocks.is_trial", default=False
 
 #: What the kinds of blocks' documents begin with.
 PREFIX = "block:"
-_UNSET = "its saved value does not fit, or there is none: set it before you save the block"
+_UNSET = "it has no valid value: set it before you save the block"
 
 
 def is_trial() -> bool:
@@ -189,7 +189,7 @@ def load_block(
         slug: what documents know the class by.
         name: what it is saved under.
         path: the references of the blocks that it is in.
-        validate: whether its document must fit the class; if not, what fits is loaded.
+        validate: whether its document must fit the class; if not, its valid fields are loaded.
 
     Raises:
         ObjectNotFound: there is none; near names are told.

@@ -1,4 +1,4 @@
-"""What fits of a document that does not fit its block type."""
+"""Load the valid fields of a document that does not fit its block type."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ B = TypeVar("B")
 def make_fitting_block(
     kind: Callable[..., B], values: Mapping[str, object], what: str
 ) -> tuple[B, set[str]]:
-    """Return a block of the values that fit, and the fields that have none yet.
+    """Return a block with the valid values, and the required fields that have none.
 
-    A value that does not fit is left out, and its field has its default. A required field without
-    a value is None: such a block is not validated as a whole, nor initialized.
+    A field whose value is not valid has its default. A required field without a value is None;
+    such a block is not validated as a whole, nor initialized.
 
     Args:
         kind: the block's class.
@@ -46,7 +46,7 @@ def make_fitting_block(
                 del fitting[name]
     left_out = sorted(values.keys() - fitting.keys())
     if left_out:
-        text = "%s was loaded without these fields, which do not fit its type: %s"
+        text = "%s was loaded without these fields, whose saved values are not valid: %s"
         get_logger("blocks").warning(text, what, ", ".join(left_out))
     try:
         return kind(**fitting), set()
@@ -62,10 +62,10 @@ def make_fitting_block(
 
 
 def _fit(field: FieldInfo, value: object) -> object:
-    """Return a value as the type of a field has it, past the validators of the class.
+    """Validate a value by the type of its field, without the validators of the class.
 
     Raises:
-        ValidationError: it does not fit.
+        ValidationError: it is not valid.
     """
     mark = field.metadata[-1] if field.metadata else None
     if isinstance(mark, SecretField) and isinstance(value, (Reference, PartialSecret)):

@@ -1,4 +1,4 @@
-"""The hash of what is in a block: equal values have equal hashes."""
+"""Hashes of the values in blocks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from flowstone.secrets.walk import clear_value
 
 
 def hash_value(value: object) -> int:
-    """Return a hash of any value, secrets and containers included; no reference is resolved."""
+    """Return a hash of any value, including secrets and containers; resolve no references."""
     if isinstance(value, Reference):
         return hash(value.reference)
     if isinstance(value, MASKED):

@@ -1,4 +1,4 @@
-"""Notifiers of installed packages, under the name that users look for them by."""
+"""The notifiers of installed packages."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from flowstone.plugins.known import find_package_exporting
 
 __all__ = ["NotificationBlock"]
 
-if not TYPE_CHECKING:  # or checkers would take any name for one that is there
+if not TYPE_CHECKING:  # or type checkers would accept any name
 
     def __getattr__(name: str) -> type[NotificationBlock]:
-        """Return a notifier of the package that has it.
+        """Return the notifier of that name from the package that defines it.
 
         Raises:
             MissingPackage: its package is not installed.

@@ -1,4 +1,4 @@
-"""Subclasses of an interface that define its methods themselves, and so have no provider."""
+"""Subclasses of an interface that implement its methods directly, without a provider."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import Callable
 
-#: What such a class has beside, as where it comes from.
+#: Such classes get a logger, as in Prefect.
 LOGGER = "logger"
 
 
 def replace_abstract_methods(kind: type) -> None:
-    """Let a class do without the abstract methods of its interface, where it replaces the others.
+    """Replace the abstract methods of a class that implements its interface directly.
 
-    An interface names in `_replaceable` the methods that users know; a class that defines all of
-    them needs no provider. What else the interface does by its provider raises an error then.
+    `_replaceable` of the interface names its public methods; a class that defines all of them
+    needs no provider. Its other methods, which would call the provider, raise an error.
 
     Args:
-        kind: the class, while it is being made.
+        kind: the class, while it is being created.
     """
     interface = next(base for base in kind.__mro__ if "_replaceable" in vars(base))
     of_interface = vars(interface)
@@ -48,8 +48,10 @@ def _replaces(kind: type, interface: type, name: str) -> bool:
 def _make_refusal(kind: str, name: str) -> Callable[..., object]:
     def refuse(self: object, *_: object, **__: object) -> object:
         del self
-        problem = "it defines the methods of its interface itself, and this is none of them"
-        remedy = f"Call the methods that it defines, or give {kind} a {name}."
+        problem = (
+            "it implements the methods of the interface without a provider, and this one needs it"
+        )
+        remedy = f"Define {name}() in {kind} as well, or call only the methods that it defines."
         raise ConfigurationError(kind, problem, remedy)
 
     refuse.__name__ = name

@@ -106,7 +106,7 @@ def problems(error: ValidationError) -> dict[str, str]:
     """Return the problems by the dotted path of their field."""
     return {
         ".".join(part for part in map(str, found["loc"]) if not part.startswith(_WRAPPED))
-        or "the whole block": found["msg"]
+        or "the whole block": found["msg"].removeprefix("Value error, ")
         for found in error.errors(include_url=False, include_context=False, include_input=False)
     }
 

@@ -1,4 +1,4 @@
-"""Webhook, under the name that users look for it by."""
+"""Webhook, under the name of its module in Prefect."""
 
 from flowstone.blocks.notifiers.webhook import Webhook
 

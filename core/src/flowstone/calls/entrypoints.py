@@ -47,7 +47,7 @@ def _find_flow(module: ModuleType, name: str, place: str) -> Flow[..., object]:
 
 
 def _find_only_flow(module: ModuleType, place: str) -> Flow[..., object]:
-    """Return the flow of a module that has one; those that it imports count where it has none."""
+    """Return the only flow of a module: of those it defines or, if it defines none, imports."""
     flows = _list_flows(module)
     own = {name: flow for name, flow in flows.items() if flow.__module__ == module.__name__}
     names = list(own or flows)
@@ -56,7 +56,7 @@ def _find_only_flow(module: ModuleType, place: str) -> Flow[..., object]:
     if not names:
         raise ConfigurationError(f"entrypoint {place!r}", "it has no flow", _NO_FLOW)
     problem = f"it has {len(names)} flows: {', '.join(map(repr, names))}"
-    remedy = f"Say which, as in {place}:{names[0]}"
+    remedy = f"Name one of them, such as {place}:{names[0]}"
     raise ConfigurationError(f"entrypoint {place!r}", problem, remedy)
 
 

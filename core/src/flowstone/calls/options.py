@@ -1,4 +1,4 @@
-"""The options of `@flow` and `@task`: one table says what they are, and makes a `Spec` of them."""
+"""The options of `@flow` and `@task`: one table describes them, and makes a `Spec` of them."""
 
 from __future__ import annotations
 
@@ -95,14 +95,14 @@ class TaskOptions(RunnableOptions, total=False):
 
 
 class OptionRow(NamedTuple):
-    """What there is to know of an option.
+    """The description of an option.
 
     Attributes:
         name: as the decorator takes it.
-        check: returns what to keep of a value, or raises ConfigurationError; None where that is
-            not the spec's affair.
-        help: what it is.
-        default: what counts where it is not given.
+        check: returns the value to keep, or raises ConfigurationError; None if the spec does not
+            have the option.
+        help: its meaning.
+        default: a description of its default.
         field: of the `Spec`; empty where it has the option's name.
         state: of a hook, the state after which it is called.
     """
@@ -117,8 +117,8 @@ class OptionRow(NamedTuple):
 
 def _make_hook_row(name: str, state: StateType) -> OptionRow:
     text = (
-        "Functions to call as ``hook(flow_or_task, run, state)`` once a run's state is recorded "
-        f"as {state.value}. One that fails is logged."
+        "Functions to call as ``hook(flow_or_task, run, state)`` after a run has entered the state "
+        f"{state.value}. Exceptions in them are logged."
     )
     return OptionRow(name, check_hooks, text, "none", "hooks", state)
 
@@ -127,60 +127,59 @@ _OF_BOTH = (
     OptionRow(
         "name",
         check_name,
-        "What runs are listed and found by.",
-        "the function's name; that of a flow has hyphens",
+        "The name of the flow or task, to list and find runs by.",
+        "the function's name, with hyphens for a flow",
     ),
     OptionRow(
         "version",
         accept,
-        "The version to record.",
+        "The version to record with each run.",
         "a hash of the file for a flow, none for a task",
     ),
-    OptionRow("description", accept, "What it is, for people.", "the docstring"),
+    OptionRow("description", accept, "A description for people.", "the docstring"),
     OptionRow(
         "retries",
         check_count,
-        "How many times a failed run is started again.",
-        "0, unless the settings say",
+        "How many times to retry a failed run.",
+        "0, or as in the settings",
     ),
     OptionRow(
         "retry_delay_seconds",
         check_delay,
-        "Seconds between retries: a number, one for each retry, or a function of the number of "
-        "retries, such as `exponential_backoff(2)`.",
-        "0, unless the settings say",
+        "Seconds between retries: a number, a list with one for each retry, or a function of the "
+        "number of retries that returns such a list, such as `exponential_backoff(2)`.",
+        "0, or as in the settings",
     ),
-    OptionRow("timeout_seconds", check_timeout, "Seconds for one attempt.", "no limit"),
+    OptionRow("timeout_seconds", check_timeout, "The timeout of one attempt, in seconds.", "none"),
     OptionRow(
         "log_prints",
         check_flag,
         "Whether to log what `print` prints.",
-        "as the run around it, or the settings: False",
+        "as the enclosing run, or the settings: False",
     ),
     OptionRow(
         "persist_result",
         check_flag,
-        "Whether to keep results after the run.",
-        "True where another option needs that; or else as the flow around it, or the settings: "
-        "False",
+        "Whether to persist results.",
+        "True if another option needs it; otherwise as the enclosing flow, or the settings: False",
     ),
     OptionRow(
         "result_storage",
         accept,
-        "Where to keep results: a Path, an object store block, or the name of a saved one.",
-        "as the flow around it, or the settings: files in the home",
+        "Where to persist results: a Path, an object store block, or the name of a saved one.",
+        "as the enclosing flow, or the settings: files in the home",
     ),
     OptionRow(
         "result_serializer",
         check_serializer,
-        'How to write results: a serializer or its name, such as ``"json"``.',
-        "as the flow around it, or the settings: JSON where that is exact, Arrow for tables, "
-        "pickle for the rest",
+        'How to serialize results: a serializer or its name, such as ``"json"``.',
+        "as the enclosing flow, or the settings: JSON if that is lossless, Arrow for tables, "
+        "otherwise pickle",
     ),
     OptionRow(
         "cache_result_in_memory",
         check_flag,
-        "False keeps results in their files only, and reads them there when they are asked for.",
+        "Whether to keep results in memory; if False, they are read from storage when needed.",
         "True",
     ),
     _make_hook_row("on_running", StateType.RUNNING),
@@ -201,8 +200,8 @@ _OF_FLOWS = (
     OptionRow(
         "task_runner",
         None,
-        "Where submitted tasks run. A text names one that an installed package offers: "
-        '``"threads"``, ``"processes"``.',
+        "What runs submitted tasks: a task runner, or the name of an installed one, such as "
+        '``"threads"`` or ``"processes"``.',
         "`ThreadPoolTaskRunner()`",
     ),
     OptionRow(
@@ -224,57 +223,57 @@ _OF_TASKS = (
     OptionRow(
         "tags",
         check_tags,
-        "Tags of each run, beside those of `tags(...)` around the call.",
+        "Tags of each run, in addition to those of `tags(...)` around the call.",
         "none",
     ),
     OptionRow(
         "retry_jitter_factor",
         check_factor,
-        "Adds to each delay up to this many times the delay, at random.",
-        "nothing is added",
+        "The largest random addition to each delay, as a multiple of the delay.",
+        "none",
     ),
     OptionRow(
         "retry_condition_fn",
         check_function,
-        "``(task, run, state) -> bool``, sync or async: False gives up.",
+        "``(task, run, state) -> bool``, sync or async: whether to retry.",
         "every failure is retried",
     ),
     OptionRow(
         "cache_policy",
         check_policy,
-        "What makes two calls the same call, such as `INPUTS` or `INPUTS + TASK_SOURCE`.",
-        "`DEFAULT`, which holds within one flow run",
+        "What the cache key is computed from, such as `INPUTS` or `INPUTS + TASK_SOURCE`.",
+        "`DEFAULT`, which caches within one flow run",
     ),
     OptionRow(
         "cache_key_fn",
         check_key_function,
-        "``(call, parameters) -> key``, in place of a policy; a key of None caches nothing.",
+        "``(call, parameters) -> key``, in place of a policy; None turns caching off for the call.",
         "none",
         "cache_policy",
     ),
     OptionRow(
         "cache_expiration",
         check_seconds,
-        "How long a cached result is used, as a timedelta or in seconds.",
-        "for ever",
+        "How long a cached result is valid, as a timedelta or in seconds.",
+        "no expiration",
     ),
     OptionRow(
         "refresh_cache",
         check_flag,
-        "Whether to compute anew what is cached, and cache that.",
-        "False, unless the settings say",
+        "Whether to execute the task even if its result is cached, and replace that result.",
+        "False, or as in the settings",
     ),
     OptionRow(
         "result_storage_key",
         check_template,
         'A template for the name of the result\'s file, such as ``"{parameters[day]}.json"``.',
-        "a made-up name",
+        "a generated name",
     ),
     OptionRow(
         "on_commit",
         check_hooks,
         "Functions to call as ``hook(transaction)`` when the transaction around a run is "
-        "committed; at the end of a run that is in none.",
+        "committed, or at the end of the run if there is none.",
         "none",
     ),
     OptionRow(
@@ -287,8 +286,8 @@ _OF_TASKS = (
     OptionRow(
         "viz_return_value",
         accept,
-        "What `flow.visualize()` takes for a value of the task, which it does not run.",
-        "a stand-in that can be passed on",
+        "What `flow.visualize()` uses as the result of the task, which it does not execute.",
+        "a placeholder",
     ),
 )
 #: The options of flows and of tasks, by name.
@@ -305,7 +304,7 @@ def find_field(option: str) -> str:
 
 
 def _write_help(kind: Kind) -> str:
-    lines = [f"The options of `@{kind}`; one that is not given, or None, takes its default.", ""]
+    lines = [f"The options of `@{kind}`; an option that is omitted or None has its default.", ""]
     rows = OPTIONS[kind].values()
     lines += [
         "Attributes:",

@@ -29,7 +29,7 @@ def reraise_stop_signal(state: State) -> None:
 
 
 def show_tree(spec: Spec) -> AbstractContextManager[object]:
-    """Show what a root flow run calls while it runs, where the settings and the terminal allow."""
+    """Show the live tree of a root flow run, if the settings and the terminal allow it."""
     if spec.kind == "task" or not current.services().settings.live_tree:
         return nullcontext()
     # It is above this floor; so it is named, not imported.
@@ -51,7 +51,7 @@ def _is_stop(data: object) -> TypeGuard[BaseException]:
 
 
 async def aunwrap(state: State, return_state: bool) -> object:
-    """Do as `unwrap`, and read a value that is only kept without blocking the event loop."""
+    """Do as `unwrap`, without blocking the event loop while a persisted value is read."""
     if _is_stop(state.data):
         raise state.data  # what was said of it is flushed at the end of the root
     if type(state.data) is StoredValue and not return_state:

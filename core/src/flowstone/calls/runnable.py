@@ -146,13 +146,13 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
         return self.spec.tags
 
     def _name_coroutine(self, coroutine: Coroutine[object, object, object]) -> object:
-        """Let Python's warning of one that was never awaited name the flow or task."""
+        """Make Python's warning about a coroutine never awaited name the flow or task."""
         cast("CoroutineType[object, object, object]", coroutine).__qualname__ = self._title
         return coroutine
 
     @cached_property
     def _title(self) -> str:
-        """What it is, and the name that code calls it by."""
+        """Its kind and the name of its function."""
         name: str = vars(self).get("__qualname__") or vars(self)["__name__"]
         return f"{self.spec.kind} {name.rpartition('<locals>.')[2]}"
 
@@ -310,12 +310,7 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
                 )
         parent = current.scope.get()
         driver, story = self._start(
-            args,
-            kwargs,
-            wait_for,
-            parent,
-            takeover=takeover,
-            return_state=return_state,
+            args, kwargs, wait_for, parent, takeover=takeover, return_state=return_state
         )
         if takeover is not None:
             driver.take_up(takeover)

@@ -1,4 +1,4 @@
-"""What a future says to code that takes it for the value it is a future of."""
+"""Errors of code that uses a future as if it were its value."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from flowstone.errors import FutureUnresolved
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: What values can do and futures can't, and how it is written.
+#: The special methods of values that futures don't have, and how each is written in code.
 _USES = {
     "add": "+",
     "sub": "-",
@@ -36,38 +36,38 @@ _USES = {
     "int": "int()",
     "float": "float()",
     "complex": "complex()",
-    "index": "a whole number",
+    "index": "an index",
     "round": "round()",
     "len": "len()",
     "contains": "in",
-    "getitem": "an element",
-    "setitem": "an element",
-    "delitem": "an element",
+    "getitem": "indexing or iteration",
+    "setitem": "indexing or iteration",
+    "delitem": "indexing or iteration",
 }
 _TWO_SIDED = list(_USES)[: list(_USES).index("neg")]
 
 
 class Unresolved(FutureBase):
-    """A future: it has no operators, elements or attributes of its value, and says so."""
+    """A future: the operators, elements and attributes of its value raise `FutureUnresolved`."""
 
     __slots__ = ()
 
     name: str
 
-    if not TYPE_CHECKING:  # a type checker would take any attribute for one that is there
+    if not TYPE_CHECKING:  # or a type checker would accept any attribute
 
         def __getattr__(self, name: str) -> NoReturn:
-            if name.startswith("_") or name == "name":  # somebody asks what it can do; a copy
+            if name.startswith("_") or name == "name":  # as `hasattr` and `copy` do
                 message = f"{type(self).__name__!r} object has no attribute {name!r}"
                 raise AttributeError(message, name=name, obj=self)
             raise FutureUnresolved(self.name, f".{name}")
 
     def __bool__(self) -> bool:
-        return True  # it is there; its length is not asked for
+        return True  # without this, Python would call `__len__`
 
     def __format__(self, spec: str) -> str:
         if spec:
-            raise FutureUnresolved(self.name, f"the format {spec!r}")
+            raise FutureUnresolved(self.name, f"format {spec!r}")
         return str(self)
 
 

@@ -99,7 +99,7 @@ def complete_blocks() -> Candidates:
 
 @_offer
 def complete_block_types() -> Candidates:
-    """Offer the types of blocks that installed packages bring, and the user's own."""
+    """Offer the block types of installed packages, and the user's own."""
     # Asks plugins, which no other completion needs.
     from flowstone.plugins import catalog, registry
 

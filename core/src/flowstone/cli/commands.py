@@ -123,7 +123,7 @@ class Commands(click.Group):
 
 
 def make_hidden_alias(command: click.Command, name: str) -> click.Command:
-    """Return a command by another name, which no help lists."""
+    """Return a command under another name, hidden from help."""
     hidden = copy(command)
     hidden.name, hidden.hidden = name, True
     return hidden

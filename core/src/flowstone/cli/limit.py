@@ -120,7 +120,7 @@ def delete_limit(name: str, as_json: bool) -> None:
     if as_json:
         emit({"name": name, "deleted": True})
     else:
-        say(f"The limit {name!r} is gone.")
+        say(f"The limit {name!r} is deleted.")
 
 
 @limit.command("reset")

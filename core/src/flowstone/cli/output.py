@@ -30,7 +30,7 @@ import_option: Option = click.option(
     is_eager=True,
     expose_value=False,
     callback=lambda ctx, _, places: _import_all(ctx, places),
-    help="Import a module, or a file, that defines blocks of your own. Can be repeated.",
+    help="Import a module or file that defines your own blocks. Can be repeated.",
 )
 limit_option: Option = click.option(
     "--limit",

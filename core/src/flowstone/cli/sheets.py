@@ -13,6 +13,7 @@ from flowstone.blocks import Block
 from flowstone.calls.task import Task
 from flowstone.plugins import catalog, docstrings
 from flowstone.secrets.fields import hides
+from flowstone.secrets.values import SecretDict
 
 if TYPE_CHECKING:
     from flowstone.plugins.catalog import Offer
@@ -138,8 +139,12 @@ def _find_default(parameter: inspect.Parameter) -> str | None:
 
 
 def _format_default(value: object, factory: object) -> str:
-    if factory is not None:
-        return f"{getattr(factory, '__name__', 'made anew')}()"
+    if callable(factory):
+        name = getattr(factory, "__name__", "")
+        if name.isidentifier():
+            return f"{name}()"
+        value = factory()
+        return repr(value.get_secret_value() if isinstance(value, SecretDict) else value)
     return f"{type(value).__name__}(…)" if isinstance(value, Block) else repr(value)
 
 

@@ -45,7 +45,7 @@ def print_line(console: Console, cells: Iterable[Cell]) -> None:
 
 
 def show_traceback(text: str) -> None:
-    """Print a traceback on standard error: the errors stand out, and frames of ours don't."""
+    """Print a traceback on standard error: errors highlighted, frames of Flowstone dimmed."""
     console = Console(stderr=True, highlight=False)
     for line in make_printable(text).split("\n"):
         if not line.startswith((" ", "Traceback", "The above", "During", "Read it")):

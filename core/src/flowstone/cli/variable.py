@@ -86,7 +86,7 @@ def show_variable(name: str, as_json: bool) -> None:
 @click.argument("name", shell_complete=complete_variables)
 @json_option
 def get_variable(name: str, as_json: bool) -> None:
-    """Print the value of a variable only: a string as it is, anything else as JSON."""
+    """Print only the value of a variable: a string as it is, anything else as JSON."""
     found = _load(name)
     value = found.body["value"]
     if as_json:
@@ -130,11 +130,11 @@ def delete_variable(name: str, as_json: bool) -> None:
     if as_json:
         emit({"name": name, "deleted": True})
     else:
-        say(f"The variable {name!r} is gone.")
+        say(f"The variable {name!r} is deleted.")
 
 
 variable.add_command(delete_variable)
-variable.add_command(make_hidden_alias(delete_variable, "unset"))  # its name before
+variable.add_command(make_hidden_alias(delete_variable, "unset"))  # its former name
 
 
 def _load(name: str) -> Document:
@@ -146,7 +146,7 @@ def _parse(value: str) -> object:
     try:
         return json.loads(value)
     except ValueError as error:
-        problem = f"{value!r} is not JSON: {error}. A text in JSON has double quotes around it."
+        problem = f"{value!r} is not JSON: {error}. A string in JSON needs double quotes."
         raise click.BadParameter(problem, param_hint="VALUE") from None
 
 

@@ -40,7 +40,7 @@ class RenewedLease:
     """A lease that is renewed.
 
     Attributes:
-        claim: what to take the slots again by.
+        claim: the claim to take the slots again with.
         seconds: how long the lease is.
         on_lost: called when it is lost; None to go on without.
         until: when it ends, as far as is known here.

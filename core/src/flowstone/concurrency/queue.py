@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from flowstone.ports.threads import Threads
     from flowstone.records.limits import Limit
 
-#: Seconds between two looks of the first in the queue whether another process has given slots back.
+#: Seconds between two polls for slots that other processes give back.
 LOOK = 1.0
 #: A thread wakes so often, as what would stop it is only heard when Python code runs.
 TICK = 0.5
@@ -77,7 +77,7 @@ class ProcessSlotQueue:
         return TagSlotRequest(self, tags, name, run_id)
 
     def are_limits_known(self) -> bool:
-        """Tell whether `limits` has them at hand."""
+        """Tell whether `limits` returns without reading the store."""
         return self.clock.monotonic() - self._known[0] < FRESH
 
     def limits(self) -> dict[str, Limit]:
@@ -144,7 +144,7 @@ class QueuedSlotRequest:
         self.taken: tuple[str, ...] | None = None
 
     def may_block(self) -> bool:
-        """Tell whether the store is asked for anything."""
+        """Tell whether it has to access the store."""
         return bool(self.wanted.names)
 
     def take(self) -> str | None:
@@ -306,7 +306,7 @@ class TagSlotRequest:
         self._turn: QueuedSlotRequest | None = None
 
     def may_block(self) -> bool:
-        """Tell whether it has, or needs, anything that the store is asked for."""
+        """Tell whether taking or giving back has to access the store."""
         return (
             self._turn is not None
             or not self._gate.are_limits_known()

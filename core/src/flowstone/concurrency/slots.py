@@ -123,12 +123,12 @@ def give_back(turn: TimedSlotRequest) -> None:
 def _end(
     turn: TimedSlotRequest, interruption: Interruption, kind: type[BaseException] | None
 ) -> None:
-    """Give back what a block held, or was not let in for: the lease may be lost before it begins.
+    """Give back the slots of a `with` block, even if it was not entered.
 
     Args:
-        turn: for the slots.
+        turn: the request for the slots.
         interruption: of the block.
-        kind: what has come out of the block; None for nothing.
+        kind: the type of the exception that the block raised, or None.
 
     Raises:
         SlotsLost: the block was stopped by that.

@@ -92,7 +92,7 @@ def services() -> Services:
 
 
 def has_services() -> bool:
-    """Tell whether there are current services, or else the next call of `services` opens them."""
+    """Tell whether there are current services; if not, `services` opens them."""
     return bool(_stack)
 
 
@@ -199,7 +199,7 @@ class Scope:
 
     @property
     def time(self) -> Callable[[], float] | None:
-        """The clock of this run's tree; None where another process drives it."""
+        """The clock of this run's tree; None if another process drives it."""
         standing: CurrentRun | None = getattr(self, "current", None)
         return None if standing is None else standing.time
 

@@ -48,7 +48,7 @@ class SentRun(NamedTuple):
 
     @property
     def time(self) -> None:
-        """Its tree's clock is in the process that drives it."""
+        """None: the clock is in the process that drives the tree."""
 
 
 def snapshot_run(scope: Scope) -> CurrentRun:

@@ -1,4 +1,4 @@
-"""The driver of async runs: it does what may block in threads, and awaits the rest."""
+"""The driver of async runs: steps that may block are performed in threads."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Seconds between two tries for a lock.
+#: Seconds between two attempts to take a lock.
 NAP = 0.01
-#: The steps at which a cancellation of a coroutine comes up that was held back before.
+#: The steps at which a deferred cancellation is raised.
 _WAITS = frozenset({CallFunction, Iterate, Load, Await, AwaitSlots, Sleep})
 
 
 class AsyncRunDriver(RunDriver):
-    """Drives a run on an event loop, which nothing may block."""
+    """Drives a run on an event loop, without blocking it."""
 
     __slots__ = ("_late",)
 
@@ -69,10 +69,10 @@ class AsyncRunDriver(RunDriver):
         cache: ResultCache | None = None,
     ) -> None:
         super().__init__(recorder, scope, clock, logger, cache)
-        self._late: list[BaseException] = []  # cancellations that came into a blocking step
+        self._late: list[BaseException] = []  # cancellations during a blocking step
 
     async def atake_up(self, takeover: Takeover) -> None:
-        """Do as `take_up`; a cancellation that comes meanwhile ends the run once it is driven."""
+        """Do as `take_up`; a cancellation in the meantime ends the run once it is driven."""
         await self._in_thread(partial(self.recorder.take_up, takeover))
 
     @overload
@@ -84,10 +84,10 @@ class AsyncRunDriver(RunDriver):
     async def adrive(
         self, life: Lifecycle, answer: object = None, error: BaseException | None = None
     ) -> State | Iterate:
-        """Live an async run to its end, or to where its values are handed out.
+        """Drive an async run to its end, or to where its values are handed out.
 
-        A step that may block is done in a thread, and to its end. A cancellation that comes
-        meanwhile is raised at the next step that waits; where there is none, after the run's end.
+        Steps that may block are performed in a thread, and always finished. A cancellation in the
+        meantime is raised at the next step that waits; if there is none, after the run's end.
         """
         try:
             step = life.send(answer) if error is None else life.throw(translate_cancellation(error))
@@ -120,13 +120,13 @@ class AsyncRunDriver(RunDriver):
             raise
 
     async def _in_thread(self, work: Callable[[], T], patience: float | None = None) -> T:
-        """Do what may block, to its end; see `finish_blocking`."""
+        """Make a blocking call, and finish it; see `finish_blocking`."""
         if self.recorder.is_copy:  # a forked child shares its loop's files with the parent
             return work()
         return await finish_blocking(work, self._late, patience=patience)
 
     def _raise_cancellation(self, step: object) -> None:
-        """Raise what was held back, if this is a step that waits."""
+        """Raise a deferred cancellation, if this is a step that waits."""
         if type(step) in _WAITS or (isinstance(step, FinishChildren) and step.error is None):
             raise self._take_cancellation()
 
@@ -164,7 +164,7 @@ class AsyncRunDriver(RunDriver):
     async def _aload(self, step: Load) -> CacheLookup:
         import asyncio  # 40 ms of start-up; here it is running already
 
-        # Whoever has the lock may be on this very loop, so it is asked for and not waited for.
+        # The holder of the lock may be on the same loop, so the lock is polled.
         look = partial(self.cache.look, step.args, step.kwargs, 0.0)
         while (found := await self._in_thread(look, PATIENCE)) is None:
             if self._late:
@@ -213,7 +213,7 @@ class AsyncRunDriver(RunDriver):
     async def _asleep(self, step: Sleep) -> None:
         await self.clock.asleep(step.seconds)
 
-    #: What does a step, by its type.
+    #: The method that performs a step, by the step's type.
     _ON_A_LOOP: ClassVar[Mapping[type, Callable[..., Awaitable[object]]]] = {
         Record: _arecord,
         CallFunction: _acall,
@@ -236,7 +236,7 @@ class AsyncRunDriver(RunDriver):
     }
 
     async def await_within(self, awaitable: Awaitable[object], seconds: float) -> object:
-        """Await something for so many seconds.
+        """Await something with a timeout.
 
         Raises:
             RunTimeout: it took longer.
@@ -254,8 +254,8 @@ class AsyncRunDriver(RunDriver):
             if limit.expired():
                 raise RunTimeout(name, seconds) from error
             raise
-        # Code that holds up the loop holds up its timeout, too.
+        # Code that blocks the loop also blocks its timeout.
         if (took := loop.time() - began) > seconds:
-            message = f"It held up its event loop; it ended after {took:.1f} s."
+            message = f"It blocked its event loop; it ended after {took:.1f} s."
             raise RunTimeout(name, seconds, message)
         return value

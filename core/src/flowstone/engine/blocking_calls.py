@@ -1,4 +1,4 @@
-"""Blocking calls of coroutines: each is made in a thread, while the event loop goes on."""
+"""Blocking calls of coroutines: each is made in a thread, and does not block the event loop."""
 
 from __future__ import annotations
 
@@ -25,24 +25,23 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
-#: The most threads that make blocking calls of the engine; further calls wait for one of them.
+#: The maximum number of threads for blocking calls; further calls wait for one of them.
 MOST_THREADS = 64
-#: Seconds after which a thread without calls ends.
+#: Seconds after which an idle thread ends.
 IDLE_SECONDS = 10.0
-#: Seconds that a blocking call may still take once its coroutine is cancelled, before it is
-#: interrupted.
+#: Seconds after the cancellation of its coroutine until a blocking call is interrupted.
 PATIENCE = 0.7
 
 
 async def call_blocking(fn: Callable[[*Ts], T], *args: *Ts, patience: float | None = None) -> T:
-    """Call a function that may block, in a thread; what it sets in its context is set here, too.
+    """Call a function that may block in a thread; context variables that it sets are set here.
 
-    A cancellation waits until the call has ended: nothing is left half done behind its back.
+    A cancellation is raised only after the call has ended, so that nothing is left half done.
 
     Args:
-        fn: what blocks.
-        *args: of the call.
-        patience: as of `finish_blocking`.
+        fn: the function.
+        *args: its arguments.
+        patience: as for `finish_blocking`.
 
     Raises:
         CancelledError: the coroutine was cancelled meanwhile; the function has been called.
@@ -66,10 +65,10 @@ async def finish_blocking(
     """Make a blocking call in a thread, and return its value even if the coroutine is cancelled.
 
     Args:
-        work: what blocks; it sees the context of the coroutine, and may change it.
-        late: gets the cancellations that come meanwhile; whoever calls this raises them later.
-        patience: seconds that the call may take from the first cancellation on; then it is
-            interrupted, by a `CancelSignal` in its thread. None for as long as it takes.
+        work: the function; it runs in the context of the coroutine, and may change it.
+        late: collects the cancellations in the meantime; the caller raises them later.
+        patience: seconds after the first cancellation until the call is interrupted, by a
+            `CancelSignal` in its thread. None to wait without a limit.
     """
     import asyncio  # 40 ms of start-up; here it is running already
 
@@ -89,7 +88,7 @@ async def finish_blocking(
 
 
 class _BlockingCall(Generic[T]):
-    """One call, seen by its thread and by the loop that waits for it."""
+    """One call, shared by its thread and the loop that waits for it."""
 
     def __init__(self, work: Callable[[], T], loop: AbstractEventLoop) -> None:
         self.waiter: Future[None] | None = None
@@ -116,7 +115,7 @@ class _BlockingCall(Generic[T]):
         call_on_loop(self._loop, self._end)
 
     def _leave(self) -> None:
-        """Be interrupted no more: what comes too late must not come up in another call."""
+        """Accept no more interruptions: a late one must not be raised in another call."""
         with self._lock:
             self._thread = None
         if self._is_interrupted:
@@ -144,7 +143,7 @@ class _BlockingCall(Generic[T]):
             self.waiter.set_result(None)
 
     def finish(self) -> T:
-        """Return what came of it; what it has set in its context is set in the current one."""
+        """Return its value or raise its error; copy its context variables."""
         _apply_context(self._context)
         if self._error is not None:
             try:
@@ -155,14 +154,14 @@ class _BlockingCall(Generic[T]):
 
 
 class InterruptedCall(CancelSignal):
-    """Raised in the thread of a blocking call that takes too long, once its run is to stop."""
+    """Raised in the thread of a blocking call that takes too long after its run was cancelled."""
 
     def __init__(self) -> None:
         super().__init__("its run was cancelled")
 
 
 def _apply_context(context: Context) -> None:
-    """Set the variables that a call has set in a copy of the current context."""
+    """Set the variables that were changed in a copy of the current context."""
     for variable, value in context.items():
         if variable.get(_UNSET) is not value:
             variable.set(value)
@@ -172,9 +171,9 @@ _UNSET = object()
 
 
 class CallThreads:
-    """Threads that make blocking calls: started when they are needed, and used again.
+    """A pool of threads for blocking calls, which are started when needed.
 
-    They are daemons, so that a call that never returns does not keep the process from its end.
+    They are daemon threads, so that a call that never returns does not prevent the exit.
     """
 
     def __init__(self) -> None:
@@ -184,7 +183,7 @@ class CallThreads:
         self._lock = threading.Lock()  # held for a few instructions
 
     def start(self, call: Callable[[], None], threads: Threads) -> None:
-        """Let a thread make a call, soon; `threads` says where a new one comes from."""
+        """Make a call in a thread; `threads` starts new ones."""
         with self._lock:
             if self._idle:
                 worker = self._idle.pop()
@@ -234,7 +233,7 @@ class _CallThread:
 
 
 _here = threading.local()
-#: By where threads come from; a simulation has its own for each of its processes.
+#: By what starts threads; a simulation has one for each of its processes.
 _pools: WeakKeyDictionary[Threads, CallThreads] = WeakKeyDictionary()
 
 
@@ -244,7 +243,7 @@ def _find_pool(threads: Threads) -> CallThreads:
 
 
 def is_on_loop() -> bool:
-    """Tell whether this code is called by an event loop; without asyncio it can't be."""
+    """Tell whether this code runs on an event loop."""
     asyncio = sys.modules.get("asyncio")
     if asyncio is None:
         return False

@@ -56,7 +56,7 @@ async def afinish_children(
         recorder: of the run that owns it.
         scope: of that run.
         step: why that is.
-        call: makes a call that may block, in a thread, to its end.
+        call: makes a blocking call in a thread, and finishes it.
     """
     import asyncio  # 40 ms of start-up; here it is running already
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 if sys.platform == "linux":
 
     def _read_monotonic() -> float:
-        # Goes on while the machine is suspended, which Python's own does not.
+        # It advances while the machine is suspended; `time.monotonic` does not.
         return time.clock_gettime(time.CLOCK_BOOTTIME)
 else:
     _read_monotonic = time.monotonic
@@ -46,10 +46,9 @@ class SystemClock:
 
 
 def start_steady_time(clock: Clock) -> Callable[[], float]:
-    """Return a clock that shows the time of day now, and from here on counts seconds.
+    """Return a clock that starts at the current time, and then advances monotonically.
 
-    What it says of two moments is how long it was between them, although somebody may set the
-    system's clock meanwhile.
+    Differences of its values are durations, even if the system clock is adjusted.
     """
     monotonic = clock.monotonic
     offset = clock.time() - monotonic()

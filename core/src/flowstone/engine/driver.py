@@ -76,7 +76,7 @@ class RunDriver:
         self.recorder.on_request(stop)
 
     def take_up(self, takeover: Takeover) -> None:
-        """Go on with a run that there is; see `RunRecorder.take_up`."""
+        """Continue an existing run; see `RunRecorder.take_up`."""
         self.recorder.take_up(takeover)
 
     def record(
@@ -207,7 +207,7 @@ class RunDriver:
     def _sleep(self, step: Sleep) -> None:
         self.clock.sleep(step.seconds)
 
-    #: What does a step, by its type.
+    #: The method that performs a step, by the step's type.
     _IN_A_THREAD: ClassVar[Mapping[type, Callable[..., object]]] = {
         Record: _record,
         CallFunction: _call,
@@ -236,5 +236,5 @@ class RunDriver:
         return step.around.stage_run(name, save, step.on_commit, step.on_rollback)
 
 
-#: What a run is recorded as where something is said of it before anything else.
+#: The first state of a run that logs something before any other step.
 FIRST = Record(PENDING, "Pending")

@@ -106,7 +106,7 @@ class GeneratorRun:
                 raise end.data
 
     def _keep_notes(self) -> None:
-        """Have kept what hooks said of the end, where the process ends next."""
+        """Write the log lines of final hooks if the process is about to exit."""
         with suppress(StoreError):
             self._driver.recorder.flush()
 

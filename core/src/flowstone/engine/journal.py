@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 
 #: Seconds that a fact waits at most before it is written.
 INTERVAL = 0.05
-#: How many facts may wait: whoever appends the next one writes them. On an event loop that is
-#: whose run comes into its next state, in a thread.
+#: How many facts may wait: the next `append` writes them; on an event loop, the next run that
+#: changes its state does, in a thread.
 FULL = 2000
-#: Seconds between two heartbeats, which also bring requests, such as to cancel a run.
-BEAT = 1.0
-#: Seconds for which a store that has failed is left alone, except by barriers.
+#: Seconds between two heartbeats, which also return requests, such as to cancel a run.
+HEARTBEAT = 1.0
+#: Seconds until a store that has failed is written to again, except by barriers.
 RETRY = 1.0
 #: The most facts in one batch.
 BATCH = 2000
@@ -137,9 +137,9 @@ class WriteBehind:
             self._make_room()
 
     def _make_room(self) -> None:
-        """Write what waits; while the store fails, who appends is told so without a new try.
+        """Write what waits; while the store fails, raise its last error without a new attempt.
 
-        Each try takes the whole of a batch, and thousands of tasks may append meanwhile.
+        Each attempt encodes a whole batch, and thousands of tasks may append meanwhile.
         """
         with self._lock:
             if self._error is not None and self._clock.monotonic() < self._retry_at:
@@ -262,12 +262,12 @@ class WriteBehind:
             self._thread.start()
 
     def _loop(self) -> None:
-        pause = min(BEAT, self._lease_seconds / 3)
-        beat_at = self._clock.monotonic() + pause
+        pause = min(HEARTBEAT, self._lease_seconds / 3)
+        heartbeat_at = self._clock.monotonic() + pause
         while not self._closed:
             with self._wake:
                 if self._idle and not self._closed:  # closing may have come before this wait
-                    self._wake.wait(max(0.0, beat_at - self._clock.monotonic()))
+                    self._wake.wait(max(0.0, heartbeat_at - self._clock.monotonic()))
             if not self._idle:
                 with self._wake:
                     if not self._closed:  # only closing ends this early
@@ -277,12 +277,12 @@ class WriteBehind:
                 if self._clock.monotonic() >= self._retry_at:
                     self._write()
             now = self._clock.monotonic()
-            if now >= beat_at:
-                beat_at = now + pause
-                self._beat()
+            if now >= heartbeat_at:
+                heartbeat_at = now + pause
+                self._send_heartbeat()
 
-    def _beat(self) -> None:
-        """Renew the leases of all that is driven here, and learn what others ask of it."""
+    def _send_heartbeat(self) -> None:
+        """Renew the leases of all runs driven here, and handle the requests of others."""
         with self._lock:
             fences = self._roots.list_renewable_fences()
             if not fences:
@@ -299,7 +299,7 @@ class WriteBehind:
                     self._roots.mark_lost(run)
 
     def _report_unrenewed(self, error: StoreError) -> None:
-        """Warn, though not at each beat of an outage."""
+        """Log a warning, but not at each heartbeat of an outage."""
         now = self._clock.monotonic()
         if now >= self._warn_at:
             self._warn_at = now + self._lease_seconds / 3

@@ -296,7 +296,7 @@ def _resolve_upstream(
 
 
 def _take_values(value: T, promises: Sequence[PendingRun]) -> Generator[Step, T, T]:
-    """Put the values of these in their places; those that are only kept have to be read."""
+    """Replace promises by their values; persisted values are read from storage."""
     read: Callable[[], T] = partial(resolve, value, _take_value)
     if any(type(promise.final_state().data) is StoredValue for promise in promises):
         return (yield ReadValues(read))

@@ -71,7 +71,7 @@ class RunRecorder:
     def __init__(
         self, services: Services, origin: Origin, parent: Scope | CurrentRun | None = None
     ) -> None:
-        """Keep a run that is to be born; of a part of another, token and time are that one's."""
+        """Prepare the record of a new run; a child has the token and the clock of its parent."""
         self._journal = services.journal
         tree_time = None if parent is None else parent.time
         self.time = tree_time or start_steady_time(services.clock)
@@ -91,7 +91,7 @@ class RunRecorder:
         return self._generation != _generation
 
     def may_block(self) -> bool:
-        """Tell whether the next state has to wait for the store."""
+        """Tell whether recording the next state has to wait for the store."""
         return self._through or self._journal.is_full()
 
     @property

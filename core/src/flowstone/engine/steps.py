@@ -107,7 +107,7 @@ class StageInTransaction(NamedTuple):
 
 
 class ReadValues(NamedTuple):
-    """Call what reads kept values from where they are. Answer: what it returns."""
+    """Call a function that reads persisted values. Answer: what it returns."""
 
     fn: Callable[[], object]
 

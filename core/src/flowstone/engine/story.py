@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 from flowstone.engine.blocking_calls import call_blocking
 
 T = TypeVar("T")
-#: What is awaited, or what is called as it may block.
+#: An awaitable, or a function to call that may block.
 Pending = Awaitable[object] | Callable[[], object]
-#: What happens, with all that has to be waited for on the way. Its value is sent in.
+#: A generator of what has to be waited for; each value is sent in.
 Story = Generator[Pending, object, T]
 #: A function, and what it is called with.
 Call = tuple[Callable[..., Any], tuple[Any, ...], Mapping[str, Any]]
@@ -33,7 +33,7 @@ async def arun_story(
 
     Args:
         story: what happens.
-        call: makes the calls that may block, in a thread.
+        call: makes a blocking call in a thread.
     """
 
     async def wait(pending: Pending) -> object:

@@ -19,7 +19,7 @@ FlowstoneError
 │   ├── ClosedEarly (RuntimeError)         a run whose function yields, before it was exhausted
 │   ├── NotSendable (TypeError)            to or from another process
 │   ├── RemoteTraceback                    the cause of an error that came from another process
-│   ├── FutureUnresolved (TypeError, AttributeError)    used as if it were its value
+│   ├── FutureUnresolved (TypeError, AttributeError)    a future used as its value
 │   ├── MissingResult (LookupError)
 │   ├── NotHashable (TypeError)
 │   │   └── KeyNotMade                     by a function or a policy of somebody's own
@@ -65,7 +65,7 @@ FlowstoneError
 │       └── SecretReadOnly (PermissionError)
 ├── PluginError
 │   ├── PluginBroken (ImportError)
-│   ├── ImportFailed (ImportError)         of a public name's module
+│   ├── ImportFailed (ImportError)         the module of a public name
 │   ├── PluginHangs (TimeoutError)
 │   ├── UnknownName (LookupError, ValueError)
 │   ├── MissingExtra (ImportError)

@@ -134,13 +134,13 @@ class MissingPackage(PluginError, ImportError):
 
 
 class ImportFailed(PluginError, ImportError):
-    """The module of a public name could not be imported; `__cause__` is its own error."""
+    """The module of a public name could not be imported; `__cause__` is the original error."""
 
     def __init__(self, package: str, name: str, problem: str, remedy: str = "") -> None:
         self.package, self.export, self.problem, self.remedy = package, name, problem, remedy
         super().__init__(
             f"{name!r} can't be imported from {package}: {problem}. "
-            f"{remedy or 'Look above for where that comes from, and fix it there.'}"
+            f"{remedy or 'See the error above.'}"
         )
 
 

@@ -260,13 +260,13 @@ class ValueNotComputed(RunError, TypeError):
 
 
 class FutureUnresolved(RunError, TypeError, AttributeError):
-    """A future was used as if it were the value that it is a future of."""
+    """A future was used as if it were its value."""
 
     def __init__(self, name: str, use: str) -> None:
         self.future, self.use = name, use
         super().__init__(
             f"{name!r} is a future, and {use} needs its value: use .result(), or await it in async "
-            "code. A task takes the future itself: pass it on, and the task gets the value."
+            "code. Tasks accept futures: pass it as an argument, and the task gets the value."
         )
 
 

@@ -1,4 +1,4 @@
-"""What a log record says, as a line for people or as an object of JSON for programs."""
+"""Formatters of log records: lines for people, and JSON for programs."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import logging
 
 from flowstone.records.redaction import redact
 
-#: The logger of what the engine itself says of runs.
+#: The logger of the engine's own messages about runs.
 ENGINE = "flowstone.runs"
 
-#: What a record says of its run, and of the flow run and the task run around it.
+#: Attributes of a record about its run, and the flow run and task run that it belongs to.
 PLACES = (
     "run_id",
     "run_name",
@@ -20,11 +20,11 @@ PLACES = (
     "task_run_name",
     "task_name",
 )
-#: What every record has, and what we add to it: not what somebody said beside the text.
+#: The attributes of every record, and those that we add: all others are from `extra=`.
 OWN = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName", "unit", *PLACES}
 OWN |= {"flowstone_run", "flowstone_kept", "flowstone_shown"}
 
-#: The codes of a terminal, for each level from its number on, and for what is no news.
+#: The escape codes of a terminal, for each level from its number on.
 _COLORS = {
     logging.CRITICAL: "\x1b[1;31m",
     logging.ERROR: "\x1b[31m",
@@ -36,9 +36,9 @@ _DIM, _BOLD, _OFF = "\x1b[2m", "\x1b[1m", "\x1b[0m"
 
 
 def format_text(record: logging.LogRecord, form: logging.Handler | logging.Formatter) -> str:
-    """Return a record's text; where its parts don't fit, they stand beside each other.
+    """Return a record's text; if its arguments don't match its format, join them.
 
-    A line of a log must not end the run that says it.
+    A log call with wrong arguments must not fail the run.
     """
     try:
         return form.format(record)
@@ -50,7 +50,7 @@ def format_text(record: logging.LogRecord, form: logging.Handler | logging.Forma
 
 
 def read_extra(record: logging.LogRecord) -> dict[str, object] | None:
-    """Return what `extra=` said, as JSON values; None where it said nothing."""
+    """Return the values of `extra=` as JSON values, or None."""
     said = record.__dict__.keys() - OWN
     if not said:
         return None
@@ -61,10 +61,10 @@ def read_extra(record: logging.LogRecord) -> dict[str, object] | None:
 
 
 class LineFormatter(logging.Formatter):
-    """A line of the console: the time, the level, the run, the text.
+    """Formats lines of the console: the time, the level, the run, the text.
 
     Args:
-        colors: whether to colour it by its level, for a terminal.
+        colors: whether to colour lines by their level, for a terminal.
     """
 
     def __init__(self, *, colors: bool = False) -> None:
@@ -75,7 +75,7 @@ class LineFormatter(logging.Formatter):
         when = f"{self.formatTime(record, '%H:%M:%S')}.{int(record.msecs):03d}"
         level, who = f"{record.levelname:<7}", getattr(record, "run_name", record.name)
         text = record.getMessage()
-        # The engine's own errors reach the caller with their traceback; once is enough.
+        # The engine's own errors are raised to the caller, with their traceback.
         if record.name != ENGINE:
             if record.exc_info and not record.exc_text:
                 record.exc_text = self.formatException(record.exc_info)
@@ -92,10 +92,10 @@ class LineFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """A record as one line of JSON, with the ids of its run; secrets are masked.
+    """Formats records as JSON, one object per line, with the ids of the run; secrets are masked.
 
-    The setting FLOWSTONE_LOGGING_FORMAT=json writes such lines to standard error. A handler of the
-    program's own takes it by ``handler.setFormatter(JsonFormatter())``.
+    The setting FLOWSTONE_LOGGING_FORMAT=json writes such lines to standard error. To use it with
+    your own handler, call ``handler.setFormatter(JsonFormatter())``.
     """
 
     def format(self, record: logging.LogRecord) -> str:

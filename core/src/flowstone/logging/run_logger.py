@@ -203,8 +203,7 @@ class RunLogHandler(Unlocked):
         except FencedRun:
             raise
         except StoreError:
-            # The line waits in the journal. Whoever runs the flow is told, once; a program's log
-            # call is not where to say it.
+            # The line stays in the journal. The flow raises the error; a log call should not.
             return
 
 
@@ -244,7 +243,7 @@ class ConsoleHandler(Unlocked):
     """Shows records on standard error, unless the program has set up logging itself.
 
     Attributes:
-        as_json: whether as JSON, one object a line.
+        as_json: whether to write JSON, one object per line.
         colors: whether to colour lines on a terminal.
     """
 
@@ -275,9 +274,9 @@ class ConsoleHandler(Unlocked):
 
 
 class _FaultFilter:
-    """Knows which fault of the machine, such as a full disk, a tree of runs has shown.
+    """Drops repeated errors of the machine, such as a full disk, within a tree of runs.
 
-    Such a fault fails each of its runs, with the same words.
+    Such an error fails each of the runs, with the same message.
     """
 
     def __init__(self) -> None:
@@ -296,7 +295,7 @@ class _FaultFilter:
 
 
 def _find_fault(error: BaseException | None) -> object:
-    """Return what tells a fault of the machine from another; None for an error of the run."""
+    """Return what identifies an error of the machine; None for an error of the run."""
     while error is not None:
         if isinstance(error, StoreError):
             return str(error)

@@ -1,4 +1,4 @@
-"""Tracebacks for people: their own frames, with ours folded."""
+"""Tracebacks in which the frames of Flowstone are collapsed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from flowstone.plugins.known import load_known_packages
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: The file name of what stands for frames of ours; its line is their number.
+#: The file name of the frame that replaces frames of Flowstone; its line is their number.
 _FOLD = "<flowstone>"
 
 
@@ -24,9 +24,9 @@ class _Folded(StackSummary):
 
 
 def format_traceback(error: BaseException) -> str:
-    """Return the traceback of an error, and of its causes, with frames of Flowstone folded.
+    """Return the traceback of an error and its causes, with frames of Flowstone collapsed.
 
-    Where no frame is of anything else, as in an error of Flowstone itself, none is folded.
+    If all frames are of Flowstone, as in its own errors, none is collapsed.
     """
     found = TracebackException.from_exception(error)
     if _has_foreign_frame(found):
@@ -37,7 +37,7 @@ def format_traceback(error: BaseException) -> str:
 
 
 def has_foreign_frame(error: BaseException) -> bool:
-    """Tell whether a frame in the traceback of an error, or a cause, is not of Flowstone."""
+    """Tell whether the traceback of an error, or of a cause, has frames of other code."""
     return _has_foreign_frame(TracebackException.from_exception(error))
 
 
@@ -47,14 +47,14 @@ def _has_foreign_frame(error: TracebackException) -> bool:
 
 
 def _find_places() -> tuple[str, ...]:
-    """Return how the names of files begin that are of our packages, as far as they are loaded."""
+    """Return the directories of the Flowstone packages that are imported."""
     packages = (name.replace("-", "_") for name in ("flowstone", *load_known_packages()))
     files = [getattr(sys.modules.get(name), "__file__", None) for name in packages]
     return tuple(file.removesuffix("__init__.py") for file in files if file)
 
 
 def _walk(error: TracebackException) -> Iterator[TracebackException]:
-    """Yield what is known of an error, and of those that are shown with it."""
+    """Yield an error, and the causes and contexts that are shown with it."""
     left = [error]
     while left:
         one = left.pop()

@@ -31,7 +31,7 @@ class Section(Protocol):
 
     Attributes:
         name: of the section in a file.
-        kind: of its documents; one that ends with a colon is what their kinds begin with.
+        kind: of its documents; if it ends with a colon, the prefix of their kinds.
     """
 
     name: str

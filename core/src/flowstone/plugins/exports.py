@@ -36,7 +36,7 @@ def lazy_exports(
             home = import_module(module, package)
             value = getattr(home, name) if homes[module] else home
         except AttributeError as error:
-            # Python would take it for a name that is not there, and say "cannot import name".
+            # Python would report it as "cannot import name".
             problem = f"{type(error).__name__}: {error}"
             raise ImportFailed(package, name, problem, _describe_shadows()) from error
         except ImportError as error:

@@ -1,4 +1,4 @@
-"""Code of the user's, imported by the name of a module or the path of a file."""
+"""Import code of the user by the name of a module or the path of a file."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ def import_code(place: str, what: str) -> ModuleType:
     Args:
         place: ``package.module``, or ``path/to/file.py``. The directory of the file, or for a
             module the current one, is searched for what it imports.
-        what: says who wants it, in errors.
+        what: the setting or option that names it, for errors.
 
     Raises:
-        ConfigurationError: there is no such module or file; or its code fails, which is the cause.
+        ConfigurationError: there is no such module or file, or importing it fails; `__cause__` is
+            the error.
     """
     with _explain_failure(place, what):
         return _import_file(place, what) if place.endswith(".py") else _import_module(place, what)
@@ -38,7 +39,7 @@ class _Absent(ConfigurationError):
 
 @contextmanager
 def _explain_failure(place: str, what: str) -> Iterator[None]:
-    """Tell, of code that fails while it is imported, where that is."""
+    """Turn an exception during an import into a ConfigurationError with its traceback."""
     try:
         yield
     except _Absent:
@@ -54,7 +55,7 @@ def _explain_failure(place: str, what: str) -> Iterator[None]:
         raise failed from error
 
 
-#: What imports modules; where in it that was is of no interest.
+#: Packages whose frames are left out of that traceback.
 _OURS = {"flowstone", "importlib"}
 
 
@@ -83,7 +84,7 @@ def _import_module(place: str, what: str) -> ModuleType:
         if error.name is None or not f"{place}.".startswith(f"{error.name}."):
             raise  # the module is there; something that it imports is not
         problem = f"the module {place!r} can't be found"
-        remedy = f"Looked from {Path.cwd()}; for a file, write its path: etl.py"
+        remedy = f"The current directory is {Path.cwd()}. To import a file, give its path: etl.py"
         raise _Absent(what, problem, remedy) from error
 
 

@@ -83,10 +83,10 @@ def find_block_type(slug: str) -> Any:
         raise
 
 
-#: What to do about the type of a block that nothing here defines.
+#: How to make the type of a saved block known.
 HOW_TO_FIND = (
-    "A type of your own is found where the module that defines it is imported: say "
-    "`flowstone -m MODULE …`, or set FLOWSTONE_IMPORT=MODULE."
+    "If you defined the type yourself, import its module: use `flowstone -m MODULE …`, or set "
+    "FLOWSTONE_IMPORT=MODULE."
 )
 
 

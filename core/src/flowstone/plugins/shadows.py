@@ -1,4 +1,4 @@
-"""The user's files that are imported in place of modules of the standard library."""
+"""Files that shadow modules of the standard library."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ import sys
 
 
 def find_shadows() -> dict[str, str]:
-    """Return the imported modules with a name of the standard library, and another file.
+    """Return the imported modules that shadow one of the standard library, with their files.
 
-    A file counts where a search for modules would find it: beside the script, in the current
-    directory.
+    Only files in a directory of `sys.path` count, such as that of the script.
     """
-    # Texts, no paths: `pathlib` imports much that may be hidden itself.
+    # Strings, not paths: what `pathlib` imports may be shadowed itself.
     ours = _cut_last(os.__file__)
     entries = set(sys.path)
     found = {}
@@ -30,9 +29,9 @@ def _cut_last(path: str) -> str:
 
 
 def describe_shadows() -> str:
-    """Return what to do about such files; nothing where there is none."""
+    """Return how to fix each shadowed module; an empty string if there is none."""
     return " ".join(
-        f"{file} has the name of the standard module {name!r}, and is imported in its place: "
-        "rename it."
+        f"{file} has the name of the standard module {name!r}, and is imported in its place. "
+        "Rename the file."
         for name, file in sorted(find_shadows().items())
     )

@@ -61,7 +61,7 @@ class CurrentRun(Protocol):
         attempt: how often it has been started.
         state: the state that it is in.
         token: of the lease that its root had when it was made; None where that is not known.
-        time: says when something happens in its tree; None where another process drives it.
+        time: the clock of its tree of runs; None if another process drives the run.
     """
 
     @property
@@ -88,6 +88,6 @@ class RunTransaction(Protocol):
     ) -> Generator[Awaitable[object] | Callable[[], object], object, None]:
         """Take a run that has completed: what to do at the commit, or at a rollback.
 
-        What comes out is to be awaited, or called, and its value sent in. A transaction that has
-        ended calls the hooks at once.
+        Each item is awaited or called by the caller, who sends its value in. A transaction that
+        has ended calls the hooks at once.
         """

@@ -56,10 +56,10 @@ class CacheLookup(Protocol):
 
 
 class ResultCache(Protocol):
-    """How one run's result is looked for, and kept.
+    """Looks up and stores the result of one run.
 
     Attributes:
-        is_locked: whether others wait for the run, until `end`.
+        is_locked: whether it holds a lock, until `end`.
     """
 
     @property

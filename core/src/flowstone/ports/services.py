@@ -12,10 +12,10 @@ class Clock(Protocol):
     """Time, and waiting for it."""
 
     def time(self) -> float:
-        """Return the seconds since the epoch; somebody may set it back or forward."""
+        """Return the seconds since the epoch; the system clock may be adjusted."""
 
     def monotonic(self) -> float:
-        """Return the seconds since any one moment, which nobody sets."""
+        """Return the seconds of a monotonic clock."""
 
     def sleep(self, seconds: float) -> None:
         """Block this thread."""

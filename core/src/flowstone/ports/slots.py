@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 class SlotStore(Protocol):
     """Keeps who holds slots under limits, which are the documents of kind `KIND` beside it.
 
-    Slots in use are the leases alive; nothing is counted anywhere else. A lease is dead when it
-    has run out by the store's own clock, but for a holder that the store can see to be alive; it
-    is dead at once for one that the store can see to be dead. Every method may raise `StoreError`,
+    The slots in use are the live leases; there is no other count. A lease is dead when it has
+    expired by the store's own clock, unless the store can tell that its holder is alive. It is
+    dead at once if the store can tell that its holder is dead. Every method may raise `StoreError`,
     and may be called from several threads and processes.
     """
 
@@ -34,10 +34,10 @@ class SlotStore(Protocol):
         """
 
     def renew_slots(self, leases: Mapping[str, float]) -> list[str]:
-        """Make leases last for so many seconds from now on; return the tokens that hold nothing.
+        """Renew leases, and return the tokens that hold nothing.
 
         Args:
-            leases: the seconds by token.
+            leases: by token, for how many seconds the lease is renewed.
         """
 
     def give_back_slots(self, tokens: Sequence[str]) -> None:
@@ -50,23 +50,23 @@ class SlotStore(Protocol):
         after: Slot | None = None,
         limit: int | None = None,
     ) -> list[Slot]:
-        """Return the leases alive, ordered by limit, by when they were taken, and by token.
+        """Return the live leases, ordered by limit, by when they were taken, and by token.
 
         Args:
-            names: only those under these limits.
-            after: only those that come after this one, for the next page.
-            limit: at most so many.
+            names: only leases under these limits.
+            after: only leases that come after this one, for the next page.
+            limit: the maximum number of leases.
         """
 
     def count_slots(self, names: Sequence[str]) -> dict[str, float]:
-        """Return how many slots are taken under limits: those held, and what is left of a rate's.
+        """Return how many slots are in use under limits, including those of a rate limit.
 
         Args:
-            names: of limits; one that is not there has nothing taken.
+            names: of the limits; an unknown one has no slots in use.
         """
 
     def reap_slots(self) -> list[Slot]:
-        """Forget the leases that are dead, and return them."""
+        """Remove the dead leases, and return them."""
 
 
 class SlotRequest(Protocol):

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class RunStore(Protocol):
     """Keeps runs and the facts about them.
 
-    Every method may raise `StoreError`. Methods may be called from several threads. What a lease
-    has left is decided by the store's own clock: those of its clients may be wrong.
+    Every method may raise `StoreError`. Methods may be called from several threads. The
+    store's own clock decides when a lease expires: those of its clients may be wrong.
     """
 
     def create(self, event: Event) -> None:
@@ -64,14 +64,14 @@ class RunStore(Protocol):
     def heartbeat(self, fences: Sequence[Fence], seconds: float) -> list[Run]:
         """Renew leases; return the runs whose fence no longer holds, as they are now.
 
-        One call a second renews all that a process drives, and tells it what others ask of that: a
-        run which somebody asked to cancel is at another version. A lease is renewed while its token
-        is the fence's and its run has not ended, at whatever version, as that run needs its time.
+        A process calls it once a second: it renews the leases of all its runs, and returns those
+        with requests of others, such as to cancel, which have another version. A lease is renewed
+        if it has the token of the fence and its run has not ended, whatever the run's version.
 
         Args:
             fences: of the roots.
-            seconds: how long the leases last from now on; or, so that not each beat has to write,
-                two thirds of that at the least.
+            seconds: for how long the leases are renewed. At least two thirds of that remain, so
+                that not every heartbeat has to write.
         """
 
     def reap(self) -> list[Run]:
@@ -167,11 +167,11 @@ class DocumentStore(Protocol):
         """Return documents of a kind, ordered by kind and name.
 
         Args:
-            kind: exactly this one.
-            prefix: instead of those of exactly this kind, those of all kinds that begin with it.
-            names: only documents of these names.
-            after: only those that come after this kind and name, for the next page.
-            limit: at most so many.
+            kind: the kind.
+            prefix: return the documents of all kinds that begin with `kind`.
+            names: only documents with these names.
+            after: only documents that come after this kind and name, for the next page.
+            limit: the maximum number of documents.
         """
 
     def delete(self, kind: str, name: str) -> None:
@@ -255,13 +255,13 @@ class Journal(Protocol):
         """Keep a fact soon: in 50 ms, at a barrier, or when there are many. Raises `FencedRun`."""
 
     def is_full(self) -> bool:
-        """Tell whether as many facts wait as may: the next one but on an event loop waits, too."""
+        """Tell whether the queue is full: the next `append` writes, unless on an event loop."""
 
     def flush(self) -> None:
         """A barrier: keep all that was appended. Raises `StoreError` where that can't be done."""
 
     def count_unwritten(self) -> int:
-        """Return how many facts were appended and are not kept yet."""
+        """Return how many appended facts have not been written yet."""
 
     def on_request(self, root_id: str, stop: Callable[[type[StopSignal]], None]) -> None:
         """Call `stop`, from another thread, with what somebody asks that root to stop with."""

@@ -87,7 +87,7 @@ class Claim(NamedTuple):
         owner: who asks, in words for a person: a run's name.
         run_id: the run, where it is one.
         seconds: how long the lease lasts.
-        waited: for how many seconds the asking process has got nothing under these limits.
+        waited: for how many seconds the process has been waiting for slots of these limits.
         is_rate: whether the slots decay by themselves, and are never given back.
     """
 

@@ -1,4 +1,4 @@
-"""Calls of a port and their answers as bytes, for whatever carries them to a store elsewhere."""
+"""Calls of a port and their replies as bytes, for a remote store."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class StoreCall(NamedTuple):
     """A call of a method of a port.
 
     Attributes:
-        id: the same where the call is sent again, as its answer was lost: it is done once.
-        method: its name.
-        arguments: by position.
-        options: by name.
+        id: of the call; a call that is sent again with the same id is executed once.
+        method: the name of the method.
+        arguments: positional arguments.
+        options: keyword arguments.
     """
 
     id: str
@@ -33,12 +33,12 @@ class StoreCall(NamedTuple):
     options: Mapping[str, object] = {}
 
 
-class StoreAnswer(NamedTuple):
-    """What a call came to.
+class StoreReply(NamedTuple):
+    """The reply to a call.
 
     Attributes:
-        id: the call's.
-        value: what it returned; or the error that it raised.
+        id: of the call.
+        value: the value that it returned, or the error that it raised.
     """
 
     id: str
@@ -46,7 +46,7 @@ class StoreAnswer(NamedTuple):
 
 
 def encode_call(call: StoreCall) -> bytes:
-    """Return a call as JSON, in ASCII: half of a surrogate pair has no form in UTF-8."""
+    """Return a call as JSON, in ASCII: UTF-8 can't encode lone surrogates."""
     options = {name: _encode(value) for name, value in call.options.items()}
     body = {"id": call.id, "method": call.method, "arguments": list(map(_encode, call.arguments))}
     return json.dumps({**body, "options": options}).encode()
@@ -65,8 +65,8 @@ def decode_call(content: bytes) -> StoreCall:
     )
 
 
-def encode_answer(answer: StoreAnswer) -> bytes:
-    """Return an answer as JSON; an error with its facts, secrets masked."""
+def encode_reply(answer: StoreReply) -> bytes:
+    """Return a reply as JSON; an error with its attributes, secrets masked."""
     if isinstance(answer.value, FlowstoneError):
         body: dict[str, object] = {"error": encode_error(answer.value)}
     else:
@@ -74,23 +74,23 @@ def encode_answer(answer: StoreAnswer) -> bytes:
     return json.dumps({"id": answer.id, **body}).encode()
 
 
-def decode_answer(content: bytes) -> StoreAnswer:
-    """Return the answer that `encode_answer` has encoded.
+def decode_reply(content: bytes) -> StoreReply:
+    """Return the reply that `encode_reply` has encoded.
 
     Raises:
         RecordInvalid: it is none, or has a record that this version does not know.
     """
     body = _load(content)
     if "error" in body:
-        return StoreAnswer(body["id"], decode_error(body["error"]))
-    return StoreAnswer(body["id"], _decode(body.get("value")))
+        return StoreReply(body["id"], decode_error(body["error"]))
+    return StoreReply(body["id"], _decode(body.get("value")))
 
 
 def _load(content: bytes) -> Json:
     try:
         body = json.loads(content)
     except ValueError as error:
-        raise RecordInvalid("message", f"it is no JSON: {error}") from error
+        raise RecordInvalid("message", f"it is not JSON: {error}") from error
     if not isinstance(body, dict) or "id" not in body:
         raise RecordInvalid("message", "it has no id")
     return body

@@ -22,14 +22,14 @@ Kind = Literal["flow", "task"]
 class Lease:
     """The right of one process to write a run.
 
-    Two are equal that are one right, whenever each was last renewed.
+    Leases that differ only by when they were renewed are equal.
 
     Attributes:
         token: made anew by each process that takes the run; a batch must carry it.
         holder: where that process is, as ``host/pid/presence``.
         until: seconds since the epoch by the store's clock; renewed by a heartbeat. 0 once the run
             has ended: the same token then still lets its writer add log lines, and nothing else.
-        seconds: in the fact that brings a lease, how long it lasts from when the store keeps it.
+        seconds: in the event that starts a lease, its duration from when the store writes it.
     """
 
     token: str

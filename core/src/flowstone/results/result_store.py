@@ -190,7 +190,7 @@ class CallCache:
         names: Callable[..., Mapping[str, Any]],
         run_id: str,
     ) -> None:
-        """Open the options when the result is first looked for: not on an event loop."""
+        """Open the options when the result is first looked up: not on an event loop."""
         self._open, self._call, self._names, self._run_id = open_options, call, names, run_id
         self._opened: CacheOptions | None = None
         self._locked: str | None = None

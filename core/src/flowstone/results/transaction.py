@@ -195,7 +195,7 @@ class Transaction:
         return run_story(self.perform_commit())
 
     def perform_commit(self) -> Story[bool]:
-        """Do as `commit` does; what is to be waited for comes out."""
+        """Do as `commit`; yield what has to be waited for."""
         if self.state in ENDED:
             return False
         try:
@@ -250,7 +250,7 @@ class Transaction:
         return run_story(self.perform_rollback())
 
     def perform_rollback(self) -> Story[bool]:
-        """Do as `rollback` does; what is to be waited for comes out."""
+        """Do as `rollback`; yield what has to be waited for."""
         if self.state is TransactionState.ROLLED_BACK:
             return False
         self.state = TransactionState.ROLLED_BACK
@@ -436,7 +436,7 @@ class _KeyLock:
     async def aacquire(self) -> None:
         import asyncio  # 40 ms of start-up; here it is running already
 
-        # Whoever has it may be on this very loop, so it is asked for and not waited for.
+        # The holder may be on the same loop, so the lock is polled.
         while not await call_blocking(self.acquire, 0.0):  # noqa: ASYNC110 - a file's
             await asyncio.sleep(NAP)
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 #: The shortest part of an id that finds a run.
 SHORTEST_PART = 8
-#: Of a lease, so much is left after a heartbeat at the least.
+#: The part of a lease that remains at least after a heartbeat.
 _LEFT = 2 / 3
 
 
@@ -56,7 +56,7 @@ def apply_change(run: Run, change: StateChange) -> Run:
 
 
 def start_lease(event: Event, now: float) -> Event:
-    """Return a fact whose lease, where it brings one, begins now, by the store's clock."""
+    """Return an event; its lease, if it has one, starts now, by the store's clock."""
     payload = event.payload
     lease = payload.lease if isinstance(payload, Run | Handover) else None
     if lease is None:
@@ -66,12 +66,12 @@ def start_lease(event: Event, now: float) -> Event:
 
 
 def is_lapsed(root: Run, now: float) -> bool:
-    """Tell whether the lease of a root has run out."""
+    """Tell whether the lease of a root has expired."""
     return root.lease is not None and root.lease.until < now
 
 
 def is_due(until: float, now: float, seconds: float) -> bool:
-    """Tell whether a heartbeat has to renew a lease: less is left of it than may be."""
+    """Tell whether a heartbeat has to renew a lease."""
     return until < now + seconds * _LEFT
 
 

@@ -38,7 +38,7 @@ class Waiter(NamedTuple):
 
 
 def make_waiter(limit: str, holder: str, waited: float, now: float) -> Waiter:
-    """Return what is remembered of a process that asks in vain."""
+    """Return the record of a process that waits for slots."""
     return Waiter(limit, holder, now - waited, now + REMEMBERED)
 
 

@@ -36,7 +36,7 @@ class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", validate_assignment=True, hide_input_in_errors=True)
 
     def __hash__(self) -> int:
-        # Users keep clients by their parameters. Equal ones have equal hashes without the rest.
+        # Users cache clients by their parameters; dicts and lists are not hashable, so left out.
         plain = (each for each in self.__dict__.values() if not isinstance(each, (dict, list)))
         return hash((type(self), *plain))
 

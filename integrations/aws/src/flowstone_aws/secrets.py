@@ -88,13 +88,13 @@ class SecretsManager:
         return found
 
     def create(self, name: str, value: str | bytes, **options: object) -> Record:
-        """Make a secret, and return what AWS answers."""
+        """Create a secret, and return the response of AWS."""
         content = _encode_content(value)
         with self.translate_errors(name):
             return _strip(self.client().create_secret(Name=name, **content, **options))
 
     def update(self, name: str, value: str | bytes, **options: JsonValue) -> Record:
-        """Change a secret that is there, and return what AWS answers."""
+        """Update an existing secret, and return the response of AWS."""
         content = _encode_content(value)
         with self.translate_errors(name):
             return _strip(self.client().update_secret(SecretId=name, **content, **options))
@@ -107,7 +107,7 @@ class SecretsManager:
         force: bool = False,
         **options: object,
     ) -> Record:
-        """Delete a secret, for good or so that it can be recovered; return what AWS answers."""
+        """Delete a secret, permanently or recoverably, and return the response of AWS."""
         when: Record = {"RecoveryWindowInDays": recovery_window_in_days}
         if force:
             when = {"ForceDeleteWithoutRecovery": True}
@@ -131,7 +131,7 @@ class SecretsManager:
 
 
 def _strip(answer: Record) -> Record:
-    """Return an answer without what says of the request."""
+    """Return a response without its metadata."""
     return {name: value for name, value in answer.items() if name != "ResponseMetadata"}
 
 
@@ -218,7 +218,7 @@ class AwsSecret(Block):
     def read_secret(
         self, version_id: str | None = None, version_stage: str | None = None, **read_kwargs: object
     ) -> str | bytes:
-        """Return the secret as it is kept: a text, or bytes.
+        """Return the secret as it is stored: text or bytes.
 
         Args:
             version_id: which version, by its id.
@@ -235,7 +235,7 @@ class AwsSecret(Block):
         )
 
     def write_secret(self, secret_data: str | bytes, **put_or_create_secret_kwargs: object) -> str:
-        """Write the secret as text or bytes, and return its ARN; it is made where there is none.
+        """Write the secret as text or bytes, create it if necessary, and return its ARN.
 
         Raises:
             SecretStoreError: AWS refused.

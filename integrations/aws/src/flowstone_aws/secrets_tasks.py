@@ -53,7 +53,7 @@ def aws_secret_create(
     description: str | None = None,
     tags: list[dict[str, str]] | None = None,
 ) -> dict[str, str]:
-    """Make a secret, and return its ``ARN``, ``Name`` and ``VersionId``.
+    """Create a secret, and return its ``ARN``, ``Name`` and ``VersionId``.
 
     Args:
         secret_name: its name.
@@ -82,7 +82,7 @@ def aws_secret_update(
     aws_credentials: AwsCredentials | None = None,
     description: str | None = None,
 ) -> dict[str, str]:
-    """Change a secret that is there, and return its ``ARN``, ``Name`` and ``VersionId``.
+    """Update an existing secret, and return its ``ARN``, ``Name`` and ``VersionId``.
 
     Args:
         secret_name: its name, or its ARN.

@@ -117,7 +117,7 @@ class AzureBlobStorageContainer(ObjectStore):
         return found
 
     def find_bucket(self, name: str) -> AzureBlobStorageContainer:
-        """Return another container of the same login, by its name, with no folder set."""
+        """Return the container of that name, with the same credentials and no folder."""
         return self.model_copy(update={"container_name": name, "base_folder": None})
 
     def make_provider(self) -> AzureBlobStorageProvider:

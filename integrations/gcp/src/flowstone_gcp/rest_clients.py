@@ -89,7 +89,7 @@ def open_logging(login: GcpLogin, endpoint: str | None) -> LoggingClient:
         raise MissingExtra("Cloud Logging", "flowstone-gcp[cloud_run]") from error
 
     class Reader(Client):
-        """Asks no metadata server where this program runs, as the SDK does for each page read."""
+        """Does not query the metadata server, which the SDK does for each page."""
 
         def logger(
             self, name: str, *, labels: dict[str, str] | None = None, resource: object = None

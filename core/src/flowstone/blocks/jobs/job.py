@@ -38,7 +38,7 @@ class Job(Block):
     if not TYPE_CHECKING:
 
         def __class_getitem__(cls, _: object) -> type[Job]:
-            """Return the class: `Job[int]` is how some say what its runs give."""
+            """Return the class, so that `Job[int]` can be used as a base class or type hint."""
             return cls
 
     @abstractmethod

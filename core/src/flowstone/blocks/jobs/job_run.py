@@ -33,7 +33,7 @@ class JobRun:
     Where the code that waits is itself stopped (its run is cancelled or times out, the process is
     asked to end), the job is cancelled, too.
 
-    A subclass that defines `wait_for_completion` and `fetch_result` itself needs no provider.
+    Subclasses that define `wait_for_completion` and `fetch_result` need no provider.
 
     Attributes:
         handle: what the service knows it by; `Job.attach` takes it, in another process too.
@@ -42,7 +42,7 @@ class JobRun:
     if not TYPE_CHECKING:
 
         def __class_getitem__(cls, _: object) -> type[JobRun]:
-            """Return the class: `JobRun[int]` is how some say what it gives."""
+            """Return the class, so that `JobRun[int]` can be used as a base class or type hint."""
             return cls
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What stands for the provider of a job run that is asked by its own methods only."""
+"""The provider of job runs that implement their methods themselves."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from flowstone.errors import ConfigurationError
 
 
 class NoProvider(JobProvider):
-    """No service to ask.
+    """A provider that raises an error from each method.
 
     Args:
         kind: the class of the job run, for messages.
@@ -36,6 +36,6 @@ class NoProvider(JobProvider):
         raise self._make_error()
 
     def _make_error(self) -> ConfigurationError:
-        problem = "it has no provider that could be asked about the job"
-        remedy = "Call the methods that it defines, or return a provider from the job's block."
+        problem = "it has no provider"
+        remedy = "Call only the methods that the class defines, or pass a provider to it."
         return ConfigurationError(self._kind, problem, remedy)

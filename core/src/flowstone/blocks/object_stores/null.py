@@ -1,4 +1,4 @@
-"""NullFileSystem: an object store that keeps nothing."""
+"""NullFileSystem: an object store that discards what is written."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 
 class NullFileSystem(ObjectStore):
-    """An object store that keeps nothing: what is written is gone, and reading finds no object."""
+    """An object store that discards what is written, and has no objects."""
 
-    _description: ClassVar[str | None] = "An object store that keeps nothing."
-    _code_example: ClassVar[str | None] = 'NullFileSystem().write_path("a.txt", b"gone")'
+    _description: ClassVar[str | None] = "An object store that discards what is written."
+    _code_example: ClassVar[str | None] = 'NullFileSystem().write_path("a.txt", b"discarded")'
 
     def make_provider(self) -> NullProvider:
         return NullProvider()
 
 
 class NullProvider(ObjectStoreProvider):
-    """No objects, whatever is written."""
+    """A provider without objects."""
 
     @property
     def where(self) -> str:
@@ -53,5 +53,5 @@ class NullProvider(ObjectStoreProvider):
         pass
 
     def _make_missing_error(self, key: str) -> ObjectMissing:
-        remedy = "Use another store to keep what you write."
-        return ObjectMissing(f"{self.where}/{key}", "this store keeps nothing", remedy)
+        remedy = "Use another object store."
+        return ObjectMissing(f"{self.where}/{key}", "a NullFileSystem has no objects", remedy)

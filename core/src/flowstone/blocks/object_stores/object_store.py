@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from flowstone.blocks.object_stores.provider import ObjectStoreProvider
 
 
-#: What a class of somebody's own defines where it has no provider.
+#: The methods that a subclass without a provider has to define.
 TRANSFERS = (
     "download_folder_to_path",
     "download_object_to_file_object",

@@ -1,4 +1,4 @@
-"""RemoteFileSystem: an object store that is a folder of any file system of fsspec."""
+"""RemoteFileSystem: an object store in a folder of any fsspec file system."""
 
 from __future__ import annotations
 
@@ -15,25 +15,23 @@ if TYPE_CHECKING:
 
 
 class RemoteFileSystem(ObjectStore):
-    """Objects in a folder of any file system that fsspec knows, such as SFTP, SMB or WebDAV.
+    """Objects in a folder of any fsspec file system, such as SFTP, SMB or WebDAV.
 
-    It needs the extra `fsspec`, and the package of the file system, such as `s3fs`. Where a
-    package of ours has a block for the service, that one does more: it copies on the server,
-    presigns, and writes conditionally.
+    It needs the extra `fsspec`, and the package of the file system, such as `s3fs`. If a Flowstone
+    package has a block for the service, prefer that one: it also has server-side copies,
+    presigned URLs and conditional writes.
     """
 
-    _description: ClassVar[str | None] = "A folder of any file system of fsspec."
+    _description: ClassVar[str | None] = "A folder of any fsspec file system."
     _code_example: ClassVar[str | None] = (
         'RemoteFileSystem(basepath="memory://bucket/folder").save("remote")\n'
         'RemoteFileSystem.load("remote").write_path("a.txt", b"hello")'
     )
 
-    basepath: str = Field(
-        description="The folder as a URL: its scheme names the file system, as s3://bucket/folder."
-    )
+    basepath: str = Field(description="The URL of the folder, such as s3://bucket/folder.")
     settings: SecretDict = Field(
         default_factory=lambda: SecretDict({}),
-        description="Arguments for fsspec's file system, such as key and secret of s3fs.",
+        description="Keyword arguments of the fsspec file system, such as key and secret of s3fs.",
     )
 
     @field_validator("basepath")
@@ -42,13 +40,13 @@ class RemoteFileSystem(ObjectStore):
         parts = urlsplit(value)
         if not parts.scheme or not parts.netloc:
             raise ValueError(
-                "it must be a URL with a scheme and a place, such as 's3://bucket/folder'"
+                "it must be a URL with a scheme and a host or bucket, such as 's3://bucket/folder'"
             )
         if parts.scheme in {"file", "local"}:
-            raise ValueError("for directories of this machine, use LocalFileSystem")
+            raise ValueError("use LocalFileSystem for local directories")
         if parts.password is not None:
             raise ValueError(
-                "a URL here may not contain a password, it would be saved in plain text; "
+                "the URL may not contain a password, which would be saved in plain text; "
                 "pass it in settings"
             )
         return value

@@ -1,4 +1,4 @@
-"""The errors of fsspec's file systems as ours."""
+"""Translate the errors of fsspec file systems."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from flowstone.records.redaction import redact
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: A file is where a folder is needed, or the other way round.
+#: There is a file instead of a folder, or a folder instead of a file.
 _IN_THE_WAY = (FileExistsError, IsADirectoryError, NotADirectoryError)
 
 
 @contextmanager
 def translate_errors(where: str, *, writes: bool = False) -> Iterator[None]:
-    """Turn the errors of a file system into ours.
+    """Turn the errors of a file system into those of Flowstone.
 
     Args:
         where: the URL of the object, for messages.
-        writes: whether the code inside writes the object.
+        writes: whether the block writes the object.
     """
     try:
         yield
@@ -47,21 +47,23 @@ def word_error(error: Exception) -> str:
 
 def _make_error(where: str, error: Exception, writes: bool) -> StorageError:
     if isinstance(error, _IN_THE_WAY) and writes:
-        return PathInvalid(where, f"something else is in the way ({word_error(error)})")
+        return PathInvalid(
+            where, f"a file or folder of that name exists already ({word_error(error)})"
+        )
     if isinstance(error, FileNotFoundError) and writes:
         remedy = "Create the bucket or directory first."
-        return BucketMissing(where, "there is no such place to write to", remedy)
+        return BucketMissing(where, "the bucket or directory does not exist", remedy)
     if isinstance(error, (FileNotFoundError, *_IN_THE_WAY)):
         remedy = "`list_objects` shows what is there."
         return ObjectMissing(where, "there is no such object", remedy)
     if isinstance(error, PermissionError):
-        remedy = "Check the login in settings, and what it is allowed to do."
+        remedy = "Check the credentials in settings, and their permissions."
         return AccessDenied(where, word_error(error), remedy)
     if isinstance(error, (ConnectionError, TimeoutError)):
-        remedy = "Check the host, the network, and whether the service is up."
+        remedy = "Check the host and the network, and that the service is up."
         return Unreachable(where, word_error(error), remedy)
     if isinstance(error, NotImplementedError):
-        remedy = "Use another file system, or the block of a package for this service."
+        remedy = "Use another file system, or the block of a Flowstone package for the service."
         return StorageError(where, "its file system does not support this", remedy)
     remedy = "Check basepath, settings, and the service."
     return StorageError(where, word_error(error), remedy)

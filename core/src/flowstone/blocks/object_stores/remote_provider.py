@@ -1,4 +1,4 @@
-"""The files of a remote file system of fsspec, as objects."""
+"""The files of an fsspec file system as objects."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from flowstone.blocks.object_stores.provider import Tool
     from flowstone.secrets.values import SecretDict
 
-#: How much of an object a file system buffers; a smaller one is written at once, if it can do that.
+#: The size of a file system's buffer; smaller objects are written in one request, if it can.
 BLOCK_BYTES = 8 * 1024 * 1024
-#: What file systems call the time of the last write, and the mark that changes with the content.
+#: The names that file systems have for the time of the last change, and for the entity tag.
 _TIMES = ("LastModified", "last_modified", "mtime", "updated", "modified")
 _ETAGS = ("ETag", "etag", "e_tag", "md5Hash", "content_md5")
 
@@ -40,7 +40,7 @@ class RemoteProvider(ObjectStoreProvider):
 
     Args:
         basepath: the URL of the block's folder.
-        settings: further arguments of the file system.
+        settings: keyword arguments of the file system.
     """
 
     def __init__(self, basepath: str, settings: SecretDict) -> None:
@@ -59,7 +59,7 @@ class RemoteProvider(ObjectStoreProvider):
             if getattr(file, "details", {}).get("type") == "directory":
                 raise IsADirectoryError
             if isinstance(file, BytesIO):
-                file = BytesIO(file.getvalue())  # its own is shared by all who read the object
+                file = BytesIO(file.getvalue())  # all readers of the object share its position
             file.seek(offset)
         return _Reader(file, f"{self._url}/{key}")
 
@@ -77,9 +77,9 @@ class RemoteProvider(ObjectStoreProvider):
         return found
 
     def put(self, key: str, source: BinaryIO, size: int | None) -> None:
-        """Write an object; its folder is made only where that is missing.
+        """Write an object; its folder is created only if it is missing.
 
-        On object stores, which have no folders, making one would look for the bucket, or create it.
+        On object stores, which have no folders, that could create the bucket.
         """
         del size
         start = source.tell() if source.seekable() else None
@@ -94,7 +94,7 @@ class RemoteProvider(ObjectStoreProvider):
             self._write(key, source)
 
     def _make_folder(self, key: str) -> bool:
-        """Make the folder of an object; return whether its place is there, and has folders."""
+        """Create the folder of an object; return False if its root is missing or has none."""
         with self._translate(key, writes=True):
             files, path = self._find(key)
             folder, root = path.rpartition("/")[0], path.removesuffix(f"/{key}")
@@ -122,12 +122,12 @@ class RemoteProvider(ObjectStoreProvider):
                 chunk = source.read(CHUNK_BYTES)
             with self._translate(key, writes=True):
                 file.close()
-                if hasattr(file, "commit"):  # else it is there already
+                if hasattr(file, "commit"):  # else it is written already
                     file.commit()
         except BaseException:
-            with suppress(Exception):  # what went wrong first is what matters
+            with suppress(Exception):  # the first error is the one to raise
                 file.discard()
-                file.closed = True  # or it would be sent after all, when it is collected
+                file.closed = True  # or it would be uploaded on garbage collection
             raise
 
     def head(self, key: str) -> ObjectInfo:
@@ -139,7 +139,7 @@ class RemoteProvider(ObjectStoreProvider):
             return _describe(files, key, found)
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        """Yield the objects of a folder; fsspec lists the whole of it at once."""
+        """Yield the objects of a folder; fsspec lists all of them at once."""
         with self._translate(prefix):
             files, root = self._open_files()
             above = f"{root}/{prefix}"
@@ -147,10 +147,10 @@ class RemoteProvider(ObjectStoreProvider):
             with suppress(FileNotFoundError):
                 found = files.find(above.rstrip("/"), detail=True)
             if not found and not files.exists(root or "/"):
-                remedy = "Check the block's basepath, or write something first."
-                raise BucketMissing(self._url, "there is no such place", remedy)
+                remedy = "Check basepath, or write an object first."
+                raise BucketMissing(self._url, "the bucket or directory does not exist", remedy)
         for name in sorted(found):
-            if name.startswith(above):  # not a file that is where the folder should be
+            if name.startswith(above):  # not a file in place of the folder
                 with self._translate(prefix):
                     info = _describe(files, name.removeprefix(f"{root}/"), found[name])
                 yield info
@@ -165,7 +165,7 @@ class RemoteProvider(ObjectStoreProvider):
             files.rm_file(path)
 
     def make_storage_options(self, tool: Tool) -> dict[str, object] | None:
-        """Return the settings for pandas, which opens files by fsspec itself."""
+        """Return the settings for pandas, which uses fsspec itself."""
         if tool == "pandas":
             return self._reveal_settings() or None
         return super().make_storage_options(tool)
@@ -187,7 +187,7 @@ class RemoteProvider(ObjectStoreProvider):
             files, root = url_to_fs(self._url, **self._reveal_settings())
         except ImportError as error:
             problem = f"the file system of {self._url!r} is not installed ({word_error(error)})"
-            remedy = "Install the package that fsspec names."
+            remedy = "Install the package that the error names."
             raise ConfigurationError("RemoteFileSystem", problem, remedy) from error
         except (TypeError, ValueError) as error:
             problem = f"fsspec can't open {self._url!r} ({word_error(error)})"
@@ -204,7 +204,7 @@ class RemoteProvider(ObjectStoreProvider):
 
 
 def _read_start(source: BinaryIO, limit: float) -> bytes:
-    """Return so many bytes of a source, fewer only at its end."""
+    """Return up to `limit` bytes of a source, fewer only at its end."""
     chunks, size = [], 0
     while size < limit and (chunk := source.read(CHUNK_BYTES)):
         chunks.append(chunk)
@@ -213,9 +213,9 @@ def _read_start(source: BinaryIO, limit: float) -> bytes:
 
 
 def _find_limit(files: AbstractFileSystem) -> float:
-    """Return how large an object may be that a file system writes by a request of its own.
+    """Return the size below which a file system writes an object in one request.
 
-    One in memory has no other way to let an object appear whole.
+    The file system in memory has no other way to write atomically.
     """
     # An optional dependency, which is loaded by now.
     from fsspec import AbstractFileSystem
@@ -228,7 +228,7 @@ def _find_limit(files: AbstractFileSystem) -> float:
 
 
 class _Reader(BufferedReader):
-    """A file of the file system, with errors of ours."""
+    """A file of the file system, with the errors of Flowstone."""
 
     def __init__(self, file: BinaryIO, where: str) -> None:
         super().__init__(cast("RawIOBase", file))
@@ -251,7 +251,7 @@ def _describe(files: AbstractFileSystem, key: str, found: Mapping[str, object]) 
 
 
 def _find_time(files: AbstractFileSystem, found: Mapping[str, object]) -> datetime | None:
-    """Return when a file was last written; None where its file system does not say."""
+    """Return when a file was last modified; None if the file system does not tell."""
     told = next((found[name] for name in _TIMES if found.get(name)), None)
     if told is None:
         with suppress(NotImplementedError):

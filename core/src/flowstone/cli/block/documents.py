@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from flowstone.records.documents import Document
 
 PREFIX = "block:"
-#: Why a block can't be loaded whose type no package and no module brings.
+#: Why a block whose type is unknown can't be loaded.
 ABSENT = "its type is not installed"
 
 

@@ -99,7 +99,7 @@ def list_blocks(as_json: bool) -> None:
 
 
 def _find_own() -> set[str]:
-    """Return the types of the user's own; a module that can't be imported hides no list."""
+    """Return the user's own types; warn if a module can't be imported."""
     try:
         return {slug for slug, _ in registry.list_own()}
     except ConfigurationError as error:

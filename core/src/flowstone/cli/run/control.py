@@ -100,7 +100,7 @@ def start_run(
 ) -> None:
     """Run a flow in this process: `package.module:flow`, or `path/to/file.py:flow`.
 
-    Where a module or file has only one flow, its name may be left out.
+    FLOW can be omitted if the module or file has only one flow.
 
     On a terminal, a live tree shows what the flow calls. Exits with 0 if the run completed or was
     suspended, 1 if it failed, 3 if it crashed, and 130 if it was cancelled.

@@ -135,11 +135,15 @@ def _tell(run: Run, state: State | None, failure: BaseException | None, *, as_js
         if not isinstance(failure, SystemExit | None) and has_foreign_frame(failure):
             traceback = format_traceback(failure)
             show_traceback(traceback)
-            is_told = traceback.endswith(f"\n{state.message}")
+            # The name of an exception has its module there.
+            is_told = traceback.endswith((f"\n{state.message}", f".{state.message}"))
             message = f"\n{run.name} ended {state.name}." if is_told else f"\n{message}"
         warn(message)
     ref = shorten_id(run)
-    warn(f"`flowstone run show {ref}` shows what it did; `flowstone run retry {ref}` takes it up.")
+    warn(
+        f"`flowstone run show {ref}` shows what it did; "
+        f"`flowstone run retry {ref}` executes it again."
+    )
 
 
 def _show_tree(run: Run | None, *, is_wanted: bool) -> AbstractContextManager[None]:

@@ -83,7 +83,7 @@ def _write(path: Path, text: str) -> None:
     """
     try:
         if path.exists() and path.stat().st_size and not _is_ours(path):
-            problem = "there is a file already, and this command did not write it"
+            problem = "the file exists already, and was not written by this command"
             raise ConfigurationError(f"-o {path}", problem, "Name another file, or remove it.")
         path.write_text(f"{text}\n", encoding="utf-8")
     except OSError as error:

@@ -53,7 +53,7 @@ def show(run: Run | None = None) -> Iterator[None]:
 
 @contextmanager
 def show_alone() -> Iterator[None]:
-    """Show what runs inside the block, unless something else draws on the terminal."""
+    """Show a live tree of what runs in the block, unless something else draws on the terminal."""
     with progress.claim_terminal() as may_draw, show() if may_draw else nullcontext():
         yield
 

@@ -13,20 +13,20 @@ T = TypeVar("T")
 
 
 class SqlCursor(Protocol):
-    """What a statement has found or done."""
+    """The result of a statement."""
 
     @property
     def rowcount(self) -> int:
-        """How many rows it has changed."""
+        """The number of changed rows."""
 
     def fetchone(self) -> Row | None:
-        """Return the next row; None where there is none."""
+        """Return the next row, or None."""
 
     def fetchall(self) -> list[Row]:
-        """Return the rows that are left."""
+        """Return the remaining rows."""
 
     def __iter__(self) -> Iterator[Row]:
-        """Yield the rows."""
+        """Yield the remaining rows."""
 
 
 class SqlConnection(Protocol):

@@ -103,7 +103,7 @@ class SqlSlots:
         return self._database.write(work)
 
     def _read_slots(self, names: Collection[str] | None = None) -> list[tuple[Slot, bool]]:
-        """Return all leases, or those under some limits, and of each whether it is dead."""
+        """Return all leases, or those under some limits, each with whether it is dead."""
         now = self._now()
         query = (_ALL,) if names is None else (_UNDER, (dumps(list(names)),))
         rows = self._database.read(lambda connection: connection.execute(*query).fetchall())

@@ -40,7 +40,7 @@ def open_sqlite(
         path: the database file; signs of life of the processes that use it are kept beside it, in
             ``presence/``.
         patience: how many seconds other processes may keep us waiting.
-        now: the store's clock, which decides what has run out.
+        now: the store's clock, which decides which leases have expired.
 
     Raises:
         StoreForeign: the file is something else's, or is damaged.

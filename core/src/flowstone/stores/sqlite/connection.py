@@ -125,7 +125,7 @@ class SqliteFile:
                 return attempt()
             except sqlite3.Error as error:
                 if read_code(error) not in BUSY:
-                    # SQLite's own frames say nothing that the message does not.
+                    # The frames of SQLite add nothing to the message.
                     raise translate(self.path, error) from error.with_traceback(None)
                 if monotonic() > deadline:
                     raise StoreBusy(str(self.path), self._patience) from error

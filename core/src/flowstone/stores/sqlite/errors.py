@@ -18,11 +18,11 @@ _ELSEWHERE = "or point FLOWSTONE_HOME at another directory."
 _UNUSABLE = {
     sqlite3.SQLITE_FULL: ("the disk is full", f"Free some space, {_ELSEWHERE}"),
     sqlite3.SQLITE_READONLY: ("it can't be written", f"Make it writable, {_ELSEWHERE}"),
-    sqlite3.SQLITE_CANTOPEN: ("it can't be opened", f"Look at its permissions, {_ELSEWHERE}"),
-    sqlite3.SQLITE_PERM: ("permission is denied", f"Look at its permissions, {_ELSEWHERE}"),
+    sqlite3.SQLITE_CANTOPEN: ("it can't be opened", f"Check its permissions, {_ELSEWHERE}"),
+    sqlite3.SQLITE_PERM: ("permission is denied", f"Check its permissions, {_ELSEWHERE}"),
     sqlite3.SQLITE_IOERR: (
         "the disk or file system failed",
-        f"Look whether it is full, failing or over quota, {_ELSEWHERE}",
+        f"Check whether it is full, failing or over quota, {_ELSEWHERE}",
     ),
 }
 
@@ -33,7 +33,7 @@ def read_code(error: sqlite3.Error) -> int:
 
 
 def is_unwritable(error: sqlite3.Error) -> bool:
-    """Tell whether the file may still be read, although it can't be opened to be written."""
+    """Tell whether the file may be readable, although it can't be opened for writing."""
     return read_code(error) in _UNUSABLE
 
 

@@ -37,7 +37,7 @@ else:
         # Not `flock`: its locks live on in forked children.
         fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
-    #: A mark can be looked at where it can't be written.
+    #: A mark can be checked even if it is not writable.
     _TO_LOOK = os.O_RDONLY
 
     def _try(descriptor: int) -> None:

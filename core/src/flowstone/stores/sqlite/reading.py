@@ -1,4 +1,4 @@
-"""Reading a file that can't be written: the file system is read-only or full, or not ours."""
+"""Read a file that is not writable: its file system is read-only or full, or others own it."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from flowstone.stores.sql.schema import CURRENT
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: With others at work on the file, and by what they have left in the log beside it.
+#: Other processes may use the file; its write-ahead log is read, too.
 _SHARED = "mode=ro"
-#: As a file that nobody changes: SQLite then needs no files of its own beside it.
+#: Nobody changes the file: SQLite then needs no other files beside it.
 _ALONE = "immutable=1"
 
 
 def connect_to_read(path: Path) -> tuple[sqlite3.Connection, bool] | None:
-    """Open a file of ours for reading only; None where even that can't be done.
+    """Open a file of ours read-only; return None if that fails.
 
     Returns:
-        The connection, and whether it takes the file for one that nobody changes. Such a one is to
-        be closed after each use, for somebody may change it after all.
+        The connection, and whether it assumes that nobody changes the file. Such a connection has
+        to be closed after each use, as somebody may change the file after all.
 
     Raises:
         StoreTooNew: a newer Flowstone has written it.
@@ -30,7 +30,7 @@ def connect_to_read(path: Path) -> tuple[sqlite3.Connection, bool] | None:
     """
     for mode in (_SHARED, _ALONE):
         if mode == _ALONE and _has_log(path):
-            return None  # what was written last stands there, and must not be missed
+            return None  # the latest writes are in the log, and must not be missed
         connection = _connect(path, mode)
         if connection is not None:
             return connection, mode == _ALONE
@@ -64,8 +64,12 @@ def _check_schema(path: Path, found: int) -> None:
     if found > CURRENT:
         raise StoreTooNew(str(path), found, CURRENT)
     if found < CURRENT:
-        problem = f"it has schema {found}, and can't be written to be migrated to {CURRENT}"
-        raise StoreUnusable(str(path), problem, "Read it with the version that wrote it.")
+        problem = (
+            f"it has schema {found}, and is not writable, so it can't be migrated to {CURRENT}"
+        )
+        raise StoreUnusable(
+            str(path), problem, "Make it writable, or read it with the version that wrote it."
+        )
 
 
 def _has_log(path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""The clock of a store that a suite is about: the suite moves it."""
+"""The clock of the store under test, which the suite controls."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from flowstone_testing.conformance.suite import Suite
 
 
 class StoreClock:
-    """A clock that stands still until it is moved.
+    """A clock that only `advance` moves.
 
     Attributes:
-        now: seconds since the epoch; far from those of the samples, as a store must bear that.
+        now: seconds since the epoch; far from the times in the samples, on purpose.
     """
 
     def __init__(self, now: float = 1000.0) -> None:
         self.now = now
 
     def time(self) -> float:
-        """Return the seconds since the epoch; what a store is given as its clock."""
+        """Return the seconds since the epoch; pass this method to the store as its clock."""
         return self.now
 
     def advance(self, seconds: float) -> None:
-        """Let time pass."""
+        """Advance the clock."""
         self.now += seconds
 
 
 class ClockedSuite(Suite):
-    """A suite whose fixture `store` has to go by the fixture `clock`."""
+    """A suite whose fixture `store` has to use the fixture `clock`."""
 
     @pytest.fixture
     def clock(self) -> StoreClock:

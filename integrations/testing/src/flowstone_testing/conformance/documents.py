@@ -28,7 +28,7 @@ def _list_keys(documents: list[Document]) -> list[tuple[str, str]]:
 class DocumentStoreSuite(ClockedSuite):
     """Join by a subclass with the fixture `store`: one that is empty, fresh, and closed after.
 
-    It goes by the fixture `clock`.
+    The store has to use the fixture `clock`.
     """
 
     def test_a_document_reads_back_as_it_was(self, store: DocumentStore) -> None:

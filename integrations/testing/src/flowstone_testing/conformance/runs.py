@@ -13,5 +13,5 @@ from flowstone_testing.conformance.run_writes import WriteTests
 class RunStoreSuite(WriteTests, BatchTests, LeaseTests, HandoverTests, ReadTests, DeletionTests):
     """Join by a subclass with the fixture `store`: one that is empty, fresh, and closed after.
 
-    It goes by the fixture `clock`.
+    The store has to use the fixture `clock`.
     """

@@ -86,6 +86,6 @@ def artifact(run: Run, data: Any = "# Hello", key: str | None = "report") -> Eve
 
 
 def lease_for(run: Run, seconds: float) -> Run:
-    """Return the root with a lease that lasts for so long after its birth."""
+    """Return the root with a lease of that many seconds."""
     assert run.lease is not None
     return replace(run, lease=replace(run.lease, seconds=seconds))

@@ -81,7 +81,7 @@ def list_tokens(slots: list[Slot]) -> list[str]:
 class SlotStoreSuite(ClockedSuite):
     """Join by a subclass with the fixture `store`: empty, fresh, and closed after.
 
-    It keeps documents, too, and goes by the fixture `clock`.
+    It stores documents, too, and has to use the fixture `clock`.
     """
 
     def test_slots_are_taken_up_to_the_limit(self, store: LimitStore) -> None:
