@@ -280,7 +280,8 @@ class _FaultFilter:
     """
 
     def __init__(self) -> None:
-        self._shown: tuple[str, object] | None = None
+        self._root_id = ""
+        self._shown: set[object] = set()  # of the root; a full disk has more than one message
 
     def is_repeated(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
@@ -290,8 +291,11 @@ class _FaultFilter:
         fault = _find_fault(error)
         if fault is None:
             return False
-        before, self._shown = self._shown, (run.root_id, fault)
-        return before == self._shown
+        if run.root_id != self._root_id:
+            self._root_id, self._shown = run.root_id, set()
+        is_known = fault in self._shown
+        self._shown.add(fault)
+        return is_known
 
 
 def _find_fault(error: BaseException | None) -> object:
