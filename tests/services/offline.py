@@ -23,7 +23,7 @@ def keep_offline() -> None:
 
 def _refuse_others(event: str, args: tuple[object, ...]) -> None:
     if event in {"socket.getaddrinfo", "socket.gethostbyname"}:
-        if not _is_here(args[0]):
+        if not (_is_here(args[0]) or _is_number(args[0])):
             raise socket.gaierror(socket.EAI_NONAME, f"{args[0]!r} is not on this machine")
     elif event == "socket.connect":
         address = args[1]
@@ -31,8 +31,24 @@ def _refuse_others(event: str, args: tuple[object, ...]) -> None:
             raise OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH))
 
 
+def _is_number(host: object) -> bool:
+    """Tell whether this is an address already, which nobody is asked for."""
+    try:
+        ipaddress.ip_address(_read_name(host))
+    except ValueError:
+        try:
+            socket.inet_aton(_read_name(host))
+        except OSError:
+            return False
+    return True
+
+
+def _read_name(host: object) -> str:
+    return host.decode("ascii", "replace") if isinstance(host, bytes) else str(host or "")
+
+
 def _is_here(host: object) -> bool:
-    name = host.decode("ascii", "replace") if isinstance(host, bytes) else str(host or "")
+    name = _read_name(host)
     try:
         return ipaddress.ip_address(name.partition("%")[0]).is_loopback or name in _NAMES
     except ValueError:

@@ -178,7 +178,7 @@ def test_every_suite_says_what_it_is_for() -> None:
     """Give it a `kind` and an `interface`: `flowstone plugin check` asks for it by these."""
     suites = [suite for suite in kit_suites() if suite.__name__.endswith("Suite")]
     unsaid = {suite.__name__ for suite in suites if suite.kind not in Collection().tables()}
-    assert unsaid == {"PluginSuite", "Suite", *ENGINE}
+    assert unsaid == {"ClockedSuite", "PluginSuite", "Suite", *ENGINE}
 
 
 def test_every_standard_test_says_what_to_look_at() -> None:
