@@ -312,7 +312,7 @@ def test_classes_of_the_interfaces(program: Program) -> None:
     assert "'load': Completed" in made.sent[1][1]
     check = made.Login().check()
     assert check.ok
-    assert "the service itself was not asked" in check.reason
+    assert "no request was sent to the service" in check.reason
     calls: list[Callable[[], object]] = [
         lambda: made.Shelf().exists("a"),
         lambda: made.Rows().stream("select").__next__(),

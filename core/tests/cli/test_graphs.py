@@ -230,7 +230,7 @@ def test_no_other_file_is_written_over(cli: InProcess, tmp_path: Path) -> None:
     path.write_text("<svg>mine</svg>")
     done = cli("run", "graph", "small", "-o", str(path))
     assert done.code == 1
-    assert "this command did not write it" in done.err
+    assert "was not written by this command" in done.err
     assert path.read_text() == "<svg>mine</svg>"
     missing = cli("run", "graph", "small", "-o", str(tmp_path / "none" / "a.svg"))
     assert (missing.code, "can't be written" in missing.err) == (1, True)
