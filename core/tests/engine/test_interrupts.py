@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import weakref
 from collections.abc import Callable
 from time import monotonic
@@ -57,7 +58,20 @@ def delete_keys() -> None:
         del keys
 
 
-@pytest.mark.parametrize("work", [delete_object, delete_keys])
+def collect_garbage() -> None:
+    """Spend the time in a callback of the garbage collection."""
+
+    def wait(_phase: str, _info: dict[str, int]) -> None:
+        idle(SECONDS)
+
+    gc.callbacks.append(wait)
+    try:
+        gc.collect()
+    finally:
+        gc.callbacks.remove(wait)
+
+
+@pytest.mark.parametrize("work", [delete_object, delete_keys, collect_garbage])
 def test_a_limit_that_is_over_in_a_finalizer_ends_the_call(work: Callable[[], None]) -> None:
     ended: list[bool] = []
 

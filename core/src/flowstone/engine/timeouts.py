@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _weakrefset
+import gc
 import math
 import os
 import signal
@@ -106,10 +107,11 @@ def _raise_expired(_number: int, frame: FrameType | None) -> None:
 
 
 def _is_in_finalizer(frame: FrameType | None) -> bool:
-    """Return whether Python would ignore an error: in a ``__del__``, or a callback of weakref."""
+    """Return whether Python would ignore an error: in ``__del__``, a callback of weakref or gc."""
+    callbacks = [getattr(callback, "__code__", None) for callback in gc.callbacks]
     while frame is not None:
         code = frame.f_code
-        if code.co_name == "__del__" or code.co_filename in _CALLBACKS:
+        if code.co_name == "__del__" or code.co_filename in _CALLBACKS or code in callbacks:
             return True
         frame = frame.f_back
     return False
