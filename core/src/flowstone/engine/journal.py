@@ -107,13 +107,19 @@ class WriteBehind:
                 if not self._roots.owns(cast("Run", conflict.actual)):
                     raise _fence_off(cast("Run", conflict.actual)) from conflict
                 run = self._store.record(_rebase(event, conflict))
-            if self._roots.find_fence(run.id) is not None:
-                # Where it was kept before, a request may have come on top.
+            if (fence := self._roots.find_fence(run.id)) is not None:
+                # Where it was kept before, and only the answer was lost, somebody else may have
+                # taken the run over since, or a request may have come on top.
+                if run.lease is not None and run.lease.token != fence.token:
+                    raise _fence_off(run)
                 self._roots.follow_request(run)
             return run
 
     def _take_over(self, event: Event, lease: Lease) -> Run:
         run = self._store.record(event)
+        if run.lease is None or run.lease.token != lease.token:
+            # The answer of the first call was lost, and somebody else took the run over meanwhile.
+            raise _fence_off(run)
         self._roots.take_over(run, lease.token)
         self._start()
         return run
