@@ -10,8 +10,8 @@ import pytest
 from flowstone.engine.clock import SystemClock
 from flowstone.engine.journal import WriteBehind
 from flowstone.engine.recorder import RunRecorder
-from flowstone.errors import CancelSignal, StoreBusy
-from flowstone.records.events import Event, make_change_event
+from flowstone.errors import CancelSignal, FencedRun, StoreBusy
+from flowstone.records.events import Event, make_change_event, make_handover_event
 from flowstone.records.ids import new_id
 from flowstone.records.runs import Lease, Origin, Run, RunQuery
 from flowstone.records.states import (
@@ -21,7 +21,9 @@ from flowstone.records.states import (
     PENDING,
     RUNNING,
     SCHEDULED,
+    AwaitingRetry,
     Cancelling,
+    Failed,
 )
 from flowstone.stores.memory import MemoryRuns
 from flowstone_testing.conformance import StoreClock
@@ -124,6 +126,45 @@ def test_what_follows_a_change_that_was_kept_is_kept_too(
         flow.record(FAILED, "Failed")
     journal._send_heartbeat()  # it has ended, and is nobody else's
     assert store.run(flow.origin.id).state.is_failed()
+
+
+def take_over(store: Unsure, root_id: str) -> Event:
+    """Let another process take a root over, once its lease has expired."""
+    store.clock.advance(5e9)
+    lease = Lease(new_id(), "elsewhere/1/x", seconds=4e9)
+    event = make_handover_event(store.run(root_id), AwaitingRetry(), lease)
+    store.record(event)
+    return event
+
+
+def test_a_change_that_is_repeated_after_a_takeover_is_fenced(
+    store: Unsure, journal: WriteBehind
+) -> None:
+    flow = recorder(journal)
+    flow.record(RUNNING, "Running")
+    change = make_change_event(store.run(flow.origin.id), Failed("no"), 1)
+    store.fails = True
+    with pytest.raises(StoreBusy):
+        journal.record(change)
+    store.fails = False
+    take_over(store, flow.origin.id)
+    with pytest.raises(FencedRun):
+        journal.record(change)
+
+
+def test_a_takeover_that_is_repeated_after_another_is_fenced(
+    store: Unsure, journal: WriteBehind
+) -> None:
+    flow = recorder(journal)
+    flow.record(RUNNING, "Running")
+    flow.record(FAILED, "Failed")
+    journal.release(flow.origin.id)
+    mine = take_over(store, flow.origin.id)
+    store.record(make_change_event(store.run(flow.origin.id), Failed("no"), 2))
+    take_over(store, flow.origin.id)
+    with pytest.raises(FencedRun):
+        journal.record(mine)
+    assert not journal._roots.list_fences()
 
 
 def test_a_change_that_was_refused_is_not_repeated(store: Unsure, journal: WriteBehind) -> None:

@@ -108,18 +108,14 @@ class WriteBehind:
                     raise _fence_off(cast("Run", conflict.actual)) from conflict
                 run = self._store.record(_rebase(event, conflict))
             if (fence := self._roots.find_fence(run.id)) is not None:
-                # Where it was kept before, and only the answer was lost, somebody else may have
-                # taken the run over since, or a request may have come on top.
-                if run.lease is not None and run.lease.token != fence.token:
-                    raise _fence_off(run)
+                _check_holder(run, fence.token)
+                # Where it was kept before, a request may have come on top.
                 self._roots.follow_request(run)
             return run
 
     def _take_over(self, event: Event, lease: Lease) -> Run:
         run = self._store.record(event)
-        if run.lease is None or run.lease.token != lease.token:
-            # The answer of the first call was lost, and somebody else took the run over meanwhile.
-            raise _fence_off(run)
+        _check_holder(run, lease.token)
         self._roots.take_over(run, lease.token)
         self._start()
         return run
@@ -326,6 +322,15 @@ def _rebase(event: Event, conflict: Conflict) -> Event:
     if signal is not None and change.state.type not in allowed:
         raise signal from conflict
     return replace(event, id=new_id(), payload=replace(change, version=actual.version + 1))
+
+
+def _check_holder(actual: Run, token: str) -> None:
+    """Refuse a root that another process holds.
+
+    A call whose answer was lost is repeated, and the run may have been taken over in between.
+    """
+    if actual.lease is not None and actual.lease.token != token:
+        raise _fence_off(actual)
 
 
 def _fence_off(actual: Run) -> FencedRun:
