@@ -57,7 +57,7 @@ test: lint types $(AZURITE)
 
 check: setup
 	$(RUN) python tests/matrix/other_pythons.py
-	$(PYTEST) core/tests/simulation/test_seeds.py --seeds=5000
+	$(PYTEST) core/tests/simulation/test_seeds.py --seeds=10000
 	$(PYTEST) -m check
 
 demo: export FLOWSTONE_HOME := $(or $(FLOWSTONE_HOME),$(CURDIR)/.cache/demo)

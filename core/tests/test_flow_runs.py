@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from threading import Barrier, Thread
 from typing import Any
@@ -14,11 +14,15 @@ from pydantic import SecretStr
 
 from flowstone import flow, task
 from flowstone.calls.recipe import make_restart_info
-from flowstone.context.current import Services
+from flowstone.context.current import Services, use_services
+from flowstone.engine.journal import WriteBehind
 from flowstone.errors import NotRepeatable, ParameterBindError
 from flowstone.flow_runs import aretry_flow_run, retry_flow_run
 from flowstone.records import redaction
+from flowstone.records.events import Event, Handover, make_change_event
 from flowstone.records.runs import Run, RunQuery
+from flowstone.records.states import Suspending
+from flowstone.stores.memory import MemoryRuns
 from flowstone.task_runners import ThreadPoolTaskRunner
 
 calls: list[int] = []
@@ -246,6 +250,30 @@ def test_of_many_that_retry_one_wins(services: Services) -> None:
     assert ends.count("Completed") == 1
     assert len(ends) == 4
     assert services.runs.run(run.id).attempt == 2
+
+
+class AsksForSuspension(MemoryRuns):
+    """Has each retry suspended from outside, before it has begun."""
+
+    def record(self, event: Event) -> Run:
+        run = super().record(event)
+        if isinstance(event.payload, Handover) and event.payload.lease is not None:
+            super().record(make_change_event(run, Suspending("asked"), run.attempt))
+        return run
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+def test_a_retry_that_is_suspended_before_it_begins(services: Services, is_async: bool) -> None:
+    store = AsksForSuspension()
+    journal = WriteBehind(store, services.clock, 30.0)
+    with use_services(replace(services, runs=store, journal=journal)):
+        fails[:] = [True]
+        with pytest.raises(ValueError, match="not yet"):
+            asyncio.run(later(1)) if is_async else etl(1)
+        [run] = store.runs(RunQuery(listed=True))
+        state = asyncio.run(aretry_flow_run(run.id)) if is_async else retry_flow_run(run.id)
+        assert (state.name, store.run(run.id).state.name) == ("Suspended", "Suspended")
+        journal.close()
 
 
 def test_of_many_that_retry_on_a_loop_one_wins(services: Services) -> None:

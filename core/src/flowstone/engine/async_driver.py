@@ -34,7 +34,7 @@ from flowstone.engine.steps import (
     Unlock,
 )
 from flowstone.engine.story import arun_story
-from flowstone.errors import RunTimeout
+from flowstone.errors import RunTimeout, SuspendSignal
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -73,7 +73,7 @@ class AsyncRunDriver(RunDriver):
 
     async def atake_up(self, takeover: Takeover) -> None:
         """Do as `take_up`; a cancellation in the meantime ends the run once it is driven."""
-        await self._in_thread(partial(self.recorder.take_up, takeover))
+        await self._in_thread(partial(self.take_up, takeover))
 
     @overload
     async def adrive(self, life: Lifecycle) -> State: ...
@@ -112,7 +112,9 @@ class AsyncRunDriver(RunDriver):
                     step = life.send(answer)
         except StopIteration as stop:
             if self._late:
-                raise translate_cancellation(self._take_cancellation()) from None
+                late = translate_cancellation(self._take_cancellation())
+                if not isinstance(late, SuspendSignal):  # it is suspended, or has ended
+                    raise late from None
             return stop.value  # type: ignore[no-any-return]
         except BaseException:
             if self.recorder.origin.parent_id is None:  # of others there is nothing to let go of

@@ -78,6 +78,7 @@ class RunDriver:
     def take_up(self, takeover: Takeover) -> None:
         """Continue an existing run; see `RunRecorder.take_up`."""
         self.recorder.take_up(takeover)
+        self._place()
 
     def record(
         self, kind: StateType, name: str, message: str | None = None, data: Any = None
@@ -85,9 +86,12 @@ class RunDriver:
         """Put the run into a state, and return that state."""
         state = self.recorder.record(kind, name, message, data)
         if not self._placed:
-            self._placed = True
-            self.scope.run = self.recorder.run
+            self._place()
         return state
+
+    def _place(self) -> None:
+        self._placed = True
+        self.scope.run = self.recorder.run
 
     def find_end(self, error: BaseException) -> State:
         """Return how a run ended that an error came out of, maybe after its end had been said."""
