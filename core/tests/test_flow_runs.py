@@ -19,8 +19,8 @@ from flowstone.engine.journal import WriteBehind
 from flowstone.errors import NotRepeatable, ParameterBindError
 from flowstone.flow_runs import aretry_flow_run, retry_flow_run
 from flowstone.records import redaction
-from flowstone.records.events import Event, Handover, make_change_event
-from flowstone.records.runs import Run, RunQuery
+from flowstone.records.events import Event, make_change_event
+from flowstone.records.runs import Handover, Run, RunQuery
 from flowstone.records.states import Suspending
 from flowstone.stores.memory import MemoryRuns
 from flowstone.task_runners import ThreadPoolTaskRunner

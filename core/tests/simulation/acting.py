@@ -313,6 +313,10 @@ def loop_of(node: Node) -> Any:
 
 @lru_cache
 def _loop(retries: int, delay: float, hooks: bool) -> Any:
+    return _make_flow(act_on_loop, retries, delay, hooks)
+
+
+def _make_flow(fn: Any, retries: int, delay: float, hooks: bool, **options: Any) -> Any:
     hooked: Any = {name: [hook] for name in FLOW_HOOKS} if hooks else {}
     return flow(
         name="f",
@@ -321,7 +325,8 @@ def _loop(retries: int, delay: float, hooks: bool) -> Any:
         retry_delay_seconds=delay,
         validate_parameters=False,
         **hooked,
-    )(act_on_loop)
+        **options,
+    )(fn)
 
 
 def _serializable() -> CachePolicy:
@@ -352,16 +357,7 @@ def flow_of(node: Node) -> Any:
 
 @lru_cache
 def _flow(retries: int, delay: float, workers: int, hooks: bool) -> Any:
-    hooked: Any = {name: [hook] for name in FLOW_HOOKS} if hooks else {}
-    return flow(
-        name="f",
-        flow_run_name="f{number}",
-        retries=retries,
-        retry_delay_seconds=delay,
-        validate_parameters=False,
-        task_runner=Runners(workers),
-        **hooked,
-    )(act.fn)
+    return _make_flow(act.fn, retries, delay, hooks, task_runner=Runners(workers))
 
 
 def __getattr__(name: str) -> Any:

@@ -8,7 +8,6 @@ loggers that the settings name, written while a run is current.
 from __future__ import annotations
 
 import builtins
-import errno
 import logging
 import sys
 import threading
@@ -20,6 +19,7 @@ from flowstone.context import current
 from flowstone.context.current import current_run
 from flowstone.context.runtime import find_flow_around
 from flowstone.errors import FencedRun, MissingContextError, StoreError
+from flowstone.logging.faults import FaultFilter
 from flowstone.logging.formatting import (
     ENGINE,
     OWN,
@@ -273,45 +273,7 @@ class ConsoleHandler(Unlocked):
         return redact((_colored if is_colored else _plain).format(record))
 
 
-class _FaultFilter:
-    """Drops repeated errors of the machine, such as a full disk, within a tree of runs.
-
-    Such an error fails each of the runs, with the same message.
-    """
-
-    def __init__(self) -> None:
-        self._root_id = ""
-        self._shown: set[object] = set()  # of the root; a full disk has more than one message
-
-    def is_repeated(self, record: logging.LogRecord) -> bool:
-        error = record.exc_info[1] if record.exc_info else None
-        run: Run | None = getattr(record, "flowstone_run", None)
-        if error is None or run is None or record.name != RUNS.name:
-            return False
-        fault = _find_fault(error)
-        if fault is None:
-            return False
-        if run.root_id != self._root_id:
-            self._root_id, self._shown = run.root_id, set()
-        is_known = fault in self._shown
-        self._shown.add(fault)
-        return is_known
-
-
-def _find_fault(error: BaseException | None) -> object:
-    """Return what identifies an error of the machine; None for an error of the run."""
-    while error is not None:
-        if isinstance(error, StoreError):
-            return str(error)
-        if isinstance(error, OSError) and error.errno in _FAULTS:
-            return error.errno
-        error = error.__cause__
-    return None
-
-
-_FAULTS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
-
-_faults = _FaultFilter()
+_faults = FaultFilter()
 _plain, _colored, _as_json = LineFormatter(), LineFormatter(colors=True), JsonFormatter()
 _traced = logging.Formatter("%(message)s")
 _kept, _console = RunLogHandler(), ConsoleHandler()

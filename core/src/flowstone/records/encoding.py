@@ -183,6 +183,24 @@ def decode_record(body: Json) -> Any:
     return codec.decode(body)
 
 
+def decode_value(value: object) -> object:
+    """Return a value in which records, tuples and dicts are JSON objects with one key.
+
+    Raises:
+        RecordInvalid: as for `decode_record`.
+    """
+    if isinstance(value, list):
+        return list(map(decode_value, value))
+    if not isinstance(value, dict):
+        return value
+    ((form, body),) = value.items()
+    if form == "$record":
+        return decode_record(body)
+    if form == "$tuple":
+        return tuple(map(decode_value, body))
+    return {key: decode_value(item) for key, item in body.items()}
+
+
 def _decode_payload(body: Json) -> Payload:
     if "type" not in body:  # the first versions told them apart by their keys
         if "run" in body:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from flowstone import errors
 from flowstone.errors.base import FlowstoneError, revive
-from flowstone.records.encoding import RECORDS, decode_record, describe_as_json, encode_record
+from flowstone.records.encoding import RECORDS, decode_value, describe_as_json, encode_record
 from flowstone.records.redaction import redact
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ def decode_error(body: Json) -> FlowstoneError:
     """Return the error; of a type that this version has not, a `FlowstoneError` that says it."""
     found = getattr(errors, body["type"], None)
     kind = found if isinstance(found, type) and issubclass(found, FlowstoneError) else None
-    args = tuple(_decode_fact(value) for value in body.get("args", ()))
-    facts = {name: _decode_fact(value) for name, value in body.get("facts", {}).items()}
+    args = tuple(decode_value(value) for value in body.get("args", ()))
+    facts = {name: decode_value(value) for name, value in body.get("facts", {}).items()}
     return revive(kind or FlowstoneError, args, facts)
 
 
@@ -44,16 +44,3 @@ def _encode_fact(value: object) -> object:
         return {"$dict": {redact(str(key)): _encode_fact(item) for key, item in value.items()}}
     plain = describe_as_json(value)
     return _encode_fact(plain) if isinstance(plain, (list, dict)) else plain
-
-
-def _decode_fact(value: object) -> object:
-    if isinstance(value, list):
-        return [_decode_fact(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    ((form, body),) = value.items()
-    if form == "$record":
-        return decode_record(body)
-    if form == "$tuple":
-        return tuple(_decode_fact(item) for item in body)
-    return {key: _decode_fact(item) for key, item in body.items()}

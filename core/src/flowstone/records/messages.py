@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, NamedTuple
 
 from flowstone.errors import FlowstoneError, RecordInvalid
-from flowstone.records.encoding import RECORDS, decode_record, encode_record
+from flowstone.records.encoding import RECORDS, decode_value, encode_record
 from flowstone.records.error_encoding import decode_error, encode_error
 
 if TYPE_CHECKING:
@@ -59,9 +59,9 @@ def decode_call(content: bytes) -> StoreCall:
         RecordInvalid: it is none, or has a record that this version does not know.
     """
     body = _load(content)
-    options = {name: _decode(value) for name, value in body.get("options", {}).items()}
+    options = {name: decode_value(value) for name, value in body.get("options", {}).items()}
     return StoreCall(
-        body["id"], body["method"], tuple(map(_decode, body.get("arguments", ()))), options
+        body["id"], body["method"], tuple(map(decode_value, body.get("arguments", ()))), options
     )
 
 
@@ -83,7 +83,7 @@ def decode_reply(content: bytes) -> StoreReply:
     body = _load(content)
     if "error" in body:
         return StoreReply(body["id"], decode_error(body["error"]))
-    return StoreReply(body["id"], _decode(body.get("value")))
+    return StoreReply(body["id"], decode_value(body.get("value")))
 
 
 def _load(content: bytes) -> Json:
@@ -106,16 +106,3 @@ def _encode(value: object) -> object:
     if isinstance(value, dict):
         return {"$dict": {key: _encode(item) for key, item in value.items()}}
     return value
-
-
-def _decode(value: object) -> object:
-    if isinstance(value, list):
-        return list(map(_decode, value))
-    if not isinstance(value, dict):
-        return value
-    ((form, body),) = value.items()
-    if form == "$record":
-        return decode_record(body)
-    if form == "$tuple":
-        return tuple(map(_decode, body))
-    return {key: _decode(item) for key, item in body.items()}
