@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flowstone.errors import ObjectNotFound
-from flowstone.records.documents import Document
+from flowstone.records.documents import Document, choose_documents
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -45,15 +45,8 @@ class Overlay:
         limit: int | None = None,
     ) -> list[Document]:
         below = self._below.find(kind, prefix=prefix, names=names, after=after, limit=limit)
-        found = {(each.kind, each.name): each for each in below}
-        found |= {
-            key: each
-            for key, each in self.put_here.items()
-            if (key[0].startswith(kind) if prefix else key[0] == kind)
-            and (names is None or key[1] in names)
-            and (after is None or key > after)
-        }
-        return [found[key] for key in sorted(found)][:limit]
+        every = [*below, *self.put_here.values()]  # of one name, the last counts
+        return choose_documents(every, kind, prefix=prefix, names=names, after=after, limit=limit)
 
     def delete(self, kind: str, name: str) -> None:
         if self.put_here.pop((kind, name), None) is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,26 @@ class Document:
     version: int
     created: float
     updated: float
+
+
+def choose_documents(
+    documents: Iterable[Document],
+    kind: str,
+    *,
+    prefix: bool = False,
+    names: Collection[str] | None = None,
+    after: tuple[str, str] | None = None,
+    limit: int | None = None,
+) -> list[Document]:
+    """Return a page of documents; the arguments are those of `DocumentStore.find`."""
+    found = {
+        (each.kind, each.name): each
+        for each in documents
+        if (each.kind.startswith(kind) if prefix else each.kind == kind)
+        and (names is None or each.name in names)
+        and (after is None or (each.kind, each.name) > after)
+    }
+    return [found[key] for key in sorted(found)][:limit]
 
 
 def find_references(body: object) -> Iterator[str]:

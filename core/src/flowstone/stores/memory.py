@@ -13,7 +13,7 @@ from flowstone.errors import (
     ObjectNotFound,
     RunNotFound,
 )
-from flowstone.records.documents import Document
+from flowstone.records.documents import Document, choose_documents
 from flowstone.records.encoding import dumps, loads, strip_event
 from flowstone.records.events import INFORMATIONAL, Event
 from flowstone.records.runs import Run, RunQuery, StateChange
@@ -264,14 +264,15 @@ class MemoryDocuments:
         limit: int | None = None,
     ) -> list[Document]:
         with self._documents_lock:
-            found = [
-                _copy(document)
-                for key, document in sorted(self._documents.items())
-                if (key[0].startswith(kind) if prefix else key[0] == kind)
-                and (names is None or key[1] in names)
-                and (after is None or key > after)
-            ]
-        return found[:limit]
+            found = choose_documents(
+                self._documents.values(),
+                kind,
+                prefix=prefix,
+                names=names,
+                after=after,
+                limit=limit,
+            )
+            return list(map(_copy, found))
 
     def delete(self, kind: str, name: str) -> None:
         with self._documents_lock:
