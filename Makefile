@@ -18,7 +18,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 help:
 	@echo "make quick   lint, types, unit tests: for each commit (2 minutes on two cores)"
-	@echo "make test    lint, types, and all that is tested on one Python: for each change (8 minutes)"
+	@echo "make test    lint, types, and all that is tested on one Python: for each change (20 minutes)"
 	@echo "make check   other Pythons, lowest versions, long seeds: before a release, and in CI"
 	@echo "make lint    ruff only                        make demo    a data platform, on this machine"
 	@echo "make bench   the budgets, as ratios           make docs    write the packages' pages, check the docs"

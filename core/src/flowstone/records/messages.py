@@ -65,13 +65,13 @@ def decode_call(content: bytes) -> StoreCall:
     )
 
 
-def encode_reply(answer: StoreReply) -> bytes:
+def encode_reply(reply: StoreReply) -> bytes:
     """Return a reply as JSON; an error with its attributes, secrets masked."""
-    if isinstance(answer.value, FlowstoneError):
-        body: dict[str, object] = {"error": encode_error(answer.value)}
+    if isinstance(reply.value, FlowstoneError):
+        body: dict[str, object] = {"error": encode_error(reply.value)}
     else:
-        body = {"value": _encode(answer.value)}
-    return json.dumps({"id": answer.id, **body}).encode()
+        body = {"value": _encode(reply.value)}
+    return json.dumps({"id": reply.id, **body}).encode()
 
 
 def decode_reply(content: bytes) -> StoreReply:

@@ -91,13 +91,13 @@ class SecretsManager:
         """Create a secret, and return the response of AWS."""
         content = _encode_content(value)
         with self.translate_errors(name):
-            return _strip(self.client().create_secret(Name=name, **content, **options))
+            return _drop_metadata(self.client().create_secret(Name=name, **content, **options))
 
     def update(self, name: str, value: str | bytes, **options: JsonValue) -> Record:
         """Update an existing secret, and return the response of AWS."""
         content = _encode_content(value)
         with self.translate_errors(name):
-            return _strip(self.client().update_secret(SecretId=name, **content, **options))
+            return _drop_metadata(self.client().update_secret(SecretId=name, **content, **options))
 
     def delete(
         self,
@@ -113,7 +113,7 @@ class SecretsManager:
             when = {"ForceDeleteWithoutRecovery": True}
             self.find_arn(name)  # by force, AWS deletes what is not there, too
         with self.translate_errors(name):
-            return _strip(self.client().delete_secret(SecretId=name, **when, **options))
+            return _drop_metadata(self.client().delete_secret(SecretId=name, **when, **options))
 
     def find_arn(self, name: str) -> str:
         """Return the ARN of a secret."""
@@ -130,7 +130,7 @@ class SecretsManager:
                         yield secret["Name"]
 
 
-def _strip(answer: Record) -> Record:
+def _drop_metadata(answer: Record) -> Record:
     """Return a response without its metadata."""
     return {name: value for name, value in answer.items() if name != "ResponseMetadata"}
 

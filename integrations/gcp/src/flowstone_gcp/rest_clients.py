@@ -94,9 +94,9 @@ def open_logging(login: GcpLogin, endpoint: str | None) -> LoggingClient:
         def logger(
             self, name: str, *, labels: dict[str, str] | None = None, resource: object = None
         ) -> object:
-            somewhere = resource or Resource(type="global", labels={})
             make: Callable[..., object] = super().logger
-            return make(name, labels=labels, resource=somewhere)
+            known = resource or Resource(type="global", labels={})
+            return make(name, labels=labels, resource=known)
 
     open_reader: Callable[..., LoggingClient] = Reader
     return open_reader(
