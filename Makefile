@@ -22,7 +22,7 @@ help:
 	@echo "make check   other Pythons, lowest versions, long seeds: before a release, and in CI"
 	@echo "make lint    ruff only                        make demo    a data platform, on this machine"
 	@echo "make bench   the budgets, as ratios           make docs    write the packages' pages, check the docs"
-	@echo "make services   with root: what wheels and npm can't bring for tests: MariaDB, PgBouncer, Docker"
+	@echo "make services   with root: what wheels and npm can't bring: MariaDB, PgBouncer, Docker, valgrind"
 	@echo "make api     write down the public API        make soak    the long forms of the soaks; SEEDS=100000"
 
 $(CURDIR)/.tools/bin/uv:
@@ -40,7 +40,7 @@ $(AZURITE): tests/services/azurite/package-lock.json | $(UV)
 
 services:
 	apt-get update -qq
-	DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends mariadb-server pgbouncer docker.io
+	DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends mariadb-server pgbouncer docker.io valgrind
 
 lint: setup
 	$(RUN) ruff check
@@ -64,7 +64,7 @@ demo: export FLOWSTONE_HOME := $(or $(FLOWSTONE_HOME),$(CURDIR)/.cache/demo)
 demo: setup $(if $(findstring azure,$(ARGS)),$(AZURITE))
 	@$(RUN) python -m docs.demo.demo $(ARGS)
 
-bench: setup
+bench: setup $(AZURITE)
 	@$(RUN) python -m tests.benchmarks $(ARGS)
 
 soak: setup

@@ -1,7 +1,7 @@
 """`make bench`: the budgets of the house, as ratios.
 
 With `ARGS=--peer` it asks Prefect as well; with `ARGS=--long` it goes to a million
-tasks and to an object of 1 GB.
+tasks and to an object of 1 GB. `ARGS=instructions` counts instructions by valgrind.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from functools import partial
 
 from tests.benchmarks import (
     blobs,
+    instructions,
     nodes,
     peer,
     scale,
@@ -25,10 +26,15 @@ from tests.benchmarks import (
     warehouses,
 )
 from tests.benchmarks.bulk import Load, bulk
+from tests.benchmarks.calibration import calibration
 from tests.benchmarks.fresh import Library
 from tests.benchmarks.rows import Row, show
+from tests.services.servers import Absent
 
 Benchmark = Callable[[Library | None], list[Row]]
+
+#: They run only when they are named: they take minutes, and need what is not installed everywhere.
+NAMED = {"instructions"}
 
 
 def benchmarks(*, tiny: bool = False, long: bool = False) -> dict[str, Benchmark]:
@@ -43,6 +49,7 @@ def benchmarks(*, tiny: bool = False, long: bool = False) -> dict[str, Benchmark
     whole = (100, 100, 100) if tiny else (5_000_000, 5_000_000, 1_000_000)
     streamed = 100 if tiny else 10_000_000 if long else 2_000_000
     return {
+        "calibration": partial(calibration, 1_000 if tiny else 1_000_000),
         "import": lambda peer: starts.imports(rounds, peer),
         "hello": lambda peer: starts.hello(rounds, peer),
         "help": lambda peer: starts.command(rounds, peer),
@@ -64,6 +71,7 @@ def benchmarks(*, tiny: bool = False, long: bool = False) -> dict[str, Benchmark
         "dbt": partial(nodes.nodes, *((20, 1) if tiny else (500, 3))),
         "mlflow": partial(tracking.metrics, *((100, 1) if tiny else (1_000, 5))),
         "validations": partial(validations.validations, *((2_000, 1) if tiny else (1_000_000, 5))),
+        "instructions": partial(instructions.instructions, 10 if tiny else 2_000),
     }
 
 
@@ -80,9 +88,17 @@ def main() -> int:
     other = peer.install() if asked.peer else None
     known = benchmarks(tiny=asked.tiny, long=asked.long)
     rows: list[Row] = []
-    for name in asked.names or known:
+    names = asked.names or [name for name in known if name not in NAMED]
+    # A line of what the machine is like stands above every table.
+    for name in dict.fromkeys(["calibration", *names]):
         print(f"{name} ...", file=sys.stderr, flush=True)
-        rows += known[name](other)
+        try:
+            rows += known[name](other)
+        except Absent as absent:
+            print(f"{name} was not measured: {absent}", file=sys.stderr)
+        except BaseException:
+            show(rows, peer=asked.peer)  # what took minutes is not lost
+            raise
     show(rows, peer=asked.peer)
     return 0
 

@@ -21,6 +21,8 @@ class Row:
         what: what was measured, with the unit of all its figures.
         floor: what a person would have without Flowstone, in the same unit; `beside` names it.
         budget: what the figure may be; None where there is no budget.
+        times: how many times its floor the figure may be; None where that is no budget. Figures of
+            different machines compare by it.
         peer: Prefect's figure, where it was asked for.
     """
 
@@ -30,24 +32,34 @@ class Row:
     floor: float | None = None
     beside: str = ""
     budget: float | None = None
+    times: float | None = None
     peer: float | None = None
 
     @property
     def verdict(self) -> str:
-        if self.budget is None:
+        if self.budget is None and self.times is None:
             return ""
-        return "met" if self.figure <= self.budget else "MISSED"
+        dear = self.budget is not None and self.figure > self.budget
+        slow = self.times is not None and self.ratio > self.times
+        return "MISSED" if dear or slow else "met"
+
+    @property
+    def ratio(self) -> float:
+        """How many times its floor the figure is; 0 where it has none."""
+        return self.figure / self.floor if self.floor else 0
 
     def against(self, peer: float | None) -> Row:
         return replace(self, peer=peer)
 
     def cells(self) -> list[str]:
-        ratio = f"{self.figure / self.floor:.1f}x" if self.floor else ""
+        ratio = f"{self.ratio:.1f}x" if self.floor else ""
         floor = f"{_number(self.floor)} {self.beside}" if self.floor is not None else ""
-        times = self.peer / self.figure if self.peer else 0
-        peer = f"{_number(self.peer)} ({times:.{1 if times < 10 else 0}f}x)" if self.peer else ""
+        slower = self.peer / self.figure if self.peer else 0
+        peer = f"{_number(self.peer)} ({slower:.{1 if slower < 10 else 0}f}x)" if self.peer else ""
         figures = [f"{_number(self.figure)} {self.unit}", floor, ratio]
-        return [self.what, *figures, _number(self.budget), self.verdict, peer]
+        budgets = [_number(self.budget), f"{self.times:g}x" if self.times else ""]
+        budget = " and ".join(filter(None, budgets))
+        return [self.what, *figures, budget, self.verdict, peer]
 
 
 HEADINGS = ("what", "figure", "floor", "ratio", "budget", "", "Prefect")
