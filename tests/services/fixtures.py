@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 from tests.services import (
@@ -75,7 +75,7 @@ def offer(name: str, opening: Opening, *, shared: bool) -> Any:
     return service
 
 
-def refuse(absent: Absent) -> None:
+def refuse(absent: Absent) -> NoReturn:
     """Skip the tests of what is not here; CI has all, so there it is an error."""
     if os.environ.get("REQUIRE_SERVICES") == "1":
         pytest.fail(f"{ABSENT}{absent}", pytrace=False)
