@@ -210,6 +210,7 @@ def open_place() -> Iterator[Path]:
 
 AS_NOBODY = """
 import os, sys
+import urllib.parse  # pathlib loads it late, from where nobody may not read
 from pathlib import Path
 from flowstone.errors import StoreUnusable
 from flowstone.records.events import make_birth_event

@@ -42,6 +42,7 @@ def fill(path: Path) -> Run:
 
 READ = """
 import os, resource, sys
+import urllib.parse  # pathlib loads it late, from where nobody may not read
 from pathlib import Path
 from flowstone.errors import StoreUnusable
 from flowstone.records.events import make_birth_event
