@@ -17,6 +17,7 @@ from flowstone.records.runs import Lease, Origin, Run, StateChange
 from flowstone.records.states import COMPLETED, RUNNING, State
 from flowstone.stores.sql.run_table import RunTable
 from flowstone.stores.sql.schema import migrate
+from flowstone.stores.sqlite.dialect import SQLITE
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ def test_it_has_a_column() -> None:
     marks = ", ".join("?" * len(table.columns))
     names = ", ".join(table.columns)
     with closing(sqlite3.connect(":memory:")) as connection:
-        migrate(connection, 0)
+        migrate(connection, 0, SQLITE)
         connection.execute("ALTER TABLE runs ADD COLUMN due TEXT")
         connection.execute(f"INSERT INTO runs ({names}) VALUES ({marks})", table.make_row(RUN))
         row = connection.execute(f"SELECT {names} FROM runs").fetchone()
@@ -69,7 +70,7 @@ def test_it_has_a_column() -> None:
 
 def test_every_field_of_a_run_has_its_columns_in_the_schema() -> None:
     with closing(sqlite3.connect(":memory:")) as connection:
-        migrate(connection, 0)
+        migrate(connection, 0, SQLITE)
         found = {row[1] for row in connection.execute("PRAGMA table_info(runs)")}
     assert found == set(RunTable().columns)
 

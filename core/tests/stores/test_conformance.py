@@ -3,9 +3,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.services.postgres_store import PostgresDatabase, PostgresStore
 from tests.services.socket_store import FAULTS, Server, SocketStore
 
 from flowstone.errors import ObjectAlreadyExists, StaleDocument
+from flowstone.records.ids import new_id
 from flowstone.stores.memory import MemoryStore
 from flowstone.stores.sqlite import SqliteStore, open_sqlite
 from flowstone_testing.conformance import DocumentStoreSuite, RunStoreSuite, SlotStoreSuite
@@ -29,6 +31,16 @@ class InSqlite:
     @pytest.fixture
     def store(self, tmp_path: Path, clock: StoreClock) -> Iterator[SqliteStore]:
         store = open_sqlite(tmp_path / "home" / "flowstone.db", now=clock.time)
+        yield store
+        store.close()
+
+
+class InPostgres:
+    """The statements of `stores.sql` in the words of another database."""
+
+    @pytest.fixture
+    def store(self, postgres: str, clock: StoreClock) -> Iterator[PostgresStore]:
+        store = PostgresStore(PostgresDatabase(postgres, f"store {new_id()}"), clock.time)
         yield store
         store.close()
 
@@ -64,6 +76,18 @@ class TestMemorySlots(InMemory, SlotStoreSuite):
 
 
 class TestSqliteSlots(InSqlite, SlotStoreSuite):
+    pass
+
+
+class TestPostgresRuns(InPostgres, RunStoreSuite):
+    pass
+
+
+class TestPostgresDocuments(InPostgres, DocumentStoreSuite):
+    pass
+
+
+class TestPostgresSlots(InPostgres, SlotStoreSuite):
     pass
 
 

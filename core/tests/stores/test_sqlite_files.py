@@ -18,6 +18,7 @@ from flowstone.records.runs import RunQuery
 from flowstone.records.states import COMPLETED
 from flowstone.stores.sql.statements import select_events
 from flowstone.stores.sqlite import open_sqlite
+from flowstone.stores.sqlite.dialect import SQLITE
 from flowstone_testing.conformance.samples import (
     LONG,
     artifact,
@@ -50,7 +51,7 @@ def fill(path: Path, tasks: int = 300) -> None:
 def test_artifacts_are_found_by_an_index(path: Path) -> None:
     fill(path, 10)
     statement, values = select_events(
-        0, 10, root_id=None, run_id=None, kinds=["ArtifactSaved"], limit=10
+        SQLITE, 0, 10, root_id=None, run_id=None, kinds=["ArtifactSaved"], limit=10
     )
     connection = sqlite3.connect(path)
     plan = connection.execute(f"EXPLAIN QUERY PLAN {statement}", values).fetchall()
@@ -324,15 +325,16 @@ def test_what_lists_show_is_read_by_index(path: Path) -> None:
     from flowstone.stores.sql import statements
 
     store = open_sqlite(path)
-    statement, values = statements.select_runs(RunQuery(listed=True, newest_first=True, limit=20))
+    newest = RunQuery(listed=True, newest_first=True, limit=20)
+    statement, values = statements.select_runs(SQLITE, newest)
     plans = {
         "runs_listed": (statement, values),
         "runs_unfinished": (statements.UNFINISHED, ["x"]),
         "events_of_tree": statements.select_events(
-            0, 1_000_000, root_id="x", run_id=None, kinds=(), limit=None
+            SQLITE, 0, 1_000_000, root_id="x", run_id=None, kinds=(), limit=None
         ),
         "INTEGER PRIMARY KEY": statements.select_events(
-            999_000, 1_000_000, root_id="x", run_id="y", kinds=["LogWritten"], limit=10
+            SQLITE, 999_000, 1_000_000, root_id="x", run_id="y", kinds=["LogWritten"], limit=10
         ),
     }
     for index, (sql, parameters) in plans.items():

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from flowstone.stores.sql.dialect import Dialect
     from flowstone.stores.sql.run_table import Row
 
 T = TypeVar("T")
@@ -30,7 +31,11 @@ class SqlCursor(Protocol):
 
 
 class SqlConnection(Protocol):
-    """Executes statements, in which ``?`` stands for a parameter; `sqlite3.Connection` is one."""
+    """Executes statements; `sqlite3.Connection` is one.
+
+    In all of them ``?`` stands for a parameter, and for nothing else, so that a driver with other
+    marks is given them by a plain replacement.
+    """
 
     def execute(self, sql: str, parameters: Sequence[object] = ..., /) -> SqlCursor:
         """Execute a statement."""
@@ -42,14 +47,23 @@ class SqlConnection(Protocol):
 class SqlDatabase(Protocol):
     """A database whose work is given as functions of a connection.
 
-    They may be called more than once, so they change nothing but the database.
+    They may be called more than once, so they change nothing but the database. They decide by what
+    they read, and whoever reads events goes on from the highest cursor. So no two are written with
+    at a time: a database that could do that takes a lock before each.
     """
+
+    @property
+    def dialect(self) -> Dialect:
+        """The words that this database has for what differs."""
 
     def read(self, work: Callable[[SqlConnection], T]) -> T:
         """Call `work`; each of its statements sees the database as it is then."""
 
     def write(self, work: Callable[[SqlConnection], T]) -> T:
-        """Call `work` in a transaction of its own: all of it happens, or nothing."""
+        """Call `work` in a transaction of its own: all of it happens, or nothing.
+
+        No other is written with meanwhile, by whichever process.
+        """
 
     def write_in_steps(self, work: Callable[[SqlConnection], bool]) -> None:
         """Call `work`, each time in a transaction of its own, until it returns False.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from flowstone.records.encoding import dumps
 from flowstone.stores.sql.statements import PLACEHOLDER
@@ -12,32 +12,47 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flowstone.stores.sql.database import SqlConnection, SqlDatabase
+    from flowstone.stores.sql.dialect import Dialect
 
-# ruff: noqa: S608 - what is put together here are constants of this file
+# ruff: noqa: S608 - what is put together here are constants of this file, and of the dialect
 #: So many roots leave the lists in one step.
 _ROOTS = 200
 #: So many rows are deleted in one step: some 20 ms.
 _ROWS = 2000
-_NAMED = "IN (SELECT value FROM json_each(?))"
-_ENDED = f"SELECT id FROM runs WHERE id {_NAMED} AND parent_id IS NULL AND ended IS NOT NULL"
 _PLANNED = "SELECT root_id FROM deletions LIMIT ?"
-#: What is listed goes with its root: it could not be shown without it.
-_DELETE_LISTED = f"DELETE FROM runs WHERE root_id {_NAMED} AND (kind = 'flow' OR parent_id IS NULL)"
-_DELETE_RUNS = f"DELETE FROM runs WHERE id IN (SELECT id FROM runs WHERE root_id {_NAMED} LIMIT ?)"
-_DELETE_STRAYS = (
-    "DELETE FROM strays WHERE run_id IN "
-    f"(SELECT run_id FROM events WHERE root_id {_NAMED} AND form < 2)"
-)
 _NEWEST = "SELECT coalesce(max(seq), 0) FROM events"
-_HOLD_NEWEST = (
-    f"UPDATE events SET root_id = '', run_id = '', kind = '', form = {PLACEHOLDER}, payload = NULL "
-    f"WHERE seq = ? AND root_id {_NAMED}"
-)
 _DELETE_PLACEHOLDERS = f"DELETE FROM events WHERE root_id = '' AND form = {PLACEHOLDER} AND seq < ?"
-_DELETE_FACTS = (
-    f"DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE root_id {_NAMED} LIMIT ?)"
-)
-_FINISH = f"DELETE FROM deletions WHERE root_id {_NAMED}"
+
+
+class _Statements(NamedTuple):
+    """Statements about trees, whose roots are named by a JSON array."""
+
+    find_ended: str
+    plan: str
+    delete_listed: str
+    delete_runs: str
+    delete_strays: str
+    hold_newest: str
+    delete_facts: str
+    finish: str
+
+
+def _make_statements(dialect: Dialect) -> _Statements:
+    texts = dialect.select_texts()
+    named = f"IN ({texts})"
+    of_trees = f"WHERE root_id {named}"
+    return _Statements(
+        f"SELECT id FROM runs WHERE id {named} AND parent_id IS NULL AND ended IS NOT NULL",
+        f"INSERT INTO deletions {texts}",
+        # What is listed goes with its root: it could not be shown without it.
+        f"DELETE FROM runs {of_trees} AND (kind = 'flow' OR parent_id IS NULL)",
+        f"DELETE FROM runs WHERE id IN (SELECT id FROM runs {of_trees} LIMIT ?)",
+        f"DELETE FROM strays WHERE run_id IN (SELECT run_id FROM events {of_trees} AND form < 2)",
+        "UPDATE events SET root_id = '', run_id = '', kind = '', "
+        f"form = {PLACEHOLDER}, payload = NULL WHERE seq = ? AND root_id {named}",
+        f"DELETE FROM events WHERE seq IN (SELECT seq FROM events {of_trees} LIMIT ?)",
+        f"DELETE FROM deletions {of_trees}",
+    )
 
 
 def delete_trees(database: SqlDatabase, root_ids: Sequence[str]) -> list[str]:
@@ -45,38 +60,40 @@ def delete_trees(database: SqlDatabase, root_ids: Sequence[str]) -> list[str]:
 
     What an earlier call did not come to is deleted too, also where there is no root.
     """
+    statements = _make_statements(database.dialect)
+    delete_rest = partial(_delete_rest, statements=statements)
     wanted = list(dict.fromkeys(root_ids))
     gone: list[str] = []
     for start in range(0, len(wanted), _ROOTS):
         some = dumps(wanted[start : start + _ROOTS])
-        gone += database.write(partial(_delete_roots, some=some))
-        database.write_in_steps(_delete_rest)
+        gone += database.write(partial(_delete_roots, statements=statements, some=some))
+        database.write_in_steps(delete_rest)
     if not wanted:
-        database.write_in_steps(_delete_rest)
+        database.write_in_steps(delete_rest)
     return gone
 
 
-def _delete_roots(connection: SqlConnection, some: str) -> list[str]:
-    ended = [row[0] for row in connection.execute(_ENDED, (some,))]
+def _delete_roots(connection: SqlConnection, statements: _Statements, some: str) -> list[str]:
+    ended = [row[0] for row in connection.execute(statements.find_ended, (some,))]
     values = (dumps(ended),)
-    connection.execute("INSERT INTO deletions SELECT value FROM json_each(?)", values)
-    connection.execute(_DELETE_LISTED, values)
+    connection.execute(statements.plan, values)
+    connection.execute(statements.delete_listed, values)
     return ended
 
 
-def _delete_rest(connection: SqlConnection) -> bool:
+def _delete_rest(connection: SqlConnection, statements: _Statements) -> bool:
     """Delete some rows of what is to be deleted; return whether there may be more."""
     planned = [row[0] for row in connection.execute(_PLANNED, (_ROOTS,))]
     if not planned:
         return False
     some = dumps(planned)
     newest = connection.execute(_NEWEST).fetchall()[0][0]
-    connection.execute(_HOLD_NEWEST, (newest, some))
+    connection.execute(statements.hold_newest, (newest, some))
     connection.execute(_DELETE_PLACEHOLDERS, (newest,))
-    if connection.execute(_DELETE_RUNS, (some, _ROWS)).rowcount == _ROWS:
+    if connection.execute(statements.delete_runs, (some, _ROWS)).rowcount == _ROWS:
         return True
-    connection.execute(_DELETE_STRAYS, (some,))
-    if connection.execute(_DELETE_FACTS, (some, _ROWS)).rowcount == _ROWS:
+    connection.execute(statements.delete_strays, (some,))
+    if connection.execute(statements.delete_facts, (some, _ROWS)).rowcount == _ROWS:
         return True
-    connection.execute(_FINISH, (some,))
+    connection.execute(statements.finish, (some,))
     return True

@@ -10,6 +10,7 @@ from flowstone.errors import ObjectNotFound
 from flowstone.records.documents import Document
 from flowstone.records.encoding import loads
 from flowstone.stores import rules
+from flowstone.stores.sql.statements import render_limit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -39,7 +40,7 @@ class SqlDocuments:
     def put(
         self, kind: str, name: str, body: Mapping[str, Any], *, expected: int | None = None
     ) -> Document:
-        # As ASCII, because half of a surrogate pair has no other form in SQLite.
+        # As ASCII, because half of a surrogate pair has no other form in a database.
         kept = json.dumps(dict(body))
         now = self._now()
 
@@ -74,13 +75,13 @@ class SqlDocuments:
         terms = ["substr(kind, 1, ?) = ?" if prefix else "kind = ?"]
         values: list[object] = [len(kind), kind] if prefix else [kind]
         if names is not None:
-            terms.append("name IN (SELECT value FROM json_each(?))")
+            terms.append(f"name IN ({self._database.dialect.select_texts()})")
             values.append(json.dumps(list(names)))
         if after is not None:
             terms.append("(kind, name) > (?, ?)")
             values += after
         query = f"{_FIND} WHERE {' AND '.join(terms)} ORDER BY kind, name LIMIT ?"
-        values.append(-1 if limit is None else limit)
+        values.append(render_limit(limit))
         rows = self._database.read(lambda connection: connection.execute(query, values).fetchall())
         return [_read_document(row) for row in rows]
 

@@ -40,6 +40,7 @@ class SqlRuns:
         self._database = database
         self._liveness = liveness
         self._now = now
+        self._run_statements = statements.RunStatements(database.dialect)
 
     def create(self, event: Event) -> None:
         def work(connection: SqlConnection) -> None:
@@ -70,7 +71,7 @@ class SqlRuns:
         ids = (dumps([fence.root_id for fence in fences]),)
         # Most beats only read, so they wait for nobody who writes.
         rows = self._database.read(
-            lambda connection: connection.execute(statements.HELD, ids).fetchall()
+            lambda connection: connection.execute(self._run_statements.held, ids).fetchall()
         )
         held = {row[0]: row[1:] for row in rows}
         self._renew(fences, held, seconds)
@@ -122,13 +123,13 @@ class SqlRuns:
         return self._database.read(lambda connection: _look_up(connection, ref))
 
     def runs(self, query: RunQuery) -> list[Run]:
-        statement, values = statements.select_runs(query)
+        statement, values = statements.select_runs(self._database.dialect, query)
         return self._database.read(lambda connection: _runs(connection, statement, values))
 
     def tally(self, root_ids: Sequence[str]) -> dict[str, dict[str, int]]:
         values = (dumps(list(root_ids)),)
         rows = self._database.read(
-            lambda connection: connection.execute(statements.TALLY, values).fetchall()
+            lambda connection: connection.execute(self._run_statements.tally, values).fetchall()
         )
         counts: dict[str, dict[str, int]] = {}
         for parent_id, state, count in rows:
@@ -147,7 +148,13 @@ class SqlRuns:
         def work(connection: SqlConnection) -> list[Row]:
             newest = connection.execute(statements.NEWEST).fetchall()[0][0]
             statement, values = statements.select_events(
-                after, newest, root_id=root_id, run_id=run_id, kinds=kinds, limit=limit
+                self._database.dialect,
+                after,
+                newest,
+                root_id=root_id,
+                run_id=run_id,
+                kinds=kinds,
+                limit=limit,
             )
             return connection.execute(statement, values).fetchall()
 
@@ -233,8 +240,8 @@ def _keep(connection: SqlConnection, root_id: str, made: Batch) -> None:
 def _rebuild_runs(connection: SqlConnection, root_id: str, run_ids: Iterable[str]) -> None:
     """Make runs anew from all their facts: some came twice, or not in their order."""
     histories: dict[str, list[Event]] = {run_id: [] for run_id in run_ids}
-    rows = connection.execute(statements.HISTORIES, (root_id, dumps(list(histories)))).fetchall()
-    for row in rows:
+    query = statements.select_histories(root_id, list(histories))
+    for row in connection.execute(*query).fetchall():
         event = read_event(row[1:])
         histories[event.run_id].append(event)
     for run_id, history in histories.items():

@@ -6,70 +6,68 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from flowstone.stores.sql.database import SqlConnection
-
-#: "Flow" in ASCII; the file's header carries it, so that a foreign file is known unopened.
-APPLICATION_ID = 0x466C6F77
+    from flowstone.stores.sql.dialect import Dialect
 
 _FIRST = (
     # One row for each fact. The runs row has what a run was born with, so the fact of a birth
     # keeps only what changes later; `payload` is NULL where the other columns say it all.
     """
     CREATE TABLE events (
-      seq INTEGER PRIMARY KEY,
-      id TEXT NOT NULL,
-      root_id TEXT NOT NULL,
-      run_id TEXT NOT NULL,
-      kind TEXT NOT NULL,
-      at REAL NOT NULL,
-      form INTEGER NOT NULL,
-      version INTEGER,
-      attempt INTEGER,
-      payload TEXT
+      seq {cursor},
+      id {text} NOT NULL,
+      root_id {text} NOT NULL,
+      run_id {text} NOT NULL,
+      kind {text} NOT NULL,
+      at {real} NOT NULL,
+      form {integer} NOT NULL,
+      version {integer},
+      attempt {integer},
+      payload {text}
     )
     """,
     # Makes appending idempotent, and reading the facts of one tree quick.
     "CREATE UNIQUE INDEX events_of_tree ON events (root_id, id)",
     """
     CREATE TABLE runs (
-      id TEXT NOT NULL PRIMARY KEY,
-      kind TEXT NOT NULL,
-      name TEXT NOT NULL,
-      unit TEXT NOT NULL,
-      root_id TEXT NOT NULL,
-      parent_id TEXT,
-      state_type TEXT NOT NULL,
-      state_name TEXT NOT NULL,
-      state_message TEXT,
-      state_at REAL NOT NULL,
-      version INTEGER NOT NULL,
-      attempt INTEGER NOT NULL,
-      created REAL NOT NULL,
-      started REAL,
-      ended REAL,
-      tags TEXT,
-      unit_version TEXT,
-      parameters TEXT,
-      inputs TEXT,
-      lease_token TEXT,
-      lease_holder TEXT,
-      lease_until REAL
-    ) WITHOUT ROWID
+      id {text} NOT NULL PRIMARY KEY,
+      kind {text} NOT NULL,
+      name {text} NOT NULL,
+      unit {text} NOT NULL,
+      root_id {text} NOT NULL,
+      parent_id {text},
+      state_type {text} NOT NULL,
+      state_name {text} NOT NULL,
+      state_message {text},
+      state_at {real} NOT NULL,
+      version {integer} NOT NULL,
+      attempt {integer} NOT NULL,
+      created {real} NOT NULL,
+      started {real},
+      ended {real},
+      tags {text},
+      unit_version {text},
+      parameters {text},
+      inputs {text},
+      lease_token {text},
+      lease_holder {text},
+      lease_until {real}
+    ) {keyed}
     """,
     "CREATE INDEX runs_of_tree ON runs (root_id, id)",
     "CREATE INDEX runs_unfinished ON runs (root_id) WHERE ended IS NULL",
     "CREATE INDEX runs_listed ON runs (id) WHERE kind = 'flow' OR parent_id IS NULL",
     # Runs of which a change has come before the birth; nearly always empty.
-    "CREATE TABLE strays (run_id TEXT NOT NULL PRIMARY KEY) WITHOUT ROWID",
+    "CREATE TABLE strays (run_id {text} NOT NULL PRIMARY KEY) {keyed}",
     """
     CREATE TABLE documents (
-      kind TEXT NOT NULL,
-      name TEXT NOT NULL,
-      body TEXT NOT NULL,
-      version INTEGER NOT NULL,
-      created REAL NOT NULL,
-      updated REAL NOT NULL,
+      kind {text} NOT NULL,
+      name {text} NOT NULL,
+      body {text} NOT NULL,
+      version {integer} NOT NULL,
+      created {real} NOT NULL,
+      updated {real} NOT NULL,
       PRIMARY KEY (kind, name)
-    ) WITHOUT ROWID
+    ) {keyed}
     """,
 )
 
@@ -82,33 +80,33 @@ _THIRD = (
     # One row for each lease of slots under a limit, and one for each process that waits for one.
     """
     CREATE TABLE slots (
-      limit_name TEXT NOT NULL,
-      token TEXT NOT NULL,
-      occupy INTEGER NOT NULL,
-      holder TEXT NOT NULL,
-      owner TEXT NOT NULL,
-      run_id TEXT,
-      since REAL NOT NULL,
-      until REAL NOT NULL,
-      is_rate INTEGER NOT NULL,
+      limit_name {text} NOT NULL,
+      token {text} NOT NULL,
+      occupy {integer} NOT NULL,
+      holder {text} NOT NULL,
+      owner {text} NOT NULL,
+      run_id {text},
+      since {real} NOT NULL,
+      until {real} NOT NULL,
+      is_rate {integer} NOT NULL,
       PRIMARY KEY (limit_name, token)
-    ) WITHOUT ROWID
+    ) {keyed}
     """,
     "CREATE INDEX slots_of_token ON slots (token)",
     """
     CREATE TABLE wishes (
-      limit_name TEXT NOT NULL,
-      holder TEXT NOT NULL,
-      since REAL NOT NULL,
-      until REAL NOT NULL,
+      limit_name {text} NOT NULL,
+      holder {text} NOT NULL,
+      since {real} NOT NULL,
+      until {real} NOT NULL,
       PRIMARY KEY (limit_name, holder)
-    ) WITHOUT ROWID
+    ) {keyed}
     """,
 )
 
 _FOURTH = (
     # How a root flow run can be executed again, as JSON; NULL for all others.
-    "ALTER TABLE runs ADD COLUMN recipe TEXT",
+    "ALTER TABLE runs ADD COLUMN recipe {text}",
 )
 
 _FIFTH = (
@@ -118,19 +116,19 @@ _FIFTH = (
 
 _SIXTH = (
     # Trees whose root has been deleted, and whose other rows are being deleted in steps.
-    "CREATE TABLE deletions (root_id TEXT NOT NULL PRIMARY KEY) WITHOUT ROWID",
+    "CREATE TABLE deletions (root_id {text} NOT NULL PRIMARY KEY) {keyed}",
 )
 
-#: Migration number n stands at n - 1; the file's `user_version` is the last one applied.
+#: Migration number n stands at n - 1; what stands in braces is the dialect's.
 MIGRATIONS = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH)
 CURRENT = len(MIGRATIONS)
 
 
-def migrate(connection: SqlConnection, found: int) -> None:
-    """Bring the tables from a schema to the current one; the caller has the transaction."""
+def migrate(connection: SqlConnection, found: int, dialect: Dialect) -> None:
+    """Bring the tables from a schema to the current one.
+
+    The caller has the transaction, and keeps the number of the schema.
+    """
     for statements in MIGRATIONS[found:]:
         for statement in statements:
-            connection.execute(statement)
-    # PRAGMA takes no parameters.
-    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    connection.execute(f"PRAGMA user_version = {CURRENT}")
+            connection.execute(statement.format_map(dialect.types))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from time import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from flowstone.records.encoding import dumps, loads
 from flowstone.records.limits import KIND, Limit, Refusal, Slot, count_used_slots
@@ -15,28 +15,47 @@ if TYPE_CHECKING:
 
     from flowstone.records.limits import Claim
     from flowstone.stores.sql.database import Liveness, SqlConnection, SqlDatabase
+    from flowstone.stores.sql.dialect import Dialect
     from flowstone.stores.sql.run_table import Row
 
 _COLUMNS = "limit_name, token, occupy, holder, owner, run_id, since, until, is_rate"
-_NAMED = "IN (SELECT value FROM json_each(?))"
-# ruff: noqa: S608 - what is put together here are constants of this file
-_LIMITS = f"SELECT name, body FROM documents WHERE kind = ? AND name {_NAMED} ORDER BY name"
+# ruff: noqa: S608 - what is put together here are constants of this file, and of the dialect
 _MINE = "SELECT limit_name FROM slots WHERE token = ? ORDER BY limit_name"
-_UNDER = f"SELECT {_COLUMNS} FROM slots WHERE limit_name {_NAMED}"
 _ALL = f"SELECT {_COLUMNS} FROM slots"
 _TAKE = f"INSERT INTO slots ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-#: A rate's slots decay, whoever took them.
-_DECAY = f"DELETE FROM slots WHERE is_rate = 1 AND until <= ? AND limit_name {_NAMED}"
 _RENEW = "UPDATE slots SET until = ? WHERE token = ?"
-_GIVE_BACK = f"DELETE FROM slots WHERE token {_NAMED}"
 #: Only as it was seen: it may have been renewed since.
 _BURY = "DELETE FROM slots WHERE limit_name = ? AND token = ? AND until = ?"
-_WISHES = f"SELECT limit_name, holder, since, until FROM wishes WHERE limit_name {_NAMED}"
 _WISH = (
     "INSERT INTO wishes (limit_name, holder, since, until) VALUES (?, ?, ?, ?) "
     "ON CONFLICT (limit_name, holder) DO UPDATE SET since = excluded.since, until = excluded.until"
 )
 _FULFIL = "DELETE FROM wishes WHERE limit_name = ? AND (holder = ? OR until < ?)"
+
+
+class _Statements(NamedTuple):
+    """Statements about limits and tokens that are named by a JSON array.
+
+    Attributes:
+        decay: a rate's slots do, whoever took them.
+    """
+
+    limits: str
+    under: str
+    decay: str
+    give_back: str
+    wishes: str
+
+
+def _make_statements(dialect: Dialect) -> _Statements:
+    named = f"IN ({dialect.select_texts()})"
+    return _Statements(
+        f"SELECT name, body FROM documents WHERE kind = ? AND name {named} ORDER BY name",
+        f"SELECT {_COLUMNS} FROM slots WHERE limit_name {named}",
+        f"DELETE FROM slots WHERE is_rate = 1 AND until <= ? AND limit_name {named}",
+        f"DELETE FROM slots WHERE token {named}",
+        f"SELECT limit_name, holder, since, until FROM wishes WHERE limit_name {named}",
+    )
 
 
 class SqlSlots:
@@ -48,10 +67,11 @@ class SqlSlots:
         self._database = database
         self._liveness = liveness
         self._now = now
+        self._slot_statements = _make_statements(database.dialect)
 
     def take_slots(self, claim: Claim) -> tuple[str, ...] | Refusal:
         def work(connection: SqlConnection) -> tuple[str, ...] | Refusal:
-            return _take(connection, claim, self._now())
+            return _take(connection, self._slot_statements, claim, self._now())
 
         # The dead are looked for only where they are in the way: to see them takes files.
         found = self._database.write(work)
@@ -72,7 +92,9 @@ class SqlSlots:
 
     def give_back_slots(self, tokens: Sequence[str]) -> None:
         values = (dumps(list(tokens)),)
-        self._database.write(lambda connection: connection.execute(_GIVE_BACK, values))
+        self._database.write(
+            lambda connection: connection.execute(self._slot_statements.give_back, values)
+        )
 
     def list_slots(
         self,
@@ -85,7 +107,9 @@ class SqlSlots:
         return slot_rules.choose_page(alive, names, after, limit)
 
     def count_slots(self, names: Sequence[str]) -> dict[str, float]:
-        limits = self._database.read(lambda connection: _limits(connection, names))
+        limits = self._database.read(
+            lambda connection: _limits(connection, self._slot_statements, names)
+        )
         return count_used_slots(limits, self.list_slots(names), self._now())
 
     def reap_slots(self) -> list[Slot]:
@@ -105,7 +129,8 @@ class SqlSlots:
     def _read_slots(self, names: Collection[str] | None = None) -> list[tuple[Slot, bool]]:
         """Return all leases, or those under some limits, each with whether it is dead."""
         now = self._now()
-        query = (_ALL,) if names is None else (_UNDER, (dumps(list(names)),))
+        under = self._slot_statements.under
+        query = (_ALL,) if names is None else (under, (dumps(list(names)),))
         rows = self._database.read(lambda connection: connection.execute(*query).fetchall())
         found = [_make_slot(row) for row in rows]
         alive = {
@@ -114,17 +139,19 @@ class SqlSlots:
         return [(slot, slot_rules.is_dead(slot, now, alive[slot.holder])) for slot in found]
 
 
-def _take(connection: SqlConnection, claim: Claim, now: float) -> tuple[str, ...] | Refusal:
+def _take(
+    connection: SqlConnection, statements: _Statements, claim: Claim, now: float
+) -> tuple[str, ...] | Refusal:
     mine = connection.execute(_MINE, (claim.token,)).fetchall()
     if mine:
         return tuple(row[0] for row in mine)
-    limits = [limit for limit in _limits(connection, claim.names) if limit.active]
+    limits = [limit for limit in _limits(connection, statements, claim.names) if limit.active]
     if not limits:
         return ()
     names = (dumps([limit.name for limit in limits]),)
-    connection.execute(_DECAY, (now, *names))
-    held = [_make_slot(row) for row in connection.execute(_UNDER, names)]
-    wishes = [slot_rules.Waiter(*row) for row in connection.execute(_WISHES, names)]
+    connection.execute(statements.decay, (now, *names))
+    held = [_make_slot(row) for row in connection.execute(statements.under, names)]
+    wishes = [slot_rules.Waiter(*row) for row in connection.execute(statements.wishes, names)]
     refused = slot_rules.find_refusal(limits, held, wishes, claim, now)
     if refused is not None:
         rows = [
@@ -140,8 +167,10 @@ def _take(connection: SqlConnection, claim: Claim, now: float) -> tuple[str, ...
     return tuple(limit.name for limit in limits)
 
 
-def _limits(connection: SqlConnection, names: Sequence[str]) -> list[Limit]:
-    rows = connection.execute(_LIMITS, (KIND, dumps(list(names)))).fetchall()
+def _limits(
+    connection: SqlConnection, statements: _Statements, names: Sequence[str]
+) -> list[Limit]:
+    rows = connection.execute(statements.limits, (KIND, dumps(list(names)))).fetchall()
     return [Limit(name, **loads(body)) for name, body in rows]
 
 
@@ -152,5 +181,5 @@ def _make_slot(row: Row) -> Slot:
 
 def _make_row(slot: Slot) -> Row:
     *facts, is_rate = slot
-    # A run's name may have half of a surrogate pair, which has no form in SQLite.
+    # A run's name may have half of a surrogate pair, which has no form in a database.
     return make_storable([(*facts, int(is_rate))])[0]

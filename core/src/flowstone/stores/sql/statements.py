@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flowstone.records.runs import RunQuery
+    from flowstone.stores.sql.dialect import Dialect
 
 _EVENT_COLUMNS = ("id", "root_id", "run_id", "kind", "at", "form", "version", "attempt", "payload")
 
@@ -59,10 +60,6 @@ MOVE_RUN = (
     "UPDATE runs SET state_type = ?, state_name = ?, state_message = ?, state_at = ?, version = ?, "
     "attempt = ?, started = coalesce(started, ?), ended = ? WHERE id = ? AND version = ?"
 )
-HELD = (
-    "SELECT id, version, lease_token, lease_until, ended IS NOT NULL FROM runs "
-    "WHERE id IN (SELECT value FROM json_each(?))"
-)
 RENEW = "UPDATE runs SET lease_until = ? WHERE id = ? AND lease_token = ? AND ended IS NULL"
 
 IS_KEPT = "SELECT 1 FROM events WHERE root_id = ? AND id = ?"
@@ -76,12 +73,6 @@ LEASED = f"{_READ_RUN} WHERE ended IS NULL AND parent_id IS NULL AND lease_token
 BEGINS_WITH = f"{_READ_RUN} WHERE id >= ? AND id < ? LIMIT 9"
 ENDS_WITH = f"{_READ_RUN} WHERE substr(id, length(id) - ? + 1) = ? LIMIT 9"
 NAMED = f"{_READ_RUN} WHERE name = ? ORDER BY id DESC LIMIT 1"
-TALLY = (
-    "SELECT parent_id, CASE state_name WHEN 'Skipped' THEN 'SKIPPED' ELSE state_type END AS state, "
-    "count(*) FROM runs "
-    "WHERE root_id IN (SELECT value FROM json_each(?)) "
-    "AND kind = 'task' AND parent_id IS NOT NULL GROUP BY parent_id, state"
-)
 #: Of the runs that are listed: a run's thousands of tasks are near to each other, not to a mistake.
 NAMES = "SELECT name FROM runs WHERE kind = 'flow' OR parent_id IS NULL ORDER BY id DESC LIMIT 1000"
 
@@ -91,10 +82,29 @@ _READ_EVENT = (
     f"{', '.join(f'r.{column}' for column in RUNS.columns)} "
     "FROM events e LEFT JOIN runs r ON e.form = 0 AND r.id = e.run_id"
 )
-HISTORIES = (
-    f"{_READ_EVENT} WHERE e.root_id = ? AND e.form < 2 "
-    "AND e.run_id IN (SELECT value FROM json_each(?)) ORDER BY e.seq"
-)
+
+
+class RunStatements:
+    """The statements about runs in which databases differ.
+
+    Attributes:
+        held: reads who holds runs, by a JSON array of their ids.
+        tally: counts the task runs of trees, by a JSON array of the roots' ids.
+    """
+
+    def __init__(self, dialect: Dialect) -> None:
+        named = f"IN ({dialect.select_texts()})"
+        self.held = (
+            "SELECT id, version, lease_token, lease_until, ended IS NOT NULL FROM runs "
+            f"WHERE id {named}"
+        )
+        self.tally = (
+            "SELECT parent_id, "
+            "CASE state_name WHEN 'Skipped' THEN 'SKIPPED' ELSE state_type END AS state, count(*) "
+            f"FROM runs WHERE root_id {named} "
+            "AND kind = 'task' AND parent_id IS NOT NULL GROUP BY parent_id, state"
+        )
+
 
 #: The form of what stands in the place of the newest fact after its deletion: without it, SQLite
 #: would give that fact's cursor to the next one, which whoever reads on from there would miss.
@@ -112,12 +122,12 @@ INSERT_STRAY = "INSERT INTO strays (run_id) VALUES (?) ON CONFLICT DO NOTHING"
 DELETE_STRAY = "DELETE FROM strays WHERE run_id = ?"
 
 
-def select_runs(query: RunQuery) -> tuple[str, list[object]]:
+def select_runs(dialect: Dialect, query: RunQuery) -> tuple[str, list[object]]:
     """Return the statement and its parameters for a query of runs."""
     terms: list[str] = []
     values: list[Any] = []
     if query.ids is not None:
-        terms.append("id IN (SELECT value FROM json_each(?))")
+        terms.append(f"id IN ({dialect.select_texts()})")
         values.append(dumps(list(query.ids)))
     if query.root_id is not None:
         terms.append("root_id = ?")
@@ -129,14 +139,14 @@ def select_runs(query: RunQuery) -> tuple[str, list[object]]:
         terms.append("(kind = 'flow' OR parent_id IS NULL)")
     if query.unit is not None:
         is_pattern = not _WILDCARDS.isdisjoint(query.unit)
-        terms.append("unit GLOB ?" if is_pattern else "unit = ?")
-        values.append(query.unit.replace("[", "[[]") if is_pattern else query.unit)
+        terms.append(dialect.matches.format("unit") if is_pattern else "unit = ?")
+        values.append(dialect.make_pattern(query.unit) if is_pattern else query.unit)
     if query.states:
         marks = ", ".join("?" * len(query.states))
         terms.append(f"(state_type IN ({marks}) OR state_name IN ({marks}))")
         values += [*query.states, *query.states]
     for tag in query.tags:
-        terms.append("? IN (SELECT value FROM json_each(tags))")
+        terms.append(f"? IN ({dialect.select_texts('tags')})")
         values.append(tag)
     bounds = (
         ("created >= ?", query.created_since),
@@ -151,11 +161,12 @@ def select_runs(query: RunQuery) -> tuple[str, list[object]]:
     order = "DESC" if query.newest_first else "ASC"
     return f"{_READ_RUN}{_render_where(terms)} ORDER BY id {order} LIMIT ?", [
         *values,
-        _render_limit(query.limit),
+        render_limit(query.limit),
     ]
 
 
 def select_events(
+    dialect: Dialect,
     after: int,
     newest: int,
     *,
@@ -167,9 +178,9 @@ def select_events(
     """Return the statement and its parameters for a reading of events, up to the newest."""
     terms = ["e.seq > ?", f"e.form <> {PLACEHOLDER}"]
     values: list[Any] = [after]
-    # Who follows a run wants the few newest facts; the plus keeps SQLite from looking for them
-    # among all that the tree has.
-    root = "+e.root_id" if newest - after < FEW else "e.root_id"
+    # Who follows a run wants the few newest facts, which are not to be looked for among all that
+    # the tree has.
+    root = dialect.unindexed.format("e.root_id") if newest - after < FEW else "e.root_id"
     if root_id is not None:
         terms.append(f"{root} = ?")
         values.append(root_id)
@@ -187,8 +198,15 @@ def select_events(
         values += kinds
     return f"{_READ_EVENT}{_render_where(terms)} ORDER BY e.seq LIMIT ?", [
         *values,
-        _render_limit(limit),
+        render_limit(limit),
     ]
+
+
+def select_histories(root_id: str, run_ids: Sequence[str]) -> tuple[str, list[str]]:
+    """Return the statement and its parameters for what runs of a tree went through."""
+    marks = ", ".join("?" * len(run_ids))
+    where = f"WHERE e.root_id = ? AND e.form < 2 AND e.run_id IN ({marks})"
+    return f"{_READ_EVENT} {where} ORDER BY e.seq", [root_id, *run_ids]
 
 
 def _render_where(terms: Sequence[str]) -> str:
@@ -199,5 +217,6 @@ def _render_where(terms: Sequence[str]) -> str:
 _MOST = 2**63 - 1
 
 
-def _render_limit(limit: int | None) -> int:
-    return -1 if limit is None else min(limit, _MOST)
+def render_limit(limit: int | None) -> int:
+    """Return the parameter of `LIMIT`; None is for all rows."""
+    return _MOST if limit is None else min(limit, _MOST)

@@ -12,7 +12,8 @@ from weakref import WeakSet
 
 from flowstone.errors import StoreBusy, StoreForeign, StoreTooNew, StoreUnusable
 from flowstone.settings import make_private_directory
-from flowstone.stores.sql.schema import APPLICATION_ID, CURRENT, migrate
+from flowstone.stores.sql.schema import CURRENT, migrate
+from flowstone.stores.sqlite.dialect import SQLITE
 from flowstone.stores.sqlite.errors import (
     BUSY,
     is_unwritable,
@@ -37,6 +38,8 @@ _LONGEST_NAP = 0.05
 _LONGEST_PAUSE = 0.1
 
 _MAGIC = b"SQLite format 3\0"
+#: "Flow" in ASCII; the file's header carries it, so that a foreign file is known unopened.
+_APPLICATION_ID = 0x466C6F77
 #: The log is moved into the file when it has so many pages, here 16 MB: four times as seldom as by
 #: default, which makes a flush a tenth cheaper.
 _PAGES_OF_LOG = 4000
@@ -50,6 +53,8 @@ class SqliteFile:
     Work is given as functions of the connection. They may be called more than once, so they
     change nothing but the database. A file that can't be written is still read.
     """
+
+    dialect = SQLITE
 
     def __init__(self, path: Path, *, patience: float = PATIENCE) -> None:
         self.path = path
@@ -248,7 +253,7 @@ def _check_header(path: Path, header: bytes) -> None:
         raise StoreForeign(str(path), "not an SQLite database")
     if 0 < len(header) < _HEADER_SIZE:
         raise StoreForeign(str(path), "it is cut short")
-    if header and int.from_bytes(header[68:72], "big") != APPLICATION_ID:
+    if header and int.from_bytes(header[68:72], "big") != _APPLICATION_ID:
         raise StoreForeign(str(path), "another program's SQLite database")
 
 
@@ -278,4 +283,7 @@ def _upgrade(path: Path, connection: sqlite3.Connection) -> None:
     if found > CURRENT:
         raise StoreTooNew(str(path), found, CURRENT)
     if found < CURRENT:
-        migrate(connection, found)
+        migrate(connection, found, SQLITE)
+        # PRAGMA takes no parameters.
+        connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {CURRENT}")

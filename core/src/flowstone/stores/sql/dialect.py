@@ -1,0 +1,35 @@
+"""The words in which databases differ; all else of `stores.sql` is the same for each of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """What a database calls what SQL has no common word for.
+
+    Attributes:
+        types: what stands in the schema for ``{text}``, ``{integer}``, ``{real}`` (of eight bytes),
+            ``{cursor}`` (a primary key that counts up by itself) and ``{keyed}`` (behind a table
+            that is read by its primary key only). Texts have to be ordered by their code points.
+        texts: a query of the texts in a JSON array, which stands for ``{}``.
+        matches: whether a column, ``{}``, matches a parameter that `make_pattern` has made.
+        unindexed: a column, ``{}``, by which no index is to be looked up.
+        make_pattern: returns what matches as a text in which ``*`` stands for any characters, and
+            ``?`` for one; all other characters stand for themselves, and case counts.
+    """
+
+    types: Mapping[str, str]
+    texts: str
+    matches: str
+    unindexed: str
+    make_pattern: Callable[[str], str]
+
+    def select_texts(self, array: str = "?") -> str:
+        """Return a query of the texts in a JSON array: in a parameter, or in a column."""
+        return self.texts.format(array)
