@@ -156,13 +156,14 @@ def watch(services: Services) -> Iterator[Watch]:
     runs: Any = Slow(services.runs, made, "runs")
     documents: Any = Slow(services.documents, made, "documents")
     slots: Any = Slow(services.slots, made, "slots")
+    queue = ProcessSlotQueue(slots, documents, clock, services.holder, 30.0)
     slow = replace(
         services,
         runs=runs,
         documents=documents,
         slots=slots,
-        journal=WriteBehind(runs, clock, 30.0),
-        slot_queue=ProcessSlotQueue(slots, documents, clock, services.holder, 30.0),
+        journal=WriteBehind(runs, clock, 30.0, slots=queue.leases),
+        slot_queue=queue,
     )
     with use_services(slow):
         yield made

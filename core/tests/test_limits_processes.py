@@ -272,11 +272,11 @@ class Doomed(SqliteStore):
         at("after it is taken")
         return answer
 
-    def renew_slots(self, leases):
+    def heartbeat(self, fences, seconds, slots=None):
         at("before it is renewed")
-        lost = super().renew_slots(leases)
+        reply = super().heartbeat(fences, seconds, slots)
         at("after it is renewed")
-        return lost
+        return reply
 
     def give_back_slots(self, tokens):
         at("before it is given back")

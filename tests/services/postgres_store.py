@@ -10,6 +10,7 @@ from psycopg.types.string import StrDumperUnknown, TextLoader
 
 from flowstone.stores.sql.dialect import Dialect
 from flowstone.stores.sql.documents import SqlDocuments
+from flowstone.stores.sql.leases import SqlLeases
 from flowstone.stores.sql.runs import SqlRuns
 from flowstone.stores.sql.schema import migrate
 from flowstone.stores.sql.slots import SqlSlots
@@ -133,10 +134,11 @@ class _SeesNobody:
         """Remove nothing: nobody leaves marks."""
 
 
-class PostgresStore(SqlRuns, SqlDocuments, SqlSlots):
+class PostgresStore(SqlRuns, SqlDocuments, SqlSlots, SqlLeases):
     """A `RunStore`, a `DocumentStore` and a `SlotStore` in PostgreSQL."""
 
     def __init__(self, database: PostgresDatabase, now: Callable[[], float]) -> None:
         SqlRuns.__init__(self, database, _SeesNobody(), now)
         SqlDocuments.__init__(self, database, now)
         SqlSlots.__init__(self, database, _SeesNobody(), now)
+        SqlLeases.__init__(self, database, now)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from flowstone.records.documents import Document
     from flowstone.records.events import Event
     from flowstone.records.limits import Claim, Refusal, Slot
-    from flowstone.records.runs import Fence, Run, RunQuery
+    from flowstone.records.runs import Fence, HeartbeatReply, Run, RunQuery
 
 #: What happens to calls, in turn. A prime number of them, so that each meets each method.
 FAULTS = ("", "twice", "", "answer lost", "", "", "call lost")
@@ -113,9 +113,12 @@ class SocketStore:
     def append(self, events: Sequence[Event], fence: Fence) -> None:
         self._call("append", list(events), fence)
 
-    def heartbeat(self, fences: Sequence[Fence], seconds: float) -> list[Run]:
-        moved: list[Run] = self._call("heartbeat", list(fences), seconds)
-        return moved
+    def heartbeat(
+        self, fences: Sequence[Fence], seconds: float, slots: Mapping[str, float] | None = None
+    ) -> HeartbeatReply:
+        held = None if slots is None else dict(slots)
+        reply: HeartbeatReply = self._call("heartbeat", list(fences), seconds, held)
+        return reply
 
     def reap(self) -> list[Run]:
         ended: list[Run] = self._call("reap")
@@ -167,10 +170,6 @@ class SocketStore:
     def take_slots(self, claim: Claim) -> tuple[str, ...] | Refusal:
         answer: tuple[str, ...] | Refusal = self._call("take_slots", claim)
         return answer
-
-    def renew_slots(self, leases: Mapping[str, float]) -> list[str]:
-        lost: list[str] = self._call("renew_slots", dict(leases))
-        return lost
 
     def give_back_slots(self, tokens: Sequence[str]) -> None:
         self._call("give_back_slots", list(tokens))

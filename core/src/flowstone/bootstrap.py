@@ -60,6 +60,7 @@ def open_services(settings: Settings | None = None) -> Services:
     store = _open_store(settings)
     runs = ObservedRuns(store, audience)
     _reap(runs)
+    queue = ProcessSlotQueue(store, store, clock, store.holder, settings.lease_seconds)
     made = Services(
         settings=settings,
         runs=runs,
@@ -67,10 +68,10 @@ def open_services(settings: Settings | None = None) -> Services:
         sealer=Vault(settings),
         references=Resolver(clock, settings.secrets_ttl_seconds),
         clock=clock,
-        journal=WriteBehind(runs, clock, settings.lease_seconds),
+        journal=WriteBehind(runs, clock, settings.lease_seconds, slots=queue.leases),
         holder=store.holder,
         slots=store,
-        slot_queue=ProcessSlotQueue(store, store, clock, store.holder, settings.lease_seconds),
+        slot_queue=queue,
         observers=audience,
     )
     if settings.keep_runs_days is None:

@@ -11,15 +11,19 @@ import pytest
 
 from flowstone.concurrency.leases import SlotLeases
 from flowstone.concurrency.queue import ProcessSlotQueue
+from flowstone.engine.journal import WriteBehind
 from flowstone.errors import StoreBusy
+from flowstone.records.events import make_birth_event
 from flowstone.records.limits import KIND, Limit, SlotDemand, encode_limit
 from flowstone.stores.memory import MemoryStore
+from flowstone_testing.conformance.samples import lease_for, root_run
 from flowstone_testing.conformance.slots import make_claim
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from flowstone.records.limits import Claim, Refusal
+    from flowstone.records.runs import Fence, HeartbeatReply
 
 
 class Hands:
@@ -52,13 +56,22 @@ class Shaky(MemoryStore):
         self._check_up()
         return super().take_slots(claim)
 
-    def renew_slots(self, leases: Mapping[str, float]) -> list[str]:
+    def heartbeat(
+        self, fences: Sequence[Fence], seconds: float, slots: Mapping[str, float] | None = None
+    ) -> HeartbeatReply:
         self._check_up()
-        return super().renew_slots(leases)
+        return super().heartbeat(fences, seconds, slots)
 
     def give_back_slots(self, tokens: Sequence[str]) -> None:
         self._check_up()
         super().give_back_slots(tokens)
+
+
+class Unthreaded(WriteBehind):
+    """Sends a heartbeat only when it is told to."""
+
+    def _begin(self) -> None:
+        pass
 
 
 class Fixture:
@@ -69,6 +82,7 @@ class Fixture:
         self.gate = ProcessSlotQueue(
             self.store, self.store, self.clock, lambda: "elsewhere/1/mark", 30.0
         )
+        self.journal: WriteBehind = Unthreaded(self.store, self.clock, 30.0, slots=self.gate.leases)
         self.lost: list[float] = []
         wanted = SlotDemand(("db",), 1, "me", on_lost=lambda: self.lost.append(self.clock.now))
         self.turn = self.gate.make_request(wanted)
@@ -79,7 +93,7 @@ class Fixture:
 
     def pass_(self, seconds: float) -> None:
         self.clock.now += seconds
-        self.gate.leases.tend()
+        self.journal._send_heartbeat()
 
 
 @pytest.fixture
@@ -88,6 +102,7 @@ def fixture() -> Iterator[Fixture]:
     yield fixture
     fixture.store.is_down = False
     fixture.gate.close()
+    fixture.journal.close()
 
 
 @pytest.fixture
@@ -96,13 +111,36 @@ def held(fixture: Fixture) -> Fixture:
     return fixture
 
 
-def test_a_lease_is_renewed_every_third_of_its_time(held: Fixture) -> None:
+def test_a_lease_is_renewed_when_a_third_of_its_time_is_over(held: Fixture) -> None:
     held.pass_(9)
     assert held.until == [1030]
     held.pass_(2)
     assert held.until == [1041]
     held.pass_(9)
     assert held.until == [1041]
+
+
+def test_one_heartbeat_renews_what_runs_and_slots_hold(held: Fixture) -> None:
+    beats: list[tuple[list[str], list[str]]] = []
+
+    class Counts(Shaky):
+        def heartbeat(
+            self, fences: Sequence[Fence], seconds: float, slots: Mapping[str, float] | None = None
+        ) -> HeartbeatReply:
+            beats.append(([fence.root_id for fence in fences], list(slots or {})))
+            return super().heartbeat(fences, seconds, slots)
+
+    held.store.__class__ = Counts
+    run = lease_for(root_run(), 30.0)
+    held.journal.create(make_birth_event(run))
+    held.pass_(20)
+    assert beats == [([run.id], [held.turn.token])]
+    held.turn.give_back()
+    held.pass_(1)
+    assert beats[1:] == [([run.id], [])]
+    held.journal.abandon(run.id)
+    held.pass_(1)
+    assert len(beats) == 2  # nothing is held any more
 
 
 def test_an_outage_shorter_than_the_lease_ends_nothing(
@@ -119,7 +157,7 @@ def test_an_outage_shorter_than_the_lease_ends_nothing(
     assert held.until == [1060]
 
 
-def test_slots_that_were_granted_late_are_renewed_at_once(fixture: Fixture) -> None:
+def test_slots_that_were_granted_late_are_renewed_by_the_next_heartbeat(fixture: Fixture) -> None:
     class Slow(Shaky):
         def take_slots(self, claim: Claim) -> tuple[str, ...] | Refusal:
             answer = super().take_slots(claim)
@@ -150,7 +188,7 @@ def test_what_could_not_be_freed_is_freed_later(held: Fixture) -> None:
     held.turn.give_back()
     assert held.until == [1030]
     held.store.is_down = False
-    held.gate.leases.tend()
+    held.pass_(0)
     assert held.until == []
 
 
@@ -184,21 +222,26 @@ def test_nothing_of_others_is_freed() -> None:
     assert len(store.list_slots()) == 1
 
 
-def test_the_thread_renews(fixture: Fixture) -> None:
+def test_the_thread_of_the_journal_renews(fixture: Fixture) -> None:
     renewed = threading.Event()
 
     class Tells(Shaky):
-        def renew_slots(self, leases: Mapping[str, float]) -> list[str]:
+        def heartbeat(
+            self, fences: Sequence[Fence], seconds: float, slots: Mapping[str, float] | None = None
+        ) -> HeartbeatReply:
             renewed.set()
-            return super().renew_slots(leases)
+            return super().heartbeat(fences, seconds, slots)
 
     fixture.store.__class__ = Tells
+    leases = fixture.gate.leases
+    fixture.journal = WriteBehind(fixture.store, fixture.clock, 30.0, slots=leases)
     turn = fixture.gate.make_request(SlotDemand(("db",), 1, "me", lease_seconds=0.001))
     turn.take()
     fixture.clock.now += 1
     assert renewed.wait(300)
     fixture.gate.close()
-    thread = fixture.gate.leases._thread
+    fixture.journal.close()
+    thread = fixture.journal._thread
     assert thread is not None
     assert not thread.is_alive()
 

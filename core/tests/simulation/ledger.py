@@ -17,6 +17,7 @@ from flowstone.records.limits import (
     count_used_slots,
     encode_limit,
 )
+from flowstone.stores.rules import is_due
 
 if TYPE_CHECKING:
     from .process import Process
@@ -89,7 +90,8 @@ class Ledger:
                 self._auditor.expect(over, f"{slot.owner!r} lost slots while their lease held")
                 del self._slots[key]
             elif slot.token in leases:
-                self._slots[key] = slot._replace(until=now + leases[slot.token])
+                if is_due(slot.until, now, leases[slot.token]):
+                    self._slots[key] = slot._replace(until=now + leases[slot.token])
                 self._latest = max(self._latest, now)
                 if _is_over(slot, now):
                     self._check_room(slot.limit, self._most[slot.limit])

@@ -66,12 +66,13 @@ class Process(Host):
         self.store = FaultyStore(world, self, world.own_store())
         ahead = 0.0 if world.parts.is_plain else world.clocks.choice((0.0, 0.0, 60.0, -60.0))
         clock, threads = SimClock(scheduler, ahead), SimThreads(scheduler, self)
-        self.journal: Any = audited(world.parts.journal)(self.store, clock, LEASE, threads)
-        self.journal.watch(self)
         runs: Any = self.store
         slots = FaultySlots(world, self, world.own_store())
         documents = FaultyDocuments(world, self, world.own_store())
         self.gate = world.parts.gate(slots, documents, clock, self.holder, LEASE, threads)
+        journal = audited(world.parts.journal)
+        self.journal: Any = journal(self.store, clock, LEASE, threads, self.gate.leases)
+        self.journal.watch(self)
         self.services = Services(
             SETTINGS, runs, documents, NOTHING, NOTHING, clock, self.journal, self.holder, slots,
             self.gate, NOTHING,

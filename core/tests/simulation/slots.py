@@ -14,6 +14,7 @@ from .wire import Way
 if TYPE_CHECKING:
     from flowstone.records.documents import Document
     from flowstone.records.limits import Claim, Slot
+    from flowstone.records.runs import HeartbeatReply
 
     from .process import Process
     from .wire import Store
@@ -44,15 +45,6 @@ class FaultySlots(Way):
 
         return self._changed("take_slots", take)
 
-    def renew_slots(self, leases: Mapping[str, float]) -> list[str]:
-        def renew() -> list[str]:
-            lost = self._store.renew_slots(leases)
-            self._world.ledger.renewed(leases, lost, self._world.scheduler.now)
-            self._world.note(f"renew {len(leases)} leases of slots, {len(lost)} are lost")
-            return lost
-
-        return self._changed("renew_slots", renew)
-
     def give_back_slots(self, tokens: Sequence[str]) -> None:
         def give_back() -> None:
             self._store.give_back_slots(tokens)
@@ -60,6 +52,9 @@ class FaultySlots(Way):
             self._world.note(f"give back slots of {len(tokens)}")
 
         self._changed("give_back_slots", give_back)
+
+    def heartbeat(self, *_: Any) -> HeartbeatReply:
+        raise AssertionError("the one heartbeat of a process is sent by its journal")
 
     def list_slots(self, names: Collection[str] | None = None, **page: Any) -> list[Slot]:
         return self._store.list_slots(names, **page)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -157,8 +157,8 @@ class OpenGate(ProcessSlotQueue):
 class Untended(SlotLeases):
     """Lets the leases of slots run out."""
 
-    def tend(self) -> None:
-        pass
+    def renew(self, heartbeat: Callable[[Mapping[str, float]], Sequence[str]]) -> None:
+        heartbeat({})
 
 
 class ForgetsSlots(ProcessSlotQueue):

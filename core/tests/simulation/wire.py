@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from flowstone.errors import Conflict, StoreBusy
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from flowstone.ports import DocumentStore, RunStore
     from flowstone.ports.slots import SlotStore
     from flowstone.records.events import Event
-    from flowstone.records.runs import Fence, Run, RunQuery
+    from flowstone.records.runs import Fence, HeartbeatReply, Run, RunQuery
 
     from .process import Process
     from .world import World
@@ -73,8 +73,23 @@ class FaultyStore(Way):
             self._done("append", lambda: self._store.append(batch, fence), batch)
         self._after(fault)
 
-    def heartbeat(self, fences: Sequence[Fence], seconds: float) -> list[Run]:
-        return self._change("heartbeat", lambda: self._store.heartbeat(fences, seconds), ())
+    def heartbeat(
+        self, fences: Sequence[Fence], seconds: float, slots: Mapping[str, float] | None = None
+    ) -> HeartbeatReply:
+        def beat() -> HeartbeatReply:
+            reply = self._store.heartbeat(fences, seconds, slots)
+            if slots:
+                now, lost = self._world.scheduler.now, reply.lost_slots
+                self._world.ledger.renewed(slots, lost, now)
+                self._world.note(f"renew {len(slots)} leases of slots, {len(lost)} are lost")
+                self._world.ledger.look(now)
+            return reply
+
+        try:
+            return self._change("heartbeat", beat, ())
+        except Exception:
+            self._process.slot_faults += bool(slots)
+            raise
 
     def reap(self) -> list[Run]:
         def reap() -> list[Run]:

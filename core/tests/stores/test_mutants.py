@@ -15,7 +15,7 @@ from flowstone.errors import Conflict
 from flowstone.records.documents import Document
 from flowstone.records.encoding import describe_as_json
 from flowstone.records.events import ArtifactVersion, LogLine, Measures
-from flowstone.records.runs import Handover, StateChange
+from flowstone.records.runs import Handover, HeartbeatReply, StateChange
 from flowstone.stores.memory import MemoryStore
 from flowstone_testing.conformance import DocumentStoreSuite, RunStoreSuite, StoreClock
 
@@ -140,15 +140,20 @@ class RenewsTooLate(MemoryStore):
 
 
 class TellsOfLostRunsOnly(MemoryStore):
-    def heartbeat(self, fences: Sequence[Fence], seconds: float) -> list[Run]:
+    def heartbeat(
+        self, fences: Sequence[Fence], seconds: float, slots: Mapping[str, float] | None = None
+    ) -> HeartbeatReply:
         tokens = {fence.token for fence in fences}
-        moved = super().heartbeat(fences, seconds)
-        return [run for run in moved if run.lease is None or run.lease.token not in tokens]
+        moved, lost = super().heartbeat(fences, seconds, slots)
+        told = [run for run in moved if run.lease is None or run.lease.token not in tokens]
+        return HeartbeatReply(told, lost)
 
 
 class RenewsTheFirstOnly(MemoryStore):
-    def heartbeat(self, fences: Sequence[Fence], seconds: float) -> list[Run]:
-        return super().heartbeat(fences[:1], seconds)
+    def heartbeat(
+        self, fences: Sequence[Fence], seconds: float, slots: Mapping[str, float] | None = None
+    ) -> HeartbeatReply:
+        return super().heartbeat(fences[:1], seconds, slots)
 
 
 class RevivesEndedLeases(MemoryStore):

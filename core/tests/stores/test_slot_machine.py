@@ -24,6 +24,7 @@ from hypothesis.stateful import (
 from flowstone.errors import ConfigurationError, ObjectNotFound
 from flowstone.records.limits import KIND, Limit, Refusal, count_used, encode_limit
 from flowstone.stores.memory import MemoryStore
+from flowstone.stores.rules import is_due
 from flowstone.stores.sqlite import open_sqlite
 from flowstone_testing.conformance.slots import make_claim
 
@@ -85,11 +86,12 @@ class Model(RuleBasedStateMachine):
     def renew(self, asked: Claim, seconds: int) -> None:
         # Nobody has looked for the dead meanwhile, or somebody has: both may be.
         self.store.reap_slots()
-        lost = self.store.renew_slots({asked.token: seconds})
+        lost = self.store.heartbeat([], 0.0, {asked.token: seconds}).lost_slots
         assert lost == ([] if asked.token in self.alive() else [asked.token])
         if not lost:
-            under, occupy, _ = self.leases[asked.token]
-            self.leases[asked.token] = under, occupy, self.now + seconds
+            under, occupy, until = self.leases[asked.token]
+            if is_due(until, self.now, seconds):
+                self.leases[asked.token] = under, occupy, self.now + seconds
 
     @rule(asked=consumes(claims))
     def give_back(self, asked: Claim) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from flowstone.records.limits import Claim
+    from flowstone.records.runs import Fence, HeartbeatReply
 
 
 class LeaksOnCrash(MemoryStore):
@@ -63,18 +64,34 @@ class KeepsACounter(MemoryStore):
 
 
 class RenewsTheLost(MemoryStore):
-    def renew_slots(self, leases: Mapping[str, float]) -> list[str]:
-        super().renew_slots(leases)
+    def _renew_slots(self, leases: Mapping[str, float]) -> list[str]:
+        super()._renew_slots(leases)
         return []
 
 
 class RenewsOneOfSeveral(MemoryStore):
-    def _renew_slot(self, token: str, until: float) -> bool:
-        for number, slot in enumerate(self._held):
-            if slot.token == token:
-                self._held[number] = slot._replace(until=until)
-                return True
-        return False
+    def _renew_slot(self, slot: Slot, seconds: float) -> Slot:
+        first = next(each for each in self._held if each.token == slot.token)
+        return super()._renew_slot(slot, seconds) if slot is first else slot
+
+
+class RenewsSlotsTooLate(MemoryStore):
+    def _renew_slot(self, slot: Slot, seconds: float) -> Slot:
+        return super()._renew_slot(slot, seconds) if slot.until < self._now() + 5 else slot
+
+
+class RenewsSlotsForTheSecondsOfRuns(MemoryStore):
+    def heartbeat(
+        self, fences: Sequence[Fence], seconds: float, slots: Mapping[str, float] | None = None
+    ) -> HeartbeatReply:
+        return super().heartbeat(fences, seconds, dict.fromkeys(slots or {}, seconds))
+
+
+class RenewsRunsOrSlots(MemoryStore):
+    def heartbeat(
+        self, fences: Sequence[Fence], seconds: float, slots: Mapping[str, float] | None = None
+    ) -> HeartbeatReply:
+        return super().heartbeat(fences, seconds, None if fences else slots)
 
 
 class TakesAPart(MemoryStore):
@@ -125,10 +142,10 @@ class ReapsRatesWithTheirHolder(MemoryStore):
 
 
 class KillsWhoIsTooMany(MemoryStore):
-    def renew_slots(self, leases: Mapping[str, float]) -> list[str]:
+    def _renew_slots(self, leases: Mapping[str, float]) -> list[str]:
         room = sum(each.body["slots"] for each in self.find("limit"))
         self._held = self._held[:room]
-        return super().renew_slots(leases)
+        return super()._renew_slots(leases)
 
 
 class RemembersTheLimit(MemoryStore):
@@ -206,6 +223,9 @@ MUTANTS = {
     KeepsACounter: "test_the_slots_of_a_lease_that_ran_out_are_free",
     RenewsTheLost: "test_a_lost_lease_is_not_renewed",
     RenewsOneOfSeveral: "test_a_renewed_lease_lasts",
+    RenewsSlotsTooLate: "test_heartbeats_keep_slots",
+    RenewsSlotsForTheSecondsOfRuns: "test_one_heartbeat_renews_runs_and_slots",
+    RenewsRunsOrSlots: "test_one_heartbeat_renews_runs_and_slots",
     TakesAPart: "test_all_or_none",
     TakesTwice: "test_a_claim_again_changes_nothing",
     FreesEverybodys: "test_what_is_given_back_is_free",

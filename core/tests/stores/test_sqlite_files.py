@@ -299,7 +299,7 @@ def test_who_waits_too_long_is_told(path: Path) -> None:
     root = begin(store)
     assert store.run(root.id) == root
     holder.execute("BEGIN IMMEDIATE")
-    assert store.heartbeat([fence(root)], LONG) == []  # nothing is due, so it only reads
+    assert store.heartbeat([fence(root)], LONG).runs == []  # nothing is due, so it only reads
     with pytest.raises(StoreBusy, match="held by other processes"):
         store.heartbeat([fence(root)], 2 * LONG)
     holder.execute("ROLLBACK")

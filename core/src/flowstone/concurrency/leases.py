@@ -1,4 +1,4 @@
-"""The leases of the slots that this process holds; one thread renews them."""
+"""The leases of the slots that this process holds, for the heartbeat that renews them."""
 
 from __future__ import annotations
 
@@ -12,19 +12,18 @@ from flowstone.logging.run_logger import RunLogger
 from flowstone.records.limits import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from flowstone.ports import Clock
     from flowstone.ports.slots import SlotStore
-    from flowstone.ports.threads import Thread, Threads
+    from flowstone.ports.threads import Threads
     from flowstone.records.limits import Claim
 
-#: Of a lease, this part passes between two renewals.
-PART = 3
-#: So long, in seconds, at the most before another try at what has failed.
+#: The number of heartbeats in the time of a lease, at least.
+BEATS = 3
+#: The most seconds until lost slots are asked for again.
 AGAIN = 5.0
-
-#: So long, in seconds, the thread rests at the least.
+#: The fewest seconds between two heartbeats.
 SHORTEST = 0.05
 
 _logger = logging.getLogger("flowstone.limits")
@@ -44,11 +43,11 @@ class RenewedLease:
         seconds: how long the lease is.
         on_lost: called when it is lost; None to go on without.
         until: when it ends, as far as is known here.
-        due: when it is next renewed.
+        again_at: when lost slots are asked for again.
         is_lost: whether it is known to be lost; then it is tried to take the slots again.
     """
 
-    __slots__ = ("claim", "due", "is_lost", "on_lost", "seconds", "until")
+    __slots__ = ("again_at", "claim", "is_lost", "on_lost", "seconds", "until")
 
     def __init__(
         self,
@@ -58,38 +57,38 @@ class RenewedLease:
         now: float,
     ) -> None:
         self.claim, self.seconds, self.on_lost = claim, seconds, on_lost
-        self.mark_renewed(now)
+        self.mark_taken(now)
 
-    def mark_renewed(self, now: float) -> None:
-        """Take note that it was renewed, or taken, at a time."""
-        self.until, self.due = now + self.seconds, now + self.seconds / PART
+    def mark_taken(self, now: float) -> None:
+        """Take note that the slots were taken at a time."""
+        self.until, self.again_at = now + self.seconds, now
         self.is_lost = False
 
-    def mark_failed(self, now: float) -> None:
-        """Take note that it could not be renewed, or taken."""
-        self.due = now + min(self.seconds / PART, AGAIN)
+    def mark_renewed(self, now: float) -> None:
+        """Take note of a heartbeat; two thirds of the lease remain at least."""
+        self.until, self.is_lost = max(self.until, now + self.seconds * 2 / 3), False
 
 
 class SlotLeases:
     """Knows what this process holds. Nothing else of a process, such as a forked child, frees it.
 
-    The lock is held while the store is asked, so that nothing is renewed, or taken again, that is
-    being freed.
+    Fills the `HeldSlots` port. The lock is held while slots are freed and while lost ones are taken
+    again, so that nothing is taken again that is being freed. It is not held during a heartbeat,
+    which waits for the journal: whoever frees slots may log a line, and wait for the journal, too.
     """
 
     def __init__(self, store: SlotStore, clock: Clock, threads: Threads = threading) -> None:
         self._store, self._clock, self._threads = store, clock, threads
+        self._tell: Callable[[], None] = _tell_nobody
         self.reset()
 
     def reset(self) -> None:
-        """Know of nothing: in a forked child, all is the parent's, and the thread is not here."""
+        """Know of nothing: in a forked child, all is the parent's."""
         self._lock = self._threads.RLock()
-        self._wake = self._threads.Condition()
-        self._thread: Thread | None = None
-        self._closed = False
         self._kept: dict[str, RenewedLease] = {}
         self._asked: set[str] = set()  # may have been granted
         self._left: set[str] = set()  # to be freed
+        self._warn_at = float("-inf")
 
     def ask(self, token: str) -> None:
         """Take note that slots are asked for under a token."""
@@ -111,7 +110,7 @@ class SlotLeases:
         with self._lock:
             self._kept[token] = RenewedLease(claim, seconds, on_lost, now)
             self._asked.discard(token)
-        self._rouse()
+        self._tell()
 
     def free(self, token: str) -> None:
         """Free what a token holds; where the store fails, as soon as it can be reached."""
@@ -122,64 +121,41 @@ class SlotLeases:
                 self._asked.discard(token)
                 self._free_left()
         if self._left:
-            self._rouse()
+            self._tell()
 
     def close(self) -> None:
-        """Free all, and end the thread."""
+        """Free all."""
         with self._lock:
             self._left |= self._kept.keys() | self._asked
             self._kept.clear()
             self._asked.clear()
             self._free_left()
-        with self._wake:
-            self._closed = True
-            self._wake.notify()
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(timeout=5)
 
-    # ------------------------------------------------------------ the thread
+    # ------------------------------------------------------------ the heartbeat
 
-    def _rouse(self) -> None:
-        with self._wake:
-            if self._thread is None and not self._closed:
-                name = "flowstone-leases"
-                self._thread = self._threads.Thread(target=self._loop, name=name, daemon=True)
-                self._thread.start()
-            self._wake.notify()
+    def on_held(self, call: Callable[[], None]) -> None:
+        self._tell = call
 
-    def _loop(self) -> None:
-        while True:
-            with self._wake:
-                if self._closed:
-                    return
-                self._wake.wait(self._seconds_left())
-            self.tend()
-
-    def _seconds_left(self) -> float | None:
-        if self._left:
-            return 1.0
+    def find_pause(self) -> float | None:
         # Copied, as another thread may take or free slots meanwhile.
-        due = min((each.due for each in list(self._kept.values())), default=None)
-        return None if due is None else max(SHORTEST, due - self._clock.monotonic())
+        shortest = min((each.seconds for each in list(self._kept.values())), default=None)
+        return None if shortest is None else max(SHORTEST, shortest / BEATS)
 
-    def tend(self) -> None:
-        """Renew what is due, take again what was lost, and free what is left."""
+    def renew(self, heartbeat: Callable[[Mapping[str, float]], Sequence[str]]) -> None:
         with self._lock:
             self._free_left()
-            now = self._clock.monotonic()
-            due = {token: each for token, each in self._kept.items() if each.due <= now}
-            if not due:
-                return
-            try:
-                lost = self._store.renew_slots({token: due[token].seconds for token in due})
-            except StoreError as error:
-                self._report_unrenewed(due, now, error)
-                return
-            for token, each in due.items():
-                if token in lost:
-                    self._take_again(each, now)
-                else:
-                    each.mark_renewed(now)
+            held = dict(self._kept)
+        now = self._clock.monotonic()
+        try:
+            lost = heartbeat({token: each.seconds for token, each in held.items()})
+        except StoreError as error:
+            self._report_unrenewed(held, now, error)
+            return
+        for token, each in held.items():
+            if token in lost:
+                self._take_again(token, now)
+            else:
+                each.mark_renewed(now)
 
     def _free_left(self) -> None:
         if self._left:
@@ -192,27 +168,32 @@ class SlotLeases:
                 self._left.difference_update(tokens)
 
     def _report_unrenewed(
-        self, due: dict[str, RenewedLease], now: float, error: StoreError
+        self, held: Mapping[str, RenewedLease], now: float, error: StoreError
     ) -> None:
-        warn(f"the leases of slots could not be renewed: {error}")
-        for each in due.values():
-            each.mark_failed(now)
+        if held and now >= self._warn_at:  # not at each heartbeat of an outage
+            self._warn_at = now + AGAIN
+            warn(f"the leases of slots could not be renewed: {error}")
+        for each in held.values():
             if now > each.until:
                 self._lose(each)
 
-    def _take_again(self, each: RenewedLease, now: float) -> None:
+    def _take_again(self, token: str, now: float) -> None:
         """Take slots that others have freed: the holder was out of sight, or somebody did so."""
-        each.mark_failed(now)
-        claim = each.claim()
-        try:
-            answer = self._store.take_slots(claim)
-        except (StoreError, ConfigurationError) as error:
-            why: object = error
-        else:
-            if not isinstance(answer, Refusal):
-                each.mark_renewed(now)
+        with self._lock:
+            each = self._kept.get(token)
+            if each is None or now < each.again_at:
                 return
-            why = answer
+            each.again_at = now + min(each.seconds / BEATS, AGAIN)
+            claim = each.claim()
+            try:
+                answer = self._store.take_slots(claim)
+            except (StoreError, ConfigurationError) as error:
+                why: object = error
+            else:
+                if not isinstance(answer, Refusal):
+                    each.mark_taken(now)
+                    return
+                why = answer
         if not each.is_lost:
             warn(f"{claim.owner!r} has lost its slots under {', '.join(claim.names)}: {why}")
         self._lose(each)
@@ -222,3 +203,7 @@ class SlotLeases:
             each.is_lost = True
             if each.on_lost is not None:
                 each.on_lost()
+
+
+def _tell_nobody() -> None:
+    """Renew nothing: there is no heartbeat."""

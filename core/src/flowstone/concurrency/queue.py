@@ -89,7 +89,7 @@ class ProcessSlotQueue:
         return known
 
     def close(self) -> None:
-        """Give back all that this process holds, and end the thread that renews it."""
+        """Give back all that this process holds."""
         self.leases.close()
 
     # ------------------------------------------------------------ for turns, under the lock

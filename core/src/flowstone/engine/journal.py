@@ -1,4 +1,4 @@
-"""The journal: task facts, written behind in batches, and the leases of the runs driven here."""
+"""The journal: task facts, written behind in batches, and the heartbeat of what is held here."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ from flowstone.records.runs import Handover, Run, StateChange
 from flowstone.records.states import PAUSED, TERMINAL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from flowstone.ports import Clock, RunStore
+    from flowstone.ports.leases import HeldSlots
     from flowstone.ports.threads import Thread, Threads
     from flowstone.records.events import Event
     from flowstone.records.runs import Lease
@@ -51,15 +52,24 @@ class WriteBehind:
 
     Appending is a deque's append. The lock is held while a batch is written, so that what is
     written through (`create`, `record`) comes after all that was appended before it.
+
+    The same thread sends the one heartbeat of the process, which also renews the leases of `slots`.
     """
 
     def __init__(
-        self, store: RunStore, clock: Clock, lease_seconds: float, threads: Threads = threading
+        self,
+        store: RunStore,
+        clock: Clock,
+        lease_seconds: float,
+        threads: Threads = threading,
+        slots: HeldSlots | None = None,
     ) -> None:
         self._store, self._clock, self._lease_seconds = store, clock, lease_seconds
-        self._threads = threads
+        self._threads, self._slots = threads, slots
         self._reset(DrivenRoots())
         _all.add(self)
+        if slots is not None:
+            slots.on_held(self._look_at_slots)
 
     def _reset(self, roots: DrivenRoots) -> None:
         self._queue: deque[Entry] = deque()
@@ -263,9 +273,20 @@ class WriteBehind:
             self._thread = self._threads.Thread(target=self._loop, name=name, daemon=True)
             self._thread.start()
 
+    def _look_at_slots(self) -> None:
+        """Have the thread see that there are leases of slots, which may be short."""
+        self._start()
+        with self._wake:
+            if self._idle:  # facts wait for their batch, and then it looks anyway
+                self._wake.notify()
+
+    def _find_pause(self) -> float:
+        """Return the seconds between two heartbeats."""
+        pause = None if self._slots is None else self._slots.find_pause()
+        return min(HEARTBEAT, self._lease_seconds / 3, HEARTBEAT if pause is None else pause)
+
     def _loop(self) -> None:
-        pause = min(HEARTBEAT, self._lease_seconds / 3)
-        heartbeat_at = self._clock.monotonic() + pause
+        heartbeat_at = self._clock.monotonic() + self._find_pause()
         while not self._closed:
             with self._wake:
                 if self._idle and not self._closed:  # closing may have come before this wait
@@ -280,25 +301,37 @@ class WriteBehind:
                     self._write()
             now = self._clock.monotonic()
             if now >= heartbeat_at:
-                heartbeat_at = now + pause
+                heartbeat_at = now + self._find_pause()
                 self._send_heartbeat()
+            else:
+                heartbeat_at = min(heartbeat_at, now + self._find_pause())
 
     def _send_heartbeat(self) -> None:
-        """Renew the leases of all runs driven here, and handle the requests of others."""
+        """Renew the leases of all that is held here, and handle the requests of others."""
+        if self._slots is None:
+            with suppress(StoreError):  # it has been reported
+                self._renew({})
+        else:
+            self._slots.renew(self._renew)
+
+    def _renew(self, slots: Mapping[str, float]) -> list[str]:
+        """Renew the leases of all runs driven here, and those of slots; return the lost tokens."""
         with self._lock:
             fences = self._roots.list_renewable_fences()
-            if not fences:
-                return
+            if not (fences or slots):
+                return []
             try:
-                moved = self._store.heartbeat(fences, self._lease_seconds)
+                reply = self._store.heartbeat(fences, self._lease_seconds, slots)
             except StoreError as error:
-                self._report_unrenewed(error)
-                return
-            for run in moved:
+                if fences:
+                    self._report_unrenewed(error)
+                raise
+            for run in reply.runs:
                 if self._roots.has_moved(run):
                     self._roots.follow_request(run)
                 elif not self._roots.owns(run):
                     self._roots.mark_lost(run)
+        return reply.lost_slots
 
     def _report_unrenewed(self, error: StoreError) -> None:
         """Log a warning, but not at each heartbeat of an outage."""

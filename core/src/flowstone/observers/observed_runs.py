@@ -8,12 +8,12 @@ from flowstone.records.events import KINDS
 from flowstone.records.states import CANCELLED, COMPLETED, CRASHED
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from flowstone.observers.audience import ObserverGroup
     from flowstone.ports import RunStore
     from flowstone.records.events import Event
-    from flowstone.records.runs import Fence, Run, RunQuery
+    from flowstone.records.runs import Fence, HeartbeatReply, Run, RunQuery
 
 #: What a store itself records of a tree whose root ends.
 _CLOSINGS = [KINDS[kind][state] for kind in KINDS for state in (CANCELLED, CRASHED)]
@@ -44,8 +44,10 @@ class ObservedRuns:
         if self._audience.feeds:
             self._audience.tell(events)
 
-    def heartbeat(self, fences: Sequence[Fence], seconds: float) -> list[Run]:
-        return self._store.heartbeat(fences, seconds)
+    def heartbeat(
+        self, fences: Sequence[Fence], seconds: float, slots: Mapping[str, float] | None = None
+    ) -> HeartbeatReply:
+        return self._store.heartbeat(fences, seconds, slots)
 
     def reap(self) -> list[Run]:
         ended = self._store.reap()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from flowstone.ports.leases import LeaseStore
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from flowstone.records.limits import Claim, Limit, Refusal, Slot, SlotDemand
 
 
-class SlotStore(Protocol):
+class SlotStore(LeaseStore, Protocol):
     """Keeps who holds slots under limits, which are the documents of kind `KIND` beside it.
 
     The slots in use are the live leases; there is no other count. A lease is dead when it has
@@ -31,13 +33,6 @@ class SlotStore(Protocol):
         Raises:
             ConfigurationError: it can never be had: a limit has fewer slots than are asked for in
                 all, or no decay where a rate is asked for.
-        """
-
-    def renew_slots(self, leases: Mapping[str, float]) -> list[str]:
-        """Renew leases, and return the tokens that hold nothing.
-
-        Args:
-            leases: by token, for how many seconds the lease is renewed.
         """
 
     def give_back_slots(self, tokens: Sequence[str]) -> None:
@@ -121,4 +116,4 @@ class SlotQueue(Protocol):
         """Return the limits by name, as they were a second ago at most."""
 
     def close(self) -> None:
-        """Give back all that this process holds, and end the thread that renews it."""
+        """Give back all that this process holds."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from flowstone.ports.leases import LeaseStore
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from pathlib import Path
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from flowstone.records.runs import Fence, Run, RunQuery
 
 
-class RunStore(Protocol):
+class RunStore(LeaseStore, Protocol):
     """Keeps runs and the facts about them.
 
     Every method may raise `StoreError`. Methods may be called from several threads. The
@@ -59,19 +61,6 @@ class RunStore(Protocol):
             RunNotFound: there is no such root run.
             Conflict: the root run is at another version or under another lease, has ended, or is
                 not the root of every fact; nothing is kept.
-        """
-
-    def heartbeat(self, fences: Sequence[Fence], seconds: float) -> list[Run]:
-        """Renew leases; return the runs whose fence no longer holds, as they are now.
-
-        A process calls it once a second: it renews the leases of all its runs, and returns those
-        with requests of others, such as to cancel, which have another version. A lease is renewed
-        if it has the token of the fence and its run has not ended, whatever the run's version.
-
-        Args:
-            fences: of the roots.
-            seconds: for how long the leases are renewed. At least two thirds of that remain, so
-                that not every heartbeat has to write.
         """
 
     def reap(self) -> list[Run]:

@@ -25,6 +25,7 @@ from flowstone.records.redaction import redact
 from flowstone.records.runs import (
     Fence,
     Handover,
+    HeartbeatReply,
     Lease,
     RestartInfo,
     Run,
@@ -144,6 +145,7 @@ FORMS: dict[str, FieldForm] = {
     "State": FieldForm(encode_state, decode_state),
     "Mapping[str, Any]": FieldForm(describe_as_json, dict),
     "tuple[str, ...]": FieldForm(list, tuple),
+    "list[str]": FieldForm(list, list),
 }
 LEASE_CODEC = RecordCodec(Lease, FORMS)
 #: With the keys of the first stores.
@@ -152,6 +154,10 @@ RESTART_CODEC = RecordCodec(
 )
 FORMS |= {"Lease": LEASE_CODEC.form, "RestartInfo": RESTART_CODEC.form}
 RUN_CODEC = RecordCodec(Run, FORMS)
+FORMS["list[Run]"] = FieldForm(
+    lambda runs: [RUN_CODEC.encode(run) for run in runs],
+    lambda bodies: [RUN_CODEC.decode(body) for body in bodies],
+)
 LINE_CODEC = RecordCodec(LogLine, {"message": _MASKED, "fields": _MASKED_JSON})
 ARTIFACT_CODEC = RecordCodec(ArtifactVersion, {"description": _MASKED, "data": _MASKED_JSON})
 _LIMIT_CODEC = RecordCodec(Limit, FORMS)
@@ -229,6 +235,7 @@ RECORDS: dict[str, RecordCodec[Any]] = {
     "measures": RecordCodec(Measures, {"values": _MASKED_JSON, "units": _MASKED_JSON}),
     "lease": LEASE_CODEC,
     "fence": RecordCodec(Fence, FORMS),
+    "heartbeat_reply": RecordCodec(HeartbeatReply, FORMS),
     "run_query": RecordCodec(RunQuery, FORMS),
     "document": RecordCodec(Document, {"body": _JSON}),
     "limit": _LIMIT_CODEC,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from flowstone.records.evolution import evolve
 from flowstone.records.states import RUNNING, UNBORN, State
@@ -220,6 +220,18 @@ class Fence:
     root_id: str
     version: int
     token: str
+
+
+class HeartbeatReply(NamedTuple):
+    """What a process learns by a heartbeat.
+
+    Attributes:
+        runs: those whose fence no longer holds, as they are now.
+        lost_slots: the tokens that hold no slots any more.
+    """
+
+    runs: list[Run]
+    lost_slots: list[str]
 
 
 @dataclass(frozen=True, slots=True)

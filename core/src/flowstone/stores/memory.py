@@ -16,7 +16,7 @@ from flowstone.errors import (
 from flowstone.records.documents import Document, choose_documents
 from flowstone.records.encoding import dumps, loads, strip_event
 from flowstone.records.events import INFORMATIONAL, Event
-from flowstone.records.runs import Run, RunQuery, StateChange
+from flowstone.records.runs import HeartbeatReply, Run, RunQuery, StateChange
 from flowstone.stores import rules
 from flowstone.stores.memory_slots import MemorySlots, name_holder
 
@@ -70,9 +70,15 @@ class MemoryRuns:
             self._check_batch(events, fence)
             self._keep(events)
 
-    def heartbeat(self, fences: Sequence[Fence], seconds: float) -> list[Run]:
+    def heartbeat(
+        self, fences: Sequence[Fence], seconds: float, slots: Mapping[str, float] | None = None
+    ) -> HeartbeatReply:
         with self._lock:
-            return [run for fence in fences if (run := self._renew(fence, seconds)) is not None]
+            moved = [run for fence in fences if (run := self._renew(fence, seconds)) is not None]
+        return HeartbeatReply(moved, self._renew_slots(slots or {}))
+
+    def _renew_slots(self, leases: Mapping[str, float]) -> list[str]:
+        return list(leases)  # it keeps runs only
 
     def reap(self) -> list[Run]:
         with self._lock:
@@ -291,8 +297,8 @@ class MemoryDocuments:
         )
 
 
-class MemoryStore(MemoryRuns, MemoryDocuments, MemorySlots):
-    """All the stores in one.
+class MemoryStore(MemorySlots, MemoryRuns, MemoryDocuments):
+    """All the stores in one; a heartbeat renews what runs and slots hold.
 
     Args:
         now: the store's clock.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from flowstone.records.limits import KIND, Refusal, Slot, count_used_slots, read_limit
 from flowstone.stores import slot_rules
+from flowstone.stores.rules import is_due
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class MemorySlots:
-    """A `SlotStore` that forgets everything at the end of the process."""
+    """The slots of a `SlotStore` that forgets everything at the end of the process."""
 
     def __init__(self, documents: DocumentStore, now: Callable[[], float] = time) -> None:
         self._now = now
@@ -46,15 +47,6 @@ class MemorySlots:
                 return refused
             self._held += [slot_rules.grant(limit, self._held, claim, now) for limit in limits]
             return tuple(limit.name for limit in limits)
-
-    def renew_slots(self, leases: Mapping[str, float]) -> list[str]:
-        with self._slots_lock:
-            now = self._now()
-            return [
-                token
-                for token, seconds in leases.items()
-                if not self._renew_slot(token, now + seconds)
-            ]
 
     def give_back_slots(self, tokens: Sequence[str]) -> None:
         with self._slots_lock:
@@ -91,12 +83,18 @@ class MemorySlots:
     def _find_refusal(self, limits: Sequence[Limit], claim: Claim, now: float) -> Refusal | None:
         return slot_rules.find_refusal(limits, self._held, list(self._wishes.values()), claim, now)
 
-    def _renew_slot(self, token: str, until: float) -> bool:
-        held = [slot for slot in self._held if slot.token == token]
-        self._held = [
-            slot._replace(until=until) if slot.token == token else slot for slot in self._held
-        ]
-        return bool(held)
+    def _renew_slots(self, leases: Mapping[str, float]) -> list[str]:
+        with self._slots_lock:
+            held = {slot.token for slot in self._held}
+            self._held = [
+                self._renew_slot(slot, leases[slot.token]) if slot.token in leases else slot
+                for slot in self._held
+            ]
+        return [token for token in leases if token not in held]
+
+    def _renew_slot(self, slot: Slot, seconds: float) -> Slot:
+        now = self._now()
+        return slot._replace(until=now + seconds) if is_due(slot.until, now, seconds) else slot
 
     def _is_dead(self, slot: Slot, now: float) -> bool:
         # Who is here to ask is alive, however long it was suspended.

@@ -22,7 +22,7 @@ from flowstone.stores.sql.rows import (
 from flowstone.stores.sql.run_table import RUNS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from flowstone.records.events import Event
     from flowstone.records.runs import Fence, Run, RunQuery
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class SqlRuns:
-    """A `RunStore` in a database."""
+    """The runs and events of a `RunStore` in a database; `SqlLeases` has the leases."""
 
     def __init__(
         self, database: SqlDatabase, liveness: Liveness, now: Callable[[], float] = time
@@ -40,7 +40,6 @@ class SqlRuns:
         self._database = database
         self._liveness = liveness
         self._now = now
-        self._run_statements = statements.RunStatements(database.dialect)
 
     def create(self, event: Event) -> None:
         def work(connection: SqlConnection) -> None:
@@ -66,40 +65,6 @@ class SqlRuns:
             _keep(connection, fence.root_id, made)
 
         self._database.write(work)
-
-    def heartbeat(self, fences: Sequence[Fence], seconds: float) -> list[Run]:
-        ids = (dumps([fence.root_id for fence in fences]),)
-        # Most beats only read, so they wait for nobody who writes.
-        rows = self._database.read(
-            lambda connection: connection.execute(self._run_statements.held, ids).fetchall()
-        )
-        held = {row[0]: row[1:] for row in rows}
-        self._renew(fences, held, seconds)
-        moved = [
-            fence.root_id
-            for fence in fences
-            if fence.root_id in held and held[fence.root_id][:2] != (fence.version, fence.token)
-        ]
-        found = self._database.read(lambda connection: [_find(connection, each) for each in moved])
-        return [run for run in found if run is not None]
-
-    def _renew(self, fences: Sequence[Fence], held: Mapping[str, Row], seconds: float) -> None:
-        def work(connection: SqlConnection) -> None:
-            until = self._now() + seconds
-            rows = [(until, fence.root_id, fence.token) for fence in due]
-            connection.executemany(statements.RENEW, rows)
-
-        now = self._now()
-        due = [
-            fence
-            for fence in fences
-            if (lease := held.get(fence.root_id)) is not None
-            and lease[1] == fence.token
-            and not lease[3]
-            and rules.is_due(lease[2], now, seconds)
-        ]
-        if due:
-            self._database.write(work)
 
     def reap(self) -> list[Run]:
         now = self._now()
@@ -128,9 +93,8 @@ class SqlRuns:
 
     def tally(self, root_ids: Sequence[str]) -> dict[str, dict[str, int]]:
         values = (dumps(list(root_ids)),)
-        rows = self._database.read(
-            lambda connection: connection.execute(self._run_statements.tally, values).fetchall()
-        )
+        count = statements.count_task_runs(self._database.dialect)
+        rows = self._database.read(lambda connection: connection.execute(count, values).fetchall())
         counts: dict[str, dict[str, int]] = {}
         for parent_id, state, count in rows:
             counts.setdefault(parent_id, {})[state] = count

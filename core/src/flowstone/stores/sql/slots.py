@@ -11,7 +11,7 @@ from flowstone.stores import slot_rules
 from flowstone.stores.sql.rows import make_storable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from flowstone.records.limits import Claim
     from flowstone.stores.sql.database import Liveness, SqlConnection, SqlDatabase
@@ -23,7 +23,6 @@ _COLUMNS = "limit_name, token, occupy, holder, owner, run_id, since, until, is_r
 _MINE = "SELECT limit_name FROM slots WHERE token = ? ORDER BY limit_name"
 _ALL = f"SELECT {_COLUMNS} FROM slots"
 _TAKE = f"INSERT INTO slots ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_RENEW = "UPDATE slots SET until = ? WHERE token = ?"
 #: Only as it was seen: it may have been renewed since.
 _BURY = "DELETE FROM slots WHERE limit_name = ? AND token = ? AND until = ?"
 _WISH = (
@@ -59,7 +58,7 @@ def _make_statements(dialect: Dialect) -> _Statements:
 
 
 class SqlSlots:
-    """A `SlotStore` in a database."""
+    """The slots of a `SlotStore` in a database; `SqlLeases` renews their leases."""
 
     def __init__(
         self, database: SqlDatabase, liveness: Liveness, now: Callable[[], float] = time
@@ -78,17 +77,6 @@ class SqlSlots:
         if isinstance(found, Refusal) and self.reap_slots():
             found = self._database.write(work)
         return found
-
-    def renew_slots(self, leases: Mapping[str, float]) -> list[str]:
-        def work(connection: SqlConnection) -> list[str]:
-            now = self._now()
-            return [
-                token
-                for token, seconds in leases.items()
-                if connection.execute(_RENEW, (now + seconds, token)).rowcount == 0
-            ]
-
-        return self._database.write(work)
 
     def give_back_slots(self, tokens: Sequence[str]) -> None:
         values = (dumps(list(tokens)),)

@@ -60,7 +60,7 @@ MOVE_RUN = (
     "UPDATE runs SET state_type = ?, state_name = ?, state_message = ?, state_at = ?, version = ?, "
     "attempt = ?, started = coalesce(started, ?), ended = ? WHERE id = ? AND version = ?"
 )
-RENEW = "UPDATE runs SET lease_until = ? WHERE id = ? AND lease_token = ? AND ended IS NULL"
+RENEW_RUN = "UPDATE runs SET lease_until = ? WHERE id = ? AND lease_token = ? AND ended IS NULL"
 
 IS_KEPT = "SELECT 1 FROM events WHERE root_id = ? AND id = ?"
 NEWEST = "SELECT coalesce(max(seq), 0) FROM events"
@@ -84,26 +84,33 @@ _READ_EVENT = (
 )
 
 
-class RunStatements:
-    """The statements about runs in which databases differ.
+class LeaseStatements:
+    """What a heartbeat reads.
 
     Attributes:
-        held: reads who holds runs, by a JSON array of their ids.
-        tally: counts the task runs of trees, by a JSON array of the roots' ids.
+        runs: who holds runs, by a JSON array of their ids.
+        moved: runs as they are now, by a JSON array of their ids.
+        slots: when leases of slots end, by a JSON array of their tokens.
     """
 
     def __init__(self, dialect: Dialect) -> None:
         named = f"IN ({dialect.select_texts()})"
-        self.held = (
+        self.runs = (
             "SELECT id, version, lease_token, lease_until, ended IS NOT NULL FROM runs "
             f"WHERE id {named}"
         )
-        self.tally = (
-            "SELECT parent_id, "
-            "CASE state_name WHEN 'Skipped' THEN 'SKIPPED' ELSE state_type END AS state, count(*) "
-            f"FROM runs WHERE root_id {named} "
-            "AND kind = 'task' AND parent_id IS NOT NULL GROUP BY parent_id, state"
-        )
+        self.moved = f"{_READ_RUN} WHERE id {named}"
+        self.slots = f"SELECT token, min(until) FROM slots WHERE token {named} GROUP BY token"
+
+
+def count_task_runs(dialect: Dialect) -> str:
+    """Return the statement that counts task runs of trees, by a JSON array of the roots' ids."""
+    return (
+        "SELECT parent_id, "
+        "CASE state_name WHEN 'Skipped' THEN 'SKIPPED' ELSE state_type END AS state, count(*) "
+        f"FROM runs WHERE root_id IN ({dialect.select_texts()}) "
+        "AND kind = 'task' AND parent_id IS NOT NULL GROUP BY parent_id, state"
+    )
 
 
 #: The form of what stands in the place of the newest fact after its deletion: without it, SQLite

@@ -6,6 +6,7 @@ from time import time
 from typing import TYPE_CHECKING
 
 from flowstone.stores.sql.documents import SqlDocuments
+from flowstone.stores.sql.leases import SqlLeases
 from flowstone.stores.sql.runs import SqlRuns
 from flowstone.stores.sql.slots import SqlSlots
 from flowstone.stores.sqlite.connection import PATIENCE, SqliteFile
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["PATIENCE", "SqliteStore", "open_sqlite"]
 
 
-class SqliteStore(SqlRuns, SqlDocuments, SqlSlots):
+class SqliteStore(SqlRuns, SqlDocuments, SqlSlots, SqlLeases):
     """A `RunStore`, a `DocumentStore` and a `SlotStore` over one file."""
 
     def __init__(
@@ -27,6 +28,7 @@ class SqliteStore(SqlRuns, SqlDocuments, SqlSlots):
         SqlRuns.__init__(self, database, presence, now)
         SqlDocuments.__init__(self, database, now)
         SqlSlots.__init__(self, database, presence, now)
+        SqlLeases.__init__(self, database, now)
         #: Returns who this process is, for `Lease.holder`; the first call leaves its mark.
         self.holder = presence.holder
 

@@ -61,7 +61,7 @@ class HandoverTests(ClockedSuite):
         task, task_run = life(child_run(taken), COMPLETED)
         store.append(task, fence(running))
         assert store.run(task_run.id) == task_run
-        assert store.heartbeat([fence(running)], LONG) == []
+        assert store.heartbeat([fence(running)], LONG).runs == []
         assert store.record(step(running, COMPLETED)[0]).state.type is COMPLETED
 
     def test_its_former_writer_can_write_nothing(self, store: RunStore) -> None:
@@ -72,7 +72,7 @@ class HandoverTests(ClockedSuite):
         for version in (root.version, end.version, taken.version):
             with pytest.raises(Conflict):
                 store.append([line(root)], replace(fence(root), version=version))
-        assert store.heartbeat([replace(fence(root), version=taken.version)], LONG) == [taken]
+        assert store.heartbeat([replace(fence(root), version=taken.version)], LONG).runs == [taken]
         with pytest.raises(Conflict):
             store.record(step(root, COMPLETED)[0])
         assert store.run(root.id) == taken

@@ -35,7 +35,7 @@ class LeaseTests(ClockedSuite):
         """`heartbeat` must move `until`, and return nothing while the fence holds."""
         root = _begin_for(store, 100.0)
         clock.advance(90.0)
-        assert store.heartbeat([fence(root)], 100.0) == []
+        assert store.heartbeat([fence(root)], 100.0).runs == []
         assert _read_end(store, root) == clock.now + 100.0
         clock.advance(99.0)
         assert store.reap() == []
@@ -50,7 +50,7 @@ class LeaseTests(ClockedSuite):
         assert _read_end(store, root) == clock.now + 30.0
         clock.advance(29.0)
         assert store.reap() == []
-        assert store.heartbeat([fence(root)], 30.0) == []
+        assert store.heartbeat([fence(root)], 30.0).runs == []
         clock.advance(29.0)
         assert store.reap() == []
         clock.advance(2.0)
@@ -61,7 +61,7 @@ class LeaseTests(ClockedSuite):
         root = _begin_for(store, 30.0)
         for _ in range(45):
             clock.advance(1.0)
-            assert store.heartbeat([fence(root)], 30.0) == []
+            assert store.heartbeat([fence(root)], 30.0).runs == []
             assert 20.0 <= _read_end(store, root) - clock.now <= 30.0
         assert store.reap() == []
 
@@ -73,7 +73,7 @@ class LeaseTests(ClockedSuite):
         asked = [store.record(step(root, CANCELLING)[0]) for root in roots[2:4]]
         ended = store.record(step(roots[5], COMPLETED)[0])
         clock.advance(9.0)
-        assert store.heartbeat([fence(root) for root in roots], 10.0) == [*asked, ended]
+        assert store.heartbeat([fence(root) for root in roots], 10.0).runs == [*asked, ended]
         clock.advance(9.0)
         assert store.reap() == []
 
@@ -82,7 +82,7 @@ class LeaseTests(ClockedSuite):
         root = _begin_for(store, 100.0)
         end = _read_end(store, root)
         clock.advance(50.0)
-        assert store.heartbeat([_of_another(root)], 200.0) == [root]
+        assert store.heartbeat([_of_another(root)], 200.0).runs == [root]
         assert _read_end(store, root) == end
 
     def test_a_holder_learns_of_a_cancel_and_keeps_its_lease(
@@ -91,16 +91,16 @@ class LeaseTests(ClockedSuite):
         """The heartbeat's answer is how a holder learns that it should stop; it needs its time."""
         root = _begin_for(store, 100.0)
         asked = store.record(step(root, CANCELLING)[0])
-        assert store.heartbeat([fence(root)], 200.0) == [asked]
+        assert store.heartbeat([fence(root)], 200.0).runs == [asked]
         assert _read_end(store, root) == clock.now + 200.0
-        assert store.heartbeat([fence(asked)], 300.0) == []
+        assert store.heartbeat([fence(asked)], 300.0).runs == []
 
     def test_an_ended_run_is_not_renewed(self, store: RunStore) -> None:
         """A late heartbeat brought an ended run's lease back to life."""
         root = _begin_for(store, 100.0)
         end = store.record(step(root, COMPLETED)[0])
-        assert store.heartbeat([fence(end)], 200.0) == []
-        assert store.heartbeat([fence(root)], 200.0) == [end]
+        assert store.heartbeat([fence(end)], 200.0).runs == []
+        assert store.heartbeat([fence(root)], 200.0).runs == [end]
         assert _read_end(store, root) == 0.0
 
     def test_each_fence_counts_by_itself(self, store: RunStore, clock: StoreClock) -> None:
@@ -108,7 +108,7 @@ class LeaseTests(ClockedSuite):
         roots = [_begin_for(store, 100.0) for _ in range(3)]
         lost = _of_another(roots[1])
         unknown = Fence("no-such-run", 1, "token")
-        assert store.heartbeat([fence(roots[0]), unknown, lost, fence(roots[2])], 200.0) == [
+        assert store.heartbeat([fence(roots[0]), unknown, lost, fence(roots[2])], 200.0).runs == [
             roots[1]
         ]
         left = [_read_end(store, root) - clock.now for root in roots]
@@ -150,7 +150,7 @@ class LeaseTests(ClockedSuite):
             with pytest.raises(Conflict) as caught:
                 store.append([line(root)], replace(fence(root), version=version))
             assert caught.value.actual == reaped
-        assert store.heartbeat([fence(root)], 200.0) == [reaped]
+        assert store.heartbeat([fence(root)], 200.0).runs == [reaped]
         with pytest.raises(Conflict):
             store.record(step(root, COMPLETED)[0])
         assert len(store.events(root_id=root.id)) == 2

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 
 from flowstone.errors import ConfigurationError
-from flowstone.ports import DocumentStore
+from flowstone.ports import DocumentStore, RunStore
 from flowstone.ports.slots import SlotStore
+from flowstone.records.events import make_birth_event
 from flowstone.records.ids import new_id
 from flowstone.records.limits import (
     GIVES_WAY,
@@ -20,7 +21,10 @@ from flowstone.records.limits import (
     Refusal,
     encode_limit,
 )
+from flowstone.records.runs import HeartbeatReply
+from flowstone.records.states import CANCELLING
 from flowstone_testing.conformance.clock import ClockedSuite
+from flowstone_testing.conformance.samples import fence, lease_for, root_run, step
 
 if TYPE_CHECKING:
     from flowstone.records.limits import Slot
@@ -30,8 +34,8 @@ if TYPE_CHECKING:
 ELSEWHERE = "elsewhere/4711/mark"
 
 
-class LimitStore(DocumentStore, SlotStore, Protocol):
-    """Slots, and beside them the documents that the limits are."""
+class LimitStore(RunStore, DocumentStore, SlotStore, Protocol):
+    """Slots, and beside them the documents that the limits are, and the runs that hold them."""
 
 
 def save_limit(
@@ -199,7 +203,7 @@ class SlotStoreSuite(ClockedSuite):
         mine = make_claim("a", "b", seconds=10)
         take(store, mine)
         clock.advance(5)
-        assert store.renew_slots({mine.token: 30}) == []
+        assert store.heartbeat([], 0.0, {mine.token: 30}).lost_slots == []
         until = clock.now + 30
         clock.advance(20)
         assert [slot.until for slot in store.list_slots()] == [until, until]
@@ -208,14 +212,44 @@ class SlotStoreSuite(ClockedSuite):
     def test_a_lost_lease_is_not_renewed(self, store: LimitStore, clock: StoreClock) -> None:
         """Who comes back from the dead must learn that his slots are another's."""
         save_limit(store, "a", 1)
-        mine, other = make_claim("a", seconds=10), make_claim("a", seconds=90)
+        mine, other = make_claim("a", seconds=10), make_claim("a", seconds=30)
         take(store, mine)
         clock.advance(20)
         take(store, other)
-        renewed = store.renew_slots({mine.token: 50, other.token: 99})
+        renewed = store.heartbeat([], 0.0, {mine.token: 50, other.token: 99}).lost_slots
         assert renewed == [mine.token]
         (slot,) = store.list_slots()
         assert (slot.token, slot.until) == (other.token, clock.now + 99)
+
+    def test_heartbeats_keep_slots(self, store: LimitStore, clock: StoreClock) -> None:
+        """A heartbeat that need not write left too little for the next one to come late."""
+        save_limit(store, "a", 1)
+        mine = make_claim("a", seconds=30)
+        take(store, mine)
+        for _ in range(45):
+            clock.advance(1)
+            assert store.heartbeat([], 0.0, {mine.token: 30}).lost_slots == []
+            (slot,) = store.list_slots()
+            assert 20 <= slot.until - clock.now <= 30
+
+    def test_one_heartbeat_renews_runs_and_slots(
+        self, store: LimitStore, clock: StoreClock
+    ) -> None:
+        """Of what a process holds, either its runs or its slots were lost."""
+        save_limit(store, "a", 2)
+        run = lease_for(root_run(), 10.0)
+        store.create(make_birth_event(run))
+        mine, gone = make_claim("a", seconds=50), make_claim("a")
+        take(store, mine)
+        clock.advance(9)
+        reply = store.heartbeat([fence(run)], 10.0, {mine.token: 90, gone.token: 90})
+        assert reply == HeartbeatReply([], [gone.token])
+        assert [slot.until - clock.now for slot in store.list_slots()] == [90]
+        clock.advance(9)
+        assert store.reap() == []
+        asked = store.record(step(run, CANCELLING)[0])
+        reply = store.heartbeat([fence(run)], 10.0, {mine.token: 90})
+        assert reply == HeartbeatReply([asked], [])
 
     def test_who_lost_slots_may_take_them_again(self, store: LimitStore, clock: StoreClock) -> None:
         """After an outage a holder takes its slots again, under its old token."""
@@ -235,7 +269,7 @@ class SlotStoreSuite(ClockedSuite):
             take(store, each)
         save_limit(store, "a", 1)
         assert len(store.list_slots()) == 3
-        assert store.renew_slots({each.token: 900.0 for each in asked}) == []
+        assert store.heartbeat([], 0.0, {each.token: 900.0 for each in asked}).lost_slots == []
         store.give_back_slots([asked[0].token, asked[1].token])
         ask_in_vain(store, make_claim("a"))
         store.give_back_slots([asked[2].token])
