@@ -540,11 +540,12 @@ def test_what_can_not_be_written_fails_the_run_and_says_how(place: Path) -> None
         find_serializer("arrow").dumps(3)
 
 
-def test_serializable_isolation_computes_once(place: Path) -> None:
+@pytest.mark.parametrize("by", ["store", "files"])
+def test_serializable_isolation_computes_once(place: Path, by: str) -> None:
     together = threading.Barrier(8)
     policy: CachePolicy = INPUTS.configure(
         isolation_level="SERIALIZABLE",
-        lock_manager=FileSystemLockManager(place / "locks"),
+        lock_manager=FileSystemLockManager(place / "locks") if by == "files" else None,
         key_storage=place / "kept",
     )
     counter = Counter(cache_policy=policy)

@@ -16,7 +16,7 @@ from flowstone.blocks import FileSecrets, LocalDirectory, Secret
 from flowstone.bootstrap import open_services
 from flowstone.cache_policies import INPUTS
 from flowstone.context.current import use_services
-from flowstone.locking import IsolationLevel
+from flowstone.locking import FileSystemLockManager, IsolationLevel
 from flowstone.observers import EventsFile, observing
 from flowstone.settings import Settings
 
@@ -40,15 +40,19 @@ def count(n: int) -> int:
     return n
 
 
-@task(cache_policy=INPUTS.configure(isolation_level=IsolationLevel.SERIALIZABLE))
-def count_alone(n: int) -> int:
-    return n
-
-
 def test_what_is_kept_is_its_owners_alone(tmp_path: Path, umask: int) -> None:
     home = tmp_path / "above" / "home"
     settings = Settings(home=home, store="sqlite", events_file=home / "ev" / "e.jsonl")
     services = open_services(settings)
+    alone = INPUTS.configure(
+        isolation_level=IsolationLevel.SERIALIZABLE,
+        lock_manager=FileSystemLockManager(home / "locks"),
+    )
+
+    @task(cache_policy=alone)
+    def count_alone(n: int) -> int:
+        return n
+
     with use_services(services), closing(services), observing(EventsFile(settings)):
 
         @flow(result_storage=tmp_path / "own" / "results")

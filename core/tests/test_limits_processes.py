@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
-from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -18,6 +14,8 @@ from flowstone.concurrency import concurrency
 from flowstone.context import current
 from flowstone.records.limits import KIND, Limit, encode_limit
 from flowstone.settings import Settings
+
+from .children import go, line, process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,33 +35,6 @@ def home(tmp_path: Path) -> Iterator[Services]:
 def limit(home: Services, name: str, slots: int, decay: float = 0.0) -> None:
     body = encode_limit(Limit(name, slots, slot_decay_per_second=decay))
     home.documents.put(KIND, name, body)
-
-
-@contextmanager
-def process(home: Services, script: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    environ = {**os.environ, "FLOWSTONE_HOME": str(home.settings.home), "PYTHONWARNINGS": "error"}
-    with subprocess.Popen(
-        [sys.executable, "-c", script, *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=environ,
-    ) as child:
-        try:
-            yield child
-        finally:
-            child.kill()
-
-
-def line(child: subprocess.Popen[str]) -> str:
-    assert child.stdout is not None
-    return child.stdout.readline().strip()
-
-
-def go(child: subprocess.Popen[str]) -> None:
-    assert child.stdin is not None
-    child.stdin.write("go\n")
-    child.stdin.flush()
 
 
 CONTENDS = """

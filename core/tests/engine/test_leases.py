@@ -263,6 +263,45 @@ def test_what_is_given_back_rouses_who_is_first(held: Fixture) -> None:
     assert rung == [0, 1, 2, 2]
 
 
+def test_whoever_retries_keeps_the_place_and_asks_once_a_second(held: Fixture) -> None:
+    asked: list[str] = []
+
+    class Counts(Shaky):
+        def take_slots(self, claim: Claim) -> tuple[str, ...] | Refusal:
+            asked.append(claim.owner)
+            return super().take_slots(claim)
+
+    held.store.__class__ = Counts
+    first, second = (held.gate.make_request(SlotDemand(("db",), 1, f"w{n}")) for n in range(2))
+    for _ in range(5):
+        assert not first.retry()
+        assert not second.retry()
+    assert asked == ["w0"]
+    held.clock.now += 1.5
+    assert not first.retry()
+    assert not second.retry()
+    assert asked == ["w0", "w0"]
+    held.turn.give_back()
+    assert not second.retry()
+    assert first.retry()
+    assert asked == ["w0"] * 3
+    first.give_back()
+    assert second.retry()
+    assert second.retry()
+    assert asked == [*["w0"] * 3, "w1"]
+    second.give_back()
+    assert held.until == []
+
+
+def test_whoever_gives_up_a_retry_lets_the_next_one_in(held: Fixture) -> None:
+    first, second = (held.gate.make_request(SlotDemand(("db",), 1, f"w{n}")) for n in range(2))
+    assert not first.retry()
+    assert not second.retry()
+    held.turn.give_back()
+    first.give_back()
+    assert second.retry()
+
+
 def test_a_greedy_process_starves_nobody(fixture: Fixture) -> None:
     """One takes the slot again as soon as it has given it back; still others get it."""
     store, clock = fixture.store, fixture.clock

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flowstone.records.limits import Limit, Refusal, Slot
+from flowstone.records.limits import LOCK, Limit, Refusal, Slot
 from flowstone.stores.memory import MemoryStore
 from flowstone.stores.slot_rules import Waiter
 from flowstone_testing.conformance import SlotStoreSuite, StoreClock
@@ -156,6 +156,16 @@ class RemembersTheLimit(MemoryStore):
         return list(self.first)
 
 
+class LocksNothingThatIsNotSaved(MemoryStore):
+    def _limits(self, names: Sequence[str]) -> list[Limit]:
+        return [limit for limit in super()._limits(names) if not limit.name.startswith(LOCK)]
+
+
+class KeepsLocksForEver(MemoryStore):
+    def _is_dead(self, slot: Slot, now: float) -> bool:
+        return super()._is_dead(slot, now) and not slot.limit.startswith(LOCK)
+
+
 class ForgetsWhoWaits(MemoryStore):
     def _find_refusal(self, limits: Sequence[Limit], claim: Claim, now: float) -> Refusal | None:
         self._wishes.clear()
@@ -235,6 +245,8 @@ MUTANTS = {
     ReapsRatesWithTheirHolder: "test_a_rate_goes_on_when_its_holder_is_gone",
     KillsWhoIsTooMany: "test_a_lowered_limit_kills_nobody",
     RemembersTheLimit: "test_a_raised_or_deleted_limit_lets_in",
+    LocksNothingThatIsNotSaved: "test_a_lock_is_had_by_one_until_it_expires",
+    KeepsLocksForEver: "test_a_lock_is_had_by_one_until_it_expires",
     ForgetsWhoWaits: "test_who_has_waited_for_long_goes_first",
     WaitsForTheGone: "test_who_asks_no_more_keeps_nobody_out",
     ForgetsTheWait: "test_who_has_waited_for_long_goes_first",

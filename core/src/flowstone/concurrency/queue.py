@@ -15,7 +15,7 @@ from flowstone.concurrency.leases import SlotLeases, warn
 from flowstone.engine.blocking_calls import call_blocking, is_on_loop
 from flowstone.errors import SlotTimeout
 from flowstone.records.ids import new_id
-from flowstone.records.limits import KIND, TAG, Claim, Refusal, SlotDemand, read_limit
+from flowstone.records.limits import KIND, LOCK, TAG, Claim, Refusal, SlotDemand, read_limit
 from flowstone.records.redaction import redact
 
 if TYPE_CHECKING:
@@ -140,6 +140,7 @@ class QueuedSlotRequest:
         self.came = gate.clock.monotonic()
         self.refused: Refusal | None = None
         self.notify: Callable[[], None] = _ignore
+        self._retry_at = float("-inf")
         #: The names of the limits under which it holds slots; None before it does.
         self.taken: tuple[str, ...] | None = None
 
@@ -208,6 +209,19 @@ class QueuedSlotRequest:
             wanted.is_rate,
         )
 
+    def retry(self) -> bool:
+        if self.taken is None and self._gate.clock.monotonic() >= self._retry_at:
+            self.notify = self._retry_now
+            self._retry_at = float("inf")  # a notification may come from here on
+            refused = self._try_take()
+            pause = None if refused is None else self._choose_pause(refused)
+            if pause is not None:
+                self._retry_at = min(self._retry_at, self._gate.clock.monotonic() + pause)
+        return self.taken is not None
+
+    def _retry_now(self) -> None:
+        self._retry_at = float("-inf")
+
     def poll(
         self, seconds: float | None, max_retries: int | None
     ) -> Generator[float | None, None, None]:
@@ -245,9 +259,11 @@ class QueuedSlotRequest:
         own = sum(slot.occupy for slot in refused.held if slot.token in around)
         if not own or refused.limit.slots - own >= refused.occupy:
             return ""
+        circle = ", inside which it was called: it waits for what waits for it"
+        if refused.limit.name.startswith(LOCK):
+            return f"{circle}."
         return (
-            ", inside which it was called: it waits for what waits for it. Take the slots only "
-            "once, or give the limit more with "
+            f"{circle}. Take the slots only once, or give the limit more with "
             f"`flowstone limit set {refused.limit.name} --slots N`."
         )
 

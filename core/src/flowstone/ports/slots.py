@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 class SlotStore(LeaseStore, Protocol):
     """Keeps who holds slots under limits, which are the documents of kind `KIND` beside it.
 
+    A name that begins with `LOCK` is a limit of one slot, without a document.
+
     The slots in use are the live leases; there is no other count. A lease is dead when it has
     expired by the store's own clock, unless the store can tell that its holder is alive. It is
     dead at once if the store can tell that its holder is dead. Every method may raise `StoreError`,
@@ -93,6 +95,13 @@ class TimedSlotRequest(SlotRequest, Protocol):
     @property
     def taken(self) -> tuple[str, ...] | None:
         """The names of the limits under which it has taken slots; None before it has."""
+
+    def retry(self) -> bool:
+        """Take the slots if they may have become free since; tell whether they are taken.
+
+        Whoever calls it, however often, keeps the place in the queue until `give_back`, and has the
+        store asked once a second at most.
+        """
 
     def wait(self, seconds: float | None = None, max_retries: int | None = None) -> None:
         """Block until the slots are taken. Raises `SlotTimeout`."""

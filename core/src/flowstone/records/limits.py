@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 KIND = "limit"
 #: The limit of this and a tag is one for task runs with that tag.
 TAG = "tag:"
+#: The limit of this and a name is a lock: it has one slot, and is there without being saved.
+LOCK = "lock:"
 #: So long a name may be.
 LONGEST = 200
 
@@ -44,6 +46,12 @@ def read_limit(document: Document) -> Limit:
         bool(body.get("active", True)),
         float(body.get("slot_decay_per_second", 0.0)),
     )
+
+
+def add_locks(saved: Iterable[Limit], names: Iterable[str]) -> list[Limit]:
+    """Return limits of these names, ordered by name: the saved ones, and the locks."""
+    locks = [Limit(name, 1) for name in names if name.startswith(LOCK)]
+    return sorted([*saved, *locks])
 
 
 def encode_limit(limit: Limit) -> dict[str, object]:
@@ -140,6 +148,8 @@ class Refusal(NamedTuple):
     seconds: float | None
 
     def __str__(self) -> str:
+        if self.limit.name.startswith(LOCK):
+            return f"the lock is {describe_holders(self.held)}"
         slots = format_slots(self.limit.slots)
         return f"limit {self.limit.name!r} has {slots}, {describe_holders(self.held)}"
 
@@ -186,6 +196,8 @@ def check_limit(limit: Limit) -> Limit:
     name, decay = limit.name, limit.slot_decay_per_second
     if not name.strip() or len(name) > LONGEST or not name.isprintable():
         raise InvalidName(KIND, name, f"use 1 to {LONGEST} printable characters")
+    if name.startswith(LOCK):
+        raise InvalidName(KIND, name, f"a name that begins with {LOCK!r} is a lock's")
     if limit.slots < 0 or not 0 <= decay < float("inf"):
         problem = f"it can't have {limit.slots!r} slots of which {decay!r} decay in a second"
         raise ConfigurationError(f"limit {name!r}", problem, "Use numbers from 0 up.")

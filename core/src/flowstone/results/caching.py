@@ -6,13 +6,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from flowstone.locking import IsolationLevel
 from flowstone.results.policies import DEFAULT, NO_CACHE, CachePolicy, TaskCall
 from flowstone.results.result_store import (
     CacheOptions,
     CallCache,
     ResultFiles,
     ResultLookup,
-    find_locks,
     open_serializer,
     open_storage,
 )
@@ -81,7 +81,8 @@ def _open_options(unit: Any, services: Services, keeps: ResultOptions) -> CacheO
         spec.cache_expiration,
         services.settings.refresh_cache if refresh is None else refresh,
         spec.result_storage_key,
-        find_locks(policy, services),
+        policy.isolation_level is IsolationLevel.SERIALIZABLE,
+        policy.lock_manager,
     )
     _opened[unit] = made_of, caching
     return caching

@@ -50,7 +50,7 @@ class CachePolicy:
     Attributes:
         key_storage: where results of this policy are kept: a path, or an object store block.
         isolation_level: with SERIALIZABLE, of several calls with one key only one computes.
-        lock_manager: what SERIALIZABLE locks with; files in the home by default.
+        lock_manager: what SERIALIZABLE locks with; the store by default.
     """
 
     key_storage: Any = field(default=None, kw_only=True)

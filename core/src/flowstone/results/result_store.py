@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -15,12 +14,11 @@ from flowstone.context import current, runtime
 from flowstone.errors import (
     ConfigurationError,
     FlowstoneError,
-    LockNotHeld,
     MissingResult,
     ObjectMissing,
 )
-from flowstone.locking import FileSystemLockManager, IsolationLevel, LockManager
 from flowstone.records.encoding import dumps, loads
+from flowstone.results.key_locks import KeyLock, make_key_lock
 from flowstone.results.policies import CachePolicy, Key, TaskCall, file_name, make_key
 from flowstone.serializers import AutomaticSerializer, find_serializer
 
@@ -28,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from flowstone.context.current import Services
+    from flowstone.locking import LockManager
     from flowstone.ports import BlobStore, Serializer
 
 MAGIC = b"flowstone-result 1\n"
@@ -167,7 +166,8 @@ class CacheOptions:
         expiration: seconds until a result is no longer used; None for never.
         refresh: compute anew, and keep that.
         template: of the file's name, in place of a made-up key.
-        locks: what SERIALIZABLE locks with; None for READ_COMMITTED.
+        is_serializable: whether one call of a key computes at a time.
+        lock_manager: what that locks with; None for the store.
     """
 
     policy: CachePolicy
@@ -175,13 +175,14 @@ class CacheOptions:
     expiration: float | None
     refresh: bool
     template: str | None
-    locks: LockManager | None
+    is_serializable: bool
+    lock_manager: LockManager | None
 
 
 class CallCache:
     """Fills the `ResultCache` port for one call of a task."""
 
-    __slots__ = ("_call", "_locked", "_names", "_open", "_opened", "_run_id", "_waiting")
+    __slots__ = ("_call", "_lock", "_names", "_open", "_opened", "_run_id", "_waiting")
 
     def __init__(
         self,
@@ -193,7 +194,7 @@ class CallCache:
         """Open the options when the result is first looked up: not on an event loop."""
         self._open, self._call, self._names, self._run_id = open_options, call, names, run_id
         self._opened: CacheOptions | None = None
-        self._locked: str | None = None
+        self._lock: KeyLock | None = None
         self._waiting: Key | None = None
 
     @property
@@ -204,7 +205,7 @@ class CallCache:
 
     @property
     def is_locked(self) -> bool:
-        return self._locked is not None
+        return self._lock is not None
 
     def look(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any], patience: float | None = None
@@ -214,17 +215,27 @@ class CallCache:
         key, told, is_trouble = self._waiting = self._waiting or self._key(args, kwargs)
         if key is None:
             return ResultLookup(None, told, is_trouble=is_trouble)
-        locks = caching.locks
-        if locks is not None:
-            self._locked = key  # before it is, so that an interrupt leaves no lock behind
-            if not locks.acquire_lock(key, self._run_id, patience):
-                self._locked = None
-                return None
+        if caching.is_serializable and not self._acquire(key, patience):
+            return None
         if caching.refresh:
             return ResultLookup(key, f"miss: a refresh was asked for ({told})")
         found = caching.store.read(key)
         word = "hit" if found.found else "miss"
         return found._replace(told=f"{word}: {found.told} ({told})")
+
+    def _acquire(self, key: str, patience: float | None) -> bool:
+        """Lock the key; with patience, wait for it only once."""
+        if self._lock is None:
+            manager, services = self._caching.lock_manager, self._caching.store.services
+            name, run_id = self._call.task.name, self._run_id
+            # Before it is locked, so that an interrupt leaves no lock behind.
+            self._lock = make_key_lock(
+                services, manager, key, holder=run_id, owner=name, run_id=run_id
+            )
+        if patience is not None:
+            return self._lock.try_acquire()
+        self._lock.acquire()
+        return True
 
     def _key(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Key:
         call = self._call._replace(parameters=self._names(args, kwargs))
@@ -244,11 +255,9 @@ class CallCache:
         return self._caching.store.read_value(key, self._call.task.name)
 
     def end(self, _look: object) -> None:
-        if self._locked is not None:
-            assert self._caching.locks is not None
-            with suppress(LockNotHeld):  # an interrupt came before it had it
-                self._caching.locks.release_lock(self._locked, self._run_id)
-            self._locked = None
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
 
 
 def _render_key(template: str, call: TaskCall) -> str:
@@ -277,7 +286,7 @@ class ResultStore:
     Attributes:
         result_storage: where, as the option of flows and tasks.
         serializer: how, as their option `result_serializer`.
-        lock_manager: what SERIALIZABLE locks with; files in the home by default.
+        lock_manager: what SERIALIZABLE locks with; the store by default.
     """
 
     result_storage: ObjectStore | Path | str | None = None
@@ -352,10 +361,3 @@ def open_serializer(option: Any, services: Services) -> Serializer:
     if option is None:
         return AutomaticSerializer()
     return find_serializer(option) if isinstance(option, str) else option
-
-
-def find_locks(policy: CachePolicy, services: Services) -> LockManager | None:
-    """Return what a policy's isolation locks with."""
-    if policy.isolation_level is not IsolationLevel.SERIALIZABLE:
-        return None
-    return policy.lock_manager or FileSystemLockManager(services.settings.home / "locks")

@@ -7,21 +7,21 @@ which is the author's.
 from __future__ import annotations
 
 import logging
-from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
+import os
+from contextlib import asynccontextmanager, contextmanager
 from enum import StrEnum
 from functools import partial
 from inspect import isawaitable, iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 
 from flowstone.context import current
-from flowstone.engine.async_driver import NAP
 from flowstone.engine.blocking_calls import call_blocking, is_on_loop
 from flowstone.engine.story import arun_story, run_story
-from flowstone.errors import ConfigurationError, LockNotHeld
-from flowstone.locking import FileSystemLockManager, IsolationLevel
+from flowstone.errors import ConfigurationError
+from flowstone.locking import IsolationLevel
 from flowstone.logging.run_logger import RUNS, RunLogger
 from flowstone.records.ids import new_id
+from flowstone.results.key_locks import make_key_lock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from flowstone.engine.story import Story
     from flowstone.locking import LockManager
     from flowstone.records.specs import Hook
+    from flowstone.results.key_locks import KeyLock
     from flowstone.results.result_store import ResultFiles, StoreOption
 
 
@@ -321,7 +322,7 @@ def transaction(
         overwrite: run, although an earlier one was committed.
         write_on_commit: False keeps nothing.
         logger: for what goes wrong in hooks; the current run's by default.
-        lock_manager: what SERIALIZABLE locks with; files in the home by default.
+        lock_manager: what SERIALIZABLE locks with; the store by default.
 
     Raises:
         ConfigurationError: SERIALIZABLE without a key.
@@ -383,7 +384,7 @@ async def atransaction(
 
 
 @contextmanager
-def _enter(made: Transaction, lock: _KeyLock | None) -> Iterator[None]:
+def _enter(made: Transaction, lock: KeyLock | None) -> Iterator[None]:
     """Be in the transaction, whose lock is taken; release the lock."""
     token = current.transaction.set(made)
     try:
@@ -396,7 +397,7 @@ def _enter(made: Transaction, lock: _KeyLock | None) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def _aenter(made: Transaction, lock: _KeyLock | None) -> AsyncIterator[None]:
+async def _aenter(made: Transaction, lock: KeyLock | None) -> AsyncIterator[None]:
     """Take the lock, be in the transaction, and release the lock."""
     token = current.transaction.set(made)
     try:
@@ -422,29 +423,6 @@ def _finish(made: Transaction) -> Story[None]:
         yield from made.perform_commit()
 
 
-@dataclass(frozen=True, slots=True)
-class _KeyLock:
-    """What keeps other blocks with the same key out."""
-
-    manager: LockManager
-    key: str
-    holder: str
-
-    def acquire(self, timeout: float | None = None) -> bool:
-        return self.manager.acquire_lock(self.key, self.holder, timeout)
-
-    async def aacquire(self) -> None:
-        import asyncio  # 40 ms of start-up; here it is running already
-
-        # The holder may be on the same loop, so the lock is polled.
-        while not await call_blocking(self.acquire, 0.0):  # noqa: ASYNC110 - a file's
-            await asyncio.sleep(NAP)
-
-    def release(self) -> None:
-        with suppress(LockNotHeld):  # the wait for it was given up
-            self.manager.release_lock(self.key, self.holder)
-
-
 def _prepare(
     key: str | None,
     *,
@@ -455,7 +433,7 @@ def _prepare(
     write_on_commit: bool,
     logger: object,
     lock_manager: LockManager | None,
-) -> tuple[Transaction, _KeyLock | None]:
+) -> tuple[Transaction, KeyLock | None]:
     """Make the transaction of a block, and the lock that it has to take first."""
     results = None
     is_sketched = current.sketch() is not None  # a drawn flow keeps and locks nothing
@@ -480,8 +458,16 @@ def _prepare(
     _claim_key(made)
     if is_sketched:
         return made, None
-    manager = lock_manager or FileSystemLockManager(services.settings.home / "locks")
-    return made, _KeyLock(manager, made.key or "", new_id())
+    run = current.current_run()
+    lock = make_key_lock(
+        services,
+        lock_manager,
+        made.key or "",
+        holder=new_id(),
+        owner=f"pid {os.getpid()}" if run is None else run.name,
+        run_id=None if run is None else run.id,
+    )
+    return made, lock
 
 
 def _claim_key(made: Transaction) -> None:

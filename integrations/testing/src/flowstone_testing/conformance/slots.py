@@ -15,6 +15,7 @@ from flowstone.records.ids import new_id
 from flowstone.records.limits import (
     GIVES_WAY,
     KIND,
+    LOCK,
     REMEMBERED,
     Claim,
     Limit,
@@ -250,6 +251,25 @@ class SlotStoreSuite(ClockedSuite):
         asked = store.record(step(run, CANCELLING)[0])
         reply = store.heartbeat([fence(run)], 10.0, {mine.token: 90})
         assert reply == HeartbeatReply([asked], [])
+
+    def test_a_lock_is_had_by_one_until_it_expires(
+        self, store: LimitStore, clock: StoreClock
+    ) -> None:
+        """A lock that nobody has saved as a limit let everybody in, or nobody ever again."""
+        mine, other = make_claim(f"{LOCK}a", seconds=30), make_claim(f"{LOCK}a", seconds=30)
+        assert take(store, mine) == (f"{LOCK}a",)
+        take(store, make_claim(f"{LOCK}b"))
+        assert ask_in_vain(store, other).held[0].token == mine.token
+        clock.advance(20)
+        assert store.heartbeat([], 0.0, {mine.token: 30}).lost_slots == []
+        clock.advance(20)
+        ask_in_vain(store, other)
+        clock.advance(11)
+        take(store, other)
+        assert store.heartbeat([], 0.0, {mine.token: 30}).lost_slots == [mine.token]
+        ask_in_vain(store, mine)
+        store.give_back_slots([other.token])
+        take(store, mine)
 
     def test_who_lost_slots_may_take_them_again(self, store: LimitStore, clock: StoreClock) -> None:
         """After an outage a holder takes its slots again, under its old token."""
