@@ -321,6 +321,30 @@ def test_transactions(watch: Watch, storage: SlowObjects) -> None:
     assert undone == ["sync", "async"]
 
 
+def test_transactions_that_are_ended_by_hand(watch: Watch, storage: SlowObjects) -> None:
+    undone: list[bool] = []
+
+    def undo(txn: Transaction) -> None:
+        storage.write_path("undone", b"")
+        undone.append(txn.is_rolled_back())
+
+    async def ends_by_hand() -> list[object]:
+        async with atransaction(
+            "key", store=storage, commit_mode="OFF", isolation_level="SERIALIZABLE"
+        ) as txn:
+            told: list[object] = [await txn.aread()]
+            txn.stage(1)
+            told += [await txn.acommit(), await txn.acommit(), await txn.aread()]
+        async with atransaction("other", store=storage, commit_mode="OFF") as txn:
+            txn.stage(2, on_rollback_hooks=[undo])
+            told += [await txn.arollback(), await txn.arollback(), await txn.aread()]
+        return told
+
+    assert watch.run(ends_by_hand()) == [None, True, False, 1, True, False, None]
+    assert undone == [True]
+    assert {"slots.take_slots", "slots.give_back_slots"} <= set(watch.operations)
+
+
 def test_slots(watch: Watch) -> None:
     documents = current_services().documents
     documents.put(KIND, "db", {"slots": 1})

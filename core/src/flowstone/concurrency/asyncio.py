@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from flowstone.concurrency.slots import concurrency, give_back, make_slot_request, warn_of_missing
 from flowstone.engine.blocking_calls import call_blocking
+from flowstone.engine.story import arun_story
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +28,7 @@ async def rate_limit(
         await turn.await_slots(timeout_seconds)
         await call_blocking(warn_of_missing, turn)
     finally:
-        await call_blocking(give_back, turn)
+        await arun_story(give_back(turn))
 
 
 #: Its name in `flowstone.concurrency`, beside the sync one.

@@ -11,6 +11,7 @@ from flowstone.concurrency.leases import warn
 from flowstone.context import current
 from flowstone.context.current import current_run
 from flowstone.engine.blocking_calls import call_blocking
+from flowstone.engine.story import arun_story, run_story
 from flowstone.engine.thread_errors import cancel_error_in_thread, raise_in_thread
 from flowstone.errors import ConfigurationError, SlotsLost
 from flowstone.records.limits import KIND, SlotDemand
@@ -18,6 +19,7 @@ from flowstone.records.limits import KIND, SlotDemand
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from flowstone.engine.story import Story
     from flowstone.ports.slots import TimedSlotRequest
 
 
@@ -77,13 +79,13 @@ class concurrency:  # noqa: N801 - the name that users know
             turn.wait(*self._patience)
             warn_of_missing(turn)
         except BaseException as error:
-            _end(turn, interruption, type(error))
+            run_story(_end(turn, interruption, type(error)))
             raise
         self._held.append((turn, interruption))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: object, _: object) -> None:
-        _end(*self._held.pop(), kind)
+        run_story(_end(*self._held.pop(), kind))
 
     async def __aenter__(self) -> Self:
         interruption = _InTask() if self._raises else Interruption()
@@ -92,13 +94,13 @@ class concurrency:  # noqa: N801 - the name that users know
             await turn.await_slots(*self._patience)
             await call_blocking(warn_of_missing, turn)
         except BaseException as error:
-            await _aend(turn, interruption, type(error))
+            await arun_story(_end(turn, interruption, type(error)))
             raise
         self._held.append((turn, interruption))
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: object, _: object) -> None:
-        await _aend(*self._held.pop(), kind)
+        await arun_story(_end(*self._held.pop(), kind))
 
     def _make_request(self, interruption: Interruption) -> TimedSlotRequest:
         return make_slot_request(
@@ -111,19 +113,19 @@ class concurrency:  # noqa: N801 - the name that users know
         )
 
 
-def give_back(turn: TimedSlotRequest) -> None:
+def give_back(turn: TimedSlotRequest) -> Story[None]:
     """Give slots back; an interrupt that comes meanwhile does not keep them."""
     try:
-        turn.give_back()
+        yield turn.give_back
     except BaseException:
-        turn.give_back()
+        yield turn.give_back
         raise
 
 
 def _end(
     turn: TimedSlotRequest, interruption: Interruption, kind: type[BaseException] | None
-) -> None:
-    """Give back the slots of a `with` block, even if it was not entered.
+) -> Story[None]:
+    """Give back the slots of a block, even if it was not entered.
 
     Args:
         turn: the request for the slots.
@@ -136,19 +138,7 @@ def _end(
     try:
         stopped = interruption.end(kind)
     finally:
-        give_back(turn)
-    if stopped:
-        raise SlotsLost(turn.wanted.owner, ", ".join(turn.wanted.names)) from None
-
-
-async def _aend(
-    turn: TimedSlotRequest, interruption: Interruption, kind: type[BaseException] | None
-) -> None:
-    """Do as `_end`, and let other coroutines run while the store frees the slots."""
-    try:
-        stopped = interruption.end(kind)
-    finally:
-        await call_blocking(give_back, turn)
+        yield from give_back(turn)
     if stopped:
         raise SlotsLost(turn.wanted.owner, ", ".join(turn.wanted.names)) from None
 

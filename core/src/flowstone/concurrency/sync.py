@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flowstone.concurrency.slots import concurrency, give_back, make_slot_request, warn_of_missing
+from flowstone.engine.story import run_story
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,4 +39,4 @@ def rate_limit(
         turn.wait(timeout_seconds)
         warn_of_missing(turn)
     finally:
-        give_back(turn)
+        run_story(give_back(turn))

@@ -151,6 +151,10 @@ class Transaction:
         found = self._store.read(self._file)
         return found.value if found.found else None
 
+    async def aread(self) -> Any:
+        """Do as `read`, and let other coroutines run meanwhile."""
+        return await call_blocking(self.read)
+
     def is_committed(self) -> bool:
         """Tell whether it is done; at its start, whether an earlier one of its key was."""
         return self.state is TransactionState.COMMITTED
@@ -194,6 +198,10 @@ class Transaction:
             Whether it is committed now; False where it was already ended.
         """
         return run_story(self.perform_commit())
+
+    async def acommit(self) -> bool:
+        """Do as `commit`, and let other coroutines run meanwhile."""
+        return await arun_story(self.perform_commit())
 
     def perform_commit(self) -> Story[bool]:
         """Do as `commit`; yield what has to be waited for."""
@@ -249,6 +257,10 @@ class Transaction:
             Whether it is rolled back now; False where it was already.
         """
         return run_story(self.perform_rollback())
+
+    async def arollback(self) -> bool:
+        """Do as `rollback`, and let other coroutines run meanwhile."""
+        return await arun_story(self.perform_rollback())
 
     def perform_rollback(self) -> Story[bool]:
         """Do as `rollback`; yield what has to be waited for."""

@@ -13,9 +13,10 @@ from flowstone.stores import rules
 from flowstone.stores.sql.statements import render_limit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping
 
     from flowstone.stores.sql.database import SqlConnection, SqlDatabase
+    from flowstone.stores.sql.run_table import Row
 
 # ruff: noqa: S608 - what is put together here are constants of this file
 _COLUMNS = "kind, name, body, version, created, updated"
@@ -106,6 +107,6 @@ def _make_not_found(connection: SqlConnection, kind: str, name: str) -> ObjectNo
     return ObjectNotFound(kind, name, known)
 
 
-def _read_document(row: Sequence[Any]) -> Document:
+def _read_document(row: Row) -> Document:
     kind, name, body, version, created, updated = row
     return Document(kind, name, loads(body), version, created, updated)
