@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from flowstone.context.current import services
 from flowstone.errors import ObjectNotFound
+from flowstone.ports.paging import iterate_events
 from flowstone.records.events import ARTIFACT_SAVED, ArtifactVersion
 
 if TYPE_CHECKING:
@@ -133,12 +134,9 @@ def _count_rows(table: object) -> int:
 
 
 def _iterate_saved(root_id: str | None) -> Iterator[Event]:
-    """Yield the facts, a page at a time: contents may be long."""
-    store, cursor = services().runs, 0
-    while page := store.events(cursor, root_id=root_id, kinds=[ARTIFACT_SAVED], limit=PAGE):
-        cursor = page[-1][0]
-        for _, event in page:
-            yield event
+    """Yield the facts, a small page at a time: contents may be long."""
+    kinds = [ARTIFACT_SAVED]
+    yield from iterate_events(services().runs, root_id=root_id, kinds=kinds, size=PAGE)
 
 
 def _apply(before: SavedArtifact | None, event: Event, artifact: ArtifactVersion) -> SavedArtifact:

@@ -15,6 +15,7 @@ from flowstone.context import current
 from flowstone.context.current import current_run
 from flowstone.context.runtime import snapshot_run
 from flowstone.errors import ConfigurationError, MissingContextError
+from flowstone.ports.paging import iterate_events, iterate_runs
 from flowstone.records.encoding import mask_json
 from flowstone.records.events import (
     EXTERNAL_WORK_ENDED,
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 #: So many facts are read at a time.
-PAGE = 1000
 #: Units that a measure has by a word of its name, as ``bytes_billed``; else its name is the unit.
 UNITS = ("bytes", "seconds", "rows", "objects", "credits", "tokens")
 
@@ -222,10 +222,7 @@ def sum_measures(root_id: str, run_ids: set[str] | None = None) -> dict[str, tup
 
 
 def _read_facts(root_id: str, *kinds: str) -> Iterator[Event]:
-    store, cursor = current.services().runs, 0
-    while page := store.events(cursor, root_id=root_id, kinds=kinds, limit=PAGE):
-        cursor = page[-1][0]
-        yield from (event for _, event in page)
+    yield from iterate_events(current.services().runs, root_id=root_id, kinds=kinds)
 
 
 # ---------------------------------------------------------------- task runs of others
@@ -321,8 +318,12 @@ def find_recorded_task_runs() -> list[Run]:
     services = current.services()
     services.journal.flush()
     before = _find_task_runs_before(run.root_id, again)
-    tree = services.runs.runs(RunQuery(root_id=run.root_id))
-    parents = {each.id: each.parent_id for each in tree}
+    parents: dict[str, str | None] = {}
+    with_parameters: list[Run] = []
+    for each in iterate_runs(services.runs, RunQuery(root_id=run.root_id)):
+        parents[each.id] = each.parent_id
+        if each.parameters:
+            with_parameters.append(each)
 
     def is_earlier(each: Run) -> bool:
         if each.id in before.get(run.id, ()):
@@ -330,7 +331,7 @@ def find_recorded_task_runs() -> list[Run]:
         callers = (each.parent_id, parents.get(each.parent_id or ""))
         return each.id in before.get(owner.id, ()) and owner.id in callers
 
-    return [each for each in tree if each.parameters and is_earlier(each)]
+    return [each for each in with_parameters if is_earlier(each)]
 
 
 def _find_task_runs_before(root_id: str, attempts: Mapping[str, int]) -> dict[str, set[str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from flowstone.context.current import services
+from flowstone.ports.paging import iterate_documents, iterate_runs
 from flowstone.records.runs import RunQuery
 from flowstone.results.deletion import delete_results, find_results
 
@@ -66,7 +67,7 @@ def delete_flow_runs(
 def _delete_documents(current: Services) -> None:
     """Delete the documents of runs that are gone."""
     for prefix in _KINDS:
-        found = current.documents.find(prefix, prefix=True)
+        found = list(iterate_documents(current.documents, prefix, prefix=True))
         ids = {document.kind.removeprefix(prefix) for document in found}
         left = _find_existing(current, ids)
         for document in found:
@@ -75,4 +76,4 @@ def _delete_documents(current: Services) -> None:
 
 
 def _find_existing(current: Services, ids: Collection[str]) -> set[str]:
-    return {run.id for run in current.runs.runs(RunQuery(ids=tuple(ids)))} if ids else set()
+    return {run.id for run in iterate_runs(current.runs, RunQuery(ids=tuple(ids)))}

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from flowstone.errors import FlowstoneError, ObjectAlreadyExists, ObjectNotFound, StaleDocument
+from flowstone.ports.paging import iterate_runs
 from flowstone.records.runs import RunQuery
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ KIND, NAME = "retention", "runs"
 #: Seconds between two deletions, by whatever process.
 INTERVAL = 3600.0
 _DAY = 86400
-_PAGE = 1000
 
 logger = logging.getLogger("flowstone.retention")
 
@@ -75,10 +75,4 @@ def _claim(documents: DocumentStore, now: float) -> bool:
 
 
 def _list_ids(store: RunStore, before: float) -> list[str]:
-    ids: list[str] = []
-    while True:
-        after = ids[-1] if ids else None
-        page = store.runs(RunQuery(roots=True, ended_until=before, after=after, limit=_PAGE))
-        ids += [run.id for run in page]
-        if len(page) < _PAGE:
-            return ids
+    return [run.id for run in iterate_runs(store, RunQuery(roots=True, ended_until=before))]

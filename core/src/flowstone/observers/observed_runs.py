@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from flowstone.ports.paging import iterate_events
 from flowstone.records.events import KINDS
 from flowstone.records.states import CANCELLED, COMPLETED, CRASHED
 
@@ -86,5 +87,5 @@ class ObservedRuns:
 
     def _find_closings(self, root: Run, end: str) -> list[Event]:
         """Return the ends of what was unfinished when the root ended; the store made them up."""
-        found = self._store.events(root_id=root.root_id, kinds=_CLOSINGS)
-        return [event for _, event in found if event.id > end]
+        found = iterate_events(self._store, root_id=root.root_id, kinds=_CLOSINGS)
+        return [event for event in found if event.id > end]

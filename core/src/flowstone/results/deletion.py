@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from flowstone.ports.paging import iterate_runs
 from flowstone.records.encoding import loads
 from flowstone.records.runs import RunQuery
 from flowstone.results.result_store import MAGIC, TOLD_MAKER
@@ -82,12 +83,5 @@ def _read_maker(path: Path) -> str | None:
 
 def _find_used_makers(store: RunStore) -> frozenset[str]:
     """Return the ends of the ids of runs whose results other runs have used."""
-    used: set[str] = set()
-    after: str | None = None
-    while True:
-        page = store.runs(RunQuery(states=("Cached",), after=after, limit=_PAGE))
-        for run in page:
-            used.update(_MAKER.findall(run.state.message or ""))
-        if len(page) < _PAGE:
-            return frozenset(used)
-        after = page[-1].id
+    cached = iterate_runs(store, RunQuery(states=("Cached",)))
+    return frozenset(maker for run in cached for maker in _MAKER.findall(run.state.message or ""))
