@@ -156,6 +156,43 @@ class RenewsTheFirstOnly(MemoryStore):
         return super().heartbeat(fences[:1], seconds, slots)
 
 
+class NeverRenews(MemoryStore):
+    def _is_due(self, lease: Lease, seconds: float) -> bool:
+        return False
+
+
+class RenewsByTheClientsClock(MemoryStore):
+    def _renew(self, fence: Fence, seconds: float) -> Run | None:
+        found = super()._renew(fence, seconds)
+        root = self._runs[fence.root_id]
+        if root.lease is not None:
+            self._runs[root.id] = replace(root, lease=replace(root.lease, until=time() + seconds))
+        return found
+
+
+class RenewsNobodyWhoIsAsked(MemoryStore):
+    def _renew(self, fence: Fence, seconds: float) -> Run | None:
+        root = self._runs.get(fence.root_id)
+        return root if root and root.version != fence.version else super()._renew(fence, seconds)
+
+
+class StopsAtTheFirstThatMoved(MemoryStore):
+    def heartbeat(
+        self, fences: Sequence[Fence], seconds: float, slots: Mapping[str, float] | None = None
+    ) -> HeartbeatReply:
+        for number, fence in enumerate(fences):
+            reply = super().heartbeat([fence], seconds, slots)
+            if reply.runs or number == len(fences) - 1:
+                return reply
+        return super().heartbeat(fences, seconds, slots)
+
+
+class LimitsFactsBeforeItChooses(MemoryStore):
+    def events(self, after: int = 0, **choice: Any) -> list[tuple[int, Event]]:
+        first = super().events(after, limit=choice.pop("limit", None))
+        return [each for each in super().events(after, **choice) if each in first]
+
+
 class RevivesEndedLeases(MemoryStore):
     def _renew(self, fence: Fence, seconds: float) -> Run | None:
         root = self._runs.get(fence.root_id)
@@ -341,6 +378,11 @@ RUN_MUTANTS = {
     ReapsTheLiving: "test_only_dead_roots_are_reaped",
     ReapsNobody: "test_a_run_whose_lease_ran_out_has_crashed",
     LetsTheReapedWrite: "test_a_reaped_run_takes_nothing_more",
+    NeverRenews: "test_a_renewed_lease_lasts",
+    RenewsByTheClientsClock: "test_a_renewed_lease_lasts",
+    RenewsNobodyWhoIsAsked: "test_a_holder_learns_of_a_cancel_and_keeps_its_lease",
+    StopsAtTheFirstThatMoved: "test_each_fence_counts_by_itself",
+    LimitsFactsBeforeItChooses: "test_artifacts_are_found_among_other_facts",
     RenewsTooLate: "test_heartbeats_keep_a_lease_alive",
     TellsOfLostRunsOnly: "test_one_beat_renews_all_and_tells_of_each_request",
     RenewsTheFirstOnly: "test_one_beat_renews_all_and_tells_of_each_request",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from inspect import signature
 from threading import Barrier, BrokenBarrierError
+from time import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -85,6 +86,42 @@ class RenewsSlotsForTheSecondsOfRuns(MemoryStore):
         self, fences: Sequence[Fence], seconds: float, slots: Mapping[str, float] | None = None
     ) -> HeartbeatReply:
         return super().heartbeat(fences, seconds, dict.fromkeys(slots or {}, seconds))
+
+
+class TakesByTheClientsClock(MemoryStore):
+    def take_slots(self, claim: Claim) -> tuple[str, ...] | Refusal:
+        answer = super().take_slots(claim)
+        self._held = [
+            slot._replace(until=time() + claim.seconds) if slot.token == claim.token else slot
+            for slot in self._held
+        ]
+        return answer
+
+
+class KeepsWhoWasLostOut(MemoryStore):
+    def __init__(self, now: Callable[[], float]) -> None:
+        super().__init__(now)
+        self._buried: set[str] = set()
+
+    def _drop_dead(self, now: float) -> list[Slot]:
+        dead = super()._drop_dead(now)
+        self._buried |= {slot.token for slot in dead}
+        return dead
+
+    def take_slots(self, claim: Claim) -> tuple[str, ...] | Refusal:
+        return () if claim.token in self._buried else super().take_slots(claim)
+
+
+class RatesAreForEver(MemoryStore):
+    def _is_dead(self, slot: Slot, now: float) -> bool:
+        return not slot.is_rate and super()._is_dead(slot, now)
+
+    def _find_refusal(self, limits: Sequence[Limit], claim: Claim, now: float) -> Refusal | None:
+        taken = sum(slot.occupy for slot in self._held if slot.is_rate)
+        for limit in limits:
+            if taken + claim.occupy > limit.slots:
+                return Refusal(limit, claim.occupy, tuple(self._held), None)
+        return super()._find_refusal(limits, claim, now)
 
 
 class RenewsRunsOrSlots(MemoryStore):
@@ -235,6 +272,9 @@ MUTANTS = {
     RenewsOneOfSeveral: "test_a_renewed_lease_lasts",
     RenewsSlotsTooLate: "test_heartbeats_keep_slots",
     RenewsSlotsForTheSecondsOfRuns: "test_one_heartbeat_renews_runs_and_slots",
+    TakesByTheClientsClock: "test_a_lease_reads_back_as_it_was_taken",
+    KeepsWhoWasLostOut: "test_who_lost_slots_may_take_them_again",
+    RatesAreForEver: "test_a_rate_decays",
     RenewsRunsOrSlots: "test_one_heartbeat_renews_runs_and_slots",
     TakesAPart: "test_all_or_none",
     TakesTwice: "test_a_claim_again_changes_nothing",
