@@ -285,25 +285,30 @@ def _task(
 
 
 def atask_of(node: Node) -> Any:
-    is_cached = node.kind == "cached"
+    policy = _serializable(here().world.locks_by_store) if node.kind == "cached" else None
     change = here().world.parts.task
-    return _atask(node.retries, node.delay, node.hooks, node.tagged, is_cached, change)
+    return _atask(node.retries, node.delay, node.hooks, node.tagged, policy, change)
 
 
 @lru_cache
 def _atask(
-    retries: int, delay: float, hooks: bool, tagged: bool, is_cached: bool, change: Any
+    retries: int,
+    delay: float,
+    hooks: bool,
+    tagged: bool,
+    policy: CachePolicy | None,
+    change: Any,
 ) -> Any:
     options: Any = {name: [hook] for name in TASK_HOOKS} if hooks else {}
-    if is_cached:
-        options.update(cache_policy=_serializable(), result_storage=SimBlobs(place="simulation"))
+    if policy is not None:
+        options.update(cache_policy=policy, result_storage=SimBlobs(place="simulation"))
     made = task(
-        name="c" if is_cached else "t",
+        name="t" if policy is None else "c",
         retries=retries,
         retry_delay_seconds=delay,
         tags=TAGS if tagged else None,
         **options,
-    )(acompute if is_cached else awork)
+    )(awork if policy is None else acompute)
     return made if change is None else change(made)
 
 
@@ -329,24 +334,27 @@ def _make_flow(fn: Any, retries: int, delay: float, hooks: bool, **options: Any)
     )(fn)
 
 
-def _serializable() -> CachePolicy:
+@lru_cache
+def _serializable(by_store: bool) -> CachePolicy:
     return CachePolicy.from_cache_key_fn(key_of).configure(
-        isolation_level=IsolationLevel.SERIALIZABLE, lock_manager=SimLocks()
+        isolation_level=IsolationLevel.SERIALIZABLE,
+        lock_manager=None if by_store else SimLocks(),
     )
 
 
 def cached_of(node: Node) -> Any:
-    return _cached(node.retries, node.delay, node.tagged)
+    policy = _serializable(here().world.locks_by_store)
+    return _cached(node.retries, node.delay, node.tagged, policy)
 
 
 @lru_cache
-def _cached(retries: int, delay: float, tagged: bool) -> Any:
+def _cached(retries: int, delay: float, tagged: bool, policy: CachePolicy) -> Any:
     return task(
         name="c",
         retries=retries,
         retry_delay_seconds=delay,
         tags=TAGS if tagged else None,
-        cache_policy=_serializable(),
+        cache_policy=policy,
         result_storage=SimBlobs(place="simulation"),
     )(compute)
 

@@ -28,14 +28,15 @@ class Cache:
         self.makers: dict[str, str] = {}  # the run that has kept each key
         self.busy: dict[str, tuple[Process, str]] = {}  # who computes each key
         self.excused: set[str] = set()  # runs that could not read what is kept
+        self._has_lost = False  # somebody its lock, and another one computed beside it
 
     @contextmanager
     def computing(self, key: str, process: Process, run_id: str) -> Iterator[None]:
         other = self.busy.get(key)
-        is_alone = other is None or other[0].is_dead
+        is_alone = other is None or other[0].is_dead or self._may_be_lost(other[0])
         process.check(is_alone, f"two compute {key!r} at the same time")
         maker = self.makers.get(key)
-        is_first = maker in {None, run_id} or run_id in self.excused
+        is_first = maker in {None, run_id} or run_id in self.excused or self._has_lost
         process.check(is_first, f"{key!r} is computed again, although it is kept")
         self.busy[key] = process, run_id
         try:
@@ -43,6 +44,12 @@ class Cache:
         finally:
             if self.busy.get(key) == (process, run_id):
                 del self.busy[key]
+
+    def _may_be_lost(self, holder: Process) -> bool:
+        """Tell whether a lock may have been lost, by one who could not renew its lease."""
+        excused = self._world.locks_by_store and (holder.was_held_up or holder.slot_faults > 0)
+        self._has_lost = self._has_lost or excused
+        return excused
 
     def take(self, key: str, holder: str, *, waits: bool) -> bool:
         me, scheduler = here(), self._world.scheduler

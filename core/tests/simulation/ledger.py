@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from flowstone.records.limits import (
     KIND,
+    LOCK,
     REMEMBERED,
     TAG,
     Claim,
@@ -56,6 +57,10 @@ class Ledger:
 
     def taken(self, claim: Claim, answer: tuple[str, ...] | Refusal, now: float) -> None:
         """Take note; who was held up says an earlier time than others have said already."""
+        for name in claim.names:
+            if name.startswith(LOCK):
+                self.limits.setdefault(name, Limit(name, 1))
+                self._most.setdefault(name, 1)
         is_late, self._latest = now < self._latest, max(now, self._latest)
         if isinstance(answer, Refusal):
             if not is_late:

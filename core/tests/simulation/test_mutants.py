@@ -19,7 +19,7 @@ from flowstone.engine.story import Story
 from flowstone.errors import Conflict, StoreError
 from flowstone.futures import Future
 from flowstone.records.events import Event
-from flowstone.records.limits import Limit, Slot, SlotDemand
+from flowstone.records.limits import LOCK, Claim, Limit, Refusal, Slot, SlotDemand
 from flowstone.records.runs import Fence, Handover, Run, StateChange
 from flowstone.states import State
 from flowstone.stores.memory import MemoryStore
@@ -165,6 +165,14 @@ class ForgetsSlots(ProcessSlotQueue):
     def __init__(self, store: Any, documents: Any, clock: Any, *rest: Any) -> None:
         super().__init__(store, documents, clock, *rest)
         self.leases = Untended(store, clock, self.threads)
+
+
+class LocksNothing(MemoryStore):
+    """Lets everybody have the lock of a key."""
+
+    def _find_refusal(self, limits: Sequence[Limit], claim: Claim, now: float) -> Refusal | None:
+        saved = [limit for limit in limits if not limit.name.startswith(LOCK)]
+        return super()._find_refusal(saved, claim, now)
 
 
 class CountsTheDead(MemoryStore):
@@ -335,6 +343,7 @@ MUTANTS = {
     "a gate that gives nothing back": (Parts(gate=Holds), 50),
     "a gate that stands open": (Parts(gate=OpenGate), 50),
     "leases of slots that nobody renews": (Parts(gate=ForgetsSlots), 400),
+    "a store that locks no key": (Parts(store=LocksNothing), 400),
     "a store that counts dead leases": (Parts(store=CountsTheDead), 50),
     "a store that frees slots too early": (Parts(store=BuriesTheLiving), 50),
     "a store that gives a slot too many": (Parts(store=GivesTooMany), 50),

@@ -88,6 +88,8 @@ class World:
         loops = Random(f"loops of {seed}")
         may_have_loops = self.parts.has_loops and self.parts.is_wide and not self.parts.is_plain
         self.loops = loops if may_have_loops and loops.random() < 0.5 else None
+        #: Whether the locks of keys are leases in the store, or a lock manager's.
+        self.locks_by_store = not (self.parts.is_plain or self.parts.leaky_locks) and seed % 2 == 0
         self.copies: list[tuple[Process, list[Event], Any]] = []
         self.taken_up: set[str] = set()
         self.drivers = [

@@ -109,4 +109,8 @@ class StoredLock:
         await self.request.await_slots()
 
     def release(self) -> None:
-        self.request.give_back()
+        try:
+            self.request.give_back()
+        except BaseException:  # an interrupt does not keep it
+            self.request.give_back()
+            raise
