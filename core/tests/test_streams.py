@@ -11,7 +11,8 @@ import pytest
 
 from flowstone import State, flow, task, unmapped
 from flowstone.cache_policies import INPUTS
-from flowstone.calls.map_stream import FutureStream
+from flowstone.calls.map_stream import FutureStream, MapWindow
+from flowstone.context.current import scope
 from flowstone.errors import (
     ConfigurationError,
     ElementFailed,
@@ -351,6 +352,30 @@ def test_batches_are_retried_named_and_cached_as_wholes(services: Services) -> N
     assert f() == f() == [1, 2, 3]
     assert calls == [1, 2, 1, 2, 3]
     assert names(services, "Cached") == ["flaky-0", "flaky-1"]
+
+
+def test_a_drain_that_goes_on_keeps_to_the_window() -> None:
+    gate, numbers = threading.Event(), Counted(9)
+
+    @task
+    def held_up(x: int) -> int:
+        gate.wait()
+        return x
+
+    @flow
+    def f() -> tuple[int, bool]:
+        held_up.map(iter(numbers), max_in_flight=3)  # nobody has the stream
+        around = scope.get()
+        assert around is not None
+        (window,) = (run for run in around.pending_runs.values() if isinstance(run, MapWindow))
+        for _ in range(3):
+            window.drain(0.0, keep=False)
+        asked, is_done = numbers.asked, window.done()
+        gate.set()
+        return asked, is_done
+
+    assert f() == (3, False)
+    assert numbers.asked == 9
 
 
 # ---------------------------------------------------------------- memory

@@ -218,11 +218,12 @@ class Slow(MemoryObjects):
     def make_provider(self):
         return SlowProvider(self.place, self.folder)
 
-Path("up").mkdir(exist_ok=True)
+folder = Path(__file__).parent / "up"
+folder.mkdir(exist_ok=True)
 for name in "abc":
-    Path("up", name).write_text(name * 1000)
+    (folder / name).write_text(name * 1000)
 Thread(target=read, daemon=True).start()
-print(Slow(place="slow").sync_up("up", progress=eval(sys.argv[1])))
+print(Slow(place="slow").sync_up(folder, progress=eval(sys.argv[1])))
 """
 
 

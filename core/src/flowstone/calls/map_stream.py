@@ -155,6 +155,7 @@ class MapWindow:
     ) -> None:
         self.name, self.run_id, self.observed = name, new_id(), False
         self.held: deque[Future[Any]] = deque()
+        self._unkept: dict[Future[Any], None] = {}  # on its way, and nobody will ask for it
         self.facade: Callable[[], object] = object
         self._calls, self._submit = calls, submit
         self._owner, self._window = owner, window
@@ -251,16 +252,19 @@ class MapWindow:
     ) -> Generator[dict[Future[object], None], None, None]:
         """Yield what is on its way, until nothing is; the caller takes out what has ended."""
         live = dict.fromkeys(self.held)
-        for held in self.held:
-            held.add_done_callback(put)
         if not keep:
+            # Where an interrupt or the time ends this, the next one goes on from here.
+            self._unkept.update(live)
+            live = self._unkept
             self.held.clear()
+        for future in live:
+            future.add_done_callback(put)
         while True:
-            while self._has_room(len(live)) and (future := self._draw()):
-                live[future] = None
+            while self._has_room(len(live)) and (drawn := self._draw()):
+                live[drawn] = None
                 if keep:
-                    self.held.append(future)
-                future.add_done_callback(put)
+                    self.held.append(drawn)
+                drawn.add_done_callback(put)
             if not live:
                 self._forget()
                 return
@@ -282,7 +286,7 @@ class MapWindow:
     # ------------------------------------------------------------ as a promise of its flow
 
     def done(self) -> bool:
-        return self._exhausted and all(future.done() for future in self.held)
+        return self._exhausted and all(future.done() for future in (*self.held, *self._unkept))
 
     def withdraw(self) -> bool:
         self._exhausted = True
