@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
 
@@ -17,9 +16,16 @@ T = TypeVar("T")
 BATCH = 256
 
 
+async def run_in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call a blocking function in a thread, and let other coroutines run meanwhile."""
+    import asyncio  # 40 ms of start-up; here it is running already
+
+    return await asyncio.to_thread(function, *args, **kwargs)
+
+
 def make_twin(
     method: Callable[Concatenate[S, P], T],
-    elsewhere: Callable[[Callable[[], T]], Awaitable[T]] = asyncio.to_thread,
+    elsewhere: Callable[[Callable[[], T]], Awaitable[T]] = run_in_thread,
 ) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
     """Return the async twin of a method; it calls whatever a subclass made of the method.
 
@@ -49,6 +55,8 @@ async def run_stoppable(
         stop: called from the event loop to make the work end.
         grace_seconds: how long to wait for its end then; None for as long as it takes.
     """
+    import asyncio  # as above
+
     running = asyncio.ensure_future(asyncio.to_thread(work))
     try:
         return await asyncio.shield(running)
@@ -62,16 +70,16 @@ async def run_stoppable(
 
 async def iterate(items: Callable[[], Iterable[T]], batch: int = BATCH) -> AsyncIterator[T]:
     """Walk a blocking iterable in threads, a batch at a time, and close it at the end."""
-    iterator = await asyncio.to_thread(lambda: iter(items()))
+    iterator = await run_in_thread(lambda: iter(items()))
 
     def some() -> list[T]:
         return [item for _, item in zip(range(batch), iterator, strict=False)]
 
     try:
-        while found := await asyncio.to_thread(some):
+        while found := await run_in_thread(some):
             for item in found:
                 yield item
     finally:
         close = getattr(iterator, "close", None)
         if close is not None:
-            await asyncio.to_thread(close)
+            await run_in_thread(close)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -17,6 +16,7 @@ from pydantic import (
 )
 from pydantic_core import core_schema
 
+from flowstone.blocks.async_twins import run_in_thread
 from flowstone.blocks.documents import (
     PREFIX,
     encode_block,
@@ -335,22 +335,22 @@ class Block(BaseModel):
 
     async def asave(self, name: str | None = None, overwrite: bool = False) -> int:
         """Do as `save`, and let other coroutines run meanwhile."""
-        return await asyncio.to_thread(self.save, name, overwrite)
+        return await run_in_thread(self.save, name, overwrite)
 
     @classmethod
     async def aload(cls, name: str, validate: bool = True) -> Self:
         """Do as `load`, and let other coroutines run meanwhile."""
-        return await asyncio.to_thread(cls.load, name, validate)
+        return await run_in_thread(cls.load, name, validate)
 
     @classmethod
     async def aload_from_ref(cls, ref: str | Mapping[str, str], validate: bool = True) -> Self:
         """Do as `load_from_ref`, and let other coroutines run meanwhile."""
-        return await asyncio.to_thread(cls.load_from_ref, ref, validate)
+        return await run_in_thread(cls.load_from_ref, ref, validate)
 
     @classmethod
     async def adelete(cls, name: str) -> None:
         """Do as `delete`, and let other coroutines run meanwhile."""
-        await asyncio.to_thread(cls.delete, name)
+        await run_in_thread(cls.delete, name)
 
 
 def _split_name(cls: type[Block], name: str) -> tuple[str, str]:

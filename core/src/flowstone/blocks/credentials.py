@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, ClassVar, Protocol
 
+from flowstone.blocks.async_twins import run_in_thread
 from flowstone.blocks.base import Block
 from flowstone.blocks.hashing import hash_value
 from flowstone.blocks.validation import hide
@@ -87,4 +87,4 @@ class Credentials(Block):
 
     async def acheck(self) -> Check:
         """Do as `check`, and let other coroutines run meanwhile."""
-        return await asyncio.to_thread(self.check)
+        return await run_in_thread(self.check)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
+from flowstone.blocks.async_twins import run_in_thread
 from flowstone.context.current import services
 from flowstone.errors import BlockInvalid, ObjectAlreadyExists, ObjectNotFound
 from flowstone.plugins.registry import check_name
@@ -86,19 +86,19 @@ class Variable:
     @classmethod
     async def aget(cls, name: str, default: object = None) -> Any:
         """Do as `get`, and let other coroutines run meanwhile."""
-        return await asyncio.to_thread(cls.get, name, default)
+        return await run_in_thread(cls.get, name, default)
 
     @classmethod
     async def aset(
         cls, name: str, value: object, tags: Sequence[str] | None = None, overwrite: bool = False
     ) -> Variable:
         """Do as `set`, and let other coroutines run meanwhile."""
-        return await asyncio.to_thread(cls.set, name, value, tags, overwrite)
+        return await run_in_thread(cls.set, name, value, tags, overwrite)
 
     @classmethod
     async def aunset(cls, name: str) -> bool:
         """Do as `unset`, and let other coroutines run meanwhile."""
-        return await asyncio.to_thread(cls.unset, name)
+        return await run_in_thread(cls.unset, name)
 
 
 def _make_variable(document: Document) -> Variable:

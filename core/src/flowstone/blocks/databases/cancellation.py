@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import threading
 from contextlib import suppress
@@ -11,7 +10,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
-from flowstone.blocks.async_twins import make_twin, run_stoppable
+from flowstone.blocks.async_twins import make_twin, run_in_thread, run_stoppable
 from flowstone.ports.interrupts import interruptible
 from flowstone.ports.threads import wait_for
 
@@ -174,4 +173,4 @@ async def walk(batches: Iterator[list[T]]) -> AsyncIterator[T]:
     finally:
         close = getattr(batches, "close", None)
         if close is not None:
-            await asyncio.to_thread(close)
+            await run_in_thread(close)

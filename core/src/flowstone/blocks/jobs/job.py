@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from abc import abstractmethod
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from flowstone.blocks.async_twins import run_in_thread
 from flowstone.blocks.base import Block
 from flowstone.blocks.external_work import cancel_left_behind, find_logger, name_block
 from flowstone.blocks.jobs.job_run import JobRun
@@ -68,7 +68,7 @@ class Job(Block):
 
     async def atrigger(self) -> JobRun:
         """Do as `trigger`, and let other coroutines run meanwhile."""
-        return await asyncio.to_thread(self.trigger)
+        return await run_in_thread(self.trigger)
 
     def run(self) -> Any:
         """Start it, wait for its end, and return what it gave.

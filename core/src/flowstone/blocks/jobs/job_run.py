@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Self
 
+from flowstone.blocks.async_twins import run_in_thread
 from flowstone.blocks.external_work import find_logger
 from flowstone.blocks.jobs.no_provider import NoProvider
 from flowstone.blocks.jobs.provider import JobStatus
@@ -101,14 +101,12 @@ class JobRun:
         """Do as `wait`, and let other coroutines run meanwhile."""
         patience = self._make_patience(timeout_seconds)
         try:
-            while (
-                report := await asyncio.to_thread(self._look)
-            ) is None or not report.status.ended:
+            while (report := await run_in_thread(self._look)) is None or not report.status.ended:
                 await services().clock.asleep(self._pause(patience))
         except Exception:
             raise
         except BaseException:
-            await asyncio.to_thread(self.cancel)
+            await run_in_thread(self.cancel)
             raise
         self._judge(report)
 
@@ -126,7 +124,7 @@ class JobRun:
     async def aresult(self, timeout_seconds: float | None = None) -> Any:
         """Do as `result`, and let other coroutines run meanwhile."""
         await self.await_for_completion(timeout_seconds)
-        return await asyncio.to_thread(self._provider.read_result, self.handle)
+        return await run_in_thread(self._provider.read_result, self.handle)
 
     afetch_result = aresult
 
@@ -146,7 +144,7 @@ class JobRun:
 
     async def acancel(self) -> None:
         """Do as `cancel`, and let other coroutines run meanwhile."""
-        await asyncio.to_thread(self.cancel)
+        await run_in_thread(self.cancel)
 
     def __enter__(self) -> Self:
         return self

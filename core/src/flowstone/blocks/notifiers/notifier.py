@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from abc import abstractmethod
 from itertools import count
 from typing import TYPE_CHECKING, ClassVar
@@ -10,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import Field
 
+from flowstone.blocks.async_twins import run_in_thread
 from flowstone.blocks.base import Block
 from flowstone.blocks.notifiers.note import Note, clean, cut
 from flowstone.blocks.validation import SHORTEST, hide
@@ -83,7 +83,7 @@ class Notifier(Block):
 
     async def anotify(self, body: str, subject: str | None = None) -> None:
         """Do as `notify`, and let other coroutines run meanwhile."""
-        await asyncio.to_thread(self.notify, body, subject)
+        await run_in_thread(self.notify, body, subject)
 
     def send_note(self, note: Note) -> None:
         """Send a note as `notify` does: for methods of a block's own that send more than a text.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from flowstone.blocks.async_twins import run_in_thread
 from flowstone.blocks.notifiers.http_notifier import HttpNotifier, HttpProvider
 from flowstone.errors import NotificationFailed
 from flowstone.secrets.values import SecretDict
@@ -63,7 +63,7 @@ class Webhook(HttpNotifier):
 
     async def acall(self, payload: object = None) -> Answer:
         """Do as `call`, and let other coroutines run meanwhile."""
-        return await asyncio.to_thread(self.call, payload)
+        return await run_in_thread(self.call, payload)
 
     def _fill_template(self, note: Note) -> object:
         return _fill(self.template, {"body": note.body, "subject": note.subject or ""})

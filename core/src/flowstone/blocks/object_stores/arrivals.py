@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
+from flowstone.blocks.async_twins import run_in_thread
 from flowstone.blocks.ignore_files import is_ignored
 from flowstone.blocks.object_stores.cursors import FolderCursor, make_fingerprint
 from flowstone.blocks.object_stores.folders import check_max_items, read_pattern
@@ -220,7 +220,7 @@ class Arrivals:
             unchanged_for=unchanged_for,
             poll_seconds=poll_seconds,
         )
-        while isinstance(found := await asyncio.to_thread(wait.check), float):
+        while isinstance(found := await run_in_thread(wait.check), float):
             await services().clock.asleep(found)
         return found
 
@@ -287,19 +287,19 @@ class Arrivals:
     ) -> AsyncIterator[list[ObjectInfo]]:
         """Do the same as `new_objects`, in an `async with`."""
         new = NewObjects(self, folder, cursor, action=action, move_to=move_to)
-        await asyncio.to_thread(new.claim, pattern, max_items, lease_seconds)
+        await run_in_thread(new.claim, pattern, max_items, lease_seconds)
         try:
             yield new.objects
         except BaseException:
-            await asyncio.to_thread(new.rollback)
+            await run_in_thread(new.rollback)
             raise
         around = current.transaction.get()
         if around is None:
-            await asyncio.to_thread(new.commit)
+            await run_in_thread(new.commit)
             return
         hooks = (
-            [lambda _: asyncio.to_thread(new.commit)],
-            [lambda _: asyncio.to_thread(new.rollback)],
+            [lambda _: run_in_thread(new.commit)],
+            [lambda _: run_in_thread(new.rollback)],
         )
         await arun_story(around.stage_run(f"new objects of {cursor}", None, *hooks))
 

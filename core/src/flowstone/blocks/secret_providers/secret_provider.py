@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
+from flowstone.blocks.async_twins import run_in_thread
 from flowstone.blocks.base import Block
 from flowstone.errors import SecretReadOnly, SecretStoreError
 from flowstone.records import redaction
@@ -112,27 +112,27 @@ class SecretProvider(Block):
 
     async def aread_secret(self, name: str, version: str | None = None) -> bytes:
         """Do as `read_secret`, and let other coroutines run meanwhile."""
-        return await asyncio.to_thread(self.read_secret, name, version)
+        return await run_in_thread(self.read_secret, name, version)
 
     async def aread(self, name: str, version: str | None = None) -> str:
         """Do as `read`, and let other coroutines run meanwhile."""
-        return await asyncio.to_thread(self.read, name, version)
+        return await run_in_thread(self.read, name, version)
 
     async def awrite_secret(self, name: str, secret_data: bytes) -> str:
         """Do as `write_secret`, and let other coroutines run meanwhile."""
-        return await asyncio.to_thread(self.write_secret, name, secret_data)
+        return await run_in_thread(self.write_secret, name, secret_data)
 
     async def awrite(self, name: str, value: str) -> str:
         """Do as `write`, and let other coroutines run meanwhile."""
-        return await asyncio.to_thread(self.write, name, value)
+        return await run_in_thread(self.write, name, value)
 
     async def adelete_secret(self, name: str) -> None:
         """Do as `delete_secret`, and let other coroutines run meanwhile."""
-        await asyncio.to_thread(self.delete_secret, name)
+        await run_in_thread(self.delete_secret, name)
 
     async def als(self, prefix: str = "") -> list[str]:
         """Do as `ls`, and let other coroutines run meanwhile."""
-        return await asyncio.to_thread(self.ls, prefix)
+        return await run_in_thread(self.ls, prefix)
 
     def _refuse(self, done: str, name: str) -> SecretReadOnly:
         problem = f"secrets are only read there, so {name!r} can't be {done}"
