@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 from flowstone.errors import NotSerializable
 from flowstone.serializers.libraries import find_library
 from flowstone.serializers.moves import unpickle
-from flowstone.serializers.sealed_pickle import SealingPickler, dump_sealed, make_sealing_pickler
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pickle import Pickler
+    from types import ModuleType
 
 
 class PickleSerializer:
@@ -30,19 +29,23 @@ class PickleSerializer:
 
     def __init__(self, picklelib: str = "cloudpickle") -> None:
         self.picklelib = picklelib
-        self._pickler: type[Pickler] = SealingPickler
+        self._library: ModuleType | None = None
         self._loads: Callable[[bytes], object] = unpickle
         if picklelib != "cloudpickle":
-            library = find_library(self, picklelib, "Pickler", "loads")
-            self._pickler = make_sealing_pickler(library.Pickler)
-            self._loads = library.loads
+            self._library = find_library(self, picklelib, "Pickler", "loads")
+            self._loads = self._library.loads
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), (self.picklelib,)
 
     def dumps(self, value: object) -> bytes:
+        # cloudpickle takes 20 ms to load; most results are JSON, and need no pickle.
+        from flowstone.serializers.sealed_pickle import dump_sealed, make_sealing_pickler
+
         try:
-            return dump_sealed(value, self._pickler)
+            if self._library is None:
+                return dump_sealed(value)
+            return dump_sealed(value, make_sealing_pickler(self._library.Pickler))
         except Exception as error:
             raise NotSerializable(self.type, type(value).__name__, str(error)) from error
 

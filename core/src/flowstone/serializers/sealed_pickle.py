@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import cloudpickle
@@ -43,6 +44,7 @@ class SealingPickler(_Seals, Pickler):
     """
 
 
+@cache
 def make_sealing_pickler(base: type[Pickler]) -> type[Pickler]:
     """Return the pickler of another library, which seals secrets too."""
     return type("SealingPickler", (_Seals, base), {})
