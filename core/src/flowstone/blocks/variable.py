@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pydantic_core import PydanticSerializationError, to_jsonable_python
-
 from flowstone.blocks.async_twins import run_in_thread
 from flowstone.context.current import services
 from flowstone.errors import BlockInvalid, ObjectAlreadyExists, ObjectNotFound
@@ -61,6 +59,9 @@ class Variable:
             ObjectAlreadyExists: the name is taken, and `overwrite` is false.
             BlockInvalid: the value has no JSON form.
         """
+        # 20 ms of start-up, which a program that only reads variables saves.
+        from pydantic_core import PydanticSerializationError, to_jsonable_python
+
         check_name(KIND, name)
         try:
             body = {"value": to_jsonable_python(value), "tags": list(tags or ())}

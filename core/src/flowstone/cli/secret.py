@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flowstone.blocks.rotation import rotate_file, rotate_setting
 from flowstone.cli.commands import Commands
 from flowstone.cli.output import emit, json_option, say, show, warn
 from flowstone.cli.views import Cell, Facts
@@ -102,6 +101,9 @@ def rotate_key(ctx: click.Context, new_key: str | None, drop_old: bool, as_json:
     If your key is in FLOWSTONE_SECRET_KEY, first set that to the new key and
     FLOWSTONE_SECRET_KEY_OLD to the old one, wherever flows run.
     """
+    # pydantic takes 100 ms to load, which only this command needs.
+    from flowstone.blocks.rotation import rotate_file, rotate_setting
+
     current = services()
     settings = current.settings
     if settings.secret_key is None:

@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 import inspect
-import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from flowstone.blocks import Block
 from flowstone.calls.task import Task
+from flowstone.cli.hints import format_hint
 from flowstone.plugins import catalog, docstrings
 from flowstone.secrets.fields import hides
 from flowstone.secrets.values import SecretDict
@@ -146,14 +146,3 @@ def _format_default(value: object, factory: object) -> str:
         value = factory()
         return repr(value.get_secret_value() if isinstance(value, SecretDict) else value)
     return f"{type(value).__name__}(…)" if isinstance(value, Block) else repr(value)
-
-
-def format_hint(annotation: object) -> str:
-    """Return a type hint without the modules of its names."""
-    if isinstance(annotation, str):
-        text = annotation
-    elif isinstance(annotation, type) and not getattr(annotation, "__args__", ()):
-        text = annotation.__name__
-    else:
-        text = str(annotation)
-    return re.sub(r"[A-Za-z_][\w.]*\.(?=\w)", "", text)

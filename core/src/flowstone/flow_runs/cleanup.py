@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flowstone.blocks.base import Block
 from flowstone.context.current import services
 from flowstone.context.external_work import find_open_handles, record_end_of_left_behind
 from flowstone.errors import ConfigurationError, FlowstoneError, RunNotEnded
@@ -76,6 +75,9 @@ def _cancel(work: ExternalWork) -> None:
     if not handle.is_reachable:
         problem = f"it was started by an unsaved block of type {handle.block!r}"
         raise ConfigurationError(what, problem, _BY_HAND)
+    # pydantic takes 100 ms to load; most runs have left nothing that a block has to cancel.
+    from flowstone.blocks.base import Block
+
     cancel = getattr(Block.load(handle.block), "cancel_external", None)
     if cancel is None:
         problem = f"the block {handle.block!r} can't cancel it"

@@ -8,8 +8,8 @@ from operator import attrgetter, itemgetter
 from typing import Any
 from weakref import ref
 
+from flowstone import plugins
 from flowstone.errors import ConfigurationError, InvalidName, UnknownName
-from flowstone.plugins import get_host
 from flowstone.settings import read_settings
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,200}")
@@ -76,7 +76,7 @@ def find_block_type(slug: str) -> Any:
     if found := _find_defined(slug):
         return found
     try:
-        return get_host().load("block", slug)
+        return plugins.get_host().load("block", slug)
     except UnknownName as error:
         if error.package is None:
             error.add_note(HOW_TO_FIND)
@@ -97,7 +97,7 @@ def list_own() -> list[tuple[str, type]]:
         ConfigurationError: a module of the setting FLOWSTONE_IMPORT can't be imported.
     """
     import_own_modules()
-    packages = {plugin.module.partition(".")[0] for plugin in get_host().plugins()}
+    packages = {plugin.module.partition(".")[0] for plugin in plugins.get_host().plugins()}
     return sorted(
         (
             (slug, kind)

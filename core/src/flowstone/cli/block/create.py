@@ -7,7 +7,6 @@ import sys
 import click
 
 from flowstone.cli.block import documents
-from flowstone.cli.block.fields import FieldReader
 from flowstone.cli.candidates import complete_block_types
 from flowstone.cli.output import emit, import_option, json_option, say
 from flowstone.context.current import services
@@ -47,6 +46,9 @@ def create_block(
     Pass secrets in one of the last three ways, so that they don't end up in the shell's history. On
     a terminal, missing fields are asked for; secrets are not shown as you type.
     """  # noqa: D301 - click's mark for lines to leave as they are
+    # pydantic takes 100 ms to load, which neither the help nor completion needs.
+    from flowstone.cli.block.fields import FieldReader
+
     kind = registry.find_block_type(slug)
     registry.check_name("block", name)
     if not overwrite:

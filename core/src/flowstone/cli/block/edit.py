@@ -6,10 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flowstone.blocks import Block
-from flowstone.blocks.display import apply_redacted
 from flowstone.cli.block import documents
-from flowstone.cli.block.fields import FieldReader
 from flowstone.cli.candidates import complete_blocks
 from flowstone.cli.output import emit, import_option, json_option, say
 from flowstone.errors import StaleDocument
@@ -32,6 +29,11 @@ def edit_block(block: str, fields: tuple[str, ...], json_file: str | None, as_js
     Write fields as for `block create`. A file may be the edited output of `block show --json`, in
     which {"set": true} keeps a secret and {"set": false} removes it.
     """
+    # pydantic takes 100 ms to load, which neither the help nor completion needs.
+    from flowstone.blocks import Block
+    from flowstone.blocks.display import apply_redacted
+    from flowstone.cli.block.fields import FieldReader
+
     found = documents.find(block)
     ref = documents.format_reference(found)
     loaded = Block.load(ref)

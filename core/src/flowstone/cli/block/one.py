@@ -13,8 +13,8 @@ from flowstone.blocks import Block, Check, Credentials
 from flowstone.blocks.display import redact_fields
 from flowstone.cli.block import documents
 from flowstone.cli.candidates import complete_blocks
+from flowstone.cli.hints import format_hint
 from flowstone.cli.output import emit, import_option, json_option, show
-from flowstone.cli.sheets import format_hint
 from flowstone.cli.views import Cell, Facts, Row, Table
 from flowstone.cli.wording import format_time
 from flowstone.context.current import services

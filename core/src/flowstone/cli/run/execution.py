@@ -18,15 +18,14 @@ from flowstone.context.current import services
 from flowstone.errors import CancelSignal
 from flowstone.logging.tracebacks import format_traceback, has_foreign_frame
 from flowstone.records.runs import Run
-from flowstone.records.states import CANCELLED, COMPLETED, CRASHED, FAILED, PAUSED
+from flowstone.records.states import CANCELLED, COMPLETED, CRASHED, FAILED, PAUSED, State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from flowstone.calls.parameters import Written
     from flowstone.records.events import Event
-    from flowstone.records.states import State
 
 #: The exit code of `run start`, by how the run ended; as shells have it for an interrupt.
 EXITS = {COMPLETED: 0, PAUSED: 0, FAILED: 1, CRASHED: 3, CANCELLED: 130}
@@ -80,9 +79,8 @@ def execute(
         tree: whether to show what it calls, on a terminal.
         as_json: whether to print the run as JSON in the end.
     """
-    # 40 ms and more, which only the commands that execute runs need.
-    import asyncio
-
+    # Only the commands that execute runs need them.
+    from flowstone.engine.policy import is_cancellation
     from flowstone.observers import observing
 
     begun = FirstRun(again)
@@ -90,21 +88,32 @@ def execute(
     failure: BaseException | None = None
     try:
         with observing(begun), _show_tree(again, is_wanted=tree and not as_json):
-            ended = call()
-            state = asyncio.run(ended) if asyncio.iscoroutine(ended) else ended
-    except (CancelSignal, asyncio.CancelledError, KeyboardInterrupt):
+            state = _finish(call())
+    except (CancelSignal, KeyboardInterrupt):
         if begun.run is None:
             raise click.Abort from None
     except BaseException as error:
-        state, failure = _find_crash(begun.run, error), error
-        if state is None:
-            raise
+        if not is_cancellation(error):
+            state, failure = _find_crash(begun.run, error), error
+            if state is None:
+                raise
+        elif begun.run is None:
+            raise click.Abort from None
     run = begun.run
     assert run is not None
     if state is not None and isinstance(state.data, BaseException):
         failure = state.data
     _tell(services().runs.run(run.id), state, failure, as_json=as_json)
     sys.exit(EXITS[CANCELLED if state is None else state.type])
+
+
+def _finish(ended: State | Coroutine[object, object, State]) -> State:
+    """Return the state that a call has come to; a coroutine of it is run to its end."""
+    if isinstance(ended, State):
+        return ended
+    import asyncio  # 40 ms of start-up, which only async flows need
+
+    return asyncio.run(ended)
 
 
 def _find_crash(run: Run | None, error: BaseException) -> State | None:
