@@ -53,6 +53,13 @@ if TYPE_CHECKING:
     from flowstone.errors import StorageError
 
 
+#: How files are opened for reading: a named pipe would be waited for, and Windows changes texts.
+_READ = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
+_READ |= getattr(os, "O_BINARY", 0)
+#: Refuses what is a link itself; 0 where the system can't.
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+
+
 class LocalDirectory(ObjectStore):
     """Objects as files in a directory; it is made when the first one is written."""
 
@@ -120,11 +127,18 @@ class LocalProvider(ObjectStoreProvider):
         return file
 
     def read(self, key: str) -> bytes:
-        with self._open(key) as file:
-            try:
-                return file.readall()
-            except OSError as error:
-                raise translate_read_error(self._file(key), error) from error
+        opened, size = self._open_descriptor(key)
+        try:
+            content = os.read(opened, size + 1)  # one more, to meet its end
+            if len(content) == size:
+                return content
+            # It is being changed, or is too large for one read.
+            with FileIO(opened, closefd=False) as file:
+                return content + file.readall()
+        except OSError as error:
+            raise translate_read_error(self._file(key), error) from error
+        finally:
+            os.close(opened)
 
     def matches(self, info: ObjectInfo, file: Path) -> bool:
         with self._open(info.path) as one, file.open("rb") as other:
@@ -194,15 +208,35 @@ class LocalProvider(ObjectStoreProvider):
                     place.rmdir()
 
     def _open(self, key: str) -> FileIO:
+        opened, _ = self._open_descriptor(key)
+        return FileIO(opened)
+
+    def _open_descriptor(self, key: str) -> tuple[int, int]:
+        """Open the file of an object; return its descriptor, which is to be closed, and its size.
+
+        The system refuses to open what is a link itself, so only the folders above are looked at.
+        Where it is a link, the place that it leads to is looked at before it is followed.
+        """
+        *folders, name = key.split("/")
+        path = self._find_file(key, folders if _NO_LINK else [*folders, name])
+        try:
+            opened = os.open(path, _READ | _NO_LINK)
+        except OSError as error:
+            if not _has_link(path.parent, [path.name]):
+                raise _translate(path, error) from error
+            opened = self._open_link(key)
+        found = os.fstat(opened)
+        if stat.S_ISREG(found.st_mode):
+            return opened, found.st_size
+        os.close(opened)
+        raise _make_missing_error(path, "it is not a regular file")
+
+    def _open_link(self, key: str) -> int:
         path = self._file(key)
         try:
-            file = FileIO(path, opener=_open_at_once)
+            return os.open(path, _READ)
         except OSError as error:
             raise _translate(path, error) from error
-        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            return file
-        file.close()
-        raise _make_missing_error(path, "it is not a regular file")
 
     def _strip_root(self, path: ObjectPath) -> ObjectPath:
         """Return a path of this machine as one below the directory; any other path as it is.
@@ -236,9 +270,21 @@ class LocalProvider(ObjectStoreProvider):
         return Path(os.path.realpath(path)).is_relative_to(self._root())
 
     def _file(self, key: str) -> Path:
+        return self._find_file(key, key.split("/"))
+
+    def _find_file(self, key: str, parts: Sequence[str]) -> Path:
+        """Return the path of an object's file.
+
+        Args:
+            key: the object.
+            parts: those of the key, from the first one on, that may be links.
+
+        Raises:
+            PathEscapes: a link leads out of the directory.
+        """
         root = self._basepath.expanduser().absolute()
         path = local_path(root, key)
-        if _has_link(root, key) and not self._is_inside(path):
+        if _has_link(root, parts) and not self._is_inside(path):
             problem = f"a link leads it out of {self._root()}"
             raise PathEscapes(repr(key), problem, "Remove the link, or use its target's directory.")
         return path
@@ -270,26 +316,21 @@ class LocalProvider(ObjectStoreProvider):
                         yield _describe(prefix + name, info)
 
 
-def _open_at_once(path: str, flags: int) -> int:
-    # A named pipe would be waited for.
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
-
-
 def _translate(path: Path, error: OSError) -> StorageError:
     if error.errno in NO_FILE:
         return _make_missing_error(path, error.strerror)
     return translate_read_error(path, error)
 
 
-def _has_link(root: Path, key: str) -> bool:
-    """Whether a key may lead elsewhere than below the root: only a link can make it.
+def _has_link(root: Path, parts: Sequence[str]) -> bool:
+    """Whether these parts of a key may lead elsewhere than below the root: only a link can make it.
 
     To look at the few parts of the key is far cheaper than to resolve the whole path.
     """
     if os.name == "nt":
         return True  # there are more ways there than links
     place = os.fspath(root)
-    for part in key.split("/"):
+    for part in parts:
         place = f"{place}/{part}"
         if os.path.islink(place):  # noqa: PTH114 - a Path for each part takes as long as the look
             return True
