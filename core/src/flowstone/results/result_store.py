@@ -153,7 +153,7 @@ def _split_header(content: bytes) -> tuple[dict[str, Any], bytes]:
     if not content.startswith(MAGIC):
         raise ValueError("it is no result of Flowstone's")
     line, _, body = content[len(MAGIC) :].partition(b"\n")
-    return loads(line), body
+    return loads(line.decode()), body
 
 
 @dataclass(frozen=True, slots=True)

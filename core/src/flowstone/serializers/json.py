@@ -78,6 +78,8 @@ class JSONSerializer:
 
     def loads(self, content: bytes) -> Any:
         try:
-            return self._decoder.decode(self._library.loads(content, **self.loads_kwargs))
+            # `json` takes as long to find out how a short content is encoded as to decode it.
+            written = content.decode("utf-8", "surrogatepass") if self._library is json else content
+            return self._decoder.decode(self._library.loads(written, **self.loads_kwargs))
         except (TypeError, ValueError, LookupError, RecursionError) as error:
             raise UnreadableResult(self.type, f"{type(error).__name__}: {error}") from error
