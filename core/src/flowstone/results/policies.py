@@ -320,9 +320,12 @@ def make_key(policy: CachePolicy, call: TaskCall) -> Key:
 
 def _find_parts(policy: CachePolicy, call: TaskCall) -> dict[str, str] | None:
     """Return the parts of a key, by whichever of its two methods a policy's class has last made."""
-    kinds = type(policy).__mro__
-    own = next(kind for kind in kinds if not vars(kind).keys().isdisjoint({"parts", "compute_key"}))
-    return policy.parts(call) if "parts" in vars(own) else CachePolicy.parts(policy, call)
+    for kind in type(policy).__mro__:
+        if "parts" in vars(kind):
+            return policy.parts(call)
+        if "compute_key" in vars(kind):
+            break
+    return CachePolicy.parts(policy, call)
 
 
 def _join_parts(parts: Mapping[str, str]) -> str:
