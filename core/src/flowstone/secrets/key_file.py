@@ -7,7 +7,6 @@ import stat
 from base64 import b64decode, urlsafe_b64encode
 from binascii import Error as NotBase64
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flowstone.errors import SecretKeyInvalid, StoreUnusable
@@ -22,11 +21,11 @@ KEY_BYTES = 32
 UNFINISHED = "# a rotation has begun: `flowstone secret rotate` finishes it"
 
 
-@dataclass(frozen=True, slots=True)
 class KeyFile:
     """One file of keys: base64 of 32 bytes each, the newest first; lines with a # are remarks."""
 
-    path: Path
+    def __init__(self, path: Path) -> None:
+        self.path = path
 
     def stamp(self) -> object:
         """Return what changes whenever the file does; None where there is none."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from contextvars import ContextVar
-from dataclasses import dataclass
 from threading import Event, Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowstone.errors import FlowstoneError, ReferenceUnresolved
 from flowstone.records import redaction
@@ -27,8 +26,7 @@ Key = tuple[str, str, str, str | None]
 _above: ContextVar[tuple[Key, ...]] = ContextVar("flowstone.secrets.resolving", default=())
 
 
-@dataclass(slots=True)
-class _Remembered:
+class _Remembered(NamedTuple):
     value: bytes
     read: float
 

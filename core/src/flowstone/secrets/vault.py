@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NotBase64
-from dataclasses import dataclass
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowstone.errors import SecretKeyInvalid, SecretUnreadable
 from flowstone.secrets.key_file import KEY_BYTES, KeyFile, decode_key
@@ -33,14 +32,12 @@ def read_key_id(token: str) -> str:
     return rest.partition(".")[0] if scheme == SCHEME else ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Key:
+class _Key(NamedTuple):
     id: str
     cipher: Any
 
 
-@dataclass(frozen=True, slots=True)
-class _Ring:
+class _Ring(NamedTuple):
     """The keys of a process: all of them open, the first seals; and the state of their file."""
 
     keys: tuple[_Key, ...]
