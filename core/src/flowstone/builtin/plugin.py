@@ -19,7 +19,7 @@ def collection() -> Collection:
         },
         observers={"events-file": "flowstone.observers.events_file:EventsFile"},
         runners={
-            "processes": "flowstone.task_runners.base:ProcessPoolTaskRunner",
+            "processes": "flowstone.task_runners.process_runner:ProcessPoolTaskRunner",
             "threads": "flowstone.task_runners.base:ThreadPoolTaskRunner",
         },
         schemes={"file": "flowstone.blocks.object_stores.local:LocalDirectory"},

@@ -9,10 +9,10 @@ from flowstone.plugins.exports import lazy_exports
 if TYPE_CHECKING:
     from flowstone.task_runners.base import (
         ConcurrentTaskRunner,
-        ProcessPoolTaskRunner,
         TaskRunner,
         ThreadPoolTaskRunner,
     )
+    from flowstone.task_runners.process_runner import ProcessPoolTaskRunner
 
 __all__ = [
     "ConcurrentTaskRunner",
@@ -25,11 +25,7 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
-            ".base": (
-                "ConcurrentTaskRunner",
-                "ProcessPoolTaskRunner",
-                "TaskRunner",
-                "ThreadPoolTaskRunner",
-            ),
+            ".base": ("ConcurrentTaskRunner", "TaskRunner", "ThreadPoolTaskRunner"),
+            ".process_runner": ("ProcessPoolTaskRunner",),
         },
     )
