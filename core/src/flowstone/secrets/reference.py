@@ -10,7 +10,8 @@ from urllib.parse import unquote
 
 from pydantic_core import PydanticCustomError
 
-from flowstone.plugins import get_host, registry
+from flowstone import plugins
+from flowstone.plugins import registry
 
 #: The kind of the catalog that providers are listed under.
 KIND = "secret_provider"
@@ -101,7 +102,7 @@ def escape(text: str) -> str:
 
 def providers() -> list[str]:
     """Return the names of the secret providers: of installed packages, and of this process."""
-    offered = [offer.name for offer in get_host().offers(KIND)]
+    offered = [offer.name for offer in plugins.get_host().offers(KIND)]
     return sorted({*offered, *(slug for slug, kind in registry.list_defined() if _provides(kind))})
 
 
@@ -113,7 +114,7 @@ def provider_type(name: str) -> Any:
         PluginBroken: the package that brings it can't be loaded.
     """
     own = dict(registry.list_defined()).get(name)
-    return own if _provides(own) else get_host().load(KIND, name)
+    return own if _provides(own) else plugins.get_host().load(KIND, name)
 
 
 def _provides(kind: object) -> bool:

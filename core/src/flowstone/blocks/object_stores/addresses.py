@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self, cast
 
+from flowstone import plugins
 from flowstone.blocks.async_twins import make_twin
 from flowstone.blocks.object_stores.provider import TOOLS
 from flowstone.errors import MissingExtra, PathInvalid, StorageError
-from flowstone.plugins import get_host
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -75,7 +75,7 @@ class Addresses:
         scheme, colon, _ = uri.partition("://")
         if not colon:
             raise PathInvalid(uri, "it is not a URI", "Start it with a scheme: s3://bucket.")
-        kind = get_host().load("scheme", scheme.lower())
+        kind = plugins.get_host().load("scheme", scheme.lower())
         if not issubclass(kind, cls):
             problem = f"its scheme belongs to {kind.__name__}, not {cls.__name__}"
             raise PathInvalid(uri, problem, f"Call {kind.__name__}.from_uri.")
