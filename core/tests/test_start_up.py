@@ -61,6 +61,7 @@ NO_RESULTS = NEVER | {
     "concurrent.futures",
     "decimal",
     "flowstone.blocks",
+    "flowstone.ports.stores",
     "flowstone.serializers",
     "importlib.metadata",
     "pydantic",

@@ -1,6 +1,28 @@
 """Graphs of runs: what went into what, as Mermaid's text and as pictures."""
 
-from flowstone.graphs.graph import Graph, build_graph
-from flowstone.graphs.parts import Edge, Node, Tally
+from __future__ import annotations
 
-__all__ = ["Edge", "Graph", "Node", "Tally", "build_graph"]
+from typing import TYPE_CHECKING
+
+from flowstone.plugins.exports import lazy_exports
+
+if TYPE_CHECKING:
+    from flowstone.graphs.graph import Graph, build_graph
+    from flowstone.graphs.parts import Edge, Node, Tally
+
+__all__ = [
+    "Edge",
+    "Graph",
+    "Node",
+    "Tally",
+    "build_graph",
+]
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazy_exports(
+        __name__,
+        {
+            ".graph": ("Graph", "build_graph"),
+            ".parts": ("Edge", "Node", "Tally"),
+        },
+    )

@@ -1,11 +1,18 @@
 """The ports: what the engine needs of the world, as small Protocols that many things can fill."""
 
-from flowstone.ports.calls import CallRequest, CurrentRun, PendingRun, RunTransaction
-from flowstone.ports.observers import Observer, Observers
-from flowstone.ports.results import BlobStore, CacheLookup, ResultCache, Serializer
-from flowstone.ports.runners import RemoteCaller, Runner
-from flowstone.ports.services import Clock, Sealer, SecretReferences
-from flowstone.ports.stores import DocumentStore, Journal, RunStore, StoreInfo, StoreUpkeep
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flowstone.plugins.exports import lazy_exports
+
+if TYPE_CHECKING:
+    from flowstone.ports.calls import CallRequest, CurrentRun, PendingRun, RunTransaction
+    from flowstone.ports.observers import Observer, Observers
+    from flowstone.ports.results import BlobStore, CacheLookup, ResultCache, Serializer
+    from flowstone.ports.runners import RemoteCaller, Runner
+    from flowstone.ports.services import Clock, Sealer, SecretReferences
+    from flowstone.ports.stores import DocumentStore, Journal, RunStore, StoreInfo, StoreUpkeep
 
 __all__ = [
     "BlobStore",
@@ -29,3 +36,16 @@ __all__ = [
     "StoreInfo",
     "StoreUpkeep",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazy_exports(
+        __name__,
+        {
+            ".calls": ("CallRequest", "CurrentRun", "PendingRun", "RunTransaction"),
+            ".observers": ("Observer", "Observers"),
+            ".results": ("BlobStore", "CacheLookup", "ResultCache", "Serializer"),
+            ".runners": ("RemoteCaller", "Runner"),
+            ".services": ("Clock", "Sealer", "SecretReferences"),
+            ".stores": ("DocumentStore", "Journal", "RunStore", "StoreInfo", "StoreUpkeep"),
+        },
+    )
