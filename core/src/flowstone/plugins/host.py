@@ -156,8 +156,7 @@ class Host:
     def _load(self, watchdog: Watchdog) -> Iterable[Plugin]:
         manager = _make_manager()
         names: dict[str, str] = {}
-        for entry in sorted(self._scan(), key=_order):
-            distribution, version = _find_origin(entry)
+        for distribution, version, entry in _sort_by_origin(self._scan()):
             collection, error = Collection(), None
             try:
                 _refuse_twin(names, entry.name, distribution)
@@ -217,13 +216,17 @@ def _describe_clash(kind: str, name: str, claimant: str, owner: str) -> str:
     )
 
 
-def _order(entry: EntryPoint) -> tuple[bool, str, str]:
-    distribution, _ = _find_origin(entry)
-    return distribution != CORE, entry.name, distribution
+def _sort_by_origin(entries: Iterable[EntryPoint]) -> list[tuple[str, str, EntryPoint]]:
+    """Return entry points with their distributions and versions: core's first, then by name."""
+    found = [(*_find_origin(entry), entry) for entry in entries]
+    return sorted(found, key=lambda each: (each[0] != CORE, each[2].name, each[0]))
 
 
 def _find_origin(entry: EntryPoint) -> tuple[str, str]:
-    return (entry.dist.name, entry.dist.version) if entry.dist else (entry.module, "")
+    if entry.dist is None:
+        return entry.module, ""
+    metadata = entry.dist.metadata  # read and parsed anew by each look
+    return metadata["Name"], metadata["Version"]
 
 
 def _mentions(plugin: Plugin, name: str) -> bool:
