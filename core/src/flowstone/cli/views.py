@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 #: Control characters but for the tab and the newline: a terminal would obey them.
 _CONTROLS = {
@@ -15,8 +16,7 @@ def make_printable(text: str) -> str:
     return text.translate(_CONTROLS)
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(NamedTuple):
     """A short text; `style` is one of rich's, and means nothing in a pipe."""
 
     text: str
@@ -28,16 +28,14 @@ class Cell:
         return " ".join(make_printable(self.text).split("\n"))
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """A row of a table; `detail` is too long for a column."""
 
     cells: tuple[Cell, ...]
     detail: Cell | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(NamedTuple):
     """Rows under headings.
 
     Attributes:
@@ -64,8 +62,7 @@ class Table:
         return [column.upper() for column in self.columns]
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """Named texts; longer ones may have several lines."""
 
     facts: list[tuple[str, Cell]]
@@ -79,8 +76,7 @@ class Branch:
     children: list[Branch] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class Prose:
+class Prose(NamedTuple):
     """A text in Markdown: set on a terminal, as it was written in a pipe."""
 
     markdown: str
