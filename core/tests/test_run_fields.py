@@ -5,13 +5,14 @@ from __future__ import annotations
 import pickle
 import sqlite3
 from contextlib import closing
-from dataclasses import dataclass, fields
+from dataclasses import fields
 
 import pytest
 
 from flowstone.errors import RecordInvalid
 from flowstone.records.codec import RecordCodec
 from flowstone.records.encoding import FORMS, RUN_CODEC, dumps, loads
+from flowstone.records.facts import fact
 from flowstone.records.ids import new_id
 from flowstone.records.runs import Lease, Origin, Run, StateChange
 from flowstone.records.states import COMPLETED, RUNNING, State
@@ -20,7 +21,7 @@ from flowstone.stores.sql.schema import migrate
 from flowstone.stores.sqlite.dialect import SQLITE
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class DueRun(Run):
     """A run with one field more."""
 

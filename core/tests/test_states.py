@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import pickle
+from copy import deepcopy
+from dataclasses import FrozenInstanceError, fields
 from typing import cast
 
 import pytest
@@ -31,6 +34,7 @@ from flowstone.records.states import (
     State,
     StateType,
     Submitting,
+    build_state,
     get_state_exception,
     raise_state_exception,
 )
@@ -147,3 +151,34 @@ def test_an_error_names_the_state_that_a_run_gets_by_it(
     assert runs[0].state.name == name
     with pytest.raises(type(error)):
         state.result()
+
+
+def test_nobody_changes_a_state_whichever_way_it_was_made() -> None:
+    @task
+    def work() -> int:
+        return 3
+
+    @flow
+    def outer() -> list[State]:
+        called: State = work(return_state=True)
+        future = work.submit()
+        future.wait()
+        return [called, future.state]
+
+    ended: State = outer(return_state=True)
+    ends = [Completed(data=3), build_state(FAILED, "Failed", "no", 1.0), ended, *ended.result()]
+    for state in ends:
+        assert type(state) is State
+        for field in fields(state):
+            with pytest.raises(FrozenInstanceError):
+                setattr(state, field.name, None)
+            with pytest.raises(FrozenInstanceError):
+                delattr(state, field.name)
+
+
+def test_a_state_that_the_engine_builds_is_like_any_other() -> None:
+    built = build_state(FAILED, "TimedOut", "late", 1.5, 3)
+    made = State(FAILED, "TimedOut", "late", 1.5, 3)
+    assert (built, hash(built), repr(built)) == (made, hash(made), repr(made))
+    for again in (pickle.loads(pickle.dumps(built)), deepcopy(built)):
+        assert (again, again.data) == (made, 3)

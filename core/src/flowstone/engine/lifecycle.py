@@ -44,7 +44,15 @@ from flowstone.errors import (
     TerminationSignal,
     UpstreamTaskError,
 )
-from flowstone.records.states import COMPLETED, PENDING, RUNNING, SCHEDULED, State, StoredValue
+from flowstone.records.states import (
+    COMPLETED,
+    PENDING,
+    RUNNING,
+    SCHEDULED,
+    State,
+    StoredValue,
+    build_state,
+)
 
 if TYPE_CHECKING:
     from flowstone.ports import CacheLookup, PendingRun, ResultCache, RunTransaction
@@ -364,7 +372,7 @@ def _judge(plan: CallPlan, value: object) -> Generator[Step, Any, State]:
 
 
 def _make_completed(value: object) -> State:
-    return State(COMPLETED, "Completed", None, 0.0, value)
+    return build_state(COMPLETED, "Completed", None, 0.0, value)
 
 
 def _find_futures(value: object) -> list[Any]:

@@ -21,6 +21,7 @@ from flowstone.records.states import (
     UNBORN,
     State,
     StateType,
+    build_state,
 )
 
 if TYPE_CHECKING:
@@ -127,14 +128,14 @@ class RunRecorder:
             register_secrets(data)
         if self._pending is not None and self._repeat_fact(kind, name, message):
             return State(kind, name, message, self.state.at, data)
-        state = State(kind, name, message, self.time(), data)
+        state = build_state(kind, name, message, self.time(), data)
         if kind is RUNNING:
             self._attempt += 1
         if self._born is None:
             if kind in BIRTH:
                 self._write_fact(self._make_birth(state), state)
                 return state
-            early = State(PENDING, "Pending", None, state.at)
+            early = build_state(PENDING, "Pending", None, state.at)
             self._write_fact(self._make_birth(early), early)
         self._write_fact(self._make_change(state), state)
         return state
@@ -157,7 +158,7 @@ class RunRecorder:
         assert last is not None
         who = self.origin
         if state.data is not None:  # no store takes it, and it must not wait with the fact
-            state = State(state.type, state.name, state.message, state.at)
+            state = build_state(state.type, state.name, state.message, state.at)
         change = StateChange(last.version + 1, state, self._attempt)
         return Event(new_id(), KINDS[who.kind][state.type], who.id, who.root_id, state.at, change)
 

@@ -32,7 +32,7 @@ from flowstone.records.runs import (
     RunQuery,
     StateChange,
 )
-from flowstone.records.states import COMPLETED, MISSING, State, StateType
+from flowstone.records.states import COMPLETED, MISSING, State, StateType, build_state
 
 if TYPE_CHECKING:
     from flowstone.records.events import Payload
@@ -290,4 +290,4 @@ def _strip_state(state: State) -> State:
     data = MISSING if state.type is COMPLETED else None
     if message == state.message and data is state.data:
         return state
-    return State(state.type, state.name, message, state.at, data)
+    return build_state(state.type, state.name, message, state.at, data)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from flowstone.records.facts import fact
 from flowstone.records.ids import new_id
 from flowstone.records.runs import Handover, Run, StateChange
 from flowstone.records.states import StateType
@@ -96,7 +97,7 @@ Payload = Run | StateChange | LogLine | ArtifactVersion | ExternalHandle | Measu
 INFORMATIONAL = (LogLine, ArtifactVersion, ExternalHandle, Measures)
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Event:
     """One fact.
 

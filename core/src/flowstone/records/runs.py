@@ -7,6 +7,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from flowstone.records.evolution import evolve
+from flowstone.records.facts import fact
 from flowstone.records.states import RUNNING, UNBORN, State
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class RestartInfo:
     missing_parameters: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Origin:
     """What a run is born with, and keeps.
 
@@ -110,7 +111,7 @@ class Origin:
         return Run(*values)
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Run(Origin):
     """One execution of a flow or a task, as it is at one version.
 
@@ -189,7 +190,7 @@ def _to_datetime(seconds: float | None) -> datetime | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class StateChange:
     """A run's step from one version to the next."""
 
@@ -198,7 +199,7 @@ class StateChange:
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Handover(StateChange):
     """A root's step with which the right to write it goes to another process, or to nobody.
 

