@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from flowstone.engine.lifecycle import CallPlan, lifecycle
+from flowstone.engine.lifecycle import CallPlan, Continuation, Lifecycle, lifecycle
 from flowstone.engine.steps import (
     AcquireSlots,
     AwaitSlots,
@@ -38,19 +38,24 @@ def plan(spec: Spec | None = None, *, owns_children: bool = False, **options: An
     )
 
 
-def talked(story: Generator[Step, Any, State], answer: Callable[[Step], Any]) -> State:
+def talked(story: Lifecycle, answer: Callable[[Step], Any]) -> State:
     """Take the steps of a story out, hand the answers in, and return its end."""
-    try:
-        step = next(story)
-        while True:
-            try:
-                given = answer(step)
-            except BaseException as error:
-                step = story.throw(error)
-            else:
-                step = story.send(given)
-    except StopIteration as stop:
-        return stop.value  # type: ignore[no-any-return]
+    given: object = None
+    error: BaseException | None = None
+    while True:
+        try:
+            step = story.send(given) if error is None else story.throw(error)
+            while True:
+                try:
+                    given = answer(step)
+                except BaseException as raised:
+                    step = story.throw(raised)
+                else:
+                    step = story.send(given)
+        except StopIteration as stop:
+            if not isinstance(stop.value, Continuation):
+                return stop.value  # type: ignore[no-any-return]
+            story, given, error = stop.value
 
 
 class Turnstile:

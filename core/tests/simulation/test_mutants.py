@@ -15,13 +15,16 @@ from flowstone.concurrency.queue import ProcessSlotQueue, QueuedSlotRequest
 from flowstone.engine.async_driver import AsyncRunDriver
 from flowstone.engine.driven_roots import DrivenRoots
 from flowstone.engine.journal import WriteBehind
+from flowstone.engine.lifecycle import Lifecycle
+from flowstone.engine.steps import CallFunction, Record, Step
 from flowstone.engine.story import Story
 from flowstone.errors import Conflict, StoreError
 from flowstone.futures import Future
 from flowstone.records.events import Event
 from flowstone.records.limits import LOCK, Claim, Limit, Refusal, Slot, SlotDemand
 from flowstone.records.runs import Fence, Handover, Run, StateChange
-from flowstone.states import State
+from flowstone.records.states import COMPLETED
+from flowstone.states import Completed, State
 from flowstone.stores.memory import MemoryStore
 from flowstone.tasks import Task
 from flowstone.transactions import Transaction, TransactionState
@@ -326,6 +329,60 @@ def blocking(task: Any) -> Any:
     return BlocksItsLoop(task.fn, task.spec)
 
 
+class Tampered(Task[..., Any]):
+    """Tells the lives of plain runs, which are told in a short way, as they are not."""
+
+    def _start(self, *args: Any, **kwargs: Any) -> Any:
+        driver, life = super()._start(*args, **kwargs)
+        plan: Any = driver.scope.request
+        return driver, self._tell(life) if plan.is_plain else life
+
+    def _tell(self, life: Lifecycle) -> Lifecycle:
+        try:
+            step = next(life)
+            while True:
+                try:
+                    answer = (yield step) if self._says(step) else Completed()
+                except BaseException as error:
+                    step = self._throw(life, step, error)
+                else:
+                    step = life.send(answer)
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]
+
+    def _says(self, step: Step) -> bool:
+        return True
+
+    def _throw(self, life: Lifecycle, step: Step, error: BaseException) -> Step:
+        return life.throw(error)
+
+
+class CompletesAnyway(Tampered):
+    """Says of a run whose function has raised that it has completed."""
+
+    def _throw(self, life: Lifecycle, step: Step, error: BaseException) -> Step:
+        return life.send(None) if isinstance(step, CallFunction) else life.throw(error)
+
+
+class HeedsNoInterrupt(Tampered):
+    """Takes what interrupts a call for its end."""
+
+    def _throw(self, life: Lifecycle, step: Step, error: BaseException) -> Step:
+        is_heeded = isinstance(error, Exception) or not isinstance(step, CallFunction)
+        return life.throw(error) if is_heeded else life.send(None)
+
+
+class EndsUnsaid(Tampered):
+    """Ends, and does not say so."""
+
+    def _says(self, step: Step) -> bool:
+        return not (isinstance(step, Record) and step.type is COMPLETED)
+
+
+def tampered(kind: type[Tampered]) -> Callable[[Any], Any]:
+    return lambda task: kind(task.fn, task.spec)
+
+
 #: What is broken, and within how many seeds that is seen.
 MUTANTS = {
     "no fence": (Parts(store=NoFence), 50),
@@ -340,6 +397,9 @@ MUTANTS = {
     "no renewal": (Parts(journal=NeverRenews), 400),
     "a lock that lets two in": (Parts(leaky_locks=True), 100),
     "a promise left unsettled": (Parts(task=losing), 10),
+    "a short life that completes whatever it raises": (Parts(task=tampered(CompletesAnyway)), 50),
+    "a short life that heeds no interrupt": (Parts(task=tampered(HeedsNoInterrupt)), 400),
+    "a short life whose end is not said": (Parts(task=tampered(EndsUnsaid)), 50),
     "a gate that gives nothing back": (Parts(gate=Holds), 50),
     "a gate that stands open": (Parts(gate=OpenGate), 50),
     "leases of slots that nobody renews": (Parts(gate=ForgetsSlots), 400),
@@ -360,6 +420,10 @@ MUTANTS = {
     "a step that blocks its event loop": (Parts(task=blocking), 50),
     "an interrupted transaction that is left": (Parts(transaction=UndoesFailuresOnly), 400),
 }
+
+
+def test_a_life_that_is_not_tampered_with_is_not_caught() -> None:
+    assert first_failure(range(50), Parts(task=tampered(Tampered))) is None
 
 
 @pytest.mark.parametrize("name", MUTANTS)

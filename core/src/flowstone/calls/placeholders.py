@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from flowstone.calls.unresolved import Unresolved
@@ -109,9 +110,8 @@ class Placeholder(FutureBase):
     __hash__ = FutureBase.__hash__
 
 
-def find_sources(placeholder: Placeholder) -> tuple[ValueSource, ...]:
-    """Return what a value would come of; not an attribute, as those are the value's own."""
-    return placeholder._sources  # noqa: SLF001 - this module's own
+#: Returns what a value would come of; no attribute for others, as those are the value's own.
+find_sources: Callable[[Placeholder], tuple[ValueSource, ...]] = attrgetter("_sources")
 
 
 def _derive(placeholder: Placeholder, *others: object, **named: object) -> Placeholder:
