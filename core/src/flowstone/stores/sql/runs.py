@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from flowstone.records.runs import Fence, Run, RunQuery
     from flowstone.stores.sql.batch import Batch
     from flowstone.stores.sql.database import Liveness, SqlConnection, SqlDatabase
+    from flowstone.stores.sql.inserts import Insert
     from flowstone.stores.sql.run_table import Row
 
 
@@ -160,42 +161,32 @@ def _look_up(connection: SqlConnection, ref: str) -> Run:
     return found[0]
 
 
-def _write(connection: SqlConnection, statement: str, rows: Sequence[Row]) -> int:
-    """Execute a statement for each row; return how many rows it touched."""
+def _insert(connection: SqlConnection, insert: Insert, rows: Sequence[Row]) -> None:
     try:
-        return _write_all(connection, statement, rows)
+        for statement, values in insert.split(rows):
+            connection.execute(statement, values)
     except UnicodeEncodeError:
-        return _write_all(connection, statement, make_storable(rows))
+        for statement, values in insert.split(make_storable(rows)):
+            connection.execute(statement, values)
 
 
-def _write_all(connection: SqlConnection, statement: str, rows: Sequence[Row]) -> int:
-    """Many rows are inserted by one statement: SQLite then works without Python's lock.
-
-    With a statement for each row, the thread would give the lock up and wait for it again at each
-    one, while the program computes. That costs twice the time, and far more beside busy threads.
-    """
-    many = statements.find_bulk_statement(statement)
-    if many is None:
-        return connection.executemany(statement, rows).rowcount
-    whole = len(rows) - len(rows) % statements.MANY
-    touched = 0
-    for start in range(0, whole, statements.MANY):
-        values = [value for row in rows[start : start + statements.MANY] for value in row]
-        touched += connection.execute(many, values).rowcount
-    if whole < len(rows):
-        touched += connection.executemany(statement, rows[whole:]).rowcount
-    return touched
+def _move(connection: SqlConnection, rows: Sequence[Row]) -> int:
+    """Bring runs from one version to the next; return how many there were at that version."""
+    try:
+        return connection.executemany(statements.MOVE_RUN, rows).rowcount
+    except UnicodeEncodeError:
+        return connection.executemany(statements.MOVE_RUN, make_storable(rows)).rowcount
 
 
 def _keep(connection: SqlConnection, root_id: str, made: Batch) -> None:
-    _write(connection, statements.INSERT_EVENT, made.facts)
+    _insert(connection, statements.INSERT_EVENT, made.facts)
     tangled = made.out_of_order
     if made.births:
-        _write(connection, statements.GROW_RUN, made.births)
+        _insert(connection, statements.GROW_RUN, made.births)
         strays = {row[0] for row in connection.execute(statements.STRAYS)}
         if strays:
             tangled = tangled | strays.intersection(row[0] for row in made.births)
-    if made.moves and _write(connection, statements.MOVE_RUN, made.moves) < len(made.moves):
+    if made.moves and _move(connection, made.moves) < len(made.moves):
         tangled = tangled | made.moved
     if tangled:
         _rebuild_runs(connection, root_id, tangled)
@@ -213,7 +204,7 @@ def _rebuild_runs(connection: SqlConnection, root_id: str, run_ids: Iterable[str
         if run is None:
             connection.execute(statements.INSERT_STRAY, (run_id,))
         else:
-            _write(connection, statements.REPAIR_RUN, [RUNS.make_row(run)])
+            _insert(connection, statements.REPAIR_RUN, [RUNS.make_row(run)])
             connection.execute(statements.DELETE_STRAY, (run_id,))
 
 
@@ -229,8 +220,8 @@ def _record(connection: SqlConnection, event: Event, *, keep_lease: bool = True)
         after = replace(after, lease=None)
     if not run.is_root and not after.state.is_final():
         rules.check_root_open(_find(connection, run.root_id))
-    _write(connection, statements.INSERT_EVENT, [make_event_row(event)])
-    _write(connection, statements.WRITE_RUN, [RUNS.make_row(after)])
+    _insert(connection, statements.INSERT_EVENT, [make_event_row(event)])
+    _insert(connection, statements.WRITE_RUN, [RUNS.make_row(after)])
     if after.is_root and after.state.is_final():
         unfinished = _runs(connection, statements.UNFINISHED, (after.id,))
         _keep(connection, after.id, make_batch(rules.make_closing_events(after, unfinished)))

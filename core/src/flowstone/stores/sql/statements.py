@@ -12,6 +12,7 @@ from flowstone.records.events import (
     EXTERNAL_WORK_STARTED,
     MEASURED,
 )
+from flowstone.stores.sql.inserts import Insert
 from flowstone.stores.sql.run_table import LEASE_COLUMNS, RUNS, STATE_COLUMNS
 
 if TYPE_CHECKING:
@@ -23,38 +24,21 @@ if TYPE_CHECKING:
 _EVENT_COLUMNS = ("id", "root_id", "run_id", "kind", "at", "form", "version", "attempt", "payload")
 
 
-def _insert(table: str, columns: Sequence[str]) -> str:
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
-
-
 def _take(columns: Sequence[str]) -> str:
     return ", ".join(f"{column} = excluded.{column}" for column in columns)
 
 
-INSERT_EVENT = f"{_insert('events', _EVENT_COLUMNS)} ON CONFLICT DO NOTHING"
-_PUT_RUN = f"{_insert('runs', RUNS.columns)} ON CONFLICT (id) DO UPDATE SET"
+def _put_run(columns: Sequence[str], condition: str = "") -> Insert:
+    return Insert(
+        "runs", RUNS.columns, f"ON CONFLICT (id) DO UPDATE SET {_take(columns)}{condition}"
+    )
+
+
+INSERT_EVENT = Insert("events", _EVENT_COLUMNS, "ON CONFLICT DO NOTHING")
 #: Only forward: a run that is further on stays as it is.
-GROW_RUN = f"{_PUT_RUN} {_take(STATE_COLUMNS)} WHERE excluded.version > runs.version"
-REPAIR_RUN = f"{_PUT_RUN} {_take(STATE_COLUMNS)} WHERE excluded.version >= runs.version"
-WRITE_RUN = f"{_PUT_RUN} {_take(STATE_COLUMNS + LEASE_COLUMNS)}"
-#: So many rows are inserted by one statement, where there are so many.
-MANY = 50
-
-
-def _with_many(statement: str) -> str:
-    head, values, tail = statement.partition("VALUES ")
-    row, close, rest = tail.partition(")")
-    return f"{head}{values}{', '.join([row + close] * MANY)}{rest}"
-
-
-_MANY = {statement: _with_many(statement) for statement in (INSERT_EVENT, GROW_RUN)}
-
-
-def find_bulk_statement(statement: str) -> str | None:
-    """Return the statement that inserts `MANY` rows at once, where there is one."""
-    return _MANY.get(statement)
-
-
+GROW_RUN = _put_run(STATE_COLUMNS, " WHERE excluded.version > runs.version")
+REPAIR_RUN = _put_run(STATE_COLUMNS, " WHERE excluded.version >= runs.version")
+WRITE_RUN = _put_run(STATE_COLUMNS + LEASE_COLUMNS)
 #: From one version to the next; its parameters are `make_update_row`'s.
 MOVE_RUN = (
     "UPDATE runs SET state_type = ?, state_name = ?, state_message = ?, state_at = ?, version = ?, "
