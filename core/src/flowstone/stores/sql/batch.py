@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from flowstone.records.encoding import encode_state
+from flowstone.records.redaction import redact
 from flowstone.records.runs import Run, StateChange
 from flowstone.records.states import RUNNING, TERMINAL
 from flowstone.stores.sql.rows import make_event_row
-from flowstone.stores.sql.run_table import RUNS
+from flowstone.stores.sql.run_table import RUNS, STATE_VALUES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,9 +26,9 @@ class Batch:
     Attributes:
         facts: rows for `events`.
         births: rows for `runs`, each as the run is at the end of the batch.
-        moves: parameters of `UPDATE runs`, of runs that were born earlier.
+        moves: parameters of `UPDATE runs`, one for each run that was born earlier.
         moved: the runs that `moves` are about.
-        tangled: runs whose changes are not in step here.
+        out_of_order: runs whose changes are not in step here.
     """
 
     facts: list[Row] = field(default_factory=list)
@@ -39,69 +39,70 @@ class Batch:
 
 
 class _Growth:
-    """A run that was born in the batch, and how far it has come."""
+    """How far a run comes in the batch, from its birth, or from an earlier version."""
 
-    __slots__ = ("attempt", "run", "started", "state", "version")
+    __slots__ = ("attempt", "before", "started", "state", "version")
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
-        self.state: State = run.state
-        self.version = run.version
-        self.attempt = run.attempt
-        self.started = run.started
+    def __init__(self, first: Run | StateChange) -> None:
+        self.before = first.version - 1
+        self.started: float | None = None
+        self.take(first)
+        if isinstance(first, Run):
+            self.started = first.started
 
-    def row(self) -> Row:
+    def take(self, step: Run | StateChange) -> None:
+        """Go on to the next version."""
+        self.state: State = step.state
+        self.version = step.version
+        self.attempt = step.attempt
+        if self.started is None and step.state.type is RUNNING:
+            self.started = step.state.at
+
+    def make_row(self, run: Run) -> Row:
+        """Return the row of the run, which was born in the batch."""
         state = self.state
-        if state is self.run.state:
-            ended = self.run.ended
-        else:
-            ended = state.at if state.type in TERMINAL else None
-        return RUNS.make_grown_row(self.run, state, self.version, self.attempt, self.started, ended)
+        ended = run.ended if state is run.state else _find_end(state)
+        return RUNS.make_grown_row(run, state, self.version, self.attempt, self.started, ended)
+
+    def make_update_row(self, run_id: str) -> Row:
+        """Return the parameters of `UPDATE runs`: new values, then id and version it must have."""
+        state = self.state
+        return (
+            STATE_VALUES[state.type],
+            state.name,
+            None if state.message is None else redact(state.message),
+            state.at,
+            self.version,
+            self.attempt,
+            self.started,
+            _find_end(state),
+            run_id,
+            self.before,
+        )
+
+
+def _find_end(state: State) -> float | None:
+    return state.at if state.type in TERMINAL else None
 
 
 def make_batch(events: Sequence[Event]) -> Batch:
-    """Fold events into rows."""
+    """Fold events into rows: one for each event, and one for each run."""
     made = Batch(facts=[make_event_row(event) for event in events])
-    grown: dict[str, _Growth] = {}
+    born: dict[str, tuple[Run, _Growth]] = {}
+    moved: dict[str, _Growth] = {}
     for event in events:
-        payload = event.payload
+        payload, run_id = event.payload, event.run_id
         if isinstance(payload, StateChange):
-            growth = grown.get(event.run_id)
+            growth = born[run_id][1] if run_id in born else moved.get(run_id)
             if growth is None:
-                made.moves.append(make_update_row(event.run_id, payload))
-                made.moved.add(event.run_id)
-            elif not _grow(growth, payload):
-                made.out_of_order.add(event.run_id)
-        elif isinstance(payload, Run) and event.run_id not in grown:
-            grown[event.run_id] = _Growth(payload)
-    made.births = [growth.row() for growth in grown.values()]
+                moved[run_id] = _Growth(payload)
+            elif payload.version == growth.version + 1:
+                growth.take(payload)
+            else:
+                made.out_of_order.add(run_id)
+        elif isinstance(payload, Run) and run_id not in born:
+            born[run_id] = payload, _Growth(payload)
+    made.births = [growth.make_row(run) for run, growth in born.values()]
+    made.moves = [growth.make_update_row(run_id) for run_id, growth in moved.items()]
+    made.moved = set(moved)
     return made
-
-
-def _grow(growth: _Growth, change: StateChange) -> bool:
-    if change.version != growth.version + 1:
-        return False
-    state = change.state
-    growth.state = state
-    growth.version = change.version
-    growth.attempt = change.attempt
-    if growth.started is None and state.type is RUNNING:
-        growth.started = state.at
-    return True
-
-
-def make_update_row(run_id: str, change: StateChange) -> Row:
-    """Return the parameters of `UPDATE runs`: the new values, then id and version it must have."""
-    state = change.state
-    return (
-        state.type.value,
-        state.name,
-        encode_state(state).get("message"),
-        state.at,
-        change.version,
-        change.attempt,
-        state.at if state.type is RUNNING else None,
-        state.at if state.is_final() else None,
-        run_id,
-        change.version - 1,
-    )

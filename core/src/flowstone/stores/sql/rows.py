@@ -20,9 +20,7 @@ from flowstone.records.events import (
     KINDS,
     ArtifactVersion,
     Event,
-    ExternalHandle,
     LogLine,
-    Measures,
 )
 from flowstone.records.evolution import evolve
 from flowstone.records.redaction import redact
@@ -45,50 +43,44 @@ _NAMES = {state: State(state).name for state in StateType}
 
 def make_event_row(event: Event) -> Row:
     payload = event.payload
-    if isinstance(payload, LogLine):
+    version = attempt = None
+    if isinstance(payload, StateChange):
+        form, kept = CHANGE, _encode_change(event, payload)
+        version, attempt = payload.version, payload.attempt
+    elif isinstance(payload, Run):
+        is_plain = _is_plain(event, payload.state) and _is_plain_birth(payload)
+        form, kept = BIRTH, None if is_plain else _encode_birth(payload)
+        version, attempt = payload.version, payload.attempt
+    elif isinstance(payload, LogLine):
         parts = [payload.level, payload.logger, redact(payload.message)]
-        kept = dumps(parts if payload.fields is None else [*parts, mask_json(payload.fields)])
-        return event.id, event.root_id, event.run_id, event.kind, event.at, LINE, None, None, kept
-    if isinstance(payload, ArtifactVersion):
-        kept = dumps(ARTIFACT_CODEC.encode(payload))
-        return (
-            event.id, event.root_id, event.run_id, event.kind, event.at, ARTIFACT, None, None, kept
-        )  # fmt: skip
-    if isinstance(payload, ExternalHandle | Measures):
-        kept = dumps(encode_record(payload))
-        return event.id, event.root_id, event.run_id, event.kind, event.at, RECORD, None, None, kept
-    state = payload.state
-    is_plain = (
+        line = parts if payload.fields is None else [*parts, mask_json(payload.fields)]
+        form, kept = LINE, dumps(line)
+    elif isinstance(payload, ArtifactVersion):
+        form, kept = ARTIFACT, dumps(ARTIFACT_CODEC.encode(payload))
+    else:
+        form, kept = RECORD, dumps(encode_record(payload))
+    return (
+        event.id, event.root_id, event.run_id, event.kind, event.at, form, version, attempt, kept
+    )  # fmt: skip
+
+
+def _is_plain(event: Event, state: State) -> bool:
+    """Tell whether the other columns say what there is to say of a state."""
+    return (
         state.message is None
         and state.at == event.at
         and _PLAIN.get(event.kind) is state.type
         and state.name == _NAMES[state.type]
     )
-    more: str | None
-    if isinstance(payload, Handover):
-        body = {
-            "state": encode_state(state),
-            "lease": payload.lease and LEASE_CODEC.encode(payload.lease),
-        }
-        form, more = CHANGE, dumps(body)
-    elif isinstance(payload, StateChange):
-        form, more = CHANGE, None if is_plain else dumps({"state": encode_state(state)})
-    else:
-        form, more = (
-            BIRTH,
-            None if is_plain and _is_plain_birth(payload) else _encode_birth(payload),
-        )
-    return (
-        event.id,
-        event.root_id,
-        event.run_id,
-        event.kind,
-        event.at,
-        form,
-        payload.version,
-        payload.attempt,
-        more,
-    )
+
+
+def _encode_change(event: Event, change: StateChange) -> str | None:
+    if isinstance(change, Handover):
+        lease = change.lease and LEASE_CODEC.encode(change.lease)
+        return dumps({"state": encode_state(change.state), "lease": lease})
+    if _is_plain(event, change.state):
+        return None
+    return dumps({"state": encode_state(change.state)})
 
 
 def _is_plain_birth(run: Run) -> bool:

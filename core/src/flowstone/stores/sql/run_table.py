@@ -22,6 +22,8 @@ STATE_COLUMNS = (
 )  # fmt: skip
 
 _TYPES = {state.value: state for state in StateType}
+#: What is kept of a state's type: a text, which the type is, too, but no database knows that.
+STATE_VALUES = {state: state.value for state in StateType}
 
 
 class RunTable:
@@ -70,7 +72,7 @@ class RunTable:
             lease and lease.token,
             lease and lease.holder,
             lease and lease.until,
-            state.type.value,
+            STATE_VALUES[state.type],
             state.name,
             message if message is None else redact(message),
             state.at,
