@@ -6,6 +6,11 @@ import os
 from itertools import count
 from time import time_ns
 
+_DIGITS = "0123456789abcdef"
+#: Two and three hexadecimal digits, by their value: to look them up takes a third of formatting.
+_PAIRS = [first + rest for first in _DIGITS for rest in _DIGITS]
+_TRIPLES = [first + rest for first in _DIGITS for rest in _PAIRS]
+
 _sequence = count()
 _now = (0, "")  # the millisecond of the last id, and how ids begin in it
 _tail = ""  # "-xxxx-xxxxxxx": variant and random bits, but for the last five digits
@@ -32,10 +37,11 @@ def new_id() -> str:
     that ids made in one process are unique and nearly always in order.
     """
     global _now
-    stamp = time_ns() * 4096 // 1_000_000
+    millisecond, rest = divmod(time_ns(), 1_000_000)
     now, head = _now
-    if stamp >> 12 != now:
-        now = stamp >> 12
-        head = f"{now >> 16:08x}-{now & 0xFFFF:04x}-7"
-        _now = now, head
-    return f"{head}{stamp & 0xFFF:03x}{_tail}{next(_sequence) & 0xFFFFF:05x}"
+    if millisecond != now:
+        head = f"{millisecond >> 16:08x}-{millisecond & 0xFFFF:04x}-7"
+        _now = millisecond, head
+    number = next(_sequence)
+    part = _TRIPLES[rest * 4096 // 1_000_000]
+    return f"{head}{part}{_tail}{_TRIPLES[number >> 8 & 0xFFF]}{_PAIRS[number & 0xFF]}"
