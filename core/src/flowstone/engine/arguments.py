@@ -86,6 +86,8 @@ def find_upstream(
         return [*(find_upstream(args, kwargs) or ()), *find_awaited(list(wait_for))]
     if not FutureBase.made and not Mark.made:
         return None
+    if PLAIN.issuperset(map(type, args)) and PLAIN.issuperset(map(type, kwargs.values())):
+        return None
     promises = list(find_futures(args))
     if kwargs:
         promises += find_futures(kwargs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from functools import partial
 from time import sleep
 from typing import TYPE_CHECKING
 
@@ -15,11 +16,10 @@ if TYPE_CHECKING:
 
     from flowstone.ports import Clock
 
+_read_monotonic: Callable[[], float]
 if sys.platform == "linux":
-
-    def _read_monotonic() -> float:
-        # It advances while the machine is suspended; `time.monotonic` does not.
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    # It advances while the machine is suspended; `time.monotonic` does not.
+    _read_monotonic = partial(time.clock_gettime, time.CLOCK_BOOTTIME)
 else:
     _read_monotonic = time.monotonic
 

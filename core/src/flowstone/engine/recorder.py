@@ -59,9 +59,9 @@ class RunRecorder:
     __slots__ = (
         "_attempt",
         "_born",
+        "_changes",
         "_generation",
         "_journal",
-        "_last",
         "_pending",
         "_through",
         "origin",
@@ -79,7 +79,7 @@ class RunRecorder:
         self._through = origin.kind == "flow" or origin.parent_id is None
         self._attempt = 0
         self._born: Run | None = None
-        self._last: StateChange | None = None
+        self._changes: list[StateChange] = []  # that are not in `_born` yet: few ask for the run
         self._pending: tuple[Event, State] | None = None
         self._generation = _generation
         self.origin = origin
@@ -98,10 +98,13 @@ class RunRecorder:
     @property
     def run(self) -> Run:
         """The run as it is now; only after its first state."""
-        assert self._born is not None
-        if self._last is not None:
-            self._born, self._last = self._born.apply(self._last), None
-        return self._born
+        born = self._born
+        assert born is not None
+        if self._changes:
+            for change in self._changes:
+                born = born.apply(change)
+            self._born, self._changes = born, []  # at once, as far as an interrupt can see
+        return born
 
     @property
     def attempt(self) -> int:
@@ -111,8 +114,8 @@ class RunRecorder:
     @property
     def state(self) -> State:
         """The state that the run is in."""
-        if self._last is not None:
-            return self._last.state
+        if self._changes:
+            return self._changes[-1].state
         return UNBORN if self._born is None else self._born.state
 
     def record(
@@ -154,7 +157,7 @@ class RunRecorder:
         return Event(new_id(), KINDS[run.kind][state.type], run.id, run.root_id, state.at, run)
 
     def _make_change(self, state: State) -> Event:
-        last = self._last or self._born
+        last = self._changes[-1] if self._changes else self._born
         assert last is not None
         who = self.origin
         if state.data is not None:  # no store takes it, and it must not wait with the fact
@@ -188,11 +191,9 @@ class RunRecorder:
 
     def _move(self, event: Event, change: StateChange, state: State) -> None:
         kept = None if self.is_copy else self._keep(event)
-        if self._last is not None:
-            self._born = self.run
         # Where somebody has asked for its end, that came between.
         version = change.version if kept is None else kept.version
-        self._last = StateChange(version, state, change.attempt)
+        self._changes.append(StateChange(version, state, change.attempt))
         if self.origin.parent_id is None and state.type in TERMINAL and not self.is_copy:
             self._journal.release(self.origin.id)
 
@@ -204,7 +205,7 @@ class RunRecorder:
         """
         actual = self._journal.refresh(self.origin.id, self.token)
         if actual.version > self.run.version:
-            self._born, self._last = actual, None
+            self._born, self._changes = actual, []
         return actual
 
     def resume(self) -> bool:
@@ -218,7 +219,7 @@ class RunRecorder:
         """Give up the right to write the run, and return the state that it is left in."""
         state = State(PAUSED, "Suspended", message, self.time(), data)
         self._born = self._journal.record(make_handover_event(self.run, state, None), self.token)
-        self._last = None
+        self._changes = []
         self._journal.release(self.origin.id)
         return state
 
