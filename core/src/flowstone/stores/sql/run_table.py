@@ -48,6 +48,9 @@ class RunTable:
         names = [*self._plain, *(name for name, _ in self._coded)]
         self.columns = (*names, *LEASE_COLUMNS, *STATE_COLUMNS)
         self._width = len(names)
+        #: What most runs have in their coded fields, and what that is kept as.
+        self._empty = self._read_coded(record("", "task", "", "", "", None))
+        self._nulls = (None,) * len(self._coded)
 
     def make_row(self, run: Run) -> Row:
         return self.make_grown_row(run, run.state, run.version, run.attempt, run.started, run.ended)
@@ -62,16 +65,11 @@ class RunTable:
         ended: float | None,
     ) -> Row:
         """Return the row of a run that has come to another state, without making that run."""
-        lease, message = run.lease, state.message
+        lease, message, coded = run.lease, state.message, self._read_coded(run)
         return (
             *self._read_plain(run),
-            *[
-                None if value is None or value is _EMPTY else dumps(encode(value))
-                for encode, value in zip(self._encoders, self._read_coded(run), strict=True)
-            ],
-            lease and lease.token,
-            lease and lease.holder,
-            lease and lease.until,
+            *(self._nulls if coded == self._empty else self._encode(coded)),
+            *(_NO_LEASE if lease is None else (lease.token, lease.holder, lease.until)),
             STATE_VALUES[state.type],
             state.name,
             message if message is None else redact(message),
@@ -81,6 +79,12 @@ class RunTable:
             started,
             ended,
         )
+
+    def _encode(self, coded: Row) -> list[str | None]:
+        return [
+            None if value is None or value is _EMPTY else dumps(encode(value))
+            for encode, value in zip(self._encoders, coded, strict=True)
+        ]
 
     def read_run(self, row: Row) -> Run:
         values = dict(zip(self._plain, row, strict=False))
@@ -105,6 +109,7 @@ def make_state(kind: StateType, name: str | None, message: str | None, at: float
     return State(kind, name or "", message, at, MISSING if kind is COMPLETED else None)
 
 
+_NO_LEASE = (None,) * len(LEASE_COLUMNS)
 #: What NULL stands for, beside None; all empty tuples are this one.
 _EMPTY = ()
 #: Fields that have columns of another name, or that change with each step.
