@@ -31,7 +31,7 @@ def test_what_is_inserted_is_there(values: list[tuple[object, ...]]) -> None:
         assert connection.execute("SELECT id, a, b, c FROM rows ORDER BY id").fetchall() == rows
 
 
-@pytest.mark.parametrize(("count", "statements"), [(0, 0), (1, 1), (4, 1), (7, 4), (293, 4)])
+@pytest.mark.parametrize(("count", "statements"), [(0, 0), (1, 1), (4, 1), (7, 4), (341, 5)])
 def test_many_rows_take_few_statements(count: int, statements: int) -> None:
     made = list(INSERT.split([(number, "a", "b", "c") for number in range(count)]))
     assert len(made) == statements

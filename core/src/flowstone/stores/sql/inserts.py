@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from flowstone.stores.sql.run_table import Row
 
 #: So many rows are inserted by one statement, the most that there are first.
-SIZES = (256, 32, 4, 1)
+SIZES = (256, 64, 16, 4, 1)
 
 
 class Insert(NamedTuple):
