@@ -387,11 +387,11 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
         self, args: tuple[object, ...], kwargs: dict[str, object], wait_for: Iterable[object] | None
     ) -> Future[object]:
         """Run it elsewhere, as a part of the current flow run, or by itself outside one."""
-        runner = find_owner().open_runner()
-        parent = current.scope.get()
+        owner, parent = find_owner(), current.scope.get()
+        runner = owner.open_runner()
         driver, story = self._start(args, kwargs, wait_for, parent, caller=runner.caller)
         driver.record(PENDING, "Pending")
-        future: Future[Any] = Future(driver, story, find_owner())
+        future: Future[Any] = Future(driver, story, owner)
         future.start(runner, on_loop=self.isasync)
         return future
 

@@ -191,9 +191,11 @@ class RunRecorder:
 
     def _move(self, event: Event, change: StateChange, state: State) -> None:
         kept = None if self.is_copy else self._keep(event)
-        # Where somebody has asked for its end, that came between.
-        version = change.version if kept is None else kept.version
-        self._changes.append(StateChange(version, state, change.attempt))
+        if kept is not None or state is not change.state:
+            # Where somebody has asked for its end, that came between.
+            version = change.version if kept is None else kept.version
+            change = StateChange(version, state, change.attempt)
+        self._changes.append(change)
         if self.origin.parent_id is None and state.type in TERMINAL and not self.is_copy:
             self._journal.release(self.origin.id)
 

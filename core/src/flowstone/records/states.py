@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 from time import time
-from typing import TYPE_CHECKING, Any, Generic, Literal, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
 from flowstone.errors import (
     CancelledRun,
@@ -172,12 +172,6 @@ class _OpenState(Generic[R]):
 
     __slots__ = ("at", "data", "message", "name", "type")
 
-    type: StateType
-    name: str
-    message: str | None
-    at: float
-    data: object
-
 
 def build_state(
     kind: StateType, name: str, message: str | None, at: float, data: object = None
@@ -187,17 +181,15 @@ def build_state(
     A frozen dataclass sets each field by a call of `object.__setattr__`, and a task run has four
     states. So one that is not frozen is filled, and becomes a `State` when it is complete.
     """
-    state: _OpenState[object] = _OpenState()
+    state: Any = _OpenState()
     state.type = kind
     state.name = name
     state.message = message
     state.at = at
     state.data = data
-    state.__class__ = _COMPLETE
-    return cast("State", state)
-
-
-_COMPLETE = cast("type[_OpenState[object]]", State)
+    state.__class__ = State
+    complete: State = state
+    return complete
 
 
 def _read_type(written: object) -> StateType:
