@@ -400,7 +400,7 @@ def _make_driver(recorder: RunRecorder, plan: CallPlan, scope: Scope, clock: Clo
     """Return what drives a run."""
     scope.current, scope.request = recorder, plan
     kind = AsyncRunDriver if plan.unit.isasync else RunDriver
-    return kind(recorder, scope, clock, RunLogger, cache=plan.cache)
+    return kind(recorder, scope, clock, RunLogger, plan.cache)
 
 
 def _request_slots(services: Services, origin: Origin) -> SlotRequest:
