@@ -247,7 +247,7 @@ def _log_end(end: State) -> Generator[Step, object, None]:
 
 
 def _make_attempts(
-    plan: CallPlan, args: tuple[Any, ...], kwargs: dict[str, Any], look: CacheLookup | None
+    plan: CallPlan, args: tuple[object, ...], kwargs: dict[str, Any], look: CacheLookup | None
 ) -> FullLife:
     """Call the function as often as it takes, or may."""
     spec = plan.spec
