@@ -33,6 +33,7 @@ from flowstone.errors import (
     SecretUnreadable,
 )
 from flowstone.plugins import registry
+from flowstone.ports.paging import iterate_documents
 from flowstone.secrets.fields import SecretField
 from flowstone.secrets.values import PartialSecret, Reference, leave_unresolved
 from flowstone.secrets.vault import read_key_id
@@ -226,7 +227,7 @@ def load_block(
 def make_missing_error(slug: str, name: str) -> ObjectNotFound:
     """Return the error of a block that is not there, with near names."""
     kind = f"{PREFIX}{slug}"
-    known = [found.name for found in services().documents.find(kind)]
+    known = [found.name for found in iterate_documents(services().documents, kind)]
     return ObjectNotFound(f"{slug} block", name, known)
 
 
@@ -234,7 +235,7 @@ def _find_sealed(fits: Callable[[str], bool]) -> list[str]:
     """Return the references of the blocks with a sealed token that fits."""
     return [
         f"{document.kind.removeprefix(PREFIX)}/{document.name}"
-        for document in services().documents.find(PREFIX, prefix=True)
+        for document in iterate_documents(services().documents, PREFIX, prefix=True)
         if any(fits(token) for token in codec.tokens(document.body))
     ]
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from flowstone.blocks import codec
 from flowstone.errors import ConfigurationError, ObjectNotFound, SecretUnreadable, StaleDocument
+from flowstone.ports.paging import iterate_documents
 from flowstone.secrets.vault import Vault, read_key_id
 
 if TYPE_CHECKING:
@@ -91,7 +92,11 @@ def _seal_anew(documents: DocumentStore, vault: Vault, found: Rotation) -> None:
     """Seal every document with the key that seals now, also what is saved meanwhile."""
     found.key = vault.key()
     while True:
-        others = [each for each in documents.find("", prefix=True) if _has_others(each, found)]
+        others = [
+            each
+            for each in iterate_documents(documents, "", prefix=True)
+            if _has_others(each, found)
+        ]
         if not others:
             return
         for document in others:

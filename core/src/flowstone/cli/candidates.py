@@ -14,6 +14,7 @@ from click.shell_completion import CompletionItem
 
 from flowstone.context.current import services
 from flowstone.errors import FlowstoneError
+from flowstone.ports.paging import iterate_documents
 from flowstone.records.runs import RunQuery
 from flowstone.records.states import TERMINAL, StateType
 from flowstone.settings import read_settings
@@ -126,5 +127,5 @@ def _list_documents(
     kind: str, render: Callable[[str, str], str], *, prefix: bool = False
 ) -> Candidates:
     if _has_store():
-        for document in services().documents.find(kind, prefix=prefix):
+        for document in iterate_documents(services().documents, kind, prefix=prefix):
             yield render(document.kind, document.name), ""

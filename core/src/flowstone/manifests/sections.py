@@ -13,6 +13,7 @@ from flowstone.context import current
 from flowstone.errors import BlockInvalid, FlowstoneError, ObjectNotFound, suggest_names
 from flowstone.manifests.references import escape
 from flowstone.plugins import registry
+from flowstone.ports.paging import iterate_documents
 from flowstone.records.limits import KIND as LIMIT
 from flowstone.records.limits import Limit, check_limit, encode_limit, read_limit
 
@@ -55,7 +56,7 @@ class Section(Protocol):
 
 def find_documents(documents: DocumentStore, section: Section) -> list[Document]:
     """Return the documents of a section."""
-    return documents.find(section.kind, prefix=section.kind.endswith(":"))
+    return list(iterate_documents(documents, section.kind, prefix=section.kind.endswith(":")))
 
 
 class Variables:

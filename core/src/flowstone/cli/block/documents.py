@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from flowstone.cli.wording import format_iso
 from flowstone.context.current import services
 from flowstone.errors import ConfigurationError, ObjectNotFound, SecretKeyInvalid, SecretUnreadable
+from flowstone.ports.paging import iterate_documents
 from flowstone.records.documents import find_references
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def find(ref: str) -> Document:
         ConfigurationError: several have that name.
         ObjectNotFound: there is none; near ones are named.
     """
-    saved = services().documents.find(PREFIX, prefix=True)
+    saved = list(iterate_documents(services().documents, PREFIX, prefix=True))
     fits = [each for each in saved if ref in {format_reference(each), each.name}]
     exact = [each for each in fits if format_reference(each) == ref]
     if len(fits) == 1 or exact:
@@ -47,7 +48,7 @@ def find_referrers(ref: str) -> list[str]:
     """Return the blocks that have this one in them, by reference."""
     return [
         format_reference(each)
-        for each in services().documents.find(PREFIX, prefix=True)
+        for each in iterate_documents(services().documents, PREFIX, prefix=True)
         if ref in set(find_references(each.body))
     ]
 

@@ -12,6 +12,7 @@ from flowstone.cli.wording import format_ago, format_time
 from flowstone.context.current import services
 from flowstone.errors import ConfigurationError
 from flowstone.plugins import catalog, registry
+from flowstone.ports.paging import iterate_documents
 
 
 @click.command("types")
@@ -76,7 +77,7 @@ def _format_origin(found: dict[str, object]) -> str:
 def list_blocks(as_json: bool) -> None:
     """List blocks."""
     known = {offer.name for offer in catalog.offers("block")} | _find_own()
-    every = services().documents.find("block:", prefix=True)
+    every = list(iterate_documents(services().documents, "block:", prefix=True))
     saved = set(map(documents.format_reference, every))
     found = [(each, documents.diagnose(each, known, saved)) for each in every]
     if as_json:

@@ -14,6 +14,7 @@ from flowstone.cli.run.choice import find_run
 from flowstone.context.current import services
 from flowstone.errors import ConfigurationError
 from flowstone.graphs import build_graph
+from flowstone.ports.paging import iterate_runs
 from flowstone.records.runs import RunQuery
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def show_graph(run: str, whole: bool, form: str | None, output: Path | None, as_
         raise click.UsageError("--json prints a document of its own: leave out --format and -o.")
     store = services().runs
     found = find_run(run)
-    tree = store.runs(RunQuery(root_id=found.root_id))
+    tree = list(iterate_runs(store, RunQuery(root_id=found.root_id)))
     last = Attempts(store, tree).keep_last(tree)
     tree = last if found in last else tree
     graph = build_graph(found, tree, now=services().clock.time(), whole=whole)

@@ -16,6 +16,7 @@ from flowstone.cli.views import Cell, make_printable
 from flowstone.cli.wording import format_iso
 from flowstone.context.current import services
 from flowstone.graphs.tree import Children
+from flowstone.ports.paging import iterate_runs
 from flowstone.records.events import LOG_WRITTEN, LogLine
 from flowstone.records.runs import RunQuery
 from flowstone.settings import LEVELS
@@ -23,8 +24,9 @@ from flowstone.settings import LEVELS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from flowstone.ports.paging import iterate_runs
     from flowstone.records.events import Event
-    from flowstone.records.runs import Run
+from flowstone.records.runs import Run
 
 #: So many facts are read at a time.
 _PAGE = 1000
@@ -103,7 +105,7 @@ class _Names:
     def of(self, event: Event) -> str | None:
         """Return the name of the run that logged; None where it does not belong."""
         if event.run_id not in self._names:
-            tree = services().runs.runs(RunQuery(root_id=self._run.root_id))
+            tree = list(iterate_runs(services().runs, RunQuery(root_id=self._run.root_id)))
             self._names |= {run.id: None for run in tree}
             self._names |= {run.id: run.name for run in Children(tree).below(self._run)}
         return self._names.setdefault(event.run_id, None)

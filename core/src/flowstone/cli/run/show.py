@@ -26,6 +26,7 @@ from flowstone.context.current import services
 from flowstone.context.external_work import find_open_handles, read_handles, sum_measures
 from flowstone.flow_runs import requests
 from flowstone.graphs.tree import Children
+from flowstone.ports.paging import iterate_events, iterate_runs
 from flowstone.records.durations import duration, format_duration
 from flowstone.records.runs import Run, RunQuery, StateChange
 
@@ -49,7 +50,7 @@ def show_run(run: str, whole: bool, as_json: bool) -> None:
     """
     store, now = services().runs, services().clock.time()
     found = find_run(run)
-    tree = store.runs(RunQuery(root_id=found.root_id))
+    tree = list(iterate_runs(store, RunQuery(root_id=found.root_id)))
     children, attempts = Children(tree), Attempts(store, tree)
     root = next((each for each in tree if each.is_root), found)
     if as_json:
@@ -159,7 +160,7 @@ def _find_cache_lookup(run: Run) -> str | None:
     if run.kind != "task":
         return None
     told = None
-    for _, event in services().runs.events(run_id=run.id):
+    for event in iterate_events(services().runs, run_id=run.id):
         if isinstance(event.payload, Run | StateChange):
             state = event.payload.state
             if state.message and state.name in {"Running", "Retrying", "Cached"}:
