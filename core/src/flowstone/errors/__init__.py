@@ -56,6 +56,7 @@ FlowstoneError
 │   ├── SlotTimeout (TimeoutError)
 │   └── SlotsLost (RuntimeError)
 ├── LockNotHeld (ValueError)               by who releases it
+├── ScheduleInvalid (ValueError)           its rule, time zone or an option
 ├── SecretError
 │   ├── SecretKeyInvalid (ValueError)
 │   ├── SecretUnreadable
@@ -194,6 +195,7 @@ from flowstone.errors.runs import (
     UpstreamTaskError,
     ValueNotComputed,
 )
+from flowstone.errors.schedules import ScheduleInvalid
 from flowstone.errors.services import (
     JobCancelled,
     JobError,
@@ -305,6 +307,7 @@ __all__ = [
     "RunNotEnded",
     "RunNotFound",
     "RunTimeout",
+    "ScheduleInvalid",
     "SecretError",
     "SecretKeyInvalid",
     "SecretMissing",

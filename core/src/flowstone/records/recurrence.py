@@ -1,0 +1,220 @@
+"""When a rule is due: cron, interval and RRule in a time zone, over changes of its clocks.
+
+A local time that a change of clocks skips is due at the first minute that there is, and one that
+comes twice is due the first time.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from flowstone.errors import ScheduleInvalid, suggest_names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from zoneinfo import ZoneInfo
+
+    from dateutil.rrule import rrule, rruleset
+
+    Rule = rrule | rruleset
+
+_FIELDS = ("minute", "hour", "day of month", "month", "day of week")
+_RANGES = ("0-59", "0-23", "1-31, L", "1-12, JAN-DEC", "0-7, SUN-SAT, MON#2, 5L")
+_NICKNAMES = {
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+    "@monthly": "0 0 1 * *",
+    "@weekly": "0 0 * * 0",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@hourly": "0 * * * *",
+}
+_DAY = timedelta(days=1)
+#: From where rules are counted that don't say; local times, in whatever time zone.
+_EPOCH = datetime.fromisoformat("1970-01-01")
+_RRULE_START = datetime.fromisoformat("2020-01-01")
+
+
+def load_zone(name: str) -> ZoneInfo:
+    """Return a time zone by its name in the tz database.
+
+    Raises:
+        ScheduleInvalid: there is none; near names are told.
+    """
+    from zoneinfo import ZoneInfo, available_timezones  # 3 ms, which only schedules need
+
+    try:
+        return ZoneInfo(name)
+    except (LookupError, ValueError, OSError):
+        near = suggest_names(name, available_timezones()).strip()
+        remedy = near or "Install the tz database: pip install tzdata."
+        raise ScheduleInvalid(name, "there is no such time zone", remedy) from None
+
+
+# ---------------------------------------------------------------- cron
+
+
+def check_cron(cron: str) -> None:
+    """Check a cron string.
+
+    Raises:
+        ScheduleInvalid: it can't be read; the wrong field is pointed at.
+    """
+    from cronsim import CronSim, CronSimError  # 3 ms, which only schedules need
+
+    fields = _split(cron)
+    if len(fields) != len(_FIELDS):
+        names = ", ".join(_FIELDS)
+        problem = f"it has {len(fields)} fields, not {len(_FIELDS)}"
+        hint = " For seconds, use an Interval." if len(fields) == len(_FIELDS) + 1 else ""
+        raise ScheduleInvalid(cron, problem, f"Write: {names}.{hint}")
+    for place, field in enumerate(fields):
+        alone = ["*"] * len(_FIELDS)
+        alone[place] = field
+        try:
+            CronSim(" ".join(alone), _EPOCH)
+        except (CronSimError, AssertionError):
+            problem = f"{field!r} is no {_FIELDS[place]}"
+            remedy = f"Use {_RANGES[place]}, lists, ranges and steps."
+            raise ScheduleInvalid(cron, problem, remedy, _locate(cron, place)) from None
+    try:
+        found = next(CronSim(" ".join(fields), _EPOCH), None)
+    except CronSimError:
+        found = None
+    if found is None:
+        problem = "no month has such a day"
+        raise ScheduleInvalid(cron, problem, "Use a day that there is.", _locate(cron, 2))
+
+
+def iterate_cron(
+    cron: str, zone: ZoneInfo, after: float, *, day_or: bool = True
+) -> Iterator[float]:
+    """Yield when a cron string is due, in seconds since the epoch."""
+    from cronsim import CronSim  # 3 ms, which only schedules need
+
+    moments = CronSim(" ".join(_split(cron)), datetime.fromtimestamp(after, zone))
+    moments.day_and = moments.day_and or not day_or
+    return _increase((moment.timestamp() for moment in moments), after)
+
+
+def _split(cron: str) -> list[str]:
+    return _NICKNAMES.get(cron.strip().lower(), cron).split()
+
+
+def _locate(cron: str, place: int) -> tuple[int, int] | None:
+    """Return where a field stands in a cron string; None in a nickname."""
+    position = 0
+    for number, field in enumerate(cron.split()):
+        position = cron.index(field, position)
+        if number == place:
+            return position, position + len(field)
+        position += len(field)
+    return None
+
+
+# ---------------------------------------------------------------- interval
+
+
+def iterate_interval(
+    interval: timedelta, anchor: datetime | None, zone: ZoneInfo, after: float
+) -> Iterator[float]:
+    """Yield when an interval is due, in seconds since the epoch.
+
+    Whole days keep the local time of the anchor; anything else counts the seconds that go by.
+    """
+    if anchor is not None and anchor.tzinfo is not None:
+        anchor = anchor.astimezone(zone).replace(tzinfo=None)
+    start = anchor or _EPOCH
+    if not interval % _DAY:
+        return _increase(_iterate_days(start, interval, zone, after), after)
+    return _iterate_seconds(_to_instant(start, zone), interval.total_seconds(), after)
+
+
+def _iterate_days(
+    start: datetime, interval: timedelta, zone: ZoneInfo, after: float
+) -> Iterator[float]:
+    local = datetime.fromtimestamp(after, zone).replace(tzinfo=None)
+    number = max(0, (local - start) // interval - 1)  # a change of clocks may move it by a day
+    while True:
+        try:
+            moment = start + number * interval
+        except OverflowError:
+            return  # after the year 9999
+        yield _to_instant(moment, zone)
+        number += 1
+
+
+def _iterate_seconds(start: float, seconds: float, after: float) -> Iterator[float]:
+    number = max(0, int((after - start) // seconds))
+    while True:
+        moment = start + number * seconds
+        if moment > after:
+            yield moment
+        number += 1
+
+
+# ---------------------------------------------------------------- RRule
+
+
+def check_rrule(text: str, zone_name: str) -> None:
+    """Check an RRule.
+
+    Raises:
+        ScheduleInvalid: it can't be read, or has a form that is not supported.
+    """
+    upper = text.upper()
+    if "FREQ=SECONDLY" in upper or "FREQ=MINUTELY" in upper:
+        problem = "a rule of seconds or minutes is counted from its start each time"
+        raise ScheduleInvalid(text, problem, "Use an Interval, or a Cron.")
+    if "TZID=" in upper:
+        remedy = "Write local times, and pass timezone=…."
+        raise ScheduleInvalid(text, "it has a time zone of its own", remedy)
+    if "Z" in _find_times(upper) and zone_name != "UTC":
+        remedy = f"Write local times of {zone_name}, without the Z."
+        raise ScheduleInvalid(text, "it has times in UTC", remedy)
+    try:
+        found = _read_rrule(text).after(_EPOCH)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        remedy = "Write it as RFC 5545 does: FREQ=WEEKLY;BYDAY=MO,WE."
+        raise ScheduleInvalid(text, str(error) or "it is no rule", remedy) from None
+    if found is None:
+        raise ScheduleInvalid(text, "it is never due", "Use dates that there are.")
+
+
+def iterate_rrule(text: str, zone: ZoneInfo, after: float) -> Iterator[float]:
+    """Yield when an RRule is due, in seconds since the epoch."""
+    local = datetime.fromtimestamp(after, zone).replace(tzinfo=None) - _DAY
+    moments = _read_rrule(text).xafter(local)
+    return _increase((_to_instant(moment, zone) for moment in moments), after)
+
+
+def _find_times(text: str) -> str:
+    """Return the ends of the times that a rule has."""
+    return "".join(word[-1:] for word in text.replace("\n", ";").split(";") if "T" in word[-8:-5])
+
+
+def _read_rrule(text: str) -> Rule:
+    from dateutil.rrule import rrulestr  # 10 ms, which only schedules need
+
+    return rrulestr(text, dtstart=_RRULE_START, ignoretz=True)
+
+
+# ---------------------------------------------------------------- clocks
+
+
+def _to_instant(local: datetime, zone: ZoneInfo) -> float:
+    """Return when a local time is; one that is skipped is the first minute that there is."""
+    found = local.replace(tzinfo=zone)
+    while found.astimezone(UTC).astimezone(zone).replace(tzinfo=None) != local:
+        local += timedelta(minutes=1)
+        found = local.replace(tzinfo=zone)
+    return found.timestamp()
+
+
+def _increase(moments: Iterator[float], after: float) -> Iterator[float]:
+    """Yield what comes after a moment, each once."""
+    for moment in moments:
+        if moment > after:
+            yield moment
+            after = moment

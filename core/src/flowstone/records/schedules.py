@@ -1,0 +1,230 @@
+"""Schedules: when a deployment's runs are due."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import TYPE_CHECKING, Literal
+
+from flowstone.errors import InvalidName, ScheduleInvalid
+from flowstone.records import recurrence
+from flowstone.records.codec import FieldForm, RecordCodec
+from flowstone.records.encoding import dumps
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from flowstone.records.codec import Json
+
+#: What becomes of times at which nobody was there to start a run.
+Misfire = Literal["all", "latest", "none"]
+_MISFIRES = ("all", "latest", "none")
+#: So many seconds after its time a run is still on time.
+GRACE = 60.0
+_LONGEST_SLUG = 100
+
+
+@dataclass(frozen=True)
+class Cron:
+    """Due by a cron string: ``0 9 * * MON-FRI``.
+
+    Attributes:
+        cron: minute, hour, day of month, month, day of week; or ``@hourly``, ``@daily`` and such.
+        timezone: of the tz database, such as ``Europe/Berlin``; None for UTC.
+        day_or: whether one of the two days suffices, where both are given.
+        active: whether runs are made.
+        parameters: of its runs, over those of the deployment.
+        slug: names it within the deployment; None for one that is made of the rule.
+        misfire: what becomes of times at which nobody was there: ``all`` runs each of them,
+            ``latest`` the last one, and ``none`` none.
+        grace_seconds: how late a run may be that was not missed.
+    """
+
+    cron: str
+    timezone: str | None = None
+    day_or: bool = True
+    active: bool = True
+    parameters: Mapping[str, object] | None = None
+    slug: str | None = None
+    misfire: Misfire = "latest"
+    grace_seconds: float = GRACE
+
+    def __post_init__(self) -> None:
+        """Raise `ScheduleInvalid` where it can't be used."""
+        _check(self, self.cron)
+        recurrence.check_cron(self.cron)
+
+    def iterate(self, after: float) -> Iterator[float]:
+        """Yield when it is due after a moment, all in seconds since the epoch."""
+        zone = recurrence.load_zone(self.timezone or "UTC")
+        return recurrence.iterate_cron(self.cron, zone, after, day_or=self.day_or)
+
+    def __str__(self) -> str:
+        return f"cron {self.cron!r}{_name_zone(self)}"
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Due again and again after the same time.
+
+    Attributes:
+        interval: seconds, or a `timedelta`; a `timedelta` from then on. Whole days keep the local
+            time of the anchor over a change of clocks.
+        anchor_date: a moment at which it is due; the others are counted from there. Without a time
+            zone it is a local time. None for the first midnight of 1970.
+        timezone: as of `Cron`, and so are the others.
+        active: whether runs are made.
+        parameters: of its runs.
+        slug: names it within the deployment.
+        misfire: what becomes of times at which nobody was there.
+        grace_seconds: how late a run may be that was not missed.
+    """
+
+    interval: timedelta | float
+    anchor_date: datetime | None = None
+    timezone: str | None = None
+    active: bool = True
+    parameters: Mapping[str, object] | None = None
+    slug: str | None = None
+    misfire: Misfire = "latest"
+    grace_seconds: float = GRACE
+
+    def __post_init__(self) -> None:
+        """Raise `ScheduleInvalid` where it can't be used."""
+        given = self.interval
+        if not isinstance(given, timedelta):
+            try:
+                object.__setattr__(self, "interval", timedelta(seconds=given))
+            except (TypeError, ValueError, OverflowError):
+                remedy = "Pass seconds, or a timedelta."
+                raise ScheduleInvalid(str(given), "it is no interval", remedy) from None
+        if self.length < timedelta(seconds=1):
+            problem = "it is shorter than a second"
+            raise ScheduleInvalid(str(given), problem, "Use one second or more.")
+        _check(self, str(given))
+
+    @property
+    def length(self) -> timedelta:
+        """The interval."""
+        assert isinstance(self.interval, timedelta)
+        return self.interval
+
+    def iterate(self, after: float) -> Iterator[float]:
+        """Yield when it is due after a moment, all in seconds since the epoch."""
+        zone = recurrence.load_zone(self.timezone or "UTC")
+        return recurrence.iterate_interval(self.length, self.anchor_date, zone, after)
+
+    def __str__(self) -> str:
+        return f"every {self.length}{_name_zone(self)}"
+
+
+@dataclass(frozen=True)
+class RRule:
+    """Due by a rule of RFC 5545: ``FREQ=MONTHLY;BYDAY=-1FR;BYHOUR=17;BYMINUTE=0;BYSECOND=0``.
+
+    Attributes:
+        rrule: the rule; its times are local ones. Without DTSTART it counts from 2020-01-01.
+        timezone: as of `Cron`, and so are the others.
+        active: whether runs are made.
+        parameters: of its runs.
+        slug: names it within the deployment.
+        misfire: what becomes of times at which nobody was there.
+        grace_seconds: how late a run may be that was not missed.
+    """
+
+    rrule: str
+    timezone: str | None = None
+    active: bool = True
+    parameters: Mapping[str, object] | None = None
+    slug: str | None = None
+    misfire: Misfire = "latest"
+    grace_seconds: float = GRACE
+
+    def __post_init__(self) -> None:
+        """Raise `ScheduleInvalid` where it can't be used."""
+        _check(self, self.rrule)
+        recurrence.check_rrule(self.rrule, self.timezone or "UTC")
+
+    def iterate(self, after: float) -> Iterator[float]:
+        """Yield when it is due after a moment, all in seconds since the epoch."""
+        return recurrence.iterate_rrule(
+            self.rrule, recurrence.load_zone(self.timezone or "UTC"), after
+        )
+
+    def __str__(self) -> str:
+        return f"rrule {self.rrule!r}{_name_zone(self)}"
+
+
+Schedule = Cron | Interval | RRule
+
+
+def _check(schedule: Schedule, rule: object) -> None:
+    if not isinstance(rule, str):
+        raise ScheduleInvalid(repr(rule), "the rule is no text", "Write it as a string.")
+    if schedule.misfire not in _MISFIRES:
+        problem = f"there is no misfire={schedule.misfire!r}"
+        raise ScheduleInvalid(rule, problem, f"Use one of {', '.join(map(repr, _MISFIRES))}.")
+    if not schedule.grace_seconds >= 0:
+        problem = f"grace_seconds={schedule.grace_seconds!r} is no duration"
+        raise ScheduleInvalid(rule, problem, "Use 0 or more seconds.")
+    slug = schedule.slug
+    if slug is not None and not (slug.isprintable() and 0 < len(slug.strip()) <= _LONGEST_SLUG):
+        raise InvalidName("schedule", slug, f"use 1 to {_LONGEST_SLUG} printable characters")
+    recurrence.load_zone(schedule.timezone or "UTC")
+
+
+def _name_zone(schedule: Schedule) -> str:
+    return f" in {schedule.timezone}" if schedule.timezone else ""
+
+
+def name_schedule(schedule: Schedule) -> Schedule:
+    """Return a schedule with a slug: its own, or one that is made of its rule."""
+    if schedule.slug is not None:
+        return schedule
+    tag = type(schedule).__name__.lower()
+    return replace(schedule, slug=f"{tag}-{fingerprint_rule(schedule)[:8]}")
+
+
+def fingerprint_rule(schedule: Schedule) -> str:
+    """Return what changes when, and only when, other times are due."""
+    body = encode_schedule(schedule)
+    for name in ("active", "parameters", "slug", "misfire", "grace_seconds"):
+        del body[name]
+    return sha256(dumps(sorted(body.items())).encode()).hexdigest()
+
+
+_FORMS = {
+    "parameters": FieldForm(dict, dict),
+    "interval": FieldForm(lambda value: value.total_seconds(), lambda s: timedelta(seconds=s)),
+    "anchor_date": FieldForm(lambda value: value.isoformat(), datetime.fromisoformat),
+    "Misfire": FieldForm(str, str),
+}
+_CRON = RecordCodec(Cron, _FORMS)
+_INTERVAL = RecordCodec(Interval, _FORMS)
+_RRULE = RecordCodec(RRule, _FORMS)
+
+
+def encode_schedule(schedule: Schedule) -> Json:
+    """Return a schedule as JSON values that say its type."""
+    if isinstance(schedule, Cron):
+        return {"type": "cron", **_CRON.encode(schedule)}
+    if isinstance(schedule, Interval):
+        return {"type": "interval", **_INTERVAL.encode(schedule)}
+    return {"type": "rrule", **_RRULE.encode(schedule)}
+
+
+def decode_schedule(body: Json) -> Schedule:
+    """Return the schedule that `encode_schedule` has encoded.
+
+    Raises:
+        RecordInvalid, ScheduleInvalid: it is of no type that this version knows, or can't be used.
+    """
+    match body.get("type"):
+        case "cron":
+            return _CRON.decode(body)
+        case "interval":
+            return _INTERVAL.decode(body)
+        case "rrule":
+            return _RRULE.decode(body)
+    raise ScheduleInvalid(str(body.get("type")), "there is no such type", "Upgrade flowstone.")
