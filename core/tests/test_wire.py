@@ -160,7 +160,7 @@ FIRST: dict[str, dict[str, Any]] = {
             "a run",
             Run(
                 "r", "flow", "n", "u", "r", None, 1.0, ("a",), None, {"n": 1}, (),
-                Lease("t", "h", 2.0), RestartInfo("m:f", None, ("p",)),
+                Lease("t", "h", 2.0), RestartInfo("m:f", None, ("p",)), None, None,
                 State(StateType.RUNNING, "Running", None, 1.0), 1, 1, 1.0,
             ),
         ),

@@ -15,7 +15,7 @@ from flowstone.errors import Conflict
 from flowstone.records.documents import Document
 from flowstone.records.encoding import describe_as_json
 from flowstone.records.events import ArtifactVersion, LogLine, Measures
-from flowstone.records.runs import Handover, HeartbeatReply, StateChange
+from flowstone.records.runs import Handover, HeartbeatReply, Run, StateChange
 from flowstone.stores.memory import MemoryStore
 from flowstone_testing.conformance import DocumentStoreSuite, RunStoreSuite, StoreClock
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from flowstone.records.events import Event
-    from flowstone.records.runs import Fence, Lease, Run, RunQuery
+    from flowstone.records.runs import Fence, Lease, RunQuery
     from flowstone_testing.conformance import Suite
 
 
@@ -217,6 +217,29 @@ class IgnoresTags(MemoryStore):
         return super().runs(replace(query, tags=()))
 
 
+class IgnoresDeployments(MemoryStore):
+    def runs(self, query: RunQuery) -> list[Run]:
+        return super().runs(replace(query, deployments=()))
+
+
+class StartsEarly(MemoryStore):
+    def runs(self, query: RunQuery) -> list[Run]:
+        until = query.scheduled_until
+        return super().runs(replace(query, scheduled_until=until and until + 60.0))
+
+
+class CallsTheWaitingDead(MemoryStore):
+    def _is_lapsed(self, root: Run, now: float) -> bool:
+        return root.lease is None or super()._is_lapsed(root, now)
+
+
+class ForgetsDueTimes(MemoryStore):
+    def create(self, event: Event) -> None:
+        run = event.payload
+        assert isinstance(run, Run)
+        super().create(replace(event, payload=replace(run, scheduled_time=None)))
+
+
 class LimitsBeforeItOrders(MemoryStore):
     def runs(self, query: RunQuery) -> list[Run]:
         found = super().runs(replace(query, newest_first=False))
@@ -390,6 +413,10 @@ RUN_MUTANTS = {
     RevivesEndedLeases: "test_an_ended_run_is_not_renewed",
     BearsUnderEndedRoots: "test_no_run_is_born_under_an_ended_root",
     BelievesTheClientsClock: "test_a_lease_begins_by_the_clock_of_the_store",
+    IgnoresDeployments: "test_a_query_finds_what_is_due",
+    StartsEarly: "test_a_query_finds_what_is_due",
+    CallsTheWaitingDead: "test_a_run_that_waits_is_no_dead_one",
+    ForgetsDueTimes: "test_a_run_that_waits_reads_back",
     IgnoresTags: "test_a_query_finds_what_fits",
     LimitsBeforeItOrders: "test_a_query_finds_what_fits",
     CountsByTree: "test_task_runs_are_counted_by_caller_and_state",

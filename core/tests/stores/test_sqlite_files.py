@@ -16,7 +16,7 @@ from flowstone.errors import StoreBusy, StoreError, StoreForeign, StoreTooNew, S
 from flowstone.records.events import make_birth_event
 from flowstone.records.runs import RunQuery
 from flowstone.records.states import COMPLETED
-from flowstone.stores.sql.statements import select_events
+from flowstone.stores.sql.statements import select_events, select_runs
 from flowstone.stores.sqlite import open_sqlite
 from flowstone.stores.sqlite.dialect import SQLITE
 from flowstone_testing.conformance.samples import (
@@ -59,6 +59,18 @@ def test_artifacts_are_found_by_an_index(path: Path) -> None:
     assert any("events_of_artifacts" in row[3] for row in plan), plan
 
 
+def test_what_is_due_is_found_by_an_index(path: Path) -> None:
+    fill(path, 10)
+    query = RunQuery(
+        deployments=("etl/a", "etl/b"), states=("Scheduled",), scheduled_until=1.0, limit=9
+    )
+    statement, values = select_runs(SQLITE, query)
+    connection = sqlite3.connect(path)
+    plan = connection.execute(f"EXPLAIN QUERY PLAN {statement}", values).fetchall()
+    connection.close()
+    assert any("runs_scheduled" in row[3] for row in plan), plan
+
+
 def test_a_file_of_the_first_schema_is_brought_on(path: Path) -> None:
     fill(path, 3)
     connection = sqlite3.connect(path)
@@ -67,7 +79,10 @@ def test_a_file_of_the_first_schema_is_brought_on(path: Path) -> None:
     connection.execute("DROP TABLE slots")
     connection.execute("DROP TABLE wishes")
     connection.execute("DROP TABLE deletions")
-    connection.execute("ALTER TABLE runs DROP COLUMN recipe")
+    connection.execute("DROP INDEX runs_of_deployment")
+    connection.execute("DROP INDEX runs_scheduled")
+    for column in ("recipe", "deployment", "scheduled_time"):
+        connection.execute(f"ALTER TABLE runs DROP COLUMN {column}")
     connection.execute("PRAGMA user_version = 1")
     connection.commit()
     connection.close()

@@ -77,8 +77,10 @@ class Origin:
         inputs: ids of the runs whose results went into this one; `UNKNOWN` where there may be
             more.
         lease: who may write it; only a root has one. A run that was ended because its process is
-            gone has none, and one that is suspended.
+            gone has none, one that is suspended, and one that waits for somebody to execute it.
         recipe: how it can be executed again; only a root flow run has one.
+        deployment: whose run it is, as ``flow/name``; only a root flow run has one.
+        scheduled_time: when it is due, in seconds since the epoch; None for a run that was called.
     """
 
     id: str
@@ -94,6 +96,8 @@ class Origin:
     inputs: tuple[str, ...] = ()
     lease: Lease | None = None
     recipe: RestartInfo | None = None
+    deployment: str | None = None
+    scheduled_time: float | None = None
 
     def __getstate__(self) -> dict[str, object]:
         return {each.name: getattr(self, each.name) for each in fields(self)}
@@ -247,6 +251,8 @@ class RunQuery:
         states: values of `StateType`, or state names.
         unit: the flow's or task's name; ``*`` stands for any characters, and ``?`` for one.
         tags: each must be among the run's tags.
+        deployments: only runs of these.
+        scheduled_until: due then or before, and not ended; a run that was called does not fit.
         created_since: created then or later, in seconds since the epoch.
         created_until: created before that.
         ended_until: ended before that; what has not ended does not fit.
@@ -262,6 +268,8 @@ class RunQuery:
     states: tuple[str, ...] = ()
     unit: str | None = None
     tags: tuple[str, ...] = ()
+    deployments: tuple[str, ...] = ()
+    scheduled_until: float | None = None
     created_since: float | None = None
     created_until: float | None = None
     ended_until: float | None = None

@@ -335,6 +335,7 @@ def _fits(run: Run, query: RunQuery) -> bool:
         and (not query.states or not {run.state.type, run.state.name}.isdisjoint(query.states))
         and (query.unit is None or _is_like(run.unit, query.unit))
         and set(query.tags) <= set(run.tags)
+        and (not query.deployments or run.deployment in query.deployments)
         and _is_within(run, query)
     )
 
@@ -347,8 +348,14 @@ def _is_like(unit: str, pattern: str) -> bool:
 def _is_within(run: Run, query: RunQuery) -> bool:
     after = query.after
     return (
-        (query.created_since is None or run.created >= query.created_since)
+        (query.scheduled_until is None or _is_scheduled(run, query.scheduled_until))
+        and (query.created_since is None or run.created >= query.created_since)
         and (query.created_until is None or run.created < query.created_until)
         and (query.ended_until is None or (run.ended or query.ended_until) < query.ended_until)
         and (after is None or (run.id < after if query.newest_first else run.id > after))
     )
+
+
+def _is_scheduled(run: Run, until: float) -> bool:
+    is_due = run.scheduled_time is not None and run.scheduled_time <= until
+    return is_due and not run.state.is_final()

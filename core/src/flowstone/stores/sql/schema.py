@@ -119,8 +119,20 @@ _SIXTH = (
     "CREATE TABLE deletions (root_id {text} NOT NULL PRIMARY KEY) {keyed}",
 )
 
+_SEVENTH = (
+    # The deployment whose run it is, and when it is due; NULL for a run that was called.
+    "ALTER TABLE runs ADD COLUMN deployment {text}",
+    "ALTER TABLE runs ADD COLUMN scheduled_time {real}",
+    "CREATE INDEX runs_of_deployment ON runs (deployment, id) WHERE deployment IS NOT NULL",
+    # So that what is due is found among all that has ended; a run leaves it with its end.
+    """
+    CREATE INDEX runs_scheduled ON runs (deployment, scheduled_time)
+    WHERE scheduled_time IS NOT NULL AND ended IS NULL
+    """,
+)
+
 #: Migration number n stands at n - 1; what stands in braces is the dialect's.
-MIGRATIONS = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH)
+MIGRATIONS = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH, _SEVENTH)
 CURRENT = len(MIGRATIONS)
 
 

@@ -136,6 +136,13 @@ def select_runs(dialect: Dialect, query: RunQuery) -> tuple[str, list[object]]:
         marks = ", ".join("?" * len(query.states))
         terms.append(f"(state_type IN ({marks}) OR state_name IN ({marks}))")
         values += [*query.states, *query.states]
+    if query.deployments:
+        terms.append(f"deployment IN ({', '.join('?' * len(query.deployments))})")
+        values += query.deployments
+    if query.scheduled_until is not None:
+        # The second half is the index's own words.
+        terms.append("scheduled_time <= ? AND ended IS NULL")
+        values.append(query.scheduled_until)
     for tag in query.tags:
         terms.append(f"? IN ({dialect.select_texts('tags')})")
         values.append(tag)
