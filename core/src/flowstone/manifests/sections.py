@@ -59,7 +59,14 @@ def find_documents(documents: DocumentStore, section: Section) -> list[Document]
     return list(iterate_documents(documents, section.kind, prefix=section.kind.endswith(":")))
 
 
-class Variables:
+class _Independent:
+    """A section whose entries refer to nothing else."""
+
+    def needs(self, entry: Any) -> set[str]:  # noqa: ARG002 - none has any
+        return set()
+
+
+class Variables(_Independent):
     """``name: value``, or ``name: {value: …, tags: […]}``."""
 
     name, kind = "variables", VARIABLE
@@ -89,11 +96,8 @@ class Variables:
             return
         Variable.set(key, value, tags, overwrite=True)
 
-    def needs(self, entry: Any) -> set[str]:  # noqa: ARG002 - none has any
-        return set()
 
-
-class Limits:
+class Limits(_Independent):
     """``name: {slots: 5}``, with ``active`` and ``slot_decay_per_second`` where they are wanted."""
 
     name, kind = "limits", LIMIT
@@ -121,9 +125,6 @@ class Limits:
         elif not any(wrong.values()):
             limit = check_limit(Limit(key, **given))
             current.services().documents.put(LIMIT, key, encode_limit(limit))
-
-    def needs(self, entry: Any) -> set[str]:  # noqa: ARG002 - none has any
-        return set()
 
 
 _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
