@@ -9,7 +9,7 @@ from uuid import RFC_4122, UUID
 
 import pytest
 
-from flowstone.records.ids import new_id
+from flowstone.records.ids import derive_id, new_id
 
 
 def test_an_id_is_a_uuid_of_version_7() -> None:
@@ -47,3 +47,12 @@ os.write(1, (new_id()[19:31] + "\\n").encode())  # in one piece, unlike print
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert len(set(done.stdout.split())) == 2
+
+
+def test_a_derived_id_is_the_same_for_the_same_facts() -> None:
+    key = derive_id(1_770_000_000.5, "etl/nightly", "cron-1")
+    assert key == derive_id(1_770_000_000.5, "etl/nightly", "cron-1")
+    assert len({key, derive_id(1_770_000_000.5, "etl/nightlycron-1"), derive_id(0.0, "a")}) == 3
+    found = UUID(key)
+    assert (found.version, found.variant, len(key)) == (7, RFC_4122, 36)
+    assert found.int >> 80 == 1_770_000_000_500

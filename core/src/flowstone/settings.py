@@ -232,6 +232,11 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     return Settings(**_read_values(env, fields(Settings)))  # type: ignore[arg-type]
 
 
+def make_child_environ(settings: Settings) -> dict[str, str]:
+    """Return the environment for another process that is to have the same home."""
+    return {**os.environ, "FLOWSTONE_HOME": str(settings.home)}
+
+
 def read_plugins_timeout() -> float:
     """Read the only setting that listings and help need; other settings may be invalid.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, Unpack, overload
 
 from flowstone.calls.decorator import find_local_names, make_spec, unwrap_function
@@ -14,10 +15,12 @@ from flowstone.errors import ConfigurationError
 from flowstone.task_runners.base import TaskRunner, ThreadPoolTaskRunner
 
 if TYPE_CHECKING:
+    from flowstone.calls.deployment_options import DeploymentOptions, ServeOptions
     from flowstone.context.current import Services
     from flowstone.engine.recorder import Takeover
     from flowstone.graphs import Graph
     from flowstone.ports import Runner
+    from flowstone.records.deployments import Deployment
     from flowstone.records.specs import Spec
 
 P = ParamSpec("P")
@@ -132,6 +135,39 @@ class Flow(Runnable[P, R]):
             return self._call(args, {**kwargs, "return_state": True}, takeover)
         finally:
             current.scope.reset(token)
+
+    def to_deployment(self, name: str, **options: Unpack[DeploymentOptions]) -> Deployment:
+        """Return the flow with how it runs by itself, for `serve`.
+
+        Args:
+            name: names it among the deployments of the flow.
+            **options: see `DeploymentOptions`.
+
+        Raises:
+            ConfigurationError: it stands where no other process can load it, several kinds of
+                schedules are given, or an option is not known.
+            ScheduleInvalid: a rule can't be used; what is wrong is pointed at.
+            ParameterTypeError: the parameters do not fit the flow's.
+        """
+        # Above this floor, so it is named, not imported; and schedules take 20 ms to load.
+        make_deployment = import_module("flowstone.deployments.making").make_deployment
+        made: Deployment = make_deployment(self, name, options)
+        return made
+
+    def serve(self, name: str | None = None, **options: Unpack[ServeOptions]) -> None:
+        """Run the flow when it is due, and when somebody asks for it, until this is stopped.
+
+        Each run has a process of its own. SIGTERM or Ctrl-C ends it when the runs that are being
+        executed have ended; a second one ends those, too.
+
+        Args:
+            name: names the deployment; None for the flow's name.
+            **options: see `ServeOptions`.
+
+        Raises:
+            ConfigurationError, ScheduleInvalid, ParameterTypeError: as for `to_deployment`.
+        """
+        import_module("flowstone.deployments.making").serve_flow(self, name, options)
 
     def with_options(self, **options: Unpack[FlowOptions]) -> Flow[P, R]:
         """Return a flow with some options changed.

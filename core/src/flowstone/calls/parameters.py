@@ -127,7 +127,7 @@ class Parameters:
         """
         problems: dict[str, str] = {}
         for name, value in bound.arguments.items():
-            hint = self._hints.get(name, Any)
+            hint = self.hints.get(name, Any)
             if hint is Any or (type(value) is hint and hint in EXACT):
                 continue
             try:
@@ -145,7 +145,7 @@ class Parameters:
         found = {
             name: hint
             for name in self.signature.parameters
-            if hides(hint := self._hints.get(name, Any))
+            if hides(hint := self.hints.get(name, Any))
         }
         for name, hint in found.items():
             kind = self.signature.parameters[name].kind
@@ -170,13 +170,13 @@ class Parameters:
 
     def can_restore(self, name: str, kept: object, value: object) -> bool:
         """Tell whether the type hint makes the same value again of what is kept of it."""
-        if name not in self._hints:
+        if name not in self.hints:
             return False
         # It needs JSON, 3 ms; a flow that is called with nothing else never comes here.
         from flowstone.calls.restoring import make_restorer
 
         if name not in self._restorers:
-            self._restorers[name] = make_restorer(self._hints[name])
+            self._restorers[name] = make_restorer(self.hints[name])
         return self._restorers[name](kept, value)
 
     def read(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -203,13 +203,13 @@ class Parameters:
             value = json.loads(text)
         except ValueError:
             return text
-        if isinstance(value, float) and _is_exact(self._hints.get(name, Any)):
+        if isinstance(value, float) and _is_exact(self.hints.get(name, Any)):
             return text  # a float may have lost digits of it
         is_text_only = not self._fits(name, value) and self._fits(name, text)
         return text if is_text_only else value
 
     def _fits(self, name: str, value: object) -> bool:
-        parameter, hint = self.signature.parameters.get(name), self._hints.get(name, Any)
+        parameter, hint = self.signature.parameters.get(name), self.hints.get(name, Any)
         if parameter is None or hint is Any or type(value) is hint:
             return True
         try:
@@ -246,7 +246,8 @@ class Parameters:
         return ParameterBindError(self.name, str(self.signature), problem)
 
     @cached_property
-    def _hints(self) -> dict[str, Hint]:
+    def hints(self) -> dict[str, Hint]:
+        """The type hints that are checked, by the name of their parameter."""
         hints, problems = find_hints(self._fn, self.signature, self._around or {})
         if problems:
             self._warn("; ".join(f"{name} ({problem})" for name, problem in problems.items()))
@@ -279,7 +280,7 @@ class Parameters:
             return {key: check(item) for key, item in value.items()}
         except Uncheckable:
             self._warn(f"{name} ({hint!r})")
-            self._hints[name] = Any
+            self.hints[name] = Any
             return value
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from flowstone.context.current import Scope
     from flowstone.ports import CallRequest, CurrentRun
+    from flowstone.records.codec import Json
     from flowstone.records.runs import Run
     from flowstone.records.states import State, StateType
 
@@ -180,7 +181,10 @@ class FlowRun(_Facts):
         from datetime import UTC, datetime
 
         origin = self._origin
-        return None if origin is None else datetime.fromtimestamp(origin.created, UTC)
+        if origin is None:
+            return None
+        due = origin.scheduled_time
+        return datetime.fromtimestamp(origin.created if due is None else due, UTC)
 
     @property
     def parent_flow_run_id(self) -> str | None:
@@ -230,21 +234,55 @@ class TaskRun(_Facts):
         return None if flow is None else snapshot_run(flow).origin.id
 
 
-class Deployment:
+class DeploymentFacts:
     """The facts of the deployment that the run comes from."""
 
     __slots__ = ()
 
-    id: str | None = None
-    name: str | None = None
-    version: str | None = None
-    flow_run_id: str | None = None
+    @property
+    def id(self) -> str | None:
+        found = self._load().get("id")
+        return None if found is None else str(found)
+
+    @property
+    def name(self) -> str | None:
+        """Its own name, without that of the flow."""
+        full_name = self._full_name
+        return None if full_name is None else full_name.partition("/")[2]
+
+    @property
+    def version(self) -> str | None:
+        found = self._load().get("version")
+        return None if found is None else str(found)
+
+    @property
+    def flow_run_id(self) -> str | None:
+        """The id of the run that the deployment has made."""
+        return None if self._full_name is None else flow_run.root_flow_run_id
 
     @property
     def parameters(self) -> dict[str, object]:
-        return {}
+        """Those of the deployment, which its schedule or the run may have replaced."""
+        return dict(self._load().get("parameters", {}))
+
+    @property
+    def _full_name(self) -> str | None:
+        scope = current_flow()
+        while scope is not None and (above := find_flow_around(scope.caller)) is not None:
+            scope = above
+        return None if scope is None else snapshot_run(scope).origin.deployment
+
+    def _load(self) -> Json:
+        """Return the deployment's document; nothing outside any, or where it is deleted."""
+        if (full_name := self._full_name) is None:
+            return {}
+        # 5 ms, which only runs of deployments that ask for this need.
+        from flowstone.records.deployments import KIND
+
+        found = current.services().documents.find(KIND, names=[full_name])
+        return dict(found[0].body) if found else {}
 
 
 flow_run = FlowRun(current_flow)
 task_run = TaskRun(current_task)
-deployment = Deployment()
+deployment = DeploymentFacts()

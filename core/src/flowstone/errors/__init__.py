@@ -28,6 +28,7 @@ FlowstoneError
 │   ├── ArtifactInvalid (ValueError)
 │   ├── NotRepeatable                      it can't be executed again
 │   ├── RunNotEnded                        it can't be cleaned up or deleted yet
+│   ├── NotScheduled                       it does not wait to be executed
 │   ├── NotPausable (RuntimeError)
 │   ├── NotPaused                          it does not wait to be resumed
 │   ├── PauseTimeout (TimeoutError)
@@ -175,6 +176,7 @@ from flowstone.errors.runs import (
     NotPausable,
     NotPaused,
     NotRepeatable,
+    NotScheduled,
     NotSendable,
     NotSerializable,
     ParameterBindError,
@@ -275,6 +277,7 @@ __all__ = [
     "NotPausable",
     "NotPaused",
     "NotRepeatable",
+    "NotScheduled",
     "NotSendable",
     "NotSerializable",
     "NotificationDenied",

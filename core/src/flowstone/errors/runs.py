@@ -278,6 +278,17 @@ class NotRepeatable(RunError):
         super().__init__(f"run {name!r} can't be executed again: {problem}. {remedy}")
 
 
+class NotScheduled(RunError):
+    """A run does not wait to be executed: somebody else has it, or it has ended."""
+
+    def __init__(self, name: str, state: str) -> None:
+        self.name, self.state = name, state
+        super().__init__(
+            f"{_name_run(name)} does not wait to be executed: it is {state}. "
+            "Look at it with `flowstone run show`."
+        )
+
+
 class RunNotEnded(RunError):
     """A run has to end first."""
 

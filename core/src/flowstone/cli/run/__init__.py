@@ -21,6 +21,7 @@ _HERE = "flowstone.cli.run"
             f"{_HERE}.delete:delete_runs",
             "Delete runs that have ended, with their logs, artifacts and results.",
         ),
+        "execute": (f"{_HERE}.execute:execute_run", "Execute a scheduled run in this process."),
         "graph": (f"{_HERE}.graph:show_graph", "Print or draw the graph of a run."),
         "logs": (f"{_HERE}.log:show_logs", "Show the logs of a run and of everything it called."),
         "ls": (f"{_HERE}.list:list_runs", "List runs, most recent first."),

@@ -1,0 +1,56 @@
+"""The options of deployments, as calls give them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypedDict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import timedelta
+
+    from flowstone.records.schedules import Schedule
+
+
+class DeploymentOptions(TypedDict, total=False):
+    """The options of `Flow.to_deployment`. Of the five that say when runs are due, one is given.
+
+    Attributes:
+        interval: seconds or a `timedelta` between two runs, or several of these.
+        cron: a cron string in UTC, such as ``"0 9 * * MON-FRI"``, or several.
+        rrule: a rule of RFC 5545 in UTC, or several.
+        schedule: a `Cron`, `Interval` or `RRule` of `flowstone.schedules`.
+        schedules: several of them.
+        paused: whether its schedules make no runs for now.
+        parameters: of each run, by name.
+        description: what a person should know of it; None for the flow's.
+        tags: of each run, beside the flow's.
+        version: what the code says of its version; None for the flow's.
+        enforce_parameter_schema: whether parameters are checked by the flow's type hints when a
+            run is made; they are.
+    """
+
+    interval: timedelta | float | Iterable[timedelta | float] | None
+    cron: str | Iterable[str] | None
+    rrule: str | Iterable[str] | None
+    schedule: Schedule | None
+    schedules: Sequence[Schedule] | None
+    paused: bool | None
+    parameters: Mapping[str, object] | None
+    description: str | None
+    tags: Iterable[str] | None
+    version: str | None
+    enforce_parameter_schema: bool
+
+
+class ServeOptions(DeploymentOptions, total=False):
+    """The options of `Flow.serve`: those of `Flow.to_deployment`, and of `serve`.
+
+    Attributes:
+        pause_on_shutdown: whether what is due while nobody serves it is left out; it is.
+        print_starting_message: whether what is served is logged at the start; it is.
+        limit: the number of runs that are executed at a time; None for 5.
+    """
+
+    pause_on_shutdown: bool
+    print_starting_message: bool
+    limit: int | None

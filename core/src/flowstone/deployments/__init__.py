@@ -1,0 +1,37 @@
+"""Deployments: flows that run by themselves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flowstone.plugins.exports import lazy_exports
+
+if TYPE_CHECKING:
+    from flowstone.deployments.calling import run_deployment
+    from flowstone.deployments.documents import (
+        delete_deployment,
+        pause_deployment,
+        resume_deployment,
+    )
+    from flowstone.deployments.serving import serve
+    from flowstone.records.deployments import Deployment
+
+__all__ = [
+    "Deployment",
+    "delete_deployment",
+    "pause_deployment",
+    "resume_deployment",
+    "run_deployment",
+    "serve",
+]
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazy_exports(
+        __name__,
+        {
+            ".calling": ("run_deployment",),
+            ".documents": ("delete_deployment", "pause_deployment", "resume_deployment"),
+            ".serving": ("serve",),
+            "flowstone.records.deployments": ("Deployment",),
+        },
+    )

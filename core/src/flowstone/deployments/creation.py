@@ -1,0 +1,107 @@
+"""Runs of deployments, as they are made: their parameters are checked, and they wait."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flowstone.calls.run_names import make_up_name
+from flowstone.context.current import services
+from flowstone.errors import ParameterTypeError
+from flowstone.records.encoding import is_exact
+from flowstone.records.events import KINDS, Event
+from flowstone.records.ids import derive_id, new_id
+from flowstone.records.runs import Origin, RestartInfo
+from flowstone.records.states import SCHEDULED, State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from flowstone.flow_runs.requests import Schema
+    from flowstone.records.deployments import Deployment
+    from flowstone.records.runs import Run
+
+
+def check_parameters(
+    deployment: Deployment, given: Mapping[str, object], *, are_all: bool
+) -> dict[str, object]:
+    """Return parameters as JSON values.
+
+    Args:
+        deployment: whose parameters they are.
+        given: by name.
+        are_all: whether a run is to be made of these; otherwise others may follow.
+
+    Raises:
+        ParameterTypeError: some do not fit; each is named, and no value is shown.
+    """
+    # pydantic: 40 ms of start-up, which only programs with deployments pay.
+    from flowstone.flow_runs.requests import is_secret
+    from flowstone.flow_runs.schemas import dump_plain, find_misfits
+
+    schema: Schema = deployment.parameter_schema
+    parts, definitions = schema.get("properties", {}), schema.get("$defs", {})
+    plain: dict[str, object] = {}
+    problems: dict[str, str] = {}
+    for name, value in given.items():
+        if is_secret(parts.get(name, {}), definitions):
+            problems[name] = "it is a secret, and would be kept in the clear: name a block instead"
+            continue
+        try:
+            plain[name] = dump_plain(value)
+        except ValueError as error:
+            problems[name] = f"it has no form in JSON: {error}"
+            continue
+        if not is_exact(plain[name]):
+            problems[name] = "it holds a secret, or is too large or too deep to be kept"
+    if deployment.enforce_parameter_schema and schema:
+        asked = schema if are_all else {**schema, "required": []}
+        problems = {**find_misfits(asked, plain), **problems}
+    if problems:
+        raise ParameterTypeError(deployment.full_name, problems)
+    return plain
+
+
+def create_run(
+    deployment: Deployment,
+    parameters: Mapping[str, object],
+    *,
+    scheduled_time: float,
+    message: str | None = None,
+    name: str | None = None,
+    tags: Iterable[str] = (),
+    key: str | None = None,
+) -> Run:
+    """Keep a run that waits for its time; its parameters were checked.
+
+    Args:
+        deployment: whose run it is.
+        parameters: JSON values, by name.
+        scheduled_time: when it is due, in seconds since the epoch.
+        message: who made it.
+        name: its own name; None for one that is made up.
+        tags: beside those of the deployment.
+        key: one run of the deployment is made for one key and time, however many try.
+    """
+    current = services()
+    now = current.clock.time()
+    facts = () if key is None else (deployment.id, key, repr(scheduled_time))
+    run_id = derive_id(scheduled_time, *facts) if facts else new_id()
+    origin = Origin(
+        id=run_id,
+        kind="flow",
+        name=name or make_up_name(),
+        unit=deployment.flow_name,
+        root_id=run_id,
+        parent_id=None,
+        created=now,
+        tags=tuple(sorted({*deployment.tags, *tags})),
+        unit_version=deployment.version,
+        parameters=dict(parameters),
+        recipe=RestartInfo(deployment.entrypoint),
+        deployment=deployment.full_name,
+        scheduled_time=scheduled_time,
+    )
+    run = origin.make_run(State(SCHEDULED, "Scheduled", message, now), 0)
+    event_id = derive_id(scheduled_time, *facts, "birth") if facts else new_id()
+    current.runs.create(Event(event_id, KINDS["flow"][SCHEDULED], run_id, run_id, now, run))
+    return run

@@ -1,0 +1,181 @@
+"""Deployments as they are saved: what the code says, and what an operator says beside it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from flowstone.context.current import services
+from flowstone.errors import (
+    ConfigurationError,
+    Conflict,
+    ObjectAlreadyExists,
+    ObjectNotFound,
+    StaleDocument,
+)
+from flowstone.records.deployments import (
+    KIND,
+    Deployment,
+    encode_deployment,
+    read_deployment,
+)
+from flowstone.records.events import make_change_event
+from flowstone.records.ids import new_id
+from flowstone.records.runs import RunQuery
+from flowstone.records.schedules import name_schedule
+from flowstone.records.states import Cancelled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from flowstone.records.schedules import Schedule
+
+#: The kind of the documents that say up to when each schedule has made its runs.
+PROGRESS = "schedule-progress"
+
+
+def load_deployment(name: str) -> Deployment:
+    """Return a deployment by its full name, ``flow/name``; by its own name where that is enough.
+
+    Raises:
+        ObjectNotFound: there is none, or there are several; names near ones.
+    """
+    documents = services().documents
+    if "/" in name:
+        return read_deployment(documents.get(KIND, name))
+    found = [each for each in documents.find(KIND) if each.name.endswith(f"/{name}")]
+    if len(found) != 1:
+        names = [each.name for each in found or documents.find(KIND)]
+        raise ObjectNotFound(KIND, name, names)
+    return read_deployment(found[0])
+
+
+def find_deployments(names: Collection[str] | None = None) -> list[Deployment]:
+    """Return the deployments with these full names; all of them for None."""
+    return [read_deployment(each) for each in services().documents.find(KIND, names=names)]
+
+
+def save_deployment(made: Deployment) -> Deployment:
+    """Save what the code says of a deployment; what an operator has said stays.
+
+    Raises:
+        ConfigurationError: two of its schedules have one slug.
+    """
+    made = replace(made, schedules=name_schedules(made.full_name, made.schedules))
+
+    def merge(old: Deployment | None) -> Deployment:
+        if old is None:
+            return replace(made, id=new_id())
+        slugs = {each.slug for each in made.schedules}
+        return replace(
+            made,
+            id=old.id,
+            added_schedules=tuple(each for each in old.added_schedules if each.slug not in slugs),
+            paused_by_operator=old.paused_by_operator,
+        )
+
+    return _change(made.full_name, merge)
+
+
+def name_schedules(owner: str, schedules: tuple[Schedule, ...]) -> tuple[Schedule, ...]:
+    """Return schedules with their slugs.
+
+    Raises:
+        ConfigurationError: two have the same.
+    """
+    named = tuple(map(name_schedule, schedules))
+    slugs = [each.slug for each in named]
+    for schedule in named:
+        if slugs.count(schedule.slug) > 1:
+            problem = f"two of its schedules have the slug {schedule.slug!r}"
+            raise ConfigurationError(f"deployment {owner!r}", problem, "Give each another slug=….")
+    return named
+
+
+def pause_deployment(name: str) -> Deployment:
+    """Let its schedules make no runs, until `resume_deployment`; a deploy does not change that.
+
+    Raises:
+        ObjectNotFound: there is no such deployment.
+    """
+    full_name = load_deployment(name).full_name
+    return _change_saved(full_name, lambda old: replace(old, paused_by_operator=True))
+
+
+def resume_deployment(name: str) -> Deployment:
+    """Let its schedules make runs again, from now on: what was due meanwhile is left out.
+
+    Raises:
+        ObjectNotFound: there is no such deployment.
+    """
+
+    def resume(old: Deployment) -> Deployment:
+        free = replace(old, paused_by_operator=None, paused_at_shutdown=False)
+        return replace(free, paused_by_operator=False) if free.is_paused else free
+
+    full_name = load_deployment(name).full_name
+    forget_progress(full_name)
+    return _change_saved(full_name, resume)
+
+
+def mark_shutdown(full_name: str) -> None:
+    """Pause a deployment because nobody serves it any more; serving it again ends that."""
+    with suppress(ObjectNotFound):  # deleted meanwhile
+        _change_saved(full_name, lambda old: replace(old, paused_at_shutdown=True))
+
+
+def delete_deployment(name: str) -> list[str]:
+    """Delete a deployment, and cancel its runs that nobody has started.
+
+    Returns:
+        The names of those runs.
+
+    Raises:
+        ObjectNotFound: there is no such deployment.
+    """
+    found = load_deployment(name)
+    services().documents.delete(KIND, found.full_name)
+    forget_progress(found.full_name)
+    store = services().runs
+    query = RunQuery(deployments=(found.full_name,), states=("SCHEDULED",))
+    cancelled = []
+    for run in store.runs(query):
+        if run.lease is None:
+            state = Cancelled("its deployment was deleted")
+            with suppress(Conflict):  # somebody has started it
+                store.record(make_change_event(run, state, run.attempt))
+                cancelled.append(run.name)
+    return cancelled
+
+
+def forget_progress(full_name: str) -> None:
+    """Let schedules go on from now."""
+    with suppress(ObjectNotFound):
+        services().documents.delete(PROGRESS, full_name)
+
+
+def _change_saved(full_name: str, change: Callable[[Deployment], Deployment]) -> Deployment:
+    def change_it(old: Deployment | None) -> Deployment:
+        if old is None:
+            raise ObjectNotFound(KIND, full_name, [each.full_name for each in find_deployments()])
+        return change(old)
+
+    return _change(full_name, change_it)
+
+
+def _change(full_name: str, change: Callable[[Deployment | None], Deployment]) -> Deployment:
+    """Change a deployment by what it is then, however many change it at the same time."""
+    documents = services().documents
+    while True:
+        found = documents.find(KIND, names=[full_name])
+        old = read_deployment(found[0]) if found else None
+        made = change(old)
+        if made == old:
+            return made
+        version = found[0].version if found else 0
+        try:
+            documents.put(KIND, full_name, encode_deployment(made), expected=version)
+        except (StaleDocument, ObjectAlreadyExists):
+            continue
+        return made

@@ -1,0 +1,116 @@
+"""Deployments of flows, made of what a program says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
+
+from flowstone.calls.deployment_options import DeploymentOptions, ServeOptions
+from flowstone.calls.parameter_schema import make_parameter_schema
+from flowstone.calls.recipe import make_restart_info
+from flowstone.deployments.creation import check_parameters
+from flowstone.deployments.documents import name_schedules
+from flowstone.deployments.serving import serve
+from flowstone.errors import ConfigurationError, suggest_names
+from flowstone.records.deployments import Deployment, check_name
+from flowstone.records.schedules import Cron, Interval, RRule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from flowstone.calls.flow import Flow
+    from flowstone.records.schedules import Schedule
+
+_RULES = ("interval", "cron", "rrule", "schedule", "schedules")
+
+
+def make_deployment(flow: Flow[..., object], name: str, options: DeploymentOptions) -> Deployment:
+    """Return the deployment of a flow; see `Flow.to_deployment`."""
+    full_name = f"{flow.name}/{check_name(name)}"
+    _check_options(full_name, options, DeploymentOptions)
+    place = make_restart_info(flow, None)
+    if place.entrypoint is None:
+        problem = f"its flow can't be loaded by another process: {place.reason}"
+        remedy = "Put the flow at the top of a file."
+        raise ConfigurationError(f"deployment {full_name!r}", problem, remedy)
+    description, version = options.get("description"), options.get("version")
+    enforces = options.get("enforce_parameter_schema", True)
+    made = Deployment(
+        name=name,
+        flow_name=flow.name,
+        entrypoint=place.entrypoint,
+        parameter_schema=make_parameter_schema(flow.parameters),
+        enforce_parameter_schema=enforces and flow.spec.validate_parameters is not False,
+        tags=tuple(sorted({*flow.tags, *(options.get("tags") or ())})),
+        description=flow.description if description is None else description,
+        version=flow.version if version is None else version,
+        schedules=name_schedules(full_name, tuple(_make_schedules(full_name, options))),
+        paused=bool(options.get("paused")),
+    )
+    return _add_parameters(made, options.get("parameters") or {})
+
+
+def serve_flow(flow: Flow[..., object], name: str | None, options: ServeOptions) -> None:
+    """Serve a flow; see `Flow.serve`."""
+    name = flow.name if name is None else name
+    _check_options(f"{flow.name}/{name}", options, ServeOptions)
+    own = {key: value for key, value in options.items() if key in DeploymentOptions.__annotations__}
+    serve(
+        make_deployment(flow, name, cast("DeploymentOptions", own)),
+        pause_on_shutdown=options.get("pause_on_shutdown", True),
+        print_starting_message=options.get("print_starting_message", True),
+        limit=options.get("limit"),
+    )
+
+
+def _check_options(owner: str, options: Mapping[str, object], known: type[object]) -> None:
+    """Refuse options that are not known, and several that say when runs are due."""
+    names = {name for kind in known.__mro__ for name in getattr(kind, "__annotations__", ())}
+    for name in options.keys() - names:
+        problem = f"there is no option {name!r}"
+        remedy = suggest_names(name, names).strip()
+        raise ConfigurationError(f"deployment {owner!r}", problem, remedy)
+    given = [name for name in _RULES if options.get(name) is not None]
+    if len(given) > 1:
+        problem = f"{' and '.join(given)} are given"
+        remedy = "Use one of them; schedules=[…] takes several of any kind."
+        raise ConfigurationError(f"deployment {owner!r}", problem, remedy)
+
+
+def _add_parameters(made: Deployment, parameters: Mapping[str, object]) -> Deployment:
+    """Return the deployment with its parameters and those of its schedules, checked."""
+    plain = check_parameters(made, parameters, are_all=False)
+    schedules = []
+    for schedule in made.schedules:
+        own = check_parameters(made, schedule.parameters or {}, are_all=False)
+        check_parameters(made, {**plain, **own}, are_all=True)
+        schedules.append(replace(schedule, parameters=own or None))
+    return replace(made, parameters=plain, schedules=tuple(schedules))
+
+
+def _make_schedules(owner: str, options: DeploymentOptions) -> Iterator[Schedule]:
+    one = options.get("schedule")
+    for schedule in [*(options.get("schedules") or ()), *([] if one is None else [one])]:
+        _check_schedule(owner, schedule)
+        yield schedule
+    yield from (Cron(each) for each in _list_texts(options.get("cron")))
+    yield from (RRule(each) for each in _list_texts(options.get("rrule")))
+    interval = options.get("interval")
+    if interval is not None:
+        several = interval if isinstance(interval, Iterable) else [interval]
+        yield from (Interval(each) for each in several)
+
+
+def _check_schedule(owner: str, schedule: object) -> None:
+    if not isinstance(schedule, Cron | Interval | RRule):
+        problem = f"{schedule!r} is no schedule"
+        remedy = "Use Cron(…), Interval(…) or RRule(…) of flowstone.schedules."
+        raise ConfigurationError(f"deployment {owner!r}", problem, remedy)
+
+
+def _list_texts(rules: str | Iterable[str] | None) -> list[str]:
+    """Return one or several as a list."""
+    if rules is None:
+        return []
+    return [rules] if isinstance(rules, str) else list(rules)

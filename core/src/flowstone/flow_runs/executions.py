@@ -1,0 +1,90 @@
+"""Execute a run that waits for somebody to take it: one that a deployment has made."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from inspect import iscoroutine
+from typing import TYPE_CHECKING, cast
+
+from flowstone.calls.entrypoints import load_flow_from_entrypoint
+from flowstone.context.current import services
+from flowstone.engine.recorder import Takeover, make_lease
+from flowstone.errors import ConfigurationError, Conflict, NotScheduled, ParameterError
+from flowstone.records.events import make_change_event, make_handover_event
+from flowstone.records.states import SCHEDULED, Failed, Pending
+
+if TYPE_CHECKING:
+    from flowstone.calls.flow import Flow
+    from flowstone.records.runs import Run
+    from flowstone.records.states import State
+
+#: Whether this process is loading the code of a run.
+_is_loading = False
+
+
+def is_loading_run() -> bool:
+    """Tell whether the program that asks is only imported, to execute a run of one of its flows."""
+    return _is_loading
+
+
+def execute_scheduled_run(ref: str) -> State:
+    """Execute a run that waits, in this process; of many that try, one does.
+
+    Args:
+        ref: the run's id, a part of it, or its name.
+
+    Returns:
+        The state that it ends in; a failure of the flow is not raised.
+
+    Raises:
+        RunNotFound: there is no such run.
+        NotScheduled: it does not wait; somebody else was first, or it was cancelled.
+        ConfigurationError: its flow can't be loaded; the run has failed by that.
+        ParameterError: its parameters do not fit; the run has failed by that.
+    """
+    run = services().runs.run(ref)
+    if not is_waiting(run):
+        raise NotScheduled(run.name, run.state.name)
+    try:
+        return _claim(run, _load(run))
+    except Conflict as conflict:
+        actual = cast("Run", conflict.actual)
+        raise NotScheduled(run.name, actual.state.name) from conflict
+    except (ConfigurationError, ParameterError) as error:
+        _fail(run, error)
+        raise
+
+
+def is_waiting(run: Run) -> bool:
+    """Tell whether a run waits for a process that executes it."""
+    return run.is_root and run.state.type is SCHEDULED and run.lease is None
+
+
+def _load(run: Run) -> Flow[..., object]:
+    global _is_loading
+    recipe = run.recipe
+    if recipe is None or recipe.entrypoint is None:
+        remedy = "Deploy its flow again."
+        raise ConfigurationError(f"run {run.name!r}", "it has no entrypoint", remedy)
+    _is_loading = True
+    try:
+        return load_flow_from_entrypoint(recipe.entrypoint)
+    finally:
+        _is_loading = False
+
+
+def _claim(run: Run, flow: Flow[..., object]) -> State:
+    event = make_handover_event(run, Pending(), make_lease(services()))
+    ended = flow.run_again(Takeover(run, event), run.parameters or {})
+    if iscoroutine(ended):
+        # 40 ms of start-up that most programs do without.
+        import asyncio
+
+        ended = asyncio.run(ended)
+    return cast("State", ended)
+
+
+def _fail(run: Run, error: Exception) -> None:
+    state = Failed(f"it was not started: {type(error).__name__}: {error}")
+    with suppress(Conflict):  # somebody else has it, and will say
+        services().runs.record(make_change_event(run, state, run.attempt))
