@@ -22,6 +22,10 @@ COMMANDS = {
         "flowstone.cli.completion:print_completion",
         "Print a script that completes commands and names in a shell.",
     ),
+    "deployment": (
+        "flowstone.cli.deployment:deployment",
+        "List, show, run, pause, resume and delete deployments.",
+    ),
     "diff": ("flowstone.cli.manifest:diff", "Show what `apply` would change."),
     "doctor": (
         "flowstone.cli.doctor:examine",

@@ -115,6 +115,12 @@ def complete_variables() -> Candidates:
 
 
 @_offer
+def complete_deployments() -> Candidates:
+    """Offer the names of deployments."""
+    return _list_documents("deployment", lambda _, name: name)
+
+
+@_offer
 def complete_limits() -> Candidates:
     """Offer the names of limits."""
     # It is where limits are; the others need none of it.

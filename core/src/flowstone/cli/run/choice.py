@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import wraps
 from typing import TYPE_CHECKING
 
 import click
 
-from flowstone.cli.candidates import complete_flows
+from flowstone.cli.candidates import complete_deployments, complete_flows
 from flowstone.cli.times import parse_moment
 from flowstone.context.current import services
 from flowstone.errors import RunNotFound, suggest_names
@@ -14,7 +15,7 @@ from flowstone.records.runs import RunQuery
 from flowstone.records.states import StateType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from flowstone.cli.output import Option
     from flowstone.records.runs import Run
@@ -47,6 +48,41 @@ flow_option: Option = click.option(
     shell_complete=complete_flows,
     help="Only runs of this flow; * stands for any characters, ? for one.",
 )
+deployment_option: Option = click.option(
+    "--deployment",
+    metavar="NAME",
+    shell_complete=complete_deployments,
+    help="Only runs of this deployment: FLOW/NAME, or NAME where that is enough.",
+)
+
+
+def parse_deployment(name: str | None) -> tuple[str, ...]:
+    """Return the full name of a deployment; one that is deleted has it already."""
+    if name is None or "/" in name:
+        return () if name is None else (name,)
+    # 10 ms of start-up, which only a command with such a name pays.
+    from flowstone.deployments.documents import load_deployment
+
+    return (load_deployment(name).full_name,)
+
+
+def period_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add options for a time, which the command takes as one: ``period``."""
+
+    @click.option(
+        "--since",
+        metavar="TIME",
+        help="Only runs created at this time or later: an age, as 2h or 7d, or a date, as "
+        "2026-03-01.",
+    )
+    @click.option(
+        "--until", metavar="TIME", help="Only runs created before this time: an age or a date."
+    )
+    @wraps(command)
+    def call(*args: object, since: str | None, until: str | None, **options: object) -> None:
+        command(*args, period=(since, until), **options)
+
+    return call
 
 
 def parse_states(names: Iterable[str]) -> tuple[str, ...]:

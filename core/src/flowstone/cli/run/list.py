@@ -9,13 +9,16 @@ import click
 from flowstone.cli.candidates import complete_runs
 from flowstone.cli.output import emit, is_terminal, json_option, show, warn
 from flowstone.cli.run.choice import (
+    deployment_option,
     find_run,
     flow_option,
+    parse_deployment,
     parse_states,
     parse_time,
+    period_options,
     state_option,
 )
-from flowstone.cli.run.records import describe_run, describe_tally
+from flowstone.cli.run.records import describe_run, describe_tally, find_waits
 from flowstone.cli.views import Cell, Row, Table
 from flowstone.cli.wording import (
     format_ago,
@@ -32,23 +35,17 @@ from flowstone.records.states import COMPLETED, FAILED
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from flowstone.cli.run.records import Json
+    from flowstone.cli.run.records import Json, Waits
 
 
 @click.command("ls")
 @state_option
 @flow_option
+@deployment_option
 @click.option(
     "--tag", "tags", multiple=True, metavar="TAG", help="Only runs with this tag; can be repeated."
 )
-@click.option(
-    "--since",
-    metavar="TIME",
-    help="Only runs created at this time or later: an age, as 2h or 7d, or a date, as 2026-03-01.",
-)
-@click.option(
-    "--until", metavar="TIME", help="Only runs created before this time: an age or a date."
-)
+@period_options
 @click.option(
     "--before",
     metavar="RUN",
@@ -68,9 +65,9 @@ if TYPE_CHECKING:
 def list_runs(
     states: tuple[str, ...],
     unit: str | None,
+    deployment: str | None,
     tags: tuple[str, ...],
-    since: str | None,
-    until: str | None,
+    period: tuple[str | None, str | None],
     before: str | None,
     limit: int,
     as_json: bool,
@@ -81,10 +78,12 @@ def list_runs(
     run's task runs have completed.
     """
     store, now = services().runs, services().clock.time()
+    since, until = period
     query = RunQuery(
         listed=True,
         states=parse_states(states),
         unit=unit,
+        deployments=parse_deployment(deployment),
         tags=tags,
         created_since=parse_time("--since", since, now),
         created_until=parse_time("--until", until, now),
@@ -95,11 +94,12 @@ def list_runs(
     found = store.runs(query)
     more, found = len(found) > limit, found[:limit]
     tally = store.tally(sorted({each.root_id for each in found}))
+    waits = find_waits(found, now)
     if as_json:
-        emit([_describe(each, now, tally.get(each.id, {})) for each in found])
+        emit([_describe(each, now, tally.get(each.id, {}), waits) for each in found])
         return
-    is_choice = bool(states or unit or tags or since or until or before)
-    show(_make_table(found, now, tally, is_choice=is_choice))
+    is_choice = bool(states or unit or deployment or tags or since or until or before)
+    show(_make_table(found, now, tally, waits, is_choice=is_choice))
     if more:
         warn(
             f"\nThere are older ones: --before {shorten_id(found[-1])} shows the next page, and "
@@ -108,7 +108,12 @@ def list_runs(
 
 
 def _make_table(
-    runs: list[Run], now: float, tally: Mapping[str, Mapping[str, int]], *, is_choice: bool
+    runs: list[Run],
+    now: float,
+    tally: Mapping[str, Mapping[str, int]],
+    waits: Waits,
+    *,
+    is_choice: bool,
 ) -> Table:
     empty = "No run fits." if is_choice else "There is no run yet."
     rows = [
@@ -122,12 +127,18 @@ def _make_table(
                 Cell(format_duration(duration(run, now))),
                 _make_tally_cell(tally.get(run.id, {})),
             ),
-            make_reason_cell(run.state) if run.state.is_final() or run.state.is_paused() else None,
+            _make_reason_cell(run, waits),
         )
         for run in runs
     ]
     columns = ("id", "name", "flow", "state", "started", "took", "tasks")
     return Table(columns, rows, "reason", empty, frozenset({"took", "tasks"}))
+
+
+def _make_reason_cell(run: Run, waits: Waits) -> Cell | None:
+    if run.id in waits:
+        return Cell(waits[run.id].message, "yellow")
+    return make_reason_cell(run.state) if run.state.is_final() or run.state.is_paused() else None
 
 
 def _format_start(at: float | None, now: float) -> str:
@@ -144,5 +155,5 @@ def _make_tally_cell(counts: Mapping[str, int]) -> Cell:
     return Cell(f"{told}, {skipped:,} skipped" if skipped else told, style)
 
 
-def _describe(run: Run, now: float, counts: Mapping[str, int]) -> Json:
-    return {**describe_run(run, now), "tasks": describe_tally(counts)}
+def _describe(run: Run, now: float, counts: Mapping[str, int], waits: Waits) -> Json:
+    return {**describe_run(run, now, waits=waits), "tasks": describe_tally(counts)}

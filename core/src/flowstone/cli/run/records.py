@@ -8,15 +8,32 @@ from flowstone.cli.wording import format_iso
 from flowstone.records.durations import duration
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from flowstone.deployments.waits import WaitReason
     from flowstone.records.runs import Run
+
+    #: Why runs wait, by their ids.
+    Waits = Mapping[str, WaitReason]
 
 Json = dict[str, Any]
 
 
-def describe_run(run: Run, now: float, root: Run | None = None) -> Json:
+def find_waits(runs: Sequence[Run], now: float) -> Waits:
+    """Return why runs of deployments wait, by their ids."""
+    if not any(run.deployment is not None and run.lease is None for run in runs):
+        return {}
+    # 10 ms of start-up, which only a list with such runs pays.
+    from flowstone.deployments.waits import find_wait_reasons
+
+    return find_wait_reasons(runs, now)
+
+
+def describe_run(
+    run: Run, now: float, root: Run | None = None, *, waits: Waits | None = None
+) -> Json:
     """Return a run; times are ISO 8601 in UTC, durations seconds."""
+    wait = (waits or {}).get(run.id)
     return {
         "id": run.id,
         "kind": run.kind,
@@ -37,6 +54,9 @@ def describe_run(run: Run, now: float, root: Run | None = None) -> Json:
         "version": run.unit_version,
         "root_id": run.root_id,
         "parent_id": run.parent_id,
+        "deployment": run.deployment,
+        "scheduled_time": format_iso(run.scheduled_time),
+        "waits": None if wait is None else {"kind": wait.kind, "message": wait.message},
     }
 
 

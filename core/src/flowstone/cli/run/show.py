@@ -10,7 +10,7 @@ from flowstone.cli.candidates import complete_runs
 from flowstone.cli.output import emit, is_terminal, json_option, show
 from flowstone.cli.run.attempts import Attempts
 from flowstone.cli.run.choice import find_run
-from flowstone.cli.run.records import describe_run
+from flowstone.cli.run.records import describe_run, find_waits
 from flowstone.cli.run.tree import TreeView
 from flowstone.cli.views import Cell, Facts
 from flowstone.cli.wording import (
@@ -66,9 +66,10 @@ def show_run(run: str, whole: bool, as_json: bool) -> None:
 def _describe(run: Run, children: Children, now: float, root: Run, attempts: Attempts) -> Json:
     """Return a run with its parameters, and all that it called as `children`."""
     records: dict[str, Json] = {}
+    waits = find_waits([run], now)
     for each in children.below(run):
         record = {
-            **describe_run(each, now, root),
+            **describe_run(each, now, root, waits=waits),
             "parameters": each.parameters,
             "inputs": list(each.inputs),
             "attempt_of_parent": None if each.is_root else attempts.of(each),
@@ -130,6 +131,12 @@ def _make_facts(run: Run, now: float, root: Run, run_ids: set[str] | None, *, wh
     ]
     if reason := make_reason_cell(run.state):
         facts.append(("reason", reason))
+    if wait := find_waits([run], now).get(run.id):
+        facts.append(("waits", Cell(wait.message, "yellow")))
+    if run.deployment is not None:
+        facts.append(("deployment", Cell(run.deployment)))
+    if run.scheduled_time is not None:
+        facts.append(("due", Cell(format_time(run.scheduled_time))))
     if run.state.is_paused() and (question := requests.find_open_question(run.id)):
         facts += _list_questions(question)
     if looked := _find_cache_lookup(run):

@@ -1,0 +1,318 @@
+"""`flowstone deployment`: flows that run by themselves."""
+
+from __future__ import annotations
+
+import json
+import sys
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import click
+
+from flowstone.cli.candidates import complete_deployments
+from flowstone.cli.commands import Commands
+from flowstone.cli.output import emit, json_option, say, show
+from flowstone.cli.run.execution import EXITS, param_option, params_option, read_parameters
+from flowstone.cli.run.records import describe_run
+from flowstone.cli.views import Cell, Facts, Row, Table
+from flowstone.cli.wording import (
+    format_count,
+    format_iso,
+    format_time,
+    make_state_cell,
+    shorten_id,
+)
+from flowstone.context.current import services
+from flowstone.deployments.documents import (
+    PROGRESS,
+    delete_deployment,
+    find_deployments,
+    load_deployment,
+    pause_deployment,
+    resume_deployment,
+)
+from flowstone.deployments.presence import find_servers
+from flowstone.records.runs import RunQuery
+from flowstone.records.schedules import encode_schedule
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from flowstone.records.deployments import Deployment
+    from flowstone.records.runs import Run
+    from flowstone.records.schedules import Schedule
+
+#: So many times and runs are shown of a deployment.
+_SHOWN = 5
+
+
+@click.group(cls=Commands)
+def deployment() -> None:
+    """List, show, run, pause, resume and delete deployments.
+
+    A deployment is a flow with how it runs by itself. `flow.serve` in a program makes one, and
+    executes its runs. A NAME is FLOW/NAME, or only NAME where that is enough.
+    """
+
+
+@deployment.command("ls")
+@json_option
+def list_deployments(as_json: bool) -> None:
+    """List deployments, when they are due next, and how many processes serve them."""
+    found, now = find_deployments(), services().clock.time()
+    served = _count_servers()
+    if as_json:
+        emit([_describe(each, now, served) for each in found])
+        return
+    rows = [
+        Row(
+            (
+                Cell(each.full_name, "bold"),
+                Cell("; ".join(map(str, _list_active(each)))),
+                _make_next_cell(each, now),
+                Cell(str(served.get(each.full_name, 0))),
+            )
+        )
+        for each in found
+    ]
+    columns = ("name", "schedules", "next", "served by")
+    empty = "There is no deployment yet."
+    show(Table(columns, rows, empty=empty, right=frozenset({"served by"})))
+
+
+@deployment.command("show")
+@click.argument("name", shell_complete=complete_deployments)
+@json_option
+def show_deployment(name: str, as_json: bool) -> None:
+    """Show a deployment: its schedules, what it runs, who serves it, and its newest runs."""
+    found, now = load_deployment(name), services().clock.time()
+    query = RunQuery(deployments=(found.full_name,), newest_first=True, limit=_SHOWN)
+    runs = services().runs.runs(query)
+    if as_json:
+        emit(
+            {
+                **_describe(found, now, _count_servers()),
+                "parameter_schema": found.parameter_schema,
+                "runs": [describe_run(each, now) for each in runs],
+            }
+        )
+        return
+    show(_make_facts(found, now), _make_run_table(runs))
+
+
+@deployment.command("run")
+@click.argument("name", shell_complete=complete_deployments)
+@param_option
+@params_option
+@click.option("--name", "run_name", metavar="TEXT", help="The run's own name.")
+@click.option(
+    "--tag", "tags", multiple=True, metavar="TAG", help="A tag of the run; can be repeated."
+)
+@click.option("--watch", is_flag=True, help="Wait for the run's end; exit as `run start` does.")
+@json_option
+def run_now(
+    name: str,
+    pairs: tuple[str, ...],
+    file: Path | None,
+    run_name: str | None,
+    tags: tuple[str, ...],
+    watch: bool,
+    as_json: bool,
+) -> None:
+    """Ask for a run of a deployment. Whatever serves it executes it."""
+    # 40 ms of pydantic, which only this command needs.
+    from flowstone.deployments.calling import run_deployment
+
+    found = load_deployment(name)
+    run = run_deployment(
+        found.full_name,
+        _read_values(found, read_parameters(file, pairs)),
+        flow_run_name=run_name,
+        tags=tags,
+        timeout=None if watch else 0,
+    )
+    if as_json:
+        emit(describe_run(run, services().clock.time()))
+    elif watch:
+        say(f"{run.name} is {run.state.name}.")
+    else:
+        say(f"{run.name} is scheduled: `flowstone run show {shorten_id(run)}`.")
+    if watch:
+        sys.exit(EXITS[run.state.type])
+
+
+@deployment.command("pause")
+@click.argument("name", shell_complete=complete_deployments)
+@json_option
+def pause(name: str, as_json: bool) -> None:
+    """Let the schedules of a deployment make no runs, whatever its code says."""
+    found = pause_deployment(name)
+    if as_json:
+        emit(_describe(found, services().clock.time(), _count_servers()))
+    else:
+        say(f"{found.full_name} is paused. Runs can still be asked for.")
+
+
+@deployment.command("resume")
+@click.argument("name", shell_complete=complete_deployments)
+@json_option
+def resume(name: str, as_json: bool) -> None:
+    """Let the schedules of a deployment make runs again, from now on."""
+    found = resume_deployment(name)
+    now = services().clock.time()
+    if as_json:
+        emit(_describe(found, now, _count_servers()))
+        return
+    soon = _find_next(found, now)
+    told = f"; it is due next at {format_time(soon[0])}" if soon else ""
+    say(f"{found.full_name} is not paused any more{told}.")
+
+
+@deployment.command("delete")
+@click.argument("name", shell_complete=complete_deployments)
+@json_option
+def delete(name: str, as_json: bool) -> None:
+    """Delete a deployment, and cancel its runs that have not been started.
+
+    A program that serves it makes it anew when it is started again.
+    """
+    full_name = load_deployment(name).full_name
+    cancelled = delete_deployment(full_name)
+    if as_json:
+        emit({"name": full_name, "deleted": True, "cancelled": cancelled})
+        return
+    told = f", and {format_count(len(cancelled), 'run')} cancelled" if cancelled else ""
+    say(f"The deployment {full_name!r} is deleted{told}.")
+
+
+def _read_values(found: Deployment, given: Mapping[str, object]) -> dict[str, object]:
+    """Return parameters as the schema wants them: what a text says in JSON, or the text itself."""
+    from flowstone.calls.parameters import Written
+    from flowstone.flow_runs.schemas import find_misfits
+
+    schema = {**found.parameter_schema, "required": []}
+    values: dict[str, object] = {}
+    for name, value in given.items():
+        values[name] = value
+        if isinstance(value, Written):
+            values[name] = str(value)
+            try:
+                read = json.loads(value)
+            except ValueError:
+                continue
+            if not find_misfits(schema, {name: read}):
+                values[name] = read
+    return values
+
+
+def _count_servers() -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for slot in find_servers():
+        counts[slot.owner] = counts.get(slot.owner, 0) + 1
+    return counts
+
+
+def _list_active(found: Deployment) -> list[Schedule]:
+    return [each for each in found.all_schedules if each.active]
+
+
+def _find_next(found: Deployment, now: float) -> list[float]:
+    """Return the next times at which it is due; none where it is paused."""
+    if found.is_paused:
+        return []
+    times = [at for each in _list_active(found) for at in islice(each.iterate(now), _SHOWN)]
+    return sorted(times)[:_SHOWN]
+
+
+def _make_next_cell(found: Deployment, now: float) -> Cell:
+    if found.is_paused:
+        return Cell(_explain_pause(found), "yellow")
+    soon = _find_next(found, now)
+    return Cell(format_time(soon[0]) if soon else "-")
+
+
+def _explain_pause(found: Deployment) -> str:
+    if found.paused_by_operator:
+        return "paused by an operator"
+    return "paused in its code" if found.paused else "paused, as nobody serves it"
+
+
+def _describe(found: Deployment, now: float, served: Mapping[str, int]) -> dict[str, object]:
+    return {
+        "name": found.full_name,
+        "id": found.id,
+        "flow": found.flow_name,
+        "entrypoint": found.entrypoint,
+        "description": found.description,
+        "version": found.version,
+        "tags": list(found.tags),
+        "parameters": dict(found.parameters),
+        "schedules": [encode_schedule(each) for each in found.schedules],
+        "added_schedules": [encode_schedule(each) for each in found.added_schedules],
+        "paused": found.is_paused,
+        "paused_because": _explain_pause(found) if found.is_paused else None,
+        "next": [format_iso(at) for at in _find_next(found, now)],
+        "served_by": served.get(found.full_name, 0),
+    }
+
+
+def _make_facts(found: Deployment, now: float) -> Facts:
+    facts = [
+        ("deployment", Cell(found.full_name, "bold")),
+        ("entrypoint", Cell(found.entrypoint)),
+        ("version", Cell(found.version or "")),
+        ("description", Cell(found.description or "")),
+        ("tags", Cell(", ".join(found.tags))),
+    ]
+    facts += [
+        ("parameters" if not number else "", Cell(f"{name} = {value!r}"))
+        for number, (name, value) in enumerate(found.parameters.items())
+    ]
+    facts += [
+        ("schedules" if not number else "", Cell(_format_schedule(each)))
+        for number, each in enumerate(found.all_schedules)
+    ]
+    if found.is_paused:
+        facts.append(("paused", Cell(_explain_pause(found), "yellow")))
+    facts += [
+        ("next" if not number else "", Cell(format_time(at)))
+        for number, at in enumerate(_find_next(found, now))
+    ]
+    facts += [("skipped", Cell(told, "yellow")) for told in _list_skipped(found)]
+    holders = [slot.holder for slot in find_servers() if slot.owner == found.full_name]
+    served = ", ".join(f"pid {each.split('/')[1]}" for each in holders)
+    facts.append(("served by", Cell(served or "nobody", "" if served else "yellow")))
+    return Facts([fact for fact in facts if fact[1].text])
+
+
+def _format_schedule(schedule: Schedule) -> str:
+    off = "" if schedule.active else ", not active"
+    parameters = f", with {dict(schedule.parameters)}" if schedule.parameters else ""
+    return f"{schedule}{parameters}, misfire={schedule.misfire!r}{off} ({schedule.slug})"
+
+
+def _list_skipped(found: Deployment) -> list[str]:
+    """Return what was left out last, by its schedules."""
+    progress = services().documents.find(PROGRESS, names=[found.full_name])
+    return [
+        f"{format_count(each['skipped'], 'time')} of {key.partition('@')[0]} "
+        f"up to {format_time(each['skipped_until'])}"
+        for key, each in (progress[0].body if progress else {}).items()
+        if each.get("skipped")
+    ]
+
+
+def _make_run_table(runs: list[Run]) -> Table:
+    rows = [
+        Row(
+            (
+                Cell(shorten_id(run), "dim"),
+                Cell(run.name, "bold"),
+                make_state_cell(run.state),
+                Cell("-" if run.scheduled_time is None else format_time(run.scheduled_time)),
+            )
+        )
+        for run in runs
+    ]
+    return Table(("id", "name", "state", "due"), rows, empty="It has no run yet.")

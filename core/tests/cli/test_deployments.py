@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from flowstone import flow
+from flowstone.deployments import run_deployment
+from flowstone.deployments.documents import PROGRESS, save_deployment
+from flowstone.deployments.presence import Presence
+from flowstone.records.events import make_change_event
+from flowstone.records.states import AwaitingConcurrencySlot
+from flowstone.schedules import Cron, Interval
+
+if TYPE_CHECKING:
+    from flowstone.context.current import Services
+
+    from .conftest import InProcess
+
+
+@flow
+def etl(n: int = 1, who: str = "me") -> str:
+    """Load it."""
+    return f"{who}{n}"
+
+
+@pytest.fixture(autouse=True)
+def _deployed(cli: InProcess) -> None:
+    save_deployment(
+        etl.to_deployment(
+            "nightly",
+            schedules=[
+                Cron("0 3 * * *", timezone="Europe/Berlin", parameters={"n": 2}, slug="night"),
+                Interval(60, active=False),
+            ],
+            parameters={"n": 5},
+            tags=["a"],
+            version="7",
+        )
+    )
+
+
+def test_deployments_are_listed(cli: InProcess) -> None:
+    heads, line = cli("deployment", "ls").out.splitlines()
+    assert heads.split() == ["NAME", "SCHEDULES", "NEXT", "SERVED", "BY"]
+    assert line.split()[0] == "etl/nightly"
+    assert "cron '0 3 * * *' in Europe/Berlin" in line
+    assert line.split()[-1] == "0"
+    (told,) = cli("deployment", "ls", "--json").json
+    assert (told["name"], told["paused"], told["served_by"]) == ("etl/nightly", False, 0)
+    assert len(told["next"]) == 5
+
+
+def test_there_may_be_none(cli: InProcess) -> None:
+    cli("deployment", "delete", "nightly")
+    assert cli("deployment", "ls").out == "There is no deployment yet.\n"
+    assert cli("deployment", "ls", "--json").json == []
+
+
+def test_a_deployment_is_shown(cli: InProcess, flowstone_services: Services) -> None:
+    run_deployment("nightly", timeout=0, flow_run_name="first")
+    progress = {"night@1": {"until": 1.0, "skipped": 11, "skipped_until": 1.0}}
+    flowstone_services.documents.put(PROGRESS, "etl/nightly", progress)
+    presence = Presence()
+    presence.announce(["etl/nightly"])
+    told = cli("deployment", "show", "nightly").out
+    for part in (
+        "deployment   etl/nightly",
+        "version      7",
+        "description  Load it.",
+        "tags         a",
+        "parameters   n = 5",
+        "with {'n': 2}, misfire='latest' (night)",
+        "not active",
+        "skipped      11 times of night up to",
+        "served by    pid ",
+        "first",
+    ):
+        assert part in told
+    presence.leave()
+    assert "served by    nobody" in cli("deployment", "show", "nightly").out
+    shown = cli("deployment", "show", "nightly", "--json").json
+    assert shown["parameter_schema"]["properties"]["n"]["type"] == "integer"
+    assert [run["name"] for run in shown["runs"]] == ["first"]
+
+
+def test_a_run_is_asked_for(cli: InProcess, flowstone_services: Services) -> None:
+    done = cli(
+        "deployment", "run", "nightly", "-p", "n=7", "-p", "who=5", "--name", "mine", "--tag", "b"
+    )
+    assert done.out.startswith("mine is scheduled: `flowstone run show ")
+    run = flowstone_services.runs.run("mine")
+    assert (run.parameters, run.tags) == ({"n": 7, "who": "5"}, ("a", "b"))
+    told = cli("deployment", "run", "nightly", "--json").json
+    assert (told["deployment"], told["state"]["name"]) == ("etl/nightly", "Scheduled")
+
+
+def test_it_is_paused_and_resumed(cli: InProcess) -> None:
+    assert cli("deployment", "pause", "nightly").out == (
+        "etl/nightly is paused. Runs can still be asked for.\n"
+    )
+    assert "paused by an operator" in cli("deployment", "ls").out
+    assert "paused by an operator" in cli("deployment", "show", "nightly").out
+    assert cli("deployment", "pause", "nightly", "--json").json["paused"] is True
+    assert "is not paused any more; it is due next at" in cli("deployment", "resume", "nightly").out
+    assert cli("deployment", "resume", "nightly", "--json").json["paused_because"] is None
+
+
+def test_it_is_deleted_with_what_waits(cli: InProcess, flowstone_services: Services) -> None:
+    run_deployment("nightly", timeout=0, flow_run_name="first")
+    told = cli("deployment", "delete", "nightly").out
+    assert told == "The deployment 'etl/nightly' is deleted, and 1 run cancelled.\n"
+    assert flowstone_services.runs.run("first").state.name == "Cancelled"
+
+
+def test_runs_are_listed_by_deployment(cli: InProcess) -> None:
+    etl()
+    run_deployment("nightly", timeout=0, flow_run_name="first")
+    for name in ("nightly", "etl/nightly"):
+        (told,) = cli("run", "ls", "--deployment", name, "--json").json
+        assert told["name"] == "first"
+    assert cli("run", "ls", "--deployment", "etl/other").out == "No run fits.\n"
+
+
+def test_a_run_that_waits_says_why(cli: InProcess, flowstone_services: Services) -> None:
+    later = datetime(2100, 1, 1, tzinfo=UTC)
+    run_deployment("nightly", timeout=0, flow_run_name="later", scheduled_time=later)
+    run = run_deployment("nightly", timeout=0, flow_run_name="now")
+    assert "it is due at 2100-01-01 00:00:00 UTC" in cli("run", "ls").out
+    assert "no process serves 'etl/nightly': start its program" in cli("run", "ls").out
+    assert "no process serves" in cli("run", "show", "now").out
+    (told,) = cli("run", "ls", "--limit", "1", "--json").json
+    assert told["waits"]["kind"] == "not_served"
+    presence = Presence()
+    presence.announce(["etl/nightly"])
+    assert cli("run", "show", "now", "--json").json["waits"]["kind"] == "starting"
+    flowstone_services.runs.record(
+        make_change_event(run, AwaitingConcurrencySlot("as many (limit=1)"), 0)
+    )
+    assert cli("run", "show", "now", "--json").json["waits"] == {
+        "kind": "limit_full",
+        "message": "as many (limit=1)",
+    }
+    presence.leave()
+    flowstone_services.documents.delete("deployment", "etl/nightly")
+    assert cli("run", "show", "now", "--json").json["waits"]["kind"] == "deployment_deleted"
+
+
+def test_what_is_executed_waits_no_more(cli: InProcess, flowstone_services: Services) -> None:
+    save_deployment(replace(etl.to_deployment("x"), entrypoint=f"{__file__}:etl"))
+    run = run_deployment("x", timeout=0, flow_run_name="first")
+    done = cli("run", "execute", "first")
+    assert done.code == 0, done.err
+    told = cli("run", "show", "first", "--json").json
+    assert (told["state"]["name"], told["waits"], told["attempts"]) == ("Completed", None, 1)
+    assert flowstone_services.runs.run(run.id).lease is not None
