@@ -156,3 +156,30 @@ def test_what_is_executed_waits_no_more(cli: InProcess, flowstone_services: Serv
     told = cli("run", "show", "first", "--json").json
     assert (told["state"]["name"], told["waits"], told["attempts"]) == ("Completed", None, 1)
     assert flowstone_services.runs.run(run.id).lease is not None
+
+
+def test_schedules_are_added_and_removed(cli: InProcess) -> None:
+    added = cli("deployment", "schedule", "add", "nightly", "--cron", "0 5 * * *", "--slug", "five")
+    assert added.out == "Added cron '0 5 * * *' (five).\n"
+    told = cli(
+        "deployment", "schedule", "add", "nightly", "--interval", "90", "--slug", "often", "--json"
+    ).json
+    assert (told["type"], told["interval"]) == ("interval", 90.0)
+    cli("deployment", "schedule", "add", "nightly", "--rrule", "FREQ=DAILY", "--slug", "rule")
+    shown = cli("deployment", "show", "nightly", "--json").json["added_schedules"]
+    assert [each["slug"] for each in shown] == ["five", "often", "rule"]
+    removed = cli("deployment", "schedule", "remove", "nightly", "five")
+    assert removed.out == "Removed the schedule 'five'.\n"
+    assert cli("deployment", "schedule", "remove", "nightly", "rule", "--json").json["removed"]
+    wrong = cli("deployment", "schedule", "add", "nightly")
+    assert "Use one of --cron, --interval and --rrule." in wrong.err
+
+
+def test_who_serves_is_not_exported(cli: InProcess) -> None:
+    presence = Presence()
+    presence.announce(["etl/nightly"])
+    cli("limit", "set", "mine", "--slots", "1")
+    exported = cli("export").out
+    assert "mine" in exported
+    assert "serving" not in exported
+    presence.leave()

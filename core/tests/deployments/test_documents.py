@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,8 +9,10 @@ from pydantic import SecretStr
 from flowstone import flow
 from flowstone.deployments import (
     Deployment,
+    add_schedule,
     delete_deployment,
     pause_deployment,
+    remove_schedule,
     resume_deployment,
     run_deployment,
     serve,
@@ -25,6 +26,7 @@ from flowstone.deployments.documents import (
 from flowstone.errors import (
     ConfigurationError,
     InvalidName,
+    ObjectAlreadyExists,
     ObjectNotFound,
     ParameterTypeError,
     ScheduleInvalid,
@@ -195,14 +197,25 @@ def test_an_empty_list_of_schedules_clears_them() -> None:
     assert save_deployment(etl.to_deployment("x", schedules=[])).schedules == ()
 
 
-def test_added_schedules_stay_unless_the_code_has_one_of_that_slug(services: Services) -> None:
-    saved = save_deployment(etl.to_deployment("x", cron="@daily"))
-    added = (Cron("@hourly", slug="extra"), Cron("@weekly", slug="mine"))
-    body = encode_deployment(replace(saved, added_schedules=added))
-    services.documents.put(KIND, "etl/x", body)
+def test_added_schedules_stay_unless_the_code_has_one_of_that_slug() -> None:
+    save_deployment(etl.to_deployment("x", cron="@daily"))
+    extra = add_schedule("x", Cron("@hourly", parameters={"n": 2}))
+    add_schedule("x", Cron("@weekly", slug="mine"))
     again = save_deployment(etl.to_deployment("x", schedule=Interval(60, slug="mine")))
-    assert again.added_schedules == added[:1]
-    assert [each.slug for each in again.all_schedules] == ["mine", "extra"]
+    assert again.added_schedules == (extra,)
+    assert [each.slug for each in again.all_schedules] == ["mine", extra.slug]
+    remove_schedule("x", extra.slug or "")
+    assert load_deployment("x").added_schedules == ()
+
+
+def test_schedules_that_can_not_be_added_or_removed_are_refused() -> None:
+    save_deployment(etl.to_deployment("x", schedule=Cron("@daily", slug="mine")))
+    with pytest.raises(ObjectAlreadyExists, match="mine"):
+        add_schedule("x", Cron("@hourly", slug="mine"))
+    with pytest.raises(ParameterTypeError, match="n"):
+        add_schedule("x", Cron("@hourly", parameters={"n": "many"}))
+    with pytest.raises(ObjectNotFound):
+        remove_schedule("x", "mine")  # it is the code's
 
 
 def test_the_same_again_is_no_new_version(services: Services) -> None:

@@ -25,15 +25,17 @@ from flowstone.cli.wording import (
 from flowstone.context.current import services
 from flowstone.deployments.documents import (
     PROGRESS,
+    add_schedule,
     delete_deployment,
     find_deployments,
     load_deployment,
     pause_deployment,
+    remove_schedule,
     resume_deployment,
 )
 from flowstone.deployments.presence import find_servers
 from flowstone.records.runs import RunQuery
-from flowstone.records.schedules import encode_schedule
+from flowstone.records.schedules import Cron, Interval, RRule, encode_schedule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -186,10 +188,63 @@ def delete(name: str, as_json: bool) -> None:
     say(f"The deployment {full_name!r} is deleted{told}.")
 
 
+@deployment.group("schedule", cls=Commands)
+def schedule_group() -> None:
+    """Add schedules to a deployment, beside those of its code, and remove them."""
+
+
+@schedule_group.command("add")
+@click.argument("name", shell_complete=complete_deployments)
+@click.option("--cron", metavar="TEXT", help='A cron string: "0 9 * * MON-FRI".')
+@click.option("--interval", type=float, metavar="SECONDS", help="Seconds between two runs.")
+@click.option("--rrule", metavar="TEXT", help="A rule of RFC 5545: FREQ=DAILY;BYHOUR=9.")
+@click.option("--timezone", metavar="NAME", help="The time zone; UTC by default.")
+@click.option("--slug", metavar="TEXT", help="Names it; by default it is made of the rule.")
+@json_option
+def add(
+    name: str,
+    cron: str | None,
+    interval: float | None,
+    rrule: str | None,
+    timezone: str | None,
+    slug: str | None,
+    as_json: bool,
+) -> None:
+    """Add a schedule. A deploy leaves it as it is."""
+    if sum(each is not None for each in (cron, interval, rrule)) != 1:
+        raise click.UsageError("Use one of --cron, --interval and --rrule.")
+    made: Schedule
+    if cron is not None:
+        made = Cron(cron, timezone=timezone, slug=slug)
+    elif rrule is not None:
+        made = RRule(rrule, timezone=timezone, slug=slug)
+    else:
+        made = Interval(interval or 0.0, timezone=timezone, slug=slug)
+    made = add_schedule(name, made)
+    if as_json:
+        emit(encode_schedule(made))
+    else:
+        say(f"Added {made} ({made.slug}).")
+
+
+@schedule_group.command("remove")
+@click.argument("name", shell_complete=complete_deployments)
+@click.argument("slug")
+@json_option
+def remove(name: str, slug: str, as_json: bool) -> None:
+    """Remove a schedule that was added; those of the code are removed there."""
+    remove_schedule(name, slug)
+    if as_json:
+        emit({"slug": slug, "removed": True})
+    else:
+        say(f"Removed the schedule {slug!r}.")
+
+
 def _read_values(found: Deployment, given: Mapping[str, object]) -> dict[str, object]:
     """Return parameters as the schema wants them: what a text says in JSON, or the text itself."""
+    # 40 ms of pydantic, which only asking for a run needs.
     from flowstone.calls.parameters import Written
-    from flowstone.flow_runs.schemas import find_misfits
+    from flowstone.flow_runs.schemas import find_misfits  # see above
 
     schema = {**found.parameter_schema, "required": []}
     values: dict[str, object] = {}

@@ -9,8 +9,10 @@ from flowstone.plugins.exports import lazy_exports
 if TYPE_CHECKING:
     from flowstone.deployments.calling import run_deployment
     from flowstone.deployments.documents import (
+        add_schedule,
         delete_deployment,
         pause_deployment,
+        remove_schedule,
         resume_deployment,
     )
     from flowstone.deployments.serving import serve
@@ -18,8 +20,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Deployment",
+    "add_schedule",
     "delete_deployment",
     "pause_deployment",
+    "remove_schedule",
     "resume_deployment",
     "run_deployment",
     "serve",
@@ -30,7 +34,13 @@ if not TYPE_CHECKING:
         __name__,
         {
             ".calling": ("run_deployment",),
-            ".documents": ("delete_deployment", "pause_deployment", "resume_deployment"),
+            ".documents": (
+                "add_schedule",
+                "delete_deployment",
+                "pause_deployment",
+                "remove_schedule",
+                "resume_deployment",
+            ),
             ".serving": ("serve",),
             "flowstone.records.deployments": ("Deployment",),
         },

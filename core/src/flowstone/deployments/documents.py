@@ -119,6 +119,51 @@ def resume_deployment(name: str) -> Deployment:
     return _change_saved(full_name, resume)
 
 
+def add_schedule(name: str, schedule: Schedule) -> Schedule:
+    """Add a schedule to those that the code has; a deploy leaves it.
+
+    Returns:
+        The schedule, with its slug.
+
+    Raises:
+        ObjectNotFound: there is no such deployment.
+        ObjectAlreadyExists: it has a schedule with that slug.
+        ParameterTypeError: the parameters of the schedule do not fit the flow's.
+    """
+    # Parameters are checked by pydantic, 40 ms that most programs with deployments don't need.
+    from flowstone.deployments.creation import check_parameters
+
+    def add(old: Deployment) -> Deployment:
+        if any(each.slug == named.slug for each in old.all_schedules):
+            remedy = "Give it another slug."
+            raise ObjectAlreadyExists("schedule", f"{old.full_name}: {named.slug}", remedy)
+        return replace(old, added_schedules=(*old.added_schedules, named))
+
+    found = load_deployment(name)
+    own = check_parameters(found, schedule.parameters or {}, are_all=False)
+    check_parameters(found, {**found.parameters, **own}, are_all=True)
+    named = name_schedule(replace(schedule, parameters=own or None))
+    _change_saved(found.full_name, add)
+    return named
+
+
+def remove_schedule(name: str, slug: str) -> None:
+    """Remove a schedule that was added by `add_schedule`.
+
+    Raises:
+        ObjectNotFound: there is no such deployment, or nobody has added a schedule of that slug.
+    """
+
+    def remove(old: Deployment) -> Deployment:
+        added = {each.slug: each for each in old.added_schedules}
+        if slug not in added:
+            raise ObjectNotFound("schedule", slug, [each or "" for each in added])
+        left = tuple(each for each in old.added_schedules if each.slug != slug)
+        return replace(old, added_schedules=left)
+
+    _change_saved(load_deployment(name).full_name, remove)
+
+
 def mark_shutdown(full_name: str) -> None:
     """Pause a deployment because nobody serves it any more; serving it again ends that."""
     with suppress(ObjectNotFound):  # deleted meanwhile

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING
 from flowstone.context.current import services
 from flowstone.errors import ObjectAlreadyExists
 from flowstone.records.ids import new_id
-from flowstone.records.limits import KIND, Claim, Limit, encode_limit
+from flowstone.records.limits import KIND, SERVING, Claim, Limit, encode_limit
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from flowstone.records.limits import Slot
 
-#: The limit whose slots they hold; it has room for everybody.
-SERVING = "serving"
+#: The limit has room for everybody.
 _ROOM = 1_000_000
 
 

@@ -17,6 +17,8 @@ KIND = "limit"
 TAG = "tag:"
 #: The limit of this and a name is a lock: it has one slot, and is there without being saved.
 LOCK = "lock:"
+#: The limit whose slots say who serves which deployment; it limits nobody.
+SERVING = "serving"
 #: So long a name may be.
 LONGEST = 200
 
