@@ -41,6 +41,18 @@ def wait_for(marker: str) -> None:
         clock.sleep(0.02)
 
 
+@flow
+async def aetl(n: int = 1) -> int:
+    return 2 * n
+
+
+@flow
+def fail_once(marker: str) -> None:
+    if not Path(marker).exists():
+        Path(marker).touch()
+        raise ValueError("the first time")
+
+
 STRANGE = object()
 
 

@@ -6,10 +6,11 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from random import Random
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
@@ -204,6 +205,28 @@ def test_of_two_that_serve_one_executes(kept: Services, kept_clock: SteppedClock
     assert [(run.state.type, run.attempt) for run in runs] == [(COMPLETED, 1)] * 3
 
 
+def test_an_async_flow_is_served_as_well(kept: Services, kept_clock: SteppedClock) -> None:
+    with serving(deploy(flows.aetl, parameters={"n": 4}), 1) as server:
+        run = run_deployment("x", timeout=0)
+        step_until(server, has_ended(kept))
+    assert kept.runs.run(run.id).state.type is COMPLETED
+
+
+def test_a_run_that_failed_is_retried_by_hand(
+    kept: Services, kept_clock: SteppedClock, home: Home
+) -> None:
+    with serving(
+        deploy(flows.fail_once, parameters={"marker": str(home.directory / "m")}), 1
+    ) as it:
+        run = run_deployment("x", timeout=0)
+        step_until(it, has_ended(kept))
+    assert kept.runs.run(run.id).state.type is FAILED
+    done = home.run("run", "retry", run.id)
+    assert done.code == 0, done.err
+    ended = kept.runs.run(run.id)
+    assert (ended.state.type, ended.attempt, ended.deployment) == (COMPLETED, 2, "fail-once/x")
+
+
 def test_what_somebody_has_is_not_executed_again(kept: Services, kept_clock: SteppedClock) -> None:
     deploy(flows.etl)
     run = run_deployment("x", timeout=0)
@@ -319,3 +342,68 @@ def test_a_cancel_before_it_began_is_no_run(kept: Services, kept_clock: SteppedC
     kept.runs.record(make_change_event(run, Cancelling(), 0))
     with pytest.raises(NotScheduled, match="it is Cancelling"):
         execute_scheduled_run(run.id)
+
+
+CROWD = """
+import os, sys, time
+from flowstone import flow
+
+@flow
+def etl(n: int = 0) -> int:
+    with open("done", "a") as file:  # one write, so that lines stay whole
+        file.write(f"{n}\\n")
+    time.sleep(0.2)
+    return n
+
+if __name__ == "__main__":
+    etl.serve("x", limit=2, pause_on_shutdown=False)
+"""
+
+
+@pytest.mark.check
+@pytest.mark.parametrize("seed", range(3))
+def test_a_crowd_that_is_killed_at_random_loses_and_doubles_nothing(
+    home: Home, kept: Services, seed: int
+) -> None:
+    """Three programs serve 40 runs, and are killed as they go; so are the runs."""
+    chance = Random(seed)
+    command = [sys.executable, str(home.write(CROWD))]
+
+    def start_one() -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            command, env=home.environ, cwd=home.directory, stderr=subprocess.DEVNULL
+        )
+
+    programs = [start_one() for _ in range(3)]
+    wait_until(lambda: len(find_servers()) == 3)
+    for n in range(40):
+        run_deployment("etl/x", {"n": n}, timeout=0)
+    for ended in range(2, 40, 3):
+        wait_until(has_ended(kept, ended))
+        number = chance.randrange(3)
+        if chance.random() < 0.5:
+            programs[number].kill()
+            programs[number].wait()
+            programs[number] = start_one()
+        held = [run.lease for run in find_runs(kept) if run.lease and not run.state.is_final()]
+        if held and chance.random() < 0.5:
+            kill_process(int(chance.choice(held).holder.split("/")[1]))
+    wait_until(has_ended(kept, 40))
+    wait_until(lambda: len(find_servers()) == 3)  # the newest knows of signals now
+    for program in programs:
+        program.send_signal(signal.SIGTERM)
+    assert [program.wait() for program in programs] == [0, 0, 0]
+    runs = find_runs(kept)
+    assert len(runs) == 40
+    assert {run.state.type for run in runs} <= {COMPLETED, CRASHED}
+    assert all(run.attempt <= 1 for run in runs)
+    done = (home.directory / "done").read_text().split()
+    assert len(done) == len(set(done))
+    completed = {str((run.parameters or {})["n"]) for run in runs if run.state.type is COMPLETED}
+    assert completed <= set(done)
+    assert find_servers() == []
+
+
+def kill_process(pid: int) -> None:
+    with suppress(ProcessLookupError):  # it has ended meanwhile
+        os.kill(pid, signal.SIGKILL)
