@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flowstone.records.limits import LOCK, Limit, Refusal, Slot
+from flowstone.records.limits import LOCK, SERVING, Limit, Refusal, Slot
 from flowstone.stores.memory import MemoryStore
 from flowstone.stores.slot_rules import Waiter
 from flowstone_testing.conformance import SlotStoreSuite, StoreClock
@@ -198,6 +198,12 @@ class LocksNothingThatIsNotSaved(MemoryStore):
         return [limit for limit in super()._limits(names) if not limit.name.startswith(LOCK)]
 
 
+class LetsOneServe(MemoryStore):
+    def _limits(self, names: Sequence[str]) -> list[Limit]:
+        found = super()._limits(names)
+        return [each._replace(slots=1) if each.name == SERVING else each for each in found]
+
+
 class KeepsLocksForEver(MemoryStore):
     def _is_dead(self, slot: Slot, now: float) -> bool:
         return super()._is_dead(slot, now) and not slot.limit.startswith(LOCK)
@@ -285,6 +291,7 @@ MUTANTS = {
     ReapsRatesWithTheirHolder: "test_a_rate_goes_on_when_its_holder_is_gone",
     KillsWhoIsTooMany: "test_a_lowered_limit_kills_nobody",
     RemembersTheLimit: "test_a_raised_or_deleted_limit_lets_in",
+    LetsOneServe: "test_everybody_may_say_what_they_serve",
     LocksNothingThatIsNotSaved: "test_a_lock_is_had_by_one_until_it_expires",
     KeepsLocksForEver: "test_a_lock_is_had_by_one_until_it_expires",
     ForgetsWhoWaits: "test_who_has_waited_for_long_goes_first",

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from flowstone.context.current import services
-from flowstone.errors import ObjectAlreadyExists
 from flowstone.records.ids import new_id
-from flowstone.records.limits import KIND, SERVING, Claim, Limit, encode_limit
+from flowstone.records.limits import SERVING, Claim
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from flowstone.records.limits import Slot
-
-#: The limit has room for everybody.
-_ROOM = 1_000_000
 
 
 class Presence:
@@ -58,8 +53,6 @@ def find_servers() -> list[Slot]:
 
 def _take_slot(name: str, seconds: float) -> str:
     current = services()
-    with suppress(ObjectAlreadyExists):
-        current.documents.put(KIND, SERVING, encode_limit(Limit(SERVING, _ROOM)), expected=0)
     token = new_id()
     current.slots.take_slots(
         Claim(token, (SERVING,), 1, current.holder(), name, None, seconds, 0.0)

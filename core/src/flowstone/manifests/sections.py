@@ -15,7 +15,7 @@ from flowstone.manifests.references import escape
 from flowstone.plugins import registry
 from flowstone.ports.paging import iterate_documents
 from flowstone.records.limits import KIND as LIMIT
-from flowstone.records.limits import SERVING, Limit, check_limit, encode_limit, read_limit
+from flowstone.records.limits import Limit, check_limit, encode_limit, read_limit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -55,9 +55,8 @@ class Section(Protocol):
 
 
 def find_documents(documents: DocumentStore, section: Section) -> list[Document]:
-    """Return the documents of a section that are somebody's own."""
-    found = iterate_documents(documents, section.kind, prefix=section.kind.endswith(":"))
-    return [each for each in found if (each.kind, each.name) != (LIMIT, SERVING)]
+    """Return the documents of a section."""
+    return list(iterate_documents(documents, section.kind, prefix=section.kind.endswith(":")))
 
 
 class _Independent:

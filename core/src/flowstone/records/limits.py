@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from flowstone.errors import ConfigurationError, InvalidName
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from flowstone.records.documents import Document
 
@@ -17,8 +17,10 @@ KIND = "limit"
 TAG = "tag:"
 #: The limit of this and a name is a lock: it has one slot, and is there without being saved.
 LOCK = "lock:"
-#: The limit whose slots say who serves which deployment; it limits nobody.
-SERVING = "serving"
+#: The limit whose slots say who serves which deployment; it is there without being saved, too.
+SERVING = "serving:deployments"
+#: The slots of a limit that has room for everybody.
+_ROOM = 1_000_000
 #: So long a name may be.
 LONGEST = 200
 
@@ -50,10 +52,12 @@ def read_limit(document: Document) -> Limit:
     )
 
 
-def add_locks(saved: Iterable[Limit], names: Iterable[str]) -> list[Limit]:
-    """Return limits of these names, ordered by name: the saved ones, and the locks."""
-    locks = [Limit(name, 1) for name in names if name.startswith(LOCK)]
-    return sorted([*saved, *locks])
+def add_unsaved(saved: Iterable[Limit], names: Collection[str]) -> list[Limit]:
+    """Return limits of these names, ordered by name: the saved ones, and those of our own."""
+    own = {name: 1 for name in names if name.startswith(LOCK)}
+    if SERVING in names:
+        own[SERVING] = _ROOM
+    return sorted([*saved, *(Limit(name, slots) for name, slots in own.items())])
 
 
 def encode_limit(limit: Limit) -> dict[str, object]:
@@ -198,8 +202,9 @@ def check_limit(limit: Limit) -> Limit:
     name, decay = limit.name, limit.slot_decay_per_second
     if not name.strip() or len(name) > LONGEST or not name.isprintable():
         raise InvalidName(KIND, name, f"use 1 to {LONGEST} printable characters")
-    if name.startswith(LOCK):
-        raise InvalidName(KIND, name, f"a name that begins with {LOCK!r} is a lock's")
+    if name.startswith(LOCK) or name == SERVING:
+        problem = f"{SERVING!r}, and names that begin with {LOCK!r}, are Flowstone's own"
+        raise InvalidName(KIND, name, problem)
     if limit.slots < 0 or not 0 <= decay < float("inf"):
         problem = f"it can't have {limit.slots!r} slots of which {decay!r} decay in a second"
         raise ConfigurationError(f"limit {name!r}", problem, "Use numbers from 0 up.")

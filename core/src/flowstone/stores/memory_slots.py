@@ -7,7 +7,7 @@ from threading import RLock
 from time import time
 from typing import TYPE_CHECKING
 
-from flowstone.records.limits import KIND, Refusal, Slot, add_locks, count_used_slots, read_limit
+from flowstone.records.limits import KIND, Refusal, Slot, add_unsaved, count_used_slots, read_limit
 from flowstone.stores import slot_rules
 from flowstone.stores.rules import is_due
 
@@ -79,7 +79,7 @@ class MemorySlots:
 
     def _limits(self, names: Sequence[str]) -> list[Limit]:
         saved = self._limits_in.find(KIND, names=names)
-        return add_locks([read_limit(each) for each in saved], names)
+        return add_unsaved([read_limit(each) for each in saved], names)
 
     def _find_refusal(self, limits: Sequence[Limit], claim: Claim, now: float) -> Refusal | None:
         return slot_rules.find_refusal(limits, self._held, list(self._wishes.values()), claim, now)

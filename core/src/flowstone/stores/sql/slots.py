@@ -6,7 +6,7 @@ from time import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from flowstone.records.encoding import dumps, loads
-from flowstone.records.limits import KIND, Limit, Refusal, Slot, add_locks, count_used_slots
+from flowstone.records.limits import KIND, Limit, Refusal, Slot, add_unsaved, count_used_slots
 from flowstone.stores import slot_rules
 from flowstone.stores.sql.rows import make_storable
 
@@ -159,7 +159,7 @@ def _limits(
     connection: SqlConnection, statements: _Statements, names: Sequence[str]
 ) -> list[Limit]:
     rows = connection.execute(statements.limits, (KIND, dumps(list(names)))).fetchall()
-    return add_locks([Limit(name, **loads(body)) for name, body in rows], names)
+    return add_unsaved([Limit(name, **loads(body)) for name, body in rows], names)
 
 
 def _make_slot(row: Row) -> Slot:

@@ -17,6 +17,7 @@ from flowstone.records.limits import (
     KIND,
     LOCK,
     REMEMBERED,
+    SERVING,
     Claim,
     Limit,
     Refusal,
@@ -251,6 +252,13 @@ class SlotStoreSuite(ClockedSuite):
         asked = store.record(step(run, CANCELLING)[0])
         reply = store.heartbeat([fence(run)], 10.0, {mine.token: 90})
         assert reply == HeartbeatReply([asked], [])
+
+    def test_everybody_may_say_what_they_serve(self, store: LimitStore) -> None:
+        """The limit of those who serve was not there, or let in only one."""
+        for _ in range(3):
+            assert take(store, make_claim(SERVING)) == (SERVING,)
+        assert {slot.limit for slot in store.list_slots()} == {SERVING}
+        assert len(store.list_slots([SERVING])) == 3
 
     def test_a_lock_is_had_by_one_until_it_expires(
         self, store: LimitStore, clock: StoreClock
