@@ -442,7 +442,8 @@ async def test_async_task_runs_are_limited(services: Services) -> None:
         nonlocal inside, most
         inside += 1
         most = max(most, inside)
-        await asyncio.sleep(0)
+        while most < 2:  # there is room for another one
+            await asyncio.sleep(0)
         inside -= 1
 
     @flow
@@ -463,7 +464,8 @@ def test_submitted_async_task_runs_are_limited(services: Services) -> None:
         nonlocal inside, most
         inside += 1
         most = max(most, inside)
-        await asyncio.sleep(0)
+        while most < 2:  # there is room for another one
+            await asyncio.sleep(0)
         inside -= 1
 
     @flow
