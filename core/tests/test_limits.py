@@ -436,14 +436,16 @@ def test_a_run_that_waits_says_for_what(services: Services) -> None:
 async def test_async_task_runs_are_limited(services: Services) -> None:
     limit(services, "tag:db", 2)
     inside = most = 0
+    both = asyncio.Event()
 
     @task(tags=["db"])
     async def work() -> None:
         nonlocal inside, most
         inside += 1
         most = max(most, inside)
-        while most < 2:  # there is room for another one
-            await asyncio.sleep(0)
+        if inside == 2:
+            both.set()
+        await both.wait()  # there is room for another one
         inside -= 1
 
     @flow
@@ -458,14 +460,16 @@ async def test_async_task_runs_are_limited(services: Services) -> None:
 def test_submitted_async_task_runs_are_limited(services: Services) -> None:
     limit(services, "tag:db", 2)
     inside = most = 0
+    both = asyncio.Event()
 
     @task(tags=["db"])
     async def work() -> None:
         nonlocal inside, most
         inside += 1
         most = max(most, inside)
-        while most < 2:  # there is room for another one
-            await asyncio.sleep(0)
+        if inside == 2:
+            both.set()
+        await both.wait()  # there is room for another one
         inside -= 1
 
     @flow
