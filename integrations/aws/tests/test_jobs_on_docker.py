@@ -20,13 +20,14 @@ if TYPE_CHECKING:
     from tests.services.s3 import Moto
 
 pytestmark = pytest.mark.check
-QUEUE = DEFINITION = "containers"
+#: Each process of a test run has its own; the server is shared by all of them.
+QUEUE = DEFINITION = f"containers-{uuid4().hex[:8]}"
 
 
 @pytest.fixture(scope="session")
 def docker_login(moto_with_docker: Moto) -> AwsCredentials:
     login = login_at(moto_with_docker.url)
-    role = login.client("iam").create_role(RoleName="batch", AssumeRolePolicyDocument="{}")
+    role = login.client("iam").create_role(RoleName=QUEUE, AssumeRolePolicyDocument="{}")
     client = login.client("batch")
     client.create_compute_environment(
         computeEnvironmentName=QUEUE,

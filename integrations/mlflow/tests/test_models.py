@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import TYPE_CHECKING, Any
 
 import mlflow
@@ -62,6 +64,21 @@ def test_a_model_goes_from_its_run_to_the_registry_and_back(place: Place) -> Non
     assert [each.model_id for each in outputs.model_outputs] == [logged.uri.split("/")[-1]]
     version = place.client.get_model_version_by_alias("churn", "champion")
     assert (version.version, version.tags) in [("2", {"by": "flow"}), (2, {"by": "flow"})]
+
+
+def test_many_may_set_one_new_alias_at_once(place: Place) -> None:
+    place.client.create_registered_model("churn")
+    version = str(place.client.create_model_version("churn", "file:///nowhere").version)
+    together = Barrier(8)
+
+    def set_alias(alias: str) -> str:
+        together.wait()
+        return mlflow_set_alias.fn("churn", alias, version, tracking=place.tracking).current.version
+
+    with ThreadPoolExecutor(8) as threads:
+        for number in range(5):
+            found = list(threads.map(set_alias, [f"alias-{number}"] * 8))
+            assert set(map(str, found)) == {version}
 
 
 class Doubler(PythonModel):

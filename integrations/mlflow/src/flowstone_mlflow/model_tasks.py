@@ -215,14 +215,27 @@ amlflow_load_model = make_async_twin(mlflow_load_model)
 
 
 def _move_alias(client: MlflowClient, name: str, alias: str, version: str) -> Promotion:
-    previous = None
+    what = f"version {version} of model {name!r}"
+    previous = _find_alias(client, name, alias)
+    with translate_errors(what):
+        client.get_model_version(name, version)
+    try:
+        with translate_errors(what):
+            client.set_registered_model_alias(name, alias, version)
+    except TrackingRefused:
+        if _find_alias(client, name, alias) is None:
+            raise
+        # MLflow inserts an alias that is new. Somebody else has done so at the same time.
+        with translate_errors(what):
+            client.set_registered_model_alias(name, alias, version)
+    return Promotion(alias, ModelVersion(name, version), previous)
+
+
+def _find_alias(client: MlflowClient, name: str, alias: str) -> ModelVersion | None:
+    """Return the version that an alias points to; None where there is no such alias."""
     try:
         with translate_errors(f"alias {alias!r} of model {name!r}"):
             found = client.get_model_version_by_alias(name, alias)
-            previous = ModelVersion(name, str(found.version))
-    except (TrackingMissing, TrackingRefused):  # it is new: MLflow has two words for that
-        pass
-    with translate_errors(f"version {version} of model {name!r}"):
-        client.get_model_version(name, version)
-        client.set_registered_model_alias(name, alias, version)
-    return Promotion(alias, ModelVersion(name, version), previous)
+    except (TrackingMissing, TrackingRefused):  # MLflow has two words for that
+        return None
+    return ModelVersion(name, str(found.version))
