@@ -70,10 +70,10 @@ def test_a_deployment_has_what_the_code_says(services: Services) -> None:
     [
         ({"cron": "@daily"}, ["cron '@daily'"]),
         ({"cron": ["@daily", "@hourly"]}, ["cron '@daily'", "cron '@hourly'"]),
-        ({"interval": 90}, ["every 0:01:30"]),
-        ({"interval": [90, dt.timedelta(days=2)]}, ["every 0:01:30", "every 2 days, 0:00:00"]),
+        ({"interval": 90}, ["every 1m 30s"]),
+        ({"interval": [90, dt.timedelta(days=2)]}, ["every 1m 30s", "every 2d"]),
         ({"rrule": "FREQ=DAILY"}, ["rrule 'FREQ=DAILY'"]),
-        ({"schedule": Interval(60)}, ["every 0:01:00"]),
+        ({"schedule": Interval(60)}, ["every 1m"]),
         (
             {"schedules": [Cron("@daily"), RRule("FREQ=DAILY")]},
             ["cron '@daily'", "rrule 'FREQ=DAILY'"],
@@ -189,7 +189,7 @@ def test_a_deploy_changes_what_the_code_sets_and_nothing_else() -> None:
     assert again.id == first.id
     assert again.is_paused
     assert (again.tags, again.parameters) == ((), {"n": 3})
-    assert [str(each) for each in again.schedules] == ["every 0:01:00"]
+    assert [str(each) for each in again.schedules] == ["every 1m"]
 
 
 def test_an_empty_list_of_schedules_clears_them() -> None:

@@ -289,7 +289,9 @@ def test_a_slug_is_made_of_the_rule_alone() -> None:
 
 def test_schedules_say_what_they_are() -> None:
     assert str(Cron("@daily", timezone=BERLIN)) == "cron '@daily' in Europe/Berlin"
-    assert str(Interval(90)) == "every 0:01:30"
+    assert str(Interval(90)) == "every 1m 30s"
+    assert str(Interval(93_600)) == "every 1d 2h"
+    assert str(Interval(1.25)) == "every 1.25s"
     assert str(RRule("FREQ=DAILY")) == "rrule 'FREQ=DAILY'"
 
 

@@ -104,7 +104,12 @@ def test_a_value_that_can_not_be_looked_into_fails_the_run_in_both() -> None:
         {"slot_request": Turnstile()},
         {"progress": YieldProgress()},
     ],
-    ids=str,
+    ids=[
+        "flow",
+        "hooks",
+        *"owns_children is_root upstream cache transaction slot_request".split(),
+        "progress",
+    ],
 )
 def test_what_more_is_wanted_of_is_told_in_full(options: dict[str, Any]) -> None:
     assert not plan(options.pop("spec", None), **options).is_plain

@@ -36,7 +36,8 @@ class Cache:
         is_alone = other is None or other[0].is_dead or self._may_be_lost(other[0])
         process.check(is_alone, f"two compute {key!r} at the same time")
         maker = self.makers.get(key)
-        is_first = maker in {None, run_id} or run_id in self.excused or self._has_lost
+        is_excused = run_id in self.excused or self._has_lost or self._may_be_lost(process)
+        is_first = maker in {None, run_id} or is_excused
         process.check(is_first, f"{key!r} is computed again, although it is kept")
         self.busy[key] = process, run_id
         try:

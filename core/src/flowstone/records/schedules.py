@@ -116,7 +116,7 @@ class Interval:
         return recurrence.iterate_interval(self.length, self.anchor_date, zone, after)
 
     def __str__(self) -> str:
-        return f"every {self.length}{_name_zone(self)}"
+        return f"every {_format_length(self.length)}{_name_zone(self)}"
 
 
 @dataclass(frozen=True)
@@ -172,6 +172,15 @@ def _check(schedule: Schedule, rule: object) -> None:
     if slug is not None and not (slug.isprintable() and 0 < len(slug.strip()) <= _LONGEST_SLUG):
         raise InvalidName("schedule", slug, f"use 1 to {_LONGEST_SLUG} printable characters")
     recurrence.load_zone(schedule.timezone or "UTC")
+
+
+def _format_length(length: timedelta) -> str:
+    """Return a length of time in all its units, such as ``1h 30m``."""
+    minutes, seconds = divmod(length.seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    rest = f"{seconds + length.microseconds / 1e6:g}"
+    units = {"d": length.days, "h": hours, "m": minutes, "s": rest}
+    return " ".join(f"{count}{unit}" for unit, count in units.items() if count not in {0, "0"})
 
 
 def _name_zone(schedule: Schedule) -> str:
