@@ -311,7 +311,7 @@ def test_a_second_signal_ends_what_is_being_executed(home: Home, kept: Services)
     wait_until(lambda: kept.runs.run(run.id).attempt)
     program.send_signal(signal.SIGTERM)
     assert program.stderr is not None
-    while "no run is started any more" not in program.stderr.readline():
+    while "starting no more runs" not in program.stderr.readline():
         pass
 
     def has_crashed() -> bool:
