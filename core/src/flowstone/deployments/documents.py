@@ -75,6 +75,8 @@ def save_deployment(made: Deployment) -> Deployment:
             paused_by_operator=old.paused_by_operator,
         )
 
+    if any(old.is_paused for old in find_deployments([made.full_name])):
+        forget_progress(made.full_name)  # what was due during a pause was not missed
     return _change(made.full_name, merge)
 
 
