@@ -1,4 +1,4 @@
-"""Ask for a run of a deployment, and wait for its end."""
+"""Start a run of a deployment, and wait for its end."""
 
 from __future__ import annotations
 
