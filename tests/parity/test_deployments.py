@@ -102,7 +102,7 @@ def test_schedules_are_said_in_each_way(program: Program) -> None:
     a, b, c, d, e = made.each
     assert [str(one.schedules[0]) for one in (a, b, d)] == [
         "cron '0 0 * * *'",
-        "every 0:10:00",
+        "every 10m",
         "cron '0 9 * * *' in America/New_York",
     ]
     assert (a.paused, b.paused, len(c.schedules)) == (False, True, 1)

@@ -55,7 +55,9 @@ def test_deployments_are_listed(cli: InProcess) -> None:
 
 def test_there_may_be_none(cli: InProcess) -> None:
     cli("deployment", "delete", "nightly")
-    assert cli("deployment", "ls").out == "There is no deployment yet.\n"
+    assert cli("deployment", "ls").out == (
+        "There is no deployment yet: `flow.serve` in a program creates one.\n"
+    )
     assert cli("deployment", "ls", "--json").json == []
 
 
@@ -74,7 +76,7 @@ def test_a_deployment_is_shown(cli: InProcess, flowstone_services: Services) -> 
         "parameters   n = 5",
         "with {'n': 2}, misfire='latest' (night)",
         "not active",
-        "skipped      11 times of night up to",
+        "skipped      11 missed times of night up to",
         "served by    pid ",
         "first",
     ):
@@ -99,12 +101,12 @@ def test_a_run_is_asked_for(cli: InProcess, flowstone_services: Services) -> Non
 
 def test_it_is_paused_and_resumed(cli: InProcess) -> None:
     assert cli("deployment", "pause", "nightly").out == (
-        "etl/nightly is paused. Runs can still be asked for.\n"
+        "etl/nightly is paused. `flowstone deployment run` still starts runs.\n"
     )
     assert "paused by an operator" in cli("deployment", "ls").out
     assert "paused by an operator" in cli("deployment", "show", "nightly").out
     assert cli("deployment", "pause", "nightly", "--json").json["paused"] is True
-    assert "is not paused any more; it is due next at" in cli("deployment", "resume", "nightly").out
+    assert "is resumed; its next run is due at" in cli("deployment", "resume", "nightly").out
     assert cli("deployment", "resume", "nightly", "--json").json["paused_because"] is None
 
 
@@ -129,7 +131,7 @@ def test_a_run_that_waits_says_why(cli: InProcess, flowstone_services: Services)
     run_deployment("nightly", timeout=0, flow_run_name="later", scheduled_time=later)
     run = run_deployment("nightly", timeout=0, flow_run_name="now")
     assert "it is due at 2100-01-01 00:00:00 UTC" in cli("run", "ls").out
-    assert "no process serves 'etl/nightly': start its program" in cli("run", "ls").out
+    assert "no process serves 'etl/nightly': start one" in cli("run", "ls").out
     assert "no process serves" in cli("run", "show", "now").out
     (told,) = cli("run", "ls", "--limit", "1", "--json").json
     assert told["waits"]["kind"] == "not_served"

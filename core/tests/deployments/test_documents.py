@@ -93,7 +93,7 @@ def test_there_are_five_ways_to_say_when(options: dict[str, object], rules: list
         ({"cron": "@daily", "interval": 5}, "interval and cron are given"),
         ({"corn": "@daily"}, "there is no option 'corn'. Did you mean 'cron'"),
         ({"work_pool_name": "k8s"}, "there is no option 'work_pool_name'"),
-        ({"schedules": ["@daily"]}, "'@daily' is no schedule"),
+        ({"schedules": ["@daily"]}, "'@daily' is not a schedule"),
         ({"schedules": [Cron("@daily"), Cron("@daily")]}, "two of its schedules have the slug"),
     ],
 )
@@ -103,7 +103,7 @@ def test_options_that_can_not_be_used_are_refused(options: dict[str, object], pr
 
 
 def test_rules_that_can_not_be_used_are_refused() -> None:
-    with pytest.raises(ScheduleInvalid, match="'99' is no minute"):
+    with pytest.raises(ScheduleInvalid, match="'99' is not a valid minute"):
         etl.to_deployment("x", cron="99 * * * *")
 
 
@@ -170,7 +170,7 @@ def test_secrets_are_not_kept_as_parameters() -> None:
 
 
 def test_what_json_has_no_form_for_is_refused() -> None:
-    with pytest.raises(ParameterTypeError, match="has no form in JSON"):
+    with pytest.raises(ParameterTypeError, match="can't be written as JSON"):
         take_anything.to_deployment("x", parameters={"strange": object()})
 
 

@@ -69,12 +69,12 @@ def test_two_days_are_one_or_the_other_or_both() -> None:
 @pytest.mark.parametrize(
     ("cron", "problem", "pointed"),
     [
-        ("0 25 * * *", "'25' is no hour", "25"),
-        ("61 0 * * *", "'61' is no minute", "61"),
-        ("0 0 32 * *", "'32' is no day of month", "32"),
-        ("0 0 * FOO *", "'FOO' is no month", "FOO"),
-        ("0 0 * * MON#6", "'MON#6' is no day of week", "MON#6"),
-        ("0 0 31 2 *", "no month has such a day", "31"),
+        ("0 25 * * *", "'25' is not a valid hour", "25"),
+        ("61 0 * * *", "'61' is not a valid minute", "61"),
+        ("0 0 32 * *", "'32' is not a valid day of month", "32"),
+        ("0 0 * FOO *", "'FOO' is not a valid month", "FOO"),
+        ("0 0 * * MON#6", "'MON#6' is not a valid day of week", "MON#6"),
+        ("0 0 31 2 *", "the day does not occur in any such month", "31"),
     ],
 )
 def test_the_wrong_field_of_a_cron_string_is_pointed_at(
@@ -89,16 +89,16 @@ def test_the_wrong_field_of_a_cron_string_is_pointed_at(
 
 
 def test_a_cron_string_has_five_fields() -> None:
-    with pytest.raises(ScheduleInvalid, match=r"it has 6 fields, not 5.*use an Interval"):
+    with pytest.raises(ScheduleInvalid, match=r"it needs 5 fields, and has 6.*use an Interval"):
         Cron("0 0 0 * * *")
-    with pytest.raises(ScheduleInvalid, match="it has 0 fields"):
+    with pytest.raises(ScheduleInvalid, match="and has 0"):
         Cron("")
 
 
 def test_an_unknown_time_zone_is_told_with_near_ones() -> None:
     with pytest.raises(ScheduleInvalid, match="Did you mean 'Europe/Berlin'"):
         Cron("@daily", timezone="Europe/Berln")
-    with pytest.raises(ScheduleInvalid, match="no such time zone"):
+    with pytest.raises(ScheduleInvalid, match="'60' can't be used: there is no time zone"):
         Interval(60, timezone="../etc/passwd")
 
 
@@ -107,17 +107,17 @@ def test_an_unknown_time_zone_is_told_with_near_ones() -> None:
     [
         (lambda: Interval(0), "shorter than a second"),
         (lambda: Interval(timedelta(seconds=-5)), "shorter than a second"),
-        (lambda: Interval(float("inf")), "no interval"),
+        (lambda: Interval(float("inf")), "not an interval"),
         (lambda: Cron("@daily", misfire="some"), "misfire='some'"),  # type: ignore[arg-type]
         (lambda: Cron("@daily", grace_seconds=-1), "grace_seconds=-1"),
         (lambda: Cron("@daily", grace_seconds=float("nan")), "grace_seconds=nan"),
         (lambda: RRule("FREQ=OFTEN"), "can't be used"),
-        (lambda: RRule("FREQ=MINUTELY"), "counted from its start"),
+        (lambda: RRule("FREQ=MINUTELY"), "are not supported"),
         (lambda: RRule("nonsense"), "can't be used"),
         (lambda: RRule("DTSTART;TZID=Europe/Berlin:20260101T090000\nFREQ=DAILY"), "time zone"),
         (lambda: RRule("FREQ=DAILY;UNTIL=20260105T000000Z", timezone=BERLIN), "times in UTC"),
         (lambda: RRule("FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30;UNTIL=2030"), "can't be used"),
-        (lambda: Cron(5), "no text"),  # type: ignore[arg-type]
+        (lambda: Cron(5), "not a string"),  # type: ignore[arg-type]
     ],
 )
 def test_what_can_not_be_used_is_refused(make: object, problem: str) -> None:
@@ -273,7 +273,7 @@ def test_a_schedule_comes_back_as_it_was_saved(schedule: Schedule) -> None:
 
 
 def test_one_of_a_later_version_is_refused() -> None:
-    with pytest.raises(ScheduleInvalid, match="no such type"):
+    with pytest.raises(ScheduleInvalid, match="does not know its type"):
         decode_schedule({"type": "lunar"})
     with pytest.raises(FlowstoneError):
         decode_schedule({"type": "cron"})

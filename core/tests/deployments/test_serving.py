@@ -116,7 +116,7 @@ def test_only_so_many_runs_are_executed_and_the_others_say_why(
         assert len(server.running) == 1
         waiting = [run for run in find_runs(kept) if run.state.name == "AwaitingConcurrencySlot"]
         assert [run.state.message for run in waiting] == [
-            "as many runs as its `serve` executes at a time are running (limit=1)"
+            "`serve` is executing as many runs as it may at a time (limit=1)"
         ] * 2
         (tmp_path / "go").touch()
         step_until(server, has_ended(kept, 3))
@@ -277,7 +277,7 @@ def test_a_program_serves_until_it_is_told_to_stop(home: Home, kept: Services) -
     _, told = program.communicate()
     assert program.returncode == 0, told
     assert "serving etl/x: every 1s" in told
-    assert "SIGTERM: no run is started any more" in told
+    assert "SIGTERM: starting no more runs" in told
     runs = find_runs(kept)
     assert {run.state.type for run in runs} <= {COMPLETED, SCHEDULED}
     assert load_deployment("x").is_paused
@@ -311,7 +311,7 @@ def test_a_second_signal_ends_what_is_being_executed(home: Home, kept: Services)
     wait_until(lambda: kept.runs.run(run.id).attempt)
     program.send_signal(signal.SIGTERM)
     assert program.stderr is not None
-    while "no run is started any more" not in program.stderr.readline():
+    while "starting no more runs" not in program.stderr.readline():
         pass
 
     def has_crashed() -> bool:

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flowstone.deployments import pause_deployment, resume_deployment
-from flowstone.deployments.documents import PROGRESS, load_deployment, save_deployment
+from flowstone.deployments.documents import (
+    PROGRESS,
+    load_deployment,
+    mark_shutdown,
+    save_deployment,
+)
 from flowstone.deployments.ticks import find_due_times, make_due_runs
 from flowstone.records.runs import RunQuery
 from flowstone.schedules import Cron, Interval
@@ -139,6 +144,35 @@ def test_a_pause_leaves_out_what_is_due_meanwhile(
     stepped.now += HOUR
     tick(stepped)
     assert len(find_runs(services)) == 1
+
+
+def test_a_pause_at_shutdown_leaves_out_what_is_due_until_it_is_served_again(
+    services: Services, stepped: SteppedClock
+) -> None:
+    every = Interval(HOUR, slug="hourly", misfire="all", grace_seconds=0)
+    deploy(every)
+    tick(stepped)
+    mark_shutdown("etl/x")
+    stepped.now += 5 * HOUR
+    deploy(every)
+    tick(stepped)
+    assert find_runs(services) == []
+    stepped.now += HOUR
+    tick(stepped)
+    assert len(find_runs(services)) == 1
+
+
+def test_a_pause_in_the_code_leaves_out_what_is_due_meanwhile(
+    services: Services, stepped: SteppedClock
+) -> None:
+    every = Interval(HOUR, slug="hourly", misfire="all", grace_seconds=0)
+    deploy(every)
+    tick(stepped)
+    save_deployment(etl.to_deployment("x", schedule=every, parameters={"n": 1}, paused=True))
+    stepped.now += 5 * HOUR
+    deploy(every)
+    tick(stepped)
+    assert find_runs(services) == []
 
 
 def test_a_schedule_that_was_not_active_begins_when_it_is(

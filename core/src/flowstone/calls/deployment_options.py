@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class DeploymentOptions(TypedDict, total=False):
-    """The options of `Flow.to_deployment`. Of the five that say when runs are due, one is given.
+    """The options of `Flow.to_deployment`. At most one of the first five is given.
 
     Attributes:
         interval: seconds or a `timedelta` between two runs, or several of these.
@@ -24,9 +24,9 @@ class DeploymentOptions(TypedDict, total=False):
         parameters: of each run, by name.
         description: what a person should know of it; None for the flow's.
         tags: of each run, beside the flow's.
-        version: what the code says of its version; None for the flow's.
-        enforce_parameter_schema: whether parameters are checked by the flow's type hints when a
-            run is made; they are.
+        version: of the deployment; None for the flow's.
+        enforce_parameter_schema: whether parameters are checked against the flow's type hints
+            before a run is made; True by default.
     """
 
     interval: timedelta | float | Iterable[timedelta | float] | None
@@ -46,8 +46,9 @@ class ServeOptions(DeploymentOptions, total=False):
     """The options of `Flow.serve`: those of `Flow.to_deployment`, and of `serve`.
 
     Attributes:
-        pause_on_shutdown: whether what is due while nobody serves it is left out; it is.
-        print_starting_message: whether what is served is logged at the start; it is.
+        pause_on_shutdown: whether times that pass while no process serves it are skipped; True by
+            default.
+        print_starting_message: whether what is served is logged at the start; True by default.
         limit: the number of runs that are executed at a time; None for 5.
     """
 

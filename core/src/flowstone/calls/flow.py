@@ -137,14 +137,14 @@ class Flow(Runnable[P, R]):
             current.scope.reset(token)
 
     def to_deployment(self, name: str, **options: Unpack[DeploymentOptions]) -> Deployment:
-        """Return the flow with how it runs by itself, for `serve`.
+        """Return a deployment of the flow, for `serve`.
 
         Args:
-            name: names it among the deployments of the flow.
+            name: its name among the deployments of the flow.
             **options: see `DeploymentOptions`.
 
         Raises:
-            ConfigurationError: it stands where no other process can load it, several kinds of
+            ConfigurationError: it is defined where no other process can load it, several kinds of
                 schedules are given, or an option is not known.
             ScheduleInvalid: a rule can't be used; what is wrong is pointed at.
             ParameterTypeError: the parameters do not fit the flow's.
@@ -161,7 +161,7 @@ class Flow(Runnable[P, R]):
         executed have ended; a second one ends those, too.
 
         Args:
-            name: names the deployment; None for the flow's name.
+            name: of the deployment; None for the flow's name.
             **options: see `ServeOptions`.
 
         Raises:

@@ -1,4 +1,4 @@
-"""`flowstone deployment`: flows that run by themselves."""
+"""`flowstone deployment`: flows that run on schedules and on request."""
 
 from __future__ import annotations
 
@@ -53,8 +53,9 @@ _SHOWN = 5
 def deployment() -> None:
     """List, show, run, pause, resume and delete deployments.
 
-    A deployment is a flow with how it runs by itself. `flow.serve` in a program makes one, and
-    executes its runs. A NAME is FLOW/NAME, or only NAME where that is enough.
+    A deployment is a flow with its schedules, parameters and tags. A program that calls
+    `flow.serve` creates one, and executes its runs. NAME is FLOW/NAME, or only the second part
+    where one deployment has it.
     """
 
 
@@ -79,7 +80,7 @@ def list_deployments(as_json: bool) -> None:
         for each in found
     ]
     columns = ("name", "schedules", "next", "served by")
-    empty = "There is no deployment yet."
+    empty = "There is no deployment yet: `flow.serve` in a program creates one."
     show(Table(columns, rows, empty=empty, right=frozenset({"served by"})))
 
 
@@ -107,7 +108,7 @@ def show_deployment(name: str, as_json: bool) -> None:
 @click.argument("name", shell_complete=complete_deployments)
 @param_option
 @params_option
-@click.option("--name", "run_name", metavar="TEXT", help="The run's own name.")
+@click.option("--name", "run_name", metavar="TEXT", help="A name for the run.")
 @click.option(
     "--tag", "tags", multiple=True, metavar="TAG", help="A tag of the run; can be repeated."
 )
@@ -122,7 +123,7 @@ def run_now(
     watch: bool,
     as_json: bool,
 ) -> None:
-    """Ask for a run of a deployment. Whatever serves it executes it."""
+    """Start a run of a deployment. A process that serves the deployment executes it."""
     # 40 ms of pydantic, which only this command needs.
     from flowstone.deployments.calling import run_deployment
 
@@ -148,27 +149,27 @@ def run_now(
 @click.argument("name", shell_complete=complete_deployments)
 @json_option
 def pause(name: str, as_json: bool) -> None:
-    """Let the schedules of a deployment make no runs, whatever its code says."""
+    """Pause the schedules of a deployment, whatever its code says. Runs can still be started."""
     found = pause_deployment(name)
     if as_json:
         emit(_describe(found, services().clock.time(), _count_servers()))
     else:
-        say(f"{found.full_name} is paused. Runs can still be asked for.")
+        say(f"{found.full_name} is paused. `flowstone deployment run` still starts runs.")
 
 
 @deployment.command("resume")
 @click.argument("name", shell_complete=complete_deployments)
 @json_option
 def resume(name: str, as_json: bool) -> None:
-    """Let the schedules of a deployment make runs again, from now on."""
+    """Resume the schedules of a deployment. Times that passed meanwhile are skipped."""
     found = resume_deployment(name)
     now = services().clock.time()
     if as_json:
         emit(_describe(found, now, _count_servers()))
         return
     soon = _find_next(found, now)
-    told = f"; it is due next at {format_time(soon[0])}" if soon else ""
-    say(f"{found.full_name} is not paused any more{told}.")
+    told = f"; its next run is due at {format_time(soon[0])}" if soon else ""
+    say(f"{found.full_name} is resumed{told}.")
 
 
 @deployment.command("delete")
@@ -177,7 +178,7 @@ def resume(name: str, as_json: bool) -> None:
 def delete(name: str, as_json: bool) -> None:
     """Delete a deployment, and cancel its runs that have not been started.
 
-    A program that serves it makes it anew when it is started again.
+    The program that serves it creates it again the next time it is started.
     """
     full_name = load_deployment(name).full_name
     cancelled = delete_deployment(full_name)
@@ -190,7 +191,7 @@ def delete(name: str, as_json: bool) -> None:
 
 @deployment.group("schedule", cls=Commands)
 def schedule_group() -> None:
-    """Add schedules to a deployment, beside those of its code, and remove them."""
+    """Add schedules to a deployment, besides those in its code, and remove them."""
 
 
 @schedule_group.command("add")
@@ -199,7 +200,7 @@ def schedule_group() -> None:
 @click.option("--interval", type=float, metavar="SECONDS", help="Seconds between two runs.")
 @click.option("--rrule", metavar="TEXT", help="A rule of RFC 5545: FREQ=DAILY;BYHOUR=9.")
 @click.option("--timezone", metavar="NAME", help="The time zone; UTC by default.")
-@click.option("--slug", metavar="TEXT", help="Names it; by default it is made of the rule.")
+@click.option("--slug", metavar="TEXT", help="Its name; derived from the rule by default.")
 @json_option
 def add(
     name: str,
@@ -210,7 +211,7 @@ def add(
     slug: str | None,
     as_json: bool,
 ) -> None:
-    """Add a schedule. A deploy leaves it as it is."""
+    """Add a schedule. It stays when the program that serves the deployment is started again."""
     if sum(each is not None for each in (cron, interval, rrule)) != 1:
         raise click.UsageError("Use one of --cron, --interval and --rrule.")
     made: Schedule
@@ -232,7 +233,7 @@ def add(
 @click.argument("slug")
 @json_option
 def remove(name: str, slug: str, as_json: bool) -> None:
-    """Remove a schedule that was added; those of the code are removed there."""
+    """Remove a schedule that was added by `add`; remove those of the code in the code."""
     remove_schedule(name, slug)
     if as_json:
         emit({"slug": slug, "removed": True})
@@ -290,7 +291,7 @@ def _make_next_cell(found: Deployment, now: float) -> Cell:
 def _explain_pause(found: Deployment) -> str:
     if found.paused_by_operator:
         return "paused by an operator"
-    return "paused in its code" if found.paused else "paused, as nobody serves it"
+    return "paused in its code" if found.paused else "paused until a process serves it"
 
 
 def _describe(found: Deployment, now: float, served: Mapping[str, int]) -> dict[str, object]:
@@ -351,7 +352,7 @@ def _list_skipped(found: Deployment) -> list[str]:
     """Return what was left out last, by its schedules."""
     progress = services().documents.find(PROGRESS, names=[found.full_name])
     return [
-        f"{format_count(each['skipped'], 'time')} of {key.partition('@')[0]} "
+        f"{format_count(each['skipped'], 'missed time')} of {key.partition('@')[0]} "
         f"up to {format_time(each['skipped_until'])}"
         for key, each in (progress[0].body if progress else {}).items()
         if each.get("skipped")

@@ -1,4 +1,4 @@
-"""Deployments: flows that run by themselves."""
+"""Deployments: flows that run on schedules and on request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ask for a run of a deployment, and wait for its end."""
+"""Start a run of a deployment, and wait for its end."""
 
 from __future__ import annotations
 
@@ -25,19 +25,21 @@ def run_deployment(
     poll_interval: float = 0.5,
     tags: Iterable[str] | None = None,
 ) -> Run:
-    """Make a run of a deployment, and wait until whoever serves it has executed it.
+    """Start a run of a deployment, and wait until a process that serves it has executed it.
 
     Args:
         name: the deployment: ``flow/name``, or its own name where that is enough.
-        parameters: by name, over those of the deployment.
+        parameters: by name; they override those of the deployment.
         scheduled_time: when it is due; None for now. Without a time zone it is a local time.
-        flow_run_name: the run's own name; None for one that is made up.
-        timeout: seconds to wait for the end; 0 does not wait, None waits for as long as it takes.
+        flow_run_name: a name for the run; None for a random one.
+        timeout: seconds to wait for the end; 0 does not wait. None waits for as long as it takes,
+            also where no process serves the deployment.
         poll_interval: seconds between two looks.
         tags: of the run, beside those of the deployment.
 
     Returns:
-        The run as it is then: ended, or not in that time. A failure of the flow is not raised.
+        The run as it is then; it may not have ended where there is a timeout. A failure of the
+        flow is not raised.
 
     Raises:
         ObjectNotFound: there is no such deployment.

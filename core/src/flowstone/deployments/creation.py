@@ -44,12 +44,12 @@ def check_parameters(
     problems: dict[str, str] = {}
     for name, value in given.items():
         if is_secret(parts.get(name, {}), definitions):
-            problems[name] = "it is a secret, and would be kept in the clear: name a block instead"
+            problems[name] = "it is a secret, and parameters are stored unencrypted: use a block"
             continue
         try:
             plain[name] = dump_plain(value)
         except ValueError as error:
-            problems[name] = f"it has no form in JSON: {error}"
+            problems[name] = f"it can't be written as JSON: {error}"
             continue
         if not is_exact(plain[name]):
             problems[name] = "it holds a secret, or is too large or too deep to be kept"

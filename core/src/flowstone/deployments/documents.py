@@ -75,6 +75,8 @@ def save_deployment(made: Deployment) -> Deployment:
             paused_by_operator=old.paused_by_operator,
         )
 
+    if any(old.is_paused for old in find_deployments([made.full_name])):
+        forget_progress(made.full_name)  # what was due during a pause was not missed
     return _change(made.full_name, merge)
 
 
@@ -94,7 +96,7 @@ def name_schedules(owner: str, schedules: tuple[Schedule, ...]) -> tuple[Schedul
 
 
 def pause_deployment(name: str) -> Deployment:
-    """Let its schedules make no runs, until `resume_deployment`; a deploy does not change that.
+    """Pause its schedules until `resume_deployment`; deploying it again does not end that.
 
     Raises:
         ObjectNotFound: there is no such deployment.
@@ -104,7 +106,7 @@ def pause_deployment(name: str) -> Deployment:
 
 
 def resume_deployment(name: str) -> Deployment:
-    """Let its schedules make runs again, from now on: what was due meanwhile is left out.
+    """Let its schedules make runs again, from now on: times that passed meanwhile are skipped.
 
     Raises:
         ObjectNotFound: there is no such deployment.
@@ -120,7 +122,7 @@ def resume_deployment(name: str) -> Deployment:
 
 
 def add_schedule(name: str, schedule: Schedule) -> Schedule:
-    """Add a schedule to those that the code has; a deploy leaves it.
+    """Add a schedule to those of the code; it stays when the flow is deployed again.
 
     Returns:
         The schedule, with its slug.

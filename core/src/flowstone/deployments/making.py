@@ -32,7 +32,7 @@ def make_deployment(flow: Flow[..., object], name: str, options: DeploymentOptio
     place = make_restart_info(flow, None)
     if place.entrypoint is None:
         problem = f"its flow can't be loaded by another process: {place.reason}"
-        remedy = "Put the flow at the top of a file."
+        remedy = "Define the flow at the top level of a module."
         raise ConfigurationError(f"deployment {full_name!r}", problem, remedy)
     description, version = options.get("description"), options.get("version")
     enforces = options.get("enforce_parameter_schema", True)
@@ -104,7 +104,7 @@ def _make_schedules(owner: str, options: DeploymentOptions) -> Iterator[Schedule
 
 def _check_schedule(owner: str, schedule: object) -> None:
     if not isinstance(schedule, Cron | Interval | RRule):
-        problem = f"{schedule!r} is no schedule"
+        problem = f"{schedule!r} is not a schedule"
         remedy = "Use Cron(…), Interval(…) or RRule(…) of flowstone.schedules."
         raise ConfigurationError(f"deployment {owner!r}", problem, remedy)
 

@@ -58,8 +58,8 @@ def serve(
 
     Args:
         *deployments: made by `Flow.to_deployment`.
-        pause_on_shutdown: whether what is due while nobody serves them is left out. With False, it
-            is made up for by the misfire policies of the schedules, as it is after a crash.
+        pause_on_shutdown: whether times that pass while no process serves them are skipped. With
+            False, the misfire policies of the schedules decide, as they do after a crash.
         print_starting_message: whether what is served is logged at the start.
         limit: the number of runs that are executed at a time; None for 5.
 
@@ -84,15 +84,15 @@ def serve(
 
 def _check_call(deployments: Sequence[Deployment], limit: int | None) -> None:
     if is_loading_run():
-        problem = "it was called while this file is imported, to execute a run of its flow"
-        remedy = "Call it below: if __name__ == '__main__':"
+        problem = "it was called while this file was being imported to execute a run of its flow"
+        remedy = "Call it under: if __name__ == '__main__':"
         raise ConfigurationError("serve", problem, remedy)
     if not deployments:
         raise ConfigurationError("serve", "there is nothing to serve", "Pass a deployment.")
     if limit is not None and limit < 1:
         raise ConfigurationError("serve", f"limit={limit} lets no run start", "Pass 1 or more.")
     if services().settings.store == "memory":
-        problem = "the store is in memory, and runs are executed in processes of their own"
+        problem = "the store is in memory, so the processes that execute the runs can't read it"
         raise ConfigurationError("serve", problem, "Unset FLOWSTONE_STORE.")
 
 
@@ -151,7 +151,7 @@ class DeploymentServer:
         now = services().clock.time()
         found = {each.full_name: each for each in find_deployments(self._names)}
         for name in [name for name in self._names if name not in found]:
-            _logger.warning("%s is deleted, and is not served any more", name)
+            _logger.warning("%s has been deleted, and is no longer served", name)
             self._names.remove(name)
         self._presence.announce(self._names)
         next_times = [make_due_runs(each, now) for each in found.values() if not each.is_paused]
@@ -186,9 +186,7 @@ class DeploymentServer:
         """Say in the run itself that it waits for others to end."""
         if run.state.name == "AwaitingConcurrencySlot":
             return
-        message = (
-            f"as many runs as its `serve` executes at a time are running (limit={self._limit})"
-        )
+        message = f"`serve` is executing as many runs as it may at a time (limit={self._limit})"
         _record(run, AwaitingConcurrencySlot(message))
 
     def _collect(self) -> None:
@@ -247,7 +245,9 @@ def _stop_by_signals(server: DeploymentServer) -> Iterator[None]:
 
     def stop(number: int, _frame: object) -> None:
         server.stop()
-        told = "no run is started any more; once more ends those that are running"
+        told = (
+            "starting no more runs, and waiting for those that are running; repeat it to stop them"
+        )
         _logger.info("%s: %s", signal.Signals(number).name, told)
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}

@@ -100,10 +100,10 @@ def _advance(deployment: Deployment, schedule: Schedule, progress: Json, due: Du
     if not due.skipped:
         return after
     get_logger("deployments").warning(
-        "%s: %d times of the schedule %r were missed up to %s, and have no run (misfire=%r)",
+        "%s: schedule %r missed %d times up to %s, which are skipped (misfire=%r)",
         deployment.full_name,
-        due.skipped,
         schedule.slug,
+        due.skipped,
         _format(due.last or 0.0),
         schedule.misfire,
     )

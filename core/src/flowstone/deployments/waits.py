@@ -43,12 +43,12 @@ def find_wait_reasons(runs: Iterable[Run], now: float) -> dict[str, WaitReason]:
 def _explain(run: Run, now: float, known: set[str], served: set[str]) -> WaitReason:
     name = run.deployment or ""
     if name not in known:
-        return WaitReason("deployment_deleted", f"its deployment {name!r} is deleted")
+        return WaitReason("deployment_deleted", f"its deployment {name!r} has been deleted")
     if run.scheduled_time is not None and run.scheduled_time > now:
         at = datetime.fromtimestamp(run.scheduled_time, UTC)
         return WaitReason("not_due", f"it is due at {at:%Y-%m-%d %H:%M:%S} UTC")
     if name not in served:
-        told = f"no process serves {name!r}: start its program, or `flowstone run execute`"
+        told = f"no process serves {name!r}: start one, or use `flowstone run execute`"
         return WaitReason("not_served", told)
     if run.state.name == "AwaitingConcurrencySlot":
         return WaitReason("limit_full", run.state.message or "")

@@ -1,4 +1,4 @@
-"""Deployments: flows that run by themselves, as documents."""
+"""Deployments, as documents."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _BANNED = frozenset("/%&<>")
 
 @dataclass(frozen=True)
 class Deployment:
-    """A flow with how it runs by itself: parameters, schedules, tags.
+    """A flow with what is needed to run it unattended: schedules, parameters and tags.
 
-    What an operator says of it, a deploy leaves as it is.
+    Deploying it again keeps what an operator has changed.
 
     Attributes:
-        name: names it among those of the flow.
+        name: its name among the deployments of the flow.
         flow_name: the flow's name.
-        entrypoint: where the flow stands: ``package.module:flow`` or ``/path/to/file.py:flow``.
-        parameters: of each run, by name, where the run has no others.
+        entrypoint: where the flow is defined: ``package.module:flow`` or ``/path/to/file.py:flow``.
+        parameters: defaults of each run, by name.
         parameter_schema: the JSON schema of the flow's parameters.
         enforce_parameter_schema: whether parameters are checked when a run is made.
         tags: of each run.
@@ -42,7 +42,8 @@ class Deployment:
         paused: whether the code says that its schedules make no runs.
         id: of the document; given when it is first saved.
         added_schedules: an operator's, beside those of the code.
-        paused_by_operator: what an operator says in place of the code; None where nobody has.
+        paused_by_operator: True or False where an operator has paused or resumed it, whatever the
+            code says; None otherwise.
         paused_at_shutdown: whether it is paused because the last process that served it has ended.
     """
 
@@ -64,7 +65,7 @@ class Deployment:
 
     @property
     def full_name(self) -> str:
-        """Names it among all deployments: ``flow/name``."""
+        """Its name among all deployments: ``flow/name``."""
         return f"{self.flow_name}/{self.name}"
 
     @property

@@ -36,11 +36,15 @@ _EPOCH = datetime.fromisoformat("1970-01-01")
 _RRULE_START = datetime.fromisoformat("2020-01-01")
 
 
-def load_zone(name: str) -> ZoneInfo:
+def load_zone(name: str, rule: str) -> ZoneInfo:
     """Return a time zone by its name in the tz database.
 
+    Args:
+        name: of the time zone.
+        rule: the schedule that is in it, for the error.
+
     Raises:
-        ScheduleInvalid: there is none; near names are told.
+        ScheduleInvalid: there is no such time zone; similar names are suggested.
     """
     from zoneinfo import ZoneInfo, available_timezones  # 3 ms, which only schedules need
 
@@ -49,7 +53,7 @@ def load_zone(name: str) -> ZoneInfo:
     except (LookupError, ValueError, OSError):
         near = suggest_names(name, available_timezones()).strip()
         remedy = near or "Install the tz database: pip install tzdata."
-        raise ScheduleInvalid(name, "there is no such time zone", remedy) from None
+        raise ScheduleInvalid(rule, f"there is no time zone {name!r}", remedy) from None
 
 
 # ---------------------------------------------------------------- cron
@@ -66,7 +70,7 @@ def check_cron(cron: str) -> None:
     fields = _split(cron)
     if len(fields) != len(_FIELDS):
         names = ", ".join(_FIELDS)
-        problem = f"it has {len(fields)} fields, not {len(_FIELDS)}"
+        problem = f"it needs {len(_FIELDS)} fields, and has {len(fields)}"
         hint = " For seconds, use an Interval." if len(fields) == len(_FIELDS) + 1 else ""
         raise ScheduleInvalid(cron, problem, f"Write: {names}.{hint}")
     for place, field in enumerate(fields):
@@ -75,16 +79,16 @@ def check_cron(cron: str) -> None:
         try:
             CronSim(" ".join(alone), _EPOCH)
         except (CronSimError, AssertionError):
-            problem = f"{field!r} is no {_FIELDS[place]}"
-            remedy = f"Use {_RANGES[place]}, lists, ranges and steps."
+            problem = f"{field!r} is not a valid {_FIELDS[place]}"
+            remedy = f"Use {_RANGES[place]}, or lists, ranges and steps of these."
             raise ScheduleInvalid(cron, problem, remedy, _locate(cron, place)) from None
     try:
         found = next(CronSim(" ".join(fields), _EPOCH), None)
     except CronSimError:
         found = None
     if found is None:
-        problem = "no month has such a day"
-        raise ScheduleInvalid(cron, problem, "Use a day that there is.", _locate(cron, 2))
+        problem = "the day does not occur in any such month"
+        raise ScheduleInvalid(cron, problem, "Use another day or month.", _locate(cron, 2))
 
 
 def iterate_cron(
@@ -165,11 +169,11 @@ def check_rrule(text: str, zone_name: str) -> None:
     """
     upper = text.upper()
     if "FREQ=SECONDLY" in upper or "FREQ=MINUTELY" in upper:
-        problem = "a rule of seconds or minutes is counted from its start each time"
+        problem = "SECONDLY and MINUTELY rules are not supported"
         raise ScheduleInvalid(text, problem, "Use an Interval, or a Cron.")
     if "TZID=" in upper:
         remedy = "Write local times, and pass timezone=…."
-        raise ScheduleInvalid(text, "it has a time zone of its own", remedy)
+        raise ScheduleInvalid(text, "it has a time zone of its own (TZID)", remedy)
     if "Z" in _find_times(upper) and zone_name != "UTC":
         remedy = f"Write local times of {zone_name}, without the Z."
         raise ScheduleInvalid(text, "it has times in UTC", remedy)
@@ -177,9 +181,10 @@ def check_rrule(text: str, zone_name: str) -> None:
         found = _read_rrule(text).after(_EPOCH)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         remedy = "Write it as RFC 5545 does: FREQ=WEEKLY;BYDAY=MO,WE."
-        raise ScheduleInvalid(text, str(error) or "it is no rule", remedy) from None
+        problem = f"it is not a valid rule ({error})"
+        raise ScheduleInvalid(text, problem, remedy) from None
     if found is None:
-        raise ScheduleInvalid(text, "it is never due", "Use dates that there are.")
+        raise ScheduleInvalid(text, "it is never due", "Use dates that occur.")
 
 
 def iterate_rrule(text: str, zone: ZoneInfo, after: float) -> Iterator[float]:

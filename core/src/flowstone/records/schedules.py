@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
     from flowstone.records.codec import Json
 
-#: What becomes of times at which nobody was there to start a run.
+#: What happens to times that passed while no process served the deployment.
 Misfire = Literal["all", "latest", "none"]
 _MISFIRES = ("all", "latest", "none")
-#: So many seconds after its time a run is still on time.
+#: Seconds after its time until a run counts as missed.
 GRACE = 60.0
 _LONGEST_SLUG = 100
 
@@ -32,13 +32,14 @@ class Cron:
     Attributes:
         cron: minute, hour, day of month, month, day of week; or ``@hourly``, ``@daily`` and such.
         timezone: of the tz database, such as ``Europe/Berlin``; None for UTC.
-        day_or: whether one of the two days suffices, where both are given.
-        active: whether runs are made.
-        parameters: of its runs, over those of the deployment.
-        slug: names it within the deployment; None for one that is made of the rule.
-        misfire: what becomes of times at which nobody was there: ``all`` runs each of them,
-            ``latest`` the last one, and ``none`` none.
-        grace_seconds: how late a run may be that was not missed.
+        day_or: where day of month and day of week are both restricted: True for days that match
+            either, False for days that match both.
+        active: whether it makes runs.
+        parameters: of its runs; they override those of the deployment.
+        slug: its name within the deployment; None for one that is derived from the rule.
+        misfire: what happens to times that passed while no process served the deployment:
+            ``all`` runs each of them, ``latest`` only the last one, ``none`` none of them.
+        grace_seconds: how late a time may be without counting as missed.
     """
 
     cron: str
@@ -56,8 +57,8 @@ class Cron:
         recurrence.check_cron(self.cron)
 
     def iterate(self, after: float) -> Iterator[float]:
-        """Yield when it is due after a moment, all in seconds since the epoch."""
-        zone = recurrence.load_zone(self.timezone or "UTC")
+        """Yield the times after a moment at which it is due, all in seconds since the epoch."""
+        zone = recurrence.load_zone(self.timezone or "UTC", self.cron)
         return recurrence.iterate_cron(self.cron, zone, after, day_or=self.day_or)
 
     def __str__(self) -> str:
@@ -66,19 +67,19 @@ class Cron:
 
 @dataclass(frozen=True)
 class Interval:
-    """Due again and again after the same time.
+    """Due at regular intervals.
 
     Attributes:
         interval: seconds, or a `timedelta`; a `timedelta` from then on. Whole days keep the local
-            time of the anchor over a change of clocks.
+            time of the anchor when daylight saving time begins or ends.
         anchor_date: a moment at which it is due; the others are counted from there. Without a time
             zone it is a local time. None for the first midnight of 1970.
-        timezone: as of `Cron`, and so are the others.
-        active: whether runs are made.
-        parameters: of its runs.
-        slug: names it within the deployment.
-        misfire: what becomes of times at which nobody was there.
-        grace_seconds: how late a run may be that was not missed.
+        timezone: of the tz database, such as ``Europe/Berlin``; None for UTC.
+        active: whether it makes runs.
+        parameters: of its runs; they override those of the deployment.
+        slug: its name within the deployment; None for one that is derived from the rule.
+        misfire: as of `Cron`.
+        grace_seconds: how late a time may be without counting as missed.
     """
 
     interval: timedelta | float
@@ -97,10 +98,10 @@ class Interval:
             try:
                 object.__setattr__(self, "interval", timedelta(seconds=given))
             except (TypeError, ValueError, OverflowError):
-                remedy = "Pass seconds, or a timedelta."
-                raise ScheduleInvalid(str(given), "it is no interval", remedy) from None
+                remedy = "Pass a number of seconds, or a timedelta."
+                raise ScheduleInvalid(str(given), "it is not an interval", remedy) from None
         if self.length < timedelta(seconds=1):
-            problem = "it is shorter than a second"
+            problem = "the interval is shorter than a second"
             raise ScheduleInvalid(str(given), problem, "Use one second or more.")
         _check(self, str(given))
 
@@ -111,8 +112,8 @@ class Interval:
         return self.interval
 
     def iterate(self, after: float) -> Iterator[float]:
-        """Yield when it is due after a moment, all in seconds since the epoch."""
-        zone = recurrence.load_zone(self.timezone or "UTC")
+        """Yield the times after a moment at which it is due, all in seconds since the epoch."""
+        zone = recurrence.load_zone(self.timezone or "UTC", str(self.length))
         return recurrence.iterate_interval(self.length, self.anchor_date, zone, after)
 
     def __str__(self) -> str:
@@ -125,12 +126,12 @@ class RRule:
 
     Attributes:
         rrule: the rule; its times are local ones. Without DTSTART it counts from 2020-01-01.
-        timezone: as of `Cron`, and so are the others.
-        active: whether runs are made.
-        parameters: of its runs.
-        slug: names it within the deployment.
-        misfire: what becomes of times at which nobody was there.
-        grace_seconds: how late a run may be that was not missed.
+        timezone: of the tz database, such as ``Europe/Berlin``; None for UTC.
+        active: whether it makes runs.
+        parameters: of its runs; they override those of the deployment.
+        slug: its name within the deployment; None for one that is derived from the rule.
+        misfire: as of `Cron`.
+        grace_seconds: how late a time may be without counting as missed.
     """
 
     rrule: str
@@ -147,10 +148,9 @@ class RRule:
         recurrence.check_rrule(self.rrule, self.timezone or "UTC")
 
     def iterate(self, after: float) -> Iterator[float]:
-        """Yield when it is due after a moment, all in seconds since the epoch."""
-        return recurrence.iterate_rrule(
-            self.rrule, recurrence.load_zone(self.timezone or "UTC"), after
-        )
+        """Yield the times after a moment at which it is due, all in seconds since the epoch."""
+        zone = recurrence.load_zone(self.timezone or "UTC", self.rrule)
+        return recurrence.iterate_rrule(self.rrule, zone, after)
 
     def __str__(self) -> str:
         return f"rrule {self.rrule!r}{_name_zone(self)}"
@@ -161,17 +161,17 @@ Schedule = Cron | Interval | RRule
 
 def _check(schedule: Schedule, rule: object) -> None:
     if not isinstance(rule, str):
-        raise ScheduleInvalid(repr(rule), "the rule is no text", "Write it as a string.")
+        raise ScheduleInvalid(repr(rule), "the rule is not a string", "Write it as a string.")
     if schedule.misfire not in _MISFIRES:
-        problem = f"there is no misfire={schedule.misfire!r}"
+        problem = f"misfire={schedule.misfire!r} is not a misfire policy"
         raise ScheduleInvalid(rule, problem, f"Use one of {', '.join(map(repr, _MISFIRES))}.")
     if not schedule.grace_seconds >= 0:
-        problem = f"grace_seconds={schedule.grace_seconds!r} is no duration"
+        problem = f"grace_seconds={schedule.grace_seconds!r} is not a duration"
         raise ScheduleInvalid(rule, problem, "Use 0 or more seconds.")
     slug = schedule.slug
     if slug is not None and not (slug.isprintable() and 0 < len(slug.strip()) <= _LONGEST_SLUG):
         raise InvalidName("schedule", slug, f"use 1 to {_LONGEST_SLUG} printable characters")
-    recurrence.load_zone(schedule.timezone or "UTC")
+    recurrence.load_zone(schedule.timezone or "UTC", rule)
 
 
 def _format_length(length: timedelta) -> str:
@@ -236,4 +236,6 @@ def decode_schedule(body: Json) -> Schedule:
             return _INTERVAL.decode(body)
         case "rrule":
             return _RRULE.decode(body)
-    raise ScheduleInvalid(str(body.get("type")), "there is no such type", "Upgrade flowstone.")
+    raise ScheduleInvalid(
+        str(body.get("type")), "this version does not know its type", "Upgrade flowstone."
+    )

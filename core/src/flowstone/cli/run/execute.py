@@ -1,4 +1,4 @@
-"""`flowstone run execute`: execute a run that waits, in this process."""
+"""`flowstone run execute`: execute a scheduled run in this process."""
 
 from __future__ import annotations
 
