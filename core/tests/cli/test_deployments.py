@@ -93,6 +93,7 @@ def test_a_run_is_asked_for(cli: InProcess, flowstone_services: Services) -> Non
         "deployment", "run", "nightly", "-p", "n=7", "-p", "who=5", "--name", "mine", "--tag", "b"
     )
     assert done.out.startswith("mine is scheduled: `flowstone run show ")
+    assert done.err.startswith("mine waits: no process serves 'etl/nightly': start one")
     run = flowstone_services.runs.run("mine")
     assert (run.parameters, run.tags) == ({"n": 7, "who": "5"}, ("a", "b"))
     told = cli("deployment", "run", "nightly", "--json").json

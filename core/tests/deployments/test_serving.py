@@ -18,7 +18,7 @@ import pytest
 
 from flowstone.deployments import run_deployment
 from flowstone.deployments.documents import load_deployment, save_deployment
-from flowstone.deployments.presence import find_servers
+from flowstone.deployments.presence import Presence, find_servers
 from flowstone.deployments.serving import DeploymentServer
 from flowstone.errors import NotScheduled
 from flowstone.flow_runs.executions import execute_scheduled_run
@@ -248,6 +248,14 @@ def test_who_serves_is_seen_for_as_long_as_it_lives(
     other.close()
     assert load_deployment("x").is_paused
     assert find_servers() == []
+
+
+def test_who_stops_leaves_a_newcomer_unpaused(kept: Services, kept_clock: SteppedClock) -> None:
+    one = DeploymentServer([deploy(flows.etl)], limit=1)
+    one.step()
+    Presence().announce(["etl/x"])  # a new program says so before it saves what it serves
+    one.close()
+    assert not load_deployment("x").is_paused
 
 
 SERVED = """

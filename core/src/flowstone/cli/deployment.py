@@ -11,7 +11,7 @@ import click
 
 from flowstone.cli.candidates import complete_deployments
 from flowstone.cli.commands import Commands
-from flowstone.cli.output import emit, json_option, say, show
+from flowstone.cli.output import emit, json_option, say, show, warn
 from flowstone.cli.run.execution import EXITS, param_option, params_option, read_parameters
 from flowstone.cli.run.records import describe_run
 from flowstone.cli.views import Cell, Facts, Row, Table
@@ -125,7 +125,8 @@ def run_now(
 ) -> None:
     """Start a run of a deployment. A process that serves the deployment executes it."""
     # 40 ms of pydantic, which only this command needs.
-    from flowstone.deployments.calling import run_deployment
+    from flowstone.deployments.calling import run_deployment, wait_for_end
+    from flowstone.deployments.waits import find_wait_reasons
 
     found = load_deployment(name)
     run = run_deployment(
@@ -133,8 +134,13 @@ def run_now(
         _read_values(found, read_parameters(file, pairs)),
         flow_run_name=run_name,
         tags=tags,
-        timeout=None if watch else 0,
+        timeout=0,
     )
+    reason = find_wait_reasons([run], services().clock.time()).get(run.id)
+    if reason is not None and reason.kind == "not_served":
+        warn(f"{run.name} waits: {reason.message}.")
+    if watch:
+        run = wait_for_end(run)
     if as_json:
         emit(describe_run(run, services().clock.time()))
     elif watch:

@@ -58,6 +58,12 @@ def run_deployment(
         name=flow_run_name,
         tags=tags or (),
     )
+    return wait_for_end(run, timeout=timeout, poll_interval=poll_interval)
+
+
+def wait_for_end(run: Run, *, timeout: float | None = None, poll_interval: float = 0.5) -> Run:
+    """Wait until a run has ended, or the time is over; return it as it is then."""
+    clock = services().clock
     until = None if timeout is None else clock.monotonic() + timeout
     while not run.state.is_final() and (until is None or clock.monotonic() < until):
         clock.sleep(poll_interval)

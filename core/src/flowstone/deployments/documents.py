@@ -166,10 +166,10 @@ def remove_schedule(name: str, slug: str) -> None:
     _change_saved(load_deployment(name).full_name, remove)
 
 
-def mark_shutdown(full_name: str) -> None:
+def mark_shutdown(full_name: str, *, is_unserved: bool = True) -> None:
     """Pause a deployment because nobody serves it any more; serving it again ends that."""
     with suppress(ObjectNotFound):  # deleted meanwhile
-        _change_saved(full_name, lambda old: replace(old, paused_at_shutdown=True))
+        _change_saved(full_name, lambda old: replace(old, paused_at_shutdown=is_unserved))
 
 
 def delete_deployment(name: str) -> list[str]:

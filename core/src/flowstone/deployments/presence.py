@@ -37,18 +37,22 @@ class Presence:
                 self._tokens[name] = _take_slot(name, seconds)
 
     def leave(self) -> list[str]:
-        """Serve nothing any more; return what nobody else serves either."""
-        mine = set(self._tokens.values())
-        others = {slot.owner for slot in find_servers() if slot.token not in mine}
-        alone = [name for name in self._tokens if name not in others]
-        services().slots.give_back_slots(list(mine))
+        """Serve nothing any more; return what was served here."""
+        left = list(self._tokens)
+        services().slots.give_back_slots(list(self._tokens.values()))
         self._tokens = {}
-        return alone
+        return left
 
 
 def find_servers() -> list[Slot]:
     """Return who serves what: a slot's owner is the deployment, its holder the process."""
     return services().slots.list_slots([SERVING])
+
+
+def choose_unserved(names: Collection[str]) -> list[str]:
+    """Return those of these deployments that nobody serves."""
+    served = {slot.owner for slot in find_servers()}
+    return [name for name in names if name not in served]
 
 
 def _take_slot(name: str, seconds: float) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from flowstone.context.current import services
 from flowstone.deployments.documents import find_deployments, mark_shutdown, save_deployment
-from flowstone.deployments.presence import Presence
+from flowstone.deployments.presence import Presence, choose_unserved
 from flowstone.deployments.ticks import make_due_runs
 from flowstone.errors import ConfigurationError, Conflict, RunNotFound
 from flowstone.flow_runs.executions import is_loading_run, is_waiting
@@ -68,10 +68,12 @@ def serve(
             process has it; or the program is only imported, to execute one of the runs.
     """
     _check_call(deployments, limit)
+    presence = Presence()
     server = DeploymentServer(
-        [save_deployment(each) for each in deployments],
+        _save(deployments, presence),
         limit=LIMIT if limit is None else limit,
         pause_on_shutdown=pause_on_shutdown,
+        presence=presence,
     )
     if print_starting_message:
         for each in deployments:
@@ -96,6 +98,16 @@ def _check_call(deployments: Sequence[Deployment], limit: int | None) -> None:
         raise ConfigurationError("serve", problem, "Unset FLOWSTONE_STORE.")
 
 
+def _save(deployments: Sequence[Deployment], presence: Presence) -> list[Deployment]:
+    """Save deployments, and say before that they are served: see `DeploymentServer.close`."""
+    presence.announce([each.full_name for each in deployments])
+    try:
+        return [save_deployment(each) for each in deployments]
+    except BaseException:
+        presence.leave()
+        raise
+
+
 class DeploymentServer:
     """Serves deployments step by step.
 
@@ -103,15 +115,21 @@ class DeploymentServer:
         deployments: saved ones.
         limit: the number of runs that are executed at a time.
         pause_on_shutdown: whether they are paused where nobody else serves them.
+        presence: where it has been said already that they are served.
     """
 
     def __init__(
-        self, deployments: Sequence[Deployment], *, limit: int, pause_on_shutdown: bool = True
+        self,
+        deployments: Sequence[Deployment],
+        *,
+        limit: int,
+        pause_on_shutdown: bool = True,
+        presence: Presence | None = None,
     ) -> None:
         self._names = [each.full_name for each in deployments]
         self._limit = limit
         self._pauses = pause_on_shutdown
-        self._presence = Presence()
+        self._presence = presence or Presence()
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._stopped_at: float | None = None
         self._ends_runs = False
@@ -161,11 +179,19 @@ class DeploymentServer:
         return max(0.0, min(most, soonest - now))
 
     def close(self) -> None:
-        """Say that nobody serves them here."""
-        alone = self._presence.leave()
-        if self._pauses:
-            for name in alone:
-                mark_shutdown(name)
+        """Say that nobody serves them here.
+
+        A new program may have come to serve them meanwhile. It says so before it saves them, which
+        ends their pause, so whoever is not seen here before the pause is seen after it.
+        """
+        left = self._presence.leave()
+        if not self._pauses:
+            return
+        unserved = choose_unserved(left)
+        for name in unserved:
+            mark_shutdown(name)
+        for name in set(unserved) - set(choose_unserved(unserved)):
+            mark_shutdown(name, is_unserved=False)
 
     def _start_runs(self, now: float) -> None:
         free = self._limit - len(self._processes)
