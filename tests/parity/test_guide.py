@@ -480,6 +480,36 @@ ROWS = {
             return get_result_store() is not None
         assert f()
         """,
+    "`prefect.schedules.Cron`": """
+        from prefect.schedules import Cron, Interval, RRule
+        assert str(Cron("0 3 * * *", timezone="Europe/Berlin")).startswith("cron '0 3 * * *'")
+        assert Interval(60, slug="often").slug == "often"
+        assert RRule("FREQ=DAILY").rrule == "FREQ=DAILY"
+        """,
+    "`flow.serve(…)`": """
+        from prefect import flow, serve
+        from prefect.errors import ConfigurationError
+        @flow
+        def f(n: int = 1): return n
+        made = f.to_deployment("d", cron="0 3 * * *", parameters={"n": 2})
+        assert made.full_name == "f/d"
+        for refused in (lambda: f.serve("d", triggers=[]), serve):
+            try:
+                refused()
+            except ConfigurationError:
+                continue
+            raise AssertionError(refused)
+        """,
+    "`run_deployment(…)`": """
+        from prefect.deployments import run_deployment
+        from prefect.errors import ObjectNotFound
+        try:
+            run_deployment("f/none")
+        except ObjectNotFound:
+            pass
+        else:
+            raise AssertionError
+        """,
     "`prefect.exceptions`": """
         from prefect.errors import FlowstoneError, ObjectNotFound
         assert issubclass(ObjectNotFound, FlowstoneError)
@@ -488,6 +518,8 @@ ROWS = {
 #: Rows about the command line: what is typed, and what is in the answer.
 COMMANDS = {
     "`prefect flow-run retry`": (["run", "retry", "--help"], "Usage: "),
+    "`prefect deployment ls`": (["deployment", "--help"], "show"),
+    "`prefect deployment schedule create`": (["deployment", "schedule", "--help"], "remove"),
     "`prefect.concurrency.sync`": (["limit", "set", "--help"], "Usage: "),
 }
 
