@@ -167,6 +167,22 @@ def test_a_takeover_that_is_repeated_after_another_is_fenced(
     assert not journal._roots.list_fences()
 
 
+def test_a_takeover_that_is_repeated_after_the_end_is_fenced(
+    store: Unsure, journal: WriteBehind
+) -> None:
+    flow = recorder(journal)
+    flow.record(RUNNING, "Running")
+    flow.record(FAILED, "Failed")
+    journal.release(flow.origin.id)
+    mine = take_over(store, flow.origin.id)
+    store.clock.advance(5e9)
+    (ended,) = store.reap()
+    assert ended.lease is None
+    with pytest.raises(FencedRun):
+        journal.record(mine)
+    assert not journal._roots.list_fences()
+
+
 def test_a_change_that_was_refused_is_not_repeated(store: Unsure, journal: WriteBehind) -> None:
     flow = recorder(journal)
     flow.record(RUNNING, "Running")

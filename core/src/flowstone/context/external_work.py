@@ -40,7 +40,6 @@ from flowstone.records.states import CANCELLED, PENDING, RUNNING, State
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-#: So many facts are read at a time.
 #: Units that a measure has by a word of its name, as ``bytes_billed``; else its name is the unit.
 UNITS = ("bytes", "seconds", "rows", "objects", "credits", "tokens")
 

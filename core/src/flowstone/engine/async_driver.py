@@ -90,45 +90,40 @@ class AsyncRunDriver(RunDriver):
         Steps that may block are performed in a thread, and always finished. A cancellation in the
         meantime is raised at the next step that waits; if there is none, after the run's end.
         """
-        while True:
-            try:
-                step = (
-                    life.send(answer)
-                    if error is None
-                    else life.throw(translate_cancellation(error))
-                )
-                while True:
-                    try:
-                        kind = type(step)
-                        if self._late:
-                            self._raise_cancellation(step)
-                        if kind is Record and not self.recorder.may_block():  # as most are
-                            answer = self.record(*step)
-                        elif isinstance(step, Iterate):
-                            return step
-                        else:
-                            answer = await self._ON_A_LOOP[kind](self, step)
-                    except GeneratorExit as closed:  # its loop is gone: here nothing can be awaited
-                        return self.drive(life, None, closed)
-                    except BaseException as raised:  # noqa: BLE001 - the life decides what it means
-                        is_ours = isinstance(raised, InterruptedCall) and self._late
-                        cause = self._take_cancellation() if is_ours else raised
-                        step = life.throw(translate_cancellation(cause))
+        try:
+            step = life.send(answer) if error is None else life.throw(translate_cancellation(error))
+            while True:
+                try:
+                    kind = type(step)
+                    if self._late:
+                        self._raise_cancellation(step)
+                    if kind is Record and not self.recorder.may_block():  # as most are
+                        answer = self.record(*step)
+                    elif isinstance(step, Iterate):
+                        return step
                     else:
-                        step = life.send(answer)
-            except StopIteration as stop:
-                if isinstance(stop.value, Continuation):
-                    life, answer, error = stop.value
-                    continue
-                if self._late:
-                    late = translate_cancellation(self._take_cancellation())
-                    if not isinstance(late, SuspendSignal):  # it is suspended, or has ended
-                        raise late from None
-                return stop.value  # type: ignore[no-any-return]
-            except BaseException:
-                if self.recorder.origin.parent_id is None:  # of others nothing is to be let go of
-                    await self._in_thread(self.let_go)
-                raise
+                        answer = await self._ON_A_LOOP[kind](self, step)
+                except GeneratorExit as error:  # its loop is gone: nothing can be awaited here
+                    return self.drive(life, None, error)
+                except BaseException as error:  # noqa: BLE001 - the life decides what it means
+                    is_ours = isinstance(error, InterruptedCall) and self._late
+                    cause = self._take_cancellation() if is_ours else error
+                    step = life.throw(translate_cancellation(cause))
+                else:
+                    step = life.send(answer)
+        except StopIteration as stop:
+            end: State | Continuation = stop.value
+        except BaseException:
+            if self.recorder.origin.parent_id is None:  # of others there is nothing to let go of
+                await self._in_thread(self.let_go)
+            raise
+        if isinstance(end, Continuation):
+            return await self.adrive(*end)
+        if self._late:
+            late = translate_cancellation(self._take_cancellation())
+            if not isinstance(late, SuspendSignal):  # it is suspended, or has ended
+                raise late
+        return end
 
     async def _in_thread(self, work: Callable[[], T], patience: float | None = None) -> T:
         """Make a blocking call, and finish it; see `finish_blocking`."""

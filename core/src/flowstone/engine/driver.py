@@ -120,31 +120,29 @@ class RunDriver:
             error: what came of that instead.
         """
         step: Any = None
-        while True:
-            try:
-                step = life.send(answer) if error is None else life.throw(error)
-                while True:
-                    try:
-                        kind = type(step)
-                        if kind is Record:
-                            answer = self.record(*step)
-                        elif kind is CallFunction and step.timeout is None:
-                            answer = step.fn(*step.args, **step.kwargs)
-                        elif kind is Iterate:
-                            return step  # type: ignore[no-any-return]
-                        else:
-                            answer = self._IN_A_THREAD[kind](self, step)
-                    except BaseException as raised:  # noqa: BLE001 - the life decides what it means
-                        step = life.throw(raised)
+        try:
+            step = life.send(answer) if error is None else life.throw(error)
+            while True:
+                try:
+                    kind = type(step)
+                    if kind is Record:
+                        answer = self.record(*step)
+                    elif kind is CallFunction and step.timeout is None:
+                        answer = step.fn(*step.args, **step.kwargs)
+                    elif kind is Iterate:
+                        return step  # type: ignore[no-any-return]
                     else:
-                        step = life.send(answer)
-            except StopIteration as stop:
-                if not isinstance(stop.value, Continuation):
-                    return stop.value  # type: ignore[no-any-return]
-                life, answer, error = stop.value
-            except BaseException:
-                self.let_go()
-                raise
+                        answer = self._IN_A_THREAD[kind](self, step)
+                except BaseException as error:  # noqa: BLE001 - the life decides what it means
+                    step = life.throw(error)
+                else:
+                    step = life.send(answer)
+        except StopIteration as stop:
+            end: State | Continuation = stop.value
+        except BaseException:
+            self.let_go()
+            raise
+        return self.drive(*end) if isinstance(end, Continuation) else end
 
     # ------------------------------------------------------------ steps
 

@@ -125,6 +125,8 @@ class WriteBehind:
 
     def _take_over(self, event: Event, lease: Lease) -> Run:
         run = self._store.record(event)
+        if run.lease is None:  # it was ended, or suspended, before the call was repeated
+            raise _fence_off(run)
         _check_holder(run, lease.token)
         self._roots.take_over(run, lease.token)
         self._start()

@@ -61,19 +61,19 @@ if TYPE_CHECKING:
     from flowstone.settings import Settings
 
 #: The steps of a run up to its last state.
-FullLife = Generator[Step, Any, State]
+FullLifecycle = Generator[Step, Any, State]
 T = TypeVar("T")
 
 
 class Continuation(NamedTuple):
-    """The life that tells the rest of a run, and what is handed in next: an answer, or an error."""
+    """The lifecycle that yields the rest of the steps, and what to send or throw into it next."""
 
-    life: FullLife
+    life: FullLifecycle
     answer: object
     error: BaseException | None
 
 
-#: The steps of a run. Its value is the state that the run ended in, or what tells the rest.
+#: The steps of a run; returns the state that the run ended in, or what goes on with the rest.
 Lifecycle = Generator[Step, Any, State | Continuation]
 #: The first step of most runs.
 BEGIN = Record(RUNNING, "Running")
@@ -134,14 +134,14 @@ class CallPlan:
 
 def lifecycle(plan: CallPlan) -> Lifecycle:
     """Tell what happens from the first state of a run to its last."""
-    return live_plainly(plan) if plan.is_plain else live_in_full(plan)
+    return yield_plain_steps(plan) if plan.is_plain else yield_steps(plan)
 
 
-def live_plainly(plan: CallPlan) -> Lifecycle:
-    """Tell the life of a plain run in one frame: it begins, is called, and completes.
+def yield_plain_steps(plan: CallPlan) -> Lifecycle:
+    """Yield the steps of a plain run in one frame: it begins, is called, and completes.
 
-    So most runs go, and it takes a third of the time. Whatever else happens is told by the full
-    life, which is brought to the same step by the same answers.
+    Most runs are plain, and this takes a third of the time. If anything else happens, the full
+    lifecycle is brought to the same step by the same answers, and yields the rest.
     """
     answers: list[object] = []
     cause: BaseException | None = None
@@ -153,9 +153,9 @@ def live_plainly(plan: CallPlan) -> Lifecycle:
         if is_complete:
             final: State = yield Record(COMPLETED, "Completed", None, value)
             return final
-    except BaseException as error:  # noqa: BLE001 - the full life decides what it means
+    except BaseException as error:  # noqa: BLE001 - the full lifecycle decides what it means
         cause = error
-    life = live_in_full(plan)
+    life = yield_steps(plan)
     last = None if cause is not None else answers.pop()
     next(life)
     for answer in answers:
@@ -163,12 +163,12 @@ def live_plainly(plan: CallPlan) -> Lifecycle:
     return Continuation(life, last, cause)
 
 
-def live_in_full(plan: CallPlan) -> FullLife:
-    """Tell the life of any run."""
+def yield_steps(plan: CallPlan) -> FullLifecycle:
+    """Yield the steps of any run."""
     return _live(plan) if plan.slot_request is None else _live_with_slots(plan, plan.slot_request)
 
 
-def _live_with_slots(plan: CallPlan, request: SlotRequest) -> FullLife:
+def _live_with_slots(plan: CallPlan, request: SlotRequest) -> FullLifecycle:
     """Tell the same of a run that may hold slots: whatever its end, it gives them back."""
     try:
         return (yield from _live(plan))
@@ -176,7 +176,7 @@ def _live_with_slots(plan: CallPlan, request: SlotRequest) -> FullLife:
         yield from _release_slots(request)
 
 
-def _live(plan: CallPlan) -> FullLife:
+def _live(plan: CallPlan) -> FullLifecycle:
     spec = plan.spec
     look: CacheLookup | None = None
     try:
@@ -248,7 +248,7 @@ def _log_end(end: State) -> Generator[Step, object, None]:
 
 def _make_attempts(
     plan: CallPlan, args: tuple[object, ...], kwargs: dict[str, Any], look: CacheLookup | None
-) -> FullLife:
+) -> FullLifecycle:
     """Call the function as often as it takes, or may."""
     spec = plan.spec
     attempt = 0
@@ -407,7 +407,7 @@ def _attempt(
         return _make_end(plan, cause)
 
 
-def _judge(plan: CallPlan, value: object) -> FullLife:
+def _judge(plan: CallPlan, value: object) -> FullLifecycle:
     """Return the end that a run gets by what its function returned."""
     if not plan.owns_children and _is_value(value):
         return _make_completed(value)

@@ -24,9 +24,8 @@ from flowstone.settings import LEVELS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from flowstone.ports.paging import iterate_runs
     from flowstone.records.events import Event
-from flowstone.records.runs import Run
+    from flowstone.records.runs import Run
 
 #: So many facts are read at a time.
 _PAGE = 1000

@@ -1,4 +1,4 @@
-"""The short life of a plain run says the same as the full one, whatever happens in it."""
+"""A plain run goes through the same steps as by the full lifecycle, whatever happens in it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from flowstone.engine.lifecycle import CallPlan, Lifecycle, lifecycle, live_in_full, live_plainly
+from flowstone.engine.lifecycle import (
+    CallPlan,
+    Lifecycle,
+    lifecycle,
+    yield_plain_steps,
+    yield_steps,
+)
 from flowstone.engine.steps import CallFunction, Record, YieldProgress
 from flowstone.errors import FencedRun
 from flowstone.records.specs import Spec
@@ -68,7 +74,7 @@ def test_a_plain_life_has_three_steps() -> None:
     ]
     assert isinstance(end, State)
     assert end.result() == 7
-    assert steps == tell(live_in_full, asked, [7], {})[0]
+    assert steps == tell(yield_steps, asked, [7], {})[0]
 
 
 @settings(max_examples=500, deadline=None)
@@ -80,13 +86,15 @@ def test_the_short_life_and_the_full_one_say_the_same(
 ) -> None:
     asked = plan(Spec("task", "t", retries=retries, retry_delay_seconds=1))
     assert asked.is_plain
-    assert tell(live_plainly, asked, outcomes, faults) == tell(
-        live_in_full, asked, outcomes, faults
+    assert tell(yield_plain_steps, asked, outcomes, faults) == tell(
+        yield_steps, asked, outcomes, faults
     )
 
 
 def test_a_value_that_can_not_be_looked_into_fails_the_run_in_both() -> None:
-    short, full = (tell(live, plan(), [Awkward("x")], {}) for live in (live_plainly, live_in_full))
+    short, full = (
+        tell(live, plan(), [Awkward("x")], {}) for live in (yield_plain_steps, yield_steps)
+    )
     assert short == full
     assert short[2] is UNSEEN
 
