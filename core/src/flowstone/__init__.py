@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         record_task_run,
     )
     from flowstone.context.tags import tags
-    from flowstone.deployments.serving import serve
+    from flowstone.deployments.server import serve
     from flowstone.engine.annotations import allow_failure, freeze, opaque, quote, unmapped
     from flowstone.flow_runs.restarts import (
         apause_flow_run,
@@ -94,7 +94,7 @@ if not TYPE_CHECKING:
                 "record_task_run",
             ),
             "flowstone.context.tags": ("tags",),
-            "flowstone.deployments.serving": ("serve",),
+            "flowstone.deployments.server": ("serve",),
             "flowstone.engine.annotations": (
                 "allow_failure",
                 "freeze",

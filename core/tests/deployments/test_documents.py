@@ -20,8 +20,8 @@ from flowstone.deployments import (
 from flowstone.deployments.documents import (
     find_deployments,
     load_deployment,
-    mark_shutdown,
     save_deployment,
+    set_paused_at_shutdown,
 )
 from flowstone.errors import (
     ConfigurationError,
@@ -235,11 +235,11 @@ def test_an_operators_word_counts_more_than_the_codes() -> None:
 
 def test_a_pause_at_shutdown_ends_with_the_next_deploy_and_an_operators_does_not() -> None:
     save_deployment(etl.to_deployment("x"))
-    mark_shutdown("etl/x")
+    set_paused_at_shutdown("etl/x", is_paused=True)
     assert load_deployment("x").is_paused
     assert not save_deployment(etl.to_deployment("x")).is_paused
     pause_deployment("x")
-    mark_shutdown("etl/x")
+    set_paused_at_shutdown("etl/x", is_paused=True)
     assert save_deployment(etl.to_deployment("x")).is_paused
 
 

@@ -11,8 +11,8 @@ from flowstone.deployments import pause_deployment, resume_deployment
 from flowstone.deployments.documents import (
     PROGRESS,
     load_deployment,
-    mark_shutdown,
     save_deployment,
+    set_paused_at_shutdown,
 )
 from flowstone.deployments.ticks import find_due_times, make_due_runs
 from flowstone.records.runs import RunQuery
@@ -152,7 +152,7 @@ def test_a_pause_at_shutdown_leaves_out_what_is_due_until_it_is_served_again(
     every = Interval(HOUR, slug="hourly", misfire="all", grace_seconds=0)
     deploy(every)
     tick(stepped)
-    mark_shutdown("etl/x")
+    set_paused_at_shutdown("etl/x", is_paused=True)
     stepped.now += 5 * HOUR
     deploy(every)
     tick(stepped)

@@ -150,7 +150,7 @@ class Flow(Runnable[P, R]):
             ParameterTypeError: the parameters do not fit the flow's.
         """
         # Above this floor, so it is named, not imported; and schedules take 20 ms to load.
-        make_deployment = import_module("flowstone.deployments.making").make_deployment
+        make_deployment = import_module("flowstone.deployments.declarations").make_deployment
         made: Deployment = make_deployment(self, name, options)
         return made
 
@@ -167,7 +167,7 @@ class Flow(Runnable[P, R]):
         Raises:
             ConfigurationError, ScheduleInvalid, ParameterTypeError: as for `to_deployment`.
         """
-        import_module("flowstone.deployments.making").serve_flow(self, name, options)
+        import_module("flowstone.deployments.declarations").serve_flow(self, name, options)
 
     def with_options(self, **options: Unpack[FlowOptions]) -> Flow[P, R]:
         """Return a flow with some options changed.

@@ -125,7 +125,7 @@ def run_now(
 ) -> None:
     """Start a run of a deployment. A process that serves the deployment executes it."""
     # 40 ms of pydantic, which only this command needs.
-    from flowstone.deployments.calling import run_deployment, wait_for_end
+    from flowstone.deployments.requests import run_deployment, wait_for_end
     from flowstone.deployments.waits import find_wait_reasons
 
     found = load_deployment(name)
@@ -249,9 +249,9 @@ def remove(name: str, slug: str, as_json: bool) -> None:
 
 def _read_values(found: Deployment, given: Mapping[str, object]) -> dict[str, object]:
     """Return parameters as the schema wants them: what a text says in JSON, or the text itself."""
-    # 40 ms of pydantic, which only asking for a run needs.
+    # 40 ms of pydantic, which only this command needs.
     from flowstone.calls.parameters import Written
-    from flowstone.flow_runs.schemas import find_misfits  # see above
+    from flowstone.flow_runs.schemas import find_misfits
 
     schema = {**found.parameter_schema, "required": []}
     values: dict[str, object] = {}

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from flowstone.plugins.exports import lazy_exports
 
 if TYPE_CHECKING:
-    from flowstone.deployments.calling import run_deployment
     from flowstone.deployments.documents import (
         add_schedule,
         delete_deployment,
@@ -15,7 +14,8 @@ if TYPE_CHECKING:
         remove_schedule,
         resume_deployment,
     )
-    from flowstone.deployments.serving import serve
+    from flowstone.deployments.requests import run_deployment
+    from flowstone.deployments.server import serve
     from flowstone.records.deployments import Deployment
 
 __all__ = [
@@ -33,7 +33,7 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
-            ".calling": ("run_deployment",),
+            ".requests": ("run_deployment",),
             ".documents": (
                 "add_schedule",
                 "delete_deployment",
@@ -41,7 +41,7 @@ if not TYPE_CHECKING:
                 "remove_schedule",
                 "resume_deployment",
             ),
-            ".serving": ("serve",),
+            ".server": ("serve",),
             "flowstone.records.deployments": ("Deployment",),
         },
     )

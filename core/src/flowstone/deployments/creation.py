@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 
 def check_parameters(
-    deployment: Deployment, given: Mapping[str, object], *, are_all: bool
+    deployment: Deployment, given: Mapping[str, object], *, is_complete: bool
 ) -> dict[str, object]:
     """Return parameters as JSON values.
 
     Args:
         deployment: whose parameters they are.
         given: by name.
-        are_all: whether a run is to be made of these; otherwise others may follow.
+        is_complete: whether a run is to be made of these; otherwise others may follow.
 
     Raises:
         ParameterTypeError: some do not fit; each is named, and no value is shown.
@@ -54,7 +54,7 @@ def check_parameters(
         if not is_exact(plain[name]):
             problems[name] = "it holds a secret, or is too large or too deep to be kept"
     if deployment.enforce_parameter_schema and schema:
-        asked = schema if are_all else {**schema, "required": []}
+        asked = schema if is_complete else {**schema, "required": []}
         problems = {**find_misfits(asked, plain), **problems}
     if problems:
         raise ParameterTypeError(deployment.full_name, problems)

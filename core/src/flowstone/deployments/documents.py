@@ -14,6 +14,7 @@ from flowstone.errors import (
     ObjectNotFound,
     StaleDocument,
 )
+from flowstone.ports.paging import iterate_documents, iterate_runs
 from flowstone.records.deployments import (
     KIND,
     Deployment,
@@ -44,16 +45,19 @@ def load_deployment(name: str) -> Deployment:
     documents = services().documents
     if "/" in name:
         return read_deployment(documents.get(KIND, name))
-    found = [each for each in documents.find(KIND) if each.name.endswith(f"/{name}")]
+    saved = list(iterate_documents(documents, KIND))
+    found = [each for each in saved if each.name.endswith(f"/{name}")]
     if len(found) != 1:
-        names = [each.name for each in found or documents.find(KIND)]
-        raise ObjectNotFound(KIND, name, names)
+        raise ObjectNotFound(KIND, name, [each.name for each in found or saved])
     return read_deployment(found[0])
 
 
 def find_deployments(names: Collection[str] | None = None) -> list[Deployment]:
     """Return the deployments with these full names; all of them for None."""
-    return [read_deployment(each) for each in services().documents.find(KIND, names=names)]
+    documents = services().documents
+    if names is None:
+        return list(map(read_deployment, iterate_documents(documents, KIND)))
+    return list(map(read_deployment, documents.find(KIND, names=names)))
 
 
 def save_deployment(made: Deployment) -> Deployment:
@@ -142,8 +146,8 @@ def add_schedule(name: str, schedule: Schedule) -> Schedule:
         return replace(old, added_schedules=(*old.added_schedules, named))
 
     found = load_deployment(name)
-    own = check_parameters(found, schedule.parameters or {}, are_all=False)
-    check_parameters(found, {**found.parameters, **own}, are_all=True)
+    own = check_parameters(found, schedule.parameters or {}, is_complete=False)
+    check_parameters(found, {**found.parameters, **own}, is_complete=True)
     named = name_schedule(replace(schedule, parameters=own or None))
     _change_saved(found.full_name, add)
     return named
@@ -166,10 +170,10 @@ def remove_schedule(name: str, slug: str) -> None:
     _change_saved(load_deployment(name).full_name, remove)
 
 
-def mark_shutdown(full_name: str, *, is_unserved: bool = True) -> None:
-    """Pause a deployment because nobody serves it any more; serving it again ends that."""
+def set_paused_at_shutdown(full_name: str, *, is_paused: bool) -> None:
+    """Pause a deployment because no process serves it any more, or end that."""
     with suppress(ObjectNotFound):  # deleted meanwhile
-        _change_saved(full_name, lambda old: replace(old, paused_at_shutdown=is_unserved))
+        _change_saved(full_name, lambda old: replace(old, paused_at_shutdown=is_paused))
 
 
 def delete_deployment(name: str) -> list[str]:
@@ -187,7 +191,7 @@ def delete_deployment(name: str) -> list[str]:
     store = services().runs
     query = RunQuery(deployments=(found.full_name,), states=("SCHEDULED",))
     cancelled = []
-    for run in store.runs(query):
+    for run in iterate_runs(store, query):
         if run.lease is None:
             state = Cancelled("its deployment was deleted")
             with suppress(Conflict):  # somebody has started it

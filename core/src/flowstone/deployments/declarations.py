@@ -11,7 +11,7 @@ from flowstone.calls.parameter_schema import make_parameter_schema
 from flowstone.calls.recipe import make_restart_info
 from flowstone.deployments.creation import check_parameters
 from flowstone.deployments.documents import name_schedules
-from flowstone.deployments.serving import serve
+from flowstone.deployments.server import serve
 from flowstone.errors import ConfigurationError, suggest_names
 from flowstone.records.deployments import Deployment, check_name
 from flowstone.records.schedules import Cron, Interval, RRule
@@ -80,11 +80,11 @@ def _check_options(owner: str, options: Mapping[str, object], known: type[object
 
 def _add_parameters(made: Deployment, parameters: Mapping[str, object]) -> Deployment:
     """Return the deployment with its parameters and those of its schedules, checked."""
-    plain = check_parameters(made, parameters, are_all=False)
+    plain = check_parameters(made, parameters, is_complete=False)
     schedules = []
     for schedule in made.schedules:
-        own = check_parameters(made, schedule.parameters or {}, are_all=False)
-        check_parameters(made, {**plain, **own}, are_all=True)
+        own = check_parameters(made, schedule.parameters or {}, is_complete=False)
+        check_parameters(made, {**plain, **own}, is_complete=True)
         schedules.append(replace(schedule, parameters=own or None))
     return replace(made, parameters=plain, schedules=tuple(schedules))
 

@@ -10,7 +10,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from flowstone.context.current import services
-from flowstone.deployments.documents import find_deployments, mark_shutdown, save_deployment
+from flowstone.deployments.documents import (
+    find_deployments,
+    save_deployment,
+    set_paused_at_shutdown,
+)
 from flowstone.deployments.presence import Presence, choose_unserved
 from flowstone.deployments.ticks import make_due_runs
 from flowstone.errors import ConfigurationError, Conflict, RunNotFound
@@ -189,9 +193,9 @@ class DeploymentServer:
             return
         unserved = choose_unserved(left)
         for name in unserved:
-            mark_shutdown(name)
+            set_paused_at_shutdown(name, is_paused=True)
         for name in set(unserved) - set(choose_unserved(unserved)):
-            mark_shutdown(name, is_unserved=False)
+            set_paused_at_shutdown(name, is_paused=False)
 
     def _start_runs(self, now: float) -> None:
         free = self._limit - len(self._processes)

@@ -19,7 +19,7 @@ import pytest
 from flowstone.deployments import run_deployment
 from flowstone.deployments.documents import load_deployment, save_deployment
 from flowstone.deployments.presence import Presence, find_servers
-from flowstone.deployments.serving import DeploymentServer
+from flowstone.deployments.server import DeploymentServer
 from flowstone.errors import NotScheduled
 from flowstone.flow_runs.executions import execute_scheduled_run
 from flowstone.records.events import make_change_event

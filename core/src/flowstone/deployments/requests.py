@@ -47,7 +47,7 @@ def run_deployment(
     """
     deployment = load_deployment(name)
     plain = check_parameters(
-        deployment, {**deployment.parameters, **(parameters or {})}, are_all=True
+        deployment, {**deployment.parameters, **(parameters or {})}, is_complete=True
     )
     clock = services().clock
     run = create_run(
