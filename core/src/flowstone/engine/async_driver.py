@@ -90,6 +90,7 @@ class AsyncRunDriver(RunDriver):
         Steps that may block are performed in a thread, and always finished. A cancellation in the
         meantime is raised at the next step that waits; if there is none, after the run's end.
         """
+        end: State | Continuation | None = None
         try:
             step = life.send(answer) if error is None else life.throw(translate_cancellation(error))
             while True:
@@ -112,11 +113,12 @@ class AsyncRunDriver(RunDriver):
                 else:
                     step = life.send(answer)
         except StopIteration as stop:
-            end: State | Continuation = stop.value
+            end = stop.value
         except BaseException:
             if self.recorder.origin.parent_id is None:  # of others there is nothing to let go of
                 await self._in_thread(self.let_go)
             raise
+        assert end is not None
         if isinstance(end, Continuation):
             return await self.adrive(*end)
         if self._late:

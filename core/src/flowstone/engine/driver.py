@@ -120,6 +120,7 @@ class RunDriver:
             error: what came of that instead.
         """
         step: Any = None
+        end: State | Continuation | None = None
         try:
             step = life.send(answer) if error is None else life.throw(error)
             while True:
@@ -138,10 +139,11 @@ class RunDriver:
                 else:
                     step = life.send(answer)
         except StopIteration as stop:
-            end: State | Continuation = stop.value
+            end = stop.value
         except BaseException:
             self.let_go()
             raise
+        assert end is not None
         return self.drive(*end) if isinstance(end, Continuation) else end
 
     # ------------------------------------------------------------ steps

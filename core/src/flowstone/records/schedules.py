@@ -25,15 +25,11 @@ GRACE = 60.0
 _LONGEST_SLUG = 100
 
 
-@dataclass(frozen=True)
-class Cron:
-    """Due by a cron string: ``0 9 * * MON-FRI``.
+@dataclass(frozen=True, kw_only=True)
+class ScheduleOptions:
+    """What every schedule has beside its rule.
 
     Attributes:
-        cron: minute, hour, day of month, month, day of week; or ``@hourly``, ``@daily`` and such.
-        timezone: of the tz database, such as ``Europe/Berlin``; None for UTC.
-        day_or: where day of month and day of week are both restricted: True for days that match
-            either, False for days that match both.
         active: whether it makes runs.
         parameters: of its runs; they override those of the deployment.
         slug: its name within the deployment; None for one that is derived from the rule.
@@ -42,14 +38,27 @@ class Cron:
         grace_seconds: how late a time may be without counting as missed.
     """
 
-    cron: str
-    timezone: str | None = None
-    day_or: bool = True
     active: bool = True
     parameters: Mapping[str, object] | None = None
     slug: str | None = None
     misfire: Misfire = "latest"
     grace_seconds: float = GRACE
+
+
+@dataclass(frozen=True)
+class Cron(ScheduleOptions):
+    """Due by a cron string: ``0 9 * * MON-FRI``. Its other options are those of `ScheduleOptions`.
+
+    Attributes:
+        cron: minute, hour, day of month, month, day of week; or ``@hourly``, ``@daily`` and such.
+        timezone: of the tz database, such as ``Europe/Berlin``; None for UTC.
+        day_or: where day of month and day of week are both restricted: True for days that match
+            either, False for days that match both.
+    """
+
+    cron: str
+    timezone: str | None = None
+    day_or: bool = True
 
     def __post_init__(self) -> None:
         """Raise `ScheduleInvalid` where it can't be used."""
@@ -66,8 +75,8 @@ class Cron:
 
 
 @dataclass(frozen=True)
-class Interval:
-    """Due at regular intervals.
+class Interval(ScheduleOptions):
+    """Due at regular intervals. Its other options are those of `ScheduleOptions`.
 
     Attributes:
         interval: seconds, or a `timedelta`; a `timedelta` from then on. Whole days keep the local
@@ -75,21 +84,11 @@ class Interval:
         anchor_date: a moment at which it is due; the others are counted from there. Without a time
             zone it is a local time. None for the first midnight of 1970.
         timezone: of the tz database, such as ``Europe/Berlin``; None for UTC.
-        active: whether it makes runs.
-        parameters: of its runs; they override those of the deployment.
-        slug: its name within the deployment; None for one that is derived from the rule.
-        misfire: as of `Cron`.
-        grace_seconds: how late a time may be without counting as missed.
     """
 
     interval: timedelta | float
     anchor_date: datetime | None = None
     timezone: str | None = None
-    active: bool = True
-    parameters: Mapping[str, object] | None = None
-    slug: str | None = None
-    misfire: Misfire = "latest"
-    grace_seconds: float = GRACE
 
     def __post_init__(self) -> None:
         """Raise `ScheduleInvalid` where it can't be used."""
@@ -121,26 +120,18 @@ class Interval:
 
 
 @dataclass(frozen=True)
-class RRule:
+class RRule(ScheduleOptions):
     """Due by a rule of RFC 5545: ``FREQ=MONTHLY;BYDAY=-1FR;BYHOUR=17;BYMINUTE=0;BYSECOND=0``.
+
+    Its other options are those of `ScheduleOptions`.
 
     Attributes:
         rrule: the rule; its times are local ones. Without DTSTART it counts from 2020-01-01.
         timezone: of the tz database, such as ``Europe/Berlin``; None for UTC.
-        active: whether it makes runs.
-        parameters: of its runs; they override those of the deployment.
-        slug: its name within the deployment; None for one that is derived from the rule.
-        misfire: as of `Cron`.
-        grace_seconds: how late a time may be without counting as missed.
     """
 
     rrule: str
     timezone: str | None = None
-    active: bool = True
-    parameters: Mapping[str, object] | None = None
-    slug: str | None = None
-    misfire: Misfire = "latest"
-    grace_seconds: float = GRACE
 
     def __post_init__(self) -> None:
         """Raise `ScheduleInvalid` where it can't be used."""
