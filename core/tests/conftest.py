@@ -8,6 +8,7 @@ import pytest
 from flowstone.context.current import use_services
 from flowstone.secrets.resolver import Resolver
 from flowstone.testing import flowstone_test_harness
+from flowstone_testing.conformance.clock import SteppedClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,22 +23,10 @@ def services() -> Iterator[Services]:
         yield current
 
 
-class Later:
-    """A clock that goes by hand."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def time(self) -> float:
-        return self.now
-
-    monotonic = time
-
-
 @pytest.fixture
-def later(services: Services) -> Iterator[Later]:
+def later(services: Services) -> Iterator[SteppedClock]:
     """Give the clock by which secrets that were read grow old."""
-    clock = Later()
+    clock = SteppedClock()
     ticking = cast("Clock", clock)
     with use_services(replace(services, clock=ticking, references=Resolver(ticking, 3600))):
         yield clock

@@ -18,30 +18,23 @@ from flowstone.context.current import services, use_services
 from flowstone.errors import ConfigurationError, InvalidName, ObjectTimeout, StorageError
 from flowstone.testing.memory import memory_services
 from flowstone.transactions import transaction
+from flowstone_testing.conformance.clock import SteppedClock
 from flowstone_testing.objects import MemoryObjects, MemoryProvider
 
 
-class ScriptedClock:
+class ScriptedClock(SteppedClock):
     """Time that passes where somebody sleeps, and what happens then."""
 
     def __init__(self) -> None:
-        self.now = 1_000.0
+        super().__init__()
         self.script: list[tuple[float, Callable[[], object]]] = []
 
-    def time(self) -> float:
-        return self.now
-
-    monotonic = time
-
     def sleep(self, seconds: float) -> None:
-        self.now += seconds
+        super().sleep(seconds)
         for at, act in list(self.script):
             if at <= self.now:
                 self.script.remove((at, act))
                 act()
-
-    async def asleep(self, seconds: float) -> None:
-        self.sleep(seconds)
 
 
 @pytest.fixture

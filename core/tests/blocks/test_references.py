@@ -59,6 +59,7 @@ from flowstone.secrets.resolver import MOMENT, Resolver
 from flowstone.secrets.values import MASKED
 from flowstone.settings import Settings
 from flowstone.task_runners import ProcessPoolTaskRunner
+from flowstone_testing.conformance.clock import SteppedClock
 from flowstone_testing.objects import MemoryObjects, MemoryProvider
 
 
@@ -418,18 +419,7 @@ def test_a_file_is_read_without_its_line_break(tmp_path: Path) -> None:
     assert reveal(block.text) == "first\nsecond"
     path.chmod(0o666)
     with pytest.raises(ReferenceUnresolved, match=r"anybody may write it .*chmod o-w"):
-        resolver_of(Ticks()).resolve(f"file:{path}")
-
-
-class Ticks:
-    """A clock that stands till it is set."""
-
-    now = 1000.0
-
-    def time(self) -> float:
-        return self.now
-
-    monotonic = time
+        resolver_of(SteppedClock()).resolve(f"file:{path}")
 
 
 def resolver_of(clock: Any, ttl: float = 300.0) -> Resolver:
@@ -459,7 +449,7 @@ def test_500_tasks_read_each_of_three_secrets_once(vault: type[Strongbox]) -> No
 def test_who_asks_while_it_is_read_waits_for_that(vault: type[Strongbox]) -> None:
     vault.kept["db"] = b"slow secret"
     vault.gate.clear()
-    resolver, found, all_here = resolver_of(Ticks()), [], Barrier(21)
+    resolver, found, all_here = resolver_of(SteppedClock()), [], Barrier(21)
 
     def ask() -> None:
         all_here.wait(300)
@@ -479,7 +469,7 @@ def test_who_asks_while_it_is_read_waits_for_that(vault: type[Strongbox]) -> Non
 
 
 def test_a_secret_is_read_again_after_its_time(vault: type[Strongbox]) -> None:
-    clock = Ticks()
+    clock = SteppedClock()
     resolver = resolver_of(clock, 300)
     vault.kept["db"] = b"first one"
     assert resolver.resolve("strongbox:db") == b"first one"
@@ -491,7 +481,7 @@ def test_a_secret_is_read_again_after_its_time(vault: type[Strongbox]) -> None:
 
 
 def test_a_failure_is_not_remembered(vault: type[Strongbox]) -> None:
-    resolver = resolver_of(Ticks())
+    resolver = resolver_of(SteppedClock())
     with pytest.raises(ReferenceUnresolved):
         resolver.resolve("strongbox:db")
     vault.kept["db"] = b"here now"
@@ -516,7 +506,7 @@ def test_two_providers_that_need_each_other_are_told_by_two_threads(
     Strongbox(key="strongbox/two:key").save("one")
     Strongbox(key="strongbox/one:key").save("two")
     vault.gate.clear()
-    resolver, told = resolver_of(Ticks()), []
+    resolver, told = resolver_of(SteppedClock()), []
 
     def ask(reference: str) -> None:
         with pytest.raises(ReferenceUnresolved, match="it needs itself"):
@@ -561,7 +551,7 @@ def test_a_validator_of_the_whole_sees_the_reference(vault: type[Strongbox]) -> 
 def test_a_login_that_is_refused_with_an_old_secret_is_tried_with_a_new_one(
     vault: type[Strongbox],
 ) -> None:
-    clock = Ticks()
+    clock = SteppedClock()
     resolver = resolver_of(clock)
     vault.kept["db"] = b"first one"
     resolver.resolve("strongbox:db")
@@ -657,7 +647,7 @@ class BazaarShelf(MemoryObjects):
 def test_a_changed_secret_is_read_again_where_the_old_one_is_refused(
     vault: type[Strongbox], services: Services
 ) -> None:
-    clock = Ticks()
+    clock = SteppedClock()
     changed = replace(services, clock=cast("Clock", clock), references=resolver_of(clock))
     with use_services(changed):
         shelf = BazaarShelf(place="shop", login=Bazaar(code="strongbox:code"))

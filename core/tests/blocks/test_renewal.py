@@ -17,8 +17,7 @@ from flowstone.blocks.databases.sqlite import SqliteConnection, SqliteDriver
 from flowstone.context.current import Services
 from flowstone.errors import AccessDenied, DatabaseDenied, DatabaseError, NotificationDenied
 from flowstone.secrets.resolver import MOMENT
-
-from ..conftest import Later  # noqa: TID252 - what the tests share
+from flowstone_testing.conformance.clock import SteppedClock
 
 
 class Wrong(Exception):
@@ -64,7 +63,7 @@ class Cellar(SqliteDatabase):
 
 
 @pytest.fixture
-def cellar(later: Later, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def cellar(later: SteppedClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     def change(password: str) -> None:
         later.now += MOMENT + 1
         monkeypatch.setenv("FLOWSTONE_TEST_CELLAR", password)
@@ -151,7 +150,7 @@ def gate(path: str, key: str = "") -> Iterator[tuple[type[Gate], str]]:
         yield kind, server.url
 
 
-def test_a_note_goes_to_the_new_url(later: Later, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_note_goes_to_the_new_url(later: SteppedClock, monkeypatch: pytest.MonkeyPatch) -> None:
     old, new = f"/{token_hex()}", f"/{token_hex()}"
     with gate(old) as (seen, place):
         monkeypatch.setenv("FLOWSTONE_TEST_HOOK", place + old)
@@ -169,7 +168,9 @@ def test_a_note_goes_to_the_new_url(later: Later, monkeypatch: pytest.MonkeyPatc
         assert seen.tries[3:] == [new], "what was just read anew is not asked for again"
 
 
-def test_a_note_goes_with_the_new_header(later: Later, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_note_goes_with_the_new_header(
+    later: SteppedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with gate("/", key=f"first {token_hex()}") as (seen, place):
         monkeypatch.setenv("FLOWSTONE_TEST_HOOK", seen.key_now)
         hook = Webhook(url=f"{place}/", headers={"X-Key": "env:FLOWSTONE_TEST_HOOK"})
@@ -226,7 +227,7 @@ class Service(JobProvider):
 
 
 def test_a_job_is_followed_with_the_new_token(
-    later: Later, monkeypatch: pytest.MonkeyPatch
+    later: SteppedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def change(token: str) -> None:
         later.now += MOMENT + 1

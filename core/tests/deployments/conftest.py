@@ -9,29 +9,12 @@ import pytest
 from flowstone.bootstrap import open_services
 from flowstone.context.current import Services, use_services
 from flowstone.settings import Settings
+from flowstone_testing.conformance.clock import SteppedClock
 from flowstone_testing.programs import Home
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-
-class SteppedClock:
-    """A clock that goes by hand, or by what somebody waits."""
-
-    def __init__(self, now: float) -> None:
-        self.now = now
-
-    def time(self) -> float:
-        return self.now
-
-    monotonic = time
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-
-    async def asleep(self, seconds: float) -> None:
-        self.now += seconds
 
 
 @pytest.fixture

@@ -41,8 +41,7 @@ from .flows import etl, greet, log_in, take_anything
 
 if TYPE_CHECKING:
     from flowstone.context.current import Services
-
-    from .conftest import SteppedClock
+    from flowstone_testing.conformance.clock import SteppedClock
 
 pytestmark = pytest.mark.usefixtures("services")
 

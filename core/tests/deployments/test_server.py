@@ -36,9 +36,8 @@ if TYPE_CHECKING:
     from flowstone.context.current import Services
     from flowstone.records.deployments import Deployment
     from flowstone.records.runs import Run
+    from flowstone_testing.conformance.clock import SteppedClock
     from flowstone_testing.programs import Home
-
-    from .conftest import SteppedClock
 
 pytestmark = pytest.mark.slow
 P = ParamSpec("P")

@@ -24,9 +24,8 @@ if TYPE_CHECKING:
     from flowstone.context.current import Services
     from flowstone.records.runs import Run
     from flowstone.records.schedules import Misfire, Schedule
+    from flowstone_testing.conformance.clock import SteppedClock
     from flowstone_testing.programs import Home
-
-    from .conftest import SteppedClock
 
 HOUR = 3600.0
 START = 1_780_000_000.0

@@ -16,6 +16,7 @@ from flowstone.errors import StoreBusy
 from flowstone.records.events import make_birth_event
 from flowstone.records.limits import KIND, Limit, SlotDemand, encode_limit
 from flowstone.stores.memory import MemoryStore
+from flowstone_testing.conformance.clock import SteppedClock
 from flowstone_testing.conformance.samples import lease_for, root_run
 from flowstone_testing.conformance.slots import make_claim
 
@@ -24,23 +25,6 @@ if TYPE_CHECKING:
 
     from flowstone.records.limits import Claim, Refusal
     from flowstone.records.runs import Fence, HeartbeatReply
-
-
-class Hands:
-    """A clock that stands still."""
-
-    now = 1000.0
-
-    def time(self) -> float:
-        return self.now
-
-    monotonic = time
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-
-    async def asleep(self, seconds: float) -> None:
-        self.now += seconds
 
 
 class Shaky(MemoryStore):
@@ -76,7 +60,7 @@ class Unthreaded(WriteBehind):
 
 class Fixture:
     def __init__(self) -> None:
-        self.clock = Hands()
+        self.clock = SteppedClock()
         self.store = Shaky(self.clock.time)
         self.store.put(KIND, "db", encode_limit(Limit("db", 1)))
         self.gate = ProcessSlotQueue(
@@ -211,7 +195,7 @@ def test_closing_frees_all(held: Fixture) -> None:
 
 
 def test_nothing_of_others_is_freed() -> None:
-    clock = Hands()
+    clock = SteppedClock()
     store = Shaky(clock.time)
     store.put(KIND, "db", encode_limit(Limit("db", 1)))
     theirs = make_claim("db")

@@ -32,6 +32,7 @@ from flowstone_gcp import (
     cloud_storage_upload_blob_from_file,
     cloud_storage_upload_blob_from_string,
 )
+from flowstone_testing.conformance.clock import SteppedClock
 
 if TYPE_CHECKING:
     from flowstone.ports import Clock
@@ -102,17 +103,6 @@ def test_a_run_says_how_much_went(bucket: GcsBucket, tmp_path: Path) -> None:
     }
 
 
-class Later:
-    """A clock that goes by hand, by which secrets that were read grow old."""
-
-    now = 1000.0
-
-    def time(self) -> float:
-        return self.now
-
-    monotonic = time
-
-
 def test_a_task_is_repeated_with_the_new_key(
     key: dict[str, str],
     refusing: Tokens,
@@ -135,7 +125,7 @@ def test_a_task_is_repeated_with_the_new_key(
         lambda: cloud_storage_create_bucket.fn(f"test-{uuid4().hex}", login),
         lambda: mine.list_blobs(),
     ]
-    clock = Later()
+    clock = SteppedClock()
     ticking = cast("Clock", clock)
     with closing(memory_services()) as services:
         for task in tasks:

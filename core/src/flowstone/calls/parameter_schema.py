@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from flowstone.calls.parameters import Parameters
     from flowstone.records.codec import Json
 
-#: By which pydantic can't tell fields from its own methods.
+#: Keeps the names of parameters apart from those of pydantic's own methods.
 _PREFIX = "parameter_"
 
 

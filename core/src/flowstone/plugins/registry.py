@@ -8,7 +8,7 @@ from operator import attrgetter, itemgetter
 from typing import Any
 from weakref import ref
 
-from flowstone import plugins
+from flowstone import plugins  # its host is loaded by its first use
 from flowstone.errors import ConfigurationError, InvalidName, UnknownName
 from flowstone.settings import read_settings
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from flowstone.errors import InvalidName
 from flowstone.records.codec import FieldForm, RecordCodec
+from flowstone.records.names import check_printable_name
 from flowstone.records.schedules import decode_schedule, encode_schedule
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 #: The kind of the documents that deployments are.
 KIND = "deployment"
-_LONGEST = 200
 _BANNED = frozenset("/%&<>")
 
 
@@ -86,8 +86,7 @@ def check_name(name: str) -> str:
     Raises:
         InvalidName: nobody could use it.
     """
-    if not name.strip() or len(name) > _LONGEST or not name.isprintable():
-        raise InvalidName(KIND, name, f"use 1 to {_LONGEST} printable characters")
+    check_printable_name(KIND, name)
     if not _BANNED.isdisjoint(name):
         raise InvalidName(KIND, name, "leave out / % & < and >")
     return name

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from flowstone.errors import ConfigurationError, InvalidName
+from flowstone.records.names import check_printable_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -21,8 +22,6 @@ LOCK = "lock:"
 SERVING = "serving:deployments"
 #: The slots of a limit that has room for everybody.
 _ROOM = 1_000_000
-#: So long a name may be.
-LONGEST = 200
 
 
 class Limit(NamedTuple):
@@ -200,8 +199,7 @@ def check_limit(limit: Limit) -> Limit:
         ConfigurationError: it has a number that can't be obeyed.
     """
     name, decay = limit.name, limit.slot_decay_per_second
-    if not name.strip() or len(name) > LONGEST or not name.isprintable():
-        raise InvalidName(KIND, name, f"use 1 to {LONGEST} printable characters")
+    check_printable_name(KIND, name)
     if name.startswith(LOCK) or name == SERVING:
         problem = f"{SERVING!r}, and names that begin with {LOCK!r}, are Flowstone's own"
         raise InvalidName(KIND, name, problem)

@@ -1,7 +1,7 @@
-"""When a rule is due: cron, interval and RRule in a time zone, over changes of its clocks.
+"""When cron strings, intervals and RRules are due in a time zone with daylight saving time.
 
-A local time that a change of clocks skips is due at the first minute that there is, and one that
-comes twice is due the first time.
+A local time that is skipped when clocks go forward is due at the first minute after the gap. One
+that occurs twice, when they go back, is due the first time.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ def _iterate_days(
     start: datetime, interval: timedelta, zone: ZoneInfo, after: float
 ) -> Iterator[float]:
     local = datetime.fromtimestamp(after, zone).replace(tzinfo=None)
-    number = max(0, (local - start) // interval - 1)  # a change of clocks may move it by a day
+    number = max(0, (local - start) // interval - 1)  # a gap may move it by a day
     while True:
         try:
             moment = start + number * interval
@@ -195,7 +195,7 @@ def iterate_rrule(text: str, zone: ZoneInfo, after: float) -> Iterator[float]:
 
 
 def _find_times(text: str) -> str:
-    """Return the ends of the times that a rule has."""
+    """Return the last characters of the times in a rule."""
     return "".join(word[-1:] for word in text.replace("\n", ";").split(";") if "T" in word[-8:-5])
 
 
@@ -209,7 +209,7 @@ def _read_rrule(text: str) -> Rule:
 
 
 def _to_instant(local: datetime, zone: ZoneInfo) -> float:
-    """Return when a local time is; one that is skipped is the first minute that there is."""
+    """Return a local time in seconds since the epoch; for one that is skipped, the gap's end."""
     found = local.replace(tzinfo=zone)
     while found.astimezone(UTC).astimezone(zone).replace(tzinfo=None) != local:
         local += timedelta(minutes=1)

@@ -7,10 +7,11 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Literal
 
-from flowstone.errors import InvalidName, ScheduleInvalid
+from flowstone.errors import ScheduleInvalid
 from flowstone.records import recurrence
 from flowstone.records.codec import FieldForm, RecordCodec
 from flowstone.records.encoding import dumps
+from flowstone.records.names import check_printable_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,7 +23,6 @@ Misfire = Literal["all", "latest", "none"]
 _MISFIRES = ("all", "latest", "none")
 #: Seconds after its time until a run counts as missed.
 GRACE = 60.0
-_LONGEST_SLUG = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,9 +159,8 @@ def _check(schedule: Schedule, rule: object) -> None:
     if not schedule.grace_seconds >= 0:
         problem = f"grace_seconds={schedule.grace_seconds!r} is not a duration"
         raise ScheduleInvalid(rule, problem, "Use 0 or more seconds.")
-    slug = schedule.slug
-    if slug is not None and not (slug.isprintable() and 0 < len(slug.strip()) <= _LONGEST_SLUG):
-        raise InvalidName("schedule", slug, f"use 1 to {_LONGEST_SLUG} printable characters")
+    if schedule.slug is not None:
+        check_printable_name("schedule", schedule.slug)
     recurrence.load_zone(schedule.timezone or "UTC", rule)
 
 

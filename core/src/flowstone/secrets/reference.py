@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from pydantic_core import PydanticCustomError
 
-from flowstone import plugins
+from flowstone import plugins  # its host is loaded by its first use
 from flowstone.plugins import registry
 
 #: The kind of the catalog that providers are listed under.

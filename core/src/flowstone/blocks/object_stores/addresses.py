@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from flowstone import plugins
+from flowstone import plugins  # its host is loaded by its first use
 from flowstone.blocks.async_twins import make_twin
 from flowstone.blocks.object_stores.provider import TOOLS
 from flowstone.errors import MissingExtra, PathInvalid, StorageError

@@ -33,8 +33,8 @@ class SqlCursor(Protocol):
 class SqlConnection(Protocol):
     """Executes statements; `sqlite3.Connection` is one.
 
-    In all of them ``?`` stands for a parameter, and for nothing else, so that a driver with other
-    marks is given them by a plain replacement.
+    In all of them ``?`` stands for a parameter, and for nothing else, so that it can be replaced
+    for a driver with another placeholder.
     """
 
     def execute(self, sql: str, parameters: Sequence[object] = ..., /) -> SqlCursor:
@@ -54,7 +54,7 @@ class SqlDatabase(Protocol):
 
     @property
     def dialect(self) -> Dialect:
-        """The words that this database has for what differs."""
+        """The SQL that only this database has."""
 
     def read(self, work: Callable[[SqlConnection], T]) -> T:
         """Call `work`; each of its statements sees the database as it is then."""

@@ -1,4 +1,4 @@
-"""The words in which databases differ; all else of `stores.sql` is the same for each of them."""
+"""What differs between databases; everything else in `stores.sql` is shared."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """What a database calls what SQL has no common word for.
+    """The SQL of one database, where databases have no SQL in common.
 
     Attributes:
         types: what stands in the schema for ``{text}``, ``{integer}``, ``{real}`` (of eight bytes),
@@ -19,7 +19,7 @@ class Dialect:
             that is read by its primary key only). Texts have to be ordered by their code points.
         texts: a query of the texts in a JSON array, which stands for ``{}``.
         matches: whether a column, ``{}``, matches a parameter that `make_pattern` has made.
-        unindexed: a column, ``{}``, by which no index is to be looked up.
+        unindexed: a column, ``{}``, for which no index is to be used.
         make_pattern: returns what matches as a text in which ``*`` stands for any characters, and
             ``?`` for one; all other characters stand for themselves, and case counts.
     """

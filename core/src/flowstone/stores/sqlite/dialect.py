@@ -1,4 +1,4 @@
-"""What SQLite calls what SQL has no common word for."""
+"""The SQL that only SQLite has."""
 
 from __future__ import annotations
 

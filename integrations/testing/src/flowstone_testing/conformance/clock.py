@@ -26,6 +26,24 @@ class StoreClock:
         self.now += seconds
 
 
+class SteppedClock:
+    """A `Clock` that is set by hand; a sleep takes it on at once."""
+
+    def __init__(self, now: float = 1000.0) -> None:
+        self.now = now
+
+    def time(self) -> float:
+        return self.now
+
+    monotonic = time
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    async def asleep(self, seconds: float) -> None:
+        self.sleep(seconds)
+
+
 class ClockedSuite(Suite):
     """A suite whose fixture `store` has to use the fixture `clock`."""
 
