@@ -9,13 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flowstone.bootstrap import open_services
 from flowstone.concurrency import concurrency
-from flowstone.context import current
 from flowstone.records.limits import KIND, Limit, encode_limit
-from flowstone.settings import Settings
 
-from .children import go, line, process
+from .children import DYING, go, line, open_home, process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,10 +23,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Services]:
-    services = open_services(Settings(home=tmp_path / "home"))
-    with current.use_services(services):
+    with open_home(tmp_path) as services:
         yield services
-    services.close()
 
 
 def limit(home: Services, name: str, slots: int, decay: float = 0.0) -> None:
@@ -226,39 +221,12 @@ def test_a_killed_run_frees_the_slots_of_its_tasks(home: Services) -> None:
         assert home.slots.list_slots() == []
 
 
-DOOMED = """
-import os, signal, sys
-from flowstone.context import current
+DIES = f"""{DYING}
 from flowstone.concurrency.sync import concurrency
-from flowstone.stores.sqlite import SqliteStore
 
-def at(place):
-    if place == sys.argv[1]:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-class Doomed(SqliteStore):
-    def take_slots(self, claim):
-        at("before it is taken")
-        answer = super().take_slots(claim)
-        at("after it is taken")
-        return answer
-
-    def heartbeat(self, fences, seconds, slots=None):
-        at("before it is renewed")
-        reply = super().heartbeat(fences, seconds, slots)
-        at("after it is renewed")
-        return reply
-
-    def give_back_slots(self, tokens):
-        at("before it is given back")
-        super().give_back_slots(tokens)
-        at("after it is given back")
-
-services = current.services()
-services.slots.__class__ = Doomed
 with concurrency("db", lease_duration=0.001):
     at("while it is held")
-    if sys.argv[1].endswith("renewed"):
+    if sys.argv[1].endswith("heartbeat"):
         sys.stdin.read()
 """
 
@@ -266,18 +234,18 @@ with concurrency("db", lease_duration=0.001):
 @pytest.mark.parametrize(
     "place",
     [
-        "before it is taken",
-        "after it is taken",
+        "before take_slots",
+        "after take_slots",
         "while it is held",
-        "before it is renewed",
-        "after it is renewed",
-        "before it is given back",
-        "after it is given back",
+        "before heartbeat",
+        "after heartbeat",
+        "before give_back_slots",
+        "after give_back_slots",
     ],
 )
 def test_wherever_a_holder_is_killed_its_slots_are_free(home: Services, place: str) -> None:
     limit(home, "db", 1)
-    with process(home, DOOMED, place) as doomed:
+    with process(home, DIES, place) as doomed:
         assert doomed.wait() == -signal.SIGKILL
     assert home.slots.list_slots() == []
     with concurrency("db", timeout_seconds=0):

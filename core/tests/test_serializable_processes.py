@@ -11,12 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flowstone.bootstrap import open_services
-from flowstone.context import current
-from flowstone.settings import Settings
 from flowstone.transactions import transaction
 
-from .children import go, line, process
+from .children import DYING, go, line, open_home, process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,10 +24,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Services]:
-    services = open_services(Settings(home=tmp_path / "home"))
-    with current.use_services(services):
+    with open_home(tmp_path) as services:
         yield services
-    services.close()
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
@@ -114,29 +109,9 @@ def test_when_its_process_is_killed_another_one_computes(home: Services) -> None
             assert line(other) == "2"
 
 
-DIES = """
-import os, signal, sys
-from flowstone.context import current
-from flowstone.stores.sqlite import SqliteStore
+DIES = f"""{DYING}
 from flowstone.transactions import transaction
 
-def at(place):
-    if place == sys.argv[1]:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-class Dying(SqliteStore):
-    def take_slots(self, claim):
-        at("before it is locked")
-        answer = super().take_slots(claim)
-        at("after it is locked")
-        return answer
-
-    def give_back_slots(self, tokens):
-        at("before it is unlocked")
-        super().give_back_slots(tokens)
-        at("after it is unlocked")
-
-current.services().slots.__class__ = Dying
 with transaction(key="key", isolation_level="SERIALIZABLE"):
     at("while it is locked")
 """
@@ -145,11 +120,11 @@ with transaction(key="key", isolation_level="SERIALIZABLE"):
 @pytest.mark.parametrize(
     "place",
     [
-        "before it is locked",
-        "after it is locked",
+        "before take_slots",
+        "after take_slots",
         "while it is locked",
-        "before it is unlocked",
-        "after it is unlocked",
+        "before give_back_slots",
+        "after give_back_slots",
     ],
 )
 def test_wherever_a_process_is_killed_its_lock_is_free(home: Services, place: str) -> None:
