@@ -1,15 +1,16 @@
-"""Timeouts of the main thread reach the call, also where Python ignores an error."""
+"""Timeouts reach the call, also where Python ignores an error."""
 
 from __future__ import annotations
 
 import gc
+import sys
 import weakref
 from collections.abc import Callable
 from time import monotonic
 
 import pytest
 
-from flowstone import flow
+from flowstone import flow, task
 from flowstone.errors import RunTimeout
 
 #: When the limit of each call is long over.
@@ -84,3 +85,54 @@ def test_a_limit_that_is_over_in_a_finalizer_ends_the_call(work: Callable[[], No
     with pytest.raises(RunTimeout):
         follow()
     assert not ended
+
+
+@pytest.mark.parametrize("work", [delete_object, delete_keys, collect_garbage])
+def test_the_limit_of_a_thread_that_is_over_in_a_finalizer_ends_the_call(
+    work: Callable[[], None],
+) -> None:
+    ended: list[bool] = []
+
+    @task(timeout_seconds=LIMIT)
+    def limited() -> None:
+        work()
+        idle(30)
+        ended.append(True)
+
+    @flow
+    def follow() -> None:
+        limited.submit().result()
+
+    with pytest.raises(RunTimeout):
+        follow()
+    assert not ended
+
+
+def test_what_others_lose_is_reported_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+
+    def report(lost: sys.UnraisableHookArgs) -> None:
+        told.append(repr(lost.exc_value))
+        chained(lost)
+
+    class Broken:
+        def __del__(self) -> None:
+            raise ValueError("not ours")
+
+    @task(timeout_seconds=60)
+    def lose() -> None:
+        broken = Broken()
+        del broken
+
+    @flow
+    def follow() -> None:
+        lose.submit().result()
+
+    chained = sys.__unraisablehook__
+    monkeypatch.setattr(sys, "unraisablehook", report)
+    follow()
+    # Somebody wraps the hook that is there, and it is wrapped again.
+    chained = sys.unraisablehook
+    monkeypatch.setattr(sys, "unraisablehook", report)
+    follow()
+    assert told == ["ValueError('not ours')"] * 2

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import ctypes
+import sys
 import threading
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from flowstone.ports.interrupts import interrupt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: What to call when an error of a type was raised where Python ignores errors.
+_lost: dict[type[BaseException] | None, Callable[[], None]] = {}
 
 
 def raise_in_thread(thread: int, error: type[BaseException]) -> None:
@@ -22,6 +30,42 @@ def cancel_error_in_thread(thread: int) -> None:
     """Cancel the error that a thread is to raise, if it has not been raised yet."""
     _set_error(thread, None)
     clear_pending_error_flag()
+
+
+def watch_for_loss(error: type[BaseException], call: Callable[[], None]) -> None:
+    """Call a function when an error that is raised in a thread gets lost there.
+
+    Python reports an error in ``__del__``, or in a callback of weakref or gc, and goes on. This one
+    is not reported. The function may be called in the middle of anything: it must take no lock.
+    """
+    global _report
+    _lost[error] = call
+    if sys.unraisablehook is not _hear:
+        _report = sys.unraisablehook
+        sys.unraisablehook = _hear
+
+
+def end_watch(error: type[BaseException]) -> None:
+    """Call the function no more."""
+    _lost.pop(error, None)
+
+
+def _hear(lost: sys.UnraisableHookArgs) -> None:
+    call = _lost.get(lost.exc_type)
+    if call is not None:
+        call()
+    elif getattr(_here, "is_reporting", False):  # the hook of somebody else calls this one
+        sys.__unraisablehook__(lost)
+    else:
+        _here.is_reporting = True
+        try:
+            _report(lost)
+        finally:
+            _here.is_reporting = False
+
+
+_report = sys.unraisablehook
+_here = threading.local()
 
 
 def clear_pending_error_flag() -> None:

@@ -10,12 +10,18 @@ import signal
 import threading
 import weakref
 from contextlib import suppress
+from functools import partial
 from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from flowstone.context.deadlines import limit_to
-from flowstone.engine.thread_errors import cancel_error_in_thread, raise_in_thread
+from flowstone.engine.thread_errors import (
+    cancel_error_in_thread,
+    end_watch,
+    raise_in_thread,
+    watch_for_loss,
+)
 from flowstone.errors import RunTimeout
 
 if TYPE_CHECKING:
@@ -172,19 +178,35 @@ class _Injection:
         self._lock = threading.Lock()
         self._over = False
         self._fired = False
-        self._timer = threading.Timer(seconds, self._fire)
-        self._timer.daemon = True
+        self._lost: SimpleQueue[bool] = SimpleQueue()  # False: the call is over
+        self._timer = threading.Thread(
+            target=self._run, args=(seconds,), name="flowstone-limit", daemon=True
+        )
 
     def __enter__(self) -> None:
+        watch_for_loss(self.error, partial(self._lost.put, True))
         self._timer.start()
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         with self._lock:
             self._over = True
-        self._timer.cancel()
+        self._lost.put(False)
+        end_watch(self.error)
         if self._fired and (kind is None or not issubclass(kind, self.error)):
             # It has not come up yet, and must not come up later.
             cancel_error_in_thread(self._thread)
+
+    def _run(self, seconds: float) -> None:
+        """Fire when the time is over, and again whenever the error was lost."""
+        pause: float | None = seconds
+        while True:
+            try:
+                if not self._lost.get(timeout=pause):
+                    return
+                pause = _SOON
+            except Empty:
+                self._fire()
+                pause = None
 
     def _fire(self) -> None:
         with self._lock:
