@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import threading
 from typing import TYPE_CHECKING, Self
@@ -186,9 +185,11 @@ class _InTask(Interruption):
     """The coroutine is cancelled."""
 
     def __init__(self) -> None:
+        import asyncio  # 40 ms of start-up; here it is running already
+
         task = asyncio.current_task()
         assert task is not None
-        self._task = task
+        self._task, self._cancelled = task, asyncio.CancelledError
         self._over = self._fired = False
         self.fire = self._stop
 
@@ -204,7 +205,7 @@ class _InTask(Interruption):
         if not self._fired:
             return False
         self._task.uncancel()
-        return kind is not None and issubclass(kind, asyncio.CancelledError)
+        return kind is not None and issubclass(kind, self._cancelled)
 
 
 def make_slot_request(
