@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Protocol
 
+from flowstone.concurrency.slots import give_back
 from flowstone.engine.async_driver import NAP
 from flowstone.engine.blocking_calls import call_blocking
+from flowstone.engine.story import run_story
 from flowstone.errors import LockNotHeld
 from flowstone.records.limits import LOCK, SlotDemand
 
@@ -109,8 +111,4 @@ class StoredLock:
         await self.request.await_slots()
 
     def release(self) -> None:
-        try:
-            self.request.give_back()
-        except BaseException:  # an interrupt does not keep it
-            self.request.give_back()
-            raise
+        run_story(give_back(self.request))
