@@ -110,7 +110,9 @@ def test_each_dependency_earns_its_place() -> None:
     told = {(package, dependency) for package, dependency, _ in rows}
     real = {(member.name, item) for member in members() for item in dependencies(member)}
     groups = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["dependency-groups"]
-    of_tests = {(name, bare(item)) for name in ("services", "node") for item in groups[name]}
+    of_tests = {
+        (name, bare(item)) for name in ("services", "stores", "node") for item in groups[name]
+    }
     assert told == real | {(name, item) for name, item in of_tests if not item.startswith("types-")}
     assert len(rows) == len(told)
 
