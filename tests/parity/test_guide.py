@@ -500,6 +500,26 @@ ROWS = {
                 continue
             raise AssertionError(refused)
         """,
+    "`flow.deploy(…)`": """
+        from prefect import deploy, flow
+        from prefect.deployments import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+        from prefect.errors import ConfigurationError
+        from prefect.workers import create_work_pool
+        @flow
+        def f(n: int = 1): return n
+        create_work_pool("p")
+        limit = ConcurrencyLimitConfig(1, ConcurrencyLimitStrategy.CANCEL_NEW)
+        made = f.deploy("d", work_pool_name="p", job_variables={"env": {"A": "1"}},
+                        concurrency_limit=limit)
+        assert (made.full_name, made.concurrency_limit) == ("f/d", 1)
+        deploy(f.to_deployment("e"), work_pool_name="p")
+        for refused in ("image", "build", "push"):
+            try:
+                f.deploy("d", work_pool_name="p", **{refused: "x"})
+            except ConfigurationError:
+                continue
+            raise AssertionError(refused)
+        """,
     "`run_deployment(…)`": """
         from prefect.deployments import run_deployment
         from prefect.errors import ObjectNotFound
@@ -520,6 +540,9 @@ COMMANDS = {
     "`prefect flow-run retry`": (["run", "retry", "--help"], "Usage: "),
     "`prefect deployment ls`": (["deployment", "--help"], "show"),
     "`prefect deployment schedule create`": (["deployment", "schedule", "--help"], "remove"),
+    "`prefect work-pool create`": (["pool", "--help"], "show"),
+    "`prefect work-queue create`": (["pool", "queue", "--help"], "resume"),
+    "`prefect worker start": (["worker", "start", "--help"], "--run-once"),
     "`prefect.concurrency.sync`": (["limit", "set", "--help"], "Usage: "),
 }
 

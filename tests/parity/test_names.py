@@ -24,16 +24,17 @@ LATER = 99
 #: What the issues bring whose numbers stand at names that are still to come.
 ISSUES = {
     3: "limits, results that are not held in memory",
-    LATER: "deployments in work pools, workers, background tasks, a server, events, assets",
+    LATER: "code from elsewhere, background tasks, a server, events, assets",
 }
 
 TOP_LEVEL: dict[str, int | None] = {
     **dict.fromkeys(
         ("Flow", "State", "Task", "allow_failure", "flow", "get_run_logger", "tags", "task",
          "unmapped", "quote", "Transaction", "pause_flow_run", "apause_flow_run",
-         "suspend_flow_run", "asuspend_flow_run", "resume_flow_run", "aresume_flow_run", "serve")
+         "suspend_flow_run", "asuspend_flow_run", "resume_flow_run", "aresume_flow_run", "serve",
+         "deploy")
     ),
-    **dict.fromkeys(("aserve", "deploy", "get_client"), LATER),
+    **dict.fromkeys(("aserve", "get_client"), LATER),
 }  # fmt: skip
 
 HOOKS = ("on_completion", "on_failure", "on_running")
@@ -67,9 +68,9 @@ MEMBERS: dict[str, dict[str, int | None]] = {
         **dict.fromkeys(
             ("with_options", *HOOKS, "fn", "name", "on_cancellation", "on_crashed",
              "validate_parameters", "serialize_parameters", "visualize", "generate_mermaid_graph",
-             "to_deployment", "serve")
+             "to_deployment", "serve", "deploy")
         ),
-        **dict.fromkeys(("deploy", "from_source"), LATER),
+        "from_source": LATER,
     },
     "tasks:Task": {
         **dict.fromkeys(("submit", "map", "with_options", "on_commit", "on_rollback", *HOOKS)),

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         record_task_run,
     )
     from flowstone.context.tags import tags
+    from flowstone.deployments.declarations import deploy
     from flowstone.deployments.server import serve
     from flowstone.engine.annotations import allow_failure, freeze, opaque, quote, unmapped
     from flowstone.flow_runs.restarts import (
@@ -51,6 +52,7 @@ __all__ = [
     "apause_flow_run",
     "aresume_flow_run",
     "asuspend_flow_run",
+    "deploy",
     "exponential_backoff",
     "find_recorded_task_runs",
     "flow",
@@ -94,6 +96,7 @@ if not TYPE_CHECKING:
                 "record_task_run",
             ),
             "flowstone.context.tags": ("tags",),
+            "flowstone.deployments.declarations": ("deploy",),
             "flowstone.deployments.server": ("serve",),
             "flowstone.engine.annotations": (
                 "allow_failure",

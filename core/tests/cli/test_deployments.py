@@ -11,6 +11,7 @@ from flowstone.deployments import run_deployment
 from flowstone.deployments.documents import PROGRESS, save_deployment
 from flowstone.deployments.presence import Presence
 from flowstone.records.events import make_change_event
+from flowstone.records.limits import SERVING
 from flowstone.records.states import AwaitingConcurrencySlot
 from flowstone.schedules import Cron, Interval
 
@@ -65,7 +66,7 @@ def test_a_deployment_is_shown(cli: InProcess, flowstone_services: Services) -> 
     run_deployment("nightly", timeout=0, flow_run_name="first")
     progress = {"night@1": {"until": 1.0, "skipped": 11, "skipped_until": 1.0}}
     flowstone_services.documents.put(PROGRESS, "etl/nightly", progress)
-    presence = Presence()
+    presence = Presence(SERVING)
     presence.announce(["etl/nightly"])
     told = cli("deployment", "show", "nightly").out
     for part in (
@@ -136,7 +137,7 @@ def test_a_run_that_waits_says_why(cli: InProcess, flowstone_services: Services)
     assert "no process serves" in cli("run", "show", "now").out
     (told,) = cli("run", "ls", "--limit", "1", "--json").json
     assert told["waits"]["kind"] == "not_served"
-    presence = Presence()
+    presence = Presence(SERVING)
     presence.announce(["etl/nightly"])
     assert cli("run", "show", "now", "--json").json["waits"]["kind"] == "starting"
     flowstone_services.runs.record(
@@ -179,7 +180,7 @@ def test_schedules_are_added_and_removed(cli: InProcess) -> None:
 
 
 def test_who_serves_is_not_exported(cli: InProcess) -> None:
-    presence = Presence()
+    presence = Presence(SERVING)
     presence.announce(["etl/nightly"])
     cli("limit", "set", "mine", "--slots", "1")
     exported = cli("export").out

@@ -104,6 +104,17 @@ COMMANDS: dict[str, tuple[set[str], int]] = {
     "limit show db": (STORE, MANY),
     "plugin ls": (PLUGINS, SOME),
     "plugin show flowstone": (PLUGINS, SOME),
+    "pool create other": (BLOCKS, MOST),
+    "pool delete none": (STORE, MOST),
+    "pool ls": (STORE, MOST),
+    "pool pause none": (STORE, MOST),
+    "pool queue delete none x": (STORE, MOST),
+    "pool queue pause none x": (STORE, MOST),
+    "pool queue resume none x": (STORE, MOST),
+    "pool queue set none x": (STORE, MOST),
+    "pool resume none": (STORE, MOST),
+    "pool set none --limit 3": (STORE, MOST),
+    "pool show none": (STORE, MOST),
     "prune --yes all.yaml": (BLOCKS | {"ruamel.yaml"}, MOST),
     "run cancel tidy": (STORE, MANY),
     "run cleanup tidy": (STORE, MANY),
@@ -128,6 +139,8 @@ COMMANDS: dict[str, tuple[set[str], int]] = {
     "variable ls": (STORE, MANY),
     "variable set color blue": (STORE, MANY),
     "variable show color": (STORE, MANY),
+    "worker ls": (STORE, MOST),
+    "worker start --pool none": (RUNS_FLOWS | BLOCKS, MOST),
 }
 #: The list of commands has those of packages, which only plugins can tell.
 HELP: dict[str, tuple[set[str], int]] = {

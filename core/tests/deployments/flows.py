@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -71,3 +72,16 @@ def _ask() -> dict[str, object]:
     found = runtime.deployment
     names = ("id", "name", "version", "parameters", "flow_run_id")
     return {name: getattr(found, name) for name in names}
+
+
+@flow
+def wait_too(marker: str) -> None:
+    """Run until a file is there."""
+    wait_for.fn(marker)
+
+
+@flow
+def write_environment(names: list[str]) -> None:
+    """Write variables of the environment to a file where the process runs."""
+    lines = [f"{name}={os.environ.get(name)}\n" for name in names]
+    Path("environment").write_text("".join(lines))

@@ -6,13 +6,12 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
-from time import monotonic, sleep
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -23,48 +22,23 @@ from flowstone.deployments.server import DeploymentServer
 from flowstone.errors import NotScheduled
 from flowstone.flow_runs.executions import execute_scheduled_run
 from flowstone.records.events import make_change_event
+from flowstone.records.limits import SERVING
 from flowstone.records.runs import RunQuery
 from flowstone.records.states import CANCELLED, COMPLETED, CRASHED, FAILED, SCHEDULED, Cancelling
 from flowstone.schedules import Cron
 
 from . import flows
+from .watching import deploy, find_runs, has_ended, kill_process, step_until, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    from flowstone.calls.flow import Flow
     from flowstone.context.current import Services
     from flowstone.records.deployments import Deployment
-    from flowstone.records.runs import Run
     from flowstone_testing.conformance.clock import SteppedClock
     from flowstone_testing.programs import Home
 
 pytestmark = pytest.mark.slow
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-def deploy(flow: Flow[P, R], **options: object) -> Deployment:
-    """Save a deployment whose flow other processes find by its file."""
-    made = flow.to_deployment("x", **options)  # type: ignore[arg-type]
-    place = f"{Path(flows.__file__)}:{flow.fn.__name__}"
-    return save_deployment(replace(made, entrypoint=place))
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    """Look until it is so; a machine may be slow, and one that hangs is told."""
-    until = monotonic() + 120
-    while not condition():
-        assert monotonic() < until, "it did not happen"
-        sleep(0.02)
-
-
-def step_until(server: DeploymentServer, condition: Callable[[], object]) -> None:
-    def look() -> object:
-        server.step()
-        return condition()
-
-    wait_until(look)
 
 
 @contextmanager
@@ -77,14 +51,6 @@ def serving(deployment: Deployment, limit: int) -> Iterator[DeploymentServer]:
         server.stop()
         step_until(server, lambda: not server.running)
         server.close()
-
-
-def find_runs(services: Services) -> list[Run]:
-    return services.runs.runs(RunQuery(roots=True))
-
-
-def has_ended(services: Services, count: int = 1) -> Callable[[], bool]:
-    return lambda: sum(run.state.is_final() for run in find_runs(services)) >= count
 
 
 def test_a_run_that_is_due_is_executed_in_a_process_of_its_own(
@@ -252,7 +218,7 @@ def test_who_serves_is_seen_for_as_long_as_it_lives(
 def test_who_stops_leaves_a_newcomer_unpaused(kept: Services, kept_clock: SteppedClock) -> None:
     one = DeploymentServer([deploy(flows.etl)], limit=1)
     one.step()
-    Presence().announce(["etl/x"])  # a new program says so before it saves what it serves
+    Presence(SERVING).announce(["etl/x"])  # a new program says so before it saves what it serves
     one.close()
     assert not load_deployment("x").is_paused
 
@@ -409,8 +375,3 @@ def test_a_crowd_that_is_killed_at_random_loses_and_doubles_nothing(
     completed = {str((run.parameters or {})["n"]) for run in runs if run.state.type is COMPLETED}
     assert completed <= set(done)
     assert find_servers() == []
-
-
-def kill_process(pid: int) -> None:
-    with suppress(ProcessLookupError):  # it has ended meanwhile
-        os.kill(pid, signal.SIGKILL)

@@ -22,6 +22,7 @@ def collection() -> Collection:
             "processes": "flowstone.task_runners.process_runner:ProcessPoolTaskRunner",
             "threads": "flowstone.task_runners.base:ThreadPoolTaskRunner",
         },
+        infrastructures={"process": "flowstone.infrastructure.process:ProcessInfrastructure"},
         schemes={"file": "flowstone.blocks.object_stores.local:LocalDirectory"},
         secret_providers={
             "env": "flowstone.blocks.secret_providers.local:EnvSecrets",

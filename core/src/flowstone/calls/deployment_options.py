@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import timedelta
 
+    from flowstone.records.deployments import ConcurrencyLimitConfig
     from flowstone.records.schedules import Schedule
 
 
@@ -27,6 +28,12 @@ class DeploymentOptions(TypedDict, total=False):
         version: of the deployment; None for the flow's.
         enforce_parameter_schema: whether parameters are checked against the flow's type hints
             before a run is made; True by default.
+        work_pool_name: the pool whose workers execute its runs.
+        work_queue_name: the queue of the pool; None for the default one.
+        job_variables: what its jobs have that differs from the pool's defaults, by name; ``env.X``
+            is the variable X of the environment.
+        concurrency_limit: how many of its runs are executed at a time, or a
+            `ConcurrencyLimitConfig`, which says as well what becomes of the others.
     """
 
     interval: timedelta | float | Iterable[timedelta | float] | None
@@ -40,6 +47,10 @@ class DeploymentOptions(TypedDict, total=False):
     tags: Iterable[str] | None
     version: str | None
     enforce_parameter_schema: bool
+    work_pool_name: str | None
+    work_queue_name: str | None
+    job_variables: Mapping[str, object] | None
+    concurrency_limit: int | ConcurrencyLimitConfig | None
 
 
 class ServeOptions(DeploymentOptions, total=False):

@@ -154,6 +154,22 @@ class Flow(Runnable[P, R]):
         made: Deployment = make_deployment(self, name, options)
         return made
 
+    def deploy(self, name: str, **options: Unpack[DeploymentOptions]) -> Deployment:
+        """Deploy the flow to a work pool, whose workers execute its runs; return what was saved.
+
+        Args:
+            name: its name among the deployments of the flow.
+            **options: see `DeploymentOptions`; `work_pool_name` must be given.
+
+        Raises:
+            ConfigurationError, ScheduleInvalid, ParameterTypeError: as for `to_deployment`; or
+                the job variables do not fit the pool.
+            ObjectNotFound: there is no such pool, or it has no such queue.
+        """
+        deploy_flow = import_module("flowstone.deployments.declarations").deploy_flow
+        made: Deployment = deploy_flow(self, name, options)
+        return made
+
     def serve(self, name: str | None = None, **options: Unpack[ServeOptions]) -> None:
         """Run the flow when it is due, and when somebody asks for it, until this is stopped.
 

@@ -37,6 +37,10 @@ COMMANDS = {
         "flowstone.cli.plugin:plugin",
         "List and show installed plugins.",
     ),
+    "pool": (
+        "flowstone.cli.pool:pool",
+        "Create, list, change, pause and delete work pools and their queues.",
+    ),
     "prune": (
         "flowstone.cli.manifest:prune",
         "Delete blocks, variables and limits that no file names.",
@@ -55,6 +59,7 @@ COMMANDS = {
         "Measure, vacuum, back up and check the store.",
     ),
     "variable": ("flowstone.cli.variable:variable", "List, show, set and delete variables."),
+    "worker": ("flowstone.cli.worker:worker", "Start and list the workers of work pools."),
 }
 
 

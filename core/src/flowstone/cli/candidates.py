@@ -121,6 +121,12 @@ def complete_deployments() -> Candidates:
 
 
 @_offer
+def complete_work_pools() -> Candidates:
+    """Offer the names of work pools."""
+    return _list_documents("work-pool", lambda _, name: name)
+
+
+@_offer
 def complete_limits() -> Candidates:
     """Offer the names of limits."""
     # It is where limits are; the others need none of it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from flowstone.cli.views import Cell, Facts, Row, Table
 from flowstone.cli.wording import (
     format_count,
     format_iso,
+    format_process,
     format_time,
     make_state_cell,
     shorten_id,
@@ -33,12 +35,12 @@ from flowstone.deployments.documents import (
     remove_schedule,
     resume_deployment,
 )
-from flowstone.deployments.presence import find_servers
+from flowstone.deployments.presence import find_servers, find_workers
 from flowstone.records.runs import RunQuery
 from flowstone.records.schedules import Cron, Interval, RRule, encode_schedule
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from flowstone.records.deployments import Deployment
@@ -62,9 +64,9 @@ def deployment() -> None:
 @deployment.command("ls")
 @json_option
 def list_deployments(as_json: bool) -> None:
-    """List deployments, when they are due next, and how many processes serve them."""
+    """List deployments, when they are due next, and how many processes or workers serve them."""
     found, now = find_deployments(), services().clock.time()
-    served = _count_servers()
+    served = _count_servers(found)
     if as_json:
         emit([_describe(each, now, served) for each in found])
         return
@@ -95,7 +97,7 @@ def show_deployment(name: str, as_json: bool) -> None:
     if as_json:
         emit(
             {
-                **_describe(found, now, _count_servers()),
+                **_describe(found, now, _count_servers([found])),
                 "parameter_schema": found.parameter_schema,
                 "runs": [describe_run(each, now) for each in runs],
             }
@@ -126,7 +128,7 @@ def run_now(
     """Start a run of a deployment. A process that serves the deployment executes it."""
     # 40 ms of pydantic, which only this command needs.
     from flowstone.deployments.requests import run_deployment, wait_for_end
-    from flowstone.deployments.waits import find_wait_reasons
+    from flowstone.deployments.waits import BLOCKED, find_wait_reasons
 
     found = load_deployment(name)
     run = run_deployment(
@@ -137,7 +139,7 @@ def run_now(
         timeout=0,
     )
     reason = find_wait_reasons([run], services().clock.time()).get(run.id)
-    if reason is not None and reason.kind == "not_served":
+    if reason is not None and reason.kind in BLOCKED:
         warn(f"{run.name} waits: {reason.message}.")
     if watch:
         run = wait_for_end(run)
@@ -158,7 +160,7 @@ def pause(name: str, as_json: bool) -> None:
     """Pause the schedules of a deployment, whatever its code says. Runs can still be started."""
     found = pause_deployment(name)
     if as_json:
-        emit(_describe(found, services().clock.time(), _count_servers()))
+        emit(_describe(found, services().clock.time(), _count_servers([found])))
     else:
         say(f"{found.full_name} is paused. `flowstone deployment run` still starts runs.")
 
@@ -171,7 +173,7 @@ def resume(name: str, as_json: bool) -> None:
     found = resume_deployment(name)
     now = services().clock.time()
     if as_json:
-        emit(_describe(found, now, _count_servers()))
+        emit(_describe(found, now, _count_servers([found])))
         return
     soon = _find_next(found, now)
     told = f"; its next run is due at {format_time(soon[0])}" if soon else ""
@@ -268,11 +270,16 @@ def _read_values(found: Deployment, given: Mapping[str, object]) -> dict[str, ob
     return values
 
 
-def _count_servers() -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for slot in find_servers():
-        counts[slot.owner] = counts.get(slot.owner, 0) + 1
-    return counts
+def _count_servers(found: Iterable[Deployment]) -> dict[str, int]:
+    """Return how many processes execute runs of deployments, by the full names."""
+    served = Counter(slot.owner for slot in find_servers())
+    workers = Counter(each.pool for each in find_workers())
+    return {
+        each.full_name: served[each.full_name]
+        if each.work_pool_name is None
+        else workers[each.work_pool_name]
+        for each in found
+    }
 
 
 def _list_active(found: Deployment) -> list[Schedule]:
@@ -315,6 +322,11 @@ def _describe(found: Deployment, now: float, served: Mapping[str, int]) -> dict[
         "paused": found.is_paused,
         "paused_because": _explain_pause(found) if found.is_paused else None,
         "next": [format_iso(at) for at in _find_next(found, now)],
+        "work_pool": found.work_pool_name,
+        "work_queue": found.work_queue_name,
+        "job_variables": dict(found.job_variables),
+        "concurrency_limit": found.concurrency_limit,
+        "collision_strategy": found.collision_strategy,
         "served_by": served.get(found.full_name, 0),
     }
 
@@ -342,10 +354,30 @@ def _make_facts(found: Deployment, now: float) -> Facts:
         for number, at in enumerate(_find_next(found, now))
     ]
     facts += [("skipped", Cell(told, "yellow")) for told in _list_skipped(found)]
-    holders = [slot.holder for slot in find_servers() if slot.owner == found.full_name]
-    served = ", ".join(f"pid {each.split('/')[1]}" for each in holders)
-    facts.append(("served by", Cell(served or "nobody", "" if served else "yellow")))
+    facts += _list_place(found)
     return Facts([fact for fact in facts if fact[1].text])
+
+
+def _list_place(found: Deployment) -> list[tuple[str, Cell]]:
+    """Return where its runs are executed, how many at a time, and by whom."""
+    facts = []
+    if found.work_pool_name is None:
+        holders = [slot.holder for slot in find_servers() if slot.owner == found.full_name]
+        served = ", ".join(map(format_process, holders))
+    else:
+        queue = f", queue {found.work_queue_name!r}" if found.work_queue_name else ""
+        facts.append(("pool", Cell(f"{found.work_pool_name}{queue}")))
+        facts += [
+            ("variables" if not number else "", Cell(f"{name} = {value!r}"))
+            for number, (name, value) in enumerate(found.job_variables.items())
+        ]
+        workers = [each for each in find_workers() if each.pool == found.work_pool_name]
+        served = ", ".join(each.name for each in workers)
+    if found.concurrency_limit is not None:
+        more = found.collision_strategy.lower().replace("_", " ")
+        facts.append(("limit", Cell(f"{found.concurrency_limit} at a time; beyond it: {more}")))
+    facts.append(("served by", Cell(served or "nobody", "" if served else "yellow")))
+    return facts
 
 
 def _format_schedule(schedule: Schedule) -> str:

@@ -10,7 +10,7 @@ from flowstone.cli.candidates import complete_limits
 from flowstone.cli.commands import Commands
 from flowstone.cli.output import emit, is_terminal, json_option, say, show
 from flowstone.cli.views import Cell, Facts, Row, Table
-from flowstone.cli.wording import format_ago, format_count, format_iso, format_time
+from flowstone.cli.wording import format_ago, format_count, format_iso, format_process, format_time
 from flowstone.context.current import services
 from flowstone.errors import ObjectNotFound
 from flowstone.records.limits import (
@@ -115,7 +115,7 @@ def set_limit(
 @json_option
 def delete_limit(name: str, as_json: bool) -> None:
     """Delete a limit. Whatever waits for its slots goes on."""
-    _load_limit(name)
+    check_limit(_load_limit(name))
     services().documents.delete(KIND, name)
     if as_json:
         emit({"name": name, "deleted": True})
@@ -177,19 +177,13 @@ def _make_table(held: list[Slot], now: float) -> Table:
                 Cell(f"{slot.occupy:,}"),
                 Cell(format_ago(slot.since, now) if is_terminal() else format_time(slot.since)),
                 Cell(format_time(slot.until)),
-                Cell(_format_process(slot.holder)),
+                Cell(format_process(slot.holder)),
             )
         )
         for slot in held
     ]
     columns = ("holder", "slots", "since", "until", "process")
     return Table(columns, rows, empty="Nobody holds a slot.", right=frozenset({"slots"}))
-
-
-def _format_process(holder: str) -> str:
-    """Return ``pid 42 on host``, where the holder says so much."""
-    host, _, rest = holder.partition("/")
-    return f"pid {rest.partition('/')[0]} on {host}" if rest else holder
 
 
 def _format_number(used: float) -> str:

@@ -97,3 +97,9 @@ def format_measure(value: float, unit: str) -> str:
         digits = 1 if power else 0
         return f"{value / 1000**power:,.{digits}f} {('B', 'kB', 'MB', 'GB', 'TB')[power]}"
     return f"{value:,.0f}" if value == int(value) else f"{value:,.6g}"
+
+
+def format_process(holder: str) -> str:
+    """Return ``pid 42 on host``, where the holder of a slot says so much."""
+    host, _, rest = holder.partition("/")
+    return f"pid {rest.partition('/')[0]} on {host}" if rest else holder

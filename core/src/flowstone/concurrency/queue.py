@@ -144,6 +144,11 @@ class QueuedSlotRequest:
         #: The names of the limits under which it holds slots; None before it does.
         self.taken: tuple[str, ...] | None = None
 
+    @property
+    def refused_by(self) -> Limit | None:
+        """The limit that had no room when it asked last; None where all had."""
+        return None if self.refused is None else self.refused.limit
+
     def may_block(self) -> bool:
         """Tell whether it has to access the store."""
         return bool(self.wanted.names)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from flowstone.plugins.exports import lazy_exports
 
 if TYPE_CHECKING:
+    from flowstone.deployments.declarations import deploy
     from flowstone.deployments.documents import (
         add_schedule,
         delete_deployment,
@@ -16,12 +17,19 @@ if TYPE_CHECKING:
     )
     from flowstone.deployments.requests import run_deployment
     from flowstone.deployments.server import serve
-    from flowstone.records.deployments import Deployment
+    from flowstone.records.deployments import (
+        ConcurrencyLimitConfig,
+        ConcurrencyLimitStrategy,
+        Deployment,
+    )
 
 __all__ = [
+    "ConcurrencyLimitConfig",
+    "ConcurrencyLimitStrategy",
     "Deployment",
     "add_schedule",
     "delete_deployment",
+    "deploy",
     "pause_deployment",
     "remove_schedule",
     "resume_deployment",
@@ -33,6 +41,7 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
+            ".declarations": ("deploy",),
             ".requests": ("run_deployment",),
             ".documents": (
                 "add_schedule",
@@ -42,6 +51,10 @@ if not TYPE_CHECKING:
                 "resume_deployment",
             ),
             ".server": ("serve",),
-            "flowstone.records.deployments": ("Deployment",),
+            "flowstone.records.deployments": (
+                "ConcurrencyLimitConfig",
+                "ConcurrencyLimitStrategy",
+                "Deployment",
+            ),
         },
     )

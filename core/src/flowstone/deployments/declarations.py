@@ -10,10 +10,17 @@ from flowstone.calls.deployment_options import DeploymentOptions, ServeOptions
 from flowstone.calls.parameter_schema import make_parameter_schema
 from flowstone.calls.recipe import make_restart_info
 from flowstone.deployments.creation import check_parameters
-from flowstone.deployments.documents import name_schedules
+from flowstone.deployments.documents import name_schedules, save_deployment
 from flowstone.deployments.server import serve
-from flowstone.errors import ConfigurationError, suggest_names
-from flowstone.records.deployments import Deployment, check_name
+from flowstone.errors import ConfigurationError, ObjectNotFound, suggest_names
+from flowstone.infrastructure.limits import check_concurrency_limit
+from flowstone.records.deployments import (
+    KIND,
+    ConcurrencyLimitConfig,
+    ConcurrencyLimitStrategy,
+    Deployment,
+)
+from flowstone.records.names import check_part_name
 from flowstone.records.schedules import Cron, Interval, RRule
 
 if TYPE_CHECKING:
@@ -27,7 +34,7 @@ _RULES = ("interval", "cron", "rrule", "schedule", "schedules")
 
 def make_deployment(flow: Flow[..., object], name: str, options: DeploymentOptions) -> Deployment:
     """Return the deployment of a flow; see `Flow.to_deployment`."""
-    full_name = f"{flow.name}/{check_name(name)}"
+    full_name = f"{flow.name}/{check_part_name(KIND, name)}"
     _check_options(full_name, options, DeploymentOptions)
     place = make_restart_info(flow, None)
     if place.entrypoint is None:
@@ -48,7 +55,68 @@ def make_deployment(flow: Flow[..., object], name: str, options: DeploymentOptio
         schedules=name_schedules(full_name, tuple(_make_schedules(full_name, options))),
         paused=bool(options.get("paused")),
     )
+    made = _add_work_pool(_add_limit(made, options.get("concurrency_limit")), options)
     return _add_parameters(made, options.get("parameters") or {})
+
+
+def deploy_flow(flow: Flow[..., object], name: str, options: DeploymentOptions) -> Deployment:
+    """Deploy a flow; see `Flow.deploy`."""
+    [made] = deploy(make_deployment(flow, name, options))
+    return made
+
+
+def deploy(*deployments: Deployment, work_pool_name: str | None = None) -> list[Deployment]:
+    """Save deployments, so that the workers of their pools execute their runs.
+
+    What an operator has said of one stays: a pause, and schedules that were added.
+
+    Args:
+        *deployments: made by `Flow.to_deployment`.
+        work_pool_name: the pool of those that name none.
+
+    Returns:
+        The deployments as they are saved.
+
+    Raises:
+        ConfigurationError: one has no pool, or its job variables don't fit the pool; none is saved.
+        ObjectNotFound: there is no such pool.
+    """
+    placed = []
+    for each in deployments:
+        made = each
+        if made.work_pool_name is None:
+            if work_pool_name is None:
+                remedy = "Give it work_pool_name=…, or call `serve` to execute its runs here."
+                raise ConfigurationError(_describe(made), "it has no work pool", remedy)
+            made = replace(made, work_pool_name=work_pool_name)
+        check_placement(made)
+        placed.append(made)
+    return [save_deployment(each) for each in placed]
+
+
+def check_placement(deployment: Deployment) -> None:
+    """Check that the pool of a deployment has its queue, and that its job variables fit.
+
+    Raises:
+        ObjectNotFound: there is no such pool, or it has no such queue.
+        UnknownName: no installed package offers the pool's infrastructure.
+        ConfigurationError: the variables do not fit.
+    """
+    # pydantic: 40 ms of start-up, which only programs with work pools pay.
+    from flowstone.infrastructure.variables import check_variables, load_infrastructure
+    from flowstone.infrastructure.work_pools import load_work_pool
+
+    assert deployment.work_pool_name is not None
+    pool = load_work_pool(deployment.work_pool_name)
+    if pool.find_queue(deployment.work_queue_name) is None:
+        queues = [each.name for each in pool.queues]
+        raise ObjectNotFound("work-queue", deployment.work_queue_name or "", queues)
+    check_variables(
+        _describe(deployment),
+        load_infrastructure(pool.type),
+        pool.job_variables,
+        deployment.job_variables,
+    )
 
 
 def serve_flow(flow: Flow[..., object], name: str | None, options: ServeOptions) -> None:
@@ -100,6 +168,40 @@ def _make_schedules(owner: str, options: DeploymentOptions) -> Iterator[Schedule
     if interval is not None:
         several = interval if isinstance(interval, Iterable) else [interval]
         yield from (Interval(each) for each in several)
+
+
+def _add_limit(made: Deployment, given: int | ConcurrencyLimitConfig | None) -> Deployment:
+    """Return the deployment with the limit of its runs."""
+    if given is None:
+        return made
+    asked = given if isinstance(given, ConcurrencyLimitConfig) else ConcurrencyLimitConfig(given)
+    owner = _describe(made)
+    if type(asked.limit) is not int:
+        remedy = "Use a number, or a ConcurrencyLimitConfig."
+        raise ConfigurationError(owner, f"concurrency_limit={given!r} is not a number", remedy)
+    try:
+        strategy = ConcurrencyLimitStrategy(asked.collision_strategy)
+    except ValueError:
+        problem = f"there is no collision strategy {asked.collision_strategy!r}"
+        remedy = f"Use one of {', '.join(ConcurrencyLimitStrategy)}."
+        raise ConfigurationError(owner, problem, remedy) from None
+    limit = check_concurrency_limit(owner, asked.limit)
+    return replace(made, concurrency_limit=limit, collision_strategy=strategy)
+
+
+def _add_work_pool(made: Deployment, options: DeploymentOptions) -> Deployment:
+    """Return the deployment with the place where its runs are executed."""
+    pool, queue = options.get("work_pool_name"), options.get("work_queue_name")
+    variables = dict(options.get("job_variables") or {})
+    if pool is None and (queue is not None or variables):
+        given = "work_queue_name" if queue is not None else "job_variables"
+        problem = f"{given} is given without a work pool"
+        raise ConfigurationError(_describe(made), problem, "Give work_pool_name=… as well.")
+    return replace(made, work_pool_name=pool, work_queue_name=queue, job_variables=variables)
+
+
+def _describe(deployment: Deployment) -> str:
+    return f"deployment {deployment.full_name!r}"
 
 
 def _check_schedule(owner: str, schedule: object) -> None:

@@ -14,6 +14,7 @@ from flowstone.errors import (
     ObjectNotFound,
     StaleDocument,
 )
+from flowstone.infrastructure.limits import save_own_limit
 from flowstone.ports.paging import iterate_documents, iterate_runs
 from flowstone.records.deployments import (
     KIND,
@@ -23,6 +24,7 @@ from flowstone.records.deployments import (
 )
 from flowstone.records.events import make_change_event
 from flowstone.records.ids import new_id
+from flowstone.records.limits import DEPLOYMENT
 from flowstone.records.runs import RunQuery
 from flowstone.records.schedules import name_schedule
 from flowstone.records.states import Cancelled
@@ -81,6 +83,7 @@ def save_deployment(made: Deployment) -> Deployment:
 
     if any(old.is_paused for old in find_deployments([made.full_name])):
         forget_progress(made.full_name)  # what was due during a pause was not missed
+    save_own_limit(f"{DEPLOYMENT}{made.full_name}", made.concurrency_limit)
     return _change(made.full_name, merge)
 
 
@@ -188,6 +191,7 @@ def delete_deployment(name: str) -> list[str]:
     found = load_deployment(name)
     services().documents.delete(KIND, found.full_name)
     forget_progress(found.full_name)
+    save_own_limit(f"{DEPLOYMENT}{found.full_name}", None)
     store = services().runs
     query = RunQuery(deployments=(found.full_name,), states=("SCHEDULED",))
     cancelled = []

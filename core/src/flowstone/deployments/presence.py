@@ -1,23 +1,32 @@
-"""Which deployments are being served, as slots that the processes that serve them hold."""
+"""Who is there, and has claimed what: slots of processes that serve, or work for pools."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from flowstone.context.current import services
-from flowstone.records.limits import SERVING, SlotDemand
+from flowstone.records.limits import LOCK, SERVING, WORKING, SlotDemand
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
     from flowstone.ports.slots import TimedSlotRequest
     from flowstone.records.limits import Slot
 
 
-class Presence:
-    """Tells others which deployments this process serves, for as long as it lives."""
+#: The lock of this and a run's id is held by who has claimed the run.
+CLAIM = f"{LOCK}run:"
 
-    def __init__(self) -> None:
+
+class Presence:
+    """Tells others what this process serves, for as long as it lives.
+
+    Args:
+        kind: `SERVING` for deployments, `WORKING` for work pools.
+    """
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
         self._requests: dict[str, TimedSlotRequest] = {}
 
     def announce(self, names: Collection[str]) -> None:
@@ -26,7 +35,7 @@ class Presence:
             self._requests.pop(name).give_back()
         for name in names:
             if name not in self._requests:
-                request = services().slot_queue.make_request(SlotDemand((SERVING,), 1, name))
+                request = services().slot_queue.make_request(SlotDemand((self._kind,), 1, name))
                 self._requests[name] = request
                 request.wait()
 
@@ -42,7 +51,48 @@ def find_servers() -> list[Slot]:
     return services().slots.list_slots([SERVING])
 
 
+def find_served() -> set[str]:
+    """Return the full names of the deployments that somebody serves."""
+    return {slot.owner for slot in find_servers()}
+
+
+class OnlineWorker(NamedTuple):
+    """A worker that is there.
+
+    Attributes:
+        pool: the pool that it works for.
+        name: its name.
+        slot: its holder is the process.
+    """
+
+    pool: str
+    name: str
+    slot: Slot
+
+
+def find_workers() -> list[OnlineWorker]:
+    """Return the workers that are there, by pool and name."""
+    slots = services().slots.list_slots([WORKING])
+    names = [slot.owner.partition("/") for slot in slots]
+    found = [
+        OnlineWorker(pool, name, slot) for (pool, _, name), slot in zip(names, slots, strict=True)
+    ]
+    return sorted(found, key=lambda each: (each.pool, each.name))
+
+
+def find_worked_pools() -> set[str]:
+    """Return the names of the pools that workers are online in."""
+    return {each.pool for each in find_workers()}
+
+
 def choose_unserved(names: Collection[str]) -> list[str]:
     """Return those of these deployments that nobody serves."""
-    served = {slot.owner for slot in find_servers()}
+    served = find_served()
     return [name for name in names if name not in served]
+
+
+def find_claimed(run_ids: Iterable[str]) -> set[str]:
+    """Return which of these runs somebody has claimed."""
+    names = [f"{CLAIM}{run_id}" for run_id in run_ids]
+    found = services().slots.list_slots(names) if names else []
+    return {each.limit.removeprefix(CLAIM) for each in found}

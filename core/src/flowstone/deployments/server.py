@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
-import threading
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from flowstone.context.current import services
@@ -15,37 +10,25 @@ from flowstone.deployments.documents import (
     save_deployment,
     set_paused_at_shutdown,
 )
+from flowstone.deployments.executor import Placement
 from flowstone.deployments.presence import Presence, choose_unserved
+from flowstone.deployments.run_loop import RunLoop, find_limits, stop_by_signals
 from flowstone.deployments.ticks import make_due_runs
-from flowstone.errors import ConfigurationError, Conflict, RunNotFound
-from flowstone.flow_runs.executions import is_loading_run, is_waiting
+from flowstone.errors import ConfigurationError
+from flowstone.flow_runs.executions import is_loading_run
+from flowstone.infrastructure.process import ProcessInfrastructure
 from flowstone.logging.run_logger import get_logger
-from flowstone.records.events import make_change_event
-from flowstone.records.runs import RunQuery
-from flowstone.records.states import AwaitingConcurrencySlot, Crashed
-from flowstone.settings import make_child_environ
+from flowstone.records.limits import SERVING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from flowstone.records.deployments import Deployment
     from flowstone.records.runs import Run
-    from flowstone.records.states import State
 
 #: How many runs are executed at a time, where nobody says.
 LIMIT = 5
-#: Seconds between two looks for runs that are due.
-LOOK = 1.0
-#: Seconds between two looks at processes that should end soon.
-_LOOK_AT_ENDS = 0.1
-#: Seconds that a run has to end when it was told to.
-_PATIENCE = 10.0
-#: Seconds within which a second signal to stop is the first one.
-_SAME_TIME = 1.0
-#: So many runs that wait are told why at a time.
-_TOLD = 100
 
-_WAITING = ("Scheduled", "AwaitingConcurrencySlot")
 _logger = get_logger("deployments")
 
 
@@ -68,11 +51,12 @@ def serve(
         limit: the number of runs that are executed at a time; None for 5.
 
     Raises:
-        ConfigurationError: there is nothing to serve; the store is in memory, so that no other
-            process has it; or the program is only imported, to execute one of the runs.
+        ConfigurationError: there is nothing to serve; one belongs to a work pool; the store is in
+            memory, so that no other process has it; or the program is only imported, to execute
+            one of the runs.
     """
     _check_call(deployments, limit)
-    presence = Presence()
+    presence = Presence(SERVING)
     server = DeploymentServer(
         _save(deployments, presence),
         limit=LIMIT if limit is None else limit,
@@ -84,7 +68,7 @@ def serve(
             rules = "; ".join(map(str, each.schedules)) or "when somebody asks for a run"
             _logger.info("serving %s: %s", each.full_name, rules)
         _logger.info("start a run: flowstone deployment run %s", deployments[0].full_name)
-    with _stop_by_signals(server):
+    with stop_by_signals(server):
         server.run_until_stopped()
 
 
@@ -95,6 +79,10 @@ def _check_call(deployments: Sequence[Deployment], limit: int | None) -> None:
         raise ConfigurationError("serve", problem, remedy)
     if not deployments:
         raise ConfigurationError("serve", "there is nothing to serve", "Pass a deployment.")
+    for each in deployments:
+        if each.work_pool_name is not None:
+            problem = f"{each.full_name!r} belongs to the work pool {each.work_pool_name!r}"
+            raise ConfigurationError("serve", problem, "Use `deploy`, and start a worker.")
     if limit is not None and limit < 1:
         raise ConfigurationError("serve", f"limit={limit} lets no run start", "Pass 1 or more.")
     if services().settings.store == "memory":
@@ -112,7 +100,7 @@ def _save(deployments: Sequence[Deployment], presence: Presence) -> list[Deploym
         raise
 
 
-class DeploymentServer:
+class DeploymentServer(RunLoop):
     """Serves deployments step by step.
 
     Args:
@@ -130,57 +118,12 @@ class DeploymentServer:
         pause_on_shutdown: bool = True,
         presence: Presence | None = None,
     ) -> None:
+        super().__init__(limit)
         self._names = [each.full_name for each in deployments]
-        self._limit = limit
+        self._found: dict[str, Deployment] = {}
         self._pauses = pause_on_shutdown
-        self._presence = presence or Presence()
-        self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        self._stopped_at: float | None = None
-        self._ends_runs = False
-        self._kill_at: float | None = None
-
-    @property
-    def running(self) -> list[str]:
-        """The ids of the runs that have a process."""
-        return list(self._processes)
-
-    def stop(self) -> None:
-        """Start no run any more; the second time, end those that are being executed.
-
-        A second time at once is the same one: some send a signal to a process and to its group.
-        """
-        now = services().clock.monotonic()
-        if self._stopped_at is None:
-            self._stopped_at = now
-        elif now >= self._stopped_at + _SAME_TIME:
-            self._ends_runs = True
-
-    def run_until_stopped(self) -> None:
-        """Serve until `stop` is called, and all processes have ended."""
-        clock = services().clock
-        try:
-            while self._stopped_at is None or self._processes:
-                clock.sleep(self.step())
-        finally:
-            self.close()
-
-    def step(self) -> float:
-        """Do what there is to do now, and return after how many seconds to look again."""
-        self._collect()
-        if self._stopped_at is not None:
-            self._end_processes()
-            return _LOOK_AT_ENDS
-        now = services().clock.time()
-        found = {each.full_name: each for each in find_deployments(self._names)}
-        for name in [name for name in self._names if name not in found]:
-            _logger.warning("%s has been deleted, and is no longer served", name)
-            self._names.remove(name)
-        self._presence.announce(self._names)
-        next_times = [make_due_runs(each, now) for each in found.values() if not each.is_paused]
-        self._start_runs(now)
-        soonest = min((at for at in next_times if at is not None), default=now + LOOK)
-        most = _LOOK_AT_ENDS if self._processes else LOOK
-        return max(0.0, min(most, soonest - now))
+        self._presence = presence or Presence(SERVING)
+        self._infrastructure = ProcessInfrastructure()
 
     def close(self) -> None:
         """Say that nobody serves them here.
@@ -197,92 +140,21 @@ class DeploymentServer:
         for name in set(unserved) - set(choose_unserved(unserved)):
             set_paused_at_shutdown(name, is_paused=False)
 
-    def _start_runs(self, now: float) -> None:
-        free = self._limit - len(self._processes)
-        query = RunQuery(
-            deployments=tuple(self._names),
-            states=_WAITING,
-            scheduled_until=now,
-            limit=len(self._processes) + max(free, 0) + _TOLD,
-        )
-        found = services().runs.runs(query) if self._names else []
-        waiting = [run for run in found if is_waiting(run) and run.id not in self._processes]
-        for run in waiting[: max(free, 0)]:
-            self._processes[run.id] = _start_process(run)
-        for run in waiting[max(free, 0) :]:
-            self._tell_limit(run)
+    def _look(self, now: float) -> float | None:
+        self._found = {each.full_name: each for each in find_deployments(self._names)}
+        for name in [name for name in self._names if name not in self._found]:
+            _logger.warning("%s has been deleted, and is no longer served", name)
+            self._names.remove(name)
+        self._presence.announce(self._names)
+        found = self._found.values()
+        next_times = [make_due_runs(each, now) for each in found if not each.is_paused]
+        self._start_due_runs(self._found, now)
+        return min((at for at in next_times if at is not None), default=None)
 
-    def _tell_limit(self, run: Run) -> None:
-        """Say in the run itself that it waits for others to end."""
-        if run.state.name == "AwaitingConcurrencySlot":
-            return
-        message = f"`serve` is executing as many runs as it may at a time (limit={self._limit})"
-        _record(run, AwaitingConcurrencySlot(message))
+    def _place(self, run: Run) -> Placement | None:
+        deployment = self._found[run.deployment or ""]
+        variables = self._infrastructure.variables()
+        return Placement(self._infrastructure, variables, find_limits(deployment))
 
-    def _collect(self) -> None:
-        """Take note of processes that have ended; a run that one has not taken has crashed."""
-        ended = {key: each.poll() for key, each in self._processes.items()}
-        ended = {key: code for key, code in ended.items() if code is not None}
-        if ended:
-            services().runs.reap()  # whoever was killed left a run behind
-        for run_id, code in ended.items():
-            del self._processes[run_id]
-            try:
-                run = services().runs.run(run_id)
-            except RunNotFound:
-                continue
-            if is_waiting(run) and not self._ends_runs:
-                message = f"its process ended with exit code {code} before it began"
-                _record(run, Crashed(message))
-
-    def _end_processes(self) -> None:
-        """End what is being executed, where somebody has asked for that."""
-        if not self._ends_runs:
-            return
-        now = services().clock.monotonic()
-        if self._kill_at is None:
-            self._kill_at = now + _PATIENCE
-            for process in self._processes.values():
-                process.terminate()
-        elif now >= self._kill_at:
-            for process in self._processes.values():
-                process.kill()
-
-
-def _record(run: Run, state: State) -> None:
-    try:
-        services().runs.record(make_change_event(run, state, run.attempt))
-    except Conflict:
-        return  # it has moved on meanwhile
-
-
-def _start_process(run: Run) -> subprocess.Popen[bytes]:
-    """Execute a run in a process and a session of its own, so that Ctrl-C reaches only this one."""
-    return subprocess.Popen(  # noqa: S603 - the command is ours
-        [sys.executable, "-m", "flowstone", "run", "execute", run.id],
-        env=make_child_environ(services().settings),
-        stdin=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-
-
-@contextmanager
-def _stop_by_signals(server: DeploymentServer) -> Iterator[None]:
-    """Stop the server by SIGTERM and SIGINT, where this is the main thread."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(number: int, _frame: object) -> None:
-        server.stop()
-        told = (
-            "starting no more runs, and waiting for those that are running; repeat it to stop them"
-        )
-        _logger.info("%s: %s", signal.Signals(number).name, told)
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    def _explain_own_limit(self, limit: int) -> str:
+        return f"`serve` is executing as many runs as it may at a time (limit={limit})"

@@ -109,8 +109,9 @@ class ObjectNotFound(DocumentError, LookupError, ValueError):
 
     def __init__(self, kind: str, name: str, known: Sequence[str] = ()) -> None:
         self.kind, self.name = kind, name
-        listed = suggest_names(name, known) or f" No {kind} is saved yet."
-        super().__init__(f"there is no {kind} named {name!r}.{listed}")
+        words = kind.replace("-", " ")
+        listed = suggest_names(name, known) or f" No {words} is saved yet."
+        super().__init__(f"there is no {words} named {name!r}.{listed}")
 
 
 class ObjectAlreadyExists(DocumentError, ValueError):
@@ -118,7 +119,8 @@ class ObjectAlreadyExists(DocumentError, ValueError):
 
     def __init__(self, kind: str, name: str, remedy: str) -> None:
         self.kind, self.name, self.remedy = kind, name, remedy
-        super().__init__(f"{kind} {name!r} is saved already. {remedy}")
+        words = kind.replace("-", " ")
+        super().__init__(f"{words} {name!r} is saved already. {remedy}")
 
 
 class StaleDocument(DocumentError):

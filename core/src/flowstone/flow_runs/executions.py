@@ -43,16 +43,17 @@ def execute_scheduled_run(ref: str) -> State:
         ParameterError: its parameters do not fit; the run has failed by that.
     """
     run = services().runs.run(ref)
-    if not is_waiting(run):
-        raise NotScheduled(run.name, run.state.name)
-    try:
-        return _claim(run, _load(run))
-    except Conflict as conflict:
-        actual = cast("Run", conflict.actual)
-        raise NotScheduled(run.name, actual.state.name) from conflict
-    except (ConfigurationError, ParameterError) as error:
-        _fail(run, error)
-        raise
+    flow: Flow[..., object] | None = None
+    while is_waiting(run):
+        try:
+            flow = flow or _load(run)
+            return _claim(run, flow)
+        except Conflict as conflict:
+            run = cast("Run", conflict.actual)  # somebody may only have said why it waits
+        except (ConfigurationError, ParameterError) as error:
+            _fail(run, error)
+            raise
+    raise NotScheduled(run.name, run.state.name)
 
 
 def is_waiting(run: Run) -> bool:

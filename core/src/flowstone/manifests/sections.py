@@ -15,7 +15,7 @@ from flowstone.manifests.references import escape
 from flowstone.plugins import registry
 from flowstone.ports.paging import iterate_documents
 from flowstone.records.limits import KIND as LIMIT
-from flowstone.records.limits import Limit, check_limit, encode_limit, read_limit
+from flowstone.records.limits import Limit, check_limit, encode_limit, is_own, read_limit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -56,7 +56,8 @@ class Section(Protocol):
 
 def find_documents(documents: DocumentStore, section: Section) -> list[Document]:
     """Return the documents of a section."""
-    return list(iterate_documents(documents, section.kind, prefix=section.kind.endswith(":")))
+    found = iterate_documents(documents, section.kind, prefix=section.kind.endswith(":"))
+    return [each for each in found if each.kind != LIMIT or not is_own(each.name)]
 
 
 class _Independent:

@@ -31,6 +31,8 @@ class Collection:
             take the `Settings` and return an `Observer`.
         runners: task runners by the name that ``@flow(task_runner=...)`` takes, too: classes
             that need no arguments.
+        infrastructures: types of work pools by their names, as ``process``: `Infrastructure`
+            classes that need no arguments.
         schemes: object stores by the schemes of their URIs, as ``s3``: blocks with a `parse_uri`.
         secret_providers: where references to secrets lead, by what stands before their colon:
             ``env`` for ``env:DB_PASSWORD``. Each is a `SecretProvider`, which is in
@@ -46,6 +48,7 @@ class Collection:
     tasks: Mapping[str, str] = field(default_factory=dict)
     observers: Mapping[str, str] = field(default_factory=dict)
     runners: Mapping[str, str] = field(default_factory=dict)
+    infrastructures: Mapping[str, str] = field(default_factory=dict)
     schemes: Mapping[str, str] = field(default_factory=dict)
     secret_providers: Mapping[str, str] = field(default_factory=dict)
     commands: Mapping[str, str] = field(default_factory=dict)
@@ -76,6 +79,7 @@ class Collection:
             "task": self.tasks,
             "observer": self.observers,
             "runner": self.runners,
+            "infrastructure": self.infrastructures,
             "scheme": self.schemes,
             "secret_provider": self.secret_providers,
             "command": self.commands,

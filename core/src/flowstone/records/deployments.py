@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from flowstone.errors import InvalidName
 from flowstone.records.codec import FieldForm, RecordCodec
-from flowstone.records.names import check_printable_name
 from flowstone.records.schedules import decode_schedule, encode_schedule
 
 if TYPE_CHECKING:
@@ -19,7 +18,30 @@ if TYPE_CHECKING:
 
 #: The kind of the documents that deployments are.
 KIND = "deployment"
-_BANNED = frozenset("/%&<>")
+
+
+class ConcurrencyLimitStrategy(StrEnum):
+    """What becomes of a run of a deployment that has as many runs as it may have at a time."""
+
+    ENQUEUE = "ENQUEUE"
+    """It waits."""
+    CANCEL_NEW = "CANCEL_NEW"
+    """It is cancelled."""
+    CANCEL_RUNNING = "CANCEL_RUNNING"
+    """It waits for the oldest run that is being executed, which is cancelled."""
+
+
+@dataclass(frozen=True)
+class ConcurrencyLimitConfig:
+    """How many runs of a deployment are executed at a time, and what becomes of the others.
+
+    Attributes:
+        limit: from 1 up.
+        collision_strategy: what becomes of a run for which there is no room.
+    """
+
+    limit: int
+    collision_strategy: ConcurrencyLimitStrategy = ConcurrencyLimitStrategy.ENQUEUE
 
 
 @dataclass(frozen=True)
@@ -40,6 +62,11 @@ class Deployment:
         version: what the code says of its version.
         schedules: when runs are due, as the code says.
         paused: whether the code says that its schedules make no runs.
+        work_pool_name: the pool whose workers execute its runs; None where a program serves it.
+        work_queue_name: the queue of the pool; None for the default one.
+        job_variables: what its jobs have that differs from the pool's defaults, by name.
+        concurrency_limit: how many of its runs are executed at a time; None for any number.
+        collision_strategy: what becomes of a run for which there is no room.
         id: of the document; given when it is first saved.
         added_schedules: an operator's, beside those of the code.
         paused_by_operator: True or False where an operator has paused or resumed it, whatever the
@@ -58,6 +85,11 @@ class Deployment:
     version: str | None = None
     schedules: tuple[Schedule, ...] = ()
     paused: bool = False
+    work_pool_name: str | None = None
+    work_queue_name: str | None = None
+    job_variables: Mapping[str, object] = field(default_factory=dict)
+    concurrency_limit: int | None = None
+    collision_strategy: ConcurrencyLimitStrategy = ConcurrencyLimitStrategy.ENQUEUE
     id: str = ""
     added_schedules: tuple[Schedule, ...] = ()
     paused_by_operator: bool | None = None
@@ -80,18 +112,6 @@ class Deployment:
         return (*self.schedules, *self.added_schedules)
 
 
-def check_name(name: str) -> str:
-    """Return a name that a deployment may have.
-
-    Raises:
-        InvalidName: nobody could use it.
-    """
-    check_printable_name(KIND, name)
-    if not _BANNED.isdisjoint(name):
-        raise InvalidName(KIND, name, "leave out / % & < and >")
-    return name
-
-
 _SCHEDULES = FieldForm(
     lambda values: [encode_schedule(each) for each in values],
     lambda bodies: tuple(decode_schedule(each) for each in bodies),
@@ -103,6 +123,8 @@ _CODEC = RecordCodec(
         "parameters": _JSON,
         "parameter_schema": _JSON,
         "tags": FieldForm(list, tuple),
+        "job_variables": _JSON,
+        "ConcurrencyLimitStrategy": FieldForm(str, ConcurrencyLimitStrategy),
         "tuple[Schedule, ...]": _SCHEDULES,
     },
 )

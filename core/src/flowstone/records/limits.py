@@ -20,6 +20,11 @@ TAG = "tag:"
 LOCK = "lock:"
 #: The limit whose slots say who serves which deployment; it is there without being saved, too.
 SERVING = "serving:deployments"
+#: The same for workers, by their pools.
+WORKING = "serving:work-pools"
+#: The limits of these and a name are kept beside a deployment, a work pool and a queue of one.
+DEPLOYMENT, POOL, QUEUE = "deployment:", "work-pool:", "work-queue:"
+_OWN = (LOCK, DEPLOYMENT, POOL, QUEUE)
 #: The slots of a limit that has room for everybody.
 _ROOM = 1_000_000
 
@@ -54,9 +59,13 @@ def read_limit(document: Document) -> Limit:
 def add_unsaved(saved: Iterable[Limit], names: Collection[str]) -> list[Limit]:
     """Return limits of these names, ordered by name: the saved ones, and those of our own."""
     own = {name: 1 for name in names if name.startswith(LOCK)}
-    if SERVING in names:
-        own[SERVING] = _ROOM
+    own |= dict.fromkeys({SERVING, WORKING}.intersection(names), _ROOM)
     return sorted([*saved, *(Limit(name, slots) for name, slots in own.items())])
+
+
+def is_own(name: str) -> bool:
+    """Tell whether a limit is Flowstone's own: nobody sets it by its name."""
+    return name.startswith(_OWN) or name in {SERVING, WORKING}
 
 
 def encode_limit(limit: Limit) -> dict[str, object]:
@@ -200,8 +209,8 @@ def check_limit(limit: Limit) -> Limit:
     """
     name, decay = limit.name, limit.slot_decay_per_second
     check_printable_name(KIND, name)
-    if name.startswith(LOCK) or name == SERVING:
-        problem = f"{SERVING!r}, and names that begin with {LOCK!r}, are Flowstone's own"
+    if is_own(name):
+        problem = "names that begin so are Flowstone's own"
         raise InvalidName(KIND, name, problem)
     if limit.slots < 0 or not 0 <= decay < float("inf"):
         problem = f"it can't have {limit.slots!r} slots of which {decay!r} decay in a second"

@@ -1,10 +1,11 @@
-"""Names that people give to limits, deployments and schedules."""
+"""Names that people give to limits, deployments, schedules and work pools."""
 
 from __future__ import annotations
 
 from flowstone.errors import InvalidName
 
 _LONGEST = 200
+_BANNED = frozenset("/%&<>")
 
 
 def check_printable_name(kind: str, name: str) -> None:
@@ -15,3 +16,15 @@ def check_printable_name(kind: str, name: str) -> None:
     """
     if not name.strip() or len(name) > _LONGEST or not name.isprintable():
         raise InvalidName(kind, name, f"use 1 to {_LONGEST} printable characters")
+
+
+def check_part_name(kind: str, name: str) -> str:
+    """Return a name that may stand beside another behind a slash, as in ``flow/name``.
+
+    Raises:
+        InvalidName: nobody could use it.
+    """
+    check_printable_name(kind, name)
+    if not _BANNED.isdisjoint(name):
+        raise InvalidName(kind, name, "leave out / % & < and >")
+    return name

@@ -205,10 +205,10 @@ def describe_exit(code: int) -> str:
 def end_group(pid: int, grace_seconds: float, reap: Callable[[], object]) -> None:
     """Send SIGTERM to a process and all in its group, and SIGKILL to what is left after a while."""
     end = monotonic() + grace_seconds
-    _signal(pid, signal.SIGTERM)
+    signal_group(pid, signal.SIGTERM)
     while _is_alive(pid, reap):
         if monotonic() >= end:
-            _signal(pid, signal.SIGKILL)
+            signal_group(pid, signal.SIGKILL)
             return
         sleep(TICK)
 
@@ -226,6 +226,7 @@ def _is_alive(group: int, reap: Callable[[], object]) -> bool:
     return True
 
 
-def _signal(group: int, number: int) -> None:
+def signal_group(group: int, number: int) -> None:
+    """Send a signal to all processes of a group; one that has ended is no error."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(group, number)

@@ -97,6 +97,10 @@ class JobProvider(ABC):
     def cancel(self, handle: str) -> None:
         """Ask the service to end a job; one that has ended is no error."""
 
+    def kill(self, handle: str) -> None:
+        """End a job at once, without time to clean up; by default `cancel` it."""
+        self.cancel(handle)
+
     def read_logs(self, handle: str, seen: int) -> list[str]:  # noqa: ARG002
         """Return the lines that a job has written, after so many that were seen before."""
         return []

@@ -1,0 +1,222 @@
+"""Jobs that execute runs: each is claimed, started in an infrastructure, and watched to its end."""
+
+from __future__ import annotations
+
+import shlex
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from flowstone.context.current import services
+from flowstone.deployments.presence import CLAIM, find_claimed
+from flowstone.errors import Conflict, JobError, ObjectNotFound, RunNotFound
+from flowstone.flow_runs.executions import is_waiting
+from flowstone.infrastructure.base import RunJob
+from flowstone.logging.run_logger import get_logger
+from flowstone.ports.paging import iterate_documents
+from flowstone.records.events import make_change_event
+from flowstone.records.limits import LOCK, Limit, SlotDemand
+from flowstone.records.states import Crashed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flowstone.blocks.jobs.provider import JobProvider, Report
+    from flowstone.infrastructure.base import Infrastructure, JobVariables
+    from flowstone.ports.slots import TimedSlotRequest
+    from flowstone.records.runs import Run
+    from flowstone.records.states import State
+
+#: The kind of this and a pool's name is that of documents that say which jobs its workers have
+#: started, by the ids of the runs.
+_JOBS = "run-job:"
+#: Seconds that a job has to end when it was told to.
+PATIENCE = 10.0
+
+_logger = get_logger("deployments")
+
+
+class Placement(NamedTuple):
+    """How a run is executed.
+
+    Attributes:
+        infrastructure: what starts its job.
+        variables: of the job.
+        limits: the names of limits under which it takes a slot each.
+        labels: of the job, beside its own.
+    """
+
+    infrastructure: Infrastructure
+    variables: JobVariables
+    limits: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Job:
+    """A job that was started: what reaches it, and the slots that it holds."""
+
+    provider: JobProvider
+    handle: str
+    request: TimedSlotRequest
+
+
+class RunExecutor:
+    """Executes runs that wait, each as a job.
+
+    A claim is a lock in the store, taken together with the slots of all limits, so that of many
+    executors one starts a run. It is given back when the job has ended, or when this process dies.
+
+    Args:
+        pool: the work pool whose runs they are: other workers of it go on to watch the jobs of one
+            that has died. None where there is no pool.
+    """
+
+    def __init__(self, pool: str | None = None) -> None:
+        self._pool = pool
+        self._jobs: dict[str, _Job] = {}
+        self._ends_runs = False
+        self._kill_at: float | None = None
+
+    @property
+    def running(self) -> list[str]:
+        """The ids of the runs that have a job here."""
+        return list(self._jobs)
+
+    def start(self, run: Run, placement: Placement) -> Limit | None:
+        """Claim a run and start its job.
+
+        Returns:
+            The limit that has no room; None where the job was started, somebody else has claimed
+            the run, or it can't be started, which the run itself says then.
+        """
+        request = self._request(run, placement.limits)
+        refused = request.take()
+        if refused is not None:
+            limit = request.refused_by
+            request.give_back()
+            return None if limit is None or limit.name.startswith(LOCK) else limit
+        try:
+            if is_waiting(services().runs.run(run.id)):
+                self._start(run, placement, request)
+        except RunNotFound:
+            pass
+        except JobError as error:
+            record_state(run, Crashed(f"its job could not be started: {error}"))
+        finally:
+            if run.id not in self._jobs:
+                request.give_back()
+        return None
+
+    def adopt(self, place: Callable[[Run], Placement | None]) -> None:
+        """Go on to watch jobs whose worker has died: they hold slots under their limits again.
+
+        Args:
+            place: says how a run is executed; None where nobody can say any more.
+        """
+        started = {
+            each.name: str(each.body["handle"])
+            for each in iterate_documents(services().documents, self._kind)
+            if each.name not in self._jobs
+        }
+        claimed = find_claimed(started)
+        for run_id, handle in started.items():
+            if run_id not in claimed:
+                self._adopt(run_id, handle, place)
+
+    def collect(self) -> None:
+        """Take note of jobs that have ended; a run that its job has not taken has crashed."""
+        reports = {run_id: _report(job) for run_id, job in self._jobs.items()}
+        ended = {run_id: each for run_id, each in reports.items() if each.status.ended}
+        if ended:
+            services().runs.reap()  # whoever was killed left a run behind
+        for run_id, report in ended.items():
+            job = self._jobs.pop(run_id)
+            self._tell_end(run_id, report)
+            self._forget(run_id)
+            job.request.give_back()
+
+    def end_jobs(self) -> None:
+        """Let all jobs end now: ask them to, and some seconds later kill what is left."""
+        self._ends_runs = True
+        now = services().clock.monotonic()
+        if self._kill_at is None:
+            self._kill_at = now + PATIENCE
+            for job in self._jobs.values():
+                job.provider.cancel(job.handle)
+        elif now >= self._kill_at:
+            for job in self._jobs.values():
+                job.provider.kill(job.handle)
+
+    @property
+    def _kind(self) -> str:
+        return f"{_JOBS}{self._pool}"
+
+    @staticmethod
+    def _request(run: Run, limits: tuple[str, ...]) -> TimedSlotRequest:
+        demand = SlotDemand((f"{CLAIM}{run.id}", *limits), 1, run.name, run.id)
+        return services().slot_queue.make_request(demand)
+
+    def _start(self, run: Run, placement: Placement, request: TimedSlotRequest) -> None:
+        provider = placement.infrastructure.make_provider(_make_job(run, placement.variables))
+        handle = provider.start()
+        self._jobs[run.id] = _Job(provider, handle, request)
+        if self._pool is not None:
+            services().documents.put(self._kind, run.id, {"handle": handle})
+
+    def _adopt(self, run_id: str, handle: str, place: Callable[[Run], Placement | None]) -> None:
+        try:
+            run = services().runs.run(run_id)
+        except RunNotFound:
+            self._forget(run_id)
+            return
+        placement = place(run)
+        if placement is None:
+            self._forget(run_id)
+            return
+        request = self._request(run, placement.limits)
+        if request.take() is not None:
+            request.give_back()
+            return
+        _logger.info("going on with %s, whose worker has ended", run.name)
+        provider = placement.infrastructure.attach(placement.variables)
+        self._jobs[run_id] = _Job(provider, handle, request)
+
+    def _tell_end(self, run_id: str, report: Report) -> None:
+        try:
+            run = services().runs.run(run_id)
+        except RunNotFound:
+            return
+        if is_waiting(run) and not self._ends_runs:
+            problem = report.problem or "its job ended"
+            record_state(run, Crashed(f"{problem} before it began"))
+
+    def _forget(self, run_id: str) -> None:
+        if self._pool is not None:
+            with suppress(ObjectNotFound):
+                services().documents.delete(self._kind, run_id)
+
+
+def record_state(run: Run, state: State) -> bool:
+    """Record what somebody says of a run that waits; tell whether it still does."""
+    try:
+        services().runs.record(make_change_event(run, state, run.attempt))
+    except Conflict:
+        return False  # it has moved on meanwhile
+    return True
+
+
+def _report(job: _Job) -> Report:
+    return job.provider.report(job.handle)
+
+
+def _make_job(run: Run, variables: JobVariables) -> RunJob:
+    command = None
+    if variables.command is not None:
+        command = (*shlex.split(variables.command), run.id)
+    labels = {
+        "flowstone/flow": run.unit,
+        "flowstone/run": run.id,
+        "flowstone/deployment": run.deployment or "",
+        **variables.labels,
+    }
+    return RunJob(run.id, variables.name or run.name, command, variables.env, labels, variables)

@@ -1,0 +1,219 @@
+"""The loop of who executes runs of deployments: looks, starts, collects, until it is stopped."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from abc import ABC, abstractmethod
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from flowstone.context.current import services
+from flowstone.deployments.executor import RunExecutor, record_state
+from flowstone.deployments.presence import find_claimed
+from flowstone.errors import ConfigurationError
+from flowstone.flow_runs.executions import is_waiting
+from flowstone.logging.run_logger import get_logger
+from flowstone.records.limits import DEPLOYMENT
+from flowstone.records.runs import RunQuery
+from flowstone.records.states import (
+    CANCELLING,
+    AwaitingConcurrencySlot,
+    Cancelled,
+    Cancelling,
+    Crashed,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from flowstone.deployments.executor import Placement
+    from flowstone.records.deployments import Deployment
+    from flowstone.records.limits import Limit
+    from flowstone.records.runs import Run
+
+#: Seconds between two looks for runs that are due.
+LOOK = 1.0
+#: Seconds between two looks at jobs that should end soon.
+_LOOK_AT_ENDS = 0.1
+#: Seconds within which a second signal to stop is the first one.
+_SAME_TIME = 1.0
+#: So many runs that wait are told why at a time.
+_TOLD = 100
+
+_WAITING = ("Scheduled", "AwaitingConcurrencySlot")
+_logger = get_logger("deployments")
+
+
+class RunLoop(ABC):
+    """Executes runs of deployments step by step.
+
+    Args:
+        limit: the number of runs that are executed at a time; None for any number.
+        pool: the work pool whose runs they are; None where there is no pool.
+    """
+
+    def __init__(self, limit: int | None, pool: str | None = None) -> None:
+        self._limit = limit
+        self._executor = RunExecutor(pool)
+        self._stopped_at: float | None = None
+        self._ends_runs = False
+
+    @property
+    def running(self) -> list[str]:
+        """The ids of the runs that are being executed here."""
+        return self._executor.running
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it was told to stop."""
+        return self._stopped_at is not None
+
+    def stop(self) -> None:
+        """Start no run any more; the second time, end those that are being executed.
+
+        A second time at once is the same one: some send a signal to a process and to its group.
+        """
+        now = services().clock.monotonic()
+        if self._stopped_at is None:
+            self._stopped_at = now
+        elif now >= self._stopped_at + _SAME_TIME:
+            self.end_runs()
+
+    def end_runs(self) -> None:
+        """Start no run any more, and end those that are being executed."""
+        if self._stopped_at is None:
+            self._stopped_at = services().clock.monotonic()
+        self._ends_runs = True
+
+    def run_until_stopped(self) -> None:
+        """Go on until `stop` is called, and all jobs have ended."""
+        clock = services().clock
+        try:
+            while self._stopped_at is None or self.running:
+                clock.sleep(self.step())
+        finally:
+            self.close()
+
+    def step(self) -> float:
+        """Do what there is to do now, and return after how many seconds to look again."""
+        self._executor.collect()
+        if self._stopped_at is not None:
+            if self._ends_runs:
+                self._executor.end_jobs()
+            return _LOOK_AT_ENDS
+        now = services().clock.time()
+        soonest = self._look(now)
+        most = _LOOK_AT_ENDS if self.running else LOOK
+        return max(0.0, most if soonest is None else min(most, soonest - now))
+
+    @abstractmethod
+    def close(self) -> None:
+        """Say that nothing is executed here any more."""
+
+    @abstractmethod
+    def _look(self, now: float) -> float | None:
+        """Start what is due, and return when the next schedule is due; None for never."""
+
+    @abstractmethod
+    def _place(self, run: Run) -> Placement | None:
+        """Return how a run is executed; None where nobody can say, for now."""
+
+    @abstractmethod
+    def _explain_own_limit(self, limit: int) -> str:
+        """Say that as many runs are executed here as may be."""
+
+    def _start_due_runs(self, deployments: Mapping[str, Deployment], now: float) -> int:
+        """Start runs of deployments that are due, as far as there is room; return how many wait."""
+        if not deployments:
+            return 0
+        running = set(self.running)
+        free = _TOLD if self._limit is None else max(0, self._limit - len(running))
+        query = RunQuery(
+            deployments=tuple(deployments),
+            states=_WAITING,
+            scheduled_until=now,
+            limit=len(running) + free + _TOLD,
+        )
+        found = services().runs.runs(query)
+        waiting = [run for run in found if is_waiting(run) and run.id not in running]
+        claimed = find_claimed(run.id for run in waiting)
+        full: dict[str, Limit] = {}
+        for run in waiting:
+            if run.id in claimed:
+                continue  # its job is about to take it
+            if self._limit is not None and len(self.running) >= self._limit:
+                _tell(run, self._explain_own_limit(self._limit))
+            else:
+                self._start(run, deployments[run.deployment or ""], full)
+        return len(waiting)
+
+    def _start(self, run: Run, deployment: Deployment, full: dict[str, Limit]) -> None:
+        try:
+            placement = self._place(run)
+        except ConfigurationError as error:
+            record_state(run, Crashed(f"its job could not be started: {error}"))
+            return
+        if placement is None:
+            return
+        limit = next((full[name] for name in placement.limits if name in full), None)
+        if limit is None:
+            limit = self._executor.start(run, placement)
+        if limit is None:
+            return
+        full[limit.name] = limit
+        if limit.name.startswith(DEPLOYMENT) and deployment.collision_strategy != "ENQUEUE":
+            if deployment.collision_strategy == "CANCEL_NEW":
+                record_state(run, Cancelled(_explain(limit)))
+                return
+            _cancel_oldest(deployment.full_name, run)
+        _tell(run, _explain(limit))
+
+
+def find_limits(deployment: Deployment) -> tuple[str, ...]:
+    """Return the names of the limits that a deployment has itself."""
+    limited = deployment.concurrency_limit is not None
+    return (f"{DEPLOYMENT}{deployment.full_name}",) if limited else ()
+
+
+def _explain(limit: Limit) -> str:
+    kind, _, name = limit.name.partition(":")
+    count = f"{limit.slots} run{'' if limit.slots == 1 else 's'}"
+    return f"the {kind.replace('-', ' ')} {name!r} has a concurrency limit of {count}, and is full"
+
+
+def _tell(run: Run, message: str) -> None:
+    """Say in the run itself what it waits for."""
+    if (run.state.name, run.state.message) != ("AwaitingConcurrencySlot", message):
+        record_state(run, AwaitingConcurrencySlot(message))
+
+
+def _cancel_oldest(full_name: str, new: Run) -> None:
+    """Ask the oldest run of a deployment that is being executed to end, unless one was asked."""
+    states = ("PENDING", "RUNNING", "CANCELLING")
+    query = RunQuery(deployments=(full_name,), states=states, roots=True)
+    running = services().runs.runs(query)
+    if running and not any(run.state.type is CANCELLING for run in running):
+        record_state(running[0], Cancelling(f"{new.name} takes its place"))
+
+
+@contextmanager
+def stop_by_signals(loop: RunLoop) -> Iterator[None]:
+    """Stop a loop by SIGTERM and SIGINT, where this is the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, _frame: object) -> None:
+        loop.stop()
+        told = (
+            "starting no more runs, and waiting for those that are running; repeat it to stop them"
+        )
+        _logger.info("%s: %s", signal.Signals(number).name, told)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,131 @@
+"""The infrastructure `process`: each run in a process of the worker's machine."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from socket import gethostname
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+
+from flowstone.blocks.jobs import JobProvider, JobStatus, Report
+from flowstone.blocks.jobs.processes import (
+    describe_exit,
+    name_process,
+    read_process_name,
+    read_start_time,
+    signal_group,
+)
+from flowstone.context.current import services
+from flowstone.errors import JobError
+from flowstone.infrastructure.base import Infrastructure, JobVariables, RunJob
+from flowstone.settings import make_child_environ
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class ProcessVariables(JobVariables):
+    """What a pool, a deployment and a run may say of a process."""
+
+    stream_output: bool = Field(
+        default=True, description="Whether the worker's terminal shows what the process writes."
+    )
+    working_dir: Path | None = Field(
+        default=None, description="Where the process runs; by default where the worker does."
+    )
+
+
+class ProcessInfrastructure(Infrastructure):
+    """Executes each run in a process and a session of its own, on the worker's machine."""
+
+    variables: ClassVar[type[JobVariables]] = ProcessVariables
+
+    def make_provider(self, job: RunJob) -> ProcessProvider:
+        """Return what starts the process of a run."""
+        assert isinstance(job.variables, ProcessVariables)
+        own = (sys.executable, "-m", "flowstone", "run", "execute", job.run_id)
+        return ProcessProvider(
+            job.command or own, job.env, job.variables.working_dir, job.variables.stream_output
+        )
+
+    def attach(self, variables: JobVariables) -> ProcessProvider:
+        """Return what reaches processes by their handles."""
+        assert isinstance(variables, ProcessVariables)
+        return ProcessProvider(working_dir=variables.working_dir)
+
+
+class ProcessProvider(JobProvider):
+    """A process; its handle is ``host/pid/start``.
+
+    Args:
+        command: the program and its arguments.
+        env: variables, beside those of this process.
+        working_dir: where it runs; None for where this process does.
+        shows_output: whether it writes to the terminal of this process.
+    """
+
+    def __init__(
+        self,
+        command: tuple[str, ...] = (),
+        env: Mapping[str, str] | None = None,
+        working_dir: Path | None = None,
+        shows_output: bool = True,
+    ) -> None:
+        self._command, self._env, self._dir = command, env or {}, working_dir
+        self._output = None if shows_output else subprocess.DEVNULL
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def where(self) -> str:
+        """Its machine."""
+        return gethostname()
+
+    def start(self) -> str:
+        """Start the process in a session of its own, so that Ctrl-C reaches only the worker."""
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 - the command is ours, or the operator's
+                self._command,
+                cwd=self._dir,
+                env={**make_child_environ(services().settings), **self._env},
+                stdin=subprocess.DEVNULL,
+                stdout=self._output,
+                stderr=self._output,
+                start_new_session=True,
+            )
+        except OSError as error:
+            problem = f"{self._command[0]!r} can't be started: {error.strerror or error}"
+            remedy = f"Is it installed, and is {str(self._dir or '.')!r} a directory?"
+            raise JobError(self.where, problem, remedy) from error
+        return name_process(self._process.pid)
+
+    def report(self, handle: str) -> Report:
+        """Return where a process is. How one has ended is known of those that this has started."""
+        if self._process is not None:
+            code = self._process.poll()
+            if code is None:
+                return Report(JobStatus.RUNNING)
+            if code == 0:
+                return Report(JobStatus.COMPLETED)
+            return Report(JobStatus.FAILED, f"its process ended with {describe_exit(code)}")
+        return Report(JobStatus.RUNNING if self._is_here(handle) else JobStatus.COMPLETED)
+
+    def cancel(self, handle: str) -> None:
+        """Send SIGTERM to the process and its children."""
+        self._signal(handle, signal.SIGTERM)
+
+    def kill(self, handle: str) -> None:
+        """Send SIGKILL to the process and its children."""
+        self._signal(handle, signal.SIGKILL)
+
+    def _signal(self, handle: str, number: int) -> None:
+        if self._process is not None or self._is_here(handle):
+            signal_group(read_process_name(handle)[1], number)
+
+    @staticmethod
+    def _is_here(handle: str) -> bool:
+        host, pid, start = read_process_name(handle)
+        return host == gethostname() and pid > 0 and read_start_time(pid) == start

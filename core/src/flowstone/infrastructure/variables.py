@@ -1,0 +1,105 @@
+"""Job variables: what a pool, its deployments and their runs say, one over the other, checked."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from flowstone.errors import ConfigurationError, suggest_names
+from flowstone.records.encoding import is_exact
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flowstone.infrastructure.base import Infrastructure, JobVariables
+    from flowstone.records.codec import Json
+
+
+def load_infrastructure(name: str) -> Infrastructure:
+    """Return the infrastructure of a name.
+
+    Raises:
+        UnknownName: no installed package offers it; the error says which one would.
+        PluginBroken: the package that offers it can't be loaded.
+    """
+    # What packages offer takes 25 ms to look up, which listing pools does without.
+    from flowstone.plugins import catalog
+
+    made: Infrastructure = catalog.load("infrastructure", name)()
+    return made
+
+
+def merge_variables(*layers: Mapping[str, object]) -> dict[str, object]:
+    """Return variables where later layers count more; values of mappings are merged.
+
+    A key with a dot is part of a mapping: ``{"env.A": "1"}`` is ``{"env": {"A": "1"}}``.
+    None takes away what earlier layers say.
+    """
+    merged: Json = {}
+    for layer in layers:
+        for key, value in layer.items():
+            head, dot, rest = key.partition(".")
+            given = {rest: value} if dot else value
+            if given is None:
+                merged.pop(head, None)
+            elif isinstance(given, dict) and isinstance(merged.get(head), dict):
+                left = {**merged[head], **given}
+                merged[head] = {name: each for name, each in left.items() if each is not None}
+            else:
+                merged[head] = given
+    return merged
+
+
+def check_variables(
+    owner: str, infrastructure: Infrastructure, *layers: Mapping[str, object]
+) -> JobVariables:
+    """Return what layers of variables say together.
+
+    Args:
+        owner: whose they are, for messages.
+        infrastructure: whose jobs have them.
+        *layers: of job variables; later ones count more.
+
+    Raises:
+        ConfigurationError: some do not fit; each is named, and no value is shown.
+    """
+    from pydantic import ValidationError  # 40 ms of start-up, which only pools and workers pay
+
+    if not is_exact([dict(each) for each in layers]):
+        problem = "they hold a secret, or what JSON has not"
+        remedy = "Use a block in the flow, or a reference to a secret: it is resolved in the run."
+        raise ConfigurationError(f"the job variables of {owner}", problem, remedy)
+    kind = infrastructure.variables
+    try:
+        return kind.model_validate(merge_variables(*layers))
+    except ValidationError as error:
+        problems, remedies = [], []
+        for each in error.errors(include_input=False, include_url=False):
+            place = ".".join(map(str, each["loc"]))
+            if each["type"] == "extra_forbidden":
+                problems.append(f"there is no {place!r}")
+                remedies.append(suggest_names(place, kind.model_fields).strip())
+            else:
+                problems.append(f"{place}: {each['msg']}")
+        known = f"Known are {', '.join(sorted(kind.model_fields))}."
+        remedy = " ".join(filter(None, remedies)) or known
+        what = f"the job variables of {owner}"
+        raise ConfigurationError(what, "; ".join(problems), remedy) from None
+
+
+def read_variable(infrastructure: Infrastructure, key: str, text: str) -> object:
+    """Return a job variable that was typed: as text, or as JSON if only that fits.
+
+    Args:
+        infrastructure: whose jobs have it.
+        key: its name; what fits none is found by `check_variables`.
+        text: what was typed.
+    """
+    try:
+        check_variables("", infrastructure, {key: text})
+    except ConfigurationError:
+        try:
+            return json.loads(text)
+        except ValueError:
+            return text
+    return text

@@ -1,0 +1,202 @@
+"""A worker: it makes the runs of a pool that are due, takes those that wait, and executes them."""
+
+from __future__ import annotations
+
+import os
+from socket import gethostname
+from typing import TYPE_CHECKING
+
+from flowstone.context.current import services
+from flowstone.deployments.documents import find_deployments
+from flowstone.deployments.executor import Placement
+from flowstone.deployments.presence import Presence
+from flowstone.deployments.run_loop import RunLoop, find_limits, stop_by_signals
+from flowstone.deployments.ticks import make_due_runs
+from flowstone.errors import ConfigurationError, ObjectNotFound
+from flowstone.infrastructure.variables import check_variables, load_infrastructure
+from flowstone.infrastructure.work_pools import create_work_pool, load_work_pool
+from flowstone.logging.run_logger import get_logger
+from flowstone.records.limits import LOCK, POOL, QUEUE, WORKING, SlotDemand
+from flowstone.records.names import check_part_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from flowstone.ports.slots import TimedSlotRequest
+    from flowstone.records.deployments import Deployment
+    from flowstone.records.runs import Run
+    from flowstone.records.work_pools import WorkPool, WorkQueue
+
+_logger = get_logger("workers")
+
+
+class Worker(RunLoop):
+    """Executes the runs of a work pool; any number of workers may share one.
+
+    Args:
+        work_pool_name: the pool.
+        work_queues: only runs of these queues are taken; None for all, also of later ones.
+        name: its own name; None for one that is made of the host and the process.
+        limit: the number of runs that it executes at a time; None for any number.
+        infrastructure: the type that the pool must have. Where there is no such pool, one of this
+            type is created; None creates none.
+
+    Raises:
+        ObjectNotFound: there is no such pool, or it has no such queue.
+        ConfigurationError: the pool has another type, the limit lets no run start, or the store is
+            in memory.
+        InvalidName: nobody could use the name.
+        UnknownName: no installed package offers the pool's infrastructure.
+    """
+
+    def __init__(
+        self,
+        work_pool_name: str,
+        work_queues: Iterable[str] | None = None,
+        *,
+        name: str | None = None,
+        limit: int | None = None,
+        infrastructure: str | None = None,
+    ) -> None:
+        super().__init__(limit, work_pool_name)
+        self.name = check_part_name("worker", name or f"{gethostname()}-{os.getpid()}")
+        self._pool = _open_pool(work_pool_name, infrastructure)
+        self._queues = None if work_queues is None else frozenset(work_queues)
+        _check(self._pool, self._queues or (), limit)
+        self._infrastructure = load_infrastructure(self._pool.type)
+        self._found: dict[str, Deployment] = {}
+        self._waiting = 0
+        self._is_deleted = False
+        self._presence = Presence(WORKING)
+        self._lead: TimedSlotRequest | None = None
+
+    def start(self, run_once: bool = False) -> None:
+        """Work until it is stopped.
+
+        SIGTERM or Ctrl-C ends it when the runs that are being executed have ended; a second one
+        ends those, too. Runs that nobody has started stay scheduled.
+
+        Args:
+            run_once: end as soon as all runs that are due have been executed.
+        """
+        limit = "" if self._limit is None else f", {self._limit} at a time"
+        _logger.info(
+            "%s executes the runs of the work pool %r%s", self.name, self._pool.name, limit
+        )
+        with stop_by_signals(self):
+            if run_once:
+                self.run_until_idle()
+            else:
+                self.run_until_stopped()
+
+    def run_until_idle(self) -> None:
+        """Execute what is due, and end when there is nothing more."""
+        clock = services().clock
+        try:
+            pause = self.step()
+            while self.running or (self._waiting and not self.is_stopped):
+                clock.sleep(pause)
+                pause = self.step()
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Say that it is gone."""
+        self._presence.leave()
+        if self._lead is not None:
+            self._lead.give_back()
+            self._lead = None
+
+    def _look(self, now: float) -> float | None:
+        self._presence.announce([f"{self._pool.name}/{self.name}"])
+        self._reload_pool()
+        if self._is_deleted:
+            return None
+        deployments = [each for each in find_deployments() if self._is_ours(each)]
+        self._found = {each.full_name: each for each in deployments}
+        soonest = self._make_due_runs(now)
+        self._executor.adopt(self._place)
+        self._waiting = 0
+        if not self._pool.paused:
+            for queue in self._pool.queues:
+                if not queue.paused and (self._queues is None or queue.name in self._queues):
+                    self._waiting += self._start_due_runs(self._list_deployments(queue), now)
+        return soonest
+
+    def _reload_pool(self) -> None:
+        try:
+            self._pool = load_work_pool(self._pool.name)
+        except ObjectNotFound:
+            if not self._is_deleted:
+                _logger.warning("the work pool %r has been deleted", self._pool.name)
+            self._is_deleted = True
+        else:
+            self._is_deleted = False
+
+    def _make_due_runs(self, now: float) -> float | None:
+        """Make the runs that are due, where no other worker of the pool does."""
+        if self._lead is None:
+            demand = SlotDemand((f"{LOCK}schedules:{self._pool.name}",), 1, self.name)
+            self._lead = services().slot_queue.make_request(demand)
+        if not self._lead.retry():
+            return None
+        found = self._found.values()
+        times = [make_due_runs(each, now) for each in found if not each.is_paused]
+        return min((at for at in times if at is not None), default=None)
+
+    def _is_ours(self, deployment: Deployment) -> bool:
+        return deployment.work_pool_name == self._pool.name
+
+    def _list_deployments(self, queue: WorkQueue) -> dict[str, Deployment]:
+        return {
+            name: each
+            for name, each in self._found.items()
+            if self._pool.find_queue(each.work_queue_name) == queue
+        }
+
+    def _place(self, run: Run) -> Placement | None:
+        deployment = self._found.get(run.deployment or "")
+        if deployment is None:
+            return None
+        variables = check_variables(
+            f"deployment {deployment.full_name!r}",
+            self._infrastructure,
+            self._pool.job_variables,
+            deployment.job_variables,
+        )
+        limits = list(find_limits(deployment))
+        if self._pool.concurrency_limit is not None:
+            limits.append(f"{POOL}{self._pool.name}")
+        queue = self._pool.find_queue(deployment.work_queue_name)
+        if queue is not None and queue.concurrency_limit is not None:
+            limits.append(f"{QUEUE}{self._pool.name}/{queue.name}")
+        return Placement(self._infrastructure, variables, tuple(limits))
+
+    def _explain_own_limit(self, limit: int) -> str:
+        return f"the worker {self.name!r} executes as many runs as it may (limit={limit})"
+
+
+def _open_pool(name: str, kind: str | None) -> WorkPool:
+    if services().settings.store == "memory":
+        problem = "the store is in memory, so the processes that execute the runs can't read it"
+        raise ConfigurationError("worker", problem, "Unset FLOWSTONE_STORE.")
+    try:
+        pool = load_work_pool(name)
+    except ObjectNotFound:
+        if kind is None:
+            raise
+        pool = create_work_pool(name, kind)
+        _logger.info("created the work pool %r of type %r", name, kind)
+    if kind is not None and pool.type != kind:
+        problem = f"its type is {pool.type!r}, not {kind!r}"
+        remedy = "Leave the type out, or work for another pool."
+        raise ConfigurationError(f"work pool {name!r}", problem, remedy)
+    return pool
+
+
+def _check(pool: WorkPool, queues: Iterable[str], limit: int | None) -> None:
+    for name in queues:
+        if pool.find_queue(name) is None:
+            raise ObjectNotFound("work-queue", name, [each.name for each in pool.queues])
+    if limit is not None and limit < 1:
+        raise ConfigurationError("worker", f"limit={limit} lets no run start", "Use 1 or more.")

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from flowstone import flow
+from flowstone.deployments import run_deployment
+from flowstone.deployments.presence import Presence
+from flowstone.infrastructure.work_pools import load_work_pool
+from flowstone.records.limits import WORKING
+
+if TYPE_CHECKING:
+    from .conftest import InProcess
+
+
+@flow
+def etl(n: int = 1) -> int:
+    return n
+
+
+@pytest.fixture(autouse=True)
+def _pool(cli: InProcess) -> None:
+    done = cli(
+        "pool", "create", "p", "--limit", "2", "--var", "env.A=1", "--description", "Nightly"
+    )
+    assert done.out == "The work pool 'p' is created: `flowstone worker start --pool p`.\n"
+
+
+def test_pools_are_listed(cli: InProcess) -> None:
+    etl.deploy("x", work_pool_name="p")
+    Presence(WORKING).announce(["p/w"])
+    heads, line = cli("pool", "ls").out.splitlines()
+    assert heads.split() == ["NAME", "TYPE", "DEPLOYMENTS", "WORKERS", "LIMIT"]
+    assert line.split() == ["p", "process", "1", "1", "2"]
+    (told,) = cli("pool", "ls", "--json").json
+    assert (told["name"], told["concurrency_limit"], told["paused"]) == ("p", 2, False)
+    assert told["workers"][0]["name"] == "w"
+    cli("pool", "delete", "p")
+    assert cli("pool", "ls").out == "There is no work pool yet: `flowstone pool create NAME`.\n"
+
+
+def test_a_pool_is_shown_with_its_queues_and_workers(cli: InProcess) -> None:
+    cli("pool", "queue", "set", "p", "slow", "--priority", "5", "--limit", "1")
+    told = cli("pool", "show", "p").out
+    for part in ("type         process", "limit        2", "env.A = '1'", "slow", "No worker is"):
+        assert part in told
+    told = cli("pool", "show", "p", "--json").json
+    assert [each["name"] for each in told["queues"]] == ["default", "slow"]
+    assert "working_dir" in told["variables_schema"]["properties"]
+
+
+def test_a_pool_is_changed(cli: InProcess) -> None:
+    cli("pool", "set", "p", "--limit", "0", "--var", "stream_output=false", "--var", "env={}")
+    made = load_work_pool("p")
+    assert made.concurrency_limit is None
+    assert made.job_variables == {"env.A": "1", "stream_output": "false", "env": {}}
+    assert cli("pool", "pause", "p").out == "The work pool 'p' is paused.\n"
+    assert "paused" in cli("pool", "ls").out
+    assert "paused       yes" in cli("pool", "show", "p").out
+    assert cli("pool", "resume", "p", "--json").json["paused"] is False
+
+
+def test_a_queue_is_paused_and_deleted(cli: InProcess) -> None:
+    cli("pool", "queue", "set", "p", "q")
+    assert cli("pool", "queue", "pause", "p", "q").out == "The queue 'q' of 'p' is paused.\n"
+    assert cli("pool", "queue", "resume", "p", "q", "--json").json["paused"] is False
+    assert cli("pool", "queue", "delete", "p", "q").out == "The queue 'q' of 'p' is deleted.\n"
+    assert cli("pool", "queue", "pause", "p", "q").err == (
+        "Error: there is no work queue named 'q'. There are: 'default'.\n"
+    )
+    assert cli("pool", "queue", "delete", "p", "default", "--json").code == 1
+
+
+def test_bad_variables_are_refused(cli: InProcess) -> None:
+    assert (
+        "there is no 'envv'. Did you mean 'env'"
+        in cli("pool", "create", "q", "--var", "envv=1").err
+    )
+    assert "is not NAME=VALUE" in cli("pool", "create", "q", "--var", "env").err
+    assert "no installed package offers" in cli("pool", "create", "q", "--type", "ecs").err
+    assert [each["name"] for each in cli("pool", "ls", "--json").json] == ["p"]
+
+
+def test_a_run_of_a_pool_without_a_worker_says_so(cli: InProcess) -> None:
+    etl.deploy("x", work_pool_name="p", work_queue_name="default", concurrency_limit=1)
+    told = cli("deployment", "run", "x")
+    assert "waits: no worker is online in its pool: `flowstone worker start --pool p`" in told.err
+    shown = cli("deployment", "show", "x").out
+    assert "p, queue 'default'" in shown
+    assert "1 at a time; beyond it: enqueue" in shown
+    assert "served by   nobody" in shown
+    assert "Deployments that still name it: 1." in cli("pool", "delete", "p").out
+    run_deployment("x", timeout=0)
+    assert "its work pool 'p' has been deleted" in cli("run", "ls").out
+
+
+def test_workers_are_listed(cli: InProcess) -> None:
+    assert cli("worker", "ls").out == "No worker is online: `flowstone worker start --pool NAME`.\n"
+    Presence(WORKING).announce(["p/w", "q/v"])
+    assert [each["name"] for each in cli("worker", "ls", "--json").json] == ["w", "v"]
+    (line,) = cli("worker", "ls", "--pool", "q").out.splitlines()[1:]
+    assert line.split()[:2] == ["v", "q"]
+
+
+def test_limits_of_pools_are_not_set_by_their_names(cli: InProcess) -> None:
+    assert "work-pool:p" in cli("limit", "ls").out
+    for command in (("set", "work-pool:p", "--slots", "9"), ("delete", "work-pool:p")):
+        done = cli("limit", *command)
+        assert (done.code, "Flowstone's own" in done.err) == (1, True)
+    assert "work-pool" not in cli("export").out

@@ -1,0 +1,378 @@
+"""Workers, with real processes; the clock by which schedules go is stepped by hand."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from contextlib import ExitStack, contextmanager
+from random import Random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from flowstone.deployments import ConcurrencyLimitConfig, ConcurrencyLimitStrategy, run_deployment
+from flowstone.deployments.presence import find_workers
+from flowstone.deployments.waits import find_wait_reasons
+from flowstone.errors import ConfigurationError, ObjectNotFound
+from flowstone.records.limits import LOCK, POOL, QUEUE, WORKING
+from flowstone.records.states import CANCELLED, COMPLETED, CRASHED
+from flowstone.schedules import Cron
+from flowstone.workers import (
+    Worker,
+    change_work_pool,
+    create_work_pool,
+    delete_work_pool,
+    set_work_queue,
+)
+
+from . import flows
+from .watching import deploy, find_runs, has_ended, kill_process, step_until, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from flowstone.context.current import Services
+    from flowstone_testing.conformance.clock import SteppedClock
+    from flowstone_testing.programs import Home
+
+pytestmark = pytest.mark.slow
+
+
+@contextmanager
+def working(*names: str, **options: object) -> Iterator[Worker]:
+    """Work for a pool step by step; at the end what is executed is waited for."""
+    worker = Worker(*names, **options)  # type: ignore[arg-type]
+    try:
+        yield worker
+    except BaseException:
+        worker.end_runs()
+        raise
+    finally:
+        worker.stop()
+        step_until(worker, lambda: not worker.running)
+        worker.close()
+
+
+def find_full(services: Services) -> list[str]:
+    """Return which limits runs wait for."""
+    reasons = find_wait_reasons(find_runs(services), services.clock.time()).values()
+    return [reason.message for reason in reasons if reason.kind == "limit_full"]
+
+
+def test_a_worker_makes_the_runs_that_are_due_and_executes_them(
+    kept: Services, kept_clock: SteppedClock
+) -> None:
+    create_work_pool("p")
+    deploy(flows.etl, work_pool_name="p", cron="0 * * * *", parameters={"n": 4})
+    deploy(flows.aetl, cron="0 * * * *")  # of no pool: nobody serves it
+    with working("p") as worker:
+        worker.step()
+        assert find_runs(kept) == []
+        kept_clock.now += 3600
+        step_until(worker, has_ended(kept))
+    (run,) = find_runs(kept)
+    assert (run.unit, run.state.type, run.attempt) == ("etl", COMPLETED, 1)
+    assert run.lease is not None
+    assert f"/{os.getpid()}/" not in run.lease.holder
+
+
+def test_a_job_has_the_variables_of_its_pool_and_its_deployment(
+    kept: Services, kept_clock: SteppedClock, tmp_path: Path
+) -> None:
+    create_work_pool("p", job_variables={"env": {"A": "pool", "B": "pool"}})
+    deploy(
+        flows.write_environment,
+        work_pool_name="p",
+        job_variables={"env.B": "deployment", "working_dir": str(tmp_path)},
+    )
+    run_deployment("x", {"names": ["A", "B"]}, timeout=0)
+    with working("p") as worker:
+        step_until(worker, has_ended(kept))
+    assert (tmp_path / "environment").read_text() == "A=pool\nB=deployment\n"
+
+
+def test_a_job_that_can_not_be_started_crashes_its_run(
+    kept: Services, kept_clock: SteppedClock, tmp_path: Path
+) -> None:
+    create_work_pool("p")
+    deploy(flows.etl, work_pool_name="p", job_variables={"working_dir": str(tmp_path / "none")})
+    run_deployment("x", timeout=0)
+    with working("p") as worker:
+        step_until(worker, has_ended(kept))
+    (run,) = find_runs(kept)
+    assert run.state.type is CRASHED
+    assert "its job could not be started" in (run.state.message or "")
+    assert str(tmp_path / "none") in (run.state.message or "")
+    assert kept.slots.list_slots() == []
+
+
+def test_a_command_of_ones_own_executes_the_run(
+    kept: Services, kept_clock: SteppedClock, tmp_path: Path
+) -> None:
+    create_work_pool("p", job_variables={"command": "/bin/sh -c 'exit 3'"})
+    deploy(flows.etl, work_pool_name="p")
+    run_deployment("x", timeout=0)
+    with working("p") as worker:
+        step_until(worker, has_ended(kept))
+    (run,) = find_runs(kept)
+    message = "its process ended with exit code 3 before it began"
+    assert (run.state.type, run.state.message) == (CRASHED, message)
+
+
+def test_limits_of_a_pool_a_queue_and_a_deployment_hold_over_all_workers(
+    kept: Services, kept_clock: SteppedClock, tmp_path: Path
+) -> None:
+    create_work_pool("p", concurrency_limit=3)
+    set_work_queue("p", "q", priority=2, concurrency_limit=1)
+    marker = str(tmp_path / "go")
+    options = {"work_pool_name": "p", "parameters": {"marker": marker}}
+    deploy(flows.wait_for, concurrency_limit=2, **options)
+    deploy(flows.wait_too, work_queue_name="q", **options)
+    for _ in range(3):
+        run_deployment("wait-for/x", timeout=0)
+        run_deployment("wait-too/x", timeout=0)
+    with working("p", name="one") as one, working("p", name="two", limit=1) as other:
+        other.step()
+        one.step()
+        other.step()
+        one.step()
+        used = kept.slots.count_slots([f"{POOL}p", f"{QUEUE}p/q", "deployment:wait-for/x"])
+        assert used == {f"{POOL}p": 3, f"{QUEUE}p/q": 1, "deployment:wait-for/x": 2}
+        assert (len(one.running), len(other.running)) == (2, 1)
+        assert set(find_full(kept)) <= {
+            "the deployment 'wait-for/x' has a concurrency limit of 2 runs, and is full",
+            "the work pool 'p' has a concurrency limit of 3 runs, and is full",
+            "the work queue 'p/q' has a concurrency limit of 1 run, and is full",
+            "the worker 'two' executes as many runs as it may (limit=1)",
+        }
+        assert len(find_full(kept)) == 3
+        (tmp_path / "go").touch()
+        step_until(other, lambda: not other.running)
+        step_until(one, has_ended(kept, 6))
+    assert {run.state.type for run in find_runs(kept)} == {COMPLETED}
+    assert kept.slots.list_slots() == []
+
+
+def test_urgent_queues_come_first_and_paused_ones_wait(
+    kept: Services, kept_clock: SteppedClock, tmp_path: Path
+) -> None:
+    create_work_pool("p")
+    set_work_queue("p", "urgent", priority=1)
+    set_work_queue("p", "default", priority=2, paused=True)
+    deploy(flows.etl, work_pool_name="p")
+    deploy(flows.greet, work_pool_name="p", work_queue_name="urgent")
+    run_deployment("etl/x", timeout=0)
+    run_deployment("greet/x", {"who": "me"}, timeout=0)
+    with working("p", limit=1) as worker:
+        step_until(worker, has_ended(kept))
+        assert [run.unit for run in find_runs(kept) if run.state.is_final()] == ["greet"]
+        step_until(worker, lambda: not worker.running)
+        change_work_pool("p", paused=True)
+        set_work_queue("p", "default", paused=False)
+        worker.step()
+        assert worker.running == []
+        change_work_pool("p", paused=False)
+        step_until(worker, has_ended(kept, 2))
+
+
+def test_a_worker_takes_only_runs_of_its_queues(kept: Services, kept_clock: SteppedClock) -> None:
+    create_work_pool("p")
+    set_work_queue("p", "other")
+    deploy(flows.etl, work_pool_name="p")
+    deploy(flows.aetl, work_pool_name="p", work_queue_name="other")
+    run_deployment("etl/x", timeout=0)
+    run_deployment("aetl/x", timeout=0)
+    Worker("p", ["other"]).run_until_idle()
+    assert [run.unit for run in find_runs(kept) if run.state.is_final()] == ["aetl"]
+
+
+@pytest.mark.parametrize("strategy", ["CANCEL_NEW", "CANCEL_RUNNING"])
+def test_what_there_is_no_room_for_is_cancelled_or_takes_the_place_of_the_oldest(
+    kept: Services, kept_clock: SteppedClock, tmp_path: Path, strategy: str
+) -> None:
+    create_work_pool("p")
+    limit = ConcurrencyLimitConfig(1, ConcurrencyLimitStrategy(strategy))
+    marker = tmp_path / "go"
+    deploy(
+        flows.wait_for,
+        work_pool_name="p",
+        parameters={"marker": str(marker)},
+        concurrency_limit=limit,
+    )
+    old = run_deployment("x", timeout=0)
+    with working("p") as worker:
+        step_until(worker, (tmp_path / "go.began").exists)
+        new = run_deployment("x", timeout=0)
+        step_until(worker, has_ended(kept))
+        marker.touch()
+        step_until(worker, has_ended(kept, 2))
+    states = [kept.runs.run(each.id).state for each in (old, new)]
+    if strategy == "CANCEL_NEW":
+        assert [state.type for state in states] == [COMPLETED, CANCELLED]
+        assert "has a concurrency limit of 1 run, and is full" in (states[1].message or "")
+    else:
+        assert [state.type for state in states] == [CANCELLED, COMPLETED]
+
+
+def test_of_many_workers_one_claims_a_run(kept: Services, kept_clock: SteppedClock) -> None:
+    create_work_pool("p")
+    deploy(flows.etl, work_pool_name="p", schedule=Cron("0 * * * *", misfire="all"))
+    with ExitStack() as stack:
+        workers = [stack.enter_context(working("p", name=f"w{n}")) for n in range(3)]
+        for worker in workers:
+            worker.step()
+        kept_clock.now += 3 * 3600
+        for worker in workers:
+            worker.step()
+        claimed = [run_id for worker in workers for run_id in worker.running]
+        assert len(claimed) == len(set(claimed)) == 3
+        for worker in workers:
+            step_until(worker, lambda worker=worker: not worker.running)  # type: ignore[misc]
+    runs = find_runs(kept)
+    assert [(run.state.type, run.attempt) for run in runs] == [(COMPLETED, 1)] * 3
+
+
+def test_who_works_is_seen_for_as_long_as_it_lives(
+    kept: Services, kept_clock: SteppedClock
+) -> None:
+    create_work_pool("p")
+    with working("p", name="w"):
+        assert find_workers() == []
+    with working("p", name="w") as worker:
+        worker.step()
+        assert [(each.pool, each.name) for each in find_workers()] == [("p", "w")]
+    assert find_workers() == []
+
+
+def test_a_worker_waits_while_its_pool_is_deleted(kept: Services, kept_clock: SteppedClock) -> None:
+    create_work_pool("p")
+    deploy(flows.etl, work_pool_name="p")
+    run_deployment("x", timeout=0)
+    with working("p") as worker:
+        delete_work_pool("p")
+        worker.step()
+        assert worker.running == []
+        create_work_pool("p")
+        step_until(worker, has_ended(kept))
+
+
+def test_wrong_workers_are_refused(kept: Services) -> None:
+    create_work_pool("p")
+    with pytest.raises(
+        ObjectNotFound, match=r"there is no work pool named 'pp'\. Did you mean 'p'"
+    ):
+        Worker("pp")
+    with pytest.raises(ConfigurationError, match="its type is 'process', not 'ecs'"):
+        Worker("p", infrastructure="ecs")
+    with pytest.raises(ObjectNotFound, match="there is no work queue named 'q'"):
+        Worker("p", ["q"])
+    with pytest.raises(ConfigurationError, match="limit=0 lets no run start"):
+        Worker("p", limit=0)
+    assert Worker("new", infrastructure="process").name.endswith(f"-{os.getpid()}")
+
+
+def start_worker(home: Home, *arguments: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "flowstone", "worker", "start", "--pool", "p", *arguments]
+    with (home.directory / "worker.log").open("a") as log:
+        return subprocess.Popen(command, env=home.environ, cwd=home.directory, stderr=log)
+
+
+def test_a_worker_that_is_told_to_stop_waits_for_its_runs(
+    home: Home, kept: Services, tmp_path: Path
+) -> None:
+    create_work_pool("p")
+    deploy(flows.wait_for, work_pool_name="p", parameters={"marker": str(tmp_path / "go")})
+    worker = start_worker(home)
+    run_deployment("x", timeout=0)
+    wait_until((tmp_path / "go.began").exists)
+    worker.send_signal(signal.SIGTERM)
+    log = home.directory / "worker.log"
+    wait_until(lambda: "starting no more runs" in log.read_text())
+    late = run_deployment("x", timeout=0)
+    (tmp_path / "go").touch()
+    assert worker.wait() == 0
+    assert has_ended(kept)()
+    assert not kept.runs.run(late.id).state.is_final()
+    assert kept.slots.list_slots() == []
+
+
+def test_the_jobs_of_a_worker_that_is_killed_are_watched_by_another(
+    home: Home, kept: Services, tmp_path: Path
+) -> None:
+    """The run goes on, takes its slot again, and is not executed by two."""
+    create_work_pool("p", concurrency_limit=1)
+    deploy(flows.wait_for, work_pool_name="p", parameters={"marker": str(tmp_path / "go")})
+    worker = start_worker(home)
+    first = run_deployment("x", timeout=0)
+    wait_until((tmp_path / "go.began").exists)
+    worker.kill()
+    worker.wait()
+    late = run_deployment("x", timeout=0)
+    with working("p", name="heir") as heir:
+        step_until(heir, lambda: heir.running == [first.id])
+        assert kept.slots.count_slots([f"{POOL}p"]) == {f"{POOL}p": 1}
+        assert len(find_full(kept)) == 1
+        (tmp_path / "go").touch()
+        step_until(heir, has_ended(kept, 2))
+    runs = [kept.runs.run(each.id) for each in (first, late)]
+    assert [(run.state.type, run.attempt) for run in runs] == [(COMPLETED, 1)] * 2
+    assert kept.documents.find("run-job:p") == []
+
+
+CROWD = """
+import sys, time
+from flowstone import flow
+
+@flow
+def etl(n: int = 0) -> int:
+    with open("done", "a") as file:  # one write, so that lines stay whole
+        file.write(f"{n}\\n")
+    time.sleep(0.2)
+    return n
+
+if __name__ == "__main__":
+    etl.deploy("x", work_pool_name="p", concurrency_limit=5)
+"""
+
+
+@pytest.mark.check
+@pytest.mark.parametrize("seed", range(2))
+def test_a_crowd_of_workers_that_is_killed_at_random_loses_and_doubles_nothing(
+    home: Home, kept: Services, seed: int
+) -> None:
+    """Four workers execute 60 runs, and are killed as they go; so are the runs."""
+    chance, count = Random(seed), 60
+    create_work_pool("p", concurrency_limit=4)
+    home.python(CROWD)
+    workers = [start_worker(home) for _ in range(4)]
+    for n in range(count):
+        run_deployment("etl/x", {"n": n}, timeout=0)
+    for ended in range(2, count, 4):
+        wait_until(has_ended(kept, ended))
+        number = chance.randrange(4)
+        if chance.random() < 0.5:
+            workers[number].kill()
+            workers[number].wait()
+            workers[number] = start_worker(home)
+        held = [run.lease for run in find_runs(kept) if run.lease and not run.state.is_final()]
+        assert len(held) <= 4
+        if held and chance.random() < 0.5:
+            kill_process(int(chance.choice(held).holder.split("/")[1]))
+    wait_until(has_ended(kept, count))
+    wait_until(lambda: len(find_workers()) == 4)  # the newest knows of signals now
+    for worker in workers:
+        worker.send_signal(signal.SIGTERM)
+    assert [worker.wait() for worker in workers] == [0] * 4
+    runs = find_runs(kept)
+    assert len(runs) == count
+    assert {run.state.type for run in runs} <= {COMPLETED, CRASHED}
+    assert all(run.attempt <= 1 for run in runs)
+    done = (home.directory / "done").read_text().split()
+    assert len(done) == len(set(done))
+    completed = {str((run.parameters or {})["n"]) for run in runs if run.state.type is COMPLETED}
+    assert completed <= set(done)
+    assert [each for each in kept.slots.list_slots() if not each.limit.startswith(LOCK)] == []
+    assert kept.slots.list_slots([WORKING]) == []
