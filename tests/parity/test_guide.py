@@ -540,6 +540,7 @@ COMMANDS = {
     "`prefect flow-run retry`": (["run", "retry", "--help"], "Usage: "),
     "`prefect deployment ls`": (["deployment", "--help"], "show"),
     "`prefect deployment schedule create`": (["deployment", "schedule", "--help"], "remove"),
+    "`prefect.yaml`": (["deploy", "--help"], "--prune"),
     "`prefect work-pool create`": (["pool", "--help"], "show"),
     "`prefect work-queue create`": (["pool", "queue", "--help"], "resume"),
     "`prefect worker start": (["worker", "start", "--help"], "--run-once"),

@@ -86,6 +86,7 @@ COMMANDS: dict[str, tuple[set[str], int]] = {
     # A task is shown by its function, so it has to know what a task is.
     "catalog show local-directory": (BLOCKS | {"flowstone.calls.runnable"}, MOST),
     "completion bash": (set(), FEW),
+    "deploy": (BLOCKS | RUNS_FLOWS, MOST),
     "deployment delete none": (STORE, MOST),
     "deployment ls": (STORE, MOST),
     "deployment pause none": (STORE, MOST),

@@ -91,7 +91,7 @@ def test_there_are_five_ways_to_say_when(options: dict[str, object], rules: list
     [
         ({"cron": "@daily", "interval": 5}, "interval and cron are given"),
         ({"corn": "@daily"}, "there is no option 'corn'. Did you mean 'cron'"),
-        ({"work_pool_name": "k8s"}, "there is no option 'work_pool_name'"),
+        ({"image": "x"}, "there is no option 'image'"),
         ({"schedules": ["@daily"]}, "'@daily' is not a schedule"),
         ({"schedules": [Cron("@daily"), Cron("@daily")]}, "two of its schedules have the slug"),
     ],

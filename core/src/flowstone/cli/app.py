@@ -22,6 +22,10 @@ COMMANDS = {
         "flowstone.cli.completion:print_completion",
         "Print a script that completes commands and names in a shell.",
     ),
+    "deploy": (
+        "flowstone.cli.deploy:deploy",
+        "Deploy flows to work pools, as flowstone.yaml declares.",
+    ),
     "deployment": (
         "flowstone.cli.deployment:deployment",
         "List, show, run, pause, resume and delete deployments.",

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from flowstone.manifests import ManifestFile, Plan, Step
 
 _NAMES = [section.name for section in manifests.SECTIONS]
-_STYLES = {"create": "green", "change": "yellow", "delete": "red", "keep": "dim"}
-_DONE = {"create": "created", "change": "changed", "delete": "deleted", "keep": "unchanged"}
+STYLES = {"create": "green", "change": "yellow", "delete": "red", "keep": "dim"}
+DONE = {"create": "created", "change": "changed", "delete": "deleted", "keep": "unchanged"}
 
 _files: Callable[..., Any] = click.argument("files", nargs=-1, required=True, metavar="FILE...")
 _only: Callable[..., Any] = click.option(
@@ -158,7 +158,7 @@ def _carry_out(ctx: click.Context, plan: Plan, *, as_json: bool) -> None:
     if as_json:
         emit([_describe(step, error) for step, error in done])
     else:
-        _show([step for step, error in done if error is None and step.action != "keep"], _DONE)
+        _show([step for step, error in done if error is None and step.action != "keep"], DONE)
         say(f"{_summarize(plan)}.")
     failed = [error for _, error in done if error is not None]
     for problem in failed:
@@ -170,17 +170,17 @@ def _carry_out(ctx: click.Context, plan: Plan, *, as_json: bool) -> None:
 def _show(steps: list[Step], words: dict[str, str], *, err: bool = False) -> None:
     for step in steps:
         name = f"{step.section}.{step.key}"
-        style = _STYLES[step.action]
+        style = STYLES[step.action]
         branch = Branch((Cell(words[step.action], style), Cell(name, "bold")))
         if step.action == "change":
-            branch.children = [Branch((Cell(_format_change(*change)),)) for change in step.changes]
+            branch.children = [Branch((Cell(format_change(*change)),)) for change in step.changes]
         if err:
             warn(f"{words[step.action]}  {name}")
         else:
             show(branch)
 
 
-def _format_change(path: str, was: object, now: object) -> str:
+def format_change(path: str, was: object, now: object) -> str:
     if was == now:
         return f"{path} is another one"
     return f"{path}: {_format_value(was)} → {_format_value(now)}"
@@ -194,7 +194,7 @@ def _format_value(value: object) -> str:
 
 def _summarize(plan: Plan) -> str:
     counts = {
-        word: sum(step.action == action for step in plan.steps) for action, word in _DONE.items()
+        word: sum(step.action == action for step in plan.steps) for action, word in DONE.items()
     }
     return ", ".join(f"{count} {word}" for word, count in counts.items() if count) or "0 entries"
 

@@ -35,24 +35,47 @@ _RULES = ("interval", "cron", "rrule", "schedule", "schedules")
 def make_deployment(flow: Flow[..., object], name: str, options: DeploymentOptions) -> Deployment:
     """Return the deployment of a flow; see `Flow.to_deployment`."""
     full_name = f"{flow.name}/{check_part_name(KIND, name)}"
-    _check_options(full_name, options, DeploymentOptions)
     place = make_restart_info(flow, None)
     if place.entrypoint is None:
         problem = f"its flow can't be loaded by another process: {place.reason}"
         remedy = "Define the flow at the top level of a module."
         raise ConfigurationError(f"deployment {full_name!r}", problem, remedy)
-    description, version = options.get("description"), options.get("version")
-    enforces = options.get("enforce_parameter_schema", True)
-    made = Deployment(
+    plain = Deployment(
         name=name,
         flow_name=flow.name,
         entrypoint=place.entrypoint,
         parameter_schema=make_parameter_schema(flow.parameters),
-        enforce_parameter_schema=enforces and flow.spec.validate_parameters is not False,
-        tags=tuple(sorted({*flow.tags, *(options.get("tags") or ())})),
-        description=flow.description if description is None else description,
-        version=flow.version if version is None else version,
-        schedules=name_schedules(full_name, tuple(_make_schedules(full_name, options))),
+        enforce_parameter_schema=flow.spec.validate_parameters is not False,
+        tags=tuple(flow.tags),
+        description=flow.description,
+        version=flow.version,
+    )
+    return apply_options(plain, options)
+
+
+def apply_options(plain: Deployment, options: DeploymentOptions) -> Deployment:
+    """Return a deployment with options, checked.
+
+    Args:
+        plain: what the flow itself says.
+        options: see `DeploymentOptions`.
+
+    Raises:
+        ConfigurationError: several kinds of schedules are given, or an option is not known.
+        ScheduleInvalid: a rule can't be used.
+        ParameterTypeError: the parameters do not fit the flow's.
+    """
+    _check_options(plain.full_name, options, DeploymentOptions)
+    description, version = options.get("description"), options.get("version")
+    enforces = options.get("enforce_parameter_schema", True)
+    schedules = tuple(_make_schedules(plain.full_name, options))
+    made = replace(
+        plain,
+        enforce_parameter_schema=enforces and plain.enforce_parameter_schema,
+        tags=tuple(sorted({*plain.tags, *(options.get("tags") or ())})),
+        description=plain.description if description is None else description,
+        version=plain.version if version is None else version,
+        schedules=name_schedules(plain.full_name, schedules),
         paused=bool(options.get("paused")),
     )
     made = _add_work_pool(_add_limit(made, options.get("concurrency_limit")), options)

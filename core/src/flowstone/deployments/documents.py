@@ -70,21 +70,23 @@ def save_deployment(made: Deployment) -> Deployment:
     """
     made = replace(made, schedules=name_schedules(made.full_name, made.schedules))
 
-    def merge(old: Deployment | None) -> Deployment:
-        if old is None:
-            return replace(made, id=new_id())
-        slugs = {each.slug for each in made.schedules}
-        return replace(
-            made,
-            id=old.id,
-            added_schedules=tuple(each for each in old.added_schedules if each.slug not in slugs),
-            paused_by_operator=old.paused_by_operator,
-        )
-
     if any(old.is_paused for old in find_deployments([made.full_name])):
         forget_progress(made.full_name)  # what was due during a pause was not missed
     save_own_limit(f"{DEPLOYMENT}{made.full_name}", made.concurrency_limit)
-    return _change(made.full_name, merge)
+    return _change(made.full_name, lambda old: merge_saved(made, old))
+
+
+def merge_saved(made: Deployment, old: Deployment | None) -> Deployment:
+    """Return what is saved where the code says this: what an operator has said stays."""
+    if old is None:
+        return replace(made, id=new_id())
+    slugs = {each.slug for each in made.schedules}
+    return replace(
+        made,
+        id=old.id,
+        added_schedules=tuple(each for each in old.added_schedules if each.slug not in slugs),
+        paused_by_operator=old.paused_by_operator,
+    )
 
 
 def name_schedules(owner: str, schedules: tuple[Schedule, ...]) -> tuple[Schedule, ...]:

@@ -55,13 +55,14 @@ class ManifestFile:
         return f"{self.name}:{line} {'.'.join(path)}".rstrip()
 
 
-def read(name: str, text: str, known: Iterable[str]) -> ManifestFile:
+def read(name: str, text: str, known: Iterable[str], *, needs_format: bool = True) -> ManifestFile:
     """Read a file.
 
     Args:
         name: for messages.
         text: YAML 1.2, without anchors and tags.
         known: the keys that it may have beside ``flowstone``.
+        needs_format: whether it has to say the version of its format.
 
     Raises:
         ManifestInvalid: it is no such YAML, or not of this format.
@@ -83,7 +84,7 @@ def read(name: str, text: str, known: Iterable[str]) -> ManifestFile:
     except RecursionError as error:
         _refuse(source, "it is nested too deep", error)
     data = None if root is None else _Builder(source, problems).value(root, ())
-    _check_head(source, data, list(known), problems)
+    _check_head(source, data, list(known), problems, needs_format=needs_format)
     problems.check()
     assert isinstance(data, dict)
     source.data = data
@@ -94,12 +95,19 @@ def _refuse(source: ManifestFile, problem: str, error: Exception) -> NoReturn:
     raise ManifestInvalid([f"{source.locate(())}: {problem}"]) from error
 
 
-def _check_head(source: ManifestFile, data: object, known: list[str], problems: Problems) -> None:
-    if not isinstance(data, dict) or "flowstone" not in data:
+def _check_head(
+    source: ManifestFile,
+    data: object,
+    known: list[str],
+    problems: Problems,
+    *,
+    needs_format: bool,
+) -> None:
+    if not isinstance(data, dict) or (needs_format and "flowstone" not in data):
         problems.add(source, (), f"the file has to begin with `flowstone: {FORMAT}`")
         return
-    if type(data["flowstone"]) is not int or data["flowstone"] != FORMAT:
-        found = data["flowstone"]
+    found = data.get("flowstone", FORMAT)
+    if type(found) is not int or found != FORMAT:
         problems.add(source, ("flowstone",), f"format {found!r} is not known; write {FORMAT}")
     for key in data:
         if key != "flowstone" and key not in known:

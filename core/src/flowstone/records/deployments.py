@@ -67,6 +67,7 @@ class Deployment:
         job_variables: what its jobs have that differs from the pool's defaults, by name.
         concurrency_limit: how many of its runs are executed at a time; None for any number.
         collision_strategy: what becomes of a run for which there is no room.
+        declared_in: the file that declares it; None where a program deploys it.
         id: of the document; given when it is first saved.
         added_schedules: an operator's, beside those of the code.
         paused_by_operator: True or False where an operator has paused or resumed it, whatever the
@@ -90,6 +91,7 @@ class Deployment:
     job_variables: Mapping[str, object] = field(default_factory=dict)
     concurrency_limit: int | None = None
     collision_strategy: ConcurrencyLimitStrategy = ConcurrencyLimitStrategy.ENQUEUE
+    declared_in: str | None = None
     id: str = ""
     added_schedules: tuple[Schedule, ...] = ()
     paused_by_operator: bool | None = None
