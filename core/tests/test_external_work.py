@@ -36,8 +36,7 @@ from flowstone.records.events import LOG_WRITTEN, LogLine
 from flowstone.records.redaction import register
 from flowstone.records.runs import Run, RunQuery
 from flowstone.records.states import Completed, Failed, Running, Skipped, StateType
-
-from .jobs.test_conformance import group_alive
+from flowstone_testing.groups import is_group_alive
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,7 +88,7 @@ def test_a_job_that_is_left_behind_is_told_and_cleaned_up(
     assert told in " ".join(shown.split())
     done = command("run", "cleanup", run.id)
     assert (done.exit_code, done.output) == (0, f"Cancelled job {handle} ('sleeper').\n")
-    assert not group_alive(handle)
+    assert not is_group_alive(handle)
     assert not find_open_handles(run)
     assert command("run", "cleanup", run.id).output == "Nothing to clean up.\n"
 
@@ -141,7 +140,7 @@ def test_a_block_that_was_not_saved_can_not_be_reached(services: Services) -> No
             "it was started by an unsaved block of type 'shell-operation'. Cancel it in"
             in told["error"]
         )
-        assert group_alive(handle)
+        assert is_group_alive(handle)
         assert "Could not cancel job" in command("run", "cleanup", run.id).output
 
 
@@ -170,7 +169,7 @@ def test_a_retry_ends_what_the_attempt_before_left_behind(
         start()
 
     run()
-    assert [group_alive(handle) for handle in handles] == [False, False, True, True]
+    assert [is_group_alive(handle) for handle in handles] == [False, False, True, True]
 
 
 def test_a_retry_of_a_flow_ends_what_its_tasks_left_behind(
@@ -190,7 +189,7 @@ def test_a_retry_of_a_flow_ends_what_its_tasks_left_behind(
             raise ValueError("again")
 
     run()
-    assert [group_alive(handle) for handle in handles] == [False, False, True, True]
+    assert [is_group_alive(handle) for handle in handles] == [False, False, True, True]
 
 
 def test_a_retry_lets_be_what_has_ended(services: Services) -> None:

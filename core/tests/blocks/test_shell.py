@@ -26,8 +26,7 @@ from flowstone.records.events import ExternalHandle, LogLine, make_change_event
 from flowstone.records.runs import RunQuery
 from flowstone.states import Cancelling
 from flowstone.stores.sqlite import open_sqlite
-
-from ..jobs.test_conformance import group_alive  # noqa: TID252 - what the tests of jobs share
+from flowstone_testing.groups import is_group_alive
 
 #: Patience with another process, in seconds; it seldom needs a hundredth.
 LONG = 300.0
@@ -158,9 +157,9 @@ def test_a_child_in_the_background_holds_nobody(services: Services) -> None:
 
 def test_who_does_not_want_to_end_is_killed(services: Services) -> None:
     run = shell("trap '' TERM", "(trap '' TERM; sleep 60; sleep 60)", term_seconds=0.3).trigger()
-    until(lambda: group_alive(run.handle))
+    until(lambda: is_group_alive(run.handle))
     run.cancel()
-    assert not group_alive(run.handle)
+    assert not is_group_alive(run.handle)
     assert run.status() is JobStatus.CANCELLED
 
 
@@ -238,11 +237,11 @@ def test_after_kill_9_the_job_is_known_and_can_be_ended(
     kept = [event.payload for _, event in store.events()]
     assert ExternalHandle("job", "shell-operation", handle) in kept
     store.close()
-    assert group_alive(handle)
+    assert is_group_alive(handle)
     run = shell("irrelevant").attach(handle)
     assert run.status() is JobStatus.RUNNING
     run.cancel()
-    assert not group_alive(handle)
+    assert not is_group_alive(handle)
     with pytest.raises(JobLost):
         shell("irrelevant").attach(handle)
 
@@ -252,7 +251,7 @@ def test_the_end_of_the_run_ends_the_job(
     child: subprocess.Popen[str], tmp_path: Path, how: str
 ) -> None:
     handle = handle_of(child)
-    assert group_alive(handle)
+    assert is_group_alive(handle)
     store = open_sqlite(tmp_path / "flowstone.db")
 
     def waits() -> bool:  # who waits for a job logs its lines
@@ -268,7 +267,7 @@ def test_the_end_of_the_run_ends_the_job(
     store.close()
     assert child.wait(LONG) != 0
     end = time.monotonic() + LONG
-    while group_alive(handle):  # a process that was killed takes a moment to be gone
+    while is_group_alive(handle):  # a process that was killed takes a moment to be gone
         assert time.monotonic() < end
 
 
@@ -284,7 +283,7 @@ def test_a_job_whose_handle_can_not_be_kept_does_not_go_on(services: Services) -
 
     with pytest.raises(KeyboardInterrupt):
         Watched(commands=["sleep 60"]).trigger()
-    assert not group_alive(started[0])
+    assert not is_group_alive(started[0])
 
 
 def test_no_thread_stays(services: Services) -> None:

@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -11,19 +9,11 @@ import pytest
 from flowstone.blocks import Block, Job, ShellOperation
 from flowstone_testing.conformance.blocks import BlockSuite
 from flowstone_testing.conformance.job import JobSuite
+from flowstone_testing.groups import is_group_alive
 
 
 def canary() -> str:
     return f"canary-{secrets.token_hex(12)}"
-
-
-def group_alive(handle: str) -> bool:
-    group = handle.split("/")[1]
-    found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
-            found.append(path.read_text().rpartition(")")[2].split())
-    return any(facts[2] == group and facts[0] not in "ZX" for facts in found)
 
 
 class TestShellBlock(BlockSuite):
@@ -63,4 +53,4 @@ class TestShellOperation(JobSuite):
 
     @pytest.fixture
     def alive(self) -> Callable[[str], bool]:
-        return group_alive
+        return is_group_alive

@@ -7,9 +7,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from flowstone.blocks.jobs.provider import JobStatus, Report
 from flowstone.context.current import services
 from flowstone.deployments.presence import CLAIM, find_claimed
-from flowstone.errors import Conflict, JobError, ObjectNotFound, RunNotFound
+from flowstone.errors import (
+    Conflict,
+    FlowstoneError,
+    JobError,
+    JobLost,
+    ObjectNotFound,
+    RunNotFound,
+)
 from flowstone.flow_runs.executions import is_waiting
 from flowstone.infrastructure.base import RunJob
 from flowstone.logging.run_logger import get_logger
@@ -21,7 +29,7 @@ from flowstone.records.states import Crashed
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from flowstone.blocks.jobs.provider import JobProvider, Report
+    from flowstone.blocks.jobs.provider import JobProvider
     from flowstone.infrastructure.base import Infrastructure, JobVariables
     from flowstone.ports.slots import TimedSlotRequest
     from flowstone.records.runs import Run
@@ -53,11 +61,12 @@ class Placement(NamedTuple):
 
 @dataclass(slots=True)
 class _Job:
-    """A job that was started: what reaches it, and the slots that it holds."""
+    """A job that was started: what reaches it, its slots, and whether its service is silent."""
 
     provider: JobProvider
     handle: str
     request: TimedSlotRequest
+    is_silent: bool = False
 
 
 class RunExecutor:
@@ -125,8 +134,8 @@ class RunExecutor:
 
     def collect(self) -> None:
         """Take note of jobs that have ended; a run that its job has not taken has crashed."""
-        reports = {run_id: _report(job) for run_id, job in self._jobs.items()}
-        ended = {run_id: each for run_id, each in reports.items() if each.status.ended}
+        reports = {run_id: self._report(run_id, job) for run_id, job in self._jobs.items()}
+        ended = {run_id: each for run_id, each in reports.items() if each and each.status.ended}
         if ended:
             services().runs.reap()  # whoever was killed left a run behind
         for run_id, report in ended.items():
@@ -142,10 +151,24 @@ class RunExecutor:
         if self._kill_at is None:
             self._kill_at = now + PATIENCE
             for job in self._jobs.values():
-                job.provider.cancel(job.handle)
+                _end(job, job.provider.cancel)
         elif now >= self._kill_at:
             for job in self._jobs.values():
-                job.provider.kill(job.handle)
+                _end(job, job.provider.kill)
+
+    def _report(self, run_id: str, job: _Job) -> Report | None:
+        """Return where a job is; None where its service can't say now."""
+        try:
+            report = job.provider.report(job.handle)
+        except JobLost as error:
+            return Report(JobStatus.FAILED, str(error))
+        except FlowstoneError as error:
+            if not job.is_silent:
+                _logger.warning("the job of run %s can't be looked at: %s", run_id, error)
+            job.is_silent = True
+            return None
+        job.is_silent = False
+        return report
 
     @property
     def _kind(self) -> str:
@@ -205,8 +228,12 @@ def record_state(run: Run, state: State) -> bool:
     return True
 
 
-def _report(job: _Job) -> Report:
-    return job.provider.report(job.handle)
+def _end(job: _Job, how: Callable[[str], None]) -> None:
+    """Ask a job to end; where its service can't be reached, it is asked again."""
+    try:
+        how(job.handle)
+    except FlowstoneError as error:
+        _logger.warning("the job %s can't be ended: %s", job.handle, error)
 
 
 def _make_job(run: Run, variables: JobVariables) -> RunJob:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from flowstone_testing.conformance.credentials import CredentialsSuite
     from flowstone_testing.conformance.database import DatabaseSuite
     from flowstone_testing.conformance.documents import DocumentStoreSuite
+    from flowstone_testing.conformance.infrastructure import InfrastructureSuite
     from flowstone_testing.conformance.job import JobSuite
     from flowstone_testing.conformance.notifier import NotifierSuite
     from flowstone_testing.conformance.objectstore import ObjectStoreSuite
@@ -33,6 +34,7 @@ __all__ = [
     "DocumentStoreSuite",
     "EmulatorGap",
     "Example",
+    "InfrastructureSuite",
     "JobSuite",
     "NotifierSuite",
     "ObjectStoreSuite",
@@ -58,6 +60,7 @@ if not TYPE_CHECKING:
             ".conformance.credentials": ("CredentialsSuite",),
             ".conformance.database": ("DatabaseSuite",),
             ".conformance.documents": ("DocumentStoreSuite",),
+            ".conformance.infrastructure": ("InfrastructureSuite",),
             ".conformance.job": ("JobSuite",),
             ".conformance.notifier": ("NotifierSuite",),
             ".conformance.objectstore": ("ObjectStoreSuite",),
