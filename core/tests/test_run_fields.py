@@ -12,8 +12,8 @@ import pytest
 from flowstone.errors import RecordInvalid
 from flowstone.records.codec import RecordCodec
 from flowstone.records.encoding import FORMS, RUN_CODEC, dumps, loads
-from flowstone.records.facts import fact
 from flowstone.records.ids import new_id
+from flowstone.records.record import fact
 from flowstone.records.runs import Lease, Origin, Run, StateChange
 from flowstone.records.states import COMPLETED, RUNNING, State
 from flowstone.stores.sql.run_table import RunTable

@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import logging
 import threading
-from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,6 +16,7 @@ from flowstone.errors import ConfigurationError, StoreError, StoreUnusable
 from flowstone.logging import run_logger
 from flowstone.observers.audience import ObserverGroup, open_chosen_feeds
 from flowstone.observers.observed_runs import ObservedRuns
+from flowstone.records.record import evolve
 from flowstone.secrets.resolver import Resolver
 from flowstone.secrets.vault import Vault
 from flowstone.settings import Settings, find_misspelt, read_settings, wants_color
@@ -76,7 +76,7 @@ def open_services(settings: Settings | None = None) -> Services:
     )
     if settings.keep_runs_days is None:
         return made
-    return replace(made, background=(_Retention(made),))
+    return evolve(made, background=(_Retention(made),))
 
 
 def _reap(runs: RunStore) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import Field, dataclass, field, fields
 from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 
 from flowstone.errors import ConfigurationError
+from flowstone.records.record import RecordField, field, list_fields, record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -116,10 +116,10 @@ def read_from(variable: str, parse: Callable[[str], T], default: T, *, show: boo
         default: The value where the variable is not set, or empty.
         show: Whether the value may stand in the ``repr``.
     """
-    return field(default=default, repr=show, metadata={"variable": variable, "parse": parse})
+    return field(default=default, show=show, metadata={"variable": variable, "parse": parse})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Settings:
     """What the environment says; every field has a default that works.
 
@@ -219,7 +219,7 @@ class Settings:
 
 def list_variables() -> dict[str, str]:
     """Return the environment variables that are read, each with the name of its field."""
-    return {each.metadata["variable"]: each.name for each in fields(Settings)}
+    return {each.metadata["variable"]: each.name for each in list_fields(Settings)}
 
 
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
@@ -229,7 +229,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         ConfigurationError: a variable has a value that can't be used; it is named.
     """
     env = os.environ if environ is None else environ
-    return Settings(**_read_values(env, fields(Settings)))  # type: ignore[arg-type]
+    return Settings(**_read_values(env, list_fields(Settings)))  # type: ignore[arg-type]
 
 
 def make_child_environ(settings: Settings) -> dict[str, str]:
@@ -243,12 +243,12 @@ def read_plugins_timeout() -> float:
     Raises:
         ConfigurationError: its value can't be used.
     """
-    [timeout] = (each for each in fields(Settings) if each.name == "plugins_timeout_seconds")
+    [timeout] = (each for each in list_fields(Settings) if each.name == "plugins_timeout_seconds")
     found = _read_values(os.environ, [timeout]).get(timeout.name, timeout.default)
     return cast("float", found)
 
 
-def _read_values(env: Mapping[str, str], wanted: Iterable[Field[object]]) -> dict[str, object]:
+def _read_values(env: Mapping[str, str], wanted: Iterable[RecordField]) -> dict[str, object]:
     values: dict[str, object] = {}
     for each in wanted:
         variable = each.metadata["variable"]
@@ -286,23 +286,23 @@ def explain_settings(environ: Mapping[str, str] | None = None) -> list[SettingSo
     """Return every setting with where its value comes from, those that can't be used too."""
     env = os.environ if environ is None else environ
     found = []
-    for each in fields(Settings):
+    for each in list_fields(Settings):
         variable, text = each.metadata["variable"], env.get(each.metadata["variable"], "")
         value, problem = _find_default(each, is_needed=not text)
         if text:
             try:
                 value = each.metadata["parse"](text)
             except ValueError as error:
-                problem = f"{text!r} is not {error}" if each.repr else f"it is not {error}"
+                problem = f"{text!r} is not {error}" if each.show else f"it is not {error}"
         remedy = None
         if problem is not None:
             remedy = _SET_AGAIN if text else _SET_HOME
-        source = (each.name, variable, value, bool(text), not each.repr)
+        source = (each.name, variable, value, bool(text), not each.show)
         found.append(SettingSource(*source, problem, remedy))
     return found
 
 
-def _find_default(setting: Field[object], *, is_needed: bool) -> tuple[object, str | None]:
+def _find_default(setting: RecordField, *, is_needed: bool) -> tuple[object, str | None]:
     """Return a setting's default; if it is needed and there is none, None and the reason."""
     if setting.name != "home":
         return setting.default, None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from contextvars import copy_context
-from dataclasses import replace
 from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
@@ -23,6 +22,7 @@ from flowstone.engine.blocking_calls import call_blocking
 from flowstone.engine.policy import is_cancellation
 from flowstone.errors import CancelSignal, ConfigurationError, RunTimeout, StopSignal
 from flowstone.ports.threads import call_back, call_on_loop, wait_for
+from flowstone.records.record import evolve
 from flowstone.records.states import CANCELLED, COMPLETED, CRASHED, State, StoredValue
 from flowstone.task_runners.threads import (
     call_nested,
@@ -302,7 +302,7 @@ class Future(Unresolved, Generic[R]):
 
     def _finish(self, state: State) -> None:
         if isinstance(state.data, _Cancelled) or is_cancellation(state.data):
-            state = replace(state, data=None)  # whoever asks for the result is not cancelled too
+            state = evolve(state, data=None)  # whoever asks for the result is not cancelled too
         with _lock:
             self._end, self._driver, self._where = state, None, None
             callbacks, self._callbacks = self._callbacks, None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from inspect import isasyncgenfunction, iscoroutinefunction
 from typing import TYPE_CHECKING
 
+from flowstone.records.record import evolve
 from flowstone.records.states import StateType
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class HookMethods:
 
     def _add_hook(self, kind: StateType, hook: Hook) -> Hook:
         hooks = {**self.spec.hooks, kind: (*self.spec.hooks.get(kind, ()), hook)}
-        self.spec = replace(self.spec, hooks=hooks)
+        self.spec = evolve(self.spec, hooks=hooks)
         return hook
 
     def on_running(self, hook: Hook) -> Hook:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -35,7 +34,7 @@ from flowstone.calls.option_checks import (
     check_timeout,
 )
 from flowstone.errors import ConfigurationError, suggest_names
-from flowstone.records.evolution import evolve
+from flowstone.records.record import evolve
 from flowstone.records.specs import Delay, Hook, Spec
 from flowstone.records.states import StateType
 
@@ -361,7 +360,7 @@ def apply_options(spec: Spec, options: Mapping[str, object]) -> Spec:
             changes["hooks"] = hooks = {**hooks, row.state: kept}
         else:
             changes[row.field or name] = kept
-    new = replace(spec, **changes) if changes else spec
+    new = evolve(spec, **changes) if changes else spec
     if not new.cache_result_in_memory and new.persist_result is False:
         what = _describe(new, "cache_result_in_memory")
         problem = "persist_result=False leaves no file to read the result from"

@@ -22,8 +22,8 @@ from flowstone.engine.arguments import ITEMS, FutureBase, find_futures, resolve
 from flowstone.errors import ValueNotComputed
 from flowstone.graphs import Graph, build_graph
 from flowstone.logging.run_logger import disable_run_logger
-from flowstone.records.evolution import evolve
 from flowstone.records.ids import new_id
+from flowstone.records.record import evolve
 from flowstone.records.runs import Run
 from flowstone.records.states import COMPLETED, PENDING, RUNNING, State
 

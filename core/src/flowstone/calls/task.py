@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, Unpack, overload
 
 from flowstone.calls.body import collect_values
@@ -24,6 +23,7 @@ from flowstone.calls.signatures import AsyncYields, Awaits, Yields
 from flowstone.context import current
 from flowstone.engine.arguments import ITEMS, EndedRun, FutureBase
 from flowstone.errors import ConfigurationError
+from flowstone.records.record import evolve
 from flowstone.records.states import Completed, State
 
 if TYPE_CHECKING:
@@ -255,7 +255,7 @@ class Task(Runnable[P, R]):
             calls = batch_arguments(map(register, calls), size)
             batch = make_batch_function(collect_values(self.fn), self.name, isasync=self.isasync)
             # The template of a run's name is over the parameters of a single call.
-            unit = Task(batch, replace(self.spec, run_name=None), None, self._around)
+            unit = Task(batch, evolve(self.spec, run_name=None), None, self._around)
 
         def submit(one: tuple[Any, ...], named: dict[str, Any]) -> Future[Any]:
             return unit._submit(one, named, upstream)
@@ -265,12 +265,12 @@ class Task(Runnable[P, R]):
 
     def on_commit(self, hook: Hook) -> Hook:
         """Call ``hook(transaction)`` at the commit; use it as a decorator."""
-        self.spec = replace(self.spec, on_commit=(*self.spec.on_commit, hook))
+        self.spec = evolve(self.spec, on_commit=(*self.spec.on_commit, hook))
         return hook
 
     def on_rollback(self, hook: Hook) -> Hook:
         """Call ``hook(transaction)`` at a rollback; use it as a decorator."""
-        self.spec = replace(self.spec, on_rollback=(*self.spec.on_rollback, hook))
+        self.spec = evolve(self.spec, on_rollback=(*self.spec.on_rollback, hook))
         return hook
 
     def _make_transaction(self) -> RunTransaction | None:

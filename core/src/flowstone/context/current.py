@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from flowstone.records.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from flowstone.settings import Settings
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Services:
     """The ports of this process, each filled; made by `flowstone.bootstrap`, or by a test.
 

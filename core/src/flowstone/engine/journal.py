@@ -7,7 +7,6 @@ import os
 import threading
 from collections import defaultdict, deque
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 from weakref import WeakSet
 
@@ -17,6 +16,7 @@ from flowstone.engine.policy import find_request
 from flowstone.errors import Conflict, FencedRun, StopSignal, StoreError, SuspendSignal
 from flowstone.records.events import INFORMATIONAL
 from flowstone.records.ids import new_id
+from flowstone.records.record import evolve
 from flowstone.records.runs import Handover, Run, StateChange
 from flowstone.records.states import PAUSED, TERMINAL
 
@@ -356,7 +356,7 @@ def _rebase(event: Event, conflict: Conflict) -> Event:
     allowed = (*TERMINAL, PAUSED) if signal is SuspendSignal else TERMINAL
     if signal is not None and change.state.type not in allowed:
         raise signal from conflict
-    return replace(event, id=new_id(), payload=replace(change, version=actual.version + 1))
+    return evolve(event, id=new_id(), payload=evolve(change, version=actual.version + 1))
 
 
 def _check_holder(actual: Run, token: str) -> None:

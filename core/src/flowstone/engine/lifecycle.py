@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -44,6 +43,7 @@ from flowstone.errors import (
     TerminationSignal,
     UpstreamTaskError,
 )
+from flowstone.records.record import draft
 from flowstone.records.states import (
     COMPLETED,
     PENDING,
@@ -79,7 +79,7 @@ Lifecycle = Generator[Step, Any, State | Continuation]
 BEGIN = Record(RUNNING, "Running")
 
 
-@dataclass(slots=True)  # a frozen one takes twice as long to make, and each task run has one
+@draft  # a frozen one takes twice as long to make, and each task run has one
 class CallPlan:
     """One call of a flow or task, before anything has happened.
 

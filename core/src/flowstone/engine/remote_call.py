@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flowstone.context.runtime import snapshot_run
-from flowstone.records.evolution import evolve
+from flowstone.records.record import evolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable

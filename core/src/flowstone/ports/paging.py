@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from flowstone.records.record import evolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,12 +24,12 @@ def iterate_runs(store: RunStore, query: RunQuery, *, size: int = PAGE) -> Itera
     Raises:
         StoreError: the store can't be read.
     """
-    page = store.runs(replace(query, limit=size))
+    page = store.runs(evolve(query, limit=size))
     while page:
         yield from page
         if len(page) < size:
             return
-        page = store.runs(replace(query, after=page[-1].id, limit=size))
+        page = store.runs(evolve(query, after=page[-1].id, limit=size))
 
 
 def iterate_events(

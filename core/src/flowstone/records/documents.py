@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from flowstone.records.record import record
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class Document:
     """Something saved by name: a block, a variable, later a deployment, a limit.
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from flowstone.records.facts import fact
 from flowstone.records.ids import new_id
+from flowstone.records.record import fact, record
 from flowstone.records.runs import Handover, Run, StateChange
 from flowstone.records.states import StateType
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from flowstone.records.states import State
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LogLine:
     """One line of a run's log.
 
@@ -34,7 +33,7 @@ class LogLine:
     fields: Mapping[str, object] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ArtifactVersion:
     """An artifact as it was saved once: the newest of an id, or of a key, is what it is now.
 
@@ -53,7 +52,7 @@ class ArtifactVersion:
     data: Any
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ExternalHandle:
     """External work that a run has started; recorded before anybody waits for it.
 
@@ -79,7 +78,7 @@ class ExternalHandle:
         return f"{self.kind} {self.id} ({repr(name) if name else f'unsaved {kind}'})"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Measures:
     """Numbers that tell how much a run did: rows, bytes, credits.
 

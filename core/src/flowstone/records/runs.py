@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from flowstone.records.evolution import evolve
-from flowstone.records.facts import fact
+from flowstone.records.record import evolve, fact, field, list_fields, record
 from flowstone.records.states import RUNNING, UNBORN, State
 
 if TYPE_CHECKING:
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
 Kind = Literal["flow", "task"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Lease:
     """The right of one process to write a run.
 
@@ -39,7 +37,7 @@ class Lease:
     seconds: float = field(default=0.0, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RestartInfo:
     """How a root flow run can be executed again, as it was known at its birth.
 
@@ -100,11 +98,11 @@ class Origin:
     scheduled_time: float | None = None
 
     def __getstate__(self) -> dict[str, object]:
-        return {each.name: getattr(self, each.name) for each in fields(self)}
+        return {each.name: getattr(self, each.name) for each in list_fields(type(self))}
 
     def __setstate__(self, state: dict[str, object] | list[object]) -> None:
         values = state if isinstance(state, dict) else dict(zip(_FIRST, state, strict=False))
-        for each in fields(self):
+        for each in list_fields(type(self)):
             value = values.get(each.name, each.default)
             object.__setattr__(self, each.name, value)
 
@@ -184,7 +182,9 @@ _FIRST = (
     "recipe",
 )  # fmt: skip
 #: Returns the values of a run's, or an origin's, fields of birth, in the order of `Origin`.
-read_origin: Callable[[Origin], tuple[Any, ...]] = attrgetter(*(f.name for f in fields(Origin)))
+read_origin: Callable[[Origin], tuple[Any, ...]] = attrgetter(
+    *(f.name for f in list_fields(Origin))
+)
 
 
 def _to_datetime(seconds: float | None) -> datetime | None:
@@ -218,7 +218,7 @@ class Handover(StateChange):
 UNKNOWN = "…"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Fence:
     """What a batch of facts carries to prove that its writer still owns the root run."""
 
@@ -239,7 +239,7 @@ class HeartbeatReply(NamedTuple):
     lost_slots: list[str]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RunQuery:
     """Which runs to read. Every field that is set must match.
 

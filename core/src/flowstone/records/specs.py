@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from flowstone.records.record import field, record
 
 if TYPE_CHECKING:
     from flowstone.records.runs import Kind
@@ -16,7 +17,7 @@ Delay = float | Sequence[float] | Callable[[int], Sequence[float]]
 Hook = Callable[..., Any]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Spec:
     """The options of one flow or task, checked; `FlowOptions` and `TaskOptions` say what each is.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from time import time
 from typing import TYPE_CHECKING, Any, Generic, Literal, overload
@@ -15,6 +14,7 @@ from flowstone.errors import (
     MissingResult,
     UnfinishedRun,
 )
+from flowstone.records.record import field, record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,7 +66,7 @@ NEXT: dict[StateType, frozenset[StateType]] = {
 BIRTH = frozenset({SCHEDULED, PENDING, RUNNING})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class State(Generic[R]):
     """One state of one run, whose value is an `R`.
 
@@ -84,7 +84,7 @@ class State(Generic[R]):
     name: str = ""
     message: str | None = None
     at: float = field(default_factory=time)
-    data: Any = field(default=None, compare=False, repr=False)
+    data: Any = field(default=None, compare=False, show=False)
 
     def __post_init__(self) -> None:
         if type(self.type) is not StateType:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ from flowstone.errors import (
     StaleDocument,
 )
 from flowstone.records.events import EXTERNAL_WORK_ENDED, INFORMATIONAL, fold, make_change_event
-from flowstone.records.evolution import evolve
+from flowstone.records.record import evolve
 from flowstone.records.runs import Handover, Lease, Run
 from flowstone.records.states import CANCELLED, CRASHED, NEXT, State
 
@@ -46,13 +45,13 @@ def apply_change(run: Run, change: StateChange) -> Run:
     if isinstance(change, Handover):
         if change.lease is not None and run.lease is not None and not run.state.is_final():
             raise Conflict(run.name, run.version, run.version, run)
-        return replace(after, lease=change.lease)
+        return evolve(after, lease=change.lease)
     if after.lease is None:
         return after
     if after.state.is_final():
-        return replace(after, lease=replace(after.lease, until=0.0))
+        return evolve(after, lease=evolve(after.lease, until=0.0))
     # Whoever takes up a run that had ended brings a lease of its own.
-    return replace(after, lease=None) if run.state.is_final() else after
+    return evolve(after, lease=None) if run.state.is_final() else after
 
 
 def start_lease(event: Event, now: float) -> Event:

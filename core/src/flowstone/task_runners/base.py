@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from flowstone.errors import ConfigurationError
+from flowstone.records.record import record
 from flowstone.task_runners.threads import ThreadPool
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ class TaskRunner(Protocol):
         """Return a runner for one flow run, which closes it."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ThreadPoolTaskRunner:
     """Submitted tasks run on threads of this process; async ones on one event loop beside them.
 

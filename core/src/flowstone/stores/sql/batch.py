@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from flowstone.records.record import draft, field
 from flowstone.records.redaction import redact
 from flowstone.records.runs import Run, StateChange
 from flowstone.records.states import RUNNING, TERMINAL
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from flowstone.stores.sql.run_table import Row
 
 
-@dataclass(slots=True)
+@draft
 class Batch:
     """What to write for some events.
 

@@ -22,7 +22,7 @@ from flowstone.records.events import (
     Event,
     LogLine,
 )
-from flowstone.records.evolution import evolve
+from flowstone.records.record import evolve
 from flowstone.records.redaction import redact
 from flowstone.records.runs import Handover, Run, StateChange
 from flowstone.records.states import RUNNING, State, StateType

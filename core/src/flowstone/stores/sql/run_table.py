@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from operator import attrgetter
 from typing import Any
 
 from flowstone.records.codec import find_form
 from flowstone.records.encoding import FORMS, dumps, loads
+from flowstone.records.record import list_fields
 from flowstone.records.redaction import redact
 from flowstone.records.runs import Lease, Run
 from flowstone.records.states import COMPLETED, MISSING, State, StateType
@@ -38,8 +38,8 @@ class RunTable:
 
     def __init__(self, record: type[Run] = Run) -> None:
         self._record = record
-        columns = [field for field in fields(record) if field.name not in _ELSEWHERE]
-        forms = {field.name: find_form(str(field.type), FORMS, field.name) for field in columns}
+        columns = [field for field in list_fields(record) if field.name not in _ELSEWHERE]
+        forms = {field.name: find_form(field.annotation, FORMS, field.name) for field in columns}
         self._plain = [name for name, form in forms.items() if form is None]
         self._coded = [(name, form) for name, form in forms.items() if form is not None]
         self._encoders = [form.encode for _, form in self._coded]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from time import time
 from typing import TYPE_CHECKING
 
 from flowstone.errors import RunNotFound
 from flowstone.records.encoding import dumps
+from flowstone.records.record import evolve
 from flowstone.records.runs import StateChange
 from flowstone.stores import rules
 from flowstone.stores.sql import statements
@@ -217,7 +217,7 @@ def _record(connection: SqlConnection, event: Event, *, keep_lease: bool = True)
     assert isinstance(event.payload, StateChange)
     after = rules.apply_change(run, event.payload)
     if not keep_lease:
-        after = replace(after, lease=None)
+        after = evolve(after, lease=None)
     if not run.is_root and not after.state.is_final():
         rules.check_root_open(_find(connection, run.root_id))
     _insert(connection, statements.INSERT_EVENT, [make_event_row(event)])

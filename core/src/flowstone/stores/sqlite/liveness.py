@@ -6,11 +6,11 @@ import atexit
 import contextlib
 import os
 import sys
-from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from flowstone.records.ids import new_id
+from flowstone.records.record import record
 from flowstone.settings import make_private_directory
 from flowstone.stores.sqlite.errors import translate_os_error
 
@@ -45,7 +45,7 @@ else:
         fcntl.lockf(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Mark:
     path: Path
     descriptor: int
