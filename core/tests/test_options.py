@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flowstone.calls.options import OPTIONS, FlowOptions, TaskOptions, apply_options
+from flowstone.calls.option_types import FlowOptions, TaskOptions
+from flowstone.calls.options import OPTIONS, apply_options
 from flowstone.errors import ConfigurationError
 from flowstone.records.specs import Spec
 from flowstone.settings import Settings

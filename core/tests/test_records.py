@@ -61,6 +61,11 @@ class Filled:
     rows: list[int] = field(default_factory=list)
 
 
+@fact
+class Asked:
+    """No fields."""
+
+
 def test_it_is_made_and_shown_as_a_dataclass_is() -> None:
     point = Point[int](1, at=2.0)
     assert repr(point) == repr(Plain(1, at=2.0)).replace("Plain", "Point")
@@ -93,6 +98,7 @@ def test_it_is_equal_by_the_fields_that_are_compared() -> None:
     assert Point(1) == Point(1, at=3.0)
     assert Point(1) != Point(2)
     assert Born("a") != Moved("a")
+    assert Asked() == Asked()
     assert len({Born("a"), Born("a"), Born("b")}) == 2
     with pytest.raises(TypeError, match="unhashable"):
         hash(Point(1))  # of its list

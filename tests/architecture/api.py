@@ -17,6 +17,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.architecture.house import HERE, ROOT, Member, integrations, members, sources
 
+from flowstone.calls import option_types
+
 SNAPSHOT = HERE / "public_api.txt"
 KNOWN = ROOT / "core/src/flowstone/plugins/known_packages.json"
 RATCHET = HERE / "ratchet.json"
@@ -129,7 +131,8 @@ def signature(value: Any) -> str:
 def options(value: Any) -> list[str]:
     """Return the options of a function that takes them as `Unpack[...]`."""
     unpacked = re.findall(r"Unpack\[(\w+)\]", signature(value))
-    tables = [inspect.unwrap(value).__globals__[name] for name in unpacked]
+    known = {**vars(option_types), **inspect.unwrap(value).__globals__}
+    tables = [known[name] for name in unpacked]
     return [
         f"    {option}: {_Text(hint.__forward_arg__)}"
         for table in tables

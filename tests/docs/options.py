@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from flowstone.calls.options import OPTIONS, FlowOptions, TaskOptions
+from flowstone.calls.option_types import FlowOptions, TaskOptions
+from flowstone.calls.options import OPTIONS
 
 from ..architecture.house import ROOT
 

@@ -41,7 +41,7 @@ def test_every_hook_is_named() -> None:
 
 
 def test_every_option_is_named_in_words_of_the_docs() -> None:
-    from flowstone.calls.options import FlowOptions, TaskOptions
+    from flowstone.calls.option_types import FlowOptions, TaskOptions
 
     wanted = set(FlowOptions.__annotations__) | set(TaskOptions.__annotations__)
     assert wanted <= WORDS | {"version", "description", "name"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flowstone.calls.options import FlowOptions, TaskOptions
+from flowstone.calls.option_types import FlowOptions, TaskOptions
 
 from .options import PAGE, TABLE, render_table
 

@@ -10,7 +10,7 @@ import pytest
 
 import flowstone
 from flowstone import transactions
-from flowstone.calls.options import FlowOptions, TaskOptions
+from flowstone.calls.option_types import FlowOptions, TaskOptions
 from flowstone.concurrency import arate_limit, concurrency, rate_limit
 from flowstone.flows import Flow
 from flowstone.futures import Future, FutureList

@@ -10,6 +10,7 @@ from flowstone.engine.steps import (
     AcquireSlots,
     AwaitSlots,
     CallFunction,
+    CallHook,
     FinishChildren,
     Iterate,
     Record,
@@ -116,8 +117,8 @@ class World:
             return step.request.give_back()
         if isinstance(step, FinishChildren):
             return self.unseen
-        if step.__class__.__name__ == "CallHook":
-            return self.consult(*step)
+        if isinstance(step, CallHook):
+            return self.consult(step.fn, step.unit, step.state)
         return None
 
     def talk(self, plan: CallPlan) -> State:

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, Unpack, overload
 
 from flowstone.calls.decorator import find_local_names, make_spec, unwrap_function
-from flowstone.calls.options import FlowOptions, Option, apply_options, unset_options
+from flowstone.calls.options import Option, apply_options, unset_options
 from flowstone.calls.runnable import Runnable
 from flowstone.context import current
 from flowstone.errors import ConfigurationError
@@ -16,6 +16,7 @@ from flowstone.task_runners.base import TaskRunner, ThreadPoolTaskRunner
 
 if TYPE_CHECKING:
     from flowstone.calls.deployment_options import DeploymentOptions, ServeOptions
+    from flowstone.calls.option_types import FlowOptions
     from flowstone.context.current import Services
     from flowstone.engine.recorder import Takeover
     from flowstone.graphs import Graph

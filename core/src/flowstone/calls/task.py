@@ -16,7 +16,7 @@ from flowstone.calls.mapping import (
     stream_arguments,
     zip_arguments,
 )
-from flowstone.calls.options import Option, TaskOptions, apply_options, unset_options
+from flowstone.calls.options import Option, apply_options, unset_options
 from flowstone.calls.runnable import Runnable, find_owner
 from flowstone.calls.secret_arguments import register_secret_arguments
 from flowstone.calls.signatures import AsyncYields, Awaits, Yields
@@ -27,6 +27,7 @@ from flowstone.records.record import evolve
 from flowstone.records.states import Completed, State
 
 if TYPE_CHECKING:
+    from flowstone.calls.option_types import TaskOptions
     from flowstone.ports import RunTransaction
     from flowstone.records.specs import Hook, Spec
     from flowstone.results.policies import CachePolicy, TaskCall

@@ -98,8 +98,8 @@ class AsyncRunDriver(RunDriver):
                     kind = type(step)
                     if self._late:
                         self._raise_cancellation(step)
-                    if kind is Record and not self.recorder.may_block():  # as most are
-                        answer = self.record(*step)
+                    if isinstance(step, Record) and not self.recorder.may_block():  # as most are
+                        answer = self.record(step.type, step.name, step.message, step.data)
                     elif isinstance(step, Iterate):
                         return step
                     else:

@@ -127,7 +127,7 @@ class RunDriver:
                 try:
                     kind = type(step)
                     if kind is Record:
-                        answer = self.record(*step)
+                        answer = self.record(step.type, step.name, step.message, step.data)
                     elif kind is CallFunction and step.timeout is None:
                         answer = step.fn(*step.args, **step.kwargs)
                     elif kind is Iterate:
@@ -149,7 +149,7 @@ class RunDriver:
     # ------------------------------------------------------------ steps
 
     def _record(self, step: Record) -> State:
-        return self.record(*step)
+        return self.record(step.type, step.name, step.message, step.data)
 
     def _acquire_slots(self, step: AcquireSlots) -> str | None:
         return step.request.take()

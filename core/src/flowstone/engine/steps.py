@@ -1,12 +1,11 @@
-"""What a run's life asks of the world; the drivers do it and hand the answer back.
-
-Named tuples, as some are made for every task run, and the module is loaded at every start.
-"""
+"""What a run's life asks of the world; the drivers do it and hand the answer back."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
+
+from flowstone.records.record import fact
 
 if TYPE_CHECKING:
     from flowstone.errors import ClosedEarly
@@ -15,7 +14,8 @@ if TYPE_CHECKING:
     from flowstone.records.states import State, StateType
 
 
-class Record(NamedTuple):
+@fact
+class Record:
     """Put the run into a state. Answer: that `State`."""
 
     type: StateType
@@ -24,7 +24,8 @@ class Record(NamedTuple):
     data: Any = None
 
 
-class CallFunction(NamedTuple):
+@fact
+class CallFunction:
     """Call the function. Answer: its value; what it raises is thrown in."""
 
     fn: Callable[..., Any]
@@ -43,7 +44,8 @@ class YieldProgress:
         self.closed: ClosedEarly | None = None
 
 
-class Iterate(NamedTuple):
+@fact
+class Iterate:
     """Call the function, and hand out what it yields. Answer: what it returned in the end.
 
     It is thrown in what the function raises, or the progress's `closed`.
@@ -56,7 +58,8 @@ class Iterate(NamedTuple):
     timeout: float | None = None
 
 
-class CallHook(NamedTuple):
+@fact
+class CallHook:
     """Call a hook or a condition, sync or async, with unit, run and state. Answer: its value."""
 
     fn: Callable[..., Any]
@@ -64,39 +67,45 @@ class CallHook(NamedTuple):
     state: State
 
 
-class AcquireSlots(NamedTuple):
+@fact
+class AcquireSlots:
     """Take slots under the limits of the run's tags. Answer: None, or what is in the way."""
 
     request: SlotRequest
 
 
-class AwaitSlots(NamedTuple):
+@fact
+class AwaitSlots:
     """Wait until the slots are taken. Answer: None."""
 
     request: SlotRequest
 
 
-class ReleaseSlots(NamedTuple):
+@fact
+class ReleaseSlots:
     """Give the slots back, or leave the queue. Answer: None."""
 
     request: SlotRequest
 
 
-class Load(NamedTuple):
+@fact
+class Load:
     """Look for a kept result of this call. Answer: a `CacheLookup`."""
 
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
 
 
-class Save(NamedTuple):
+@fact
+class Save:
     """Keep the result, or stage it in the transaction around the run. Answer: None."""
 
     look: CacheLookup
     value: Any
 
 
-class StageInTransaction(NamedTuple):
+@fact
+class StageInTransaction:
     """Hand a completed run to the transaction around it. Answer: None."""
 
     around: RunTransaction
@@ -106,25 +115,29 @@ class StageInTransaction(NamedTuple):
     on_rollback: tuple[Callable[..., Any], ...]
 
 
-class ReadValues(NamedTuple):
+@fact
+class ReadValues:
     """Call a function that reads persisted values. Answer: what it returns."""
 
     fn: Callable[[], object]
 
 
-class Unlock(NamedTuple):
+@fact
+class Unlock:
     """Let others compute this call again, also where the look was not finished. Answer: None."""
 
     look: CacheLookup | None
 
 
-class Await(NamedTuple):
+@fact
+class Await:
     """Wait until each has ended. Answer: None."""
 
     promises: Sequence[PendingRun]
 
 
-class FinishChildren(NamedTuple):
+@fact
+class FinishChildren:
     """Bring to an end all that was submitted in this run.
 
     Answer: what ended badly, unobserved; with an error, what could not be stopped.
@@ -139,28 +152,33 @@ class FinishChildren(NamedTuple):
     is_late: bool = False
 
 
-class Sleep(NamedTuple):
+@fact
+class Sleep:
     """Wait. Answer: None."""
 
     seconds: float
 
 
-class Refresh(NamedTuple):
+@fact
+class Refresh:
     """See what others have made of the run, and go on from there. Answer: now, and its `State`."""
 
 
-class Resume(NamedTuple):
+@fact
+class Resume:
     """Go on with a paused run, in the same attempt. Answer: whether somebody has resumed it."""
 
 
-class Suspend(NamedTuple):
+@fact
+class Suspend:
     """Give the run up, to be executed again elsewhere. Answer: the `State` that it is left in."""
 
     message: str
     data: BaseException
 
 
-class Log(NamedTuple):
+@fact
+class Log:
     """Log a line about the run. Answer: None."""
 
     level: int

@@ -296,7 +296,7 @@ def _write_init(kind: type) -> object:
     lines = [
         "def make(set_field, factories, absent):",
         f" def __init__({', '.join(arguments)}):",
-        *(f"  {line}" for line in body),
+        *(f"  {line}" for line in body or ["pass"]),
         " return __init__",
     ]
     [code] = (
