@@ -59,11 +59,13 @@ NEVER = {
 #: Nor by a program that keeps no results.
 NO_RESULTS = NEVER | {
     "concurrent.futures",
+    "dataclasses",
     "decimal",
     "flowstone.blocks",
     "flowstone.ports.stores",
     "flowstone.serializers",
     "importlib.metadata",
+    "inspect",
     "pydantic",
     "socket",
     "tempfile",

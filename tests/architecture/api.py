@@ -131,13 +131,17 @@ def signature(value: Any) -> str:
 def options(value: Any) -> list[str]:
     """Return the options of a function that takes them as `Unpack[...]`."""
     unpacked = re.findall(r"Unpack\[(\w+)\]", signature(value))
-    known = {**vars(option_types), **inspect.unwrap(value).__globals__}
-    tables = [known[name] for name in unpacked]
+    tables = [_find_table(inspect.unwrap(value), name) for name in unpacked]
     return [
         f"    {option}: {_Text(hint.__forward_arg__)}"
         for table in tables
         for option, hint in sorted(table.__annotations__.items())
     ]
+
+
+def _find_table(value: Any, name: str) -> Any:
+    """Return the TypedDict; those of `@flow` and `@task` have a module of their own."""
+    return getattr(option_types, name, None) or value.__globals__[name]
 
 
 def snapshot() -> str:

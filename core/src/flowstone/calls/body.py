@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 from contextlib import ExitStack, aclosing, contextmanager
 from functools import partial, update_wrapper
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
+from flowstone.engine.functions import is_async_generator_function, is_generator_function
 from flowstone.engine.remote_call import Remote
 from flowstone.logging.prints import capture_stdout
 from flowstone.logging.run_logger import is_logging_prints, redirect_prints
@@ -123,7 +123,7 @@ async def _acall_with_output(
 
 def is_generator(fn: Callable[..., object]) -> bool:
     """Tell whether a function is a generator, sync or async."""
-    return inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn)
+    return is_generator_function(fn) or is_async_generator_function(fn)
 
 
 def collect_values(fn: Callable[..., Any], most: int | None = None) -> Callable[..., Any]:
@@ -135,7 +135,7 @@ def collect_values(fn: Callable[..., Any], most: int | None = None) -> Callable[
     """
     if not is_generator(fn):
         return fn
-    collect = _acollect if inspect.isasyncgenfunction(fn) else _collect
+    collect = _acollect if is_async_generator_function(fn) else _collect
     collected = partial(collect, fn, most)
     update_wrapper(collected, fn)  # its source is the function's, for the keys of caches
     return collected

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 from collections.abc import Callable, Mapping
 from functools import cache, partial
@@ -11,6 +10,7 @@ from zlib import crc32
 
 from flowstone.calls.options import apply_options
 from flowstone.calls.parameters import RESERVED
+from flowstone.engine.functions import read_docstring, unwrap
 from flowstone.errors import ConfigurationError
 from flowstone.records.specs import Spec
 
@@ -35,12 +35,12 @@ def make_spec(kind: Kind, fn: Callable[..., object], options: Mapping[str, objec
     if name == "<lambda>" and not options.get("name"):
         name = "lambda"
     _refuse_reserved(kind, name, fn)
-    spec = Spec(kind, name, inspect.getdoc(fn), _hash_file_of(fn) if kind == "flow" else None)
+    spec = Spec(kind, name, read_docstring(fn), _hash_file_of(fn) if kind == "flow" else None)
     return apply_options(spec, options)
 
 
 def _refuse_reserved(kind: Kind, name: str, fn: Callable[..., object]) -> None:
-    code = getattr(inspect.unwrap(fn), "__code__", None)
+    code = getattr(unwrap(fn), "__code__", None)
     if code is None:
         return
     own = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
@@ -81,7 +81,7 @@ def find_local_names() -> Mapping[str, object] | None:
 def _hash_file_of(fn: Callable[..., object]) -> str | None:
     while isinstance(fn, partial):
         fn = fn.func
-    code = getattr(inspect.unwrap(fn), "__code__", None)
+    code = getattr(unwrap(fn), "__code__", None)
     return _hash_file(code.co_filename) if code is not None else None
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections.abc as abc
-import inspect
 import io
 from collections import deque
 from functools import partial, reduce
@@ -29,6 +28,8 @@ from typing import (
     get_type_hints,
     is_typeddict,
 )
+
+from flowstone.engine.functions import unwrap
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter, ValidationError
@@ -58,37 +59,38 @@ class Uncheckable(Exception):
 
 
 def find_hints(
-    fn: abc.Callable[..., object], signature: inspect.Signature, around: abc.Mapping[str, object]
+    fn: abc.Callable[..., object],
+    annotations: abc.Mapping[str, object],
+    around: abc.Mapping[str, object],
 ) -> tuple[dict[str, Hint], dict[str, str]]:
     """Return the type hints of parameters, and those that can't be resolved with the reason.
 
     Args:
         fn: the function.
-        signature: its signature.
+        annotations: of its parameters, as they are written.
         around: the local names that its hints may use.
     """
     bare = _find_function(fn)
     names = {each.__name__: each for each in getattr(bare, "__type_params__", ())} | {**around}
     hints: dict[str, Hint] = {}
     problems: dict[str, str] = {}
-    for name, parameter in signature.parameters.items():
-        if parameter.annotation is not parameter.empty:
-            holder = SimpleNamespace(__annotations__={name: parameter.annotation})
-            found = getattr(bare, "__globals__", {})
-            try:
-                hint = get_type_hints(holder, found, names, include_extras=True)[name]
-            except Exception as error:  # noqa: BLE001 - a hint may be any expression
-                problems[name] = str(error)
-            else:
-                hints[name] = _find_owner(fn) if hint is Self else hint
+    for name, annotation in annotations.items():
+        holder = SimpleNamespace(__annotations__={name: annotation})
+        found = getattr(bare, "__globals__", {})
+        try:
+            hint = get_type_hints(holder, found, names, include_extras=True)[name]
+        except Exception as error:  # noqa: BLE001 - a hint may be any expression
+            problems[name] = str(error)
+        else:
+            hints[name] = _find_owner(fn) if hint is Self else hint
     return hints, problems
 
 
 def _find_function(fn: Value) -> Value:
     """Return the function in whose module hints are written."""
-    fn = inspect.unwrap(fn)
+    fn = unwrap(fn)
     while isinstance(fn, partial):
-        fn = inspect.unwrap(fn.func)
+        fn = unwrap(fn.func)
     return fn if hasattr(fn, "__globals__") else type(fn).__call__
 
 

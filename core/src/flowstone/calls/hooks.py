@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from inspect import isasyncgenfunction, iscoroutinefunction
 from typing import TYPE_CHECKING
 
+from flowstone.engine.functions import is_async_generator_function, is_coroutine_function
 from flowstone.records.record import evolve
 from flowstone.records.states import StateType
 
@@ -72,7 +72,7 @@ def notify_by(notifier: Notifier | str) -> Callable[[Any, Run, State], Awaitable
         subject = f"{run.kind.capitalize()} run {run.name!r} of {run.unit!r}: {state.name}"
         body = f"{state.message or 'There is no message.'}\n\nRun {run.id}"
         line = " ".join(subject.split())
-        if iscoroutinefunction(found.notify):  # a class of somebody's own
+        if is_coroutine_function(found.notify):  # a class of somebody's own
             import asyncio  # 40 ms of start-up that most need not pay
 
             asyncio.run(found.anotify(body, line))
@@ -80,7 +80,7 @@ def notify_by(notifier: Notifier | str) -> Callable[[Any, Run, State], Awaitable
             found.notify(body, line)
 
     def notify(unit: Any, run: Run, state: State) -> Awaitable[None] | None:
-        if not (iscoroutinefunction(unit.fn) or isasyncgenfunction(unit.fn)):
+        if not (is_coroutine_function(unit.fn) or is_async_generator_function(unit.fn)):
             send(run, state)
             return None
         import asyncio  # 40 ms of start-up; here it is running already

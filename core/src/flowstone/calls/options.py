@@ -32,7 +32,7 @@ from flowstone.calls.option_checks import (
     check_timeout,
 )
 from flowstone.errors import ConfigurationError, suggest_names
-from flowstone.records.record import evolve, record
+from flowstone.records.record import evolve, fact
 from flowstone.records.specs import Delay, Spec
 from flowstone.records.states import StateType
 
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@record
+@fact
 class OptionRow:
     """The description of an option.
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 import sys
 from collections.abc import Callable, Mapping
 from functools import cached_property, partial
 from types import GenericAlias, MethodType, ModuleType
-from typing import Any, Self, Unpack, get_args
+from typing import TYPE_CHECKING, Any, Protocol, Self, Unpack, get_args
 
 from flowstone.calls.hints import (
     Check,
@@ -22,8 +21,12 @@ from flowstone.calls.hints import (
 )
 from flowstone.context.runtime import deployment, flow_run, task_run
 from flowstone.engine.arguments import resolve
+from flowstone.engine.functions import find_plain_names
 from flowstone.errors import ConfigurationError, ParameterBindError, ParameterTypeError
 from flowstone.records.redaction import redact, register
+
+if TYPE_CHECKING:
+    import inspect
 
 #: What a template of a name may use beside the parameters.
 RUNTIME = {"flow_run": flow_run, "task_run": task_run, "deployment": deployment}
@@ -38,11 +41,10 @@ _named: set[tuple[str, str, str]] = set()
 #: Names that each call has a use for; no function's parameter has one.
 RESERVED = frozenset({"return_state", "wait_for"})
 
+#: The kinds of parameters that take the rest of a call's arguments, as `inspect` names them.
+POSITIONAL_REST, KEYWORD_REST = "VAR_POSITIONAL", "VAR_KEYWORD"
 #: What a record has for parameters that take the rest of a call's arguments.
-_REST: dict[object, tuple[type, ...]] = {
-    inspect.Parameter.VAR_POSITIONAL: (list, tuple),
-    inspect.Parameter.VAR_KEYWORD: (dict,),
-}
+_REST: dict[str, tuple[type, ...]] = {POSITIONAL_REST: (list, tuple), KEYWORD_REST: (dict,)}
 _TOLD: dict[type, str] = {list: "a list", dict: "an object"}
 
 
@@ -63,6 +65,32 @@ class Written(str):
         return written
 
 
+class Bound(Protocol):
+    """A call's arguments: as `inspect.BoundArguments`, which is one."""
+
+    arguments: dict[str, Any]
+
+    @property
+    def args(self) -> tuple[Any, ...]: ...
+    @property
+    def kwargs(self) -> dict[str, Any]: ...
+
+
+class _PlainBound:
+    """The arguments of a function all of whose parameters can be given by their places."""
+
+    def __init__(self, arguments: dict[str, Any]) -> None:
+        self.arguments = arguments
+
+    @property
+    def args(self) -> tuple[Any, ...]:
+        return tuple(self.arguments.values())
+
+    @property
+    def kwargs(self) -> dict[str, Any]:
+        return {}
+
+
 class Parameters:
     """The parameters of one function."""
 
@@ -72,23 +100,63 @@ class Parameters:
         """Take a function, and the local names that its type hints may use."""
         self.name = name
         self._around = around
-        self.signature = inspect.signature(fn)
         self._fn = fn
+        self._plain_names = find_plain_names(fn)
         self._checks: dict[str, Check] = {}
         self._restorers: dict[str, Callable[[Value, Value], bool]] = {}
 
-    def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> inspect.BoundArguments:
+    @cached_property
+    def signature(self) -> inspect.Signature:
+        # 10 ms to import; most functions are plain, and their code tells the same.
+        from inspect import signature
+
+        return signature(self._fn)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The names of the parameters, in order."""
+        plain = self._plain_names
+        return tuple(self.signature.parameters) if plain is None else plain
+
+    def get_rest(self, name: str) -> str:
+        """Return which kind of rest a parameter takes; nothing for an ordinary one."""
+        if self._plain_names is not None:
+            return ""
+        kind = self.signature.parameters[name].kind.name
+        return kind if kind in _REST else ""
+
+    def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Bound:
         """Bind the arguments, defaults included.
 
         Raises:
             ParameterBindError: they do not fit the signature.
         """
+        plain = self._bind_plain(args, kwargs)
+        if plain is not None:
+            return _PlainBound(plain)
         try:
             bound = self.signature.bind(*args, **kwargs)
         except TypeError as error:
             raise self._make_bind_error(str(error)) from None
         bound.apply_defaults()
         return bound
+
+    def _bind_plain(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> dict[str, Any] | None:
+        """Bind the arguments of a plain function; None where it is none, or they don't fit."""
+        names = self._plain_names
+        if names is None or len(args) > len(names):
+            return None
+        values = getattr(self._fn, "__defaults__", None) or ()
+        defaults = dict(zip(reversed(names), reversed(values), strict=False))
+        bound = dict(zip(names, args, strict=False))
+        if bound.keys() & kwargs.keys() or not kwargs.keys() <= set(names):
+            return None
+        given = {**defaults, **kwargs, **bound}
+        if len(given) < len(names):
+            return None
+        return {name: given[name] for name in names}
 
     def bind_by_name(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the arguments by name: those of the call, defaults, and what the function holds.
@@ -109,16 +177,18 @@ class Parameters:
     @cached_property
     def _plain(self) -> tuple[str, ...] | None:
         """The names, where each is given by its place or by name and there are no others."""
-        kinds = {parameter.kind for parameter in self.signature.parameters.values()}
-        plain = kinds <= {inspect.Parameter.POSITIONAL_OR_KEYWORD}
-        return tuple(self.signature.parameters) if plain and not self.held else None
+        if self._plain_names is not None:
+            return self._plain_names
+        kinds = {parameter.kind.name for parameter in self.signature.parameters.values()}
+        plain = kinds <= {"POSITIONAL_OR_KEYWORD"}
+        return self.names if plain and not self.held else None
 
     def bind_known(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Return a call's arguments by name; futures that have ended as what they ended with."""
         args, kwargs = resolve(args, _resolve_if_done), resolve(kwargs, _resolve_if_done)
         return dict(self.bind(args, kwargs).arguments)
 
-    def validate(self, bound: inspect.BoundArguments) -> None:
+    def validate(self, bound: Bound) -> None:
         """Coerce each argument to its type hint, as pydantic does.
 
         Raises:
@@ -142,16 +212,12 @@ class Parameters:
         """The type hints with a secret type in them, by the name of their parameter."""
         from flowstone.secrets.fields import hides  # pydantic: asked for where it is loaded
 
-        found = {
-            name: hint
-            for name in self.signature.parameters
-            if hides(hint := self.hints.get(name, Any))
-        }
+        found = {name: hint for name in self.names if hides(hint := self.hints.get(name, Any))}
         for name, hint in found.items():
-            kind = self.signature.parameters[name].kind
-            if kind is inspect.Parameter.VAR_POSITIONAL:
+            rest = self.get_rest(name)
+            if rest == POSITIONAL_REST:
                 found[name] = GenericAlias(list, (hint,))
-            elif kind is inspect.Parameter.VAR_KEYWORD:
+            elif rest == KEYWORD_REST:
                 found[name] = GenericAlias(dict, (str, hint))
         return found
 
@@ -229,17 +295,20 @@ class Parameters:
         given = {name: value for name, value in arguments.items() if name in known}
         more = {name: value for name, value in arguments.items() if name not in known}
         for name, value in given.items():
-            wanted = _REST.get(known[name].kind)
+            wanted = _REST.get(known[name].kind.name)
             if wanted is not None and not isinstance(value, wanted):
                 problem = f"its parameter {name!r} takes {_TOLD[wanted[0]]} of values"
                 raise self._make_bind_error(problem)
         if more:
-            rest = [n for n, p in known.items() if p.kind is inspect.Parameter.VAR_KEYWORD]
+            rest = [name for name, each in known.items() if each.kind.name == KEYWORD_REST]
             if not rest or not RESERVED.isdisjoint(more):
                 name = min(RESERVED & more.keys(), default=next(iter(more)))
                 raise self._make_bind_error(f"got an unexpected keyword argument {name!r}")
             given[rest[0]] = {**given.get(rest[0], {}), **more}
-        bound = inspect.BoundArguments(self.signature, {n: given[n] for n in known if n in given})
+        # 10 ms to import, which only a run pays that is executed again, or by a command.
+        from inspect import BoundArguments
+
+        bound = BoundArguments(self.signature, {n: given[n] for n in known if n in given})
         return bound.args, bound.kwargs
 
     def _make_bind_error(self, problem: str) -> ParameterBindError:
@@ -248,10 +317,18 @@ class Parameters:
     @cached_property
     def hints(self) -> dict[str, Hint]:
         """The type hints that are checked, by the name of their parameter."""
-        hints, problems = find_hints(self._fn, self.signature, self._around or {})
+        hints, problems = find_hints(self._fn, self._annotations, self._around or {})
         if problems:
             self._warn("; ".join(f"{name} ({problem})" for name, problem in problems.items()))
         return hints
+
+    @property
+    def _annotations(self) -> dict[str, object]:
+        if (names := self._plain_names) is not None:
+            written = self._fn.__annotations__
+            return {name: written[name] for name in names if name in written}
+        known = self.signature.parameters.values()
+        return {each.name: each.annotation for each in known if each.annotation is not each.empty}
 
     def _warn(self, told: str) -> None:
         """Name the hints by which nothing is checked; once for each function."""
@@ -268,14 +345,14 @@ class Parameters:
 
     def _coerce(self, name: str, hint: Hint, value: Value) -> Value:
         origin, inner = split_hint(hint)
-        kind, unpacked = self.signature.parameters[name].kind, origin is Unpack
+        rest, unpacked = self.get_rest(name), origin is Unpack
         check = self._checks.get(name)
         if check is None:
             check = self._checks[name] = make_check(inner[0] if unpacked else hint)
         try:
-            if unpacked or kind not in _REST:
+            if unpacked or not rest:
                 return check(value)
-            if kind is inspect.Parameter.VAR_POSITIONAL:
+            if rest == POSITIONAL_REST:
                 return tuple(map(check, value))
             return {key: check(item) for key, item in value.items()}
         except Uncheckable:
@@ -285,9 +362,14 @@ class Parameters:
 
 
 def _find_held(fn: Any) -> dict[str, object]:
+    if find_plain_names(fn) is not None:
+        return {}
+    # 10 ms to import; most functions are plain.
+    import inspect
+
     if isinstance(fn, MethodType):
         name = next(iter(inspect.signature(fn.__func__).parameters.values()))
-        is_named = name.kind is not inspect.Parameter.VAR_POSITIONAL
+        is_named = name.kind.name != POSITIONAL_REST
         return {name.name if is_named else "self": fn.__self__}
     if isinstance(fn, partial):  # what it holds by name are defaults
         return {
@@ -329,7 +411,7 @@ def render_run_name(
             known = ", ".join(parameters) or "none"
             problem = f"the template {template!r} can't be filled: {error}"
             raise ConfigurationError(option, problem, f"The parameters are: {known}.") from error
-    takes = "parameters" in inspect.signature(template).parameters
+    takes = "parameters" in Parameters(template, unit).names
     name: object = template(parameters=dict(parameters)) if takes else template()
     if not isinstance(name, str) or not name:
         raise ConfigurationError(option, f"the function returned {name!r}", "Return a text.")

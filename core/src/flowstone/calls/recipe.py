@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 from typing import TYPE_CHECKING, Any
 
+from flowstone.calls.parameters import POSITIONAL_REST
+from flowstone.engine.functions import unwrap
 from flowstone.records.runs import RestartInfo
 
 if TYPE_CHECKING:
@@ -23,9 +24,8 @@ def make_restart_info(unit: Any, known: Mapping[str, object] | None) -> RestartI
         entrypoint, obstacle = _find_entrypoint(unit), None
     except _Nowhere as problem:
         entrypoint, obstacle = None, str(problem)
-    names = unit.parameters.signature.parameters
     if known is None:
-        return RestartInfo(entrypoint, obstacle, tuple(names))
+        return RestartInfo(entrypoint, obstacle, unit.parameters.names)
     return RestartInfo(
         entrypoint,
         obstacle,
@@ -38,7 +38,7 @@ class _Nowhere(Exception):
 
 
 def _find_entrypoint(unit: Any) -> str:
-    fn = inspect.unwrap(getattr(unit.fn, "__func__", unit.fn))
+    fn = unwrap(getattr(unit.fn, "__func__", unit.fn))
     inside, _, _ = getattr(fn, "__qualname__", "").rpartition(".")
     if inside:
         raise _Nowhere(f"it is defined inside {inside.removesuffix('.<locals>')!r}")
@@ -72,7 +72,7 @@ def _is_kept(unit: Any, name: str, value: object) -> bool:
     from flowstone.records.encoding import describe_as_json, is_exact
 
     parameters = unit.parameters
-    if parameters.signature.parameters[name].kind is inspect.Parameter.VAR_POSITIONAL:
+    if parameters.get_rest(name) == POSITIONAL_REST:
         value = list(value)  # type: ignore[call-overload]
     if is_exact(value):
         return True

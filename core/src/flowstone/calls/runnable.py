@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import inspect
 import os
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from copy import deepcopy
@@ -31,6 +30,7 @@ from flowstone.engine.arguments import find_upstream
 from flowstone.engine.async_driver import AsyncRunDriver
 from flowstone.engine.blocking_calls import call_blocking
 from flowstone.engine.driver import RunDriver
+from flowstone.engine.functions import is_async_generator_function, is_coroutine_function
 from flowstone.engine.lifecycle import CallPlan, Lifecycle, lifecycle
 from flowstone.engine.recorder import RunRecorder, Takeover
 from flowstone.engine.signals import sigterm_as_signal, sigterm_on_loop
@@ -74,7 +74,7 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
         self.spec = spec
         self.name = spec.name
         self.yields = is_generator(fn)
-        self.isasync = inspect.iscoroutinefunction(fn) or inspect.isasyncgenfunction(fn)
+        self.isasync = is_coroutine_function(fn) or is_async_generator_function(fn)
         self._rereads = not spec.cache_result_in_memory
         self._is_direct = not (self.isasync or self.yields)
         self._is_silent = spec.persist_result is None and spec.asks_to_keep is None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from inspect import isawaitable, iscoroutinefunction
 from typing import TYPE_CHECKING, ClassVar, TypeVar, overload
 
 from flowstone.context.deadlines import limit_to
@@ -11,6 +10,7 @@ from flowstone.engine import progress
 from flowstone.engine.blocking_calls import PATIENCE, InterruptedCall, finish_blocking
 from flowstone.engine.children import afinish_children
 from flowstone.engine.driver import FIRST, RunDriver
+from flowstone.engine.functions import is_awaitable, is_coroutine_function
 from flowstone.engine.lifecycle import Continuation
 from flowstone.engine.signals import translate_cancellation
 from flowstone.engine.steps import (
@@ -166,8 +166,8 @@ class AsyncRunDriver(RunDriver):
         if self.recorder.is_copy:
             return None
         call = partial(step.fn, step.unit, self.recorder.run, step.state)
-        value = call() if iscoroutinefunction(step.fn) else await self._in_thread(call, PATIENCE)
-        return await value if isawaitable(value) else value
+        value = call() if is_coroutine_function(step.fn) else await self._in_thread(call, PATIENCE)
+        return await value if is_awaitable(value) else value
 
     async def _aload(self, step: Load) -> CacheLookup:
         import asyncio  # 40 ms of start-up; here it is running already

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
-from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 from flowstone.engine import progress
 from flowstone.engine.children import finish_children
+from flowstone.engine.functions import is_awaitable
 from flowstone.engine.lifecycle import Continuation
 from flowstone.engine.policy import describe_error
 from flowstone.engine.steps import (
@@ -193,7 +193,7 @@ class RunDriver:
         if self.recorder.is_copy:
             return None
         value = step.fn(step.unit, self.recorder.run, step.state)
-        return run_awaitable(value) if isawaitable(value) else value
+        return run_awaitable(value) if is_awaitable(value) else value
 
     def _load(self, step: Load) -> CacheLookup | None:
         return self.cache.look(step.args, step.kwargs)

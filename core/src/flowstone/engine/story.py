@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
 from contextvars import copy_context
-from inspect import isawaitable
 from typing import Any, TypeVar
 
 from flowstone.engine.blocking_calls import call_blocking
+from flowstone.engine.functions import is_awaitable
 
 T = TypeVar("T")
 #: An awaitable, or a function to call that may block.
@@ -37,7 +37,7 @@ async def arun_story(
     """
 
     async def wait(pending: Pending) -> object:
-        return await (pending if isawaitable(pending) else call(pending))
+        return await (pending if is_awaitable(pending) else call(pending))
 
     return await _tell(story, wait)
 
@@ -59,7 +59,7 @@ async def _tell(story: Story[T], wait: Callable[[Pending], Awaitable[object]]) -
 
 async def _block_on(pending: Pending) -> object:
     """Wait without letting other coroutines run, as there are none."""
-    return run_awaitable(pending) if isawaitable(pending) else pending()
+    return run_awaitable(pending) if is_awaitable(pending) else pending()
 
 
 def _run_to_end(coroutine: Coroutine[Any, Any, T]) -> T:
