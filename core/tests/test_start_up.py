@@ -75,12 +75,16 @@ NO_RESULTS = NEVER | {
 NO_RUN = NO_RESULTS | {
     "datetime",
     "flowstone.bootstrap",
+    "flowstone.calls.option_types",
+    "flowstone.logging.run_logger",
     "flowstone.records.encoding",
     "flowstone.settings",
     "flowstone.stores",
     "json",
+    "logging",
     "pathlib",
     "sqlite3",
+    "traceback",
     "urllib.parse",
 }
 

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from flowstone.engine.functions import is_async_generator_function, is_generator_function
 from flowstone.engine.remote_call import Remote
-from flowstone.logging.prints import capture_stdout
-from flowstone.logging.run_logger import is_logging_prints, redirect_prints
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -57,18 +55,11 @@ def choose_function(
     # Asked for every task run.
     wanted = unit.spec.log_prints is not None or settings.log_prints or is_sent
     log_prints = _decide_log_prints(unit.spec, settings, is_sent=is_sent) if wanted else None
+    call = _acall_with_output if unit.isasync else _call_with_output
     if log_prints is not None:
-        fn = partial(
-            _acall_with_output if unit.isasync else _call_with_output,
-            fn,
-            redirect_prints,
-            log_prints,
-        )
+        fn = partial(call, fn, _redirect_prints, log_prints)
     if settings.capture_stdout:
-        captures = _captures(unit.spec)
-        fn = partial(
-            _acall_with_output if unit.isasync else _call_with_output, fn, capture_stdout, captures
-        )
+        fn = partial(call, fn, _capture_stdout, _captures(unit.spec))
     return fn if caller is None else Remote(caller, fn, scope, unit.spec.timeout_seconds)
 
 
@@ -78,10 +69,31 @@ def redirect_output(spec: Spec, settings: Settings) -> Iterator[None]:
     log_prints = _decide_log_prints(spec, settings)
     with ExitStack() as stack:
         if settings.capture_stdout:
-            stack.enter_context(capture_stdout(_captures(spec)))
+            stack.enter_context(_capture_stdout(_captures(spec)))
         if log_prints is not None:
-            stack.enter_context(redirect_prints(log_prints))
+            stack.enter_context(_redirect_prints(log_prints))
         yield
+
+
+# `logging` takes 8 ms to import, which the first run of a flow pays.
+
+
+def _redirect_prints(log: bool) -> AbstractContextManager[None]:
+    from flowstone.logging.run_logger import redirect_prints  # see above
+
+    return redirect_prints(log)
+
+
+def _capture_stdout(log: bool) -> AbstractContextManager[None]:
+    from flowstone.logging.prints import capture_stdout  # see above
+
+    return capture_stdout(log)
+
+
+def _is_logging_prints() -> bool | None:
+    from flowstone.logging.run_logger import is_logging_prints  # see above
+
+    return is_logging_prints()
 
 
 def _decide_log_prints(spec: Spec, settings: Settings, *, is_sent: bool = False) -> bool | None:
@@ -92,7 +104,7 @@ def _decide_log_prints(spec: Spec, settings: Settings, *, is_sent: bool = False)
         settings: for where neither it nor what is around it says.
         is_sent: whether its function is called elsewhere, where nothing is around it.
     """
-    around = is_logging_prints()
+    around = _is_logging_prints()
     if spec.log_prints is not None:
         return spec.log_prints
     if around is None:
@@ -101,7 +113,7 @@ def _decide_log_prints(spec: Spec, settings: Settings, *, is_sent: bool = False)
 
 
 def _captures(spec: Spec) -> bool:
-    return (is_logging_prints() if spec.log_prints is None else spec.log_prints) is not False
+    return (_is_logging_prints() if spec.log_prints is None else spec.log_prints) is not False
 
 
 def _call_with_output(

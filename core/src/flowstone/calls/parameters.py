@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Callable, Mapping
 from functools import cached_property, partial
@@ -34,13 +33,15 @@ RUNTIME = {"flow_run": flow_run, "task_run": task_run, "deployment": deployment}
 #: A hint of one of these and a value of exactly that type need no validation.
 EXACT = frozenset({str, int, float, bool, bytes, list, dict, tuple, set})
 
-_logger = logging.getLogger("flowstone.parameters")
 #: The functions whose hints have been named in a warning, with those hints.
 _named: set[tuple[str, str, str]] = set()
 
 #: Names that each call has a use for; no function's parameter has one.
 RESERVED = frozenset({"return_state", "wait_for"})
 
+#: Arguments by their places, and by name.
+Placed = tuple[Any, ...]
+Named = dict[str, Any]
 #: The kinds of parameters that take the rest of a call's arguments, as `inspect` names them.
 POSITIONAL_REST, KEYWORD_REST = "VAR_POSITIONAL", "VAR_KEYWORD"
 #: What a record has for parameters that take the rest of a call's arguments.
@@ -68,26 +69,26 @@ class Written(str):
 class Bound(Protocol):
     """A call's arguments: as `inspect.BoundArguments`, which is one."""
 
-    arguments: dict[str, Any]
+    arguments: Named
 
     @property
-    def args(self) -> tuple[Any, ...]: ...
+    def args(self) -> Placed: ...
     @property
-    def kwargs(self) -> dict[str, Any]: ...
+    def kwargs(self) -> Named: ...
 
 
 class _PlainBound:
     """The arguments of a function all of whose parameters can be given by their places."""
 
-    def __init__(self, arguments: dict[str, Any]) -> None:
+    def __init__(self, arguments: Named) -> None:
         self.arguments = arguments
 
     @property
-    def args(self) -> tuple[Any, ...]:
+    def args(self) -> Placed:
         return tuple(self.arguments.values())
 
     @property
-    def kwargs(self) -> dict[str, Any]:
+    def kwargs(self) -> Named:
         return {}
 
 
@@ -125,7 +126,7 @@ class Parameters:
         kind = self.signature.parameters[name].kind.name
         return kind if kind in _REST else ""
 
-    def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Bound:
+    def bind(self, args: Placed, kwargs: Mapping[str, Any]) -> Bound:
         """Bind the arguments, defaults included.
 
         Raises:
@@ -141,9 +142,7 @@ class Parameters:
         bound.apply_defaults()
         return bound
 
-    def _bind_plain(
-        self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-    ) -> dict[str, Any] | None:
+    def _bind_plain(self, args: Placed, kwargs: Mapping[str, Any]) -> Named | None:
         """Bind the arguments of a plain function; None where it is none, or they don't fit."""
         names = self._plain_names
         if names is None or len(args) > len(names):
@@ -158,7 +157,7 @@ class Parameters:
             return None
         return {name: given[name] for name in names}
 
-    def bind_by_name(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
+    def bind_by_name(self, args: Placed, kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the arguments by name: those of the call, defaults, and what the function holds.
 
         Raises:
@@ -183,7 +182,7 @@ class Parameters:
         plain = kinds <= {"POSITIONAL_OR_KEYWORD"}
         return self.names if plain and not self.held else None
 
-    def bind_known(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    def bind_known(self, args: Placed, kwargs: Mapping[str, Any]) -> Named:
         """Return a call's arguments by name; futures that have ended as what they ended with."""
         args, kwargs = resolve(args, _resolve_if_done), resolve(kwargs, _resolve_if_done)
         return dict(self.bind(args, kwargs).arguments)
@@ -245,7 +244,7 @@ class Parameters:
             self._restorers[name] = make_restorer(self.hints[name])
         return self._restorers[name](kept, value)
 
-    def read(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    def read(self, arguments: Mapping[str, Any]) -> Named:
         """Return arguments by name, those that are `Written` as their type hints want them.
 
         That is what they say in JSON; where it is no JSON, or does not fit, the text itself.
@@ -284,7 +283,7 @@ class Parameters:
             return False
         return True
 
-    def rebind(self, arguments: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    def rebind(self, arguments: Mapping[str, Any]) -> tuple[Placed, Named]:
         """Return arguments by name, as a run's record has them, as a call needs them.
 
         Raises:
@@ -336,7 +335,9 @@ class Parameters:
         key = (getattr(fn, "__module__", ""), getattr(fn, "__qualname__", self.name), told)
         if key not in _named:
             _named.add(key)
-            _logger.warning(
+            import logging  # 8 ms to import, which the first run of a flow pays
+
+            logging.getLogger("flowstone.parameters").warning(
                 "%r: these parameters are not validated, as their type hints can't be resolved or "
                 "checked: %s. Import the types at runtime, or use types that can be checked.",
                 self.name,

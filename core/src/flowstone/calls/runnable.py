@@ -36,19 +36,19 @@ from flowstone.engine.recorder import RunRecorder, Takeover
 from flowstone.engine.signals import sigterm_as_signal, sigterm_on_loop
 from flowstone.engine.steps import YieldProgress
 from flowstone.errors import ParameterError
-from flowstone.logging.run_logger import RunLogger
 from flowstone.records.redaction import register_secrets
 from flowstone.records.states import COMPLETED, PENDING, StoredValue
 from flowstone.task_runners.base import ThreadPoolTaskRunner
 
 if TYPE_CHECKING:
+    from logging import Logger, LoggerAdapter
     from types import CoroutineType
 
     from flowstone.context.current import Scope, Services
     from flowstone.engine.generators import GeneratorParts
     from flowstone.ports import Clock, RemoteCaller, ResultCache, Runner, RunTransaction
     from flowstone.ports.slots import SlotRequest
-    from flowstone.records.runs import Origin
+    from flowstone.records.runs import Origin, Run
     from flowstone.records.specs import Spec
 
 P = ParamSpec("P")
@@ -400,7 +400,14 @@ def _make_driver(recorder: RunRecorder, plan: CallPlan, scope: Scope, clock: Clo
     """Return what drives a run."""
     scope.current, scope.request = recorder, plan
     kind = AsyncRunDriver if plan.unit.isasync else RunDriver
-    return kind(recorder, scope, clock, RunLogger, plan.cache)
+    return kind(recorder, scope, clock, _open_logger, plan.cache)
+
+
+def _open_logger(run: Run) -> LoggerAdapter[Logger]:
+    # 10 ms to import, with `logging`, which the first run of a flow pays.
+    from flowstone.logging.run_logger import RunLogger
+
+    return RunLogger(run)
 
 
 def _request_slots(services: Services, origin: Origin) -> SlotRequest:

@@ -7,7 +7,6 @@ clock or loop.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Generator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -15,6 +14,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from flowstone.engine import policy
 from flowstone.engine.arguments import PLAIN, FutureBase, find_futures, find_states, resolve
 from flowstone.engine.steps import (
+    ERROR,
+    INFO,
+    WARNING,
     AcquireSlots,
     Await,
     AwaitSlots,
@@ -241,9 +243,9 @@ def _log_end(end: State) -> Generator[Step, object, None]:
     """Log how the run ends."""
     if end.type is not COMPLETED:
         cause = end.data if isinstance(end.data, BaseException) else None
-        yield Log(logging.ERROR, f"ended {end.name}: {end.message}", cause)
+        yield Log(ERROR, f"ended {end.name}: {end.message}", cause)
     else:
-        yield Log(logging.INFO, f"ended {end.name}")
+        yield Log(INFO, f"ended {end.name}")
 
 
 def _make_attempts(
@@ -259,9 +261,9 @@ def _make_attempts(
         name = "Running" if attempt == 1 else "Retrying"
         state = yield Record(RUNNING, name, None if look is None else look.told or None)
         if attempt == 1 and spec.kind == "flow":
-            yield Log(logging.INFO, f"began: a run of flow {spec.name!r}")
+            yield Log(INFO, f"began: a run of flow {spec.name!r}")
         if attempt == 1 and look is not None and look.is_trouble and spec.cache_policy is not None:
-            yield Log(logging.WARNING, look.told)  # somebody asked for a cache
+            yield Log(WARNING, look.told)  # somebody asked for a cache
         if spec.hooks:
             yield from _call_hooks(plan, state)
         end = yield from _attempt(plan, args, kwargs, look)
@@ -311,7 +313,7 @@ def _suspend(plan: CallPlan, error: BaseException) -> Generator[Step, Any, State
     while isinstance(error, SuspendSignal):
         try:
             yield FinishChildren(None)  # what was submitted may finish: its results are there later
-            yield Log(logging.INFO, f"suspended: {error.message}")
+            yield Log(INFO, f"suspended: {error.message}")
             state: State = yield Suspend(error.message, SuspendedRun(plan.run_name, plan.run_id))
             return state
         except BaseException as other:  # noqa: BLE001 - it ends the run, or asks for the same
@@ -329,13 +331,11 @@ def _finish_children(
     try:
         left = yield FinishChildren(error, is_late)
         if left:
-            yield Log(logging.WARNING, policy.describe_left_behind(left))
+            yield Log(WARNING, policy.describe_left_behind(left))
     except BaseException as again:  # noqa: BLE001 - the first reason is the run's end
         if isinstance(error, Exception) and not isinstance(again, Exception):
             return (yield from _finish_children(again))
-        yield Log(
-            logging.WARNING, f"what was submitted was left behind: {policy.describe_error(again)}"
-        )
+        yield Log(WARNING, f"what was submitted was left behind: {policy.describe_error(again)}")
     return error
 
 
@@ -422,9 +422,7 @@ def _judge(plan: CallPlan, value: object) -> FullLifecycle:
     if not states:
         return lost or _make_completed(value)
     if lost is not None:
-        yield Log(
-            logging.WARNING, f"{lost.message}; the flow's return value decides its final state"
-        )
+        yield Log(WARNING, f"{lost.message}; the flow's return value decides its final state")
     good = all(state.type is COMPLETED for state in states)
     if good:
         value = yield from _take_values(value, promises)
@@ -455,7 +453,7 @@ def _choose_delay(
         return None
     if plan.progress is not None and plan.progress.count:
         told = f"not retried: {plan.progress.count} of its values are handed out"
-        yield Log(logging.WARNING, f"{told}, and would come again")
+        yield Log(WARNING, f"{told}, and would come again")
         return None
     if spec.retry_condition_fn is not None:
         try:
@@ -463,10 +461,10 @@ def _choose_delay(
                 return None
         except Exception as problem:  # noqa: BLE001 - a broken condition must not hide the failure
             told = f"not retried: retry_condition_fn raised {policy.describe_error(problem)}"
-            yield Log(logging.ERROR, told, problem)
+            yield Log(ERROR, told, problem)
             return None
     seconds = policy.choose_delay(spec, plan.settings, attempt, plan.run_id)
-    yield Log(logging.WARNING, f"attempt {attempt} failed: {end.message}; again in {seconds:.3g} s")
+    yield Log(WARNING, f"attempt {attempt} failed: {end.message}; again in {seconds:.3g} s")
     return seconds
 
 
@@ -478,4 +476,4 @@ def _call_hooks(plan: CallPlan, state: State) -> Generator[Step, object, None]:
         except Exception as error:  # noqa: BLE001 - a hook must not change the run's end
             name = getattr(hook, "__name__", repr(hook))
             told = f"hook {name!r} raised {policy.describe_error(error)}"
-            yield Log(logging.ERROR, told, error)
+            yield Log(ERROR, told, error)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from contextlib import AbstractContextManager, suppress
 from time import monotonic
@@ -23,6 +22,8 @@ def call_back(callback: Callable[[T], object], what: T) -> None:
     try:
         callback(what)
     except Exception:
+        import logging  # 8 ms to import, which the first run of a flow pays
+
         logging.getLogger("flowstone.futures").exception("a callback of %r raised", what)
 
 

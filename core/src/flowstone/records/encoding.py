@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from enum import Enum
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from flowstone.errors import RecordInvalid
 from flowstone.records.codec import FieldForm, Json, RecordCodec
@@ -34,8 +34,6 @@ from flowstone.records.runs import (
 from flowstone.records.states import COMPLETED, MISSING, State, StateType, build_state
 
 if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
     from flowstone.records.events import Payload
 
 dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -108,11 +106,12 @@ def _describe_object(value: object, depth: int) -> object:
             return _shorten(value)
     if hasattr(type(value), "__dataclass_fields__"):
         # 10 ms to import; who has a dataclass has paid for it.
-        from dataclasses import fields
+        from dataclasses import fields, is_dataclass
 
+        assert is_dataclass(value)
         return {
             f.name: describe_as_json(getattr(value, f.name), depth - 1)
-            for f in fields(cast("DataclassInstance", value))
+            for f in fields(value)
             if f.repr
         }
     return _shorten(value)
