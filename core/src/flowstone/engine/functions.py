@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable
 from functools import partial
 from types import CodeType, CoroutineType, FunctionType, GeneratorType, MethodType
@@ -24,9 +25,9 @@ def is_coroutine_function(fn: object) -> bool:
     """Tell what `inspect.iscoroutinefunction` tells."""
     if _has_flag(fn, COROUTINE):
         return True
-    if not hasattr(fn, "_is_coroutine_mark"):
+    if "inspect" not in sys.modules:
         return False
-    # Python 3.12 lets people mark functions, by inspect; so they have loaded it.
+    # From Python 3.12 on, people may mark functions by it, and then it is loaded.
     from inspect import iscoroutinefunction
 
     return iscoroutinefunction(fn)
