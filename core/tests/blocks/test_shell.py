@@ -202,7 +202,9 @@ from flowstone.blocks import ShellOperation
 
 @flow
 def follows():
-    run = ShellOperation(commands=["echo waiting", "sleep 300 & sleep 300"]).trigger()
+    # Whoever reads the line may be killed before it is written.
+    words = ["trap '' PIPE", "echo waiting || true", "sleep 300 & sleep 300"]
+    run = ShellOperation(commands=words).trigger()
     print(run.handle, flush=True)
     run.wait()
 
