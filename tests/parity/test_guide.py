@@ -539,7 +539,7 @@ ROWS = {
 COMMANDS = {
     "`prefect flow-run retry`": (["run", "retry", "--help"], "Usage: "),
     "`prefect deployment ls`": (["deployment", "--help"], "show"),
-    "`prefect deployment schedule create`": (["deployment", "schedule", "--help"], "remove"),
+    "`prefect deployment schedule create`": (["deployment", "schedule", "--help"], "delete"),
     "`prefect.yaml`": (["deploy", "--help"], "--prune"),
     "`prefect work-pool create`": (["pool", "--help"], "show"),
     "`prefect work-queue create`": (["pool", "queue", "--help"], "resume"),

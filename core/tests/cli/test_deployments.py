@@ -17,6 +17,7 @@ from flowstone.schedules import Cron, Interval
 
 if TYPE_CHECKING:
     from flowstone.context.current import Services
+    from flowstone_testing.programs import ProgramResult
 
     from .conftest import InProcess
 
@@ -76,7 +77,7 @@ def test_a_deployment_is_shown(cli: InProcess, flowstone_services: Services) -> 
         "tags         a",
         "parameters   n = 5",
         "with {'n': 2}, misfire='latest' (night)",
-        "not active",
+        "not active in its code",
         "skipped      11 missed times of night up to",
         "served by    pid ",
         "first",
@@ -162,21 +163,57 @@ def test_what_is_executed_waits_no_more(cli: InProcess, flowstone_services: Serv
     assert flowstone_services.runs.run(run.id).lease is not None
 
 
-def test_schedules_are_added_and_removed(cli: InProcess) -> None:
-    added = cli("deployment", "schedule", "add", "nightly", "--cron", "0 5 * * *", "--slug", "five")
-    assert added.out == "Added cron '0 5 * * *' (five).\n"
-    told = cli(
-        "deployment", "schedule", "add", "nightly", "--interval", "90", "--slug", "often", "--json"
-    ).json
-    assert (told["type"], told["interval"]) == ("interval", 90.0)
-    cli("deployment", "schedule", "add", "nightly", "--rrule", "FREQ=DAILY", "--slug", "rule")
+def test_schedules_are_created_and_deleted(cli: InProcess) -> None:
+    def create(*options: str) -> ProgramResult:
+        return cli("deployment", "schedule", "create", "nightly", *options)
+
+    assert create("--cron", "0 5 * * *", "--slug", "five").out == (
+        "Created cron '0 5 * * *' (five).\n"
+    )
+    told = create("--interval", "90", "--slug", "often", "-p", "who=5", "--json").json
+    assert (told["type"], told["interval"], told["parameters"]) == ("interval", 90.0, {"who": "5"})
+    window = ["--start", "2026-01-01", "--end", "2026-12-31T18:00", "--exclude", "2026-05-01"]
+    options = ["--misfire", "all", "--grace", "5", "--jitter", "30", *window]
+    told = create("--rrule", "FREQ=DAILY", "--slug", "rule", *options, "--json").json
+    assert {name: told[name] for name in ("misfire", "grace_seconds", "jitter_seconds")} == {
+        "misfire": "all",
+        "grace_seconds": 5.0,
+        "jitter_seconds": 30.0,
+    }
+    assert (told["start"], told["end"]) == ("2026-01-01T00:00:00", "2026-12-31T18:00:00")
+    assert told["exclude"] == ["2026-05-01"]
     shown = cli("deployment", "show", "nightly", "--json").json["added_schedules"]
     assert [each["slug"] for each in shown] == ["five", "often", "rule"]
-    removed = cli("deployment", "schedule", "remove", "nightly", "five")
-    assert removed.out == "Removed the schedule 'five'.\n"
-    assert cli("deployment", "schedule", "remove", "nightly", "rule", "--json").json["removed"]
-    wrong = cli("deployment", "schedule", "add", "nightly")
-    assert "Use one of --cron, --interval and --rrule." in wrong.err
+    deleted = cli("deployment", "schedule", "delete", "nightly", "five")
+    assert deleted.out == "Deleted the schedule 'five'.\n"
+    assert cli("deployment", "schedule", "delete", "nightly", "rule", "--json").json["deleted"]
+    assert "Use one of --cron, --interval and --rrule." in create().err
+    assert "'soon' is not a time" in create("--cron", "@daily", "--start", "soon").err
+    assert "n: " in create("--cron", "@daily", "-p", "n=many").err
+
+
+def test_schedules_are_listed_paused_and_resumed(cli: InProcess) -> None:
+    group = ("deployment", "schedule")
+    cli(*group, "create", "nightly", "--cron", "0 5 * * *", "--slug", "five")
+    heads, night, _, five = cli(*group, "ls", "nightly").out.splitlines()
+    assert heads.split() == ["SLUG", "SCHEDULE", "NEXT", "FROM"]
+    assert night.startswith("night ")
+    assert night.endswith("code")
+    assert five.endswith("command line")
+    assert cli(*group, "pause", "nightly", "night").out == "The schedule 'night' is paused.\n"
+    assert "paused by an operator" in cli(*group, "ls", "nightly").out
+    assert "paused by an operator (night)" in cli("deployment", "show", "nightly").out
+    told = {each["slug"]: each for each in cli(*group, "ls", "nightly", "--json").json}
+    assert (told["night"]["active"], told["five"]["active"]) == (False, True)
+    assert (told["night"]["added"], told["five"]["added"]) == (False, True)
+    assert told["night"]["paused_because"] == "paused by an operator"
+    assert "is resumed; it is due next at" in cli(*group, "resume", "nightly", "night").out
+    assert cli(*group, "resume", "nightly", "night", "--json").json["active"] is True
+    cli("deployment", "pause", "nightly")
+    assert "etl/nightly is still paused" in cli(*group, "resume", "nightly", "night").out
+    assert "the deployment is paused" in cli(*group, "ls", "nightly").out
+    wrong = cli(*group, "pause", "nightly", "nihgt")
+    assert (wrong.code, "Did you mean 'night'" in wrong.err) == (1, True)
 
 
 def test_who_serves_is_not_exported(cli: InProcess) -> None:

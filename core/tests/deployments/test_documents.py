@@ -12,8 +12,10 @@ from flowstone.deployments import (
     add_schedule,
     delete_deployment,
     pause_deployment,
+    pause_schedule,
     remove_schedule,
     resume_deployment,
+    resume_schedule,
     run_deployment,
     serve,
 )
@@ -230,6 +232,54 @@ def test_an_operators_word_counts_more_than_the_codes() -> None:
     assert pause_deployment("x").is_paused
     assert save_deployment(etl.to_deployment("x", paused=False)).is_paused
     assert not resume_deployment("x").is_paused
+
+
+def test_an_operators_word_on_a_schedule_counts_more_than_the_codes() -> None:
+    def deploy(*, active: bool) -> None:
+        save_deployment(etl.to_deployment("x", schedule=Cron("@daily", slug="a", active=active)))
+
+    def is_active() -> bool:
+        found = load_deployment("x")
+        return found.active_schedules == found.all_schedules
+
+    deploy(active=False)
+    assert not is_active()
+    resume_schedule("x", "a")
+    assert is_active()
+    deploy(active=False)
+    assert is_active()
+    pause_schedule("x", "a")
+    assert not is_active()
+    assert load_deployment("x").schedule_pauses == {}  # the code and the operator agree
+    deploy(active=True)
+    assert is_active()
+    pause_schedule("x", "a")
+    deploy(active=True)
+    assert not is_active()
+    save_deployment(etl.to_deployment("x"))
+    deploy(active=True)
+    assert is_active()  # a schedule that was gone comes back as the code has it
+
+
+def test_near_schedules_are_told() -> None:
+    save_deployment(etl.to_deployment("x", schedule=Cron("@daily", slug="nightly")))
+    for change in (pause_schedule, resume_schedule):
+        with pytest.raises(ObjectNotFound, match="Did you mean 'nightly'"):
+            change("x", "nightli")
+    add_schedule("x", Cron("@weekly", slug="mine"))
+    pause_schedule("x", "mine")
+    remove_schedule("x", "mine")
+    assert load_deployment("x").schedule_pauses == {}
+
+
+def test_a_deployment_of_an_earlier_version_is_read(services: Services) -> None:
+    made = etl.to_deployment("x", schedule=Cron("@daily", slug="a"))
+    body = encode_deployment(made)
+    del body["schedule_pauses"]
+    for name in ("jitter_seconds", "start", "end", "exclude"):
+        del body["schedules"][0][name]
+    services.documents.put(KIND, "etl/x", {**body, "of_a_later_version": 1})
+    assert load_deployment("x") == made
 
 
 def test_a_pause_at_shutdown_ends_with_the_next_deploy_and_an_operators_does_not() -> None:

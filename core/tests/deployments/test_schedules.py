@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import islice, pairwise, takewhile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
@@ -14,17 +14,19 @@ from hypothesis import strategies as st
 from flowstone.errors import FlowstoneError, InvalidName, ScheduleInvalid
 from flowstone.records.schedules import (
     Schedule,
+    compute_jitter,
     decode_schedule,
     encode_schedule,
-    fingerprint_rule,
+    fingerprint_times,
     name_schedule,
 )
 from flowstone.schedules import Cron, Interval, RRule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 BERLIN = "Europe/Berlin"
+LAST_YEAR = datetime.fromisoformat("9999-12-31 23:59")
 
 
 def at(text: str, zone: str = "UTC") -> float:
@@ -256,14 +258,113 @@ def test_times_come_in_order_and_from_wherever_one_looks(cron: str, zone: str, a
     assert list(islice(schedule.iterate(first), 2)) == [second, third]
 
 
+# ------------------------------------------------------------ windows, exclusions, jitter
+
+
+def test_a_schedule_is_due_only_in_its_window() -> None:
+    noon = datetime.fromisoformat("2026-03-02 12:00")
+    for schedule in (
+        Cron("0 12 * * *", timezone=BERLIN, start=noon, end=noon + timedelta(days=2)),
+        RRule("FREQ=DAILY;BYHOUR=12", timezone=BERLIN, start=noon, end=noon + timedelta(days=2)),
+        Interval(
+            86400,
+            noon,
+            timezone=BERLIN,
+            start=noon,
+            end=noon.replace(day=4, tzinfo=ZoneInfo(BERLIN)),
+        ),
+    ):
+        assert due(schedule, "2026-01-01", 9, BERLIN) == [
+            "2026-03-02 12:00+0100",
+            "2026-03-03 12:00+0100",
+            "2026-03-04 12:00+0100",
+        ]
+        assert due(schedule, "2026-03-03 12:00", 9, BERLIN) == ["2026-03-04 12:00+0100"]
+        assert due(schedule, "2026-03-05", 9, BERLIN) == []
+
+
+def test_excluded_days_and_moments_are_those_of_the_time_zone() -> None:
+    schedule = Cron(
+        "0 0,12 * * *",
+        timezone="Asia/Tokyo",
+        exclude=[
+            date(2026, 3, 2),
+            datetime.fromisoformat("2026-03-03 12:00"),
+            datetime(2026, 3, 3, 15, tzinfo=UTC),
+        ],
+    )
+    assert due(schedule, "2026-03-01 12:00", 3, "Asia/Tokyo") == [
+        "2026-03-03 00:00+0900",
+        "2026-03-04 12:00+0900",
+        "2026-03-05 00:00+0900",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"jitter_seconds": -1}, "jitter_seconds=-1"),
+        ({"jitter_seconds": float("inf")}, "jitter_seconds=inf"),
+        ({"start": "2026-01-01"}, "start has '2026-01-01', which is not a datetime"),
+        ({"end": date(2026, 1, 1)}, "end has .* which is not a datetime"),
+        (
+            {"timezone": "America/New_York", "end": datetime.fromisoformat("9999-12-31 23:59")},
+            "out of range",
+        ),
+        ({"exclude": date(2026, 1, 1)}, "is not a list"),
+        ({"exclude": ["2026-01-01"]}, "exclude has '2026-01-01', which is not a date"),
+        (
+            {
+                "start": datetime(2026, 1, 2, tzinfo=UTC),
+                "end": datetime.fromisoformat("2026-01-01"),
+            },
+            "before it starts",
+        ),
+    ],
+)
+def test_options_that_can_not_be_used_are_refused(options: dict[str, object], problem: str) -> None:
+    with pytest.raises(ScheduleInvalid, match=problem):
+        cast("Callable[..., Schedule]", Cron)("@daily", **options)
+
+
+@given(owner=st.text(), at=st.integers(0, 2**33), jitter=st.floats(0.001, 1e6))
+def test_jitter_is_the_same_for_all_who_compute_it(owner: str, at: float, jitter: float) -> None:
+    one, other = (Cron("@daily", slug="x", jitter_seconds=jitter) for _ in range(2))
+    assert 0 <= compute_jitter(one, owner, at) <= jitter + 0.001
+    assert compute_jitter(one, owner, at) == compute_jitter(other, owner, at)
+
+
+def test_jitter_spreads_deployments_schedules_and_times() -> None:
+    one, other = (Cron("@daily", slug=slug, jitter_seconds=600) for slug in ("a", "b"))
+    found = {
+        compute_jitter(schedule, owner, at)
+        for schedule in (one, other)
+        for owner in ("x", "y")
+        for at in range(100)
+    }
+    assert len(found) > 390
+    assert min(found) < 30
+    assert max(found) > 570
+    assert compute_jitter(Cron("@daily", slug="a"), "x", 1.0) == 0.0
+
+
 # ------------------------------------------------------------ as values
 
 
+#: Of a daily cron string, as it was before schedules had windows.
+OLD_FINGERPRINT = "c3f39bf20de5"
 EACH: list[Schedule] = [
     Cron("0 9 * * MON", timezone=BERLIN, parameters={"n": 1}, slug="weekly", misfire="all"),
     Interval(90.5, anchor_date=datetime(2026, 1, 1, tzinfo=UTC), active=False),
     Interval(timedelta(days=2)),
     RRule("FREQ=WEEKLY;BYDAY=MO", grace_seconds=5),
+    Cron(
+        "@daily",
+        jitter_seconds=30,
+        start=datetime.fromisoformat("2026-01-01 09:00"),
+        end=datetime(2027, 1, 1, tzinfo=UTC),
+        exclude=(date(2026, 12, 25), datetime(2026, 12, 26, 9, tzinfo=UTC)),
+    ),
 ]
 
 
@@ -284,10 +385,42 @@ def test_a_slug_is_made_of_the_rule_alone() -> None:
     assert name_schedule(one).slug == name_schedule(other).slug
     assert name_schedule(one).slug != name_schedule(Cron("@daily", timezone=BERLIN)).slug
     assert name_schedule(Cron("@daily", slug="mine")).slug == "mine"
-    assert fingerprint_rule(one) == fingerprint_rule(Cron("@daily", slug="mine"))
+    assert fingerprint_times(one) == fingerprint_times(Cron("@daily", slug="mine"))
+
+
+def test_a_window_makes_other_times_and_no_other_slug() -> None:
+    plain, jittery = Cron("@daily"), Cron("@daily", jitter_seconds=9)
+    windowed = Cron("@daily", exclude=[date(2026, 12, 25)])
+    assert name_schedule(plain).slug == name_schedule(windowed).slug
+    assert fingerprint_times(plain) != fingerprint_times(windowed)
+    assert fingerprint_times(plain) == fingerprint_times(jittery)
+
+
+def test_what_was_saved_before_windows_and_jitter_is_read_as_it_was() -> None:
+    body = {
+        "type": "cron", "active": True, "parameters": None, "slug": "cron-5f7d9a31",
+        "misfire": "all", "grace_seconds": 5.0, "cron": "@daily", "timezone": None, "day_or": True,
+    }  # fmt: skip
+    old = decode_schedule(body)
+    assert old == Cron("@daily", slug="cron-5f7d9a31", misfire="all", grace_seconds=5.0)
+    # By these, programs of that time know how far the schedule is, and what is not named.
+    assert fingerprint_times(old)[:12] == OLD_FINGERPRINT
+    assert name_schedule(Cron("@daily")).slug == f"cron-{OLD_FINGERPRINT[:8]}"
 
 
 def test_schedules_say_what_they_are() -> None:
+    windowed = Cron(
+        "@daily",
+        timezone=BERLIN,
+        start=datetime.fromisoformat("2026-01-01 09:00"),
+        end=datetime.fromisoformat("2026-02-01 09:00"),
+        exclude=[date(2026, 1, 6), datetime.fromisoformat("2026-01-07 12:00")],
+        jitter_seconds=90,
+    )
+    assert str(windowed) == (
+        "cron '@daily' in Europe/Berlin from 2026-01-01 09:00 until 2026-02-01 09:00 "
+        "except 2026-01-06, 2026-01-07 12:00 plus up to 1m 30s"
+    )
     assert str(Cron("@daily", timezone=BERLIN)) == "cron '@daily' in Europe/Berlin"
     assert str(Interval(90)) == "every 1m 30s"
     assert str(Interval(93_600)) == "every 1d 2h"

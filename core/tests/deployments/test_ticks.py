@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flowstone.deployments import pause_deployment, resume_deployment
+from flowstone.deployments import (
+    pause_deployment,
+    pause_schedule,
+    resume_deployment,
+    resume_schedule,
+)
 from flowstone.deployments.documents import (
     PROGRESS,
     load_deployment,
@@ -186,6 +191,45 @@ def test_a_schedule_that_was_not_active_begins_when_it_is(
     deploy(schedule)
     tick(stepped)
     assert find_runs(services) == []
+
+
+def test_jitter_moves_the_run_and_not_the_time_that_it_is_for(
+    services: Services, stepped: SteppedClock
+) -> None:
+    every = Interval(HOUR, misfire="all", slug="hourly", jitter_seconds=600)
+    deploy(every)
+    tick(stepped)
+    before = services.documents.get(PROGRESS, "etl/x").body
+    stepped.now += 5 * HOUR
+    tick(stepped)
+    once = find_runs(services)
+    late = [(run.scheduled_time or 0.0) % HOUR for run in once]
+    assert len(set(late)) == 5
+    assert all(0 <= each <= 600 for each in late)
+    services.documents.put(PROGRESS, "etl/x", before)
+    deploy(replace(every, jitter_seconds=60))  # the same times, wherever in them a run starts
+    tick(stepped)
+    assert find_runs(services) == once
+
+
+def test_a_paused_schedule_skips_what_is_due_meanwhile_and_others_go_on(
+    services: Services, stepped: SteppedClock
+) -> None:
+    one, other = (
+        Interval(HOUR, slug=slug, misfire="all", parameters={"n": n})
+        for slug, n in (("one", 1), ("other", 2))
+    )
+    deploy(one, other)
+    tick(stepped)
+    pause_schedule("x", "one")
+    deploy(one, other)  # it stays paused
+    stepped.now += 2 * HOUR
+    resume_schedule("x", "one")  # also where no tick came into the pause
+    tick(stepped)
+    assert [run.parameters for run in find_runs(services)] == [{"n": 2}, {"n": 2}]
+    stepped.now += HOUR
+    tick(stepped)
+    assert sorted((run.parameters or {})["n"] for run in find_runs(services)) == [1, 2, 2, 2]
 
 
 def test_another_rule_under_the_same_slug_begins_anew(

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
     FloatParam = click.ParamType[float]
+    DateParam = click.ParamType[date]
 else:
-    FloatParam = click.ParamType  # generic in newer versions only
+    FloatParam = DateParam = click.ParamType  # generic in newer versions only
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _AGE = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
@@ -32,6 +33,35 @@ class Age(FloatParam):
             problem = f"{value!r} is not an age: a number and s, m, h, d or w, such as 30d or 12h."
             self.fail(problem, param, ctx)
         return seconds
+
+
+class Moment(DateParam):
+    """A time, as ISO 8601 writes it: ``2026-12-24T18:00``; without a zone it is a local one.
+
+    Args:
+        keeps_days: whether a date without a time stays one; otherwise it is its midnight.
+    """
+
+    name = "time"
+
+    def __init__(self, *, keeps_days: bool = False) -> None:
+        self._keeps_days = keeps_days
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> date:
+        if isinstance(value, date):
+            return value
+        text = str(value).strip()
+        try:
+            is_day = self._keeps_days and len(text) == len("2026-12-24")
+            return date.fromisoformat(text) if is_day else datetime.fromisoformat(text)
+        except ValueError:
+            problem = f"{value!r} is not a time: write it as 2026-12-24 or 2026-12-24T18:00."
+            self.fail(problem, param, ctx)
+
+
+MOMENT, MOMENT_OR_DAY = Moment(), Moment(keeps_days=True)
 
 
 def parse_age(text: str) -> float | None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         resume_deployment,
     )
     from flowstone.deployments.requests import run_deployment
+    from flowstone.deployments.schedule_pauses import pause_schedule, resume_schedule
     from flowstone.deployments.server import serve
     from flowstone.records.deployments import (
         ConcurrencyLimitConfig,
@@ -31,8 +32,10 @@ __all__ = [
     "delete_deployment",
     "deploy",
     "pause_deployment",
+    "pause_schedule",
     "remove_schedule",
     "resume_deployment",
+    "resume_schedule",
     "run_deployment",
     "serve",
 ]
@@ -50,6 +53,7 @@ if not TYPE_CHECKING:
                 "remove_schedule",
                 "resume_deployment",
             ),
+            ".schedule_pauses": ("pause_schedule", "resume_schedule"),
             ".server": ("serve",),
             "flowstone.records.deployments": (
                 "ConcurrencyLimitConfig",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from flowstone.calls.run_names import make_up_name
 from flowstone.context.current import services
@@ -19,6 +19,18 @@ if TYPE_CHECKING:
     from flowstone.flow_runs.requests import Schema
     from flowstone.records.deployments import Deployment
     from flowstone.records.runs import Run
+
+
+class TickKey(NamedTuple):
+    """What tells the run of a schedule from all others of its deployment.
+
+    Attributes:
+        slug: the schedule's.
+        due: the time at which it is due, in seconds since the epoch.
+    """
+
+    slug: str
+    due: float
 
 
 def check_parameters(
@@ -69,7 +81,7 @@ def create_run(
     message: str | None = None,
     name: str | None = None,
     tags: Iterable[str] = (),
-    key: str | None = None,
+    key: TickKey | None = None,
 ) -> Run:
     """Keep a run that waits for its time; its parameters were checked.
 
@@ -80,12 +92,12 @@ def create_run(
         message: who made it.
         name: its own name; None for one that is made up.
         tags: beside those of the deployment.
-        key: one run of the deployment is made for one key and time, however many try.
+        key: one run of the deployment is made for one key, however many try.
     """
     current = services()
     now = current.clock.time()
-    facts = () if key is None else (deployment.id, key, repr(scheduled_time))
-    run_id = derive_id(scheduled_time, *facts) if facts else new_id()
+    facts = () if key is None else (deployment.id, key.slug, repr(key.due))
+    run_id = derive_id(key.due, *facts) if key else new_id()
     origin = Origin(
         id=run_id,
         kind="flow",
@@ -102,6 +114,6 @@ def create_run(
         scheduled_time=scheduled_time,
     )
     run = origin.make_run(State(SCHEDULED, "Scheduled", message, now), 0)
-    event_id = derive_id(scheduled_time, *facts, "birth") if facts else new_id()
+    event_id = derive_id(key.due, *facts, "birth") if key else new_id()
     current.runs.create(Event(event_id, KINDS["flow"][SCHEDULED], run_id, run_id, now, run))
     return run

@@ -81,11 +81,14 @@ def merge_saved(made: Deployment, old: Deployment | None) -> Deployment:
     if old is None:
         return replace(made, id=new_id())
     slugs = {each.slug for each in made.schedules}
+    added = tuple(each for each in old.added_schedules if each.slug not in slugs)
+    slugs |= {each.slug for each in added}
     return replace(
         made,
         id=old.id,
-        added_schedules=tuple(each for each in old.added_schedules if each.slug not in slugs),
+        added_schedules=added,
         paused_by_operator=old.paused_by_operator,
+        schedule_pauses={slug: each for slug, each in old.schedule_pauses.items() if slug in slugs},
     )
 
 
@@ -111,7 +114,7 @@ def pause_deployment(name: str) -> Deployment:
         ObjectNotFound: there is no such deployment.
     """
     full_name = load_deployment(name).full_name
-    return _change_saved(full_name, lambda old: replace(old, paused_by_operator=True))
+    return change_deployment(full_name, lambda old: replace(old, paused_by_operator=True))
 
 
 def resume_deployment(name: str) -> Deployment:
@@ -127,7 +130,7 @@ def resume_deployment(name: str) -> Deployment:
 
     full_name = load_deployment(name).full_name
     forget_progress(full_name)
-    return _change_saved(full_name, resume)
+    return change_deployment(full_name, resume)
 
 
 def add_schedule(name: str, schedule: Schedule) -> Schedule:
@@ -154,7 +157,7 @@ def add_schedule(name: str, schedule: Schedule) -> Schedule:
     own = check_parameters(found, schedule.parameters or {}, is_complete=False)
     check_parameters(found, {**found.parameters, **own}, is_complete=True)
     named = name_schedule(replace(schedule, parameters=own or None))
-    _change_saved(found.full_name, add)
+    change_deployment(found.full_name, add)
     return named
 
 
@@ -170,15 +173,16 @@ def remove_schedule(name: str, slug: str) -> None:
         if slug not in added:
             raise ObjectNotFound("schedule", slug, [each or "" for each in added])
         left = tuple(each for each in old.added_schedules if each.slug != slug)
-        return replace(old, added_schedules=left)
+        pauses = {name: each for name, each in old.schedule_pauses.items() if name != slug}
+        return replace(old, added_schedules=left, schedule_pauses=pauses)
 
-    _change_saved(load_deployment(name).full_name, remove)
+    change_deployment(load_deployment(name).full_name, remove)
 
 
 def set_paused_at_shutdown(full_name: str, *, is_paused: bool) -> None:
     """Pause a deployment because no process serves it any more, or end that."""
     with suppress(ObjectNotFound):  # deleted meanwhile
-        _change_saved(full_name, lambda old: replace(old, paused_at_shutdown=is_paused))
+        change_deployment(full_name, lambda old: replace(old, paused_at_shutdown=is_paused))
 
 
 def delete_deployment(name: str) -> list[str]:
@@ -212,7 +216,13 @@ def forget_progress(full_name: str) -> None:
         services().documents.delete(PROGRESS, full_name)
 
 
-def _change_saved(full_name: str, change: Callable[[Deployment], Deployment]) -> Deployment:
+def change_deployment(full_name: str, change: Callable[[Deployment], Deployment]) -> Deployment:
+    """Change a saved deployment by what it is then, however many change it at the same time.
+
+    Raises:
+        ObjectNotFound: there is no such deployment.
+    """
+
     def change_it(old: Deployment | None) -> Deployment:
         if old is None:
             raise ObjectNotFound(KIND, full_name, [each.full_name for each in find_deployments()])

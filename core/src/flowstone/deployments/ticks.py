@@ -7,15 +7,16 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from flowstone.context.current import services
-from flowstone.deployments.creation import create_run
+from flowstone.deployments.creation import TickKey, create_run
 from flowstone.deployments.documents import PROGRESS
 from flowstone.errors import ObjectAlreadyExists, StaleDocument
 from flowstone.logging.run_logger import get_logger
-from flowstone.records.schedules import fingerprint_rule
+from flowstone.records.schedules import compute_jitter, fingerprint_times
 
 if TYPE_CHECKING:
     from flowstone.records.codec import Json
     from flowstone.records.deployments import Deployment
+    from flowstone.records.runs import Run
     from flowstone.records.schedules import Schedule
 
 
@@ -45,14 +46,12 @@ def make_due_runs(deployment: Deployment, now: float) -> float | None:
     before: Json = dict(document[0].body) if document else {}
     after: Json = {}
     upcoming = []
-    for schedule in deployment.all_schedules:
-        if not schedule.active:
-            continue
-        key = f"{schedule.slug}@{fingerprint_rule(schedule)[:12]}"
+    for schedule in deployment.active_schedules:
+        key = f"{schedule.slug}@{fingerprint_times(schedule)[:12]}"
         progress = before.get(key, {"until": now})
         due = find_due_times(schedule, progress["until"], now)
         for at in due.runs:
-            _create_run(deployment, schedule, at)
+            create_due_run(deployment, schedule, at)
         after[key] = _advance(deployment, schedule, progress, due)
         if due.upcoming is not None:
             upcoming.append(due.upcoming)
@@ -84,13 +83,15 @@ def find_due_times(schedule: Schedule, since: float, now: float) -> DueTimes:
     return DueTimes([*missed, *on_time], count - len(missed), last, upcoming)
 
 
-def _create_run(deployment: Deployment, schedule: Schedule, at: float) -> None:
-    create_run(
+def create_due_run(deployment: Deployment, schedule: Schedule, due: float) -> Run:
+    """Make the run of a schedule for a time at which it is due, unless it has been made."""
+    slug = schedule.slug or ""
+    return create_run(
         deployment,
         {**deployment.parameters, **(schedule.parameters or {})},
-        scheduled_time=at,
-        message=f"due at {_format(at)} by the schedule {schedule.slug!r}",
-        key=schedule.slug,
+        scheduled_time=due + compute_jitter(schedule, deployment.id, due),
+        message=f"due at {format_utc(due)} by the schedule {slug!r}",
+        key=TickKey(slug, due),
     )
 
 
@@ -104,7 +105,7 @@ def _advance(deployment: Deployment, schedule: Schedule, progress: Json, due: Du
         deployment.full_name,
         schedule.slug,
         due.skipped,
-        _format(due.last or 0.0),
+        format_utc(due.last or 0.0),
         schedule.misfire,
     )
     return {**after, "skipped": due.skipped, "skipped_until": due.last}
@@ -116,5 +117,6 @@ def _save_progress(full_name: str, progress: Json, version: int) -> None:
         services().documents.put(PROGRESS, full_name, progress, expected=version)
 
 
-def _format(at: float) -> str:
+def format_utc(at: float) -> str:
+    """Return a time as a person reads it, in UTC."""
     return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -72,6 +72,8 @@ class Deployment:
         added_schedules: an operator's, beside those of the code.
         paused_by_operator: True or False where an operator has paused or resumed it, whatever the
             code says; None otherwise.
+        schedule_pauses: by slug, True for a schedule that an operator has paused, and False for one
+            that an operator has resumed, whatever the code says.
         paused_at_shutdown: whether it is paused because the last process that served it has ended.
     """
 
@@ -95,6 +97,7 @@ class Deployment:
     id: str = ""
     added_schedules: tuple[Schedule, ...] = ()
     paused_by_operator: bool | None = None
+    schedule_pauses: Mapping[str, bool] = field(default_factory=dict)
     paused_at_shutdown: bool = False
 
     @property
@@ -113,6 +116,15 @@ class Deployment:
     def all_schedules(self) -> tuple[Schedule, ...]:
         return (*self.schedules, *self.added_schedules)
 
+    @property
+    def active_schedules(self) -> tuple[Schedule, ...]:
+        """The schedules that make runs, where the deployment is not paused."""
+        return tuple(each for each in self.all_schedules if self.is_active(each))
+
+    def is_active(self, schedule: Schedule) -> bool:
+        """Tell whether one of its schedules makes runs."""
+        return not self.schedule_pauses.get(schedule.slug or "", not schedule.active)
+
 
 _SCHEDULES = FieldForm(
     lambda values: [encode_schedule(each) for each in values],
@@ -124,6 +136,7 @@ _CODEC = RecordCodec(
     {
         "parameters": _JSON,
         "parameter_schema": _JSON,
+        "schedule_pauses": _JSON,
         "tags": FieldForm(list, tuple),
         "job_variables": _JSON,
         "ConcurrencyLimitStrategy": FieldForm(str, ConcurrencyLimitStrategy),

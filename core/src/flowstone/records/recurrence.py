@@ -132,7 +132,7 @@ def iterate_interval(
     start = anchor or _EPOCH
     if not interval % _DAY:
         return _increase(_iterate_days(start, interval, zone, after), after)
-    return _iterate_seconds(_to_instant(start, zone), interval.total_seconds(), after)
+    return _iterate_seconds(to_instant(start, zone), interval.total_seconds(), after)
 
 
 def _iterate_days(
@@ -145,7 +145,7 @@ def _iterate_days(
             moment = start + number * interval
         except OverflowError:
             return  # after the year 9999
-        yield _to_instant(moment, zone)
+        yield to_instant(moment, zone)
         number += 1
 
 
@@ -191,7 +191,7 @@ def iterate_rrule(text: str, zone: ZoneInfo, after: float) -> Iterator[float]:
     """Yield when an RRule is due, in seconds since the epoch."""
     local = datetime.fromtimestamp(after, zone).replace(tzinfo=None) - _DAY
     moments = _read_rrule(text).xafter(local)
-    return _increase((_to_instant(moment, zone) for moment in moments), after)
+    return _increase((to_instant(moment, zone) for moment in moments), after)
 
 
 def _find_times(text: str) -> str:
@@ -208,8 +208,13 @@ def _read_rrule(text: str) -> Rule:
 # ---------------------------------------------------------------- clocks
 
 
-def _to_instant(local: datetime, zone: ZoneInfo) -> float:
-    """Return a local time in seconds since the epoch; for one that is skipped, the gap's end."""
+def to_instant(local: datetime, zone: ZoneInfo) -> float:
+    """Return a time in seconds since the epoch.
+
+    Without a time zone it is a local time; for one that is skipped, this is the gap's end.
+    """
+    if local.tzinfo is not None:
+        return local.timestamp()
     found = local.replace(tzinfo=zone)
     while found.astimezone(UTC).astimezone(zone).replace(tzinfo=None) != local:
         local += timedelta(minutes=1)

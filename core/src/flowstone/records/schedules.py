@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+import math
+from dataclasses import dataclass, fields, replace
+from datetime import date, datetime, timedelta
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Literal
 
@@ -14,13 +16,14 @@ from flowstone.records.encoding import dumps
 from flowstone.records.names import check_printable_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from zoneinfo import ZoneInfo
 
     from flowstone.records.codec import Json
 
 #: What happens to times that passed while no process served the deployment.
 Misfire = Literal["all", "latest", "none"]
-_MISFIRES = ("all", "latest", "none")
+MISFIRES = ("all", "latest", "none")
 #: Seconds after its time until a run counts as missed.
 GRACE = 60.0
 
@@ -36,6 +39,11 @@ class ScheduleOptions:
         misfire: what happens to times that passed while no process served the deployment:
             ``all`` runs each of them, ``latest`` only the last one, ``none`` none of them.
         grace_seconds: how late a time may be without counting as missed.
+        jitter_seconds: a run starts up to so many seconds after its time. How many depends on the
+            deployment, the schedule and the time alone: every process computes the same moment.
+        start: it is not due before this. Without a time zone it is a local time of the schedule.
+        end: it is not due after this. Without a time zone it is a local time of the schedule.
+        exclude: when it is not due: a date for the whole local day, a datetime for that moment.
     """
 
     active: bool = True
@@ -43,6 +51,10 @@ class ScheduleOptions:
     slug: str | None = None
     misfire: Misfire = "latest"
     grace_seconds: float = GRACE
+    jitter_seconds: float = 0.0
+    start: datetime | None = None
+    end: datetime | None = None
+    exclude: Iterable[date] = ()
 
 
 @dataclass(frozen=True)
@@ -68,10 +80,11 @@ class Cron(ScheduleOptions):
     def iterate(self, after: float) -> Iterator[float]:
         """Yield the times after a moment at which it is due, all in seconds since the epoch."""
         zone = recurrence.load_zone(self.timezone or "UTC", self.cron)
-        return recurrence.iterate_cron(self.cron, zone, after, day_or=self.day_or)
+        rule = partial(recurrence.iterate_cron, self.cron, zone, day_or=self.day_or)
+        return _iterate_in_window(self, rule, zone, after)
 
     def __str__(self) -> str:
-        return f"cron {self.cron!r}{_name_zone(self)}"
+        return f"cron {self.cron!r}{_describe_options(self)}"
 
 
 @dataclass(frozen=True)
@@ -113,10 +126,11 @@ class Interval(ScheduleOptions):
     def iterate(self, after: float) -> Iterator[float]:
         """Yield the times after a moment at which it is due, all in seconds since the epoch."""
         zone = recurrence.load_zone(self.timezone or "UTC", str(self.length))
-        return recurrence.iterate_interval(self.length, self.anchor_date, zone, after)
+        rule = partial(recurrence.iterate_interval, self.length, self.anchor_date, zone)
+        return _iterate_in_window(self, rule, zone, after)
 
     def __str__(self) -> str:
-        return f"every {_format_length(self.length)}{_name_zone(self)}"
+        return f"every {_format_length(self.length)}{_describe_options(self)}"
 
 
 @dataclass(frozen=True)
@@ -141,10 +155,11 @@ class RRule(ScheduleOptions):
     def iterate(self, after: float) -> Iterator[float]:
         """Yield the times after a moment at which it is due, all in seconds since the epoch."""
         zone = recurrence.load_zone(self.timezone or "UTC", self.rrule)
-        return recurrence.iterate_rrule(self.rrule, zone, after)
+        rule = partial(recurrence.iterate_rrule, self.rrule, zone)
+        return _iterate_in_window(self, rule, zone, after)
 
     def __str__(self) -> str:
-        return f"rrule {self.rrule!r}{_name_zone(self)}"
+        return f"rrule {self.rrule!r}{_describe_options(self)}"
 
 
 Schedule = Cron | Interval | RRule
@@ -153,15 +168,70 @@ Schedule = Cron | Interval | RRule
 def _check(schedule: Schedule, rule: object) -> None:
     if not isinstance(rule, str):
         raise ScheduleInvalid(repr(rule), "the rule is not a string", "Write it as a string.")
-    if schedule.misfire not in _MISFIRES:
+    if schedule.misfire not in MISFIRES:
         problem = f"misfire={schedule.misfire!r} is not a misfire policy"
-        raise ScheduleInvalid(rule, problem, f"Use one of {', '.join(map(repr, _MISFIRES))}.")
+        raise ScheduleInvalid(rule, problem, f"Use one of {', '.join(map(repr, MISFIRES))}.")
     if not schedule.grace_seconds >= 0:
         problem = f"grace_seconds={schedule.grace_seconds!r} is not a duration"
         raise ScheduleInvalid(rule, problem, "Use 0 or more seconds.")
+    if not 0 <= schedule.jitter_seconds < math.inf:
+        problem = f"jitter_seconds={schedule.jitter_seconds!r} is not a duration"
+        raise ScheduleInvalid(rule, problem, "Use 0 or more seconds.")
     if schedule.slug is not None:
         check_printable_name("schedule", schedule.slug)
-    recurrence.load_zone(schedule.timezone or "UTC", rule)
+    _check_window(schedule, rule, recurrence.load_zone(schedule.timezone or "UTC", rule))
+
+
+def _check_window(schedule: Schedule, rule: str, zone: ZoneInfo) -> None:
+    """Check when it may be due at all; what is excluded becomes a tuple in order."""
+    excluded = schedule.exclude
+    if isinstance(excluded, str | date):
+        raise ScheduleInvalid(rule, f"exclude={excluded!r} is not a list", "Use exclude=[…].")
+    excluded = tuple(excluded)
+    for name, moment, kind in (
+        ("start", schedule.start, datetime | None),
+        ("end", schedule.end, datetime | None),
+        *(("exclude", each, date) for each in excluded),
+    ):
+        if not isinstance(moment, kind):
+            word = "date" if kind is date else "datetime"
+            problem = f"{name} has {moment!r}, which is not a {word}"
+            raise ScheduleInvalid(rule, problem, "Use datetime(2026, 1, 31, 9, 0).")
+        if isinstance(moment, datetime):
+            _check_moment(rule, name, moment, zone)
+    start, end = schedule.start, schedule.end
+    if start and end and recurrence.to_instant(end, zone) < recurrence.to_instant(start, zone):
+        problem = f"it ends at {end}, before it starts at {start}"
+        raise ScheduleInvalid(rule, problem, "Use an end after the start.")
+    object.__setattr__(schedule, "exclude", tuple(sorted(excluded, key=date.isoformat)))
+
+
+def _check_moment(rule: str, name: str, moment: datetime, zone: ZoneInfo) -> None:
+    try:
+        recurrence.to_instant(moment, zone)
+    except (OverflowError, ValueError):
+        problem = f"{name} has {moment}, which is out of range"
+        raise ScheduleInvalid(rule, problem, "Leave it out, or use another year.") from None
+
+
+def _iterate_in_window(
+    schedule: Schedule, rule: Callable[[float], Iterator[float]], zone: ZoneInfo, after: float
+) -> Iterator[float]:
+    """Yield the times of a rule at which a schedule may be due."""
+    start, end = (
+        edge if moment is None else recurrence.to_instant(moment, zone)
+        for moment, edge in ((schedule.start, -math.inf), (schedule.end, math.inf))
+    )
+    days = {each for each in schedule.exclude if not isinstance(each, datetime)}
+    moments = {
+        recurrence.to_instant(each, zone) for each in schedule.exclude if isinstance(each, datetime)
+    }
+    for at in rule(max(after, start - 1.0)):  # a second before, as the start itself may be due
+        if at > end:
+            return
+        is_excluded = at in moments or (days and datetime.fromtimestamp(at, zone).date() in days)
+        if at >= start and not is_excluded:
+            yield at
 
 
 def _format_length(length: timedelta) -> str:
@@ -173,8 +243,38 @@ def _format_length(length: timedelta) -> str:
     return " ".join(f"{count}{unit}" for unit, count in units.items() if count not in {0, "0"})
 
 
-def _name_zone(schedule: Schedule) -> str:
-    return f" in {schedule.timezone}" if schedule.timezone else ""
+def _describe_options(schedule: Schedule) -> str:
+    """Return what of the time zone, window, exclusions and jitter is given, as words."""
+    told = f" in {schedule.timezone}" if schedule.timezone else ""
+    if schedule.start:
+        told += f" from {schedule.start:%Y-%m-%d %H:%M}"
+    if schedule.end:
+        told += f" until {schedule.end:%Y-%m-%d %H:%M}"
+    if schedule.exclude:
+        told += f" except {', '.join(map(_format_date, schedule.exclude))}"
+    if schedule.jitter_seconds:
+        told += f" plus up to {_format_length(timedelta(seconds=schedule.jitter_seconds))}"
+    return told
+
+
+def _format_date(moment: date) -> str:
+    is_moment = isinstance(moment, datetime)
+    return f"{moment:%Y-%m-%d %H:%M}" if is_moment else moment.isoformat()
+
+
+def compute_jitter(schedule: Schedule, owner: str, due: float) -> float:
+    """Return how many seconds after its time a run starts.
+
+    Args:
+        schedule: one with a slug.
+        owner: the id of the deployment.
+        due: the time, in seconds since the epoch.
+    """
+    if not schedule.jitter_seconds:
+        return 0.0
+    facts = "\0".join((owner, schedule.slug or "", repr(due)))
+    share = int(sha256(facts.encode()).hexdigest()[:12], 16) / 16**12
+    return round(share * schedule.jitter_seconds, 3)
 
 
 def name_schedule(schedule: Schedule) -> Schedule:
@@ -182,21 +282,39 @@ def name_schedule(schedule: Schedule) -> Schedule:
     if schedule.slug is not None:
         return schedule
     tag = type(schedule).__name__.lower()
-    return replace(schedule, slug=f"{tag}-{fingerprint_rule(schedule)[:8]}")
+    return replace(schedule, slug=f"{tag}-{_hash_rule(schedule)[:8]}")
 
 
-def fingerprint_rule(schedule: Schedule) -> str:
+def fingerprint_times(schedule: Schedule) -> str:
     """Return what changes when, and only when, other times are due."""
+    return _hash_rule(schedule, "start", "end", "exclude")
+
+
+def _hash_rule(schedule: Schedule, *options: str) -> str:
+    """Return a digest of the rule, and of those of these options that are given."""
     body = encode_schedule(schedule)
-    for name in ("active", "parameters", "slug", "misfire", "grace_seconds"):
-        del body[name]
-    return sha256(dumps(sorted(body.items())).encode()).hexdigest()
+    left_out = {each.name for each in fields(ScheduleOptions)}
+    left_out -= {name for name in options if body[name]}
+    kept = [(name, value) for name, value in body.items() if name not in left_out]
+    return sha256(dumps(sorted(kept)).encode()).hexdigest()
 
 
+def _read_date(text: str) -> date:
+    """Return a date, or a datetime where the text has a time."""
+    return datetime.fromisoformat(text) if "T" in text else date.fromisoformat(text)
+
+
+_MOMENT = FieldForm(lambda value: value.isoformat(), datetime.fromisoformat)
 _FORMS = {
     "parameters": FieldForm(dict, dict),
     "interval": FieldForm(lambda value: value.total_seconds(), lambda s: timedelta(seconds=s)),
-    "anchor_date": FieldForm(lambda value: value.isoformat(), datetime.fromisoformat),
+    "anchor_date": _MOMENT,
+    "start": _MOMENT,
+    "end": _MOMENT,
+    "exclude": FieldForm(
+        lambda dates: [each.isoformat() for each in dates],
+        lambda texts: tuple(map(_read_date, texts)),
+    ),
     "Misfire": FieldForm(str, str),
 }
 _CRON = RecordCodec(Cron, _FORMS)

@@ -1,0 +1,33 @@
+"""`flowstone deployment`: flows that run on schedules and on request."""
+
+from __future__ import annotations
+
+import click
+
+from flowstone.cli.commands import Commands
+
+_HERE = "flowstone.cli.deployment"
+
+
+@click.group(
+    cls=Commands,
+    lazy={
+        "delete": (f"{_HERE}.control:delete", "Delete a deployment, and cancel runs that wait."),
+        "ls": (f"{_HERE}.list:list_deployments", "List deployments."),
+        "pause": (f"{_HERE}.control:pause", "Pause the schedules of a deployment."),
+        "resume": (f"{_HERE}.control:resume", "Resume the schedules of a deployment."),
+        "run": (f"{_HERE}.control:run_now", "Start a run of a deployment."),
+        "schedule": (
+            f"{_HERE}.schedule:schedule_group",
+            "List, create, pause, resume and delete schedules.",
+        ),
+        "show": (f"{_HERE}.list:show_deployment", "Show a deployment."),
+    },
+)
+def deployment() -> None:
+    """List, show, run, pause, resume and delete deployments.
+
+    A deployment is a flow with its schedules, parameters and tags. A program that calls
+    `flow.serve` creates one, and executes its runs. NAME is FLOW/NAME, or only the second part
+    where one deployment has it.
+    """

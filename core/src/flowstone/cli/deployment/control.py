@@ -1,0 +1,117 @@
+"""`flowstone deployment run`, `pause`, `resume` and `delete`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from flowstone.cli.candidates import complete_deployments
+from flowstone.cli.deployment.parameters import read_values
+from flowstone.cli.deployment.records import count_servers, describe_deployment, find_next
+from flowstone.cli.output import emit, json_option, say, warn
+from flowstone.cli.run.execution import EXITS, param_option, params_option, read_parameters
+from flowstone.cli.run.records import describe_run
+from flowstone.cli.wording import format_count, format_time, shorten_id
+from flowstone.context.current import services
+from flowstone.deployments.documents import (
+    delete_deployment,
+    load_deployment,
+    pause_deployment,
+    resume_deployment,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@click.command("run")
+@click.argument("name", shell_complete=complete_deployments)
+@param_option
+@params_option
+@click.option("--name", "run_name", metavar="TEXT", help="A name for the run.")
+@click.option(
+    "--tag", "tags", multiple=True, metavar="TAG", help="A tag of the run; can be repeated."
+)
+@click.option("--watch", is_flag=True, help="Wait for the run's end; exit as `run start` does.")
+@json_option
+def run_now(
+    name: str,
+    pairs: tuple[str, ...],
+    file: Path | None,
+    run_name: str | None,
+    tags: tuple[str, ...],
+    watch: bool,
+    as_json: bool,
+) -> None:
+    """Start a run of a deployment. A process that serves the deployment executes it."""
+    # 40 ms of pydantic, which only this command needs.
+    from flowstone.deployments.requests import run_deployment, wait_for_end
+    from flowstone.deployments.waits import BLOCKED, find_wait_reasons
+
+    found = load_deployment(name)
+    run = run_deployment(
+        found.full_name,
+        read_values(found, read_parameters(file, pairs)),
+        flow_run_name=run_name,
+        tags=tags,
+        timeout=0,
+    )
+    reason = find_wait_reasons([run], services().clock.time()).get(run.id)
+    if reason is not None and reason.kind in BLOCKED:
+        warn(f"{run.name} waits: {reason.message}.")
+    if watch:
+        run = wait_for_end(run)
+    if as_json:
+        emit(describe_run(run, services().clock.time()))
+    elif watch:
+        say(f"{run.name} is {run.state.name}.")
+    else:
+        say(f"{run.name} is scheduled: `flowstone run show {shorten_id(run)}`.")
+    if watch:
+        sys.exit(EXITS[run.state.type])
+
+
+@click.command("pause")
+@click.argument("name", shell_complete=complete_deployments)
+@json_option
+def pause(name: str, as_json: bool) -> None:
+    """Pause the schedules of a deployment, whatever its code says. Runs can still be started."""
+    found = pause_deployment(name)
+    if as_json:
+        emit(describe_deployment(found, services().clock.time(), count_servers([found])))
+    else:
+        say(f"{found.full_name} is paused. `flowstone deployment run` still starts runs.")
+
+
+@click.command("resume")
+@click.argument("name", shell_complete=complete_deployments)
+@json_option
+def resume(name: str, as_json: bool) -> None:
+    """Resume the schedules of a deployment. Times that passed meanwhile are skipped."""
+    found = resume_deployment(name)
+    now = services().clock.time()
+    if as_json:
+        emit(describe_deployment(found, now, count_servers([found])))
+        return
+    soon = find_next(found, now)
+    told = f"; its next run is due at {format_time(soon[0])}" if soon else ""
+    say(f"{found.full_name} is resumed{told}.")
+
+
+@click.command("delete")
+@click.argument("name", shell_complete=complete_deployments)
+@json_option
+def delete(name: str, as_json: bool) -> None:
+    """Delete a deployment, and cancel its runs that have not been started.
+
+    The program that serves it creates it again the next time it is started.
+    """
+    full_name = load_deployment(name).full_name
+    cancelled = delete_deployment(full_name)
+    if as_json:
+        emit({"name": full_name, "deleted": True, "cancelled": cancelled})
+        return
+    told = f", and {format_count(len(cancelled), 'run')} cancelled" if cancelled else ""
+    say(f"The deployment {full_name!r} is deleted{told}.")
