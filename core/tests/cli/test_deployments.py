@@ -8,11 +8,12 @@ import pytest
 
 from flowstone import flow
 from flowstone.deployments import run_deployment
-from flowstone.deployments.documents import PROGRESS, save_deployment
+from flowstone.deployments.documents import PROGRESS, load_deployment, save_deployment
 from flowstone.deployments.presence import Presence
+from flowstone.deployments.ticks import create_due_run
 from flowstone.records.events import make_change_event
 from flowstone.records.limits import SERVING
-from flowstone.records.states import AwaitingConcurrencySlot
+from flowstone.records.states import AwaitingConcurrencySlot, Cancelled, Completed
 from flowstone.schedules import Cron, Interval
 
 if TYPE_CHECKING:
@@ -214,6 +215,37 @@ def test_schedules_are_listed_paused_and_resumed(cli: InProcess) -> None:
     assert "the deployment is paused" in cli(*group, "ls", "nightly").out
     wrong = cli(*group, "pause", "nightly", "nihgt")
     assert (wrong.code, "Did you mean 'night'" in wrong.err) == (1, True)
+
+
+def test_a_window_is_backfilled(cli: InProcess, flowstone_services: Services) -> None:
+    window = ("deployment", "backfill", "nightly", "--from", "2026-03-01", "--to", "2026-03-04")
+    planned = cli(*window, "--plan").out
+    for part in ("due         3 times", "existing    0 runs", "to create   3 runs"):
+        assert part in planned
+    told = cli(*window, "--plan", "--json").json
+    assert (told["times"], told["existing"], told["name"]) == (3, 0, "etl/nightly")
+    assert told["first"] < told["last"]
+    assert cli("run", "ls", "--json").json == []
+    for number in range(3):
+        at = datetime(2026, 3, 1 + number, 2, tzinfo=UTC)
+        found = load_deployment("nightly")
+        run = create_due_run(found, found.schedules[0], at.timestamp())
+        cancelled = Cancelled() if number else Completed()
+        flowstone_services.runs.record(make_change_event(run, cancelled, 0))
+    done = cli(*window)
+    assert done.out == (
+        "etl/nightly: 0 runs created, 3 existed already; 2 Cancelled, 1 Completed.\n"
+    )
+    assert done.err.startswith("No process serves 'etl/nightly'")
+    assert done.code == 1
+    assert cli(*window, "--json").json["states"] == {"Completed": 1, "Cancelled": 2}
+    assert "limit=0" in cli(*window, "--limit", "0").err
+    assert "is neither an age" in cli("deployment", "backfill", "nightly", "--from", "x").err
+    none = cli("deployment", "backfill", "nightly", "--from", "1m", "--schedule", "night")
+    assert (none.code, none.out) == (
+        0,
+        "etl/nightly: 0 runs created, 0 existed already; nothing was due.\n",
+    )
 
 
 def test_who_serves_is_not_exported(cli: InProcess) -> None:

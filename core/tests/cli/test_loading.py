@@ -87,6 +87,7 @@ COMMANDS: dict[str, tuple[set[str], int]] = {
     "catalog show local-directory": (BLOCKS | {"flowstone.calls.runnable"}, MOST),
     "completion bash": (set(), FEW),
     "deploy": (BLOCKS | RUNS_FLOWS, MOST),
+    "deployment backfill none --from 7d": (STORE, MOST),
     "deployment delete none": (STORE, MOST),
     "deployment ls": (STORE, MOST),
     "deployment pause none": (STORE, MOST),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from flowstone.plugins.exports import lazy_exports
 
 if TYPE_CHECKING:
+    from flowstone.deployments.backfills import BackfillResult, backfill_deployment
     from flowstone.deployments.declarations import deploy
     from flowstone.deployments.documents import (
         add_schedule,
@@ -25,10 +26,12 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "BackfillResult",
     "ConcurrencyLimitConfig",
     "ConcurrencyLimitStrategy",
     "Deployment",
     "add_schedule",
+    "backfill_deployment",
     "delete_deployment",
     "deploy",
     "pause_deployment",
@@ -45,6 +48,7 @@ if not TYPE_CHECKING:
         __name__,
         {
             ".declarations": ("deploy",),
+            ".backfills": ("BackfillResult", "backfill_deployment"),
             ".requests": ("run_deployment",),
             ".documents": (
                 "add_schedule",

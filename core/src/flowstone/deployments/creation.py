@@ -96,8 +96,7 @@ def create_run(
     """
     current = services()
     now = current.clock.time()
-    facts = () if key is None else (deployment.id, key.slug, repr(key.due))
-    run_id = derive_id(key.due, *facts) if key else new_id()
+    run_id = derive_run_id(deployment, key) if key else new_id()
     origin = Origin(
         id=run_id,
         kind="flow",
@@ -114,6 +113,11 @@ def create_run(
         scheduled_time=scheduled_time,
     )
     run = origin.make_run(State(SCHEDULED, "Scheduled", message, now), 0)
-    event_id = derive_id(key.due, *facts, "birth") if key else new_id()
+    event_id = derive_run_id(deployment, key, "birth") if key else new_id()
     current.runs.create(Event(event_id, KINDS["flow"][SCHEDULED], run_id, run_id, now, run))
     return run
+
+
+def derive_run_id(deployment: Deployment, key: TickKey, *facts: str) -> str:
+    """Return the id of the run of a schedule; with further facts, of what belongs to it."""
+    return derive_id(key.due, deployment.id, key.slug, repr(key.due), *facts)

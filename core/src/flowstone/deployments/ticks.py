@@ -83,14 +83,24 @@ def find_due_times(schedule: Schedule, since: float, now: float) -> DueTimes:
     return DueTimes([*missed, *on_time], count - len(missed), last, upcoming)
 
 
-def create_due_run(deployment: Deployment, schedule: Schedule, due: float) -> Run:
-    """Make the run of a schedule for a time at which it is due, unless it has been made."""
+def create_due_run(
+    deployment: Deployment, schedule: Schedule, due: float, reason: str | None = None
+) -> Run:
+    """Create the run of a schedule for a time at which it is due, unless there is one.
+
+    Args:
+        deployment: a saved one.
+        schedule: one of its schedules.
+        due: the time, in seconds since the epoch.
+        reason: why it is created, where that is not the schedule alone.
+    """
     slug = schedule.slug or ""
+    told = f"due at {format_utc(due)} by the schedule {slug!r}"
     return create_run(
         deployment,
         {**deployment.parameters, **(schedule.parameters or {})},
         scheduled_time=due + compute_jitter(schedule, deployment.id, due),
-        message=f"due at {format_utc(due)} by the schedule {slug!r}",
+        message=told if reason is None else f"{told}, {reason}",
         key=TickKey(slug, due),
     )
 

@@ -12,6 +12,10 @@ _HERE = "flowstone.cli.deployment"
 @click.group(
     cls=Commands,
     lazy={
+        "backfill": (
+            f"{_HERE}.backfill:backfill",
+            "Create the runs that schedules would have had in a past window.",
+        ),
         "delete": (f"{_HERE}.control:delete", "Delete a deployment, and cancel runs that wait."),
         "ls": (f"{_HERE}.list:list_deployments", "List deployments."),
         "pause": (f"{_HERE}.control:pause", "Pause the schedules of a deployment."),

@@ -1,0 +1,93 @@
+"""`flowstone deployment backfill`: runs for times that have passed."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from flowstone.cli.candidates import complete_deployments
+from flowstone.cli.deployment.records import count_servers
+from flowstone.cli.output import emit, json_option, say, show, warn
+from flowstone.cli.run.choice import parse_time
+from flowstone.cli.views import Cell, Facts
+from flowstone.cli.wording import format_count, format_iso, format_time
+from flowstone.context.current import services
+from flowstone.deployments.backfills import LIMIT, Backfill
+
+#: Seconds between two looks at the runs in flight.
+_LOOK = 0.5
+
+
+@click.command("backfill")
+@click.argument("name", shell_complete=complete_deployments)
+@click.option(
+    "--from",
+    "start",
+    required=True,
+    metavar="TIME",
+    help="The first time that may be due: a date and time, or an age such as 7d.",
+)
+@click.option("--to", "end", metavar="TIME", help="The first time that may not; now by default.")
+@click.option(
+    "--schedule", "slug", metavar="SLUG", help="Only this schedule; all active ones by default."
+)
+@click.option(
+    "--limit",
+    type=int,
+    default=LIMIT,
+    show_default=True,
+    metavar="N",
+    help="Number of runs that are in flight at a time.",
+)
+@click.option("--plan", is_flag=True, help="Only show what it would do.")
+@json_option
+def backfill(
+    name: str, start: str, end: str | None, slug: str | None, limit: int, plan: bool, as_json: bool
+) -> None:
+    """Create the runs that schedules would have had in a past window, and wait for their ends.
+
+    Times that have a run already are left alone, so the same command goes on where one was
+    interrupted. A process that serves the deployment executes the runs. The exit code is 1 where
+    one of them has not completed.
+    """
+    now = services().clock.time()
+    since, until = parse_time("--from", start, now), parse_time("--to", end, now)
+    assert since is not None
+    made = Backfill(name, since, now if until is None else until, slug=slug, limit=limit)
+    if plan:
+        _show_plan(made, as_json=as_json)
+        return
+    full_name = made.deployment.full_name
+    if not count_servers([made.deployment])[full_name]:
+        warn(f"No process serves {full_name!r}: the runs wait until one does.")
+    while made.step():
+        services().clock.sleep(_LOOK)
+    done = made.result
+    if as_json:
+        emit({"name": full_name, **done._asdict()})
+    else:
+        ends = ", ".join(f"{count} {state}" for state, count in sorted(done.states.items()))
+        told = f"{format_count(done.created, 'run')} created, {done.existing} existed already"
+        say(f"{full_name}: {told}; {ends or 'nothing was due'}.")
+    sys.exit(int(any(state != "Completed" for state in done.states)))
+
+
+def _show_plan(made: Backfill, *, as_json: bool) -> None:
+    full_name, plan = made.deployment.full_name, made.plan()
+    if as_json:
+        ends = {"first": format_iso(plan.first), "last": format_iso(plan.last)}
+        emit({"name": full_name, **plan._asdict(), **ends})
+        return
+    facts = [
+        ("deployment", Cell(full_name, "bold")),
+        ("due", Cell(format_count(plan.times, "time"))),
+        ("existing", Cell(format_count(plan.existing, "run"))),
+        ("to create", Cell(format_count(plan.times - plan.existing, "run"))),
+    ]
+    if plan.first is not None and plan.last is not None:
+        facts += [
+            ("first", Cell(format_time(plan.first))),
+            ("last", Cell(format_time(plan.last))),
+        ]
+    show(Facts(facts))
