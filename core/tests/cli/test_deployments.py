@@ -17,6 +17,8 @@ from flowstone.records.states import AwaitingConcurrencySlot, Cancelled, Complet
 from flowstone.schedules import Cron, Interval
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from flowstone.context.current import Services
     from flowstone_testing.programs import ProgramResult
 
@@ -246,6 +248,43 @@ def test_a_window_is_backfilled(cli: InProcess, flowstone_services: Services) ->
         0,
         "etl/nightly: 0 runs created, 0 existed already; nothing was due.\n",
     )
+
+
+@pytest.mark.slow
+def test_a_deployment_is_checked(cli: InProcess, tmp_path: Path) -> None:
+    place = f"{__file__}:etl"
+    save_deployment(replace(etl.to_deployment("nightly", cron="@daily"), entrypoint=place))
+    done = cli("deployment", "check", "nightly")
+    assert (done.code, done.out[:31]) == (0, "etl/nightly can be executed by ")
+    assert cli("deployment", "check", "nightly", "--json").json["ok"] is True
+    broken = tmp_path / "broken.py"
+    broken.write_text("import nonexistent_module")
+    save_deployment(replace(etl.to_deployment("nightly"), entrypoint=f"{broken}:etl"))
+    done = cli("deployment", "check", "nightly")
+    assert done.code == 1
+    for part in (
+        "No module named 'nonexistent_module'",
+        "entrypoint: ",
+        f"  path       {tmp_path}",
+        "etl/nightly: 1 problem.",
+    ):
+        assert part in done.err
+    told = cli("deployment", "check", "nightly", "--json")
+    assert (told.code, told.json["problems"][0]["subject"]) == (1, "entrypoint")
+
+
+def test_flows_are_listed(cli: InProcess) -> None:
+    heads, line = cli("flow", "ls").out.splitlines()
+    assert heads.split() == ["FLOW", "DEPLOYMENTS", "LAST", "RUN", "STATE", "CREATED"]
+    assert line.split() == ["etl", "etl/nightly", "-", "-", "-"]
+    etl.with_options(name="other", flow_run_name="mine")()
+    first, second = cli("flow", "ls", "--json").json
+    assert (first["name"], first["deployments"]) == ("etl", ["etl/nightly"])
+    assert first["last_run"] is None
+    assert (second["name"], second["last_run"]["name"]) == ("other", "mine")
+    assert "Completed" in cli("flow", "ls").out
+    cli("deployment", "delete", "nightly")
+    assert [each["name"] for each in cli("flow", "ls", "--json").json] == ["other"]
 
 
 def test_who_serves_is_not_exported(cli: InProcess) -> None:

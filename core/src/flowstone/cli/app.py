@@ -28,7 +28,7 @@ COMMANDS = {
     ),
     "deployment": (
         "flowstone.cli.deployment:deployment",
-        "List, show, run, pause, resume and delete deployments.",
+        "List, show, run, check, backfill, pause, resume and delete deployments.",
     ),
     "diff": ("flowstone.cli.manifest:diff", "Show what `apply` would change."),
     "doctor": (
@@ -36,6 +36,7 @@ COMMANDS = {
         "Check the installation, and say how to fix what is wrong.",
     ),
     "export": ("flowstone.cli.manifest:export", "Export blocks, variables and limits as YAML."),
+    "flow": ("flowstone.cli.flow:flow", "List flows, with their deployments and last runs."),
     "limit": ("flowstone.cli.limit:limit", "Manage concurrency and rate limits."),
     "plugin": (
         "flowstone.cli.plugin:plugin",

@@ -61,17 +61,26 @@ def is_waiting(run: Run) -> bool:
     return run.is_root and run.state.type is SCHEDULED and run.lease is None
 
 
-def _load(run: Run) -> Flow[..., object]:
+def load_flow_of_run(entrypoint: str) -> Flow[..., object]:
+    """Return a flow as a run of it has it: a program that serves it is only imported.
+
+    Raises:
+        ConfigurationError: there is none, or its code fails, which is the cause.
+    """
     global _is_loading
+    _is_loading = True
+    try:
+        return load_flow_from_entrypoint(entrypoint)
+    finally:
+        _is_loading = False
+
+
+def _load(run: Run) -> Flow[..., object]:
     recipe = run.recipe
     if recipe is None or recipe.entrypoint is None:
         remedy = "Deploy its flow again."
         raise ConfigurationError(f"run {run.name!r}", "it has no entrypoint", remedy)
-    _is_loading = True
-    try:
-        return load_flow_from_entrypoint(recipe.entrypoint)
-    finally:
-        _is_loading = False
+    return load_flow_of_run(recipe.entrypoint)
 
 
 def _claim(run: Run, flow: Flow[..., object]) -> State:

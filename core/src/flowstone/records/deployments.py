@@ -150,6 +150,11 @@ def encode_deployment(deployment: Deployment) -> Json:
     return _CODEC.encode(deployment)
 
 
+def decode_deployment(body: Json) -> Deployment:
+    """Return the deployment that `encode_deployment` has encoded."""
+    return _CODEC.decode(body)
+
+
 def read_deployment(document: Document) -> Deployment:
     """Return the deployment that a document of the kind `KIND` is."""
-    return _CODEC.decode(dict(document.body))
+    return decode_deployment(dict(document.body))

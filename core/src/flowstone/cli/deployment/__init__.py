@@ -16,6 +16,10 @@ _HERE = "flowstone.cli.deployment"
             f"{_HERE}.backfill:backfill",
             "Create the runs that schedules would have had in a past window.",
         ),
+        "check": (
+            f"{_HERE}.check:check",
+            "Import the flow of a deployment as a run does, and check all parameters.",
+        ),
         "delete": (f"{_HERE}.control:delete", "Delete a deployment, and cancel runs that wait."),
         "ls": (f"{_HERE}.list:list_deployments", "List deployments."),
         "pause": (f"{_HERE}.control:pause", "Pause the schedules of a deployment."),
@@ -29,7 +33,7 @@ _HERE = "flowstone.cli.deployment"
     },
 )
 def deployment() -> None:
-    """List, show, run, pause, resume and delete deployments.
+    """List, show, run, check, backfill, pause, resume and delete deployments.
 
     A deployment is a flow with its schedules, parameters and tags. A program that calls
     `flow.serve` creates one, and executes its runs. NAME is FLOW/NAME, or only the second part

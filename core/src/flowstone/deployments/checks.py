@@ -1,0 +1,140 @@
+"""Checks of deployments: whether a run could be executed, without one."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, NamedTuple
+
+from flowstone.blocks.jobs.processes import TICK, Process, describe_exit
+from flowstone.calls.parameter_schema import make_parameter_schema
+from flowstone.context.current import services
+from flowstone.deployments.creation import check_parameters
+from flowstone.deployments.documents import load_deployment
+from flowstone.errors import ConfigurationError, ParameterTypeError
+from flowstone.flow_runs.executions import load_flow_of_run
+from flowstone.records.deployments import decode_deployment, encode_deployment
+from flowstone.records.encoding import dumps
+from flowstone.settings import make_child_environ
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flowstone.records.deployments import Deployment
+
+_REQUEST, _REPORT = "deployment.json", "report.json"
+#: So many of the last lines are shown of a process that has died.
+_SHOWN = 30
+
+
+class Problem(NamedTuple):
+    """Something that would make runs of a deployment fail.
+
+    Attributes:
+        subject: ``entrypoint``, ``parameters``, or the schedule whose parameters do not fit.
+        message: what is wrong, and what to do.
+        traceback: of an error that the flow's code has raised.
+    """
+
+    subject: str
+    message: str
+    traceback: str | None = None
+
+
+class CheckReport(NamedTuple):
+    """What a check has found, and where it looked.
+
+    Attributes:
+        problems: what is wrong; empty where all is well.
+        python: the interpreter that executes runs.
+        directory: the directory that it starts in.
+        path: where it has searched for modules, the flow's own directory included.
+    """
+
+    problems: list[Problem]
+    python: str
+    directory: str
+    path: list[str]
+
+
+def check_deployment(name: str) -> CheckReport:
+    """Import the flow of a deployment in a process as a run has, and check all parameters.
+
+    Args:
+        name: the deployment: ``flow/name``, or its own name where that is enough.
+
+    Raises:
+        ObjectNotFound: there is no such deployment.
+    """
+    deployment = load_deployment(name)
+    with TemporaryDirectory() as folder:
+        request, report = Path(folder, _REQUEST), Path(folder, _REPORT)
+        request.write_text(dumps(encode_deployment(deployment)))
+        process, code = _run_child(folder)
+        if report.exists():
+            body = json.loads(report.read_text())
+            problems = [Problem(*each) for each in body.pop("problems")]
+            return CheckReport(problems, **body)
+    problem = f"the process that imports it ended with {describe_exit(code)}"
+    told = "\n".join(process.last_words(_SHOWN))
+    dead = Problem("entrypoint", f"{deployment.entrypoint}: {problem}", told or None)
+    problems = [dead, *_check_all_parameters(deployment)]
+    return CheckReport(problems, sys.executable, str(Path.cwd()), [])
+
+
+def _run_child(folder: str) -> tuple[Process, int]:
+    """Import the flow in a process of its own; return that, and how it ended."""
+    command = [sys.executable, "-m", "flowstone.deployments.check_process", folder]
+    process = Process(command, make_child_environ(services().settings), None, None)
+    try:
+        while (code := process.exit_code()) is None:
+            services().clock.sleep(TICK)
+    except BaseException:  # also when somebody is tired of waiting
+        process.end(grace_seconds=0.0)
+        raise
+    return process, code
+
+
+def write_report(folder: str) -> None:
+    """Check the deployment that `check_deployment` has written to a folder, and answer there."""
+    deployment = decode_deployment(json.loads(Path(folder, _REQUEST).read_text()))
+    problems = list(_inspect(deployment))
+    report = CheckReport(problems, sys.executable, str(Path.cwd()), sys.path)
+    Path(folder, _REPORT).write_text(dumps(report._asdict()))
+
+
+def _inspect(deployment: Deployment) -> Iterator[Problem]:
+    """Yield what is wrong, by the parameters that the flow has now where it can be imported."""
+    try:
+        flow = load_flow_of_run(deployment.entrypoint)
+    except ConfigurationError as error:
+        yield Problem("entrypoint", str(error), "\n".join(getattr(error, "__notes__", [])) or None)
+    else:
+        if flow.name != deployment.flow_name:
+            problem = f"{deployment.entrypoint} is now the flow {flow.name!r}: deploy it again"
+            yield Problem("entrypoint", problem)
+        schema = make_parameter_schema(flow.parameters)
+        deployment = replace(deployment, parameter_schema=schema)
+    yield from _check_all_parameters(deployment)
+
+
+def _check_all_parameters(deployment: Deployment) -> Iterator[Problem]:
+    """Yield what does not fit: of the deployment, and of each schedule together with that."""
+    try:
+        check_parameters(deployment, deployment.parameters, is_complete=False)
+    except ParameterTypeError as error:
+        yield Problem("parameters", _word(error))
+        return  # those of each schedule contain them
+    for schedule in deployment.all_schedules:
+        given = {**deployment.parameters, **(schedule.parameters or {})}
+        try:
+            check_parameters(deployment, given, is_complete=True)
+        except ParameterTypeError as error:
+            yield Problem(f"schedule {schedule.slug!r}", _word(error))
+
+
+def _word(error: ParameterTypeError) -> str:
+    return "; ".join(f"{name}: {problem}" for name, problem in error.problems.items())
