@@ -19,7 +19,12 @@ from flowstone.deployments.documents import (
     save_deployment,
     set_paused_at_shutdown,
 )
-from flowstone.deployments.ticks import find_due_times, make_due_runs
+from flowstone.deployments.ticks import (
+    MOST_RUNS,
+    MOST_TIMES,
+    find_due_times,
+    make_due_runs,
+)
 from flowstone.records.runs import RunQuery
 from flowstone.schedules import Cron, Interval
 
@@ -127,12 +132,68 @@ def test_what_is_on_time_runs_whatever_the_policy() -> None:
         schedule = Interval(10, misfire=misfire, grace_seconds=25)
         due = find_due_times(schedule, 1000.0, 1031.0)
         assert due.runs == [1010.0, 1020.0, 1030.0]
-        assert (due.skipped, due.last, due.upcoming) == (0, 1030.0, 1040.0)
+        assert (due.skipped, due.until, due.upcoming) == (0, 1030.0, 1040.0)
 
 
 def test_the_latest_is_one_that_is_on_time_where_there_is_one() -> None:
     due = find_due_times(Interval(10, grace_seconds=0), 1000.0, 1030.0)
     assert (due.runs, due.skipped) == ([1030.0], 2)
+
+
+def test_a_long_outage_is_made_up_for_part_by_part(
+    services: Services, stepped: SteppedClock
+) -> None:
+    """Each look goes on from where the last one has stopped, also where that was cut short."""
+    deploy(Interval(1, misfire="all", slug="often"))
+    tick(stepped)
+    missed = 3 * MOST_RUNS + 7
+    stepped.now += missed
+    halfway: dict[str, object] = {}
+    for part in range(1, 4):
+        assert (tick(stepped) or 0.0) <= stepped.now
+        assert len(find_runs(services)) == part * MOST_RUNS
+        if part == 1:
+            halfway = dict(services.documents.get(PROGRESS, "etl/x").body)
+    services.documents.put(PROGRESS, "etl/x", halfway)  # as if the process had ended before that
+    while (tick(stepped) or 0.0) <= stepped.now:
+        pass
+    counts = count_due(services)
+    assert set(counts.values()) == {1}
+    assert len(counts) == missed
+    (progress,) = services.documents.get(PROGRESS, "etl/x").body.values()
+    assert progress == {"until": stepped.now}
+
+
+@pytest.mark.parametrize("misfire", ["latest", "none"])
+def test_times_that_are_skipped_are_counted_part_by_part(
+    services: Services, stepped: SteppedClock, misfire: Misfire
+) -> None:
+    deploy(Interval(1, misfire=misfire, slug="often", grace_seconds=0.5))
+    tick(stepped)
+    missed = 2 * MOST_TIMES + 500
+    stepped.now += missed + 0.75
+    looks = 1
+    while (tick(stepped) or 0.0) <= stepped.now:
+        looks += 1
+        assert find_runs(services) == []
+    assert looks == 3
+    runs = 1 if misfire == "latest" else 0
+    assert [run.scheduled_time for run in find_runs(services)] == [START + missed] * runs
+    (progress,) = services.documents.get(PROGRESS, "etl/x").body.values()
+    assert progress == {
+        "until": START + missed,
+        "skipped": missed - runs,
+        "skipped_until": START + missed,
+    }
+
+
+@pytest.mark.parametrize("misfire", ["all", "latest", "none"])
+def test_one_look_goes_through_so_many_times_at_most(misfire: Misfire) -> None:
+    due = find_due_times(Interval(1, misfire=misfire), START, START + 1e9)
+    assert due.is_part
+    assert due.until is not None
+    assert START < due.until <= START + MOST_TIMES
+    assert len(due.runs) <= MOST_RUNS
 
 
 def test_a_pause_leaves_out_what_is_due_meanwhile(

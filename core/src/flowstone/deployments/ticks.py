@@ -20,19 +20,27 @@ if TYPE_CHECKING:
     from flowstone.records.schedules import Schedule
 
 
+#: So many runs of a schedule are created at one look, and so many of its times are gone through.
+#: After a long outage the next look goes on, at once, from where this one has stopped.
+MOST_RUNS = 100
+MOST_TIMES = 10_000
+
+
 class DueTimes(NamedTuple):
-    """What is due of one schedule.
+    """What is due of one schedule, or the first part of it.
 
     Attributes:
         runs: the times for which runs are made.
         skipped: the number of times that were missed, and for which none is made.
-        last: the last time that was due; None where none was.
+        until: the last time about which this decides; None where there is none.
+        is_part: whether there is more, after `until`.
         upcoming: the next time; None where there is none.
     """
 
     runs: list[float]
     skipped: int
-    last: float | None
+    until: float | None
+    is_part: bool
     upcoming: float | None
 
 
@@ -40,7 +48,8 @@ def make_due_runs(deployment: Deployment, now: float) -> float | None:
     """Make the runs that are due, and return when the next ones are; None for never.
 
     However many processes do this at a time, or end in the middle, a time has one run: its id is
-    made of the deployment, the schedule and the time.
+    made of the deployment, the schedule and the time. Where very many times have passed, a part of
+    them is dealt with, and the next ones are due now.
     """
     document = services().documents.find(PROGRESS, names=[deployment.full_name])
     before: Json = dict(document[0].body) if document else {}
@@ -62,25 +71,32 @@ def make_due_runs(deployment: Deployment, now: float) -> float | None:
 
 def find_due_times(schedule: Schedule, since: float, now: float) -> DueTimes:
     """Return what is due after a time, by the misfire policy of the schedule."""
-    on_time: list[float] = []
-    missed: list[float] = []
-    count, last, upcoming = 0, None, None
-    for at in schedule.iterate(since):
+    runs: list[float] = []
+    skipped, until = 0, None
+    latest: float | None = None  # was missed, and is run unless a later one is due
+    for number, at in enumerate(schedule.iterate(since)):
         if at > now:
-            upcoming = at
+            upcoming: float | None = at
             break
-        last = at
-        if at >= now - schedule.grace_seconds:
-            on_time.append(at)
-            continue
-        count += 1
-        if schedule.misfire == "all":
-            missed.append(at)
+        if len(runs) == MOST_RUNS or number == MOST_TIMES:
+            return DueTimes(runs, skipped, until, True, at)
+        if latest is not None:
+            skipped += 1
+            until, latest = latest, None
+        if at >= now - schedule.grace_seconds or schedule.misfire == "all":
+            runs.append(at)
         elif schedule.misfire == "latest":
-            missed = [at]
-    if schedule.misfire == "latest" and on_time:
-        missed = []
-    return DueTimes([*missed, *on_time], count - len(missed), last, upcoming)
+            latest = at
+            continue
+        else:
+            skipped += 1
+        until = at
+    else:
+        upcoming = None
+    if latest is not None:
+        runs.append(latest)
+        until = latest
+    return DueTimes(runs, skipped, until, False, upcoming)
 
 
 def create_due_run(
@@ -107,18 +123,23 @@ def create_due_run(
 
 def _advance(deployment: Deployment, schedule: Schedule, progress: Json, due: DueTimes) -> Json:
     """Return up to when a schedule has made its runs, and what it has skipped last."""
-    after = progress if due.last is None else {**progress, "until": due.last}
-    if not due.skipped:
-        return after
-    get_logger("deployments").warning(
-        "%s: schedule %r missed %d times up to %s, which are skipped (misfire=%r)",
-        deployment.full_name,
-        schedule.slug,
-        due.skipped,
-        format_utc(due.last or 0.0),
-        schedule.misfire,
-    )
-    return {**after, "skipped": due.skipped, "skipped_until": due.last}
+    after = dict(progress) if due.until is None else {**progress, "until": due.until}
+    was_part = after.pop("is_part", False)
+    skipped = due.skipped + (after.get("skipped", 0) if was_part else 0)
+    if due.skipped:
+        after |= {"skipped": skipped, "skipped_until": due.until}
+    if due.is_part:
+        return {**after, "is_part": True}
+    if due.skipped or (was_part and skipped):
+        get_logger("deployments").warning(
+            "%s: schedule %r missed %d times up to %s, which are skipped (misfire=%r)",
+            deployment.full_name,
+            schedule.slug,
+            skipped,
+            format_utc(after["skipped_until"]),
+            schedule.misfire,
+        )
+    return after
 
 
 def _save_progress(full_name: str, progress: Json, version: int) -> None:
