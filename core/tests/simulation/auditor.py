@@ -116,6 +116,8 @@ class Auditor:
             self.trees.setdefault(event.root_id, []).append(event.run_id)
             if payload.is_root:
                 self.drivers[event.run_id] = process
+                if payload.lease is None and payload.state.type is StateType.SCHEDULED:
+                    self.suspended.add(event.run_id)  # it waits for whoever takes it first
         if isinstance(payload, (Run, StateChange)):
             history = self.histories.setdefault(event.run_id, History())
             history.facts.append(event)

@@ -25,6 +25,10 @@ class Faults:
         self._stops = self._rng.choice((0.0, 0.0, 0.002, 0.01))
         self._stalls = self._rng.choice((0.0, 0.002, 0.01, 0.02))
 
+    def end(self) -> None:
+        """Let nothing go wrong any more."""
+        self._calls = self._crashes = self._stops = self._stalls = 0.0
+
     def of_call(self, kinds: Sequence[str]) -> str | None:
         """Return what goes wrong with a call, if anything."""
         if self._rng.random() >= self._calls:

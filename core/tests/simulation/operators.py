@@ -6,6 +6,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from flowstone.errors import Conflict, IllegalTransition, StoreError
+from flowstone.flow_runs.executions import is_waiting
 from flowstone.records.events import make_change_event
 from flowstone.records.runs import Run, RunQuery
 from flowstone.records.states import (
@@ -13,6 +14,7 @@ from flowstone.records.states import (
     CANCELLING,
     COMPLETED,
     NEXT,
+    Cancelled,
     Cancelling,
     Scheduled,
     State,
@@ -68,12 +70,14 @@ class Operator(Host):
             {"cancel": self._cancel, "take up": self._take_up}.get(kind, self._break)(chosen)
 
     def _cancel(self, run: Run) -> None:
-        if not run.state.is_final() and run.state.type is not CANCELLING:
+        if run.deployment is not None and is_waiting(run):  # nobody would hear of a request
+            self.store.record(make_change_event(run, Cancelled("asked"), run.attempt))
+        elif not run.state.is_final() and run.state.type is not CANCELLING:
             self.store.record(make_change_event(run, Cancelling("asked"), run.attempt))
 
     def _take_up(self, run: Run) -> None:
-        """Take up a run that has ended, and end it again."""
-        if run.state.is_final() and run.state.type is not COMPLETED:
+        """Take up a run that has ended, and end it again; one of a deployment others would take."""
+        if run.deployment is None and run.state.is_final() and run.state.type is not COMPLETED:
             self.world.taken_up.add(run.id)
             run = self.store.record(make_change_event(run, Scheduled(), run.attempt))
             self.store.record(make_change_event(run, State(CANCELLED), run.attempt))

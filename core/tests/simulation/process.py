@@ -65,7 +65,8 @@ class Process(Host):
         scheduler = world.scheduler
         self.store = FaultyStore(world, self, world.own_store())
         ahead = 0.0 if world.parts.is_plain else world.clocks.choice((0.0, 0.0, 60.0, -60.0))
-        clock, threads = SimClock(scheduler, ahead), SimThreads(scheduler, self)
+        self.clock, threads = SimClock(scheduler, ahead), SimThreads(scheduler, self)
+        clock = self.clock
         runs: Any = self.store
         slots = FaultySlots(world, self, world.own_store())
         documents = FaultyDocuments(world, self, world.own_store())

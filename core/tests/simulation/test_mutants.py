@@ -21,6 +21,7 @@ from flowstone.engine.story import Story
 from flowstone.errors import Conflict, StoreError
 from flowstone.futures import Future
 from flowstone.records.events import Event
+from flowstone.records.ids import new_id
 from flowstone.records.limits import LOCK, Claim, Limit, Refusal, Slot, SlotDemand
 from flowstone.records.runs import Fence, Handover, Run, StateChange
 from flowstone.records.states import COMPLETED
@@ -383,6 +384,28 @@ def tampered(kind: type[Tampered]) -> Callable[[Any], Any]:
     return lambda task: kind(task.fn, task.spec)
 
 
+class TicksWithoutKey(MemoryStore):
+    """Gives the run of a schedule an id that says nothing of its time."""
+
+    def create(self, event: Event) -> None:
+        run = event.payload
+        if isinstance(run, Run) and run.deployment is not None and run.is_root:
+            run_id = new_id()
+            made = replace(run, id=run_id, root_id=run_id)
+            event = replace(event, id=new_id(), run_id=run_id, root_id=run_id, payload=made)
+        super().create(event)
+
+
+class LosesARun(MemoryStore):
+    """Says that the run of a schedule is kept, and keeps it not."""
+
+    def create(self, event: Event) -> None:
+        run = event.payload
+        is_timed = isinstance(run, Run) and run.scheduled_time is not None
+        if not is_timed or len(self._runs) != 1:
+            super().create(event)
+
+
 #: What is broken, and within how many seeds that is seen.
 MUTANTS = {
     "no fence": (Parts(store=NoFence), 50),
@@ -421,6 +444,20 @@ MUTANTS = {
     "a transaction that is undone twice": (Parts(transaction=UndoesTwice), 50),
     "a rollback after the commit": (Parts(transaction=UndoesWhatIsKept), 50),
     "a step that blocks its event loop": (Parts(task=blocking), 50),
+    "a claim without its compare-and-set": (
+        Parts(store=HandsOverTwice, has_schedules=True),
+        200,
+    ),
+    "a tick without its key": (Parts(store=TicksWithoutKey, has_schedules=True), 200),
+    "a tick whose run is lost": (Parts(store=LosesARun, has_schedules=True), 50),
+    "a lease of a scheduled run that is not checked": (
+        Parts(store=EagerReaper, has_schedules=True),
+        50,
+    ),
+    "a lease that a scheduled run has lost, and writes by": (
+        Parts(store=NoFence, has_schedules=True),
+        1000,
+    ),
     "an interrupted transaction that is left": (Parts(transaction=UndoesFailuresOnly), 400),
 }
 

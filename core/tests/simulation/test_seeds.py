@@ -26,13 +26,26 @@ TESTS = Path(__file__).parents[1]
 
 
 def test_seeds(seeds: range, without: frozenset[int], request: pytest.FixtureRequest) -> None:
+    check_seeds(seeds, None, without, request)
+
+
+def test_seeds_of_schedules(
+    seeds: range, without: frozenset[int], request: pytest.FixtureRequest
+) -> None:
+    """A deployment is served by several whose clocks are set, and who die in the middle."""
+    check_seeds(seeds, Parts(has_schedules=True), without, request)
+
+
+def check_seeds(
+    seeds: range, parts: Parts | None, without: frozenset[int], request: pytest.FixtureRequest
+) -> None:
     if request.config.getoption("--seed") is not None:
         with quiet():
-            world = simulate(seeds[0], None, without)
+            world = simulate(seeds[0], parts, without)
         print("\n".join(world.lines()))
         assert world.scheduler.failure is None
         return
-    broken = first_failure(seeds)
+    broken = first_failure(seeds, parts)
     if broken is not None:
         pytest.fail(report(broken), pytrace=False)
 

@@ -16,12 +16,18 @@ class SimClock:
 
     def __init__(self, scheduler: Scheduler, ahead: float = 0.0) -> None:
         self._scheduler, self._ahead = scheduler, ahead
+        self._set_by = 0.0
 
     def time(self) -> float:
+        return self.monotonic() + self._set_by
+
+    def monotonic(self) -> float:
         self._scheduler._me()
         return self._scheduler.now + self._ahead
 
-    monotonic = time
+    def step(self, seconds: float) -> None:
+        """Set the time, as a person or a time server does."""
+        self._set_by += seconds
 
     def sleep(self, seconds: float) -> None:
         self._scheduler.sleep(seconds)

@@ -26,6 +26,7 @@ from .people import Person
 from .process import LEASE, Process
 from .programs import Extras, Generator
 from .scheduler import START, Fiber, Killed, Scheduler
+from .servers import Timetable
 from .together import Transactions
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Parts:
     transaction: type[Transaction] = Transaction
     supply: type[MapWindow] = MapWindow
     task: Callable[[Any], Any] | None = None
+    has_schedules: bool = False  # with a deployment that is served, and no other programs
 
 
 class World:
@@ -80,6 +82,7 @@ class World:
         self.ledger = Ledger(self, more.choice)
         self.has_slots = not self.parts.is_plain and more.random() < 0.5
         self.has_people = not self.parts.is_plain and more.random() < 0.5
+        self.has_people = self.has_people and not self.parts.has_schedules
         self.cache = Cache(self)
         self.promised = Transactions(self)
         wide = Random(f"wide of {seed}")
@@ -94,7 +97,7 @@ class World:
         self.taken_up: set[str] = set()
         self.drivers = [
             Process(self, f"P{number}", Generator(rng, self._extras(more)), rng)
-            for number in range(rng.choice((1, 1, 2, 2, 3)))
+            for number in range(0 if self.parts.has_schedules else rng.choice((1, 1, 2, 2, 3)))
         ]
         self.operators = [
             Operator(self, f"O{number}", rng) for number in range(rng.choice((0, 1, 1, 2)))
@@ -103,6 +106,9 @@ class World:
             Person(self, f"H{number}", more)
             for number in range(more.choice((1, 1, 2)) if self.has_people else 0)
         ]
+        timed = Random(f"schedules of {seed}")
+        self.timetable = Timetable(self, timed) if self.parts.has_schedules else None
+        self.servers = self.timetable.servers if self.timetable else []
 
     def _extras(self, more: Random) -> Extras:
         return Extras(more, self.has_slots, self.has_people, self.wide, self.loops)
@@ -121,7 +127,7 @@ class World:
         """Let it all happen, and look at the end."""
         before = list(current._stack)
         try:
-            for process in (*self.drivers, *self.people):
+            for process in (*self.drivers, *self.people, *self.servers):
                 self.scheduler.spawn(process, f"{process.name}.main", process.live)
             for operator in self.operators:
                 self.scheduler.spawn(operator, operator.name, operator.live)
@@ -142,8 +148,18 @@ class World:
         self.note("the end: leases run out")
         self.auditor.reaping(now, self.store.reap)
         self.auditor.look(janitor)
+        if self.timetable is not None:
+            self._serve_what_is_left(self.timetable)
         self.auditor.finish(self.taken_up)
         self.ledger.finish(now)
+
+    def _serve_what_is_left(self, timetable: Timetable) -> None:
+        """Let somebody serve the deployment until nothing waits."""
+        self.faults.end()
+        last = timetable.make_last()
+        self.scheduler.spawn(last, "last.main", last.live)
+        self.scheduler.run()
+        timetable.finish()
 
     def _step(self, fiber: Fiber) -> None:
         process = fiber.host
