@@ -33,6 +33,7 @@ NAMES = [
     "tables",
     "streams",
     "stores",
+    "ticks",
     "dbt",
     "mlflow",
     "validations",

@@ -6,8 +6,7 @@ from functools import partial
 from random import Random
 from typing import TYPE_CHECKING
 
-from flowstone.deployments.documents import find_deployments
-from flowstone.deployments.ticks import make_due_runs
+from flowstone.deployments.timetable import Timetable
 from flowstone.errors import Conflict, StoreError
 from flowstone.flow_runs.executions import execute_scheduled_run, is_waiting
 from flowstone.records.deployments import KIND, Deployment, encode_deployment
@@ -28,7 +27,7 @@ EVERY = 20.0
 _WAITING = ("Scheduled", "AwaitingConcurrencySlot")
 
 
-class Timetable:
+class Served:
     """A deployment that is due every few seconds, and those who serve it."""
 
     def __init__(self, world: World, rng: Random) -> None:
@@ -73,11 +72,12 @@ class Server(Process):
     """Somebody who serves the deployment, whose clock is set now and then."""
 
     def __init__(
-        self, world: World, table: Timetable, name: str, rng: Random, *, is_last: bool = False
+        self, world: World, table: Served, name: str, rng: Random, *, is_last: bool = False
     ) -> None:
         super().__init__(world, name, None, rng)
         self._table, self._rng, self._is_last = table, Random(rng.random()), is_last
         self.nodes = table.nodes
+        self._timetable = Timetable([table.name])
         self._makes_runs = True  # the last one stops, so that there is an end
         self._looks = self._rng.randint(4, 12)
 
@@ -101,8 +101,7 @@ class Server(Process):
     def _look(self) -> None:
         now = self.clock.time()
         if self._makes_runs:
-            for deployment in find_deployments([self._table.name]):
-                make_due_runs(deployment, now)
+            self._timetable.tick(now)
             self._makes_runs = not self._is_last
         query = RunQuery(
             deployments=(self._table.name,), states=_WAITING, scheduled_until=now, limit=3

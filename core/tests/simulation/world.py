@@ -26,7 +26,7 @@ from .people import Person
 from .process import LEASE, Process
 from .programs import Extras, Generator
 from .scheduler import START, Fiber, Killed, Scheduler
-from .servers import Timetable
+from .servers import Served
 from .together import Transactions
 
 if TYPE_CHECKING:
@@ -107,8 +107,8 @@ class World:
             for number in range(more.choice((1, 1, 2)) if self.has_people else 0)
         ]
         timed = Random(f"schedules of {seed}")
-        self.timetable = Timetable(self, timed) if self.parts.has_schedules else None
-        self.servers = self.timetable.servers if self.timetable else []
+        self.served = Served(self, timed) if self.parts.has_schedules else None
+        self.servers = self.served.servers if self.served else []
 
     def _extras(self, more: Random) -> Extras:
         return Extras(more, self.has_slots, self.has_people, self.wide, self.loops)
@@ -148,18 +148,18 @@ class World:
         self.note("the end: leases run out")
         self.auditor.reaping(now, self.store.reap)
         self.auditor.look(janitor)
-        if self.timetable is not None:
-            self._serve_what_is_left(self.timetable)
+        if self.served is not None:
+            self._serve_what_is_left(self.served)
         self.auditor.finish(self.taken_up)
         self.ledger.finish(now)
 
-    def _serve_what_is_left(self, timetable: Timetable) -> None:
+    def _serve_what_is_left(self, served: Served) -> None:
         """Let somebody serve the deployment until nothing waits."""
         self.faults.end()
-        last = timetable.make_last()
+        last = served.make_last()
         self.scheduler.spawn(last, "last.main", last.live)
         self.scheduler.run()
-        timetable.finish()
+        served.finish()
 
     def _step(self, fiber: Fiber) -> None:
         process = fiber.host

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from flowstone.context.current import services
+from flowstone.deployments.changes import note_change
 from flowstone.errors import (
     ConfigurationError,
     Conflict,
@@ -214,6 +215,7 @@ def forget_progress(full_name: str) -> None:
     """Let schedules go on from now."""
     with suppress(ObjectNotFound):
         services().documents.delete(PROGRESS, full_name)
+    note_change(full_name)
 
 
 def change_deployment(full_name: str, change: Callable[[Deployment], Deployment]) -> Deployment:
@@ -245,4 +247,5 @@ def _change(full_name: str, change: Callable[[Deployment | None], Deployment]) -
             documents.put(KIND, full_name, encode_deployment(made), expected=version)
         except (StaleDocument, ObjectAlreadyExists):
             continue
+        note_change(full_name)
         return made

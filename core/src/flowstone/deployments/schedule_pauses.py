@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from flowstone.context.current import services
+from flowstone.deployments.changes import note_change
 from flowstone.deployments.documents import PROGRESS, change_deployment, load_deployment
 from flowstone.errors import ObjectAlreadyExists, ObjectNotFound, StaleDocument
 
@@ -76,6 +77,7 @@ def _forget_progress(full_name: str, slug: str) -> None:
             return
         with suppress(StaleDocument, ObjectAlreadyExists):
             documents.put(PROGRESS, full_name, left, expected=found[0].version)
+            note_change(full_name)
             return
 
 

@@ -5,15 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flowstone.context.current import services
-from flowstone.deployments.documents import (
-    find_deployments,
-    save_deployment,
-    set_paused_at_shutdown,
-)
+from flowstone.deployments.documents import save_deployment, set_paused_at_shutdown
 from flowstone.deployments.executor import Placement
 from flowstone.deployments.presence import Presence, choose_unserved
 from flowstone.deployments.run_loop import RunLoop, find_limits, stop_by_signals
-from flowstone.deployments.ticks import make_due_runs
+from flowstone.deployments.timetable import Timetable
 from flowstone.errors import ConfigurationError
 from flowstone.flow_runs.executions import is_loading_run
 from flowstone.infrastructure.process import ProcessInfrastructure
@@ -119,8 +115,7 @@ class DeploymentServer(RunLoop):
         presence: Presence | None = None,
     ) -> None:
         super().__init__(limit)
-        self._names = [each.full_name for each in deployments]
-        self._found: dict[str, Deployment] = {}
+        self._timetable = Timetable([each.full_name for each in deployments])
         self._pauses = pause_on_shutdown
         self._presence = presence or Presence(SERVING)
         self._infrastructure = ProcessInfrastructure()
@@ -141,18 +136,13 @@ class DeploymentServer(RunLoop):
             set_paused_at_shutdown(name, is_paused=False)
 
     def _look(self, now: float) -> float | None:
-        self._found = {each.full_name: each for each in find_deployments(self._names)}
-        for name in [name for name in self._names if name not in self._found]:
-            _logger.warning("%s has been deleted, and is no longer served", name)
-            self._names.remove(name)
-        self._presence.announce(self._names)
-        found = self._found.values()
-        next_times = [make_due_runs(each, now) for each in found if not each.is_paused]
-        self._start_due_runs(self._found, now)
-        return min((at for at in next_times if at is not None), default=None)
+        soonest = self._timetable.tick(now)
+        self._presence.announce(self._timetable.deployments)
+        self._start_due_runs(self._timetable.deployments, now)
+        return soonest
 
     def _place(self, run: Run) -> Placement | None:
-        deployment = self._found[run.deployment or ""]
+        deployment = self._timetable.deployments[run.deployment or ""]
         variables = self._infrastructure.variables()
         return Placement(self._infrastructure, variables, find_limits(deployment))
 
