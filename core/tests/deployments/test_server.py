@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flowstone.deployments import run_deployment
-from flowstone.deployments.documents import load_deployment, save_deployment
+from flowstone.deployments.documents import find_deployments, load_deployment, save_deployment
 from flowstone.deployments.presence import Presence, find_servers
 from flowstone.deployments.server import DeploymentServer
 from flowstone.errors import NotScheduled
@@ -279,7 +279,7 @@ def test_a_program_that_is_killed_is_followed_by_the_next(home: Home, kept: Serv
 
 def test_a_second_signal_ends_what_is_being_executed(home: Home, kept: Services) -> None:
     program = start(home)
-    wait_until(lambda: find_servers())
+    wait_until(lambda: find_deployments(["etl/x"]))  # who serves says so before it saves
     run = run_deployment("x", {"n": 3600}, timeout=0)
     wait_until(lambda: kept.runs.run(run.id).attempt)
     program.send_signal(signal.SIGTERM)
