@@ -446,7 +446,7 @@ MUTANTS = {
     "a step that blocks its event loop": (Parts(task=blocking), 50),
     "a claim without its compare-and-set": (
         Parts(store=HandsOverTwice, has_schedules=True),
-        200,
+        1000,
     ),
     "a tick without its key": (Parts(store=TicksWithoutKey, has_schedules=True), 200),
     "a tick whose run is lost": (Parts(store=LosesARun, has_schedules=True), 50),
