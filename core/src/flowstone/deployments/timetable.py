@@ -49,7 +49,7 @@ class Timetable:
 
     def tick(self, now: float) -> float | None:
         """Make the runs that are due, and return when the next ones are; None for never."""
-        self._refresh(now)
+        self.refresh(now)
         later: list[tuple[float, str]] = []
         try:
             while (first := self._find_first()) is not None and first[0] <= now:
@@ -78,8 +78,8 @@ class Timetable:
             heappop(self._queue)
         return None
 
-    def _refresh(self, now: float) -> None:
-        """Read what has changed, and a few others."""
+    def refresh(self, now: float) -> None:
+        """Read what has changed, and a few others, and make no runs."""
         changes = read_changes()  # first: what changes while others are read comes next time
         changed = None if self._number is None else changes.find_since(self._number)
         if changed is None:

@@ -7,11 +7,12 @@ from socket import gethostname
 from typing import TYPE_CHECKING
 
 from flowstone.context.current import services
+from flowstone.deployments.changes import read_changes
 from flowstone.deployments.documents import find_deployments
 from flowstone.deployments.executor import Placement
 from flowstone.deployments.presence import Presence
 from flowstone.deployments.run_loop import RunLoop, find_limits, stop_by_signals
-from flowstone.deployments.ticks import make_due_runs
+from flowstone.deployments.timetable import Timetable
 from flowstone.errors import ConfigurationError, ObjectNotFound
 from flowstone.infrastructure.variables import check_variables, load_infrastructure
 from flowstone.infrastructure.work_pools import create_work_pool, load_work_pool
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from flowstone.records.deployments import Deployment
     from flowstone.records.runs import Run
     from flowstone.records.work_pools import WorkPool, WorkQueue
+
+#: After so many looks it is found out which deployments belong to the pool, also where nobody has
+#: noted a change: somebody may have ended in between.
+_LOOKS = 60
 
 _logger = get_logger("workers")
 
@@ -64,7 +69,10 @@ class Worker(RunLoop):
         self._queues = None if work_queues is None else frozenset(work_queues)
         _check(self._pool, self._queues or (), limit)
         self._infrastructure = load_infrastructure(self._pool.type)
-        self._found: dict[str, Deployment] = {}
+        self._names: set[str] = set()  # of the deployments that belong to the pool
+        self._timetable = Timetable(())
+        self._number: int | None = None  # of the changes that are known here
+        self._looks = 0
         self._waiting = 0
         self._is_deleted = False
         self._presence = Presence(WORKING)
@@ -112,8 +120,7 @@ class Worker(RunLoop):
         self._reload_pool()
         if self._is_deleted:
             return None
-        deployments = [each for each in find_deployments() if self._is_ours(each)]
-        self._found = {each.full_name: each for each in deployments}
+        self._find_members()
         soonest = self._make_due_runs(now)
         self._executor.adopt(self._place)
         self._waiting = 0
@@ -138,24 +145,32 @@ class Worker(RunLoop):
         if self._lead is None:
             demand = SlotDemand((f"{LOCK}schedules:{self._pool.name}",), 1, self.name)
             self._lead = services().slot_queue.make_request(demand)
-        if not self._lead.retry():
-            return None
-        found = self._found.values()
-        times = [make_due_runs(each, now) for each in found if not each.is_paused]
-        return min((at for at in times if at is not None), default=None)
+        if self._lead.retry():
+            return self._timetable.tick(now)
+        self._timetable.refresh(now)
+        return None
 
-    def _is_ours(self, deployment: Deployment) -> bool:
-        return deployment.work_pool_name == self._pool.name
+    def _find_members(self) -> None:
+        """Find out which deployments belong to the pool, where any has changed."""
+        number = read_changes().number
+        self._looks += 1
+        if number == self._number and self._looks % _LOOKS:
+            return
+        found = find_deployments()
+        names = {each.full_name for each in found if each.work_pool_name == self._pool.name}
+        if names != self._names:
+            self._names, self._timetable = names, Timetable(names)
+        self._number = number
 
     def _list_deployments(self, queue: WorkQueue) -> dict[str, Deployment]:
         return {
             name: each
-            for name, each in self._found.items()
+            for name, each in self._timetable.deployments.items()
             if self._pool.find_queue(each.work_queue_name) == queue
         }
 
     def _place(self, run: Run) -> Placement | None:
-        deployment = self._found.get(run.deployment or "")
+        deployment = self._timetable.deployments.get(run.deployment or "")
         if deployment is None:
             return None
         variables = check_variables(
