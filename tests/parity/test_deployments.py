@@ -117,7 +117,7 @@ def test_what_is_not_there_is_refused_by_name(program: Program) -> None:
         @flow
         def my_flow(x: int = 0): ...
     """)
-    for option in ("work_pool_name", "triggers", "concurrency_limit", "job_variables", "image"):
+    for option in ("triggers", "image", "build", "push", "global_limit"):
         with pytest.raises(ConfigurationError, match=f"there is no option '{option}'"):
             made.my_flow.to_deployment("a", **{option: "x"})
     with pytest.raises(ParameterTypeError, match="x"):

@@ -323,7 +323,7 @@ def _tell_queue(made: WorkQueue, text: str, *, as_json: bool) -> None:
 def _check_queue(name: str, queue: str) -> None:
     found = load_work_pool(name)
     if found.find_queue(queue) is None:
-        raise ObjectNotFound("work-queue", queue, [each.name for each in found.queues])
+        raise ObjectNotFound("work queue", queue, [each.name for each in found.queues])
 
 
 def _describe(found: WorkPool) -> dict[str, object]:

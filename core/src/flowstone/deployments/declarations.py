@@ -133,7 +133,7 @@ def check_placement(deployment: Deployment) -> None:
     pool = load_work_pool(deployment.work_pool_name)
     if pool.find_queue(deployment.work_queue_name) is None:
         queues = [each.name for each in pool.queues]
-        raise ObjectNotFound("work-queue", deployment.work_queue_name or "", queues)
+        raise ObjectNotFound("work queue", deployment.work_queue_name or "", queues)
     check_variables(
         _describe(deployment),
         load_infrastructure(pool.type),

@@ -109,9 +109,8 @@ class ObjectNotFound(DocumentError, LookupError, ValueError):
 
     def __init__(self, kind: str, name: str, known: Sequence[str] = ()) -> None:
         self.kind, self.name = kind, name
-        words = kind.replace("-", " ")
-        listed = suggest_names(name, known) or f" No {words} is saved yet."
-        super().__init__(f"there is no {words} named {name!r}.{listed}")
+        listed = suggest_names(name, known) or f" No {kind} is saved yet."
+        super().__init__(f"there is no {kind} named {name!r}.{listed}")
 
 
 class ObjectAlreadyExists(DocumentError, ValueError):
@@ -119,8 +118,7 @@ class ObjectAlreadyExists(DocumentError, ValueError):
 
     def __init__(self, kind: str, name: str, remedy: str) -> None:
         self.kind, self.name, self.remedy = kind, name, remedy
-        words = kind.replace("-", " ")
-        super().__init__(f"{words} {name!r} is saved already. {remedy}")
+        super().__init__(f"{kind} {name!r} is saved already. {remedy}")
 
 
 class StaleDocument(DocumentError):

@@ -55,7 +55,7 @@ def create_work_pool(
         UnknownName: no installed package offers the infrastructure.
         ConfigurationError: the variables do not fit it, or the limit is below 1.
     """
-    check_part_name(KIND, name)
+    check_part_name("work pool", name)
     kind = load_infrastructure(infrastructure)
     variables = dict(job_variables or {})
     check_variables(f"the work pool {name!r}", kind, variables)
@@ -71,7 +71,7 @@ def create_work_pool(
 
     def create(old: WorkPool | None) -> WorkPool:
         if old is not None:
-            raise ObjectAlreadyExists(KIND, name, "Change it by `flowstone pool set`.")
+            raise ObjectAlreadyExists("work pool", name, "Change it by `flowstone pool set`.")
         return made
 
     return _change(name, create)
@@ -83,7 +83,8 @@ def load_work_pool(name: str) -> WorkPool:
     Raises:
         ObjectNotFound: there is none of that name; near ones are named.
     """
-    return read_work_pool(services().documents.get(KIND, name))
+    found = services().documents.find(KIND, names=[name])
+    return _check_found(name, read_work_pool(found[0]) if found else None)
 
 
 def find_work_pools() -> list[WorkPool]:
@@ -153,7 +154,7 @@ def set_work_queue(
         InvalidName: nobody could use the name.
         ConfigurationError: a number is too low.
     """
-    check_part_name("work-queue", name)
+    check_part_name("work queue", name)
     owner = f"work queue {f'{pool}/{name}'!r}"
     if priority is not None and priority < 1:
         raise ConfigurationError(owner, f"priority={priority} is too low", "Use 1 or more.")
@@ -190,7 +191,7 @@ def delete_work_queue(pool: str, name: str) -> None:
     def change(old: WorkPool | None) -> WorkPool:
         found = _check_found(pool, old)
         if found.find_queue(name) is None:
-            raise ObjectNotFound("work-queue", name, [each.name for each in found.queues])
+            raise ObjectNotFound("work queue", name, [each.name for each in found.queues])
         return replace(found, queues=tuple(each for each in found.queues if each.name != name))
 
     _change(pool, change)
@@ -216,7 +217,7 @@ def _sort_queues(queue: WorkQueue) -> tuple[int, str]:
 
 def _check_found(name: str, found: WorkPool | None) -> WorkPool:
     if found is None:
-        raise ObjectNotFound(KIND, name, [each.name for each in find_work_pools()])
+        raise ObjectNotFound("work pool", name, [each.name for each in find_work_pools()])
     return found
 
 

@@ -212,6 +212,6 @@ def _open_pool(name: str, kind: str | None) -> WorkPool:
 def _check(pool: WorkPool, queues: Iterable[str], limit: int | None) -> None:
     for name in queues:
         if pool.find_queue(name) is None:
-            raise ObjectNotFound("work-queue", name, [each.name for each in pool.queues])
+            raise ObjectNotFound("work queue", name, [each.name for each in pool.queues])
     if limit is not None and limit < 1:
         raise ConfigurationError("worker", f"limit={limit} lets no run start", "Use 1 or more.")
