@@ -28,7 +28,7 @@ MINUTE, YEAR = 60.0, 365 * 86_400.0
 
 def ticks(count: int, rounds: int, _: Library | None) -> list[Row]:
     """Measure a look at so many deployments, of which one is due."""
-    few, _ = _measure(FEW, rounds)
+    few = _measure(FEW, rounds)[0]
     many, first = _measure(count, rounds)
     floor = (few, f"of {FEW}")
     return [
