@@ -21,6 +21,7 @@ from ..services.azure import azurite
 from ..services.bigquery import bigquery as serve_bigquery
 from ..services.cloud_run import serve_cloud_run
 from ..services.container_instances import serve_container_instances
+from ..services.dask_processes import serve_dask
 from ..services.dbt_cloud import TOKEN, Plan, serve_dbt_cloud
 from ..services.drongo import drongo
 from ..services.entra import App, serve_entra
@@ -226,6 +227,14 @@ def vendors() -> Iterator[dict[str, str]]:
     """Start the services that take notes; yield the environment that leads to them."""
     with open_vendors() as found:
         yield found.environment
+
+
+@contextmanager
+def dask(folder: Path) -> Iterator[dict[str, str]]:
+    """Start a Dask cluster; yield what stands for its scheduler's address."""
+    (folder / "dask").mkdir()
+    with serve_dask(folder / "dask") as found:
+        yield {"tcp://10.0.0.4:8786": found.address}
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from .services import (
     azure,
     azure_identities,
     bigquery,
+    dask,
     dbt_cloud,
     dbt_token,
     gcs,
@@ -51,6 +52,7 @@ NO_RUN = {
     "docs/index.md": 1,
     "integrations/aws/README.md": 1,
     "integrations/azure/README.md": 1,
+    "integrations/dask/README.md": 1,
     "integrations/dbt/README.md": 1,
     "integrations/email/README.md": 1,
     "integrations/gcp/README.md": 1,
@@ -129,6 +131,8 @@ def server_of(text: str, folder: Path) -> AbstractContextManager[dict[str, str]]
         return azure_identities()
     if "import SlackCredentials" in text or "    SlackCredentials," in text:
         return slack()
+    if "import DaskTaskRunner" in text:
+        return dask(folder)
     return mail(folder) if "flowstone_email import" in text else nullcontext({})
 
 

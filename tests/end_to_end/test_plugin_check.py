@@ -37,6 +37,7 @@ SUITES = {
         "JobSuite",
         "TaskSuite",
     },
+    "flowstone_dask": {"PluginSuite", "RunnerSuite"},
     "flowstone_duckdb": {"PluginSuite", "BlockSuite", "DatabaseSuite"},
     "flowstone_email": {
         "PluginSuite",

@@ -38,8 +38,12 @@ logger = logging.getLogger("flowstone.settings")
 _store_logger = logging.getLogger("flowstone.store")
 
 
-def open_services(settings: Settings | None = None) -> Services:
+def open_services(settings: Settings | None = None, store: Store | None = None) -> Services:
     """Open what the settings say; without any, what the environment says.
+
+    Args:
+        settings: None for what the environment says.
+        store: keeps all there is to keep, instead of what the settings name.
 
     Raises:
         ConfigurationError: a setting can't be used.
@@ -57,7 +61,7 @@ def open_services(settings: Settings | None = None) -> Services:
     )
     clock = SystemClock()
     audience = ObserverGroup(open_chosen_feeds(settings))
-    store = _open_store(settings)
+    store = store or _open_store(settings)
     runs = ObservedRuns(store, audience)
     _reap(runs)
     queue = ProcessSlotQueue(store, store, clock, store.holder, settings.lease_seconds)

@@ -76,6 +76,10 @@ class Services:
 
 _lock = threading.RLock()
 _stack: list[Services] = []
+#: In a process that makes calls of many programs at once, the services of the call around the code.
+_of_call: ContextVar[Services | None] = ContextVar("flowstone.services", default=None)
+#: Whether there was ever such a call in this process.
+_makes_calls = False
 #: Where the default services come from. The composition root is above this floor; so it is named,
 #: as plugins are, not imported. Tests name another.
 _origin = "flowstone.bootstrap:open_default_services"
@@ -83,6 +87,8 @@ _origin = "flowstone.bootstrap:open_default_services"
 
 def services() -> Services:
     """Return the current services; the first call opens the default ones."""
+    if _makes_calls and (found := _of_call.get()) is not None:
+        return found
     if _stack:
         return _stack[-1]
     with _lock:
@@ -111,6 +117,18 @@ def use_services(current: Services) -> Iterator[Services]:
         yield current
     finally:
         _stack.remove(current)
+
+
+@contextmanager
+def use_services_in_call(current: Services) -> Iterator[None]:
+    """Make other services the current ones of the code in this block, and of no other thread."""
+    global _makes_calls
+    _makes_calls = True
+    token = _of_call.set(current)
+    try:
+        yield
+    finally:
+        _of_call.reset(token)
 
 
 class ResultOptions(NamedTuple):

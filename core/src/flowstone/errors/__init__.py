@@ -11,6 +11,7 @@ FlowstoneError
 │   ├── FailedRun
 │   ├── CrashedRun
 │   │   └── ProcessDied                    in which a task ran
+│   │       └── ProcessLost                of a cluster
 │   ├── CancelledRun
 │   ├── UnfinishedRun
 │   ├── UpstreamTaskError
@@ -184,6 +185,7 @@ from flowstone.errors.runs import (
     ParameterTypeError,
     PauseTimeout,
     ProcessDied,
+    ProcessLost,
     RemoteTraceback,
     RunError,
     RunNotEnded,
@@ -300,6 +302,7 @@ __all__ = [
     "PluginError",
     "PluginHangs",
     "ProcessDied",
+    "ProcessLost",
     "QueryCancelled",
     "QueryInvalid",
     "RecordInvalid",

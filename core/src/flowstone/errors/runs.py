@@ -91,11 +91,22 @@ class CrashedRun(_EndedRun):
 class ProcessDied(CrashedRun):
     """The process in which a task ran ended before the task did."""
 
+    code: int | None
+
     def __init__(self, name: str, run_id: str, code: int) -> None:
         self.run_id, self.code = run_id, code
         killed = f"was killed by signal {-code}" if code < 0 else "ended"
         where = "its memory" if code == -9 else "what it printed"
         super().__init__(name, f"its process {killed} (exit code {code}). Look at {where}.")
+
+
+class ProcessLost(ProcessDied):
+    """A process of a cluster in which a task ran ended before the task did."""
+
+    def __init__(self, name: str, run_id: str, problem: str) -> None:
+        self.run_id, self.code, self.problem = run_id, None, problem
+        told = f"{problem}. Look at that worker's log and memory; give the task retries."
+        CrashedRun.__init__(self, name, told)
 
 
 class CancelledRun(_EndedRun):

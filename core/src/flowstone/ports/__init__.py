@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from flowstone.ports.calls import CallRequest, CurrentRun, PendingRun, RunTransaction
     from flowstone.ports.observers import Observer, Observers
     from flowstone.ports.results import BlobStore, CacheLookup, ResultCache, Serializer
-    from flowstone.ports.runners import RemoteCaller, Runner
+    from flowstone.ports.runners import RemoteCaller, Runner, RunnerSettings
     from flowstone.ports.services import Clock, Sealer, SecretReferences
     from flowstone.ports.stores import DocumentStore, Journal, RunStore, StoreInfo, StoreUpkeep
 
@@ -30,6 +30,7 @@ __all__ = [
     "RunStore",
     "RunTransaction",
     "Runner",
+    "RunnerSettings",
     "Sealer",
     "SecretReferences",
     "Serializer",
@@ -44,7 +45,7 @@ if not TYPE_CHECKING:
             ".calls": ("CallRequest", "CurrentRun", "PendingRun", "RunTransaction"),
             ".observers": ("Observer", "Observers"),
             ".results": ("BlobStore", "CacheLookup", "ResultCache", "Serializer"),
-            ".runners": ("RemoteCaller", "Runner"),
+            ".runners": ("RemoteCaller", "Runner", "RunnerSettings"),
             ".services": ("Clock", "Sealer", "SecretReferences"),
             ".stores": ("DocumentStore", "Journal", "RunStore", "StoreInfo", "StoreUpkeep"),
         },

@@ -40,6 +40,18 @@ class RemoteCaller(Protocol):
         """Kill the call that a thread waits for."""
 
 
+class RunnerSettings(Protocol):
+    """What a task runner reads of the settings, where it is not told otherwise."""
+
+    @property
+    def max_workers(self) -> int:
+        """The number of runs that are driven at once."""
+
+    @property
+    def max_in_flight(self) -> int | None:
+        """The window of each `.map`."""
+
+
 class Runner(Protocol):
     """Where submitted calls run: each once, some time, elsewhere.
 

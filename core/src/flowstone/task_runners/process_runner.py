@@ -46,8 +46,8 @@ class ProcessPoolTaskRunner:
             remedy = "Use a ThreadPoolTaskRunner."
             raise ConfigurationError("ProcessPoolTaskRunner", "it needs a POSIX system", remedy)
         # cloudpickle, subprocess and asyncio take 60 ms, which only these flows need pay.
+        from flowstone.task_runners.call_messages import SetupMessage
         from flowstone.task_runners.processes import ProcessPool
-        from flowstone.task_runners.worker_process import SetupMessage
 
         setup = SetupMessage(sys.path, settings, self.initializer, self.initargs)
         window = self.max_in_flight or settings.max_in_flight

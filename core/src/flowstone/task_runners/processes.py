@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 import subprocess
 import sys
 import threading
 from contextlib import suppress
-from dataclasses import replace
 from multiprocessing.connection import Connection
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from flowstone.context import current
-from flowstone.context.deadlines import seconds_left
 from flowstone.errors import CrashedRun, NotSendable, ProcessDied, RunTimeout
-from flowstone.records.encoding import decode_event
-from flowstone.records.redaction import adopt
-from flowstone.task_runners.messages import pack, send_by_value, unpacked
-from flowstone.task_runners.threads import ThreadPool
-from flowstone.task_runners.worker_process import (
-    CallMessage,
-    FlowRunMessage,
-    SetupMessage,
+from flowstone.task_runners.call_messages import (
+    pack_call,
+    pack_flow_run,
+    pack_if_possible,
     revive_error,
 )
+from flowstone.task_runners.call_reports import CallReports
+from flowstone.task_runners.messages import send_by_value, unpacked
+from flowstone.task_runners.threads import ThreadPool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,6 +30,7 @@ if TYPE_CHECKING:
     from flowstone.context.current import Services
     from flowstone.ports import RemoteCaller
     from flowstone.records.runs import Run
+    from flowstone.task_runners.call_messages import SetupMessage
 
 PROGRAM = (
     "import sys; from flowstone.task_runners.worker_process import main; "
@@ -42,8 +39,6 @@ PROGRAM = (
 
 #: So long a child that was told to end may take for it before it is killed.
 GRACE = 2.0
-#: A flow's argument that is larger, in bytes, does not go to every child.
-LARGE = 1_000_000
 
 
 class ProcessPool(ThreadPool):
@@ -58,7 +53,7 @@ class ProcessPool(ThreadPool):
     ) -> None:
         super().__init__(max_workers, max_in_flight)
         self.caller: RemoteCaller | None = self
-        self._setup = _pack_if_possible(setup, "the initializer, or one of its arguments,")
+        self._setup = pack_if_possible(setup, "the initializer, or one of its arguments,")
         self._life, self._held = os.pipe()
         self._free = threading.Condition()
         self._idle_children: list[Child] = []
@@ -86,9 +81,9 @@ class ProcessPool(ThreadPool):
         """
         services = current.services()
         while True:
-            errand = _pack_call(fn, args, kwargs, runs[0], seconds)
+            errand = pack_call(fn, args, kwargs, runs[0], seconds)
             if self._around_id != runs[1].id:
-                self._around, self._around_id = _pack_flow_run(runs[1]), runs[1].id
+                self._around, self._around_id = pack_flow_run(runs[1]), runs[1].id
             child = self._take_child(runs[0].name)
             try:
                 child.tell(runs[1].id, self._around)
@@ -103,7 +98,7 @@ class ProcessPool(ThreadPool):
             if kind == "value":
                 return unpacked(content)
             if kind == "unreadable":
-                name, told = content
+                name, told = unpacked(content)
                 if name is not None and send_by_value(name):
                     continue
                 error = revive_error(told)
@@ -212,11 +207,12 @@ class Child:
         self, errand: bytes, run: Run, seconds: float | None, services: Services
     ) -> tuple[str, Any]:
         """Send a call, take in what the child reports, and return what came of it."""
+        reports = CallReports(services, self._connection.send_bytes)
         while not self._ready:
             kind, content = self._receive(run)
             if kind == "broken":
                 return kind, content
-            if not self._take_in(kind, content, services):
+            if not reports.take_in(kind, content):
                 self._ready = True
         with suppress(OSError):  # it has died, and that shows when it does not answer
             self._connection.send_bytes(errand)
@@ -225,7 +221,7 @@ class Child:
             if end is not None and not self._connection.poll(max(0.0, end - monotonic())):
                 raise RunTimeout(run.name, seconds or 0.0, "Its process was killed.")
             kind, content = self._receive(run)
-            if not self._take_in(kind, content, services):
+            if not reports.take_in(kind, content):
                 return kind, content
 
     def _receive(self, run: Run) -> tuple[str, object]:
@@ -235,35 +231,6 @@ class Child:
             raise ProcessDied(run.name, run.id, self.wait_for_exit(GRACE)) from None
         kind, value = unpacked(content)
         return kind, value
-
-    def _take_in(self, kind: str, content: Any, services: Services) -> bool:
-        """Keep a fact, a log line or a secret; tell whether it was one of these."""
-        match kind:
-            case "append":
-                services.journal.append(decode_event(content), _find_token())
-            case "create" | "record":
-                keep = getattr(services.journal, kind)
-                self._answer(lambda: keep(decode_event(content), _find_token()))
-            case "heed":
-                self._answer(lambda: services.journal.refresh(content, _find_token()))
-            case "line":
-                record = logging.makeLogRecord(content)
-                logging.getLogger(record.name).handle(record)
-            case "secrets":
-                adopt(content)
-            case _:
-                return False
-        return True
-
-    def _answer(self, ask: Callable[[], Any]) -> None:
-        try:
-            answer = None, ask()
-        except BaseException as error:
-            self._connection.send_bytes(pack((error, None)))
-            if not isinstance(error, Exception):
-                raise
-        else:
-            self._connection.send_bytes(pack(answer))
 
     def is_alive(self) -> bool:
         return self._process.poll() is None
@@ -284,42 +251,3 @@ class Child:
         except subprocess.TimeoutExpired:
             self._process.kill()
             return self._process.wait()
-
-
-def _find_token() -> str | None:
-    """Return the token that a child's facts are kept under: its parent's, who waits for it."""
-    here = current.scope.get()
-    return None if here is None else here.token
-
-
-def _pack_call(
-    fn: Callable[..., object],
-    args: tuple[object, ...],
-    kwargs: Mapping[str, object],
-    run: Run,
-    seconds: float | None,
-) -> bytes:
-    what = f"the function of {run.name!r}, or one of its arguments,"
-    body = _pack_if_possible((fn, args, kwargs), what)
-    limits = [limit for limit in (seconds, seconds_left()) if limit is not None]
-    run = replace(run, parameters=None)
-    return pack(CallMessage(run, current.tags.get(), body, min(limits, default=None)))
-
-
-def _pack_flow_run(run: Run) -> bytes:
-    """Return a flow run and its arguments packed, but for those that can't be, or are large."""
-    arguments: dict[str, bytes | None] = {}
-    for name, value in (run.parameters or {}).items():
-        try:
-            content = pack(value)
-        except Exception:  # noqa: BLE001 - a flow may be called with anything
-            content = None
-        arguments[name] = None if content is None or len(content) > LARGE else content
-    return pack(FlowRunMessage(replace(run, parameters=None), arguments))
-
-
-def _pack_if_possible(value: object, what: str) -> bytes:
-    try:
-        return pack(value)
-    except Exception as error:
-        raise NotSendable(what, f"{type(error).__name__}: {error}") from error

@@ -1,0 +1,116 @@
+"""What is sent for a call that is made in another process: the call, its flow run, its end."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from flowstone.context import current
+from flowstone.context.deadlines import seconds_left
+from flowstone.errors import FailedRun, NotSendable, RemoteTraceback
+from flowstone.logging.tracebacks import format_traceback
+from flowstone.records import redaction
+from flowstone.task_runners.messages import pack, pack_error, unpacked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from flowstone.records.runs import Run
+    from flowstone.settings import Settings
+
+#: A flow's argument that is larger, in bytes, does not go along with its tasks.
+LARGE = 1_000_000
+
+
+class SetupMessage(NamedTuple):
+    """What a process is told before its first call."""
+
+    path: list[str]
+    settings: Settings
+    initializer: Callable[..., object] | None = None
+    initargs: tuple[Any, ...] = ()
+
+
+class FlowRunMessage(NamedTuple):
+    """The flow run around the calls that follow; its arguments packed, None where they can't be."""
+
+    run: Run
+    arguments: Mapping[str, bytes | None]
+
+
+class CallMessage(NamedTuple):
+    """One call.
+
+    Attributes:
+        run: the run that it is of.
+        tags: those of the code that calls.
+        body: the packed function and its arguments.
+        seconds: the seconds that are left of its timeout and of those around it; None for no limit.
+    """
+
+    run: Run
+    tags: frozenset[str]
+    body: bytes
+    seconds: float | None
+
+
+def pack_call(
+    fn: Callable[..., object],
+    args: tuple[object, ...],
+    kwargs: Mapping[str, object],
+    run: Run,
+    seconds: float | None,
+) -> bytes:
+    """Return a call as bytes. Raises `NotSendable`."""
+    what = f"the function of {run.name!r}, or one of its arguments,"
+    body = pack_if_possible((fn, args, kwargs), what)
+    limits = [limit for limit in (seconds, seconds_left()) if limit is not None]
+    run = replace(run, parameters=None)
+    return pack(CallMessage(run, current.tags.get(), body, min(limits, default=None)))
+
+
+def pack_flow_run(run: Run) -> bytes:
+    """Return a flow run and its arguments packed, but for those that can't be, or are large."""
+    arguments: dict[str, bytes | None] = {}
+    for name, value in (run.parameters or {}).items():
+        content = None
+        with suppress(Exception):  # a flow may be called with anything
+            content = pack(value)
+        arguments[name] = None if content is None or len(content) > LARGE else content
+    return pack(FlowRunMessage(replace(run, parameters=None), arguments))
+
+
+def pack_if_possible(value: object, what: str) -> bytes:
+    """Return a value as bytes. Raises `NotSendable`, which calls it `what`."""
+    try:
+        return pack(value)
+    except Exception as error:
+        raise NotSendable(what, f"{type(error).__name__}: {error}") from error
+
+
+def pack_raised(error: BaseException, name: str) -> bytes:
+    """Return an error packed, with its traceback as text, and what can be said of it."""
+    text = redaction.redact(format_traceback(error))
+    said = f"{type(error).__name__}: {error}"
+    return pack((pack_error(error), name, said, text))
+
+
+def revive_error(told: bytes) -> BaseException:
+    """Return an error that was packed elsewhere; its traceback there is the last cause."""
+    content, name, said, text = unpacked(told)
+    try:
+        error = unpacked(content)
+    except Exception:  # noqa: BLE001 - its class is not here, or it has not been packed at all
+        error = FailedRun(name, said)
+    last, seen = error, {error}
+    while (cause := _find_cause(last)) is not None and cause not in seen:
+        seen.add(last := cause)
+    last.__cause__ = RemoteTraceback(text)
+    assert isinstance(error, BaseException)
+    return error
+
+
+def _find_cause(error: BaseException) -> BaseException | None:
+    """Return the exception that a traceback shows above this one."""
+    return error.__cause__ or (None if error.__suppress_context__ else error.__context__)

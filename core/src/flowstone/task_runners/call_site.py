@@ -1,0 +1,225 @@
+"""Where a call is made whose run is driven in another process."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import threading
+from contextlib import nullcontext, suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from flowstone.context import current
+from flowstone.context.deadlines import limit_to
+from flowstone.errors import FailedRun, NotSendable
+from flowstone.records import redaction
+from flowstone.records.encoding import encode_event
+from flowstone.task_runners.call_messages import pack_raised
+from flowstone.task_runners.messages import pack, unpacked
+from flowstone.task_runners.threads import ThreadPool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from flowstone.errors import StopSignal
+    from flowstone.records.events import Event
+    from flowstone.records.runs import Run
+    from flowstone.settings import Settings
+    from flowstone.task_runners.call_messages import CallMessage, FlowRunMessage
+
+    #: A function, sync or async, and its arguments.
+    SentFunction = tuple[Callable[..., object], tuple[object, ...], Mapping[str, object]]
+
+
+class Link(Protocol):
+    """Carries bytes to where the run is driven."""
+
+    def send(self, message: bytes) -> None:
+        """Send a message; messages arrive in order."""
+
+    def ask(self, message: bytes) -> bytes:
+        """Send a message, and return its answer."""
+
+    def is_wanted(self) -> bool:
+        """Tell whether anybody still waits for the end of the call."""
+
+
+class CallHome:
+    """Where the run is driven, and the reports of a call go."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._lock = threading.RLock()
+        self._told = 0
+
+    def send(self, kind: str, content: object) -> None:
+        """Report something."""
+        with self._lock:
+            self._tell_secrets()
+            self._link.send(pack((kind, content)))
+
+    def ask(self, kind: str, content: object) -> object:
+        """Ask for something, and return it. Raises the error that came of it there."""
+        with self._lock:
+            self._tell_secrets()
+            error, answer = unpacked(self._link.ask(pack((kind, content))))
+        if error is not None:
+            raise error
+        return answer
+
+    def _tell_secrets(self) -> None:
+        if self._told != redaction.size():  # home must know what to mask
+            values = redaction.list_registered()
+            self._told = len(values)
+            self._link.send(pack(("secrets", values)))
+
+
+class HomeJournal:
+    """A `Journal`, whose facts are kept at home, under the token of the run that waits there."""
+
+    def __init__(self, find_home: Callable[[], CallHome]) -> None:
+        self._find_home = find_home
+
+    def append(self, event: Event, _token: str | None = None) -> None:
+        self._find_home().send("append", encode_event(event))
+
+    def create(self, event: Event, _token: str | None = None) -> None:
+        self._find_home().ask("create", encode_event(event))
+
+    def record(self, event: Event, _token: str | None = None) -> Any:
+        return self._find_home().ask("record", encode_event(event))
+
+    def refresh(self, run_id: str, _token: str | None = None) -> Any:
+        return self._find_home().ask("heed", run_id)
+
+    def is_full(self) -> bool:
+        return False
+
+    def flush(self) -> None:
+        """What was sent is home's to keep."""
+
+    def on_request(self, root_id: str, stop: Callable[[type[StopSignal]], None]) -> None:
+        """Who asks something of a root is answered by its own process."""
+
+    def abandon(self, root_id: str, token: str | None = None) -> None:
+        """It has no leases."""
+
+    def leave(self, root_id: str, run_ids: Iterable[str]) -> None:
+        """What is submitted here is home's to stop."""
+
+    def release(self, root_id: str) -> None:
+        """A root is not driven here."""
+
+    def count_unwritten(self) -> int:
+        """Nothing waits here."""
+        return 0
+
+    def close(self) -> None:
+        """Nothing is held here."""
+
+
+class HomeLogHandler(logging.Handler):
+    """Sends log records home, where the program's handlers are."""
+
+    def __init__(self, find_home: Callable[[], CallHome]) -> None:
+        super().__init__()
+        self._find_home = find_home
+
+    def emit(self, record: logging.LogRecord) -> None:
+        home = self._find_home()
+        facts = dict(record.__dict__)
+        run: Run | None = facts.get("flowstone_run")
+        if run is not None:
+            facts["flowstone_run"] = replace(run, parameters=None)
+        if record.exc_info:
+            facts["exc_text"] = redaction.redact(_formatter.formatException(record.exc_info))
+        facts |= {"msg": redaction.redact(record.getMessage()), "args": None, "exc_info": None}
+        try:
+            home.send("line", facts)
+        except OSError:
+            raise
+        except Exception:  # noqa: BLE001 - an extra field that can't be pickled is told in words
+            known = (str, int, float, type(None))
+            told = {
+                key: value if isinstance(value, known) or key == "flowstone_run" else repr(value)
+                for key, value in facts.items()
+            }
+            home.send("line", told)
+
+
+_formatter = logging.Formatter()
+
+
+class UnsentArgument:
+    """Stands for a flow's argument that did not come along; no key of a cache can be made of it."""
+
+    def __reduce__(self) -> str:
+        raise TypeError("it was not sent to the process in which the task runs")
+
+
+def make_scope(around: FlowRunMessage) -> current.Scope:
+    """Return the scope of the flow run around calls."""
+    scope = current.Scope(None)
+    scope.run = around.run
+    scope.arguments = {name: _unpack_argument(value) for name, value in around.arguments.items()}
+    return scope
+
+
+def _unpack_argument(value: bytes | None) -> object:
+    if value is not None:
+        with suppress(Exception):  # most tasks never ask for it
+            return unpacked(value)
+    return UnsentArgument()
+
+
+def unpack_call(errand: CallMessage) -> SentFunction | bytes:
+    """Return the function and its arguments, or, packed, why they can't be read here."""
+    try:
+        call: SentFunction = unpacked(errand.body)
+    except BaseException as error:  # noqa: BLE001 - home may send it in another way
+        name = error.name if isinstance(error, ModuleNotFoundError) else None
+        return pack((name, pack_raised(error, errand.run.name)))
+    return call
+
+
+def make_call(
+    errand: CallMessage,
+    call: SentFunction,
+    around: current.Scope,
+    settings: Settings,
+) -> tuple[str, bytes]:
+    """Make the call; return "value" and its value, or "error" and its error, packed."""
+    fn, args, kwargs = call
+    owner = current.Scope(None, lambda: ThreadPool(settings.max_workers, settings.max_in_flight))
+    owner.run, owner.arguments = around.run, around.arguments
+    scope = current.Scope(owner)
+    scope.run = errand.run
+    current.scope.set(scope)
+    current.tags.set(errand.tags)
+    try:
+        with nullcontext() if errand.seconds is None else limit_to(errand.seconds):
+            value = fn(*args, **kwargs)
+            if inspect.iscoroutine(value):
+                value = asyncio.run(value)
+            _settle(owner)
+        try:
+            return "value", pack(value)
+        except Exception as error:
+            raise NotSendable(f"the result of {errand.run.name!r}", str(error)) from error
+    except BaseException as error:  # noqa: BLE001 - it is the run's, and raised at home
+        return "error", pack_raised(error, errand.run.name)
+    finally:
+        if owner.runner is not None:
+            owner.runner.close()
+
+
+def _settle(owner: current.Scope) -> None:
+    """Wait for what the call has submitted: it can't outlive the call."""
+    while waiting := [promise for promise in owner.pending_runs.values() if not promise.done()]:
+        for promise in waiting:
+            promise.wait()
+    for promise in owner.pending_runs.values():
+        end = promise.final_state()
+        if not promise.observed and not end.is_completed():
+            raise FailedRun(promise.name, f"{end.message}; nobody asked for its result")

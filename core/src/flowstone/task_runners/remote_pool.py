@@ -1,0 +1,215 @@
+"""Runs driven on threads here, whose calls are made by a cluster that speaks in messages."""
+
+from __future__ import annotations
+
+import threading
+from abc import abstractmethod
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from flowstone.context import current
+from flowstone.errors import ConfigurationError, CrashedRun, NotSendable, RunTimeout
+from flowstone.task_runners.call_messages import (
+    SetupMessage,
+    pack_call,
+    pack_flow_run,
+    revive_error,
+)
+from flowstone.task_runners.call_reports import CallReports
+from flowstone.task_runners.messages import pack, send_by_value, unpacked
+from flowstone.task_runners.shared_site import describe_versions
+from flowstone.task_runners.threads import ThreadPool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from flowstone.ports import RemoteCaller
+    from flowstone.records.runs import Run
+
+#: Seconds that a call may take to end itself after its timeout.
+GRACE = 2.0
+_STOP = b""
+
+
+class SentCall:
+    """A call that a cluster makes.
+
+    Attributes:
+        key: its name there.
+        name: of its run.
+        run_id: as well.
+        errand: what the process that makes it needs, packed.
+        flow_run: names the flow run around it.
+        seconds: its timeout.
+    """
+
+    __slots__ = ("_inbox", "errand", "flow_run", "key", "name", "run_id", "seconds")
+
+    def __init__(self, run: Run, errand: bytes, flow_run: str, seconds: float | None) -> None:
+        self.key = f"flowstone.{run.unit}-{uuid4().hex}"
+        self.name, self.run_id = run.name, run.id
+        self.errand, self.flow_run, self.seconds = errand, flow_run, seconds
+        self._inbox: SimpleQueue[bytes | BaseException] = SimpleQueue()
+
+    def deliver(self, message: bytes | BaseException) -> None:
+        """Take a message of the call, or the error that keeps it from speaking. Never blocks."""
+        self._inbox.put(message)
+
+    def receive(self, seconds: float | None) -> bytes:
+        """Return its next message. Raises what was delivered as an error, and `Empty`."""
+        message = self._inbox.get(timeout=seconds)
+        if isinstance(message, BaseException):
+            raise message
+        return message
+
+
+class RemotePool(ThreadPool):
+    """A `Runner` and a `RemoteCaller`; a subclass knows how its cluster is spoken to.
+
+    Args:
+        max_workers: so many runs are driven at once.
+        max_in_flight: the window of each `.map` that does not say.
+    """
+
+    def __init__(self, max_workers: int, max_in_flight: int | None) -> None:
+        super().__init__(max_workers, max_in_flight)
+        self.caller: RemoteCaller | None = self
+        self._setup = pack(SetupMessage([], current.services().settings))
+        self._sent_lock = threading.Lock()
+        self._sent: dict[str, SentCall] = {}
+        self._by_thread: dict[int, SentCall] = {}
+        self._around: dict[str, bytes] = {}
+        self._is_over = False
+
+    @abstractmethod
+    def send_call(self, call: SentCall) -> None:
+        """Have the cluster make a call, once; its messages go to `find_call(key).deliver`."""
+
+    @abstractmethod
+    def stop_call(self, call: SentCall) -> None:
+        """Stop a call that has not ended; nobody waits for it any more. Never raises."""
+
+    @abstractmethod
+    def forget_call(self, call: SentCall) -> None:
+        """Let go of what the cluster has of a call that has ended. Never raises."""
+
+    @abstractmethod
+    def send_answer(self, call: SentCall, answer: bytes) -> None:
+        """Send an answer to the process that makes a call."""
+
+    def find_call(self, key: str) -> SentCall | None:
+        """Return a call that has not ended."""
+        return self._sent.get(key)
+
+    def list_calls(self) -> list[SentCall]:
+        """Return the calls that have not ended."""
+        with self._sent_lock:
+            return list(self._sent.values())
+
+    def call(
+        self,
+        fn: Callable[..., object],
+        args: tuple[object, ...],
+        kwargs: Mapping[str, object],
+        runs: tuple[Run, Run],
+        seconds: float | None,
+    ) -> object:
+        """Call the function on the cluster, and return its value or raise its error.
+
+        Raises:
+            NotSendable: the function, an argument or the value can't be sent.
+            ProcessDied: the process that made the call ended before the call did.
+            RunTimeout: the call took longer than `seconds`.
+        """
+        run, flow_run = runs
+        self._around.setdefault(flow_run.id, b"")
+        while True:
+            errand = pack_call(fn, args, kwargs, run, seconds)
+            sent = SentCall(run, errand, flow_run.id, seconds)
+            kind, content = self._make_call(sent, runs)
+            if kind == "value":
+                return unpacked(content)
+            if kind == "unreadable":
+                name, told = unpacked(content)
+                if name is not None and send_by_value(name):
+                    continue
+                error = revive_error(told)
+                raise NotSendable(f"the call of {run.name!r}", str(error)) from error
+            raise revive_error(content)
+
+    def interrupt(self, thread: int) -> None:
+        """Wake a thread that waits for a call, which is then stopped."""
+        call = self._by_thread.get(thread)
+        if call is not None:
+            call.deliver(_STOP)
+
+    def close(self) -> None:
+        super().close()
+        self._is_over = True
+        for call in self.list_calls():
+            call.deliver(_STOP)
+
+    def _make_call(self, call: SentCall, runs: tuple[Run, Run]) -> tuple[str, bytes]:
+        here = threading.get_ident()
+        with self._sent_lock:
+            if self._is_over:
+                raise CrashedRun(runs[0].name, "its flow run has ended")
+            self._sent[call.key] = self._by_thread[here] = call
+        has_ended = False
+        try:
+            self.send_call(call)
+            end = self._take_messages(call, runs)
+            has_ended = True
+        finally:
+            with self._sent_lock:
+                self._sent.pop(call.key, None)
+                self._by_thread.pop(here, None)
+            if has_ended:
+                self.forget_call(call)
+            else:
+                self.stop_call(call)
+        return end
+
+    def _take_messages(self, call: SentCall, runs: tuple[Run, Run]) -> tuple[str, bytes]:
+        """Take in what a call reports, and return what came of it."""
+        reports = CallReports(current.services(), lambda answer: self.send_answer(call, answer))
+        patience = None
+        while True:
+            try:
+                message = call.receive(patience)
+            except Empty:
+                told = "It can't be interrupted where it runs; nobody waits for it any more."
+                raise RunTimeout(runs[0].name, call.seconds or 0.0, told) from None
+            if message == _STOP:
+                raise CrashedRun(runs[0].name, "it was stopped")
+            kind, content = unpacked(message)
+            if kind == "began":
+                patience = (call.seconds or 0.0) + GRACE
+            elif kind == "around":
+                self.send_answer(call, self._describe_around(runs[1], content))
+            elif not reports.take_in(kind, content):
+                return kind, content
+
+    def _describe_around(self, flow_run: Run, versions: dict[str, str]) -> bytes:
+        """Return, packed, what a process has to know of a flow run.
+
+        Raises:
+            ConfigurationError: it has other versions.
+        """
+        ours = describe_versions()
+        if versions != ours:
+            raise make_version_error(ours, versions)
+        around = self._around[flow_run.id] = self._around[flow_run.id] or pack_flow_run(flow_run)
+        return pack((None, (self._setup, around)))
+
+
+def make_version_error(ours: Mapping[str, str], theirs: Mapping[str, str]) -> ConfigurationError:
+    """Return an error that names what differs between this process and one of a cluster."""
+    differing = [
+        f"{name} {theirs.get(name, 'missing')} there and {version} here"
+        for name, version in ours.items()
+        if theirs.get(name) != version
+    ]
+    problem = f"one of its processes has other versions: {', '.join(differing)}"
+    return ConfigurationError("the cluster", problem, "Install the same ones on both sides.")

@@ -1,0 +1,155 @@
+"""The runs of one flow run whose calls are made by the workers of a Dask cluster."""
+
+from __future__ import annotations
+
+import pickle
+import threading
+from collections import defaultdict
+from contextlib import ExitStack, suppress
+from operator import attrgetter
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import uuid4
+
+from dask.base import annotate, get_annotations
+
+from flowstone.task_runners.remote_pool import RemotePool, SentCall
+from flowstone_dask.connection import connect
+from flowstone_dask.errors import describe_loss
+from flowstone_dask.scheduler_rules import END, TOPIC
+from flowstone_dask.worker_calls import deliver_answer, run_call
+
+if TYPE_CHECKING:
+    from distributed import Future
+
+    from flowstone.ports import RunnerSettings
+    from flowstone_dask.task_runner import DaskTaskRunner
+
+#: Seconds between looks at the calls whose workers may have died.
+LOOK = 0.2
+
+
+_find_handlers = attrgetter("_event_handlers")
+
+
+class _Wanted(NamedTuple):
+    """A call to be submitted, under the annotations of the code that asks for it."""
+
+    call: SentCall
+    annotations: dict[str, Any]
+
+
+class DaskPool(RemotePool):
+    """A `Runner` on a Dask cluster: runs are driven on threads here, their calls made there.
+
+    What many threads ask for in one moment is submitted to the scheduler at once.
+    """
+
+    def __init__(self, chosen: DaskTaskRunner, settings: RunnerSettings) -> None:
+        super().__init__(settings.max_workers, settings.max_in_flight)
+        self._topic = TOPIC + uuid4().hex
+        self._wanted: SimpleQueue[_Wanted | None] = SimpleQueue()
+        self._futures: dict[str, Future[None]] = {}
+        self._places: dict[str, str] = {}
+        self._stack = ExitStack()
+        try:
+            self._client = connect(chosen, self._stack)
+            self._client.subscribe_topic(self._topic, self._take_event)
+        except BaseException:
+            self._stack.close()
+            raise
+        self._submitter = threading.Thread(
+            target=self._submit_calls, name="flowstone-dask", daemon=True
+        )
+        self._submitter.start()
+
+    def send_call(self, call: SentCall) -> None:
+        self._wanted.put(_Wanted(call, get_annotations()))
+
+    def stop_call(self, call: SentCall) -> None:
+        future = self._futures.pop(call.key, None)
+        if future is not None:
+            with suppress(Exception):  # with the connection, the scheduler gives up its calls
+                future.cancel(force=True)
+
+    def forget_call(self, call: SentCall) -> None:
+        self._futures.pop(call.key, None)
+
+    def send_answer(self, call: SentCall, answer: bytes) -> None:
+        self._client.run(deliver_answer, call.key, answer, workers=[self._places[call.key]])
+
+    def close(self) -> None:
+        super().close()
+        self._wanted.put(None)
+        self._submitter.join()
+        with suppress(Exception):  # the scheduler may be gone
+            self._client.log_event(self._topic, END)
+        self._stack.close()
+
+    # ------------------------------------------------------------ in the client's event loop
+
+    def _take_event(self, event: tuple[float, Any]) -> None:
+        _, message = event
+        if message == END:  # the scheduler has dropped the topic; the client does not by itself
+            _find_handlers(self._client).pop(self._topic, None)
+            return
+        key, content, *place = message
+        if place:
+            self._places[key] = place[0]
+        call = self.find_call(key)
+        if call is not None:
+            call.deliver(content)
+
+    # ------------------------------------------------------------ in the thread that submits
+
+    def _submit_calls(self) -> None:
+        while True:
+            batch: list[_Wanted | None] = []
+            with suppress(Empty):
+                batch.append(self._wanted.get(timeout=LOOK))
+                while True:
+                    batch.append(self._wanted.get_nowait())
+            self._submit_batch([wanted for wanted in batch if wanted is not None])
+            if None in batch:
+                return
+            self._look_for_losses()
+
+    def _submit_batch(self, batch: list[_Wanted]) -> None:
+        alike: defaultdict[bytes, list[_Wanted]] = defaultdict(list)
+        for wanted in batch:
+            alike[pickle.dumps(wanted.annotations)].append(wanted)
+        for group in alike.values():
+            calls = [wanted.call for wanted in group]
+            try:
+                with annotate(**group[0].annotations):
+                    self._submit(calls)
+            except Exception as error:  # noqa: BLE001 - each call's run is told
+                for call in calls:
+                    call.deliver(describe_loss(error, call))
+
+    def _submit(self, calls: list[SentCall]) -> None:
+        futures = self._client.map(
+            run_call,
+            [call.errand for call in calls],
+            [call.key for call in calls],
+            [call.flow_run for call in calls],
+            [self._topic] * len(calls),
+            [call.seconds for call in calls],
+            key=[call.key for call in calls],
+            pure=False,
+            retries=0,
+        )
+        for call, future in zip(calls, futures, strict=True):
+            self._futures[call.key] = future
+            if self.find_call(call.key) is None:  # it was stopped meanwhile
+                self.stop_call(call)
+
+    def _look_for_losses(self) -> None:
+        """Tell the runs whose calls the cluster has given up."""
+        for key, future in list(self._futures.items()):
+            status, call = future.status, self.find_call(key)
+            if call is None or status in {"pending", "finished"}:
+                continue
+            error = future.exception() if status == "error" else None
+            self._futures.pop(key, None)
+            call.deliver(describe_loss(error, call))
