@@ -43,7 +43,7 @@ def open_services(settings: Settings | None = None, store: Store | None = None) 
 
     Args:
         settings: None for what the environment says.
-        store: keeps all there is to keep, instead of what the settings name.
+        store: keeps all there is to keep, instead of what the settings name; of another process.
 
     Raises:
         ConfigurationError: a setting can't be used.
@@ -61,9 +61,11 @@ def open_services(settings: Settings | None = None, store: Store | None = None) 
     )
     clock = SystemClock()
     audience = ObserverGroup(open_chosen_feeds(settings))
+    kept_here = store is None
     store = store or _open_store(settings)
     runs = ObservedRuns(store, audience)
-    _reap(runs)
+    if kept_here:
+        _reap(runs)
     queue = ProcessSlotQueue(store, store, clock, store.holder, settings.lease_seconds)
     made = Services(
         settings=settings,

@@ -68,22 +68,27 @@ class DaskPool(RemotePool):
 
     def stop_call(self, call: SentCall) -> None:
         future = self._futures.pop(call.key, None)
+        self._places.pop(call.key, None)
         if future is not None:
             with suppress(Exception):  # with the connection, the scheduler gives up its calls
                 future.cancel(force=True)
 
     def forget_call(self, call: SentCall) -> None:
         self._futures.pop(call.key, None)
+        self._places.pop(call.key, None)
 
     def send_answer(self, call: SentCall, answer: bytes) -> None:
-        self._client.run(deliver_answer, call.key, answer, workers=[self._places[call.key]])
+        places = [self._places[call.key]]
+        with suppress(OSError):  # the worker has died, which its future tells
+            self._client.run(deliver_answer, call.key, answer, workers=places, on_error="ignore")
 
     def close(self) -> None:
         super().close()
         self._wanted.put(None)
         self._submitter.join()
-        with suppress(Exception):  # the scheduler may be gone
-            self._client.log_event(self._topic, END)
+        if self._client.status == "running":  # else the scheduler is gone, and can't be told
+            with suppress(Exception):
+                self._client.log_event(self._topic, END)
         self._stack.close()
 
     # ------------------------------------------------------------ in the client's event loop

@@ -70,7 +70,7 @@ class CallStopper(WorkerPlugin):
     name = _PLUGIN
 
     def transition(self, key: Key, start: str, finish: str, **_: Any) -> None:
-        if finish == "cancelled" and start != finish:
+        if finish == "released" and start in {"executing", "long-running"}:
             running.stop(str(key))
 
 
