@@ -58,6 +58,7 @@ def benchmarks(*, tiny: bool = False, long: bool = False) -> dict[str, Benchmark
         "sequence": partial(tasks.sequence, count),
         "map": partial(tasks.mapped, count),
         "processes": partial(tasks.processes, count // 5),
+        "dask": partial(tasks.dask, *((50, 1) if tiny else (10_000, 3))),
         "cache": partial(tasks.cache, count // 5),
         "memory": partial(tasks.memory, counts),
         "million": partial(scale.million, many),

@@ -60,6 +60,13 @@ def processes(count: int, peer: Library | None) -> list[Row]:
     ]
 
 
+def dask(count: int, rounds: int, _: Library | None) -> list[Row]:
+    """Measure `.map` of tasks of a millisecond over two Dask workers, beside `distributed`."""
+    ours = OURS.run("dask_map", count, rounds)
+    what = f".map of {count} over two Dask workers, 1 ms each"
+    return [Row(what, ours["ours"], "us", ours["bare"], "distributed", times=1.3)]
+
+
 def cache(count: int, peer: Library | None) -> list[Row]:
     """Measure a task whose result is found, and one whose result has to be made and kept."""
     ours = OURS.run("cache", count)

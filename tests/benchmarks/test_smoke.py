@@ -22,6 +22,7 @@ NAMES = [
     "sequence",
     "map",
     "processes",
+    "dask",
     "cache",
     "memory",
     "million",
