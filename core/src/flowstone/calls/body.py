@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-    from flowstone.context.current import Scope
     from flowstone.ports import RemoteCaller
     from flowstone.records.specs import Spec
     from flowstone.settings import Settings
@@ -38,7 +37,6 @@ def choose_function(
     unit: CallableUnit,
     settings: Settings,
     caller: RemoteCaller | None,
-    scope: Scope,
     *,
     iterated: bool,
 ) -> Callable[..., Any]:
@@ -60,7 +58,7 @@ def choose_function(
         fn = partial(call, fn, _redirect_prints, log_prints)
     if settings.capture_stdout:
         fn = partial(call, fn, _capture_stdout, _captures(unit.spec))
-    return fn if caller is None else Remote(caller, fn, scope, unit.spec.timeout_seconds)
+    return fn if caller is None else Remote(caller, fn, unit.spec.timeout_seconds)
 
 
 @contextmanager

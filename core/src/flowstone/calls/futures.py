@@ -131,7 +131,7 @@ class Future(Unresolved, Generic[R]):
     async def aresult(self, raise_on_failure: bool = True) -> R:
         """Wait for the run without blocking the event loop, and return its value."""
         await self.await_end()
-        if self._end is not None and type(self._end.data) is StoredValue:
+        if self._end is not None and isinstance(self._end.data, StoredValue):
             return await call_blocking(self.result, None, raise_on_failure)
         return self.result(raise_on_failure=raise_on_failure)
 

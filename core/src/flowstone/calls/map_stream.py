@@ -112,7 +112,7 @@ class FutureStream(Unresolved, Generic[R]):
     async def aresult(self, raise_on_failure: bool = True) -> list[R]:
         """Run all that is left without blocking the event loop, and return the values."""
         await self.await_end()
-        if any(type(future.final_state().data) is StoredValue for future in self._supply.held):
+        if any(isinstance(future.final_state().data, StoredValue) for future in self._supply.held):
             return await call_blocking(self._values, raise_on_failure)
         return self._values(raise_on_failure)
 

@@ -54,7 +54,7 @@ async def aunwrap(state: State, return_state: bool) -> object:
     """Do as `unwrap`, without blocking the event loop while a persisted value is read."""
     if _is_stop(state.data):
         raise state.data  # what was said of it is flushed at the end of the root
-    if type(state.data) is StoredValue and not return_state:
+    if isinstance(state.data, StoredValue) and not return_state:
         return await call_blocking(unwrap, state, return_state)
     return unwrap(state, return_state)
 

@@ -196,7 +196,7 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
             call = UnitCall(self, args, kwargs)
             origin = make_origin(call, parent, known=known, upstream=upstream, fits=fits)
         scope = self._make_scope(services, parent, known)
-        fn = choose_function(self, services.settings, caller, scope, iterated=yields)
+        fn = choose_function(self, services.settings, caller, iterated=yields)
         # By position, and field by field: Python takes three times as long for keywords.
         plan = CallPlan(self, spec, services.settings, origin.id, origin.name, fn, args, kwargs)
         plan.upstream = upstream

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from flowstone.engine import policy
 from flowstone.engine.arguments import PLAIN, FutureBase, find_futures, find_states, resolve
+from flowstone.engine.remote_call import Remote
 from flowstone.engine.steps import (
     ERROR,
     INFO,
@@ -117,6 +118,11 @@ class CallPlan:
     progress: YieldProgress | None = None
     is_root: bool = False
     timeout: float | None = None
+
+    @property
+    def uses_value(self) -> bool:
+        """Whether the run itself needs the value that its function returned."""
+        return bool(self.cache is not None or self.transaction is not None or self.spec.hooks)
 
     @property
     def is_plain(self) -> bool:
@@ -360,14 +366,19 @@ def _resolve_upstream(
         if not may_fail:
             raise UpstreamTaskError(plan.run_name, promise.name, state.name)
     promises = [promise for promise, _ in upstream]
-    args, kwargs = yield from _take_values((plan.args, plan.kwargs), promises)
+    take: Callable[[PendingRun, bool], object] = _take_value
+    if isinstance(plan.fn, Remote) and plan.cache is None:  # a key of a cache is made of values
+        take = partial(plan.fn.take_value, _take_value)
+    args, kwargs = yield from _take_values((plan.args, plan.kwargs), promises, take)
     return plan.check(args, kwargs) if plan.check else (args, kwargs)
 
 
-def _take_values(value: T, promises: Sequence[PendingRun]) -> Generator[Step, T, T]:
+def _take_values(
+    value: T, promises: Sequence[PendingRun], take: Callable[[PendingRun, bool], object]
+) -> Generator[Step, T, T]:
     """Replace promises by their values; persisted values are read from storage."""
-    read: Callable[[], T] = partial(resolve, value, _take_value)
-    if any(type(promise.final_state().data) is StoredValue for promise in promises):
+    read: Callable[[], T] = partial(resolve, value, take)
+    if any(isinstance(promise.final_state().data, StoredValue) for promise in promises):
         return (yield ReadValues(read))
     return read()
 
@@ -385,6 +396,8 @@ def _attempt(
         # Here, not in a generator of its own: that could not raise a function's StopIteration.
         step = CallFunction if plan.progress is None else Iterate
         value = yield step(plan.fn, args, kwargs, plan.timeout)
+        if isinstance(value, StoredValue) and plan.uses_value:
+            value = yield ReadValues(value.read)
         end = yield from _judge(plan, value)
         kept = look if look is not None and look.key is not None else None
         if end.type is COMPLETED and plan.transaction is not None:
@@ -425,7 +438,7 @@ def _judge(plan: CallPlan, value: object) -> FullLifecycle:
         yield Log(WARNING, f"{lost.message}; the flow's return value decides its final state")
     good = all(state.type is COMPLETED for state in states)
     if good:
-        value = yield from _take_values(value, promises)
+        value = yield from _take_values(value, promises, _take_value)
     return policy.judge(states, value)
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from flowstone.context import current
 from flowstone.context.runtime import snapshot_run
 from flowstone.records.record import evolve
+from flowstone.records.states import StoredValue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from flowstone.context.current import Scope
-    from flowstone.ports import RemoteCaller
+    from flowstone.ports import PendingRun, RemoteCaller
     from flowstone.records.runs import Run
 
 
@@ -21,20 +23,31 @@ class Remote:
     Args:
         caller: calls it.
         fn: sync or async.
-        scope: of the run that it belongs to.
         timeout: seconds after which the call is killed; None for no limit.
     """
 
-    __slots__ = ("_caller", "_fn", "_scope", "_timeout")
+    __slots__ = ("_caller", "_fn", "_timeout")
 
-    def __init__(
-        self, caller: RemoteCaller, fn: Callable[..., Any], scope: Scope, timeout: float | None
-    ) -> None:
-        self._caller, self._fn, self._scope, self._timeout = caller, fn, scope, timeout
+    def __init__(self, caller: RemoteCaller, fn: Callable[..., Any], timeout: float | None) -> None:
+        self._caller, self._fn, self._timeout = caller, fn, timeout
 
     def __call__(self, /, *args: object, **kwargs: object) -> object:
-        runs = _find_run_now(self._scope), _find_run_now(self._scope.owner)
+        # It is asked for here: a plan that knew its scope would be in a circle with it, and the
+        # value of the run would live until that is collected.
+        scope = current.scope.get()
+        assert scope is not None
+        runs = _find_run_now(scope), _find_run_now(scope.owner)
         return self._caller.call(self._fn, args, kwargs, runs, self._timeout)
+
+    def take_value(
+        self, take: Callable[[PendingRun, bool], object], promise: PendingRun, may_fail: bool
+    ) -> object:
+        """Return what stands for the value of a run where this is called, or take it from there."""
+        data = promise.final_state().data
+        if isinstance(data, StoredValue) and data.holder is self._caller:
+            promise.observed = True
+            return data
+        return take(promise, may_fail)
 
 
 def _find_run_now(scope: Scope) -> Run:

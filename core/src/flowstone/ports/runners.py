@@ -23,6 +23,9 @@ class RemoteCaller(Protocol):
     ) -> Any:
         """Call the function; return its value or raise its error.
 
+        A `StoredValue` whose holder is the caller may stand for a value that stays where it was
+        made. It comes back among the arguments of other calls, and is read where it is asked for.
+
         Args:
             fn: sync or async.
             args: its arguments.

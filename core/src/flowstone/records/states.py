@@ -203,9 +203,16 @@ def _read_type(written: object) -> StateType:
 
 
 class StoredValue:
-    """Stands for a value that is not in memory: it is read anew each time it is asked for."""
+    """Stands for a value that is not in memory: it is read anew each time it is asked for.
+
+    Attributes:
+        read: returns the value.
+        holder: the runner in whose processes it is, to which it can go as it is; None for storage.
+    """
 
     __slots__ = ("read",)
+
+    holder: object | None = None
 
     def __init__(self, read: Callable[[], Any]) -> None:
         self.read = read

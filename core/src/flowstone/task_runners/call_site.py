@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from flowstone.context import current
 from flowstone.context.deadlines import limit_to
+from flowstone.engine.arguments import find_states
 from flowstone.errors import FailedRun, NotSendable
 from flowstone.records import redaction
 from flowstone.records.encoding import encode_event
@@ -189,7 +190,12 @@ def make_call(
     around: current.Scope,
     settings: Settings,
 ) -> tuple[str, bytes]:
-    """Make the call; return "value" and its value, or "error" and its error, packed."""
+    """Make the call, and return what kind of end it has, and that, packed.
+
+    Returns:
+        "value" and its value; "states" and its value, where that has states in it, which decide
+        how the run ends; or "error" and its error.
+    """
     fn, args, kwargs = call
     owner = current.Scope(None, lambda: ThreadPool(settings.max_workers, settings.max_in_flight))
     owner.run, owner.arguments = around.run, around.arguments
@@ -204,7 +210,7 @@ def make_call(
                 value = asyncio.run(value)
             _settle(owner)
         try:
-            return "value", pack(value)
+            return "states" if find_states(value) else "value", pack(value)
         except Exception as error:
             raise NotSendable(f"the result of {errand.run.name!r}", str(error)) from error
     except BaseException as error:  # noqa: BLE001 - it is the run's, and raised at home

@@ -59,6 +59,11 @@ def _pack_readably(value: object, pickler: type[_Pickler]) -> bytes | None:
     return None
 
 
+def count_sent_by_value() -> int:
+    """Return the number of modules whose contents are sent by value."""
+    return len(cloudpickle.list_registry_pickle_by_value())
+
+
 def send_by_value(name: str) -> bool:
     """Send what is in a module, and below it, by value from now on; tell whether that is new."""
     known = cloudpickle.list_registry_pickle_by_value()

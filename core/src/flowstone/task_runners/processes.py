@@ -21,7 +21,7 @@ from flowstone.task_runners.call_messages import (
     revive_error,
 )
 from flowstone.task_runners.call_reports import CallReports
-from flowstone.task_runners.messages import send_by_value, unpacked
+from flowstone.task_runners.messages import count_sent_by_value, send_by_value, unpacked
 from flowstone.task_runners.threads import ThreadPool
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ class ProcessPool(ThreadPool):
         """
         services = current.services()
         while True:
+            by_value = count_sent_by_value()
             errand = pack_call(fn, args, kwargs, runs[0], seconds)
             if self._around_id != runs[1].id:
                 self._around, self._around_id = pack_flow_run(runs[1]), runs[1].id
@@ -95,12 +96,12 @@ class ProcessPool(ThreadPool):
                 self._discard_child(child)
                 raise revive_error(content)
             self._return_child(child)
-            if kind == "value":
+            if kind in {"value", "states"}:
                 return unpacked(content)
             if kind == "unreadable":
                 name, told = unpacked(content)
-                if name is not None and send_by_value(name):
-                    continue
+                if name is not None and (send_by_value(name) or count_sent_by_value() > by_value):
+                    continue  # another thread may have met the same
                 error = revive_error(told)
                 raise NotSendable(f"the call of {runs[0].name!r}", str(error)) from error
             raise revive_error(content)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from abc import abstractmethod
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 from uuid import uuid4
+from weakref import WeakSet
 
 from flowstone.context import current
 from flowstone.errors import ConfigurationError, CrashedRun, NotSendable, RunTimeout
@@ -17,12 +19,13 @@ from flowstone.task_runners.call_messages import (
     revive_error,
 )
 from flowstone.task_runners.call_reports import CallReports
-from flowstone.task_runners.messages import pack, send_by_value, unpacked
+from flowstone.task_runners.held_values import HeldValue, collect_held
+from flowstone.task_runners.messages import count_sent_by_value, pack, send_by_value, unpacked
 from flowstone.task_runners.shared_site import describe_versions
 from flowstone.task_runners.threads import ThreadPool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from flowstone.ports import RemoteCaller
     from flowstone.records.runs import Run
@@ -42,11 +45,20 @@ class SentCall:
         errand: what the process that makes it needs, packed.
         flow_run: names the flow run around it.
         seconds: its timeout.
+        beside: the held values among its arguments.
     """
 
-    __slots__ = ("_inbox", "errand", "flow_run", "key", "name", "run_id", "seconds")
+    __slots__ = ("_inbox", "beside", "errand", "flow_run", "key", "name", "run_id", "seconds")
 
-    def __init__(self, run: Run, errand: bytes, flow_run: str, seconds: float | None) -> None:
+    def __init__(
+        self,
+        run: Run,
+        errand: bytes,
+        beside: Sequence[HeldValue],
+        flow_run: str,
+        seconds: float | None,
+    ) -> None:
+        self.beside = beside
         self.key = f"flowstone.{run.unit}-{uuid4().hex}"
         self.name, self.run_id = run.name, run.id
         self.errand, self.flow_run, self.seconds = errand, flow_run, seconds
@@ -80,6 +92,7 @@ class RemotePool(ThreadPool):
         self._sent: dict[str, SentCall] = {}
         self._by_thread: dict[int, SentCall] = {}
         self._around: dict[str, bytes] = {}
+        self._held: WeakSet[HeldValue] = WeakSet()
         self._is_over = False
 
     @abstractmethod
@@ -93,6 +106,10 @@ class RemotePool(ThreadPool):
     @abstractmethod
     def forget_call(self, call: SentCall) -> None:
         """Let go of what the cluster has of a call that has ended. Never raises."""
+
+    @abstractmethod
+    def hold_value(self, call: SentCall) -> HeldValue:
+        """Return what stands for the value of a call that said that it is held."""
 
     @abstractmethod
     def send_answer(self, call: SentCall, answer: bytes) -> None:
@@ -125,15 +142,21 @@ class RemotePool(ThreadPool):
         run, flow_run = runs
         self._around.setdefault(flow_run.id, b"")
         while True:
-            errand = pack_call(fn, args, kwargs, run, seconds)
-            sent = SentCall(run, errand, flow_run.id, seconds)
+            by_value = count_sent_by_value()
+            with collect_held() as held:
+                errand = pack_call(fn, args, kwargs, run, seconds)
+            sent = SentCall(run, errand, list(held.values()), flow_run.id, seconds)
             kind, content = self._make_call(sent, runs)
-            if kind == "value":
+            if kind in {"value", "states"}:
                 return unpacked(content)
+            if kind == "held":
+                value = self.hold_value(sent)
+                self._held.add(value)
+                return value
             if kind == "unreadable":
                 name, told = unpacked(content)
-                if name is not None and send_by_value(name):
-                    continue
+                if name is not None and (send_by_value(name) or count_sent_by_value() > by_value):
+                    continue  # another thread may have met the same
                 error = revive_error(told)
                 raise NotSendable(f"the call of {run.name!r}", str(error)) from error
             raise revive_error(content)
@@ -149,6 +172,9 @@ class RemotePool(ThreadPool):
         self._is_over = True
         for call in self.list_calls():
             call.deliver(_STOP)
+        for value in list(self._held):  # somebody may ask for it when the cluster is gone
+            with suppress(Exception):
+                value.bring_home()
 
     def _make_call(self, call: SentCall, runs: tuple[Run, Run]) -> tuple[str, bytes]:
         here = threading.get_ident()
@@ -165,10 +191,10 @@ class RemotePool(ThreadPool):
             with self._sent_lock:
                 self._sent.pop(call.key, None)
                 self._by_thread.pop(here, None)
-            if has_ended:
-                self.forget_call(call)
-            else:
+            if not has_ended:
                 self.stop_call(call)
+        if end[0] != "held":
+            self.forget_call(call)
         return end
 
     def _take_messages(self, call: SentCall, runs: tuple[Run, Run]) -> tuple[str, bytes]:

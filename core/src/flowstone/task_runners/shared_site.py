@@ -141,7 +141,7 @@ def serve_call(
         seconds: its timeout.
 
     Returns:
-        "value", "error" or "unreadable", and bytes that tell the rest.
+        "value", "states", "error" or "unreadable", and bytes that tell the rest.
     """
     global _latest
     home = _latest = CallHome(link)

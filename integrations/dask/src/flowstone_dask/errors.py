@@ -31,3 +31,9 @@ def describe_loss(error: BaseException | None, call: SentCall) -> Exception:
         told = CrashedRun(call.name, f"the Dask cluster could not make its call: {error!r}")
     told.__cause__ = error
     return told
+
+
+def describe_lost_value(error: BaseException, call: SentCall) -> Exception:
+    """Return why the value of a call that has completed can't be had."""
+    problem = f"the Dask worker that held its value is gone ({error!r}); persist_result=True keeps"
+    return ProcessLost(call.name, call.run_id, f"{problem} values elsewhere")

@@ -6,6 +6,7 @@ import pickle
 import threading
 from collections import defaultdict
 from contextlib import ExitStack, suppress
+from functools import partial
 from operator import attrgetter
 from queue import Empty, SimpleQueue
 from time import sleep
@@ -14,9 +15,10 @@ from uuid import uuid4
 
 from dask.base import annotate, get_annotations
 
+from flowstone.task_runners.held_values import HeldValue
 from flowstone.task_runners.remote_pool import RemotePool, SentCall
 from flowstone_dask.connection import connect
-from flowstone_dask.errors import describe_loss
+from flowstone_dask.errors import describe_loss, describe_lost_value
 from flowstone_dask.scheduler_rules import END, TOPIC
 from flowstone_dask.worker_calls import deliver_answer, run_call
 
@@ -53,7 +55,7 @@ class DaskPool(RemotePool):
         super().__init__(settings.max_workers, settings.max_in_flight)
         self._topic = TOPIC + uuid4().hex
         self._wanted: SimpleQueue[_Wanted | None] = SimpleQueue()
-        self._futures: dict[str, Future[None]] = {}
+        self._futures: dict[str, Future[bytes | None]] = {}
         self._places: dict[str, str] = {}
         self._stack = ExitStack()
         try:
@@ -80,6 +82,11 @@ class DaskPool(RemotePool):
     def forget_call(self, call: SentCall) -> None:
         self._futures.pop(call.key, None)
         self._places.pop(call.key, None)
+
+    def hold_value(self, call: SentCall) -> HeldValue:
+        future = self._futures.pop(call.key)
+        self._places.pop(call.key, None)
+        return HeldValue(self, call.key, future, partial(_fetch, future, call))
 
     def send_answer(self, call: SentCall, answer: bytes) -> None:
         places = [self._places[call.key]]
@@ -139,6 +146,19 @@ class DaskPool(RemotePool):
                     call.deliver(describe_loss(error, call))
 
     def _submit(self, calls: list[SentCall]) -> None:
+        for call in calls:
+            if call.beside:
+                names = tuple(value.key for value in call.beside)
+                values = [value.handle for value in call.beside]
+                parts = call.errand, call.key, call.flow_run, self._topic, call.seconds, names
+                future = self._client.submit(
+                    run_call, *parts, *values, key=call.key, pure=False, retries=0
+                )
+                self._note(call, future)
+        if calls := [call for call in calls if not call.beside]:
+            self._submit_alike(calls)
+
+    def _submit_alike(self, calls: list[SentCall]) -> None:
         futures = self._client.map(
             run_call,
             [call.errand for call in calls],
@@ -151,9 +171,12 @@ class DaskPool(RemotePool):
             retries=0,
         )
         for call, future in zip(calls, futures, strict=True):
-            self._futures[call.key] = future
-            if self.find_call(call.key) is None:  # it was stopped meanwhile
-                self.stop_call(call)
+            self._note(call, future)
+
+    def _note(self, call: SentCall, future: Future[bytes | None]) -> None:
+        self._futures[call.key] = future
+        if self.find_call(call.key) is None:  # it was stopped meanwhile
+            self.stop_call(call)
 
     def _look_for_losses(self) -> None:
         """Tell the runs whose calls the cluster has given up."""
@@ -164,3 +187,11 @@ class DaskPool(RemotePool):
             error = future.exception() if status == "error" else None
             self._futures.pop(key, None)
             call.deliver(describe_loss(error, call))
+
+
+def _fetch(future: Future[bytes | None], call: SentCall) -> bytes:
+    """Return the packed value that a worker holds."""
+    try:
+        return future.result() or b""
+    except Exception as error:
+        raise describe_lost_value(error, call) from error

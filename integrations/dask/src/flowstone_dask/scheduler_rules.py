@@ -33,10 +33,14 @@ class CallRules(SchedulerPlugin):
         self._scheduler = scheduler
 
     def transition(self, key: Key, start: str, finish: str, *_: Any, **__: Any) -> None:
-        if start != finish == "processing" and str(key).startswith(KEY):
-            task = self._scheduler.tasks[key]
+        if start == finish or not str(key).startswith(KEY):
+            return
+        task = self._scheduler.tasks.get(key)
+        if finish == "processing" and task is not None:
             # One more death, which is that of its worker, is too many.
             task.suspicious = max(task.suspicious, self._scheduler.allowed_failures)
+        if finish == "memory" and task is not None:
+            task.run_spec = None  # where its value is lost, it is lost, as that of `scatter`
 
     def log_event(self, topic: str, msg: Any) -> None:
         if topic.startswith(TOPIC):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from distributed import WorkerPlugin, get_worker
 
 from flowstone.ports.interrupts import interruptible
+from flowstone.task_runners.held_values import place_beside
 from flowstone.task_runners.messages import pack
 from flowstone.task_runners.shared_site import running, serve_call
 
@@ -16,16 +17,45 @@ if TYPE_CHECKING:
     from dask.typing import Key
     from distributed import Worker
 
+#: A value of so many bytes, packed, stays on its worker until somebody asks for it.
+LARGE = 100_000
 _PLUGIN = "flowstone-calls"
 _answers: dict[str, SimpleQueue[bytes | None]] = {}
 
 
-def run_call(errand: bytes, key: str, flow_run: str, topic: str, seconds: float | None) -> None:
-    """Make a call; its value, or its error, goes to the client that listens to the topic."""
+def run_call(
+    errand: bytes,
+    key: str,
+    flow_run: str,
+    topic: str,
+    seconds: float | None,
+    names: tuple[str, ...] = (),
+    *values: bytes,
+) -> bytes | None:
+    """Make a call; its value, or its error, goes to the client that listens to the topic.
+
+    Args:
+        errand: the call, packed.
+        key: its name.
+        flow_run: that of the flow run around it.
+        topic: of the client.
+        seconds: its timeout.
+        names: those of the held values among its arguments.
+        values: these, packed.
+
+    Returns:
+        The packed value, where it is large: it stays on the worker, and the client is told so.
+    """
     worker = get_worker()
     _watch_cancellations(worker)
     link = EventLink(worker, topic, key)
-    link.send(pack(serve_call(key, errand, flow_run, link, seconds)))
+    with place_beside(dict(zip(names, values, strict=True))):
+        kind, content = serve_call(key, errand, flow_run, link, seconds)
+    if kind == "value" and len(content) >= LARGE:
+        link.send(pack(("held", None)))
+        return content
+    link.send(pack((kind, content)))
+    return None
 
 
 def deliver_answer(key: str, answer: bytes) -> None:

@@ -1,0 +1,80 @@
+"""Values that stay in the cluster that made them, until somebody asks for them."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+from flowstone.records.states import StoredValue
+from flowstone.task_runners.messages import unpacked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+#: The values that the call that is being packed takes with it, by their keys.
+_packed: ContextVar[dict[str, HeldValue] | None] = ContextVar("flowstone.packed", default=None)
+#: What the call that is being unpacked finds beside it: packed values by their keys.
+_beside: ContextVar[Mapping[str, bytes]] = ContextVar("flowstone.beside")
+
+
+class HeldValue(StoredValue):
+    """Stands for a value that a cluster holds.
+
+    Attributes:
+        holder: the caller whose cluster it is in.
+        key: its name there.
+        handle: what the cluster's client has of it; the cluster lets go of the value with it.
+    """
+
+    __slots__ = ("__weakref__", "_fetch", "handle", "holder", "key")
+
+    def __init__(
+        self, holder: object, key: str, handle: object, fetch: Callable[[], bytes]
+    ) -> None:
+        super().__init__(lambda: unpacked(fetch()))
+        self._fetch = fetch
+        self.holder, self.key, self.handle = holder, key, handle
+
+    def bring_home(self) -> None:
+        """Have it here from now on, packed, and let the cluster's go."""
+        content = self._fetch()
+        self.read = lambda: unpacked(content)
+        self.holder = self.handle = None
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
+        packed = _packed.get()
+        if packed is None or self.holder is None:  # it leaves the cluster
+            return _return, (self.read(),)
+        packed[self.key] = self
+        return _take, (self.key,)
+
+
+@contextmanager
+def collect_held() -> Iterator[dict[str, HeldValue]]:
+    """Pack the held values in what is packed in this block as their keys, and collect them."""
+    found: dict[str, HeldValue] = {}
+    token = _packed.set(found)
+    try:
+        yield found
+    finally:
+        _packed.reset(token)
+
+
+@contextmanager
+def place_beside(values: Mapping[str, bytes]) -> Iterator[None]:
+    """Let what is unpacked in this block find the values of its keys, packed."""
+    token = _beside.set(values)
+    try:
+        yield
+    finally:
+        _beside.reset(token)
+
+
+def _take(key: str) -> object:
+    value: object = unpacked(_beside.get()[key])
+    return value
+
+
+def _return(value: object) -> object:
+    return value

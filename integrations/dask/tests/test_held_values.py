@@ -1,0 +1,153 @@
+"""Large values, which stay on the cluster until somebody asks for them."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from distributed import Client
+
+from flowstone import State, flow, task
+from flowstone.errors import ProcessLost
+from flowstone.records.states import StoredValue
+from flowstone.testing import flowstone_test_harness
+from flowstone_dask import DaskTaskRunner
+
+from .waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.services.dask_processes import DaskProcesses
+
+MEGABYTE = 1_000_000
+
+
+@pytest.fixture(autouse=True)
+def _home() -> Iterator[None]:
+    with flowstone_test_harness():
+        yield
+
+
+@pytest.fixture
+def runner(remote: DaskProcesses) -> DaskTaskRunner:
+    return DaskTaskRunner(address=remote.address)
+
+
+@task
+def make(size: int) -> bytes:
+    return bytes(size)
+
+
+@task
+def measure(value: bytes, *more: Any) -> int:
+    return len(value) + sum(len(each) for item in more for each in item)
+
+
+class Cluster:
+    """What the scheduler knows of the cluster."""
+
+    def __init__(self, address: str) -> None:
+        self._client = Client(address, set_as_default=False)
+
+    def list_held(self) -> list[str]:
+        """Return the keys of the large values of `make` that workers hold."""
+
+        def find(dask_scheduler: Any) -> list[str]:
+            tasks = [task for task in dask_scheduler.tasks.values() if task.who_has]
+            keys = [task.key for task in tasks if task.nbytes >= 1_000_000]
+            return [f"{key} {dask_scheduler.tasks[key].who_wants}" for key in keys]
+
+        found: list[str] = self._client.run_on_scheduler(find)
+        return found
+
+    def close(self) -> None:
+        self._client.close()
+
+
+@pytest.fixture
+def held(remote: DaskProcesses) -> Iterator[Cluster]:
+    found = Cluster(remote.address)
+    yield found
+    found.close()
+
+
+def test_a_value_goes_from_task_to_task(runner: DaskTaskRunner, held: Cluster) -> None:
+    @flow(task_runner=runner)
+    def f() -> tuple[int, object]:
+        made = make.submit(MEGABYTE)
+        made.wait()
+        until(lambda: held.list_held())
+        length = measure.submit(made, [made, b"x"]).result()
+        return length, made.state.data
+
+    length, data = f()
+    assert length == 2 * MEGABYTE + 1
+    assert isinstance(data, StoredValue)
+
+
+def test_it_comes_home_when_it_is_asked_for(runner: DaskTaskRunner) -> None:
+    @flow(task_runner=runner)
+    def f() -> bytes:
+        return make.submit(MEGABYTE).result()
+
+    assert f() == bytes(MEGABYTE)
+
+
+def test_it_is_let_go_with_its_future(runner: DaskTaskRunner, held: Cluster) -> None:
+    @flow(task_runner=runner)
+    def f() -> None:
+        made = make.submit(MEGABYTE)
+        made.wait()
+        until(lambda: held.list_held())
+        del made
+        until(lambda: not held.list_held())
+
+    f()
+
+
+def test_it_can_be_asked_for_after_the_flow(runner: DaskTaskRunner) -> None:
+    ends: list[State[bytes]] = []
+
+    @flow(task_runner=runner)
+    def f() -> None:
+        made = make.submit(MEGABYTE)
+        made.wait()
+        ends.append(made.state)
+
+    f()
+    assert ends[0].result() == bytes(MEGABYTE)
+
+
+def test_one_that_is_kept_is_kept_by_the_flow(runner: DaskTaskRunner) -> None:
+    kept = make.with_options(persist_result=True)
+
+    @flow(task_runner=runner)
+    def f() -> bytes:
+        return kept.submit(MEGABYTE).result()
+
+    assert f() == bytes(MEGABYTE)
+
+
+def test_one_whose_worker_died_is_not_made_again(
+    runner: DaskTaskRunner, remote: DaskProcesses, tmp_path: Any
+) -> None:
+    @task
+    def marks() -> bytes:
+        (tmp_path / str(os.getpid())).touch()
+        return bytes(MEGABYTE)
+
+    @flow(task_runner=runner)
+    def f() -> None:
+        made = marks.submit()
+        made.wait()
+        (mark,) = tmp_path.iterdir()
+        os.kill(int(mark.name), signal.SIGKILL)
+        with pytest.raises(ProcessLost, match="that held its value"):
+            until(lambda: made.result() and False)
+
+    f()
+    assert len(list(tmp_path.iterdir())) == 1
+    remote.wait_for_workers(2)
