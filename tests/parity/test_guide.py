@@ -323,6 +323,28 @@ ROWS = {
         login = SnowflakeCredentials(account="a", user="u", password="p")
         assert SnowflakeConnector(credentials=login, database="d", warehouse="w", schema="s")
         """,
+    "`prefect_dask": """
+        import dask
+        from distributed import LocalCluster
+        from prefect import flow, task
+        from prefect_dask import DaskTaskRunner, get_async_dask_client, get_dask_client
+
+        @task
+        def say(name):
+            with get_dask_client() as client:
+                return client.submit(str.upper, name).result()
+
+        with LocalCluster(
+            n_workers=1, threads_per_worker=2, dashboard_address=":0"
+        ) as cluster:
+
+            @flow(task_runner=DaskTaskRunner(address=cluster.scheduler_address))
+            def greetings(names):
+                with dask.annotate(priority=10):
+                    return say.map(names).result()
+
+            assert greetings(["arthur", "trillian"]) == ["ARTHUR", "TRILLIAN"]
+        """,
     "`prefect_sqlalchemy": """
         from prefect_sqlalchemy import (
             AsyncSqlAlchemyConnector, ConnectionComponents, SqlAlchemyConnector, SyncDriver,
