@@ -28,7 +28,7 @@ COMMANDS = {
     ),
     "deployment": (
         "flowstone.cli.deployment:deployment",
-        "List, show, run, check, backfill, pause, resume and delete deployments.",
+        "Manage deployments: their runs, schedules and backfills.",
     ),
     "diff": ("flowstone.cli.manifest:diff", "Show what `apply` would change."),
     "doctor": (
@@ -44,7 +44,7 @@ COMMANDS = {
     ),
     "pool": (
         "flowstone.cli.pool:pool",
-        "Create, list, change, pause and delete work pools and their queues.",
+        "Manage work pools and their queues.",
     ),
     "prune": (
         "flowstone.cli.manifest:prune",
