@@ -57,12 +57,24 @@ def test_nothing_shadows_the_standard_library_here() -> None:
     assert find_shadows() == {}
 
 
+#: Some modules are imported with `flow`, and others by the first call.
+CALLS = """
+from flowstone import flow
+
+@flow
+def f(): ...
+
+if __name__ == "__main__":
+    f()
+"""
+
+
 @pytest.mark.slow
 def test_a_script_with_the_name_of_a_standard_module_is_told_to_be_renamed(tmp_path: Path) -> None:
     for name in ("queue", "logging"):
         script = tmp_path / name / f"{name}.py"
         script.parent.mkdir()
-        script.write_text("from flowstone import flow\n")
+        script.write_text(CALLS)
         done = subprocess.run(
             [sys.executable, str(script)], capture_output=True, text=True, check=False, timeout=60
         )

@@ -12,6 +12,7 @@ from flowstone.records.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from types import ModuleType
 
     from flowstone.context.lineage import Producers
     from flowstone.ports import (
@@ -94,7 +95,7 @@ def services() -> Services:
     with _lock:
         if not _stack:
             module, _, name = _origin.partition(":")
-            _stack.append(getattr(import_module(module), name)())
+            _stack.append(getattr(_import(module), name)())
         return _stack[-1]
 
 
@@ -107,6 +108,19 @@ def set_default_origin(origin: str) -> None:
     """Take the default services, when they are first needed, from what ``module:name`` returns."""
     global _origin
     _origin = origin
+
+
+def _import(module: str) -> ModuleType:
+    """Import a module; an error that comes of a shadowed standard module says which file it is."""
+    try:
+        return import_module(module)
+    except (ImportError, AttributeError) as error:
+        # Only an error needs it.
+        from flowstone.plugins.shadows import describe_shadows
+
+        if hint := describe_shadows():
+            error.add_note(hint)
+        raise
 
 
 @contextmanager
