@@ -31,7 +31,6 @@ from mlflow.protos.service_pb2 import (
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.store.artifact.http_artifact_repo import HttpArtifactRepository
 from mlflow.store.artifact.mlflow_artifacts_repo import MlflowArtifactsRepository
-from mlflow.store.db import utils
 from mlflow.store.model_registry.rest_store import RestStore as RegistryRestStore
 from mlflow.store.tracking.rest_store import RestStore
 from mlflow.tracking._model_registry.client import ModelRegistryClient
@@ -198,6 +197,9 @@ def _create_database(path: Path) -> None:
     new = path.with_name(f".{path.name}.new")
     for left in path.parent.glob(f"{new.name}*"):  # of a process that was killed
         left.unlink()
+    # MLflow 3.1 to 3.8 can't import it beside SQLAlchemy 2.1; a server needs none of it.
+    from mlflow.store.db import utils
+
     engine = utils.create_sqlalchemy_engine(f"sqlite:///{new}")
     try:
         utils._initialize_tables(engine)  # noqa: SLF001 - there is no public way
