@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flowstone.deployments import ConcurrencyLimitConfig, ConcurrencyLimitStrategy, run_deployment
+from flowstone.deployments.creation import create_run
+from flowstone.deployments.documents import delete_deployment
 from flowstone.deployments.presence import find_workers
 from flowstone.deployments.waits import find_wait_reasons
 from flowstone.errors import ConfigurationError, ObjectNotFound
@@ -176,6 +178,46 @@ def test_urgent_queues_come_first_and_paused_ones_wait(
         assert worker.running == []
         change_work_pool("p", paused=False)
         step_until(worker, has_ended(kept, 2))
+
+
+def test_a_deployment_whose_limit_is_full_is_in_nobody_s_way(
+    kept: Services, kept_clock: SteppedClock, tmp_path: Path
+) -> None:
+    """More of its runs wait than are read at once."""
+    create_work_pool("p")
+    marker = tmp_path / "go"
+    crowded = deploy(
+        flows.wait_for,
+        work_pool_name="p",
+        concurrency_limit=1,
+        parameters={"marker": str(marker)},
+    )
+    for _ in range(250):
+        create_run(crowded, crowded.parameters, scheduled_time=kept_clock.now)
+    deploy(flows.etl, work_pool_name="p")
+    late = run_deployment("etl/x", timeout=0)
+    with working("p") as worker:
+        step_until(worker, lambda: kept.runs.run(late.id).state.is_final())
+        assert kept.runs.run(late.id).state.type is COMPLETED
+        delete_deployment("wait-for/x")
+        marker.touch()
+
+
+@pytest.mark.parametrize("command", ["", "sh -c 'unended"])
+def test_a_command_that_is_none_is_refused(kept: Services, command: str) -> None:
+    with pytest.raises(ConfigurationError, match="command: Value error"):
+        create_work_pool("p", job_variables={"command": command})
+
+
+def test_a_job_that_can_not_have_its_environment_crashes_its_run(
+    kept: Services, kept_clock: SteppedClock
+) -> None:
+    create_work_pool("p")
+    deploy(flows.etl, work_pool_name="p", job_variables={"env": {"A": "a\0b"}})
+    run = run_deployment("x", timeout=0)
+    with working("p") as worker:
+        step_until(worker, has_ended(kept))
+    assert "its job could not be started" in (kept.runs.run(run.id).state.message or "")
 
 
 def test_a_worker_takes_only_runs_of_its_queues(kept: Services, kept_clock: SteppedClock) -> None:

@@ -13,7 +13,6 @@ from flowstone.deployments.presence import CLAIM, find_claimed
 from flowstone.errors import (
     Conflict,
     FlowstoneError,
-    JobError,
     JobLost,
     ObjectNotFound,
     RunNotFound,
@@ -51,7 +50,6 @@ class Placement(NamedTuple):
         infrastructure: what starts its job.
         variables: of the job.
         limits: the names of limits under which it takes a slot each.
-        labels: of the job, beside its own.
     """
 
     infrastructure: Infrastructure
@@ -109,8 +107,6 @@ class RunExecutor:
                 self._start(run, placement, request)
         except RunNotFound:
             pass
-        except JobError as error:
-            record_state(run, Crashed(f"its job could not be started: {error}"))
         finally:
             if run.id not in self._jobs:
                 request.give_back()
@@ -181,7 +177,11 @@ class RunExecutor:
 
     def _start(self, run: Run, placement: Placement, request: TimedSlotRequest) -> None:
         provider = placement.infrastructure.make_provider(_make_job(run, placement.variables))
-        handle = provider.start()
+        try:
+            handle = provider.start()
+        except FlowstoneError as error:
+            record_state(run, Crashed(f"its job could not be started: {error}"))
+            return
         self._jobs[run.id] = _Job(provider, handle, request)
         if self._pool is not None:
             services().documents.put(self._kind, run.id, {"handle": handle})

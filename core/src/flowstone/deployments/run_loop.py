@@ -25,7 +25,7 @@ from flowstone.records.states import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from flowstone.deployments.executor import Placement
     from flowstone.records.deployments import Deployment
@@ -38,8 +38,10 @@ LOOK = 1.0
 _LOOK_AT_ENDS = 0.1
 #: Seconds within which a second signal to stop is the first one.
 _SAME_TIME = 1.0
-#: So many runs that wait are told why at a time.
-_TOLD = 100
+#: So many runs are read at once.
+_PAGE = 100
+#: So many are started at one look; the next one goes on.
+_MOST = 100
 
 _WAITING = ("Scheduled", "AwaitingConcurrencySlot")
 _logger = get_logger("deployments")
@@ -124,21 +126,39 @@ class RunLoop(ABC):
         """Say that as many runs are executed here as may be."""
 
     def _start_due_runs(self, deployments: Mapping[str, Deployment], now: float) -> int:
-        """Start runs of deployments that are due, as far as there is room; return how many wait."""
-        if not deployments:
-            return 0
+        """Start runs of deployments that are due, as far as there is room; return how many wait.
+
+        They are read page by page. A deployment whose own limit is full is left out of the next
+        page, so that its runs are in nobody's way.
+        """
+        left = dict(deployments)
+        full: dict[str, Limit] = {}
+        after: str | None = None
+        count, most = 0, len(self.running) + _MOST
+        while left:
+            query = RunQuery(
+                deployments=tuple(left),
+                states=_WAITING,
+                scheduled_until=now,
+                after=after,
+                limit=_PAGE,
+            )
+            found = services().runs.runs(query)
+            count += self._start_page(found, deployments, full)
+            if len(found) < _PAGE or len(self.running) >= most or self._is_full(full):
+                break
+            after = found[-1].id
+            for name in full:
+                left.pop(name.removeprefix(DEPLOYMENT), None)
+        return count
+
+    def _start_page(
+        self, found: Sequence[Run], deployments: Mapping[str, Deployment], full: dict[str, Limit]
+    ) -> int:
+        """Start those of these runs for which there is room; return how many wait."""
         running = set(self.running)
-        free = _TOLD if self._limit is None else max(0, self._limit - len(running))
-        query = RunQuery(
-            deployments=tuple(deployments),
-            states=_WAITING,
-            scheduled_until=now,
-            limit=len(running) + free + _TOLD,
-        )
-        found = services().runs.runs(query)
         waiting = [run for run in found if is_waiting(run) and run.id not in running]
         claimed = find_claimed(run.id for run in waiting)
-        full: dict[str, Limit] = {}
         for run in waiting:
             if run.id in claimed:
                 continue  # its job is about to take it
@@ -147,6 +167,12 @@ class RunLoop(ABC):
             else:
                 self._start(run, deployments[run.deployment or ""], full)
         return len(waiting)
+
+    def _is_full(self, full: Mapping[str, Limit]) -> bool:
+        """Tell whether no other deployment has room, either: the limits are those of all."""
+        if self._limit is not None and len(self.running) >= self._limit:
+            return True
+        return any(not name.startswith(DEPLOYMENT) for name in full)
 
     def _start(self, run: Run, deployment: Deployment, full: dict[str, Limit]) -> None:
         try:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,6 +36,13 @@ class JobVariables(BaseModel):
         default=None,
         description="What executes the run, before its id; by default `flowstone run execute`.",
     )
+
+    @field_validator("command")
+    @classmethod
+    def _check_command(cls, command: str | None) -> str | None:
+        if command is not None and not shlex.split(command):
+            raise ValueError("it names no program")
+        return command
 
 
 class RunJob(NamedTuple):

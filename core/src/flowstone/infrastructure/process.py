@@ -55,7 +55,7 @@ class ProcessInfrastructure(Infrastructure):
     def attach(self, variables: JobVariables) -> ProcessProvider:
         """Return what reaches processes by their handles."""
         assert isinstance(variables, ProcessVariables)
-        return ProcessProvider(working_dir=variables.working_dir)
+        return ProcessProvider()
 
 
 class ProcessProvider(JobProvider):
@@ -96,8 +96,9 @@ class ProcessProvider(JobProvider):
                 stderr=self._output,
                 start_new_session=True,
             )
-        except OSError as error:
-            problem = f"{self._command[0]!r} can't be started: {error.strerror or error}"
+        except (OSError, ValueError) as error:  # a null byte is a ValueError
+            told = getattr(error, "strerror", None) or error
+            problem = f"{self._command[0]!r} can't be started: {told}"
             remedy = f"Is it installed, and is {str(self._dir or '.')!r} a directory?"
             raise JobError(self.where, problem, remedy) from error
         return name_process(self._process.pid)
@@ -122,7 +123,8 @@ class ProcessProvider(JobProvider):
         self._signal(handle, signal.SIGKILL)
 
     def _signal(self, handle: str, number: int) -> None:
-        if self._process is not None or self._is_here(handle):
+        own = self._process
+        if self._is_here(handle) if own is None else own.poll() is None:
             signal_group(read_process_name(handle)[1], number)
 
     @staticmethod
