@@ -116,10 +116,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"{count} tests have {NOT_BEGUN}", yellow=True)
 
 
+def pytest_sessionstart() -> None:
+    """Collect no garbage while 15,000 tests are found: there is none, and each look takes long."""
+    gc.disable()
+
+
 def pytest_collection_finish() -> None:
-    """Let no collection of garbage look at 15,000 tests: that takes a second each time."""
+    """Let no collection of garbage look at 15,000 tests: that takes a second each time.
+
+    No test may call `gc.unfreeze`, or all that follow get slow.
+    """
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(trylast=True)

@@ -193,7 +193,6 @@ def test_memory_does_not_grow_with_the_number_of_files(
             return tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
-            gc.unfreeze()
 
     # What waits to be deleted: its names, up to 1 MiB, and one request for 1000.
     # All of the names would be more than a megabyte.

@@ -62,7 +62,8 @@ def no_login_of_yours(live: bool, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def private_key() -> str:
-    made = generate_private_key(public_exponent=65537, key_size=2048)
+    # A key of 2048 bits takes 60 ms to read, and each login reads it.
+    made = generate_private_key(public_exponent=65537, key_size=1024)
     return made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
