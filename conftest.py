@@ -6,7 +6,6 @@ import gc
 import os
 import signal
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 from zlib import crc32
 
@@ -142,8 +141,10 @@ def pytest_runtest_teardown() -> None:
 
 
 def _count_open_files() -> int:
-    files = Path("/proc/self/fd")
-    return sum(1 for _ in files.iterdir()) if files.is_dir() else 0
+    try:
+        return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - after each test: twice as fast
+    except FileNotFoundError:
+        return 0
 
 
 @pytest.hookimpl(wrapper=True)

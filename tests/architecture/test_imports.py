@@ -95,6 +95,7 @@ VIOLATIONS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", VIOLATIONS)
+@pytest.mark.check
 def test_the_contracts_bite(case: str, tmp_path: Path) -> None:
     """Plant a violation in a copy of the house; the contracts must name it."""
     place, code, told = VIOLATIONS[case]

@@ -51,6 +51,7 @@ def benchmarks() -> dict[str, Callable[[None], list[Row]]]:
 
 
 @pytest.mark.parametrize("name", [*NAMES, SLOW])
+@pytest.mark.check
 def test_it_runs(benchmarks: dict[str, Callable[[None], list[Row]]], name: str) -> None:
     try:
         rows = benchmarks[name](None)

@@ -158,6 +158,7 @@ def test_two(engine): ...
 
 
 @pytest.mark.parametrize(("required", "code"), [("", 0), ("1", 1)])
+@pytest.mark.check
 def test_what_is_absent_is_named_once(tmp_path: Path, required: str, code: int) -> None:
     (tmp_path / "test_it.py").write_text(ABSENT)
     (tmp_path / "conftest.py").write_text("pytest_plugins = ['tests.services.fixtures']")

@@ -385,6 +385,7 @@ def test_the_kit_brings_the_template(kind: str, wheels: Path, tmp_path: Path) ->
 
 @pytest.mark.parametrize("resolution", RESOLUTIONS)
 @pytest.mark.parametrize("member", members(), ids=lambda member: member.name)
+@pytest.mark.check
 def test_a_wheel_works_alone_with_the_core(
     member: Member, resolution: str, wheels: Path, tmp_path: Path
 ) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 #: So many seeds make one test.
 CHUNK = 250
-SEEDS, SOAKED = 2000, 10_000
+SEEDS, SOAKED = 1000, 10_000
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

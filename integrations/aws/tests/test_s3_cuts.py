@@ -218,6 +218,7 @@ def test_an_end_in_an_upload_in_parts_is_an_error(
 
 
 @pytest.mark.parametrize("work", [write, read])
+@pytest.mark.check
 def test_silence_is_an_error(bucket: S3Bucket, proxy: Proxies, tmp_path: Path, work: Work) -> None:
     for way, place in (("requests", 100), ("requests", 9_000), ("answers", 20)):
         prepare(bucket)

@@ -334,6 +334,7 @@ def build(folder: str) -> dict[str, int]:
     [ThreadPoolTaskRunner(max_workers=3), ProcessPoolTaskRunner(max_workers=2)],
     ids=["threads", "processes"],
 )
+@pytest.mark.check
 def test_projects_in_parallel(parsed: Path, home: Path, tmp_path: Path, runner: TaskRunner) -> None:
     folders = [Path(shutil.copytree(parsed, tmp_path / name / "shop")) for name in ("one", "two")]
     add_arrivals(folders[0])

@@ -150,6 +150,7 @@ def retry_run(home: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.check
 def test_a_retry_in_a_new_process(shop: Path, home: Path, tmp_path: Path) -> None:
     with start(home, tmp_path, str(shop)) as process:
         assert process.wait() != 0

@@ -93,6 +93,7 @@ def in_services(services: object, work: object) -> None:
         work()
 
 
+@pytest.mark.check
 def test_a_timeout_ends_dbt_before_the_retry(shop: Path, endless: DbtRunner) -> None:
     running: list[int] = []
     pids: list[int] = []

@@ -299,6 +299,7 @@ def test_a_session_that_expired_is_an_error_without_its_address(
 
 
 @pytest.mark.parametrize("work", [write, read])
+@pytest.mark.check
 def test_silence_is_an_error_or_is_retried(
     bucket: GcsBucket, emulated: str, tmp_path: Path, work: Work
 ) -> None:

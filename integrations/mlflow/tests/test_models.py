@@ -132,6 +132,7 @@ def search_on_processes() -> list[str]:
 
 
 @pytest.mark.parametrize("search", [search_on_threads, search_on_processes])
+@pytest.mark.check
 def test_autolog_logs_to_the_run_of_its_task(place: Place, search: Any) -> None:
     uri = mlflow.get_tracking_uri()
     with place.tracking.observe():

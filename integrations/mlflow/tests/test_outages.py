@@ -167,6 +167,7 @@ def test_an_absent_server_neither_fails_nor_slows_a_flow(
 
 
 @pytest.mark.slow
+@pytest.mark.check
 def test_a_server_that_dies_and_comes_back_gets_everything_once(
     mortal: MortalServer, tmp_path: Path
 ) -> None:

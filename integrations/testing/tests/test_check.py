@@ -207,6 +207,7 @@ def test_a_flaw_is_told_with_what_to_look_at(home: Home) -> None:
     assert "Give each field that is named a ``Field(description=...)``" in done.out
 
 
+@pytest.mark.check
 def test_a_gap_of_the_emulator_is_counted_apart(home: Home) -> None:
     stranger = Stranger(home, things=THINGS)
     gap = 'gaps = {"test_a_loaded_login_is_as_good": EmulatorGap("toy", "1.0", "worn keys")}'
@@ -255,6 +256,7 @@ def test_an_abstract_block_is_told_once_with_what_it_lacks(home: Home) -> None:
     assert "block well skips " in told
 
 
+@pytest.mark.check
 def test_all_that_is_wrong_is_named(home: Home) -> None:
     names = [f"deep_{number}" for number in range(9)]
     fields = "".join(f"    {name}: int = 1\n" for name in names)
@@ -281,6 +283,7 @@ DANGERS = {
 
 
 @pytest.mark.parametrize("danger", DANGERS)
+@pytest.mark.check
 def test_a_dangerous_package_is_a_report(home: Home, danger: str) -> None:
     modules, said = DANGERS[danger]
     words = ("--timeout-seconds", "10") if "hangs" in danger else ()
@@ -327,6 +330,7 @@ def wait(): open({pipe!r}).read()
 """
 
 
+@pytest.mark.check
 def test_what_it_is_at_is_seen_on_a_terminal(home: Home) -> None:
     pipe = home.directory / "pipe"
     os.mkfifo(pipe)
@@ -352,6 +356,7 @@ def test_what_it_is_at_is_seen_on_a_terminal(home: Home) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+@pytest.mark.check
 def test_a_check_that_is_stopped_leaves_no_process(home: Home, number: signal.Signals) -> None:
     pipe = home.directory / "pipe"
     os.mkfifo(pipe)
@@ -364,6 +369,7 @@ def test_a_check_that_is_stopped_leaves_no_process(home: Home, number: signal.Si
         assert until_gone.read() == ""
 
 
+@pytest.mark.check
 def test_in_a_pipe_nothing_is_seen_of_that(home: Home) -> None:
     site = str(Stranger(home, things=THINGS).site)
     done = home.run("plugin", "check", "garden", PYTHONPATH=site)

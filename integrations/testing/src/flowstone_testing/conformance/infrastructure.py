@@ -151,7 +151,9 @@ class InfrastructureSuite(Suite):
     ) -> None:
         """Look at `cancel`: it asks the job to end, as by SIGTERM, and all that it started."""
         began, ended = tmp_path / "began", tmp_path / "ended"
-        script = f'trap "echo > {ended}; exit 1" TERM; sleep 600 & echo > "{began}"; wait'
+        # It has begun when its child has: a signal may get lost between a fork and its `exec`.
+        child = f"sh -c 'echo > {began}; exec sleep 600'"
+        script = f'trap "echo > {ended}; exit 1" TERM; {child} & wait'
         provider = self._make_provider(infrastructure, run, script)
         handle = provider.start()
         self._wait(began.exists)
