@@ -39,7 +39,7 @@ from flowstone.results.policies import (
     TaskCall,
     make_key,
 )
-from flowstone.serializers import AutomaticSerializer, find_serializer
+from flowstone.serializers import AutomaticSerializer, JSONSerializer, find_serializer
 from flowstone.tasks import task_input_hash
 
 
@@ -378,7 +378,13 @@ def test_refresh_computes_anew_and_keeps_that(place: Path) -> None:
     assert counter.calls == 2
 
 
-@pytest.mark.parametrize("damage", [b"", b"other", b"flowstone-result 1\n{", None])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        *(b"", b"other", b"flowstone-result 1\n{", b'flowstone-result 1\n{"run_id":"a"}\n'),
+        *(b"flowstone-result 2\n", b"flowstone-result 2\njson\t3.11\t1\tint\tid\tx\t\n1", None),
+    ],
+)
 def test_a_result_that_can_not_be_read_is_a_miss(place: Path, damage: bytes | None) -> None:
     counter = Counter(cache_policy=INPUTS, result_storage=place)
     counter.task(1)
@@ -391,6 +397,29 @@ def test_a_result_that_can_not_be_read_is_a_miss(place: Path, damage: bytes | No
     assert counter.calls == 2
 
 
+def test_a_result_of_an_earlier_version_is_read(place: Path) -> None:
+    counter = Counter(cache_policy=INPUTS, result_storage=place)
+    counter.task(1)
+    [file] = place.iterdir()
+    facts = (
+        b'{"serializer":"auto","python":"3.11","flowstone":"0.1","type":"builtins.list",'
+        b'"run_id":"0190b3e2-5a3c-7000-8000-0123456789ab","created":1.5,"expires":null}'
+    )
+    file.write_bytes(b"flowstone-result 1\n" + facts + b"\n\x00[7]")
+    assert counter.task(1) == [7]
+    assert counter.calls == 1
+
+
+def test_a_serializer_may_have_any_name(services: Services, place: Path) -> None:
+    class Odd(JSONSerializer):
+        type = "a\tb\nc\\d \u00e9"
+
+    counter = Counter(cache_policy=INPUTS, result_storage=place, result_serializer=Odd())
+    counter.task(1)
+    counter.task(1)
+    assert counter.calls == 1, told(services)
+
+
 def test_a_pickle_of_another_python_is_a_miss(services: Services, place: Path) -> None:
     counter = Counter(cache_policy=INPUTS, result_storage=place, result_serializer="pickle")
     counter.task(1)
@@ -398,7 +427,7 @@ def test_a_pickle_of_another_python_is_a_miss(services: Services, place: Path) -
     import platform
 
     mine = ".".join(platform.python_version_tuple()[:2])
-    file.write_bytes(file.read_bytes().replace(f'"python":"{mine}"'.encode(), b'"python":"2.7"'))
+    file.write_bytes(file.read_bytes().replace(f"\t{mine}\t".encode(), b"\t2.7\t"))
     counter.task(1)
     assert counter.calls == 2
     assert "pickled by Python 2.7" in told(services)[-2][1]

@@ -7,9 +7,9 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from flowstone.ports.paging import iterate_runs
-from flowstone.records.encoding import loads
 from flowstone.records.runs import RunQuery
-from flowstone.results.result_store import MAGIC, TOLD_MAKER
+from flowstone.results.result_header import read_header
+from flowstone.results.result_store import TOLD_MAKER
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from flowstone.ports import RunStore
 
-#: The header of a result is its second line, and shorter than that.
-_HEADER_BYTES = 4096
 #: So many runs are read at a time.
 _PAGE = 1000
 _MAKER = re.compile(rf"{TOLD_MAKER}(\S+)")
@@ -74,10 +72,8 @@ def _read_maker(path: Path) -> str | None:
     """Return the id of the run that kept a result; None where the file is none."""
     try:
         with path.open("rb") as file:
-            if file.read(len(MAGIC)) != MAGIC:
-                return None
-            return str(loads(file.readline(_HEADER_BYTES))["run_id"])
-    except (OSError, ValueError, KeyError):
+            return read_header(file).run_id
+    except (OSError, ValueError):
         return None
 
 

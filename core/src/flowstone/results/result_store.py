@@ -17,9 +17,9 @@ from flowstone.errors import (
     MissingResult,
     ObjectMissing,
 )
-from flowstone.records.encoding import dumps, loads
 from flowstone.results.key_locks import KeyLock, make_key_lock
 from flowstone.results.policies import CachePolicy, Key, TaskCall, file_name, make_key
+from flowstone.results.result_header import ResultHeader, split_header
 from flowstone.serializers import AutomaticSerializer, find_serializer
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from flowstone.locking import LockManager
     from flowstone.ports import BlobStore, Serializer
 
-MAGIC = b"flowstone-result 1\n"
 #: What a look for a kept result tells before the end of the id of the run that kept it.
 TOLD_MAKER = "result of run "
 
@@ -83,18 +82,17 @@ class ResultFiles:
         except FlowstoneError as error:
             return ResultLookup(key, f"the result can't be read: {error}")
         try:
-            header, body = _split_header(content)
-            expires = header["expires"]
-            now = self.services.clock.time() if at is None else at
-            if expires is not None and expires <= now:
-                return ResultLookup(key, "the result has expired")
-            foreign = header["serializer"] != "json" and header["python"] != _PYTHON
-            if foreign and "pickle" in header["serializer"]:
-                return ResultLookup(key, f"the result was pickled by Python {header['python']}")
-            value = self._find_serializer(header["serializer"]).loads(body)
+            header, body = split_header(content)
+            if header.expires is not None:
+                now = self.services.clock.time() if at is None else at
+                if header.expires <= now:
+                    return ResultLookup(key, "the result has expired")
+            if "pickle" in header.serializer and header.python != _PYTHON:
+                return ResultLookup(key, f"the result was pickled by Python {header.python}")
+            value = self._find_serializer(header.serializer).loads(body)
         except Exception as error:  # noqa: BLE001 - a result that can't be read is a miss
             return ResultLookup(key, f"the result can't be read: {type(error).__name__}: {error}")
-        return ResultLookup(key, f"{TOLD_MAKER}{header['run_id'][-8:]}", True, value)
+        return ResultLookup(key, f"{TOLD_MAKER}{header.run_id[-8:]}", True, value)
 
     def _find_serializer(self, name: str) -> Serializer:
         """Return what reads a value: the own serializer, with its options, if that wrote it."""
@@ -103,11 +101,10 @@ class ResultFiles:
     def read_maker(self, key: str) -> str | None:
         """Return by whom the value of a key was kept; None where that can't be read."""
         try:
-            header, _ = _split_header(self.storage.read_path(key))
+            header, _ = split_header(self.storage.read_path(key))
         except Exception:  # noqa: BLE001 - as with any result that can't be read
             return None
-        maker: str = header["run_id"]
-        return maker
+        return header.run_id
 
     def read_value(self, key: str, name: str) -> Any:
         """Return the value that is kept by a key, also where it has expired.
@@ -127,17 +124,16 @@ class ResultFiles:
             NotSerializable: the serializer can't write it.
             StorageError: the storage can't keep it.
         """
-        header = {
-            "serializer": self.serializer.type,
-            "python": _PYTHON,
-            "flowstone": _find_version(),
-            "type": f"{type(value).__module__}.{type(value).__qualname__}",
-            "run_id": run_id,
-            "created": self.services.clock.time(),
-            "expires": expires,
-        }
-        line = dumps(header).encode() + b"\n"
-        self.storage.write_path(key, MAGIC + line + self.serializer.dumps(value))
+        header = ResultHeader(
+            serializer=self.serializer.type,
+            python=_PYTHON,
+            flowstone=_find_version(),
+            type=f"{type(value).__module__}.{type(value).__qualname__}",
+            run_id=run_id,
+            created=self.services.clock.time(),
+            expires=expires,
+        )
+        self.storage.write_path(key, header.encode() + self.serializer.dumps(value))
 
 
 _PYTHON = ".".join(platform.python_version_tuple()[:2])
@@ -147,13 +143,6 @@ _PYTHON = ".".join(platform.python_version_tuple()[:2])
 def _find_version() -> str:
     """Return our version; finding it reads files, and takes longer than all else of a write."""
     return version("flowstone")
-
-
-def _split_header(content: bytes) -> tuple[dict[str, Any], bytes]:
-    if not content.startswith(MAGIC):
-        raise ValueError("it is no result of Flowstone's")
-    line, _, body = content[len(MAGIC) :].partition(b"\n")
-    return loads(line.decode()), body
 
 
 @dataclass(frozen=True, slots=True)
