@@ -65,6 +65,7 @@ def serve(
             _logger.info("serving %s: %s", each.full_name, rules)
         _logger.info("start a run: flowstone deployment run %s", deployments[0].full_name)
     with stop_by_signals(server):
+        server.prepare()
         server.run_until_stopped()
 
 
@@ -119,6 +120,10 @@ class DeploymentServer(RunLoop):
         self._pauses = pause_on_shutdown
         self._presence = presence or Presence(SERVING)
         self._infrastructure = ProcessInfrastructure()
+
+    def prepare(self) -> None:
+        """Get ready to execute many runs."""
+        self._infrastructure.prepare()
 
     def close(self) -> None:
         """Say that nobody serves them here.

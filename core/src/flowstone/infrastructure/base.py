@@ -80,6 +80,14 @@ class Infrastructure(ABC):
     variables: ClassVar[type[JobVariables]] = JobVariables
     schema_version: ClassVar[int] = 1
 
+    def prepare(self) -> bool:
+        """Get ready to start many jobs; a worker that runs until it is stopped begins with this.
+
+        Returns:
+            Whether jobs start sooner by that.
+        """
+        return False
+
     @abstractmethod
     def make_provider(self, job: RunJob) -> JobProvider:
         """Return what starts the job of a run, and reaches it afterwards."""

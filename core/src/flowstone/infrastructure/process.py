@@ -22,10 +22,15 @@ from flowstone.blocks.jobs.processes import (
 from flowstone.context.current import services
 from flowstone.errors import JobError
 from flowstone.infrastructure.base import Infrastructure, JobVariables, RunJob
+from flowstone.infrastructure.process_templates import CAN_COPY, ProcessTemplate
 from flowstone.settings import make_child_environ
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+#: The command `flowstone` of this Python.
+_FLOWSTONE = (sys.executable, "-m", "flowstone")
 
 
 class ProcessVariables(JobVariables):
@@ -44,13 +49,35 @@ class ProcessInfrastructure(Infrastructure):
 
     variables: ClassVar[type[JobVariables]] = ProcessVariables
 
+    def __init__(self) -> None:
+        self._template: ProcessTemplate | None = None
+
+    def prepare(self) -> bool:
+        """Start a process of which those of runs will be copies, where the system can do that."""
+        if CAN_COPY:
+            self._template = ProcessTemplate()
+        return CAN_COPY
+
+    @property
+    def is_prepared(self) -> bool:
+        """Whether the next process can be a copy already."""
+        return self._template is not None and self._template.is_ready
+
     def make_provider(self, job: RunJob) -> ProcessProvider:
         """Return what starts the process of a run."""
         assert isinstance(job.variables, ProcessVariables)
-        own = (sys.executable, "-m", "flowstone", "run", "execute", job.run_id)
         return ProcessProvider(
-            job.command or own, job.env, job.variables.working_dir, job.variables.stream_output
+            job.command or (*_FLOWSTONE, "run", "execute", job.run_id),
+            job.env,
+            job.variables.working_dir,
+            job.variables.stream_output,
+            self._find_template(),
         )
+
+    def _find_template(self) -> ProcessTemplate | None:
+        if self._template is not None and self._template.has_ended:
+            self.prepare()  # somebody has killed it
+        return self._template
 
     def attach(self, variables: JobVariables) -> ProcessProvider:
         """Return what reaches processes by their handles."""
@@ -66,6 +93,7 @@ class ProcessProvider(JobProvider):
         env: variables, beside those of this process.
         working_dir: where it runs; None for where this process does.
         shows_output: whether it writes to the terminal of this process.
+        template: what the command `flowstone` may be started as a copy of.
     """
 
     def __init__(
@@ -74,10 +102,13 @@ class ProcessProvider(JobProvider):
         env: Mapping[str, str] | None = None,
         working_dir: Path | None = None,
         shows_output: bool = True,
+        template: ProcessTemplate | None = None,
     ) -> None:
         self._command, self._env, self._dir = command, env or {}, working_dir
-        self._output = None if shows_output else subprocess.DEVNULL
+        self._shows_output = shows_output
         self._process: subprocess.Popen[bytes] | None = None
+        self._template = template
+        self._is_copy = False
 
     @property
     def where(self) -> str:
@@ -86,14 +117,18 @@ class ProcessProvider(JobProvider):
 
     def start(self) -> str:
         """Start the process in a session of its own, so that Ctrl-C reaches only the worker."""
+        env = {**make_child_environ(services().settings), **self._env}
+        if (pid := self._copy(env)) is not None:
+            return name_process(pid)
+        output = None if self._shows_output else subprocess.DEVNULL
         try:
             self._process = subprocess.Popen(  # noqa: S603 - the command is ours, or the operator's
                 self._command,
                 cwd=self._dir,
-                env={**make_child_environ(services().settings), **self._env},
+                env=env,
                 stdin=subprocess.DEVNULL,
-                stdout=self._output,
-                stderr=self._output,
+                stdout=output,
+                stderr=output,
                 start_new_session=True,
             )
         except (OSError, ValueError) as error:  # a null byte is a ValueError
@@ -103,16 +138,34 @@ class ProcessProvider(JobProvider):
             raise JobError(self.where, problem, remedy) from error
         return name_process(self._process.pid)
 
+    def _copy(self, env: Mapping[str, str]) -> int | None:
+        """Start the process as a copy of the template, and return its id; None where it can't be.
+
+        What can't be started is left to `subprocess`, which says why.
+        """
+        template, folder = self._template, self._dir or Path()
+        if template is None or self._command[:3] != _FLOWSTONE or not folder.is_dir():
+            return None
+        if not template.can_copy(env) or "\0" in "".join((*env, *env.values())):
+            return None
+        shows = self._shows_output
+        pid = template.start(self._command[3:], env, folder, shows_output=shows)
+        self._is_copy = pid is not None
+        return pid
+
     def report(self, handle: str) -> Report:
         """Return where a process is. How one has ended is known of those that this has started."""
         if self._process is not None:
             code = self._process.poll()
-            if code is None:
-                return Report(JobStatus.RUNNING)
-            if code == 0:
-                return Report(JobStatus.COMPLETED)
-            return Report(JobStatus.FAILED, f"its process ended with {describe_exit(code)}")
-        return Report(JobStatus.RUNNING if self._is_here(handle) else JobStatus.COMPLETED)
+        elif self._is_copy and self._template is not None and not self._template.has_ended:
+            code = self._template.read_code(read_process_name(handle)[1])
+        else:
+            code = None if self._is_here(handle) else 0
+        if code is None:
+            return Report(JobStatus.RUNNING)
+        if code == 0:
+            return Report(JobStatus.COMPLETED)
+        return Report(JobStatus.FAILED, f"its process ended with {describe_exit(code)}")
 
     def cancel(self, handle: str) -> None:
         """Send SIGTERM to the process and its children."""

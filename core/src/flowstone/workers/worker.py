@@ -95,6 +95,7 @@ class Worker(RunLoop):
             if run_once:
                 self.run_until_idle()
             else:
+                self._infrastructure.prepare()
                 self.run_until_stopped()
 
     def run_until_idle(self) -> None:

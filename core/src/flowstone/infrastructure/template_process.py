@@ -1,0 +1,128 @@
+"""The program of a `ProcessTemplate`: it has loaded what runs need, and forks for each of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import socket
+import sys
+from contextlib import suppress
+from importlib import import_module
+from typing import Any
+
+#: The package of the command. It is a layer above this one, and only run here.
+_COMMAND = "flowstone.cli"
+#: What `flowstone run execute` loads of Flowstone, but for the code of the flow.
+LOADED = (
+    f"{_COMMAND}.app",
+    f"{_COMMAND}.run",
+    f"{_COMMAND}.run.execute",
+    f"{_COMMAND}.run.execution",
+    "flowstone.observers",
+    "flowstone.flow_runs.executions",
+    "flowstone.stores.sqlite",
+)
+#: No message is longer.
+MAX_BYTES = 1 << 20
+
+
+def serve(channel: socket.socket) -> list[str] | None:
+    """Fork for each request, and tell which processes have ended, until the channel is closed.
+
+    Args:
+        channel: a socket of kind SOCK_SEQPACKET. A request has the arguments, the environment and
+            the directory of a process, and whether its output is shown; the answer is its id. The
+            end of a process is told with its id and its code, as `subprocess` has it.
+
+    Returns:
+        In the process that was forked, its arguments; None in this one, at the end.
+    """
+    children: dict[int, int] = {}  # the ids of processes, by the descriptors that tell their end
+    with selectors.DefaultSelector() as selector:
+        selector.register(channel, selectors.EVENT_READ)
+        _tell(channel, {"ready": True})
+        while True:
+            for key, _ in selector.select():
+                descriptor = key.fd
+                if descriptor != channel.fileno():
+                    selector.unregister(descriptor)
+                    _tell_end(channel, children.pop(descriptor))
+                    os.close(descriptor)
+                    continue
+                request = _receive(channel)
+                if request is None:
+                    return None
+                leads, led = os.pipe()
+                pid = os.fork()
+                if not pid:
+                    for each in (*children, leads):
+                        os.close(each)
+                    channel.close()
+                    os.setsid()
+                    os.close(led)
+                    return _become(request)
+                os.close(led)
+                os.read(leads, 1)  # whoever gets the id may send a signal to its group
+                os.close(leads)
+                descriptor = os.pidfd_open(pid)
+                children[descriptor] = pid
+                selector.register(descriptor, selectors.EVENT_READ)
+                _tell(channel, {"pid": pid})
+
+
+def _receive(channel: socket.socket) -> dict[str, Any] | None:
+    """Return the next request; None where the worker has ended."""
+    try:
+        request = channel.recv(MAX_BYTES)
+    except ConnectionResetError:  # it did not read all that it was told
+        return None
+    return json.loads(request) if request else None
+
+
+def _tell(channel: socket.socket, message: dict[str, object]) -> None:
+    with suppress(OSError):  # the worker has ended, which the next read finds out
+        channel.send(json.dumps(message).encode())
+
+
+def _tell_end(channel: socket.socket, pid: int) -> None:
+    _, status = os.waitpid(pid, 0)
+    _tell(channel, {"ended": pid, "code": os.waitstatus_to_exitcode(status)})
+
+
+def _become(asked: dict[str, Any]) -> list[str]:
+    """Make this process what was asked for; return its arguments."""
+    os.environ.clear()
+    os.environ.update(asked["env"])
+    os.chdir(asked["cwd"])
+    sys.path[0] = asked["cwd"]  # as `python -m` has it
+    if not asked["shows_output"]:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+        os.dup2(nowhere, 2)
+        os.close(nowhere)
+    arguments: list[str] = asked["arguments"]
+    return arguments
+
+
+def main() -> None:
+    """Serve the channel that standard input is."""
+    channel = socket.socket(fileno=os.dup(0))
+    nowhere = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nowhere, 0)
+    os.close(nowhere)
+    # Ctrl-C is for the worker, which says what becomes of the runs.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    for name in LOADED:
+        import_module(name)
+    arguments = serve(channel)
+    if arguments is None:
+        return
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.argv[1:] = arguments
+    import_module(_COMMAND).main()
+
+
+if __name__ == "__main__":
+    main()
