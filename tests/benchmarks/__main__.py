@@ -25,6 +25,7 @@ from tests.benchmarks import (
     transfers,
     validations,
     warehouses,
+    work_pools,
 )
 from tests.benchmarks.bulk import Load, bulk
 from tests.benchmarks.calibration import calibration
@@ -71,6 +72,8 @@ def benchmarks(*, tiny: bool = False, long: bool = False) -> dict[str, Benchmark
         "streams": partial(warehouses.streams, streamed),
         "stores": partial(stores.stores, 100 if tiny else 100_000, min(rounds, 7)),
         "ticks": partial(ticks.ticks, 20 if tiny else 10_000, rounds),
+        "due_runs": partial(work_pools.due_runs, rounds),
+        "claims": partial(work_pools.claims, *((20, 5) if tiny else (10_000, 500))),
         "dbt": partial(nodes.nodes, *((20, 1) if tiny else (500, 3))),
         "mlflow": partial(tracking.metrics, *((100, 1) if tiny else (1_000, 5))),
         "validations": partial(validations.validations, *((2_000, 1) if tiny else (1_000_000, 5))),

@@ -35,6 +35,8 @@ NAMES = [
     "streams",
     "stores",
     "ticks",
+    "due_runs",
+    "claims",
     "dbt",
     "mlflow",
     "validations",

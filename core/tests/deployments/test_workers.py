@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -257,6 +258,22 @@ def test_what_there_is_no_room_for_is_cancelled_or_takes_the_place_of_the_oldest
         assert "has a concurrency limit of 1 run, and is full" in (states[1].message or "")
     else:
         assert [state.type for state in states] == [CANCELLED, COMPLETED]
+
+
+def test_a_worker_looks_again_when_the_next_run_is_due(
+    kept: Services, kept_clock: SteppedClock
+) -> None:
+    create_work_pool("p")
+    deploy(flows.etl, work_pool_name="p")
+    for seconds in (0.75, 0.25, 30):
+        at = datetime.fromtimestamp(kept_clock.now, UTC) + timedelta(seconds=seconds)
+        run_deployment("etl/x", scheduled_time=at, timeout=0)
+    with working("p") as worker:
+        assert worker.step() == pytest.approx(0.25)
+        assert not worker.running
+        kept_clock.now += 0.25
+        step_until(worker, has_ended(kept))
+        assert len(find_runs(kept)) == 3
 
 
 def test_of_many_workers_one_claims_a_run(kept: Services, kept_clock: SteppedClock) -> None:

@@ -6,6 +6,7 @@ import signal
 import threading
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
+from math import inf
 from typing import TYPE_CHECKING
 
 from flowstone.context.current import services
@@ -60,6 +61,7 @@ class RunLoop(ABC):
         self._executor = RunExecutor(pool)
         self._stopped_at: float | None = None
         self._ends_runs = False
+        self._next_run = inf  # when the next run is due, as far as that is before the next look
 
     @property
     def running(self) -> list[str]:
@@ -105,9 +107,10 @@ class RunLoop(ABC):
                 self._executor.end_jobs()
             return _LOOK_AT_ENDS
         now = services().clock.time()
+        self._next_run = inf
         soonest = self._look(now)
         most = _LOOK_AT_ENDS if self.running else LOOK
-        return max(0.0, most if soonest is None else min(most, soonest - now))
+        return max(0.0, min(most, self._next_run - now, inf if soonest is None else soonest - now))
 
     @abstractmethod
     def close(self) -> None:
@@ -139,12 +142,15 @@ class RunLoop(ABC):
             query = RunQuery(
                 deployments=tuple(left),
                 states=_WAITING,
-                scheduled_until=now,
+                scheduled_until=now + LOOK,
                 after=after,
                 limit=_PAGE,
             )
             found = services().runs.runs(query)
-            count += self._start_page(found, deployments, full)
+            due = [run for run in found if (run.scheduled_time or 0.0) <= now]
+            count += self._start_page(due, deployments, full)
+            times = (run.scheduled_time or 0.0 for run in found)
+            self._next_run = min([self._next_run, *(at for at in times if at > now)])
             if len(found) < _PAGE or len(self.running) >= most or self._is_full(full):
                 break
             after = found[-1].id

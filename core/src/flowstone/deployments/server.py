@@ -54,17 +54,18 @@ def serve(
     _check_call(deployments, limit)
     presence = Presence(SERVING)
     server = DeploymentServer(
-        _save(deployments, presence),
+        deployments,
         limit=LIMIT if limit is None else limit,
         pause_on_shutdown=pause_on_shutdown,
         presence=presence,
     )
-    if print_starting_message:
-        for each in deployments:
-            rules = "; ".join(map(str, each.schedules)) or "when somebody asks for a run"
-            _logger.info("serving %s: %s", each.full_name, rules)
-        _logger.info("start a run: flowstone deployment run %s", deployments[0].full_name)
-    with stop_by_signals(server):
+    with stop_by_signals(server):  # before others hear of it, and may want it to stop
+        _save(deployments, presence)
+        if print_starting_message:
+            for each in deployments:
+                rules = "; ".join(map(str, each.schedules)) or "when somebody asks for a run"
+                _logger.info("serving %s: %s", each.full_name, rules)
+            _logger.info("start a run: flowstone deployment run %s", deployments[0].full_name)
         server.prepare()
         server.run_until_stopped()
 
@@ -87,11 +88,12 @@ def _check_call(deployments: Sequence[Deployment], limit: int | None) -> None:
         raise ConfigurationError("serve", problem, "Unset FLOWSTONE_STORE.")
 
 
-def _save(deployments: Sequence[Deployment], presence: Presence) -> list[Deployment]:
+def _save(deployments: Sequence[Deployment], presence: Presence) -> None:
     """Save deployments, and say before that they are served: see `DeploymentServer.close`."""
     presence.announce([each.full_name for each in deployments])
     try:
-        return [save_deployment(each) for each in deployments]
+        for each in deployments:
+            save_deployment(each)
     except BaseException:
         presence.leave()
         raise
@@ -101,7 +103,7 @@ class DeploymentServer(RunLoop):
     """Serves deployments step by step.
 
     Args:
-        deployments: saved ones.
+        deployments: those that are, or will be, saved.
         limit: the number of runs that are executed at a time.
         pause_on_shutdown: whether they are paused where nobody else serves them.
         presence: where it has been said already that they are served.
