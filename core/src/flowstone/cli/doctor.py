@@ -22,6 +22,7 @@ from flowstone.cli.wording import format_count, format_measure, format_time
 from flowstone.errors import ConfigurationError, FlowstoneError
 from flowstone.records.redaction import redact
 from flowstone.settings import explain_settings, find_misspelt, read_settings
+from flowstone.stores.mounts import find_network_mount
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -141,6 +142,9 @@ def _examine_home(home: Path) -> Finding:
     except OSError as error:
         told = f"{home} can't be written: {error.strerror}"
         return Finding("home", told, f"Make it writable, {elsewhere}")
+    if (kind := find_network_mount(home)) is not None:
+        told = f"{home} is on a network file system ({kind}), which can damage the store"
+        return Finding("home", told, "Point FLOWSTONE_HOME at a disk of this machine.")
     if sys.platform != "win32" and stat.S_IMODE(home.stat().st_mode) & 0o077:
         return Finding("home", f"others can read {home}", f"Run `chmod 700 {home}`.")
     return Finding("home", f"{home}, writable and private")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowstone.context.current import services
 from flowstone.deployments.documents import save_deployment, set_paused_at_shutdown
 from flowstone.deployments.executor import Placement
 from flowstone.deployments.presence import Presence, choose_unserved
 from flowstone.deployments.run_loop import RunLoop, find_limits, stop_by_signals
+from flowstone.deployments.shared_store import check_shared_store
 from flowstone.deployments.timetable import Timetable
 from flowstone.errors import ConfigurationError
 from flowstone.flow_runs.executions import is_loading_run
@@ -48,8 +48,8 @@ def serve(
 
     Raises:
         ConfigurationError: there is nothing to serve; one belongs to a work pool; the store is in
-            memory, so that no other process has it; or the program is only imported, to execute
-            one of the runs.
+            memory or on a network, so that other processes can't share it; or the program is only
+            imported, to execute one of the runs.
     """
     _check_call(deployments, limit)
     presence = Presence(SERVING)
@@ -83,9 +83,7 @@ def _check_call(deployments: Sequence[Deployment], limit: int | None) -> None:
             raise ConfigurationError("serve", problem, "Use `deploy`, and start a worker.")
     if limit is not None and limit < 1:
         raise ConfigurationError("serve", f"limit={limit} lets no run start", "Pass 1 or more.")
-    if services().settings.store == "memory":
-        problem = "the store is in memory, so the processes that execute the runs can't read it"
-        raise ConfigurationError("serve", problem, "Unset FLOWSTONE_STORE.")
+    check_shared_store("serve")
 
 
 def _save(deployments: Sequence[Deployment], presence: Presence) -> None:

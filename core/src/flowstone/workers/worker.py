@@ -12,6 +12,7 @@ from flowstone.deployments.documents import find_deployments
 from flowstone.deployments.executor import Placement
 from flowstone.deployments.presence import Presence
 from flowstone.deployments.run_loop import RunLoop, find_limits, stop_by_signals
+from flowstone.deployments.shared_store import check_shared_store
 from flowstone.deployments.timetable import Timetable
 from flowstone.errors import ConfigurationError, ObjectNotFound
 from flowstone.infrastructure.variables import check_variables, load_infrastructure
@@ -49,7 +50,7 @@ class Worker(RunLoop):
     Raises:
         ObjectNotFound: there is no such pool, or it has no such queue.
         ConfigurationError: the pool has another type, the limit lets no run start, or the store is
-            in memory.
+            in memory or on a network file system.
         InvalidName: nobody could use the name.
         UnknownName: no installed package offers the pool's infrastructure.
     """
@@ -193,9 +194,7 @@ class Worker(RunLoop):
 
 
 def _open_pool(name: str, kind: str | None) -> WorkPool:
-    if services().settings.store == "memory":
-        problem = "the store is in memory, so the processes that execute the runs can't read it"
-        raise ConfigurationError("worker", problem, "Unset FLOWSTONE_STORE.")
+    check_shared_store("worker")
     try:
         pool = load_work_pool(name)
     except ObjectNotFound:

@@ -1,0 +1,27 @@
+"""What the store has to be where several processes execute runs: on a disk of this machine."""
+
+from __future__ import annotations
+
+from flowstone.context.current import services
+from flowstone.errors import ConfigurationError
+from flowstone.stores.mounts import find_network_mount
+
+
+def check_shared_store(what: str) -> None:
+    """Refuse a store that other processes can't share.
+
+    Args:
+        what: what needs it, for the error.
+
+    Raises:
+        ConfigurationError: the store is in memory, or on a network file system.
+    """
+    settings = services().settings
+    if settings.store == "memory":
+        problem = "the store is in memory, so the processes that execute the runs can't read it"
+        raise ConfigurationError(what, problem, "Unset FLOWSTONE_STORE.")
+    kind = find_network_mount(settings.home)
+    if kind is not None:
+        problem = f"the store is on a network file system ({kind}): {settings.home}"
+        remedy = "Set FLOWSTONE_HOME to a directory on a disk of this machine."
+        raise ConfigurationError(what, problem, remedy)
