@@ -8,6 +8,7 @@ import subprocess
 import sys
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -15,11 +16,12 @@ import pytest
 
 from flowstone.deployments import ConcurrencyLimitConfig, ConcurrencyLimitStrategy, run_deployment
 from flowstone.deployments.creation import create_run
-from flowstone.deployments.documents import delete_deployment
+from flowstone.deployments.documents import delete_deployment, pause_deployment
 from flowstone.deployments.presence import find_workers
 from flowstone.deployments.waits import find_wait_reasons
 from flowstone.errors import ConfigurationError, ObjectNotFound
 from flowstone.records.limits import LOCK, POOL, QUEUE, WORKING
+from flowstone.records.runs import RunQuery
 from flowstone.records.states import CANCELLED, COMPLETED, CRASHED
 from flowstone.schedules import Cron
 from flowstone.workers import (
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flowstone.context.current import Services
+    from flowstone.records.runs import Run
     from flowstone_testing.conformance.clock import SteppedClock
     from flowstone_testing.programs import Home
 
@@ -384,6 +387,7 @@ def test_the_jobs_of_a_worker_that_is_killed_are_watched_by_another(
 CROWD = """
 import sys, time
 from flowstone import flow
+from flowstone.schedules import Interval
 
 @flow
 def etl(n: int = 0) -> int:
@@ -392,46 +396,60 @@ def etl(n: int = 0) -> int:
     time.sleep(0.2)
     return n
 
+@flow
+def tick() -> None: ...
+
 if __name__ == "__main__":
-    etl.deploy("x", work_pool_name="p", concurrency_limit=5)
+    etl.deploy("x", work_pool_name="p", concurrency_limit=8)
+    tick.deploy("x", work_pool_name="p", schedule=Interval(1, misfire="all"))
 """
 
 
 @pytest.mark.check
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.timeout(3600)
 def test_a_crowd_of_workers_that_is_killed_at_random_loses_and_doubles_nothing(
-    home: Home, kept: Services, seed: int
+    home: Home, kept: Services, request: pytest.FixtureRequest
 ) -> None:
-    """Four workers execute 60 runs, and are killed as they go; so are the runs."""
-    chance, count = Random(seed), 60
-    create_work_pool("p", concurrency_limit=4)
+    """Many workers execute many runs, and are killed as they go: the leader, too, and the runs."""
+    crowd, count = (32, 2_000) if request.config.getoption("--soak") else (8, 200)
+    chance = Random(crowd)
+    create_work_pool("p", concurrency_limit=6)
     home.python(CROWD)
-    workers = [start_worker(home) for _ in range(4)]
+    workers = [start_worker(home) for _ in range(crowd)]
     for n in range(count):
         run_deployment("etl/x", {"n": n}, timeout=0)
     for ended in range(2, count, 4):
         wait_until(has_ended(kept, ended))
-        number = chance.randrange(4)
+        number = chance.randrange(crowd)
         if chance.random() < 0.5:
             workers[number].kill()
             workers[number].wait()
             workers[number] = start_worker(home)
         held = [run.lease for run in find_runs(kept) if run.lease and not run.state.is_final()]
-        assert len(held) <= 4
+        assert len(held) <= 6
         if held and chance.random() < 0.5:
             kill_process(int(chance.choice(held).holder.split("/")[1]))
-    wait_until(has_ended(kept, count))
-    wait_until(lambda: len(find_workers()) == 4)  # the newest knows of signals now
+    pause_deployment("tick/x")
+    wait_until(lambda: all(run.state.is_final() for run in find_runs(kept)))
+    wait_until(lambda: len(find_workers()) == crowd)  # the newest knows of signals now
     for worker in workers:
         worker.send_signal(signal.SIGTERM)
-    assert [worker.wait() for worker in workers] == [0] * 4
-    runs = find_runs(kept)
+    assert [worker.wait() for worker in workers] == [0] * crowd
+
+    runs, ticks = find_runs_of("etl/x", kept), find_runs_of("tick/x", kept)
     assert len(runs) == count
-    assert {run.state.type for run in runs} <= {COMPLETED, CRASHED}
-    assert all(run.attempt <= 1 for run in runs)
+    for run in (*runs, *ticks):
+        assert run.state.type in {COMPLETED, CRASHED}
+        assert run.attempt <= 1
     done = (home.directory / "done").read_text().split()
     assert len(done) == len(set(done))
     completed = {str((run.parameters or {})["n"]) for run in runs if run.state.type is COMPLETED}
     assert completed <= set(done)
+    times = sorted(run.scheduled_time or 0.0 for run in ticks)
+    assert [late - early for early, late in pairwise(times)] == [1.0] * (len(times) - 1)
     assert [each for each in kept.slots.list_slots() if not each.limit.startswith(LOCK)] == []
     assert kept.slots.list_slots([WORKING]) == []
+
+
+def find_runs_of(deployment: str, services: Services) -> list[Run]:
+    return services.runs.runs(RunQuery(deployments=(deployment,)))
