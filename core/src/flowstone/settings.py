@@ -350,3 +350,9 @@ def make_private_directory(path: Path) -> None:
 def read_environment() -> Mapping[str, str]:
     """Return the environment, for the variables that a user names, and for a child process."""
     return os.environ
+
+
+def replace_environment(environ: Mapping[str, str]) -> None:
+    """Give this process another environment: it was forked to stand for one with that."""
+    os.environ.clear()
+    os.environ.update(environ)

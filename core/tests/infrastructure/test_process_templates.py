@@ -21,6 +21,7 @@ from flowstone.infrastructure import ProcessInfrastructure
 from flowstone.infrastructure.process import ProcessProvider
 from flowstone.infrastructure.process_templates import CAN_COPY, ProcessTemplate
 from flowstone.records.states import StateType
+from flowstone.settings import make_child_environ
 from flowstone_testing import InfrastructureSuite
 from flowstone_testing.groups import is_group_alive
 
@@ -62,7 +63,7 @@ class TestCopies(InfrastructureSuite):
 
 @pytest.fixture
 def template(home: Path) -> Iterator[ProcessTemplate]:
-    made = ProcessTemplate()
+    made = ProcessTemplate(make_child_environ(services().settings))
     wait_until(lambda: made.is_ready)
     yield made
     made.close()
@@ -177,8 +178,8 @@ def test_where_the_template_was_killed_a_new_process_is_started(
 
 def test_a_template_ends_with_its_worker() -> None:
     code = (
-        "from flowstone.infrastructure.process_templates import ProcessTemplate as T;"
-        "t = T(); print(t.pid, flush=True); input()"
+        "import os; from flowstone.infrastructure.process_templates import ProcessTemplate as T;"
+        "t = T(os.environ); print(t.pid, flush=True); input()"
     )
     pipe = subprocess.PIPE
     with subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe) as worker:

@@ -55,7 +55,7 @@ class ProcessInfrastructure(Infrastructure):
     def prepare(self) -> bool:
         """Start a process of which those of runs will be copies, where the system can do that."""
         if CAN_COPY:
-            self._template = ProcessTemplate()
+            self._template = ProcessTemplate(make_child_environ(services().settings))
         return CAN_COPY
 
     @property

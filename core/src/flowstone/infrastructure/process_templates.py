@@ -10,10 +10,10 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from weakref import finalize
 
-from flowstone.infrastructure.template_process import MAX_BYTES
+from flowstone.infrastructure.template_process import MAX_BYTES, Message, Request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,14 +29,18 @@ class ProcessTemplate:
     """A process that has loaded what runs need, and forks for each run that it is asked to start.
 
     It ends with this process; what it has started does not.
+
+    Args:
+        env: its environment.
     """
 
-    def __init__(self) -> None:
-        self._env = dict(os.environ)
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self._env = dict(env)
         self._channel, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with other:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "flowstone.infrastructure.template_process"],
+                env=self._env,
                 stdin=other.fileno(),
                 start_new_session=True,
             )
@@ -89,7 +93,7 @@ class ProcessTemplate:
         Returns:
             The id; None where the template can't start one any more.
         """
-        asked = {
+        asked: Request = {
             "arguments": list(arguments),
             "env": dict(env),
             "cwd": str(cwd.absolute()),
@@ -99,7 +103,7 @@ class ProcessTemplate:
             self._channel.send(json.dumps(asked).encode())
             while True:
                 if (pid := self._receive().get("pid")) is not None:
-                    return int(pid)
+                    return pid
         except OSError as error:
             if error.errno != errno.EMSGSIZE:  # the environment is too large for a message
                 self.close()
@@ -128,11 +132,11 @@ class ProcessTemplate:
         except OSError:
             self.close()
 
-    def _receive(self, flags: int = 0) -> dict[str, Any]:
+    def _receive(self, flags: int = 0) -> Message:
         message = self._channel.recv(MAX_BYTES, flags)
         if not message:
             raise ConnectionResetError("the template process has ended")
-        told: dict[str, Any] = json.loads(message)
+        told: Message = json.loads(message)
         self._is_ready |= "ready" in told
         if "ended" in told:
             self._codes[told["ended"]] = told["code"]

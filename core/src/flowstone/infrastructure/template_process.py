@@ -10,7 +10,9 @@ import socket
 import sys
 from contextlib import suppress
 from importlib import import_module
-from typing import Any
+from typing import TypedDict
+
+from flowstone.settings import replace_environment
 
 #: The package of the command. It is a layer above this one, and only run here.
 _COMMAND = "flowstone.cli"
@@ -28,13 +30,43 @@ LOADED = (
 MAX_BYTES = 1 << 20
 
 
+class Request(TypedDict):
+    """What a process is to be.
+
+    Attributes:
+        arguments: of the command `flowstone`.
+        env: its whole environment.
+        cwd: its directory, as an absolute path.
+        shows_output: whether it writes where the worker does.
+    """
+
+    arguments: list[str]
+    env: dict[str, str]
+    cwd: str
+    shows_output: bool
+
+
+class Message(TypedDict, total=False):
+    """What the template tells; each message has one of these, but for the code of what ended.
+
+    Attributes:
+        ready: all is loaded.
+        pid: the id of the process that was asked for.
+        ended: the id of a process that has ended.
+        code: how, as `subprocess` has it.
+    """
+
+    ready: bool
+    pid: int
+    ended: int
+    code: int
+
+
 def serve(channel: socket.socket) -> list[str] | None:
     """Fork for each request, and tell which processes have ended, until the channel is closed.
 
     Args:
-        channel: a socket of kind SOCK_SEQPACKET. A request has the arguments, the environment and
-            the directory of a process, and whether its output is shown; the answer is its id. The
-            end of a process is told with its id and its code, as `subprocess` has it.
+        channel: a socket of kind SOCK_SEQPACKET: requests come in, messages go out, as JSON.
 
     Returns:
         In the process that was forked, its arguments; None in this one, at the end.
@@ -72,16 +104,19 @@ def serve(channel: socket.socket) -> list[str] | None:
                 _tell(channel, {"pid": pid})
 
 
-def _receive(channel: socket.socket) -> dict[str, Any] | None:
+def _receive(channel: socket.socket) -> Request | None:
     """Return the next request; None where the worker has ended."""
     try:
         request = channel.recv(MAX_BYTES)
     except ConnectionResetError:  # it did not read all that it was told
         return None
-    return json.loads(request) if request else None
+    if not request:
+        return None
+    asked: Request = json.loads(request)
+    return asked
 
 
-def _tell(channel: socket.socket, message: dict[str, object]) -> None:
+def _tell(channel: socket.socket, message: Message) -> None:
     with suppress(OSError):  # the worker has ended, which the next read finds out
         channel.send(json.dumps(message).encode())
 
@@ -91,10 +126,9 @@ def _tell_end(channel: socket.socket, pid: int) -> None:
     _tell(channel, {"ended": pid, "code": os.waitstatus_to_exitcode(status)})
 
 
-def _become(asked: dict[str, Any]) -> list[str]:
+def _become(asked: Request) -> list[str]:
     """Make this process what was asked for; return its arguments."""
-    os.environ.clear()
-    os.environ.update(asked["env"])
+    replace_environment(asked["env"])
     os.chdir(asked["cwd"])
     sys.path[0] = asked["cwd"]  # as `python -m` has it
     if not asked["shows_output"]:
@@ -102,8 +136,7 @@ def _become(asked: dict[str, Any]) -> list[str]:
         os.dup2(nowhere, 1)
         os.dup2(nowhere, 2)
         os.close(nowhere)
-    arguments: list[str] = asked["arguments"]
-    return arguments
+    return asked["arguments"]
 
 
 def main() -> None:
