@@ -14,13 +14,17 @@ if TYPE_CHECKING:
 DUE = 3
 
 
-def due_runs(rounds: int, _: Library | None) -> list[Row]:
+def due_runs(rounds: int, peer: Library | None) -> list[Row]:
     """Measure how long a due run waits for its flow's code to run, in a worker that has begun."""
     found = OURS.run("due_runs", rounds)
+    theirs = peer.run("due_runs", 3) if peer else {}
     what = "a due run until its flow runs, in a worker"
+    row = Row(f"{what}, median", found["due"], "ms", found["bare"], "bare", times=DUE)
     return [
-        Row(f"{what}, median", found["due"], "ms", found["bare"], "bare", times=DUE),
-        Row("... the longest", found["most"], "ms", found["bare"], "bare"),
+        row.against(theirs.get("due")),
+        Row("... the longest", found["most"], "ms", found["bare"], "bare").against(
+            theirs.get("most")
+        ),
     ]
 
 
