@@ -1,5 +1,6 @@
 """Futures of submitted tasks, and what waits for many of them."""
 
+from flowstone.calls.distributed_futures import DistributedFuture
 from flowstone.calls.futures import (
     DoneAndNotDoneFutures,
     Future,
@@ -12,6 +13,7 @@ from flowstone.calls.futures import (
 from flowstone.calls.map_stream import FutureStream
 
 __all__ = [
+    "DistributedFuture",
     "DoneAndNotDoneFutures",
     "Future",
     "FutureList",

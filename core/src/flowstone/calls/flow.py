@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, Un
 from flowstone.calls.decorator import find_local_names, make_spec, unwrap_function
 from flowstone.calls.options import Option, apply_options, unset_options
 from flowstone.calls.runnable import Runnable
-from flowstone.context import current
 from flowstone.errors import ConfigurationError
 from flowstone.task_runners.base import TaskRunner, ThreadPoolTaskRunner
 
@@ -130,12 +129,7 @@ class Flow(Runnable[P, R]):
             Conflict: somebody else was first; nothing was done.
             ParameterBindError, ParameterTypeError: they do not fit; nothing was done.
         """
-        args, kwargs = self.parameters.rebind(arguments)
-        token = current.scope.set(None)  # a run that somebody's code takes up is no part of that
-        try:
-            return self._call(args, {**kwargs, "return_state": True}, takeover)
-        finally:
-            current.scope.reset(token)
+        return self._take_over(takeover, *self.parameters.rebind(arguments))
 
     def to_deployment(self, name: str, **options: Unpack[DeploymentOptions]) -> Deployment:
         """Return a deployment of the flow, for `serve`.

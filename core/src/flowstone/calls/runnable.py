@@ -328,6 +328,16 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
             return value
         return state.data
 
+    def _take_over(
+        self, takeover: Takeover, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> object:
+        """Execute a run that there is; its state, or a coroutine of that."""
+        token = current.scope.set(None)  # a run that somebody's code takes up is no part of that
+        try:
+            return self._call(args, {**kwargs, "return_state": True}, takeover)
+        finally:
+            current.scope.reset(token)
+
     async def _acall(
         self,
         args: tuple[Any, ...],

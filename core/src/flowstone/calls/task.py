@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, Unpack, overload
 
 from flowstone.calls.body import collect_values
@@ -27,7 +28,9 @@ from flowstone.records.record import evolve
 from flowstone.records.states import Completed, State
 
 if TYPE_CHECKING:
+    from flowstone.calls.distributed_futures import DistributedFuture
     from flowstone.calls.option_types import TaskOptions
+    from flowstone.engine.recorder import Takeover
     from flowstone.ports import RunTransaction
     from flowstone.records.specs import Hook, Spec
     from flowstone.results.policies import CachePolicy, TaskCall
@@ -263,6 +266,112 @@ class Task(Runnable[P, R]):
 
         supply = MapWindow(f"{self.name}.map", calls, submit, find_owner(), window)
         return FutureStream(supply, flat=size is not None)
+
+    @overload
+    def delay(self: Awaits[T], /, *args: object, **kwargs: object) -> DistributedFuture[T]: ...
+    @overload
+    def delay(self, /, *args: object, **kwargs: object) -> DistributedFuture[R]: ...
+    def delay(self, /, *args: object, **kwargs: object) -> object:
+        """Send a call to the background, where a process that serves the task executes it.
+
+        It is `apply_async` with the call's own arguments.
+
+        Args:
+            *args: the function's own arguments.
+            **kwargs: likewise.
+        """
+        return self.apply_async(args, kwargs)
+
+    async def adelay(self, /, *args: object, **kwargs: object) -> DistributedFuture[R]:
+        """Do as `delay` does; the call is kept when this returns."""
+        return await self.aapply_async(args, kwargs)
+
+    def apply_async(
+        self,
+        args: Iterable[object] | None = None,
+        kwargs: Mapping[str, object] | None = None,
+        wait_for: Iterable[object] | None = None,
+        dependencies: Mapping[str, Iterable[object]] | None = None,
+        *,
+        idempotency_key: str | None = None,
+    ) -> DistributedFuture[R]:
+        """Send a call to the background, where a process that serves the task executes it.
+
+        The call is kept in the store, its arguments sealed, until it is done: it is executed at
+        least once, with the options of the task as it is served. On an event loop this returns at
+        once, while a thread keeps the call; `aapply_async` waits for that.
+
+        Args:
+            args: the function's own arguments. Futures of other background tasks are waited for
+                where it is executed; those of submitted tasks here.
+            kwargs: likewise.
+            wait_for: futures that must have completed before the task starts.
+            dependencies: what it depends on beside these, for its record: by any names, futures or
+                the ids of runs.
+            idempotency_key: many calls of the task by one key are one run, whose future they get.
+
+        Raises:
+            ParameterBindError: the arguments do not fit the function.
+            NotSerializable: some can't be sent to another process.
+            ConfigurationError: the task is a method of an object; or a submitted task has not
+                ended, and waiting for it would block the event loop.
+        """
+        # Above this floor, so it is named, not imported.
+        send = import_module("flowstone.background.sending").send
+        made: DistributedFuture[R] = send(
+            self, args, kwargs, wait_for, dependencies, idempotency_key
+        )
+        return made
+
+    async def aapply_async(
+        self,
+        args: Iterable[object] | None = None,
+        kwargs: Mapping[str, object] | None = None,
+        wait_for: Iterable[object] | None = None,
+        dependencies: Mapping[str, Iterable[object]] | None = None,
+        *,
+        idempotency_key: str | None = None,
+    ) -> DistributedFuture[R]:
+        """Do as `apply_async` does; the call is kept when this returns."""
+        asend = import_module("flowstone.background.sending").asend
+        made: DistributedFuture[R] = await asend(
+            self, args, kwargs, wait_for, dependencies, idempotency_key
+        )
+        return made
+
+    def serve(self, *, limit: int | None = 10, timeout: float | None = None) -> None:
+        """Execute the calls that are sent to the background, until this is stopped.
+
+        SIGTERM or Ctrl-C ends it when the runs that are being executed have ended.
+
+        Args:
+            limit: the number of runs that are executed at a time; None for any number.
+            timeout: seconds after which it stops by itself; None for never.
+
+        Raises:
+            ConfigurationError: as `flowstone.task_worker.serve` says.
+        """
+        import_module("flowstone.background.worker").serve(self, limit=limit, timeout=timeout)
+
+    def run_again(
+        self,
+        takeover: Takeover,
+        args: tuple[object, ...],
+        kwargs: Mapping[str, object],
+        wait_for: Iterable[object] | None = None,
+    ) -> object:
+        """Execute a run that there is; its state, or a coroutine of that.
+
+        Args:
+            takeover: the run, and the fact of its takeover, which is recorded first.
+            args: the function's own arguments; futures among them are waited for.
+            kwargs: likewise.
+            wait_for: futures that must have completed before the task starts.
+
+        Raises:
+            Conflict: somebody else was first; nothing was done.
+        """
+        return self._take_over(takeover, args, {**kwargs, "wait_for": wait_for})
 
     def on_commit(self, hook: Hook) -> Hook:
         """Call ``hook(transaction)`` at the commit; use it as a decorator."""

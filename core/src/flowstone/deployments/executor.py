@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from flowstone.blocks.jobs.provider import JobStatus, Report
 from flowstone.context.current import services
-from flowstone.deployments.presence import CLAIM, find_claimed
+from flowstone.deployments.presence import find_claimed
 from flowstone.errors import (
     Conflict,
     FlowstoneError,
@@ -22,7 +22,7 @@ from flowstone.infrastructure.base import RunJob
 from flowstone.logging.run_logger import get_logger
 from flowstone.ports.paging import iterate_documents
 from flowstone.records.events import make_change_event
-from flowstone.records.limits import LOCK, Limit, SlotDemand
+from flowstone.records.limits import CLAIM, LOCK, Limit, SlotDemand
 from flowstone.records.states import Crashed
 
 if TYPE_CHECKING:

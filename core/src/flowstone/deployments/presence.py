@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from flowstone.context.current import services
-from flowstone.records.limits import LOCK, SERVING, WORKING, SlotDemand
+from flowstone.records.limits import CLAIM, SERVING, SERVING_TASKS, WORKING, SlotDemand
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -14,15 +14,11 @@ if TYPE_CHECKING:
     from flowstone.records.limits import Slot
 
 
-#: The lock of this and a run's id is held by who has claimed the run.
-CLAIM = f"{LOCK}run:"
-
-
 class Presence:
     """Tells others what this process serves, for as long as it lives.
 
     Args:
-        kind: `SERVING` for deployments, `WORKING` for work pools.
+        kind: `SERVING` for deployments, `WORKING` for work pools, `SERVING_TASKS` for tasks.
     """
 
     def __init__(self, kind: str) -> None:
@@ -54,6 +50,11 @@ def find_servers() -> list[Slot]:
 def find_served() -> set[str]:
     """Return the full names of the deployments that somebody serves."""
     return {slot.owner for slot in find_servers()}
+
+
+def find_served_tasks() -> set[str]:
+    """Return the keys of the tasks whose background calls somebody executes."""
+    return {slot.owner for slot in services().slots.list_slots([SERVING_TASKS])}
 
 
 class OnlineWorker(NamedTuple):

@@ -7,7 +7,7 @@ import threading
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from flowstone.context.current import services
 from flowstone.deployments.executor import RunExecutor, record_state
@@ -49,12 +49,15 @@ _logger = get_logger("deployments")
 
 
 class RunLoop(ABC):
-    """Executes runs of deployments step by step.
+    """Executes runs that wait, step by step.
 
     Args:
         limit: the number of runs that are executed at a time; None for any number.
         pool: the work pool whose runs they are; None where there is no pool.
     """
+
+    #: The longest time between two looks, in seconds.
+    look_seconds: ClassVar[float] = LOOK
 
     def __init__(self, limit: int | None, pool: str | None = None) -> None:
         self._limit = limit
@@ -92,12 +95,15 @@ class RunLoop(ABC):
 
     def run_until_stopped(self) -> None:
         """Go on until `stop` is called, and all jobs have ended."""
-        clock = services().clock
         try:
             while self._stopped_at is None or self.running:
-                clock.sleep(self.step())
+                self._pause(self.step())
         finally:
             self.close()
+
+    def _pause(self, seconds: float) -> None:
+        """Wait between two steps."""
+        services().clock.sleep(seconds)
 
     def step(self) -> float:
         """Do what there is to do now, and return after how many seconds to look again."""
@@ -109,7 +115,7 @@ class RunLoop(ABC):
         now = services().clock.time()
         self._next_run = inf
         soonest = self._look(now)
-        most = _LOOK_AT_ENDS if self.running else LOOK
+        most = _LOOK_AT_ENDS if self.running else self.look_seconds
         return max(0.0, min(most, self._next_run - now, inf if soonest is None else soonest - now))
 
     @abstractmethod
@@ -169,9 +175,9 @@ class RunLoop(ABC):
             if run.id in claimed:
                 continue  # its job is about to take it
             if self._limit is not None and len(self.running) >= self._limit:
-                _tell(run, self._explain_own_limit(self._limit))
+                tell_wait(run, self._explain_own_limit(self._limit))
             else:
-                self._start(run, deployments[run.deployment or ""], full)
+                self._start(run, deployments.get(run.deployment or ""), full)
         return len(waiting)
 
     def _is_full(self, full: Mapping[str, Limit]) -> bool:
@@ -180,7 +186,7 @@ class RunLoop(ABC):
             return True
         return any(not name.startswith(DEPLOYMENT) for name in full)
 
-    def _start(self, run: Run, deployment: Deployment, full: dict[str, Limit]) -> None:
+    def _start(self, run: Run, deployment: Deployment | None, full: dict[str, Limit]) -> None:
         try:
             placement = self._place(run)
         except ConfigurationError as error:
@@ -194,12 +200,13 @@ class RunLoop(ABC):
         if limit is None:
             return
         full[limit.name] = limit
-        if limit.name.startswith(DEPLOYMENT) and deployment.collision_strategy != "ENQUEUE":
+        is_own = limit.name.startswith(DEPLOYMENT)
+        if deployment is not None and is_own and deployment.collision_strategy != "ENQUEUE":
             if deployment.collision_strategy == "CANCEL_NEW":
-                record_state(run, Cancelled(_explain(limit)))
+                record_state(run, Cancelled(explain_limit(limit)))
                 return
             _cancel_oldest(deployment.full_name, run)
-        _tell(run, _explain(limit))
+        tell_wait(run, explain_limit(limit))
 
 
 def find_limits(deployment: Deployment) -> tuple[str, ...]:
@@ -208,13 +215,14 @@ def find_limits(deployment: Deployment) -> tuple[str, ...]:
     return (f"{DEPLOYMENT}{deployment.full_name}",) if limited else ()
 
 
-def _explain(limit: Limit) -> str:
+def explain_limit(limit: Limit) -> str:
+    """Say that a limit has no room."""
     kind, _, name = limit.name.partition(":")
     count = f"{limit.slots} run{'' if limit.slots == 1 else 's'}"
     return f"the {kind.replace('-', ' ')} {name!r} has a concurrency limit of {count}, and is full"
 
 
-def _tell(run: Run, message: str) -> None:
+def tell_wait(run: Run, message: str) -> None:
     """Say in the run itself what it waits for."""
     if (run.state.name, run.state.message) != ("AwaitingConcurrencySlot", message):
         record_state(run, AwaitingConcurrencySlot(message))

@@ -1,18 +1,27 @@
-"""Why runs of deployments wait."""
+"""Why runs of deployments and background tasks wait."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from flowstone.calls.kept_calls import find_calls
+from flowstone.context.current import services
 from flowstone.deployments.documents import find_deployments
-from flowstone.deployments.presence import find_claimed, find_served, find_worked_pools
+from flowstone.deployments.presence import (
+    find_claimed,
+    find_served,
+    find_served_tasks,
+    find_worked_pools,
+)
 from flowstone.flow_runs.executions import is_waiting
 from flowstone.infrastructure.work_pools import find_work_pools
+from flowstone.records.runs import RunQuery
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from flowstone.calls.kept_calls import KeptCall
     from flowstone.records.deployments import Deployment
     from flowstone.records.runs import Run
     from flowstone.records.work_pools import WorkPool
@@ -27,6 +36,8 @@ if TYPE_CHECKING:
         "queue_paused",
         "no_worker",
         "limit_full",
+        "upstream",
+        "call_lost",
         "starting",
     ]
 
@@ -40,6 +51,7 @@ BLOCKED = frozenset(
         "pool_paused",
         "queue_paused",
         "no_worker",
+        "call_lost",
     }
 )
 
@@ -57,29 +69,65 @@ class WaitReason(NamedTuple):
 
 
 class _Known(NamedTuple):
-    """What is there: deployments and pools by name, who executes runs, and which are claimed."""
+    """What is there: deployments and pools by name, and whom others see: who serves, who works."""
 
     deployments: dict[str, Deployment]
     pools: dict[str, WorkPool]
     served: set[str]
     worked: set[str]
-    claimed: set[str]
 
 
 def find_wait_reasons(runs: Iterable[Run], now: float) -> dict[str, WaitReason]:
     """Return why runs wait, by their ids; those that don't are left out."""
-    waiting = [run for run in runs if run.deployment is not None and is_waiting(run)]
-    if not waiting:
+    waiting = [run for run in runs if is_waiting(run)]
+    claimed = find_claimed(run.id for run in waiting)
+    found = {run.id: WaitReason("starting", "its job is about to start") for run in waiting}
+    left = [run for run in waiting if run.id not in claimed]
+    found |= _explain_runs_of_deployments([run for run in left if run.deployment], now)
+    found |= _explain_background_runs([run for run in left if run.kind == "task"])
+    return found
+
+
+def _explain_background_runs(runs: Sequence[Run]) -> dict[str, WaitReason]:
+    if not runs:
         return {}
-    deployments = find_deployments({run.deployment or "" for run in waiting})
+    calls, served = find_calls([run.id for run in runs]), find_served_tasks()
+    upstream = {run_id for call in calls.values() for run_id in call.upstream}
+    pending = {
+        run.id: run.name
+        for run in services().runs.runs(RunQuery(ids=tuple(upstream)))
+        if not run.state.is_final()
+    }
+    return {run.id: _explain_call(run, calls.get(run.id), served, pending) for run in runs}
+
+
+def _explain_call(
+    run: Run, call: KeptCall | None, served: set[str], pending: Mapping[str, str]
+) -> WaitReason:
+    if call is None:
+        return WaitReason("call_lost", "its call is lost: cancel it, and send it again")
+    if call.key not in served:
+        told = f"no process serves {call.key!r}: start one that calls the task's serve()"
+        return WaitReason("not_served", told)
+    names = [pending[run_id] for run_id in call.upstream if run_id in pending]
+    if names:
+        return WaitReason("upstream", f"it waits for {', '.join(names[:5])}")
+    if run.state.name == "AwaitingConcurrencySlot":
+        return WaitReason("limit_full", run.state.message or "")
+    return WaitReason("starting", "it is about to be started")
+
+
+def _explain_runs_of_deployments(runs: Sequence[Run], now: float) -> dict[str, WaitReason]:
+    if not runs:
+        return {}
+    deployments = find_deployments({run.deployment or "" for run in runs})
     known = _Known(
         {each.full_name: each for each in deployments},
         {each.name: each for each in find_work_pools()},
         find_served(),
         find_worked_pools(),
-        find_claimed(run.id for run in waiting),
     )
-    return {run.id: _explain(run, now, known) for run in waiting}
+    return {run.id: _explain(run, now, known) for run in runs}
 
 
 def _explain(run: Run, now: float, known: _Known) -> WaitReason:
@@ -87,8 +135,6 @@ def _explain(run: Run, now: float, known: _Known) -> WaitReason:
     deployment = known.deployments.get(name)
     if deployment is None:
         return WaitReason("deployment_deleted", f"its deployment {name!r} has been deleted")
-    if run.id in known.claimed:
-        return WaitReason("starting", "its job is about to start")
     if run.scheduled_time is not None and run.scheduled_time > now:
         at = datetime.fromtimestamp(run.scheduled_time, UTC)
         return WaitReason("not_due", f"it is due at {at:%Y-%m-%d %H:%M:%S} UTC")

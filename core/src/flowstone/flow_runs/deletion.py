@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 #: So many trees are deleted by one call of the store: between two, a deletion can be stopped.
 _PAGE = 1000
 #: The kinds of documents that belong to a run, whose id follows.
-_KINDS = ("pause:", "input:")
+_KINDS = ("pause:", "input:", "answer:")
 
 
 class Deletion(NamedTuple):

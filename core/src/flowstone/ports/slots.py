@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 class SlotStore(LeaseStore, Protocol):
     """Keeps who holds slots under limits, which are the documents of kind `KIND` beside it.
 
-    A name that begins with `LOCK` is a limit of one slot, without a document. `SERVING` and
-    `WORKING` have room for everybody.
+    A name that begins with `LOCK` is a limit of one slot, without a document. `SERVING`, `WORKING`
+    and `SERVING_TASKS` have room for everybody.
 
     The slots in use are the live leases; there is no other count. A lease is dead when it has
     expired by the store's own clock, unless the store can tell that its holder is alive. It is

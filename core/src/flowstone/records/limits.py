@@ -18,10 +18,15 @@ KIND = "limit"
 TAG = "tag:"
 #: The limit of this and a name is a lock: it has one slot, and is there without being saved.
 LOCK = "lock:"
+#: The lock of this and a run's id is held by who has claimed the run.
+CLAIM = f"{LOCK}run:"
 #: The limit whose slots say who serves which deployment; it is there without being saved, too.
 SERVING = "serving:deployments"
 #: The same for workers, by their pools.
 WORKING = "serving:work-pools"
+#: The same for who serves background tasks, by their keys.
+SERVING_TASKS = "serving:tasks"
+_PRESENCE = frozenset({SERVING, WORKING, SERVING_TASKS})
 #: The limits of these and a name are kept beside a deployment, a work pool and a queue of one.
 DEPLOYMENT, POOL, QUEUE = "deployment:", "work-pool:", "work-queue:"
 _OWN = (LOCK, DEPLOYMENT, POOL, QUEUE)
@@ -59,13 +64,13 @@ def read_limit(document: Document) -> Limit:
 def add_unsaved(saved: Iterable[Limit], names: Collection[str]) -> list[Limit]:
     """Return limits of these names, ordered by name: the saved ones, and those of our own."""
     own = {name: 1 for name in names if name.startswith(LOCK)}
-    own |= dict.fromkeys({SERVING, WORKING}.intersection(names), _ROOM)
+    own |= dict.fromkeys(_PRESENCE.intersection(names), _ROOM)
     return sorted([*saved, *(Limit(name, slots) for name, slots in own.items())])
 
 
 def is_own(name: str) -> bool:
     """Tell whether a limit is Flowstone's own: nobody sets it by its name."""
-    return name.startswith(_OWN) or name in {SERVING, WORKING}
+    return name.startswith(_OWN) or name in _PRESENCE
 
 
 def encode_limit(limit: Limit) -> dict[str, object]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowstone.cli.wording import format_iso
 from flowstone.records.durations import duration
+from flowstone.records.states import SCHEDULED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,8 +21,8 @@ Json = dict[str, Any]
 
 
 def find_waits(runs: Sequence[Run], now: float) -> Waits:
-    """Return why runs of deployments wait, by their ids."""
-    if not any(run.deployment is not None and run.lease is None for run in runs):
+    """Return why runs of deployments and background tasks wait, by their ids."""
+    if not any(run.lease is None and run.state.type is SCHEDULED for run in runs):
         return {}
     # 10 ms of start-up, which only a list with such runs pays.
     from flowstone.deployments.waits import find_wait_reasons

@@ -1,0 +1,176 @@
+"""Send calls of tasks to the background: each is kept in the store, as a run that waits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from flowstone.background.keys import AnyTask, find_key
+from flowstone.calls.distributed_futures import DistributedFuture, is_on_loop
+from flowstone.calls.kept_calls import Arguments, keep_call, pack_arguments
+from flowstone.calls.origin import UnitCall, make_origin
+from flowstone.calls.secret_arguments import register_secret_arguments
+from flowstone.context.current import services
+from flowstone.deployments.idempotency import choose_run_id, find_run
+from flowstone.engine.annotations import allow_failure
+from flowstone.engine.arguments import find_awaited, find_upstream, resolve
+from flowstone.engine.blocking_calls import call_blocking
+from flowstone.errors import ConfigurationError
+from flowstone.records.events import KINDS, Event
+from flowstone.records.ids import derive_id, new_id
+from flowstone.records.record import evolve
+from flowstone.records.states import SCHEDULED, State
+
+if TYPE_CHECKING:
+    from flowstone.records.runs import Run
+
+#: What a call depends on beside its arguments: by any names, futures or the ids of runs.
+Dependencies = Mapping[str, Iterable[object]]
+
+
+class Sending(NamedTuple):
+    """A call as it was made, before anything of it is kept.
+
+    Attributes:
+        unit_call: the call; futures among its arguments are of background tasks.
+        key: of its task.
+        content: the arguments as bytes, as they were when the call was made.
+        inputs: the ids of the runs that it depends on.
+        awaited: those of them that it still waits for.
+        idempotency_key: the caller's own; None where each call is a run of its own.
+    """
+
+    unit_call: UnitCall
+    key: str
+    content: bytes
+    inputs: tuple[str, ...]
+    awaited: tuple[str, ...]
+    idempotency_key: str | None
+
+
+def send(
+    task: AnyTask,
+    args: Iterable[object] | None,
+    kwargs: Mapping[str, object] | None,
+    wait_for: Iterable[object] | None,
+    dependencies: Dependencies | None,
+    idempotency_key: str | None,
+) -> DistributedFuture[object]:
+    """Keep a call, and return its future; see `Task.apply_async`.
+
+    On an event loop it returns at once, and a thread keeps the call.
+    """
+    sending = _prepare(task, args, kwargs, wait_for, dependencies, idempotency_key)
+    if not is_on_loop():
+        run = _keep(sending)
+        return DistributedFuture(run.id, run.name)
+    call = partial(copy_context().run, _keep, sending)
+    return DistributedFuture("", sending.unit_call.unit.name, _open_sender().submit(call))
+
+
+async def asend(
+    task: AnyTask,
+    args: Iterable[object] | None,
+    kwargs: Mapping[str, object] | None,
+    wait_for: Iterable[object] | None,
+    dependencies: Dependencies | None,
+    idempotency_key: str | None,
+) -> DistributedFuture[object]:
+    """Do as `send` does; the call is kept when this returns."""
+    sending = _prepare(task, args, kwargs, wait_for, dependencies, idempotency_key)
+    run = await call_blocking(_keep, sending)
+    return DistributedFuture(run.id, run.name)
+
+
+@cache
+def _open_sender() -> ThreadPoolExecutor:
+    """Return the thread that keeps what is sent on event loops; at the end it is waited for."""
+    return ThreadPoolExecutor(1, thread_name_prefix="flowstone-sender")
+
+
+def _prepare(
+    task: AnyTask,
+    args: Iterable[object] | None,
+    kwargs: Mapping[str, object] | None,
+    wait_for: Iterable[object] | None,
+    dependencies: Dependencies | None,
+    idempotency_key: str | None,
+) -> Sending:
+    """Check a call, and take down its arguments as they are now."""
+    given, named = tuple(args or ()), dict(kwargs or {})
+    key = find_key(task)
+    task.parameters.bind(given, named)
+    register_secret_arguments(task, given, named)
+    upstream = [promise for promise, _ in find_upstream(given, named, wait_for or ()) or ()]
+    given, named = resolve((given, named), _settle)
+    settled = [_settle(*each) for each in find_awaited(list(wait_for or ()))]
+    arguments = Arguments(given, named, [each for each in settled if _is_background(each)])
+    inputs = [*(each.run_id for each in upstream), *_list_ids(dependencies or {})]
+    awaited = [each.run_id for each in upstream if _is_background(each)]
+    return Sending(
+        UnitCall(task, given, named),
+        key,
+        pack_arguments(arguments),
+        tuple(dict.fromkeys(filter(None, inputs))),
+        tuple(dict.fromkeys(awaited)),
+        idempotency_key,
+    )
+
+
+def _settle(promise: Any, may_fail: bool) -> object:
+    """Return what another process can have of a future: its value, unless it is of the background.
+
+    Raises:
+        ConfigurationError: it has not ended, and waiting for it would block the event loop.
+        Exception: what it failed with.
+    """
+    if isinstance(promise, DistributedFuture):
+        return allow_failure(promise) if may_fail else promise
+    if not promise.done():
+        if is_on_loop():
+            problem = f"{promise.name!r} has not ended, and its value is sent"
+            raise ConfigurationError("a background call", problem, "Await that future first.")
+        promise.wait()
+    promise.observed = True
+    return promise.final_state().result(raise_on_failure=not may_fail)
+
+
+def _is_background(value: object) -> bool:
+    inner = value.value if isinstance(value, allow_failure) else value
+    return isinstance(inner, DistributedFuture)
+
+
+def _list_ids(dependencies: Dependencies) -> list[str]:
+    found = []
+    for each in (item for items in dependencies.values() for item in items):
+        run_id = each if isinstance(each, str) else getattr(each, "run_id", None)
+        if not isinstance(run_id, str):
+            problem = f"{each!r} is no run"
+            raise ConfigurationError("dependencies", problem, "Give futures, or ids of runs.")
+        found.append(run_id)
+    return found
+
+
+def _keep(sending: Sending) -> Run:
+    """Keep a call and its run, unless its idempotency key has one; return the run."""
+    run_id = new_id()
+    if sending.idempotency_key is not None:
+        run_id = choose_run_id(f"task {sending.key}", sending.idempotency_key)
+        run = find_run(run_id)
+        if run is not None:
+            return run
+    # First, as a run without its call would wait for ever. Nobody starts a call without its run.
+    keep_call(run_id, sending.key, sending.awaited, sending.content)
+    current = services()
+    origin = make_origin(sending.unit_call, None, known=None, upstream=None)
+    origin = evolve(origin, id=run_id, root_id=run_id, inputs=sending.inputs, lease=None)
+    state = State(SCHEDULED, "Scheduled", "sent to the background", origin.created)
+    run = origin.make_run(state, 0)
+    birth = Event(
+        derive_id(0, run_id, "birth"), KINDS["task"][SCHEDULED], run_id, run_id, run.created, run
+    )
+    current.runs.create(birth)
+    return run

@@ -1,0 +1,266 @@
+"""Task workers: they execute the calls of tasks that were sent to the background."""
+
+from __future__ import annotations
+
+import threading
+from heapq import merge
+from itertools import islice
+from operator import attrgetter
+from typing import TYPE_CHECKING, ClassVar
+
+from flowstone.background.answering import AnsweringTask
+from flowstone.background.keys import AnyTask, find_key
+from flowstone.background.threads import ThreadInfrastructure
+from flowstone.calls.distributed_futures import is_done
+from flowstone.calls.kept_calls import PAGE, KeptCall, forget_call, iterate_calls
+from flowstone.calls.task import Task
+from flowstone.context.current import services
+from flowstone.deployments.executor import Placement
+from flowstone.deployments.presence import Presence
+from flowstone.deployments.run_loop import RunLoop, explain_limit, stop_by_signals, tell_wait
+from flowstone.engine.blocking_calls import call_blocking
+from flowstone.errors import ConfigurationError, Conflict
+from flowstone.flow_runs.executions import is_waiting
+from flowstone.logging.run_logger import get_logger
+from flowstone.records.events import KINDS, make_handover_event
+from flowstone.records.limits import SERVING_TASKS, TAG
+from flowstone.records.runs import RunQuery
+from flowstone.records.states import CRASHED, AwaitingRetry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from flowstone.records.limits import Limit
+    from flowstone.records.runs import Run
+
+#: How many runs are executed at a time, where nobody says.
+LIMIT = 10
+#: A run whose process has died so often is not executed again: it may be what kills it.
+MOST_CRASHES = 5
+#: Seconds between two looks for what must not be done each time: dead processes, full workers.
+_RARELY = 1.0
+
+_logger = get_logger("background")
+
+
+class TaskWorker(RunLoop):
+    """Executes calls that were sent by `Task.delay` and `Task.apply_async`, each in a thread.
+
+    Any number of workers may serve a task; of many, one executes a call. What a worker had begun
+    when it died is executed again by another one.
+
+    Args:
+        *tasks: what is served.
+        limit: the number of runs that are executed at a time; None for any number.
+
+    Raises:
+        ConfigurationError: there is no task, two have one name, or the limit lets no run start.
+    """
+
+    look_seconds: ClassVar[float] = 0.2
+
+    def __init__(self, *tasks: AnyTask, limit: int | None = LIMIT) -> None:
+        super().__init__(limit)
+        _check(tasks, limit)
+        self._tasks = {find_key(task): AnsweringTask(task) for task in tasks}
+        if len(self._tasks) < len(tasks):
+            problem = "two tasks have one name, or are made of one function"
+            raise ConfigurationError("serve", problem, "Serve each function once.")
+        self._wake = threading.Event()
+        self._infrastructure = ThreadInfrastructure(self._tasks, self._wake.set)
+        self._presence = Presence(SERVING_TASKS)
+        self._next_rare_look = self._until = float("-inf")
+
+    @property
+    def limit(self) -> int | None:
+        """The number of runs that are executed at a time; None for any number."""
+        return self._limit
+
+    @property
+    def keys(self) -> list[str]:
+        """The names under which calls of what is served are sent."""
+        return list(self._tasks)
+
+    def start(self, timeout: float | None = None) -> None:
+        """Work until it is stopped.
+
+        SIGTERM or Ctrl-C ends it when the runs that are being executed have ended; a second one
+        ends those, too, and another worker executes them again. Calls that nobody has begun stay.
+
+        Args:
+            timeout: seconds after which it stops by itself; None for never.
+        """
+        self._begin(timeout)
+        with stop_by_signals(self):
+            self.run_until_stopped()
+
+    async def astart(
+        self,
+        timeout: float | None = None,  # noqa: ASYNC109 - the name that people know
+    ) -> None:
+        """Do as `start` does, beside other coroutines."""
+        import asyncio  # 40 ms of start-up; here it is running already
+
+        self._begin(timeout)
+        with stop_by_signals(self):
+            try:
+                while not self.is_stopped or self.running:
+                    seconds = await call_blocking(self.step)
+                    await asyncio.sleep(seconds)
+            except asyncio.CancelledError:
+                self.stop()
+                raise
+            finally:
+                await call_blocking(self.close)
+
+    def close(self) -> None:
+        """Say that nobody serves the tasks here."""
+        self._presence.leave()
+
+    def _begin(self, timeout: float | None) -> None:
+        self._until = float("inf") if timeout is None else services().clock.monotonic() + timeout
+        _logger.info("serving %s", ", ".join(self.keys))
+
+    def _pause(self, seconds: float) -> None:
+        """Wait until the next look, or until a run has ended and leaves room."""
+        self._wake.wait(seconds)
+        self._wake.clear()
+
+    def _look(self, _now: float) -> float | None:
+        self._presence.announce(self.keys)
+        monotonic = services().clock.monotonic()
+        if self._until < monotonic and self._until > float("-inf"):
+            self.stop()
+            return None
+        is_rare = monotonic >= self._next_rare_look
+        if is_rare:
+            self._next_rare_look = monotonic + _RARELY
+            services().runs.reap()  # what other workers had begun when they died
+        full: dict[str, Limit] = {}
+        calls = merge(*map(iterate_calls, self.keys), key=attrgetter("run_id"))
+        while page := list(islice(calls, PAGE)):
+            if self._has_room() or is_rare:
+                self._start_page(self._choose(page), {}, full)
+            if not self._has_room() or len(page) < PAGE:
+                break
+        return None
+
+    def _has_room(self) -> bool:
+        return self._limit is None or len(self.running) < self._limit
+
+    def _choose(self, calls: Sequence[KeptCall]) -> list[Run]:
+        """Return the runs of those calls that can be executed; forget the calls that are done."""
+        runs = _find_runs(call.run_id for call in calls)
+        pending = _find_pending(each for call in calls for each in call.upstream)
+        limits = _find_full_tags(runs.values())
+        chosen = []
+        for call in calls:
+            run = runs.get(call.run_id)
+            if run is None or call.run_id in self.running:
+                continue  # it is being sent, or executed
+            if run.state.is_final():
+                run = _take_back(call, run)
+            if run is None or not is_waiting(run) or not pending.isdisjoint(call.upstream):
+                continue
+            limit = next((limits[tag] for tag in run.tags if tag in limits), None)
+            if limit is None:
+                chosen.append(run)
+            else:
+                tell_wait(run, explain_limit(limit))
+        return chosen
+
+    def _place(self, _run: Run) -> Placement | None:
+        return Placement(self._infrastructure, self._infrastructure.variables())
+
+    def _explain_own_limit(self, _limit: int) -> str:
+        # Without the number: workers with different ones would contradict each other for ever.
+        return "who serves its task executes as many runs as it may at a time (limit=…)"
+
+
+def serve(*tasks: AnyTask, limit: int | None = LIMIT, timeout: float | None = None) -> None:
+    """Execute the calls of tasks that are sent to the background, until it is stopped.
+
+    Args:
+        *tasks: what is served.
+        limit: the number of runs that are executed at a time; None for any number.
+        timeout: seconds after which it stops by itself; None for never.
+
+    Raises:
+        ConfigurationError: there is no task, two have one name, the limit lets no run start, or
+            the store is in memory, so that nobody else can send a call.
+    """
+    _open_worker(tasks, limit).start(timeout)
+
+
+async def aserve(
+    *tasks: AnyTask,
+    limit: int | None = LIMIT,
+    timeout: float | None = None,  # noqa: ASYNC109 - the name that people know
+) -> None:
+    """Do as `serve` does, beside other coroutines."""
+    worker = await call_blocking(_open_worker, tasks, limit)
+    await worker.astart(timeout)
+
+
+def _open_worker(tasks: Sequence[AnyTask], limit: int | None) -> TaskWorker:
+    if services().settings.store == "memory":
+        problem = "the store is in memory, so no other process can send a call"
+        raise ConfigurationError("serve", problem, "Unset FLOWSTONE_STORE.")
+    return TaskWorker(*tasks, limit=limit)
+
+
+def _check(tasks: Sequence[object], limit: int | None) -> None:
+    if not tasks:
+        raise ConfigurationError("serve", "there is nothing to serve", "Pass a task.")
+    for each in tasks:
+        if not isinstance(each, Task):
+            problem = f"{each!r} is no task"
+            raise ConfigurationError("serve", problem, "Put @task on the function.")
+    if limit is not None and limit < 1:
+        raise ConfigurationError("serve", f"limit={limit} lets no run start", "Pass 1 or more.")
+
+
+def _find_runs(run_ids: Iterable[str]) -> dict[str, Run]:
+    ids = tuple(dict.fromkeys(run_ids))
+    found = services().runs.runs(RunQuery(ids=ids)) if ids else []
+    return {run.id: run for run in found}
+
+
+def _find_pending(run_ids: Iterable[str]) -> set[str]:
+    """Return which of these background runs have not ended."""
+    runs = _find_runs(run_ids).values()
+    return {run.id for run in runs if not (run.state.is_final() and is_done(run))}
+
+
+def _find_full_tags(runs: Iterable[Run]) -> dict[str, Limit]:
+    """Return the limits of tags of these runs that have no room, by tag.
+
+    A run takes its slots itself; this keeps those that would only wait from taking a place here.
+    """
+    known = services().slot_queue.limits()
+    tags = {tag for run in runs for tag in run.tags}
+    limits = {tag: known[TAG + tag] for tag in tags if TAG + tag in known}
+    limits = {tag: limit for tag, limit in limits.items() if limit.active}
+    if not limits:
+        return {}
+    used = services().slots.count_slots([limit.name for limit in limits.values()])
+    return {tag: limit for tag, limit in limits.items() if used.get(limit.name, 0.0) >= limit.slots}
+
+
+def _take_back(call: KeptCall, run: Run) -> Run | None:
+    """Forget the call of a run that has ended; one that has crashed waits again, and is returned.
+
+    Of several workers that see it, one moves it.
+    """
+    if run.state.type is not CRASHED or _count_crashes(run) >= MOST_CRASHES:
+        forget_call(call)
+        return None
+    state = AwaitingRetry(f"to be executed again, as it crashed: {run.state.message}")
+    try:
+        return services().runs.record(make_handover_event(run, state, None))
+    except Conflict:
+        return None
+
+
+def _count_crashes(run: Run) -> int:
+    return len(services().runs.events(run_id=run.id, kinds=(KINDS["task"][CRASHED],)))
