@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flowstone.background.keys import AnyTask
 from flowstone.calls.runnable import merge_result_options
@@ -55,7 +55,7 @@ class _AnswerCache:
         return self._inner is not None and self._inner.is_locked
 
     def look(
-        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], patience: float | None = None
+        self, args: tuple[object, ...], kwargs: Mapping[str, object], patience: float | None = None
     ) -> CacheLookup | None:
         if self._inner is None:
             return ResultLookup(self._run_id, "")

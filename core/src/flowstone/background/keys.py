@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from types import MethodType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flowstone.calls.task import Task
 from flowstone.engine.functions import unwrap
 from flowstone.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 #: A task of whatever parameters and value.
 AnyTask = Task[..., Any]
@@ -29,21 +27,20 @@ def find_key(task: AnyTask) -> str:
         problem = "it is a method of an object, which no other process has"
         raise ConfigurationError(f"task {task.name!r}", problem, "Use a function.")
     fn = unwrap(task.fn)
-    around: Mapping[str, Any] = getattr(fn, "__globals__", {})
-    return f"{_find_module(around)}.{getattr(fn, '__qualname__', task.name)}"
+    module = str(getattr(fn, "__module__", ""))
+    if module == "__main__":
+        module = _find_name_of_program()
+    return f"{module}.{getattr(fn, '__qualname__', task.name)}"
 
 
-def _find_module(around: Mapping[str, Any]) -> str:
-    module = str(around.get("__name__", ""))
-    if module != "__main__":
-        return module
-    spec = around.get("__spec__")  # of `python -m`
-    if spec is not None:
-        return str(spec.name).removesuffix(".__main__")
-    file = around.get("__file__")
-    if not file:
-        return module  # typed at a prompt, or given with -c
-    path = Path(file).resolve()
+def _find_name_of_program() -> str:
+    """Return the name by which other programs import this one."""
+    main = sys.modules["__main__"]
+    if main.__spec__ is not None:  # of `python -m`
+        return main.__spec__.name.removesuffix(".__main__")
+    if not getattr(main, "__file__", None):
+        return main.__name__  # typed at a prompt, or given with -c
+    path = Path(main.__file__ or "").resolve()
     parts = [path.stem]
     for folder in path.parents:
         if not (folder / "__init__.py").is_file():

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from flowstone.background.keys import AnyTask, find_key
 from flowstone.calls.distributed_futures import DistributedFuture, is_on_loop
@@ -25,6 +25,7 @@ from flowstone.records.record import evolve
 from flowstone.records.states import SCHEDULED, State
 
 if TYPE_CHECKING:
+    from flowstone.ports import PendingRun
     from flowstone.records.runs import Run
 
 #: What a call depends on beside its arguments: by any names, futures or the ids of runs.
@@ -120,7 +121,7 @@ def _prepare(
     )
 
 
-def _settle(promise: Any, may_fail: bool) -> object:
+def _settle(promise: PendingRun, may_fail: bool) -> object:
     """Return what another process can have of a future: its value, unless it is of the background.
 
     Raises:

@@ -28,7 +28,7 @@ from flowstone.records.runs import RunQuery
 from flowstone.records.states import CRASHED, AwaitingRetry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Coroutine, Iterable, Sequence
 
     from flowstone.records.limits import Limit
     from flowstone.records.runs import Run
@@ -94,14 +94,14 @@ class TaskWorker(RunLoop):
         with stop_by_signals(self):
             self.run_until_stopped()
 
-    async def astart(
-        self,
-        timeout: float | None = None,  # noqa: ASYNC109 - the name that people know
-    ) -> None:
+    def astart(self, timeout: float | None = None) -> Coroutine[object, object, None]:
         """Do as `start` does, beside other coroutines."""
+        self._begin(timeout)
+        return self._step_until_stopped()
+
+    async def _step_until_stopped(self) -> None:
         import asyncio  # 40 ms of start-up; here it is running already
 
-        self._begin(timeout)
         with stop_by_signals(self):
             try:
                 while not self.is_stopped or self.running:
@@ -192,14 +192,16 @@ def serve(*tasks: AnyTask, limit: int | None = LIMIT, timeout: float | None = No
     _open_worker(tasks, limit).start(timeout)
 
 
-async def aserve(
-    *tasks: AnyTask,
-    limit: int | None = LIMIT,
-    timeout: float | None = None,  # noqa: ASYNC109 - the name that people know
-) -> None:
+def aserve(
+    *tasks: AnyTask, limit: int | None = LIMIT, timeout: float | None = None
+) -> Coroutine[object, object, None]:
     """Do as `serve` does, beside other coroutines."""
+    return _aserve(tasks, limit, timeout)
+
+
+async def _aserve(tasks: Sequence[AnyTask], limit: int | None, seconds: float | None) -> None:
     worker = await call_blocking(_open_worker, tasks, limit)
-    await worker.astart(timeout)
+    await worker.astart(seconds)
 
 
 def _open_worker(tasks: Sequence[AnyTask], limit: int | None) -> TaskWorker:

@@ -27,7 +27,7 @@ from flowstone.results.answers import find_error, read_answer
 from flowstone.task_runners.threads import release_worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Coroutine, Generator
     from concurrent.futures import Future as Sending
 
     from flowstone.records.runs import Run
@@ -123,15 +123,15 @@ class DistributedFuture(Unresolved, Generic[R]):
                 clock.sleep(min(pause, left))
                 pause = min(pause * 1.5, _LONGEST_PAUSE)
 
-    async def wait_async(
-        self,
-        timeout: float | None = None,  # noqa: ASYNC109 - the name that people know
-    ) -> None:
+    def wait_async(self, timeout: float | None = None) -> Coroutine[object, object, None]:
         """Let other coroutines run until it has ended, or the time is over."""
+        return self._await_end(timeout)
+
+    async def _await_end(self, seconds: float | None) -> None:
         import asyncio  # 40 ms of start-up; here it is running already
 
         loop = asyncio.get_running_loop()
-        until = None if timeout is None else loop.time() + timeout
+        until = None if seconds is None else loop.time() + seconds
         pause = _FIRST_PAUSE
         while self._end is None and not await call_blocking(self._look):
             left = pause if until is None else until - loop.time()
@@ -159,14 +159,19 @@ class DistributedFuture(Unresolved, Generic[R]):
         self.wait(timeout)
         return self._take(timeout, raise_on_failure)
 
-    async def result_async(
-        self,
-        timeout: float | None = None,  # noqa: ASYNC109 - the name that people know
-        raise_on_failure: bool = True,
-    ) -> R:
+    def result_async(
+        self, timeout: float | None = None, raise_on_failure: bool = True
+    ) -> Coroutine[object, object, R]:
         """Wait for the run without blocking the event loop, and return its value."""
-        await self.wait_async(timeout)
-        return await call_blocking(self._take, timeout, raise_on_failure)
+        return self._await_result(timeout, raise_on_failure)
+
+    async def aresult(self, raise_on_failure: bool = True) -> R:
+        """Do as `result_async` does, as other futures call it."""
+        return await self._await_result(None, raise_on_failure)
+
+    async def _await_result(self, seconds: float | None, raise_on_failure: bool) -> R:
+        await self._await_end(seconds)
+        return await call_blocking(self._take, seconds, raise_on_failure)
 
     def __await__(self) -> Generator[object, None, R]:
         return self.result_async().__await__()

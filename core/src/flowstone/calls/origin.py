@@ -24,7 +24,7 @@ class UnitCall(NamedTuple):
     """A call, before it has become a run; fills the port of that name."""
 
     unit: Any
-    args: tuple[Any, ...]
+    args: tuple[object, ...]
     kwargs: Mapping[str, Any]
 
 

@@ -329,7 +329,7 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
         return state.data
 
     def _take_over(
-        self, takeover: Takeover, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+        self, takeover: Takeover, args: tuple[object, ...], kwargs: Mapping[str, object]
     ) -> object:
         """Execute a run that there is; its state, or a coroutine of that."""
         token = current.scope.set(None)  # a run that somebody's code takes up is no part of that

@@ -274,10 +274,8 @@ class Task(Runnable[P, R]):
     def delay(self, /, *args: object, **kwargs: object) -> object:
         """Send a call to the background, where a process that serves the task executes it.
 
-        It is `apply_async` with the call's own arguments.
-
         Args:
-            *args: the function's own arguments.
+            *args: the function's own arguments; see `apply_async`.
             **kwargs: likewise.
         """
         return self.apply_async(args, kwargs)
@@ -316,11 +314,9 @@ class Task(Runnable[P, R]):
             ConfigurationError: the task is a method of an object; or a submitted task has not
                 ended, and waiting for it would block the event loop.
         """
+        given = self, args, kwargs, wait_for, dependencies, idempotency_key
         # Above this floor, so it is named, not imported.
-        send = import_module("flowstone.background.sending").send
-        made: DistributedFuture[R] = send(
-            self, args, kwargs, wait_for, dependencies, idempotency_key
-        )
+        made: DistributedFuture[R] = import_module("flowstone.background.sending").send(*given)
         return made
 
     async def aapply_async(
@@ -333,10 +329,9 @@ class Task(Runnable[P, R]):
         idempotency_key: str | None = None,
     ) -> DistributedFuture[R]:
         """Do as `apply_async` does; the call is kept when this returns."""
+        given = self, args, kwargs, wait_for, dependencies, idempotency_key
         asend = import_module("flowstone.background.sending").asend
-        made: DistributedFuture[R] = await asend(
-            self, args, kwargs, wait_for, dependencies, idempotency_key
-        )
+        made: DistributedFuture[R] = await asend(*given)
         return made
 
     def serve(self, *, limit: int | None = 10, timeout: float | None = None) -> None:
