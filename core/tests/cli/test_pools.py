@@ -6,6 +6,7 @@ import pytest
 
 from flowstone import flow
 from flowstone.deployments import run_deployment
+from flowstone.deployments.documents import save_deployment
 from flowstone.deployments.presence import Presence
 from flowstone.infrastructure.work_pools import load_work_pool
 from flowstone.records.limits import WORKING
@@ -93,6 +94,22 @@ def test_a_run_of_a_pool_without_a_worker_says_so(cli: InProcess) -> None:
     assert "Deployments that still name it: 1." in cli("pool", "delete", "p").out
     run_deployment("x", timeout=0)
     assert "its work pool 'p' has been deleted" in cli("run", "ls").out
+
+
+def test_runs_are_listed_by_their_pool(cli: InProcess) -> None:
+    etl.deploy("x", work_pool_name="p")
+    served = etl.to_deployment("served")
+    save_deployment(served)
+    etl.deploy("y", work_pool_name="p")
+    ids = [run_deployment(f"etl/{name}", timeout=0).id for name in ("x", "served", "y")]
+    listed = cli("run", "ls", "--pool", "p", "--json").json
+    assert [each["id"] for each in listed] == [ids[2], ids[0]]
+    (one,) = cli("run", "ls", "--pool", "p", "--deployment", "y", "--json").json
+    assert one["id"] == ids[2]
+    assert cli("run", "ls", "--pool", "p", "--deployment", "served").out == "No run fits.\n"
+    cli("pool", "create", "empty")
+    assert cli("run", "ls", "--pool", "empty", "--json").json == []
+    assert "work pool" in cli("run", "ls", "--pool", "none").err
 
 
 def test_workers_are_listed(cli: InProcess) -> None:

@@ -217,3 +217,14 @@ def test_a_run_that_waits_says_why(services: Services, stepped: SteppedClock) ->
 def make_full(services: Services, run_id: str) -> None:
     run = services.runs.run(run_id)
     services.runs.record(make_change_event(run, AwaitingConcurrencySlot("it is full"), 0))
+
+
+def test_a_pool_of_a_newer_version_is_refused(services: Services) -> None:
+    create_work_pool("p")
+    document = services.documents.get("work-pool", "p")
+    services.documents.put("work-pool", "p", {**document.body, "schema_version": 99})
+    told = "a newer version .*schema 99.*pip install --upgrade flowstone"
+    with pytest.raises(ConfigurationError, match=told):
+        change_work_pool("p", job_variables={})
+    with pytest.raises(ConfigurationError, match=told):
+        flows.etl.deploy("x", work_pool_name="p")

@@ -20,7 +20,7 @@ from flowstone.engine.arguments import find_awaited, find_upstream, resolve
 from flowstone.engine.blocking_calls import call_blocking
 from flowstone.errors import ConfigurationError
 from flowstone.records.events import KINDS, Event
-from flowstone.records.ids import derive_id, new_id
+from flowstone.records.ids import derive_id, new_id, read_time
 from flowstone.records.record import evolve
 from flowstone.records.states import SCHEDULED, State
 
@@ -165,13 +165,17 @@ def _keep(sending: Sending) -> Run:
             return run
     # First, as a run without its call would wait for ever. Nobody starts a call without its run.
     keep_call(run_id, sending.key, sending.awaited, sending.content)
-    current = services()
     origin = make_origin(sending.unit_call, None, known=None, upstream=None)
     origin = evolve(origin, id=run_id, root_id=run_id, inputs=sending.inputs, lease=None)
     state = State(SCHEDULED, "Scheduled", "sent to the background", origin.created)
     run = origin.make_run(state, 0)
     birth = Event(
-        derive_id(0, run_id, "birth"), KINDS["task"][SCHEDULED], run_id, run_id, run.created, run
+        derive_id(read_time(run_id), run_id, "birth"),
+        KINDS["task"][SCHEDULED],
+        run_id,
+        run_id,
+        run.created,
+        run,
     )
-    current.runs.create(birth)
+    services().runs.create(birth)
     return run

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
         remove_schedule,
         resume_deployment,
     )
-    from flowstone.deployments.requests import run_deployment
+    from flowstone.deployments.requests import arun_deployment, run_deployment
     from flowstone.deployments.schedule_pauses import pause_schedule, resume_schedule
     from flowstone.deployments.server import serve
     from flowstone.records.deployments import (
@@ -31,6 +31,7 @@ __all__ = [
     "ConcurrencyLimitStrategy",
     "Deployment",
     "add_schedule",
+    "arun_deployment",
     "backfill_deployment",
     "delete_deployment",
     "deploy",
@@ -49,7 +50,7 @@ if not TYPE_CHECKING:
         {
             ".declarations": ("deploy",),
             ".backfills": ("BackfillResult", "backfill_deployment"),
-            ".requests": ("run_deployment",),
+            ".requests": ("arun_deployment", "run_deployment"),
             ".documents": (
                 "add_schedule",
                 "delete_deployment",

@@ -9,7 +9,7 @@ from flowstone.context.current import services
 from flowstone.errors import ParameterTypeError
 from flowstone.records.encoding import is_exact
 from flowstone.records.events import KINDS, Event
-from flowstone.records.ids import derive_id, new_id
+from flowstone.records.ids import derive_id, new_id, read_time
 from flowstone.records.runs import Origin, RestartInfo
 from flowstone.records.states import SCHEDULED, State
 
@@ -82,6 +82,7 @@ def create_run(
     name: str | None = None,
     tags: Iterable[str] = (),
     key: TickKey | None = None,
+    run_id: str | None = None,
 ) -> Run:
     """Keep a run that waits for its time; its parameters were checked.
 
@@ -93,10 +94,11 @@ def create_run(
         name: its own name; None for one that is made up.
         tags: beside those of the deployment.
         key: one run of the deployment is made for one key, however many try.
+        run_id: its id, where that is known; one run is made for one id, likewise.
     """
     current = services()
     now = current.clock.time()
-    run_id = derive_run_id(deployment, key) if key else new_id()
+    run_id = run_id or (derive_run_id(deployment, key) if key else new_id())
     origin = Origin(
         id=run_id,
         kind="flow",
@@ -113,7 +115,7 @@ def create_run(
         scheduled_time=scheduled_time,
     )
     run = origin.make_run(State(SCHEDULED, "Scheduled", message, now), 0)
-    event_id = derive_run_id(deployment, key, "birth") if key else new_id()
+    event_id = derive_id(read_time(run_id), run_id, "birth")  # however many make it
     current.runs.create(Event(event_id, KINDS["flow"][SCHEDULED], run_id, run_id, now, run))
     return run
 

@@ -126,8 +126,8 @@ def check_placement(deployment: Deployment) -> None:
         ConfigurationError: the variables do not fit.
     """
     # pydantic: 40 ms of start-up, which only programs with work pools pay.
-    from flowstone.infrastructure.variables import check_variables, load_infrastructure
-    from flowstone.infrastructure.work_pools import load_work_pool
+    from flowstone.infrastructure.variables import check_variables
+    from flowstone.infrastructure.work_pools import load_infrastructure_of, load_work_pool
 
     assert deployment.work_pool_name is not None
     pool = load_work_pool(deployment.work_pool_name)
@@ -136,7 +136,7 @@ def check_placement(deployment: Deployment) -> None:
         raise ObjectNotFound("work queue", deployment.work_queue_name or "", queues)
     check_variables(
         _describe(deployment),
-        load_infrastructure(pool.type),
+        load_infrastructure_of(pool),
         pool.job_variables,
         deployment.job_variables,
     )

@@ -2,63 +2,188 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
+from flowstone.context import current
 from flowstone.context.current import services
+from flowstone.context.runtime import snapshot_run
 from flowstone.deployments.creation import check_parameters, create_run
 from flowstone.deployments.documents import load_deployment
+from flowstone.deployments.idempotency import choose_run_id, find_run
+from flowstone.deployments.run_options import check_options, keep_options
+from flowstone.engine.blocking_calls import call_blocking, finish_blocking
+from flowstone.errors import CancelSignal, ConfigurationError, suggest_names
+from flowstone.flow_runs.subruns import note_subrun, request_cancel
+from flowstone.records.ids import new_id
+from flowstone.records.states import CANCELLED, CANCELLING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Coroutine, Iterable, Mapping
     from datetime import datetime
 
     from flowstone.records.runs import Run
+
+
+class RequestOptions(TypedDict, total=False):
+    """What else may be said of a run that is asked for.
+
+    Attributes:
+        scheduled_time: when it is due; by default now. Without a time zone it is a local time.
+        flow_run_name: a name for the run; by default a random one.
+        tags: of the run, beside those of the deployment.
+        idempotency_key: all that ask for a run of the deployment by one key get one run, whatever
+            has become of it.
+        work_queue_name: the queue of the deployment's work pool, for this run alone.
+        as_subflow: whether a run that is asked for in a run is a part of that: it is shown below
+            it, and cancelled with it. By default it is.
+        job_variables: of the job, for this run alone; they are checked against the work pool.
+        client: None; the store is that of the settings.
+    """
+
+    scheduled_time: datetime | None
+    flow_run_name: str | None
+    tags: Iterable[str] | None
+    idempotency_key: str | None
+    work_queue_name: str | None
+    as_subflow: bool
+    job_variables: Mapping[str, object] | None
+    client: None
 
 
 def run_deployment(
     name: str,
     parameters: Mapping[str, object] | None = None,
     *,
-    scheduled_time: datetime | None = None,
-    flow_run_name: str | None = None,
     timeout: float | None = None,
     poll_interval: float = 0.5,
-    tags: Iterable[str] | None = None,
+    **options: Unpack[RequestOptions],
 ) -> Run:
     """Start a run of a deployment, and wait until a process that serves it has executed it.
+
+    Where the code that waits is cancelled, the run is cancelled, too, if it is a part of that.
 
     Args:
         name: the deployment: ``flow/name``, or its own name where that is enough.
         parameters: by name; they override those of the deployment.
-        scheduled_time: when it is due; None for now. Without a time zone it is a local time.
-        flow_run_name: a name for the run; None for a random one.
         timeout: seconds to wait for the end; 0 does not wait. None waits for as long as it takes,
             also where no process serves the deployment.
         poll_interval: seconds between two looks.
-        tags: of the run, beside those of the deployment.
+        **options: see `RequestOptions`.
 
     Returns:
         The run as it is then; it may not have ended where there is a timeout. A failure of the
         flow is not raised.
 
     Raises:
-        ObjectNotFound: there is no such deployment.
+        ObjectNotFound: there is no such deployment; or its work pool has no such queue.
         ParameterTypeError: the parameters do not fit the flow's; no run was made.
+        ConfigurationError: the job variables do not fit the pool, or an option is not known.
     """
+    run = _make_run(name, parameters, options)
+    try:
+        run = wait_for_end(run, timeout=timeout, poll_interval=poll_interval)
+        _end_with_part(run)
+        return run
+    except (CancelSignal, KeyboardInterrupt):
+        _cancel_part(run, options)
+        raise
+
+
+def arun_deployment(
+    name: str,
+    parameters: Mapping[str, object] | None = None,
+    *,
+    timeout: float | None = None,
+    poll_interval: float = 0.5,
+    **options: Unpack[RequestOptions],
+) -> Coroutine[object, object, Run]:
+    """Do as `run_deployment` does, without blocking the event loop."""
+    return _run_deployment(name, parameters, timeout, poll_interval, options)
+
+
+async def _run_deployment(
+    name: str,
+    parameters: Mapping[str, object] | None,
+    seconds: float | None,
+    poll_interval: float,
+    options: RequestOptions,
+) -> Run:
+    import asyncio  # 40 ms of start-up; here it is running already
+
+    run = await call_blocking(_make_run, name, parameters, options)
+    loop = asyncio.get_running_loop()
+    until = None if seconds is None else loop.time() + seconds
+    try:
+        while not run.state.is_final() and (until is None or loop.time() < until):
+            await asyncio.sleep(poll_interval)
+            run = await call_blocking(_look, run.id)
+        await call_blocking(_end_with_part, run)
+    except (asyncio.CancelledError, CancelSignal, KeyboardInterrupt):
+        await finish_blocking(partial(_cancel_part, run, options), [])
+        raise
+    return run
+
+
+def _make_run(name: str, parameters: Mapping[str, object] | None, options: RequestOptions) -> Run:
+    """Check what is asked for, and keep the run; by an idempotency key, return the run it has."""
+    _check_names(options)
     deployment = load_deployment(name)
     plain = check_parameters(
         deployment, {**deployment.parameters, **(parameters or {})}, is_complete=True
     )
-    clock = services().clock
-    run = create_run(
+    job = check_options(
+        deployment, options.get("job_variables") or {}, options.get("work_queue_name")
+    )
+    run_id, key = new_id(), options.get("idempotency_key")
+    if key is not None:
+        run_id = choose_run_id(f"deployment {deployment.full_name}", key)
+        made = find_run(run_id)
+        if made is not None:
+            return made
+    # First, so that a run is never there without what belongs to it.
+    if job and deployment.work_pool_name is not None:
+        keep_options(deployment.work_pool_name, run_id, job)
+    if options.get("as_subflow", True):
+        note_subrun(run_id)
+    due = options.get("scheduled_time")
+    return create_run(
         deployment,
         plain,
-        scheduled_time=clock.time() if scheduled_time is None else scheduled_time.timestamp(),
+        scheduled_time=services().clock.time() if due is None else due.timestamp(),
         message="asked for by run_deployment",
-        name=flow_run_name,
-        tags=tags or (),
+        name=options.get("flow_run_name"),
+        tags=options.get("tags") or (),
+        run_id=run_id,
     )
-    return wait_for_end(run, timeout=timeout, poll_interval=poll_interval)
+
+
+def _check_names(options: RequestOptions) -> None:
+    known = [name for name in RequestOptions.__annotations__ if name != "client"]
+    for name in options.keys() - set(known):
+        if name == "client" and options["client"] is None:
+            continue
+        remedy = suggest_names(name, known).strip() or "Leave it out: the settings say the store."
+        raise ConfigurationError("run_deployment", f"there is no option {name!r}", remedy)
+
+
+def _end_with_part(run: Run) -> None:
+    """Let the run around this code end now, if the one it waited for was cancelled with it.
+
+    Raises:
+        CancelSignal: it was.
+    """
+    scope = current.scope.get()
+    if run.state.type is CANCELLED and scope is not None:
+        root = services().runs.run(snapshot_run(scope).origin.root_id)
+        if root.state.type is CANCELLING:
+            raise CancelSignal(root.state.message or "somebody asked for it")
+
+
+def _cancel_part(run: Run, options: RequestOptions) -> None:
+    """Cancel a run with the code that waits for it, if it is a part of that."""
+    if options.get("as_subflow", True) and current.scope.get() is not None:
+        request_cancel(services().runs.run(run.id), "who waited for it was cancelled")
 
 
 def wait_for_end(run: Run, *, timeout: float | None = None, poll_interval: float = 0.5) -> Run:
@@ -67,6 +192,10 @@ def wait_for_end(run: Run, *, timeout: float | None = None, poll_interval: float
     until = None if timeout is None else clock.monotonic() + timeout
     while not run.state.is_final() and (until is None or clock.monotonic() < until):
         clock.sleep(poll_interval)
-        services().runs.reap()
-        run = services().runs.run(run.id)
+        run = _look(run.id)
     return run
+
+
+def _look(run_id: str) -> Run:
+    services().runs.reap()
+    return services().runs.run(run_id)

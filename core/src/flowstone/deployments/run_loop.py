@@ -26,7 +26,7 @@ from flowstone.records.states import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from flowstone.deployments.executor import Placement
     from flowstone.records.deployments import Deployment
@@ -134,7 +134,12 @@ class RunLoop(ABC):
     def _explain_own_limit(self, limit: int) -> str:
         """Say that as many runs are executed here as may be."""
 
-    def _start_due_runs(self, deployments: Mapping[str, Deployment], now: float) -> int:
+    def _start_due_runs(
+        self,
+        deployments: Mapping[str, Deployment],
+        now: float,
+        is_meant: Callable[[Run], bool] = lambda _: True,
+    ) -> int:
         """Start runs of deployments that are due, as far as there is room; return how many wait.
 
         They are read page by page. A deployment whose own limit is full is left out of the next
@@ -153,9 +158,10 @@ class RunLoop(ABC):
                 limit=_PAGE,
             )
             found = services().runs.runs(query)
-            due = [run for run in found if (run.scheduled_time or 0.0) <= now]
+            meant = [run for run in found if is_meant(run)]
+            due = [run for run in meant if (run.scheduled_time or 0.0) <= now]
             count += self._start_page(due, deployments, full)
-            times = (run.scheduled_time or 0.0 for run in found)
+            times = (run.scheduled_time or 0.0 for run in meant)
             self._next_run = min([self._next_run, *(at for at in times if at > now)])
             if len(found) < _PAGE or len(self.running) >= most or self._is_full(full):
                 break

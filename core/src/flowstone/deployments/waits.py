@@ -14,6 +14,7 @@ from flowstone.deployments.presence import (
     find_served_tasks,
     find_worked_pools,
 )
+from flowstone.deployments.run_options import apply_options, find_options
 from flowstone.flow_runs.executions import is_waiting
 from flowstone.infrastructure.work_pools import find_work_pools
 from flowstone.records.runs import RunQuery
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from flowstone.calls.kept_calls import KeptCall
+    from flowstone.records.codec import Json
     from flowstone.records.deployments import Deployment
     from flowstone.records.runs import Run
     from flowstone.records.work_pools import WorkPool
@@ -75,6 +77,7 @@ class _Known(NamedTuple):
     pools: dict[str, WorkPool]
     served: set[str]
     worked: set[str]
+    options: dict[str, Json]
 
 
 def find_wait_reasons(runs: Iterable[Run], now: float) -> dict[str, WaitReason]:
@@ -126,8 +129,15 @@ def _explain_runs_of_deployments(runs: Sequence[Run], now: float) -> dict[str, W
         {each.name: each for each in find_work_pools()},
         find_served(),
         find_worked_pools(),
+        _find_all_options(deployments, runs),
     )
     return {run.id: _explain(run, now, known) for run in runs}
+
+
+def _find_all_options(deployments: Iterable[Deployment], runs: Iterable[Run]) -> dict[str, Json]:
+    pools = {each.work_pool_name for each in deployments if each.work_pool_name is not None}
+    ids = [run.id for run in runs]
+    return {run_id: each for pool in pools for run_id, each in find_options(pool, ids).items()}
 
 
 def _explain(run: Run, now: float, known: _Known) -> WaitReason:
@@ -138,6 +148,7 @@ def _explain(run: Run, now: float, known: _Known) -> WaitReason:
     if run.scheduled_time is not None and run.scheduled_time > now:
         at = datetime.fromtimestamp(run.scheduled_time, UTC)
         return WaitReason("not_due", f"it is due at {at:%Y-%m-%d %H:%M:%S} UTC")
+    deployment = apply_options(deployment, known.options.get(run.id))
     if deployment.work_pool_name is not None:
         blocked = _explain_pool(deployment, deployment.work_pool_name, known)
         if blocked is not None:

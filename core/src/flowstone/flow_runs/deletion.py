@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from flowstone.context.current import services
+from flowstone.errors import ObjectNotFound
 from flowstone.ports.paging import iterate_documents, iterate_runs
 from flowstone.records.runs import RunQuery
 from flowstone.results.deletion import delete_results, find_results
@@ -13,11 +15,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from flowstone.context.current import Services
+    from flowstone.records.documents import Document
 
 #: So many trees are deleted by one call of the store: between two, a deletion can be stopped.
 _PAGE = 1000
 #: The kinds of documents that belong to a run, whose id follows.
-_KINDS = ("pause:", "input:", "answer:")
+_KINDS = ("pause:", "input:", "answer:", "subrun:")
+#: The kinds of documents that belong to the run whose id is their name.
+_NAMED_KINDS = ("background-call:", "run-options:", "subrun:")
+#: These are kept just before their run: of ones that are younger, in seconds, it may be to come.
+_YOUNG = 60.0
+#: The kind of documents that have the id of a run among what they say.
+_KEYS = "idempotency-key"
 
 
 class Deletion(NamedTuple):
@@ -68,10 +77,26 @@ def _delete_documents(current: Services) -> None:
     """Delete the documents of runs that are gone."""
     for prefix in _KINDS:
         found = list(iterate_documents(current.documents, prefix, prefix=True))
-        ids = {document.kind.removeprefix(prefix) for document in found}
-        left = _find_existing(current, ids)
-        for document in found:
-            if document.kind.removeprefix(prefix) not in left:
+        _delete_strays(current, [(each, each.kind.removeprefix(prefix)) for each in found])
+    before = current.clock.time() - _YOUNG
+    for prefix in (*_NAMED_KINDS, _KEYS):
+        found = list(iterate_documents(current.documents, prefix, prefix=True))
+        _delete_strays(
+            current,
+            [
+                (each, str(each.body["run"]) if prefix == _KEYS else each.name)
+                for each in found
+                if each.updated < before
+            ],
+        )
+
+
+def _delete_strays(current: Services, found: Sequence[tuple[Document, str]]) -> None:
+    """Delete those of these documents whose run is gone."""
+    left = _find_existing(current, {run_id for _, run_id in found})
+    for document, run_id in found:
+        if run_id not in left:
+            with suppress(ObjectNotFound):
                 current.documents.delete(document.kind, document.name)
 
 

@@ -29,6 +29,8 @@ from flowstone.records.work_pools import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from flowstone.infrastructure.base import Infrastructure
+
 
 def create_work_pool(
     name: str,
@@ -92,6 +94,26 @@ def find_work_pools() -> list[WorkPool]:
     return list(map(read_work_pool, iterate_documents(services().documents, KIND)))
 
 
+def load_infrastructure_of(pool: WorkPool) -> Infrastructure:
+    """Return the infrastructure of a pool.
+
+    Raises:
+        UnknownName: no installed package offers it.
+        ConfigurationError: the pool was made or changed by a newer version of it, whose variables
+            this one may not know.
+    """
+    found = load_infrastructure(pool.type)
+    if pool.schema_version > found.schema_version:
+        problem = (
+            f"a newer version of its infrastructure {pool.type!r} has written it (schema "
+            f"{pool.schema_version}, and here it is {found.schema_version})"
+        )
+        package = type(found).__module__.partition(".")[0].replace("_", "-")
+        remedy = f"Upgrade here: pip install --upgrade {package}"
+        raise ConfigurationError(f"work pool {pool.name!r}", problem, remedy)
+    return found
+
+
 def change_work_pool(
     name: str,
     *,
@@ -123,7 +145,7 @@ def change_work_pool(
             limit = check_concurrency_limit(owner, concurrency_limit or None)
             made = replace(made, concurrency_limit=limit)
         if job_variables is not None:
-            infrastructure = load_infrastructure(made.type)
+            infrastructure = load_infrastructure_of(made)
             check_variables(f"the work pool {name!r}", infrastructure, job_variables)
             version = infrastructure.schema_version
             made = replace(made, job_variables=dict(job_variables), schema_version=version)

@@ -47,6 +47,11 @@ def new_id() -> str:
     return f"{head}{part}{_tail}{_TRIPLES[number >> 8 & 0xFFF]}{_PAIRS[number & 0xFF]}"
 
 
+def read_time(made: str) -> float:
+    """Return when an id was made, in seconds since the epoch."""
+    return int(made[:8] + made[9:13], 16) / 1000
+
+
 def derive_id(at: float, *facts: str) -> str:
     """Return the id of what is one thing for all processes: the same for the same facts.
 

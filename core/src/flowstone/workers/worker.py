@@ -12,11 +12,16 @@ from flowstone.deployments.documents import find_deployments
 from flowstone.deployments.executor import Placement
 from flowstone.deployments.presence import Presence
 from flowstone.deployments.run_loop import RunLoop, find_limits, stop_by_signals
+from flowstone.deployments.run_options import apply_options, find_options, forget_ended
 from flowstone.deployments.shared_store import check_shared_store
 from flowstone.deployments.timetable import Timetable
 from flowstone.errors import ConfigurationError, ObjectNotFound
-from flowstone.infrastructure.variables import check_variables, load_infrastructure
-from flowstone.infrastructure.work_pools import create_work_pool, load_work_pool
+from flowstone.infrastructure.variables import check_variables
+from flowstone.infrastructure.work_pools import (
+    create_work_pool,
+    load_infrastructure_of,
+    load_work_pool,
+)
 from flowstone.logging.run_logger import get_logger
 from flowstone.records.limits import LOCK, POOL, QUEUE, WORKING, SlotDemand
 from flowstone.records.names import check_part_name
@@ -25,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from flowstone.ports.slots import TimedSlotRequest
+    from flowstone.records.codec import Json
     from flowstone.records.deployments import Deployment
     from flowstone.records.runs import Run
     from flowstone.records.work_pools import WorkPool, WorkQueue
@@ -49,8 +55,8 @@ class Worker(RunLoop):
 
     Raises:
         ObjectNotFound: there is no such pool, or it has no such queue.
-        ConfigurationError: the pool has another type, the limit lets no run start, or the store is
-            in memory or on a network file system.
+        ConfigurationError: the pool has another type or was made by a newer version of it, the
+            limit lets no run start, or the store is in memory or on a network file system.
         InvalidName: nobody could use the name.
         UnknownName: no installed package offers the pool's infrastructure.
     """
@@ -69,12 +75,13 @@ class Worker(RunLoop):
         self._pool = _open_pool(work_pool_name, infrastructure)
         self._queues = None if work_queues is None else frozenset(work_queues)
         _check(self._pool, self._queues or (), limit)
-        self._infrastructure = load_infrastructure(self._pool.type)
+        self._infrastructure = load_infrastructure_of(self._pool)
         self._names: set[str] = set()  # of the deployments that belong to the pool
         self._timetable = Timetable(())
         self._number: int | None = None  # of the changes that are known here
         self._looks = 0
         self._waiting = 0
+        self._options: dict[str, Json] = {}  # of runs that say something of their jobs
         self._is_deleted = False
         self._presence = Presence(WORKING)
         self._lead: TimedSlotRequest | None = None
@@ -120,17 +127,32 @@ class Worker(RunLoop):
     def _look(self, now: float) -> float | None:
         self._presence.announce([f"{self._pool.name}/{self.name}"])
         self._reload_pool()
-        if self._is_deleted:
+        if self._is_deleted or self.is_stopped:
             return None
         self._find_members()
         soonest = self._make_due_runs(now)
+        self._options = find_options(self._pool.name)
         self._executor.adopt(self._place)
+        if self._looks % _LOOKS == 0:
+            forget_ended(self._pool.name, self._options.keys())
         self._waiting = 0
         if not self._pool.paused:
             for queue in self._pool.queues:
                 if not queue.paused and (self._queues is None or queue.name in self._queues):
-                    self._waiting += self._start_due_runs(self._list_deployments(queue), now)
+                    self._waiting += self._start_runs_of_queue(queue, now)
         return soonest
+
+    def _start_runs_of_queue(self, queue: WorkQueue, now: float) -> int:
+        """Start runs of a queue that are due; return how many wait."""
+        if not any(each.get("work_queue_name") for each in self._options.values()):
+            return self._start_due_runs(self._list_deployments(queue), now)
+        deployments = self._timetable.deployments
+
+        def is_meant(run: Run) -> bool:
+            own = apply_options(deployments[run.deployment or ""], self._options.get(run.id))
+            return self._pool.find_queue(own.work_queue_name) == queue
+
+        return self._start_due_runs(deployments, now, is_meant)
 
     def _reload_pool(self) -> None:
         try:
@@ -141,6 +163,9 @@ class Worker(RunLoop):
             self._is_deleted = True
         else:
             self._is_deleted = False
+            if self._pool.schema_version > self._infrastructure.schema_version:
+                _logger.error("the work pool %r was changed by a newer version", self._pool.name)
+                self.stop()  # the next start says what to do
 
     def _make_due_runs(self, now: float) -> float | None:
         """Make the runs that are due, where no other worker of the pool does."""
@@ -175,6 +200,7 @@ class Worker(RunLoop):
         deployment = self._timetable.deployments.get(run.deployment or "")
         if deployment is None:
             return None
+        deployment = apply_options(deployment, self._options.get(run.id))
         variables = check_variables(
             f"deployment {deployment.full_name!r}",
             self._infrastructure,

@@ -36,6 +36,7 @@ def deployment() -> None:
     """List, show, run, check, backfill, pause, resume and delete deployments.
 
     A deployment is a flow with its schedules, parameters and tags. A program that calls
-    `flow.serve` creates one, and executes its runs. NAME is FLOW/NAME, or only the second part
-    where one deployment has it.
+    `flow.serve` creates one, and executes its runs; one of a work pool is created by `flow.deploy`
+    or `flowstone deploy`, and the workers of the pool execute its runs. NAME is FLOW/NAME, or only
+    the second part where one deployment has it.
     """

@@ -48,8 +48,8 @@ def backfill(
     """Create the runs that schedules would have had in a past window, and wait for their ends.
 
     Times that have a run already are left alone, so the same command goes on where one was
-    interrupted. A process that serves the deployment executes the runs. The exit code is 1 where
-    one of them has not completed.
+    interrupted. A process that serves the deployment, or a worker of its pool, executes the runs.
+    The exit code is 1 where one of them has not completed.
     """
     now = services().clock.time()
     since, until = parse_time("--from", start, now), parse_time("--to", end, now)
@@ -60,7 +60,11 @@ def backfill(
         return
     full_name = made.deployment.full_name
     if not count_servers([made.deployment])[full_name]:
-        warn(f"No process serves {full_name!r}: the runs wait until one does.")
+        pool = made.deployment.work_pool_name
+        missing = f"No process serves {full_name!r}"
+        if pool is not None:
+            missing = f"No worker is online in {pool!r}, the pool of {full_name!r}"
+        warn(f"{missing}: the runs wait until one is there.")
     while made.step():
         services().clock.sleep(_LOOK)
     done = made.result

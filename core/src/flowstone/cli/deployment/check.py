@@ -35,7 +35,8 @@ def check(name: str, as_json: bool) -> None:
     for problem in () if as_json else report.problems:
         if problem.traceback:
             show_traceback(problem.traceback)
-        warn(f"{problem.subject}: {problem.message}")
+        is_said = problem.message.startswith(problem.subject)  # as errors of entrypoints do
+        warn(problem.message if is_said else f"{problem.subject}: {problem.message}")
         if problem.subject == "entrypoint":
             warn(f"  python     {report.python}\n  directory  {report.directory}")
             for number, folder in enumerate(report.path):

@@ -45,7 +45,10 @@ def run_now(
     watch: bool,
     as_json: bool,
 ) -> None:
-    """Start a run of a deployment. A process that serves the deployment executes it."""
+    """Start a run of a deployment.
+
+    A process that serves the deployment executes it, or a worker of its work pool.
+    """
     # 40 ms of pydantic, which only this command needs.
     from flowstone.deployments.requests import run_deployment, wait_for_end
     from flowstone.deployments.waits import BLOCKED, find_wait_reasons
@@ -106,7 +109,8 @@ def resume(name: str, as_json: bool) -> None:
 def delete(name: str, as_json: bool) -> None:
     """Delete a deployment, and cancel its runs that have not been started.
 
-    The program that serves it creates it again the next time it is started.
+    The program that serves it creates it again the next time it is started, as `flow.deploy` and
+    `flowstone deploy` do.
     """
     full_name = load_deployment(name).full_name
     cancelled = delete_deployment(full_name)

@@ -57,7 +57,9 @@ def list_deployments(as_json: bool) -> None:
         for each in found
     ]
     columns = ("name", "schedules", "next", "served by")
-    empty = "There is no deployment yet: `flow.serve` in a program creates one."
+    empty = (
+        "There is no deployment yet: `flow.serve`, `flow.deploy` or `flowstone deploy` makes one."
+    )
     show(Table(columns, rows, empty=empty, right=frozenset({"served by"})))
 
 

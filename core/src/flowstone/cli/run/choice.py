@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flowstone.cli.candidates import complete_deployments, complete_flows
+from flowstone.cli.candidates import complete_deployments, complete_flows, complete_work_pools
 from flowstone.cli.times import parse_moment
 from flowstone.context.current import services
 from flowstone.errors import RunNotFound, suggest_names
@@ -54,6 +54,44 @@ deployment_option: Option = click.option(
     shell_complete=complete_deployments,
     help="Only runs of this deployment: FLOW/NAME, or NAME where that is enough.",
 )
+
+
+def source_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add options for a deployment and a pool, which the command takes as one: ``source``."""
+
+    @deployment_option
+    @click.option(
+        "--pool",
+        metavar="NAME",
+        shell_complete=complete_work_pools,
+        help="Only runs of deployments that belong to this work pool.",
+    )
+    @wraps(command)
+    def call(*args: object, deployment: str | None, pool: str | None, **options: object) -> None:
+        command(*args, source=(deployment, pool), **options)
+
+    return call
+
+
+def choose_deployments(deployment: str | None, pool: str | None) -> tuple[str, ...] | None:
+    """Return the full names of the deployments whose runs are meant; None where none can be.
+
+    An empty one stands for all runs, also of no deployment.
+
+    Raises:
+        ObjectNotFound: there is no such deployment, or no such pool.
+    """
+    names = parse_deployment(deployment)
+    if pool is None:
+        return names
+    # 10 ms of start-up, which only a command with a pool pays.
+    from flowstone.deployments.documents import find_deployments
+    from flowstone.infrastructure.work_pools import load_work_pool
+
+    found = {each.full_name for each in find_deployments() if each.work_pool_name == pool}
+    if not found:
+        load_work_pool(pool)  # says where there is none of that name
+    return tuple(sorted(found.intersection(names) if names else found)) or None
 
 
 def parse_deployment(name: str | None) -> tuple[str, ...]:

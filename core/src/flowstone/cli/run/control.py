@@ -18,9 +18,7 @@ from flowstone.cli.run.execution import (
 )
 from flowstone.cli.run.records import describe_run
 from flowstone.context.current import services
-from flowstone.errors import Conflict
-from flowstone.records.events import make_change_event
-from flowstone.records.states import CANCELLING, Cancelled, Cancelling
+from flowstone.flow_runs.subruns import request_cancel
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,8 +44,9 @@ _LOOK = 0.1
 def cancel_run(run: str, seconds: float, as_json: bool) -> None:
     """Cancel a run, and wait until it has ended.
 
-    The run's process stops within about a second, and whatever it was running ends as Cancelled. A
-    run whose process is dead ends as Crashed.
+    The run's process stops within about a second, and whatever it was running ends as Cancelled,
+    as do the runs that it has asked for by run_deployment. A run whose process is dead ends as
+    Crashed.
     """
     found = _request_cancel(run)
     found = _await_end(found, services().clock.monotonic() + seconds)
@@ -64,20 +63,12 @@ def cancel_run(run: str, seconds: float, as_json: bool) -> None:
 
 def _request_cancel(ref: str) -> Run:
     store = services().runs
-    while True:
-        found = store.run(ref)
-        root = found if found.is_root else store.run(found.root_id)
-        if not found.is_root:
-            warn(f"{found.name} is a part of {root.name}, which is cancelled as a whole.")
-        if root.state.is_final() or root.state.type is CANCELLING:
-            return root
-        # Of a suspended run there is no process that could end it.
-        is_held = root.lease is not None
-        state = (Cancelling if is_held else Cancelled)("asked on the command line")
-        try:
-            return store.record(make_change_event(root, state, root.attempt))
-        except Conflict:
-            continue  # it has moved on meanwhile: look again
+    found = store.run(ref)
+    if not found.is_root:
+        root = store.run(found.root_id)
+        warn(f"{found.name} is a part of {root.name}, which is cancelled as a whole.")
+        found = root
+    return request_cancel(found, "asked on the command line")
 
 
 def _await_end(run: Run, until: float) -> Run:

@@ -13,9 +13,8 @@ from flowstone.cli.run.attempts import Attempts
 from flowstone.cli.run.choice import find_run
 from flowstone.context.current import services
 from flowstone.errors import ConfigurationError
+from flowstone.flow_runs.subruns import find_tree
 from flowstone.graphs import build_graph
-from flowstone.ports.paging import iterate_runs
-from flowstone.records.runs import RunQuery
 
 if TYPE_CHECKING:
     from flowstone.graphs import Graph
@@ -55,7 +54,7 @@ def show_graph(run: str, whole: bool, form: str | None, output: Path | None, as_
         raise click.UsageError("--json prints a document of its own: leave out --format and -o.")
     store = services().runs
     found = find_run(run)
-    tree = list(iterate_runs(store, RunQuery(root_id=found.root_id)))
+    tree = find_tree(found.root_id)
     last = Attempts(store, tree).keep_last(tree)
     tree = last if found in last else tree
     graph = build_graph(found, tree, now=services().clock.time(), whole=whole)

@@ -9,13 +9,13 @@ import click
 from flowstone.cli.candidates import complete_runs
 from flowstone.cli.output import emit, is_terminal, json_option, show, warn
 from flowstone.cli.run.choice import (
-    deployment_option,
+    choose_deployments,
     find_run,
     flow_option,
-    parse_deployment,
     parse_states,
     parse_time,
     period_options,
+    source_options,
     state_option,
 )
 from flowstone.cli.run.records import describe_run, describe_tally, find_waits
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 @click.command("ls")
 @state_option
 @flow_option
-@deployment_option
+@source_options
 @click.option(
     "--tag", "tags", multiple=True, metavar="TAG", help="Only runs with this tag; can be repeated."
 )
@@ -65,7 +65,7 @@ if TYPE_CHECKING:
 def list_runs(
     states: tuple[str, ...],
     unit: str | None,
-    deployment: str | None,
+    source: tuple[str | None, str | None],
     tags: tuple[str, ...],
     period: tuple[str | None, str | None],
     before: str | None,
@@ -79,11 +79,13 @@ def list_runs(
     """
     store, now = services().runs, services().clock.time()
     since, until = period
+    deployments = choose_deployments(*source)
     query = RunQuery(
+        ids=() if deployments is None else None,
         listed=True,
         states=parse_states(states),
         unit=unit,
-        deployments=parse_deployment(deployment),
+        deployments=deployments or (),
         tags=tags,
         created_since=parse_time("--since", since, now),
         created_until=parse_time("--until", until, now),
@@ -98,7 +100,7 @@ def list_runs(
     if as_json:
         emit([_describe(each, now, tally.get(each.id, {}), waits) for each in found])
         return
-    is_choice = bool(states or unit or deployment or tags or since or until or before)
+    is_choice = bool(states or unit or any(source) or tags or since or until or before)
     show(_make_table(found, now, tally, waits, is_choice=is_choice))
     if more:
         warn(

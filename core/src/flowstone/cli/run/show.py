@@ -25,10 +25,11 @@ from flowstone.cli.wording import (
 from flowstone.context.current import services
 from flowstone.context.external_work import find_open_handles, read_handles, sum_measures
 from flowstone.flow_runs import requests
+from flowstone.flow_runs.subruns import find_caller, find_tree
 from flowstone.graphs.tree import Children
-from flowstone.ports.paging import iterate_events, iterate_runs
+from flowstone.ports.paging import iterate_events
 from flowstone.records.durations import duration, format_duration
-from flowstone.records.runs import Run, RunQuery, StateChange
+from flowstone.records.runs import Run, StateChange
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,7 +51,7 @@ def show_run(run: str, whole: bool, as_json: bool) -> None:
     """
     store, now = services().runs, services().clock.time()
     found = find_run(run)
-    tree = list(iterate_runs(store, RunQuery(root_id=found.root_id)))
+    tree = find_tree(found.root_id)
     children, attempts = Children(tree), Attempts(store, tree)
     root = next((each for each in tree if each.is_root), found)
     if as_json:
@@ -135,6 +136,9 @@ def _make_facts(run: Run, now: float, root: Run, run_ids: set[str] | None, *, wh
         facts.append(("waits", Cell(wait.message, "yellow")))
     if run.deployment is not None:
         facts.append(("deployment", Cell(run.deployment)))
+        caller = find_caller(run.id)
+        if caller is not None:
+            facts.append(("asked for by", Cell(f"run {caller}")))
     if run.scheduled_time is not None:
         facts.append(("due", Cell(format_time(run.scheduled_time))))
     if run.state.is_paused() and (question := requests.find_open_question(run.id)):
