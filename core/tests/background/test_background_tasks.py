@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import pickle
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import pytest
 from pydantic import SecretStr
 
 from flowstone import allow_failure, flow, tags, task
 from flowstone.background.keys import find_key
+from flowstone.background.status_server import serve_status
 from flowstone.calls.kept_calls import find_calls
 from flowstone.deployments.waits import find_wait_reasons
 from flowstone.errors import (
@@ -296,6 +300,25 @@ def test_stopping_at_once_gives_the_call_to_others(services: Services) -> None:
     assert services.runs.run(future.task_run_id).state.type is CRASHED
     is_free.append(True)
     assert work(TaskWorker(hold), future) == ["ended"]
+
+
+def test_the_status_is_told_over_http(services: Services) -> None:
+    worker = TaskWorker(tasks.add, limit=3)
+    with serve_status(0, worker.describe_status) as port:
+        with urlopen(f"http://127.0.0.1:{port}/status") as answer:
+            told = json.load(answer)
+        with pytest.raises(HTTPError, match="404"):
+            urlopen(f"http://127.0.0.1:{port}/other").close()
+        with pytest.raises(ConfigurationError, match="can't be used"), serve_status(port, dict):
+            pass
+    assert told == {"tasks": worker.keys, "running": [], "limit": 3, "is_stopping": False}
+
+
+def test_a_worker_ends_by_itself_when_its_time_is_over(services: Services) -> None:
+    future = tasks.add.delay(1)
+    TaskWorker(tasks.add, status_server_port=0).start(timeout=0.3)
+    assert future.result(timeout=0) == 2
+    asyncio.run(TaskWorker(tasks.add).astart(timeout=0))
 
 
 def test_what_can_t_be_sent_is_refused_at_the_call(services: Services) -> None:

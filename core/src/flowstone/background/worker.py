@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import nullcontext
 from heapq import merge
 from itertools import islice
 from operator import attrgetter
@@ -29,6 +30,7 @@ from flowstone.records.states import CRASHED, AwaitingRetry
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Sequence
+    from contextlib import AbstractContextManager
 
     from flowstone.records.limits import Limit
     from flowstone.records.runs import Run
@@ -52,6 +54,8 @@ class TaskWorker(RunLoop):
     Args:
         *tasks: what is served.
         limit: the number of runs that are executed at a time; None for any number.
+        status_server_port: of this machine, where ``GET /status`` is answered while it works; 0
+            for one that is free. None answers nowhere.
 
     Raises:
         ConfigurationError: there is no task, two have one name, or the limit lets no run start.
@@ -59,8 +63,14 @@ class TaskWorker(RunLoop):
 
     look_seconds: ClassVar[float] = 0.2
 
-    def __init__(self, *tasks: AnyTask, limit: int | None = LIMIT) -> None:
+    def __init__(
+        self,
+        *tasks: AnyTask,
+        limit: int | None = LIMIT,
+        status_server_port: int | None = None,
+    ) -> None:
         super().__init__(limit)
+        self._status_port = status_server_port
         _check(tasks, limit)
         self._tasks = {find_key(task): AnsweringTask(task) for task in tasks}
         if len(self._tasks) < len(tasks):
@@ -91,7 +101,7 @@ class TaskWorker(RunLoop):
             timeout: seconds after which it stops by itself; None for never.
         """
         self._begin(timeout)
-        with stop_by_signals(self):
+        with self._show_status(), stop_by_signals(self):
             self.run_until_stopped()
 
     def astart(self, timeout: float | None = None) -> Coroutine[object, object, None]:
@@ -102,7 +112,7 @@ class TaskWorker(RunLoop):
     async def _step_until_stopped(self) -> None:
         import asyncio  # 40 ms of start-up; here it is running already
 
-        with stop_by_signals(self):
+        with self._show_status(), stop_by_signals(self):
             try:
                 while not self.is_stopped or self.running:
                     seconds = await call_blocking(self.step)
@@ -116,6 +126,23 @@ class TaskWorker(RunLoop):
     def close(self) -> None:
         """Say that nobody serves the tasks here."""
         self._presence.leave()
+
+    def describe_status(self) -> dict[str, object]:
+        """Return what it serves, what it executes, and whether it begins anything new."""
+        return {
+            "tasks": self.keys,
+            "running": self.running,
+            "limit": self._limit,
+            "is_stopping": self.is_stopped,
+        }
+
+    def _show_status(self) -> AbstractContextManager[object]:
+        if self._status_port is None:
+            return nullcontext()
+        # 20 ms of start-up, which only workers that are probed pay.
+        from flowstone.background.status_server import serve_status
+
+        return serve_status(self._status_port, self.describe_status)
 
     def _begin(self, timeout: float | None) -> None:
         self._until = float("inf") if timeout is None else services().clock.monotonic() + timeout
@@ -177,38 +204,49 @@ class TaskWorker(RunLoop):
         return "who serves its task executes as many runs as it may at a time (limit=…)"
 
 
-def serve(*tasks: AnyTask, limit: int | None = LIMIT, timeout: float | None = None) -> None:
+def serve(
+    *tasks: AnyTask,
+    limit: int | None = LIMIT,
+    status_server_port: int | None = None,
+    timeout: float | None = None,
+) -> None:
     """Execute the calls of tasks that are sent to the background, until it is stopped.
 
     Args:
         *tasks: what is served.
         limit: the number of runs that are executed at a time; None for any number.
+        status_server_port: of this machine, where ``GET /status`` is answered; None for nowhere.
         timeout: seconds after which it stops by itself; None for never.
 
     Raises:
-        ConfigurationError: there is no task, two have one name, the limit lets no run start, or
-            the store is in memory, so that nobody else can send a call.
+        ConfigurationError: there is no task, two have one name, the limit lets no run start, the
+            port can't be used, or the store is in memory, so that nobody else can send a call.
     """
-    _open_worker(tasks, limit).start(timeout)
+    _open_worker(tasks, limit, status_server_port).start(timeout)
 
 
 def aserve(
-    *tasks: AnyTask, limit: int | None = LIMIT, timeout: float | None = None
+    *tasks: AnyTask,
+    limit: int | None = LIMIT,
+    status_server_port: int | None = None,
+    timeout: float | None = None,
 ) -> Coroutine[object, object, None]:
     """Do as `serve` does, beside other coroutines."""
-    return _aserve(tasks, limit, timeout)
+    return _aserve(tasks, limit, status_server_port, timeout)
 
 
-async def _aserve(tasks: Sequence[AnyTask], limit: int | None, seconds: float | None) -> None:
-    worker = await call_blocking(_open_worker, tasks, limit)
+async def _aserve(
+    tasks: Sequence[AnyTask], limit: int | None, port: int | None, seconds: float | None
+) -> None:
+    worker = await call_blocking(_open_worker, tasks, limit, port)
     await worker.astart(seconds)
 
 
-def _open_worker(tasks: Sequence[AnyTask], limit: int | None) -> TaskWorker:
+def _open_worker(tasks: Sequence[AnyTask], limit: int | None, port: int | None) -> TaskWorker:
     if services().settings.store == "memory":
         problem = "the store is in memory, so no other process can send a call"
         raise ConfigurationError("serve", problem, "Unset FLOWSTONE_STORE.")
-    return TaskWorker(*tasks, limit=limit)
+    return TaskWorker(*tasks, limit=limit, status_server_port=port)
 
 
 def _check(tasks: Sequence[object], limit: int | None) -> None:

@@ -334,19 +334,19 @@ class Task(Runnable[P, R]):
         made: DistributedFuture[R] = await asend(*given)
         return made
 
-    def serve(self, *, limit: int | None = 10, timeout: float | None = None) -> None:
+    def serve(
+        self,
+        *,
+        limit: int | None = 10,
+        status_server_port: int | None = None,
+        timeout: float | None = None,
+    ) -> None:
         """Execute the calls that are sent to the background, until this is stopped.
 
-        SIGTERM or Ctrl-C ends it when the runs that are being executed have ended.
-
-        Args:
-            limit: the number of runs that are executed at a time; None for any number.
-            timeout: seconds after which it stops by itself; None for never.
-
-        Raises:
-            ConfigurationError: as `flowstone.task_worker.serve` says.
+        The arguments are those of `flowstone.task_worker.serve`, which also takes several tasks.
         """
-        import_module("flowstone.background.worker").serve(self, limit=limit, timeout=timeout)
+        serve = import_module("flowstone.background.worker").serve
+        serve(self, limit=limit, status_server_port=status_server_port, timeout=timeout)
 
     def run_again(
         self,
