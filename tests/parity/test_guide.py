@@ -543,14 +543,40 @@ ROWS = {
             raise AssertionError(refused)
         """,
     "`run_deployment(…)`": """
-        from prefect.deployments import run_deployment
-        from prefect.errors import ObjectNotFound
+        import asyncio
+        from prefect import flow
+        from prefect.deployments import arun_deployment, run_deployment
+        from prefect.deployments.documents import save_deployment
+        from prefect.errors import ConfigurationError, ObjectNotFound
         try:
             run_deployment("f/none")
         except ObjectNotFound:
             pass
         else:
             raise AssertionError
+        @flow
+        def f(n: int = 1): return n
+        save_deployment(f.to_deployment("d"))
+        asked = dict(timeout=0, idempotency_key="k", as_subflow=False, tags=["t"])
+        first = run_deployment("f/d", {"n": 2}, **asked)
+        assert asyncio.run(arun_deployment("f/d", {"n": 3}, **asked)).id == first.id
+        try:
+            run_deployment("f/d", timeout=0, client=object())
+        except ConfigurationError:
+            pass
+        else:
+            raise AssertionError
+        """,
+    "`task.delay(…)`": """
+        from prefect import task
+        from prefect.futures import DistributedFuture
+        from prefect.task_worker import TaskWorker, aserve, serve
+        @task
+        def add(a, b=1): return a + b
+        futures = [add.delay(1), add.apply_async((1,), {"b": 2}, idempotency_key="k")]
+        TaskWorker(add, limit=10).start(timeout=1)
+        assert [each.result(timeout=0) for each in futures] == [2, 3]
+        assert DistributedFuture(futures[0].task_run_id).result(timeout=0) == 2
         """,
     "`prefect.exceptions`": """
         from prefect.errors import FlowstoneError, ObjectNotFound

@@ -74,11 +74,16 @@ MEMBERS: dict[str, dict[str, int | None]] = {
     },
     "tasks:Task": {
         **dict.fromkeys(("submit", "map", "with_options", "on_commit", "on_rollback", *HOOKS)),
-        **dict.fromkeys(("apply_async", "delay", "serve"), LATER),
+        **dict.fromkeys(("apply_async", "delay", "serve")),
     },
     "futures:Future": dict.fromkeys(
         ("task_run_id", "state", "wait", "result", "add_done_callback")
     ),
+    "futures:DistributedFuture": dict.fromkeys(
+        ("task_run_id", "state", "wait", "result", "wait_async", "result_async",
+         "add_done_callback")
+    ),
+    "task_worker": dict.fromkeys(("serve", "TaskWorker")),
     "futures:FutureList": dict.fromkeys(("wait", "result")),
     "futures": dict.fromkeys(
         ("as_completed", "wait", "resolve_futures_to_states", "resolve_futures_to_results")

@@ -114,8 +114,9 @@ def execute_call(call: KeptCall, task: AnsweringTask) -> None:
     run = services().runs.run(call.run_id)
     try:
         arguments = call.open_arguments()
-    except Exception as error:  # noqa: BLE001 - whatever the classes in a pickle raise
+    except Exception as error:
         problem = f"its arguments can't be read here: {type(error).__name__}: {error}"
+        _logger.warning("run %s: %s", run.name, problem, exc_info=True)
         record_state(run, Failed(problem))
         forget_call(call)
         return

@@ -8,6 +8,7 @@ from flowstone.plugins.exports import lazy_exports
 
 if TYPE_CHECKING:
     from flowstone.infrastructure.base import Infrastructure, JobVariables, RunJob
+    from flowstone.infrastructure.environ import make_job_environ
     from flowstone.infrastructure.process import ProcessInfrastructure, ProcessVariables
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "ProcessInfrastructure",
     "ProcessVariables",
     "RunJob",
+    "make_job_environ",
 ]
 
 if not TYPE_CHECKING:
@@ -23,6 +25,7 @@ if not TYPE_CHECKING:
         __name__,
         {
             ".base": ("Infrastructure", "JobVariables", "RunJob"),
+            ".environ": ("make_job_environ",),
             ".process": ("ProcessInfrastructure", "ProcessVariables"),
         },
     )
