@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from flowstone.context.current import services
 from flowstone.errors import ObjectAlreadyExists, ObjectNotFound
 from flowstone.ports.paging import iterate_documents
-from flowstone.serializers import AutomaticSerializer
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -51,6 +50,9 @@ class KeptCall(NamedTuple):
             SecretUnreadable: it was sealed with another key.
             Exception: a class that is needed can't be imported here.
         """
+        # Serializers: 10 ms, which whoever only looks at calls saves.
+        from flowstone.serializers import AutomaticSerializer
+
         content = services().sealer.open(self.sealed, _make_purpose(self.run_id))
         args, kwargs, wait_for = AutomaticSerializer().loads(content)
         return Arguments(tuple(args), kwargs, wait_for)
@@ -62,6 +64,8 @@ def pack_arguments(arguments: Arguments) -> bytes:
     Raises:
         NotSerializable: some can't be sent to another process.
     """
+    from flowstone.serializers import AutomaticSerializer  # as above
+
     return AutomaticSerializer().dumps([list(arguments.args), *arguments[1:]])
 
 
