@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import pickle
+from threading import Thread
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError
@@ -13,12 +14,13 @@ from urllib.request import urlopen
 import pytest
 from pydantic import SecretStr
 
-from flowstone import allow_failure, flow, tags, task
+from flowstone import Task, allow_failure, flow, tags, task
 from flowstone.background.keys import find_key
 from flowstone.background.status_server import serve_status
 from flowstone.calls.kept_calls import find_calls
 from flowstone.deployments.waits import find_wait_reasons
 from flowstone.errors import (
+    CancelledRun,
     ConfigurationError,
     CrashedRun,
     MissingResult,
@@ -27,6 +29,7 @@ from flowstone.errors import (
     RunTimeout,
     UpstreamTaskError,
 )
+from flowstone.flow_runs.subruns import request_cancel
 from flowstone.futures import DistributedFuture
 from flowstone.records.encoding import dumps
 from flowstone.records.events import make_handover_event
@@ -241,6 +244,72 @@ def test_a_cancelled_call_is_not_executed(services: Services) -> None:
     worker = TaskWorker(tasks.add)
     worker.step()
     assert (worker.running, find_calls([run.id]), future.state.type) == ([], {}, CANCELLED)
+
+
+@pytest.mark.parametrize("name", ["hold", "ahold"])
+def test_a_call_that_is_being_executed_is_cancelled(services: Services, name: str) -> None:
+    @task
+    def hold() -> None:
+        has_begun.append(True)
+        wait_until(lambda: False)
+
+    @task
+    async def ahold() -> None:
+        has_begun.append(True)
+        await asyncio.Event().wait()
+
+    has_begun: list[bool] = []
+    chosen: Task[[], Any] = hold if name == "hold" else ahold
+    future, worker = chosen.delay(), TaskWorker(chosen, tasks.add)
+    worker.step()
+    wait_until(lambda: has_begun)
+    request_cancel(services.runs.run(future.task_run_id), "by hand")
+    (error,) = work(worker, future)
+    assert isinstance(error, CancelledRun)
+    assert find_calls([future.task_run_id]) == {}
+    assert work(worker, tasks.add.delay(1)) == [2]
+
+
+def test_of_two_workers_one_executes_a_call(services: Services) -> None:
+    executed: list[int] = []
+
+    @task
+    def count(n: int) -> None:
+        executed.append(n)
+
+    futures = [count.delay(n) for n in range(30)]
+    workers = [TaskWorker(count, limit=4) for _ in range(2)]
+    threads = [Thread(target=worker.start, kwargs={"timeout": 30}) for worker in workers]
+    for thread in threads:
+        thread.start()
+    for future in futures:
+        future.wait(60)
+    for worker, thread in zip(workers, threads, strict=True):
+        worker.stop()
+        thread.join()
+    assert sorted(executed) == list(range(30))
+    assert {future.state.type for future in futures} == {COMPLETED}
+
+
+def test_a_flow_that_is_drawn_sends_nothing(services: Services) -> None:
+    @flow
+    def send() -> None:
+        tasks.add.apply_async((tasks.add.delay(1),))
+
+    graph = send.visualize()
+    assert [node.unit for node in graph.nodes] == ["send", "add", "add"]
+    assert services.documents.find("background-call:", prefix=True) == []
+
+
+def test_a_task_of_a_method_s_kind_keeps_what_it_is(services: Services) -> None:
+    class Holder:
+        @staticmethod
+        @task
+        def double(n: int) -> int:
+            return 2 * n
+
+    future = Holder.double.delay(4)
+    assert work(TaskWorker(Holder.double), future) == [8]
 
 
 def test_what_a_dead_process_had_begun_is_executed_again(services: Services) -> None:

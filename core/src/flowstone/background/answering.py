@@ -25,6 +25,7 @@ class AnsweringTask(Task[..., object]):
 
     def __init__(self, task: AnyTask) -> None:
         super().__init__(task.fn, task.spec)
+        vars(self).update(vars(task))
 
     def keep_error(self, run_id: str, error: BaseException) -> None:
         """Keep what a run failed with, where that can be pickled."""

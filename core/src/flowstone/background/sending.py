@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -90,6 +91,10 @@ async def asend(
 def _open_sender() -> ThreadPoolExecutor:
     """Return the thread that keeps what is sent on event loops; at the end it is waited for."""
     return ThreadPoolExecutor(1, thread_name_prefix="flowstone-sender")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_open_sender.cache_clear)  # a child has no such thread
 
 
 def _prepare(

@@ -12,7 +12,7 @@ from flowstone.context.current import services
 from flowstone.deployments.executor import record_state
 from flowstone.engine.recorder import Takeover, make_lease
 from flowstone.engine.thread_errors import raise_in_thread
-from flowstone.errors import Conflict, StopSignal, TerminationSignal
+from flowstone.errors import Conflict, TerminationSignal
 from flowstone.flow_runs.executions import is_waiting
 from flowstone.infrastructure.base import Infrastructure, JobVariables, RunJob
 from flowstone.logging.run_logger import get_logger
@@ -127,7 +127,9 @@ def execute_call(call: KeptCall, task: AnsweringTask) -> None:
             end = _run_to_end(task.run_again(takeover, *arguments))
         except Conflict as conflict:
             run = cast("Run", conflict.actual)  # somebody may only have said why it waits
-        except (StopSignal, SystemExit, KeyboardInterrupt):
+        except BaseException as error:
+            if isinstance(error, Exception):
+                raise
             break  # it is recorded; what ends a run ends no worker
     run = services().runs.run(call.run_id)
     if not run.state.is_final() or run.state.type is CRASHED:

@@ -61,7 +61,7 @@ class TaskWorker(RunLoop):
         ConfigurationError: there is no task, two have one name, or the limit lets no run start.
     """
 
-    look_seconds: ClassVar[float] = 0.2
+    look_seconds: ClassVar[float] = 0.1
 
     def __init__(
         self,
@@ -155,22 +155,30 @@ class TaskWorker(RunLoop):
 
     def _look(self, _now: float) -> float | None:
         self._presence.announce(self.keys)
-        monotonic = services().clock.monotonic()
-        if self._until < monotonic and self._until > float("-inf"):
+        clock = services().clock
+        begun = clock.monotonic()
+        if float("-inf") < self._until < begun:
             self.stop()
             return None
-        is_rare = monotonic >= self._next_rare_look
+        is_rare = begun >= self._next_rare_look
         if is_rare:
-            self._next_rare_look = monotonic + _RARELY
             services().runs.reap()  # what other workers had begun when they died
+        if is_rare or self._has_room():
+            self._start_calls(is_whole=is_rare)
+        if is_rare:
+            # Among many calls that can't be executed now, one that can is found a little later.
+            seconds = clock.monotonic() - begun
+            self._next_rare_look = begun + seconds + max(_RARELY, 4 * seconds)
+        return None
+
+    def _start_calls(self, *, is_whole: bool) -> None:
+        """Start calls, the oldest first; look only at the first page of them, if not at all."""
         full: dict[str, Limit] = {}
         calls = merge(*map(iterate_calls, self.keys), key=attrgetter("run_id"))
         while page := list(islice(calls, PAGE)):
-            if self._has_room() or is_rare:
-                self._start_page(self._choose(page), {}, full)
-            if not self._has_room() or len(page) < PAGE:
+            self._start_page(self._choose(page), {}, full)
+            if not is_whole or not self._has_room():
                 break
-        return None
 
     def _has_room(self) -> bool:
         return self._limit is None or len(self.running) < self._limit

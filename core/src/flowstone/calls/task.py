@@ -314,9 +314,14 @@ class Task(Runnable[P, R]):
             ConfigurationError: the task is a method of an object; or a submitted task has not
                 ended, and waiting for it would block the event loop.
         """
+        made: DistributedFuture[R]
+        if sketch := current.sketch():
+            named = {**(kwargs or {}), "wait_for": wait_for}
+            made = sketch.submit(self, tuple(args or ()), named)
+            return made
         given = self, args, kwargs, wait_for, dependencies, idempotency_key
         # Above this floor, so it is named, not imported.
-        made: DistributedFuture[R] = import_module("flowstone.background.sending").send(*given)
+        made = import_module("flowstone.background.sending").send(*given)
         return made
 
     async def aapply_async(
@@ -329,6 +334,8 @@ class Task(Runnable[P, R]):
         idempotency_key: str | None = None,
     ) -> DistributedFuture[R]:
         """Do as `apply_async` does; the call is kept when this returns."""
+        if current.sketch():
+            return self.apply_async(args, kwargs, wait_for)
         given = self, args, kwargs, wait_for, dependencies, idempotency_key
         asend = import_module("flowstone.background.sending").asend
         made: DistributedFuture[R] = await asend(*given)
