@@ -68,6 +68,27 @@ def find_full(services: Services) -> list[str]:
     return [reason.message for reason in reasons if reason.kind == "limit_full"]
 
 
+def test_a_run_says_which_queue_and_variables_it_has(
+    kept: Services, kept_clock: SteppedClock, tmp_path: Path
+) -> None:
+    create_work_pool("p")
+    set_work_queue("p", "urgent")
+    set_work_queue("p", "default", paused=True)
+    deploy(flows.write_environment, work_pool_name="p")
+    parameters = {"names": ["CANARY"]}
+    waiting = run_deployment("x", parameters, timeout=0)
+    variables = {"env": {"CANARY": "sings"}, "working_dir": str(tmp_path)}
+    run = run_deployment(
+        "x", parameters, timeout=0, work_queue_name="urgent", job_variables=variables
+    )
+    with working("p") as worker:
+        step_until(worker, lambda: kept.runs.run(run.id).state.is_final())
+        reasons = find_wait_reasons([kept.runs.run(waiting.id)], kept_clock.now)
+    assert kept.runs.run(run.id).state.type is COMPLETED
+    assert (tmp_path / "environment").read_text() == "CANARY=sings\n"
+    assert reasons[waiting.id].kind == "queue_paused"
+
+
 def test_a_worker_makes_the_runs_that_are_due_and_executes_them(
     kept: Services, kept_clock: SteppedClock
 ) -> None:
