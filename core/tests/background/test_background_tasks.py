@@ -29,8 +29,15 @@ from flowstone.errors import (
     RunTimeout,
     UpstreamTaskError,
 )
+from flowstone.flow_runs.deletion import delete_flow_runs
+from flowstone.flow_runs.executions import execute_scheduled_run
 from flowstone.flow_runs.subruns import request_cancel
-from flowstone.futures import DistributedFuture
+from flowstone.futures import (
+    DistributedFuture,
+    as_completed,
+    resolve_futures_to_results,
+    wait,
+)
 from flowstone.records.encoding import dumps
 from flowstone.records.events import make_handover_event
 from flowstone.records.limits import KIND as LIMIT
@@ -310,6 +317,34 @@ def test_a_task_of_a_method_s_kind_keeps_what_it_is(services: Services) -> None:
 
     future = Holder.double.delay(4)
     assert work(TaskWorker(Holder.double), future) == [8]
+
+
+def test_helpers_of_futures_take_these_as_well(services: Services) -> None:
+    sent: list[Any] = [tasks.add.delay(1), tasks.add.delay(2)]
+    assert wait(sent, timeout=0).done == set()
+    called: list[DistributedFuture[int]] = []
+    sent[0].add_done_callback(called.append)
+    work(TaskWorker(tasks.add), *sent)
+    assert resolve_futures_to_results({"a": sent}) == {"a": [2, 3]}
+    assert wait(sent).done == set(sent)
+    assert set(as_completed(sent)) == set(sent)
+    wait_until(lambda: called == sent[:1])
+
+
+def test_answers_are_where_the_task_s_results_are(services: Services, tmp_path: Path) -> None:
+    away = tasks.add.with_options(result_storage=tmp_path / "results")
+    future = away.delay(1)
+    assert work(TaskWorker(away), future) == [2]
+    assert (tmp_path / "results" / future.task_run_id).exists()
+    delete_flow_runs([future.task_run_id])
+    assert services.documents.find("answer:", prefix=True) == []
+
+
+def test_only_who_serves_it_executes_a_call(services: Services) -> None:
+    future = tasks.add.delay(1)
+    with pytest.raises(ConfigurationError, match=r"serve\(\)"):
+        execute_scheduled_run(future.task_run_id)
+    assert work(TaskWorker(tasks.add), future) == [2]
 
 
 def test_what_a_dead_process_had_begun_is_executed_again(services: Services) -> None:

@@ -39,10 +39,15 @@ def execute_scheduled_run(ref: str) -> State:
     Raises:
         RunNotFound: there is no such run.
         NotScheduled: it does not wait; somebody else was first, or it was cancelled.
-        ConfigurationError: its flow can't be loaded; the run has failed by that.
+        ConfigurationError: its flow can't be loaded; the run has failed by that. Or it is the run
+            of a background task, which still waits.
         ParameterError: its parameters do not fit; the run has failed by that.
     """
     run = services().runs.run(ref)
+    if run.kind == "task" and is_waiting(run):
+        problem = "it is a call of a background task"
+        remedy = "A process that calls the task's serve() executes it: start one."
+        raise ConfigurationError(f"run {run.name!r}", problem, remedy)
     flow: Flow[..., object] | None = None
     while is_waiting(run):
         try:
