@@ -66,7 +66,7 @@ def test_a_worker_is_an_object(program: Program) -> None:
 
         future = add.delay(1)
         worker = TaskWorker(add, limit=2)
-        asyncio.run(worker.astart(timeout=0.5))
+        asyncio.run(worker.astart(timeout=0))
         told = worker.limit, future.result(timeout=0)
     """)
     assert made.told == (2, 2)

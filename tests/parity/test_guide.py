@@ -574,7 +574,7 @@ ROWS = {
         @task
         def add(a, b=1): return a + b
         futures = [add.delay(1), add.apply_async((1,), {"b": 2}, idempotency_key="k")]
-        TaskWorker(add, limit=10).start(timeout=1)
+        TaskWorker(add, limit=10).start(timeout=0)
         assert [each.result(timeout=0) for each in futures] == [2, 3]
         assert DistributedFuture(futures[0].task_run_id).result(timeout=0) == 2
         """,

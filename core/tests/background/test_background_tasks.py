@@ -420,7 +420,7 @@ def test_the_status_is_told_over_http(services: Services) -> None:
 
 def test_a_worker_ends_by_itself_when_its_time_is_over(services: Services) -> None:
     future = tasks.add.delay(1)
-    TaskWorker(tasks.add, status_server_port=0).start(timeout=0.3)
+    TaskWorker(tasks.add, status_server_port=0).start(timeout=0)
     assert future.result(timeout=0) == 2
     asyncio.run(TaskWorker(tasks.add).astart(timeout=0))
 

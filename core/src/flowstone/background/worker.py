@@ -79,7 +79,7 @@ class TaskWorker(RunLoop):
         self._wake = threading.Event()
         self._infrastructure = ThreadInfrastructure(self._tasks, self._wake.set)
         self._presence = Presence(SERVING_TASKS)
-        self._next_rare_look = self._until = float("-inf")
+        self._next_rare_look, self._until = float("-inf"), float("inf")
 
     @property
     def limit(self) -> int | None:
@@ -98,7 +98,8 @@ class TaskWorker(RunLoop):
         ends those, too, and another worker executes them again. Calls that nobody has begun stay.
 
         Args:
-            timeout: seconds after which it stops by itself; None for never.
+            timeout: seconds after which it stops by itself, but not before it has looked for calls
+                once; None for never.
         """
         self._begin(timeout)
         with self._show_status(), stop_by_signals(self):
@@ -157,9 +158,6 @@ class TaskWorker(RunLoop):
         self._presence.announce(self.keys)
         clock = services().clock
         begun = clock.monotonic()
-        if float("-inf") < self._until < begun:
-            self.stop()
-            return None
         is_rare = begun >= self._next_rare_look
         if is_rare:
             services().runs.reap()  # what other workers had begun when they died
@@ -169,6 +167,8 @@ class TaskWorker(RunLoop):
             # Among many calls that can't be executed now, one that can is found a little later.
             seconds = clock.monotonic() - begun
             self._next_rare_look = begun + seconds + max(_RARELY, 4 * seconds)
+        if begun >= self._until:
+            self.stop()
         return None
 
     def _start_calls(self, *, is_whole: bool) -> None:
