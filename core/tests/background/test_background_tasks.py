@@ -425,6 +425,31 @@ def test_a_worker_ends_by_itself_when_its_time_is_over(services: Services) -> No
     asyncio.run(TaskWorker(tasks.add).astart(timeout=0))
 
 
+def test_a_worker_on_a_loop_that_is_cancelled_lets_what_runs_end(services: Services) -> None:
+    @task
+    def hold() -> str:
+        has_begun.append(True)
+        wait_until(lambda: is_free)
+        return "ended"
+
+    has_begun: list[bool] = []
+    is_free: list[bool] = []
+
+    async def serve() -> None:
+        serving = asyncio.create_task(TaskWorker(hold).astart())
+        await asyncio.to_thread(wait_until, lambda: has_begun)
+        serving.cancel()
+        await asyncio.sleep(0)
+        is_free.append(True)
+        with pytest.raises(asyncio.CancelledError):
+            await serving
+
+    future = hold.delay()
+    asyncio.run(serve())
+    assert future.result(timeout=0) == "ended"
+    assert services.slots.list_slots() == []
+
+
 def test_what_can_t_be_sent_is_refused_at_the_call(services: Services) -> None:
     class Holder:
         @task

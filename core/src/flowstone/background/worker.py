@@ -106,23 +106,27 @@ class TaskWorker(RunLoop):
             self.run_until_stopped()
 
     def astart(self, timeout: float | None = None) -> Coroutine[object, object, None]:
-        """Do as `start` does, beside other coroutines."""
+        """Do as `start` does, beside other coroutines. To cancel it is to tell it to stop."""
         self._begin(timeout)
         return self._step_until_stopped()
 
     async def _step_until_stopped(self) -> None:
         import asyncio  # 40 ms of start-up; here it is running already
 
+        cancelled: asyncio.CancelledError | None = None
         with self._show_status(), stop_by_signals(self):
             try:
                 while not self.is_stopped or self.running:
-                    seconds = await call_blocking(self.step)
-                    await asyncio.sleep(seconds)
-            except asyncio.CancelledError:
-                self.stop()
-                raise
+                    try:
+                        seconds = await call_blocking(self.step)
+                        await asyncio.sleep(seconds)
+                    except asyncio.CancelledError as error:  # it is as a signal to stop
+                        cancelled = error
+                        self.stop()
             finally:
                 await call_blocking(self.close)
+        if cancelled is not None:
+            raise cancelled
 
     def close(self) -> None:
         """Say that nobody serves the tasks here."""
@@ -209,7 +213,7 @@ class TaskWorker(RunLoop):
 
     def _explain_own_limit(self, _limit: int) -> str:
         # Without the number: workers with different ones would contradict each other for ever.
-        return "who serves its task executes as many runs as it may at a time (limit=…)"
+        return "each process that serves its task executes as many runs as its limit allows"
 
 
 def serve(
