@@ -23,6 +23,7 @@ from flowstone.errors import (
     CancelledRun,
     ConfigurationError,
     CrashedRun,
+    FailedRun,
     MissingResult,
     NotSerializable,
     ParameterBindError,
@@ -338,6 +339,29 @@ def test_answers_are_where_the_task_s_results_are(services: Services, tmp_path: 
     assert (tmp_path / "results" / future.task_run_id).exists()
     delete_flow_runs([future.task_run_id])
     assert services.documents.find("answer:", prefix=True) == []
+
+
+def test_arguments_that_can_t_be_read_fail_the_run(services: Services) -> None:
+    future = tasks.add.delay(1)
+    (kept,) = services.documents.find("background-call:", prefix=True)
+    services.documents.put(kept.kind, kept.name, {**kept.body, "sealed": "no token"})
+    (error,) = work(TaskWorker(tasks.add), future)
+    assert isinstance(error, FailedRun)
+    assert "its arguments can't be read here: SecretUnreadable" in (future.state.message or "")
+    assert find_calls([future.task_run_id]) == {}
+
+
+def test_arguments_that_fit_no_more_fail_the_run(services: Services) -> None:
+    future = tasks.add.delay(1, b=2)
+
+    @task
+    def changed(a: int) -> int:
+        return a
+
+    changed.fn.__module__, changed.fn.__qualname__ = tasks.add.fn.__module__, "add"
+    (error,) = work(TaskWorker(changed), future)
+    assert isinstance(error, TypeError)
+    assert (future.state.type, find_calls([future.task_run_id])) == (FAILED, {})
 
 
 def test_only_who_serves_it_executes_a_call(services: Services) -> None:
