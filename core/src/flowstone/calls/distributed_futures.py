@@ -23,7 +23,6 @@ from flowstone.records.states import (
     State,
     StoredValue,
 )
-from flowstone.results.answers import find_error, read_answer
 from flowstone.task_runners.threads import release_worker
 
 if TYPE_CHECKING:
@@ -235,6 +234,9 @@ def is_done(run: Run) -> bool:
 
 
 def _read_end(run: Run) -> State:
+    # Blocks and pydantic: 60 ms, which whoever only sends calls saves.
+    from flowstone.results.answers import find_error, read_answer
+
     data: object = None
     if run.state.type is COMPLETED:
         data = StoredValue(lambda: read_answer(run.id, run.name))
