@@ -19,6 +19,7 @@ from flowstone.context.current import services
 from flowstone.deployments.executor import Placement
 from flowstone.deployments.presence import Presence
 from flowstone.deployments.run_loop import RunLoop, explain_limit, stop_by_signals, tell_wait
+from flowstone.deployments.shared_store import check_shared_store
 from flowstone.engine.blocking_calls import call_blocking
 from flowstone.errors import ConfigurationError, Conflict
 from flowstone.flow_runs.executions import is_waiting
@@ -232,7 +233,7 @@ def serve(
 
     Raises:
         ConfigurationError: there is no task, two have one name, the limit lets no run start, the
-            port can't be used, or the store is in memory, so that nobody else can send a call.
+            port can't be used, or the store is in memory or on a network file system.
     """
     _open_worker(tasks, limit, status_server_port).start(timeout)
 
@@ -255,9 +256,7 @@ async def _aserve(
 
 
 def _open_worker(tasks: Sequence[AnyTask], limit: int | None, port: int | None) -> TaskWorker:
-    if services().settings.store == "memory":
-        problem = "the store is in memory, so no other process can send a call"
-        raise ConfigurationError("serve", problem, "Unset FLOWSTONE_STORE.")
+    check_shared_store("serve")
     return TaskWorker(*tasks, limit=limit, status_server_port=port)
 
 
