@@ -66,7 +66,9 @@ def edit(was: str, now: str) -> None:
 def test_a_file_is_deployed(cli: InProcess) -> None:
     assert cli("deploy", "--all").out == "created  load it/nightly\ncreated  other/x\n2 created.\n"
     made = load_deployment("nightly")
-    assert made.entrypoint == f"{Path('flows/etl.py').resolve()}:etl"
+    assert made.entrypoint == "flows/etl.py:etl"
+    assert made.code is not None
+    assert made.code.source == str(Path.cwd())
     assert (made.parameters, made.tags) == ({"table": "users"}, ("a", "b"))
     assert (made.work_pool_name, made.job_variables) == ("p", {"env": {"A": "1"}})
     assert (made.concurrency_limit, made.collision_strategy) == (1, "CANCEL_NEW")

@@ -9,18 +9,21 @@ from flowstone.errors import ConfigurationError, suggest_names
 from flowstone.plugins.modules import import_code
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from types import ModuleType
 
 __all__ = ["load_flow_from_entrypoint"]
 
 
-def load_flow_from_entrypoint(entrypoint: str) -> Flow[..., object]:
+def load_flow_from_entrypoint(entrypoint: str, root: Path | None = None) -> Flow[..., object]:
     """Return the flow that an entrypoint names.
 
     Args:
         entrypoint: ``package.module:flow``, or ``path/to/file.py:flow``. The directory of the
             file, or for a module the current one, is searched for what it imports. The flow's name
             may be left out where there is only one.
+        root: where a relative path begins, and where modules are searched as well; None for the
+            current directory.
 
     Raises:
         ConfigurationError: there is no such module, file or flow, and near names are told; or its
@@ -32,7 +35,7 @@ def load_flow_from_entrypoint(entrypoint: str) -> Flow[..., object]:
     elif not place or not name:
         problem = "it is not MODULE:FLOW"
         raise ConfigurationError(f"entrypoint {entrypoint!r}", problem, "Write: etl.py:my_flow")
-    module = import_code(place, f"entrypoint {entrypoint!r}")
+    module = import_code(place, f"entrypoint {entrypoint!r}", root)
     return _find_flow(module, name, place) if name else _find_only_flow(module, place)
 
 

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, Un
 from flowstone.calls.decorator import find_local_names, make_spec, unwrap_function
 from flowstone.calls.options import Option, apply_options, unset_options
 from flowstone.calls.runnable import Runnable
+from flowstone.engine.blocking_calls import call_blocking
 from flowstone.errors import ConfigurationError
 from flowstone.task_runners.base import TaskRunner, ThreadPoolTaskRunner
 
 if TYPE_CHECKING:
     from flowstone.calls.deployment_options import DeploymentOptions, ServeOptions
     from flowstone.calls.option_types import FlowOptions
+    from flowstone.calls.sourced_flow import SourcedFlow
+    from flowstone.code.sources import CodeSource
     from flowstone.context.current import Services
     from flowstone.engine.recorder import Takeover
     from flowstone.graphs import Graph
@@ -180,6 +183,33 @@ class Flow(Runnable[P, R]):
         """
         import_module("flowstone.deployments.declarations").serve_flow(self, name, options)
 
+    @staticmethod
+    def from_source(source: CodeSource, entrypoint: str) -> SourcedFlow:
+        """Return a flow of the code that a source has now, to deploy or serve it.
+
+        The code is kept in the home. It is read as text: what it imports does not have to be
+        installed here.
+
+        Args:
+            source: the path of a directory; a `GitRepository`, or its address; an `ObjectStore`
+                block, or the reference of a saved one as ``"s3-bucket/flows"``.
+            entrypoint: where the flow stands in it: ``path/to/file.py:flow`` or
+                ``package.module:flow``.
+
+        Raises:
+            ConfigurationError: the source can't be reached or is too large, or has no such flow.
+            ObjectNotFound: no block is saved by that reference.
+            StorageError: the store refused.
+        """
+        source_flow = import_module("flowstone.deployments.sources").source_flow
+        made: SourcedFlow = source_flow(source, entrypoint)
+        return made
+
+    @staticmethod
+    async def afrom_source(source: CodeSource, entrypoint: str) -> SourcedFlow:
+        """Do as `from_source` does, while other coroutines run."""
+        return await call_blocking(Flow.from_source, source, entrypoint)
+
     def with_options(self, **options: Unpack[FlowOptions]) -> Flow[P, R]:
         """Return a flow with some options changed.
 
@@ -192,31 +222,42 @@ class Flow(Runnable[P, R]):
         return Flow(self.fn, spec, runner, self._binding, self._around)
 
 
-@overload
-def flow(fn: Callable[P, R], /) -> Flow[P, R]: ...
-@overload
-def flow(
-    fn: None = None, /, **options: Unpack[FlowOptions]
-) -> Callable[[Callable[P, R]], Flow[P, R]]: ...
-def flow(fn: Callable[..., Any] | None = None, /, **options: Unpack[FlowOptions]) -> Any:
-    """Make a function's calls flow runs: recorded, retried, and the home of task runs.
+class FlowDecorator:
+    """Make a function's calls flow runs: recorded, retried, and the home of task runs."""
 
-    Args:
-        fn: a sync or async function, or a method.
-        **options: see `FlowOptions`.
+    @overload
+    def __call__(self, fn: Callable[P, R], /) -> Flow[P, R]: ...
+    @overload
+    def __call__(
+        self, fn: None = None, /, **options: Unpack[FlowOptions]
+    ) -> Callable[[Callable[P, R]], Flow[P, R]]: ...
+    def __call__(
+        self, fn: Callable[..., Any] | None = None, /, **options: Unpack[FlowOptions]
+    ) -> Any:
+        """Return the function as a flow.
 
-    Raises:
-        ConfigurationError: an option is not known, or its value can't be used.
-        UnknownName: no installed package has a task runner of that name.
-    """
+        Args:
+            fn: a sync or async function, or a method.
+            **options: see `FlowOptions`.
 
-    def decorate(fn: Callable[..., object]) -> Flow[..., object]:
-        function, binding = unwrap_function(fn)
-        runner = _make_runner(options.get("task_runner"), ThreadPoolTaskRunner())
-        spec = make_spec("flow", function, options)
-        return Flow(function, spec, runner, binding, find_local_names())
+        Raises:
+            ConfigurationError: an option is not known, or its value can't be used.
+            UnknownName: no installed package has a task runner of that name.
+        """
 
-    return decorate if fn is None else decorate(fn)
+        def decorate(fn: Callable[..., object]) -> Flow[..., object]:
+            function, binding = unwrap_function(fn)
+            runner = _make_runner(options.get("task_runner"), ThreadPoolTaskRunner())
+            spec = make_spec("flow", function, options)
+            return Flow(function, spec, runner, binding, find_local_names())
+
+        return decorate if fn is None else decorate(fn)
+
+    from_source = staticmethod(Flow.from_source)
+    afrom_source = staticmethod(Flow.afrom_source)
+
+
+flow = FlowDecorator()
 
 
 def _make_runner(choice: Choice, default: TaskRunner) -> TaskRunner:

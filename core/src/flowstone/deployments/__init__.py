@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from flowstone.plugins.exports import lazy_exports
 
 if TYPE_CHECKING:
+    from flowstone.calls.sourced_flow import SourcedFlow
+    from flowstone.code.sources import GitRepository
     from flowstone.deployments.backfills import BackfillResult, backfill_deployment
     from flowstone.deployments.declarations import deploy
     from flowstone.deployments.documents import (
@@ -30,6 +32,8 @@ __all__ = [
     "ConcurrencyLimitConfig",
     "ConcurrencyLimitStrategy",
     "Deployment",
+    "GitRepository",
+    "SourcedFlow",
     "add_schedule",
     "arun_deployment",
     "backfill_deployment",
@@ -60,6 +64,8 @@ if not TYPE_CHECKING:
             ),
             ".schedule_pauses": ("pause_schedule", "resume_schedule"),
             ".server": ("serve",),
+            "flowstone.calls.sourced_flow": ("SourcedFlow",),
+            "flowstone.code.sources": ("GitRepository",),
             "flowstone.records.deployments": (
                 "ConcurrencyLimitConfig",
                 "ConcurrencyLimitStrategy",

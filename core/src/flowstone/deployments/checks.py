@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from flowstone.blocks.jobs.processes import TICK, Process, describe_exit
 from flowstone.calls.parameter_schema import make_parameter_schema
 from flowstone.context.current import services
-from flowstone.deployments.creation import check_parameters
+from flowstone.deployments.creation import check_parameters, make_recipe
 from flowstone.deployments.documents import load_deployment
 from flowstone.errors import ConfigurationError, ParameterTypeError
 from flowstone.flow_runs.executions import load_flow_of_run
@@ -109,7 +109,7 @@ def write_report(folder: str) -> None:
 def _inspect(deployment: Deployment) -> Iterator[Problem]:
     """Yield what is wrong, by the parameters that the flow has now where it can be imported."""
     try:
-        flow = load_flow_of_run(deployment.entrypoint)
+        flow = load_flow_of_run(make_recipe(deployment))
     except ConfigurationError as error:
         yield Problem("entrypoint", str(error), "\n".join(getattr(error, "__notes__", [])) or None)
     else:

@@ -110,7 +110,7 @@ def create_run(
         tags=tuple(sorted({*deployment.tags, *tags})),
         unit_version=deployment.version,
         parameters=dict(parameters),
-        recipe=RestartInfo(deployment.entrypoint),
+        recipe=make_recipe(deployment),
         deployment=deployment.full_name,
         scheduled_time=scheduled_time,
     )
@@ -118,6 +118,13 @@ def create_run(
     event_id = derive_id(read_time(run_id), run_id, "birth")  # however many make it
     current.runs.create(Event(event_id, KINDS["flow"][SCHEDULED], run_id, run_id, now, run))
     return run
+
+
+def make_recipe(deployment: Deployment) -> RestartInfo:
+    """Return what a process needs to execute a run that is created now, and later ones not."""
+    return RestartInfo(
+        deployment.entrypoint, code=deployment.code, environment=deployment.environment
+    )
 
 
 def derive_run_id(deployment: Deployment, key: TickKey, *facts: str) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Protocol, Unpack, cast
 
 from flowstone.calls.deployment_options import DeploymentOptions, ServeOptions
 from flowstone.calls.parameter_schema import make_parameter_schema
 from flowstone.calls.recipe import make_restart_info
+from flowstone.code.pinning import pin_entrypoint
 from flowstone.deployments.creation import check_parameters
 from flowstone.deployments.documents import name_schedules, save_deployment
 from flowstone.deployments.server import serve
@@ -27,9 +28,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from flowstone.calls.flow import Flow
+    from flowstone.deployments.flow_source import FlowSource
     from flowstone.records.schedules import Schedule
 
 _RULES = ("interval", "cron", "rrule", "schedule", "schedules")
+
+
+class Deployable(Protocol):
+    """A flow of which deployments are made."""
+
+    @property
+    def name(self) -> str: ...
+    def to_deployment(self, name: str, **options: Unpack[DeploymentOptions]) -> Deployment: ...
 
 
 def make_deployment(flow: Flow[..., object], name: str, options: DeploymentOptions) -> Deployment:
@@ -51,6 +61,19 @@ def make_deployment(flow: Flow[..., object], name: str, options: DeploymentOptio
         version=flow.version,
     )
     return apply_options(plain, options)
+
+
+def describe_source(found: FlowSource) -> Deployment:
+    """Return the deployment of a flow whose source was read, without a name and options."""
+    return Deployment(
+        name="",
+        flow_name=found.name,
+        entrypoint=found.entrypoint,
+        parameter_schema=found.parameter_schema,
+        enforce_parameter_schema=found.enforces,
+        description=found.description,
+        version=found.version,
+    )
 
 
 def apply_options(plain: Deployment, options: DeploymentOptions) -> Deployment:
@@ -82,16 +105,17 @@ def apply_options(plain: Deployment, options: DeploymentOptions) -> Deployment:
     return _add_parameters(made, options.get("parameters") or {})
 
 
-def deploy_flow(flow: Flow[..., object], name: str, options: DeploymentOptions) -> Deployment:
+def deploy_flow(flow: Deployable, name: str, options: DeploymentOptions) -> Deployment:
     """Deploy a flow; see `Flow.deploy`."""
-    [made] = deploy(make_deployment(flow, name, options))
+    [made] = deploy(flow.to_deployment(name, **options))
     return made
 
 
 def deploy(*deployments: Deployment, work_pool_name: str | None = None) -> list[Deployment]:
     """Save deployments, so that the workers of their pools execute their runs.
 
-    What an operator has said of one stays: a pause, and schedules that were added.
+    Their code is kept as it is now: it is what runs execute that are created until they are
+    deployed again. What an operator has said of one stays: a pause, and schedules that were added.
 
     Args:
         *deployments: made by `Flow.to_deployment`.
@@ -101,7 +125,8 @@ def deploy(*deployments: Deployment, work_pool_name: str | None = None) -> list[
         The deployments as they are saved.
 
     Raises:
-        ConfigurationError: one has no pool, or its job variables don't fit the pool; none is saved.
+        ConfigurationError: one has no pool, its job variables don't fit the pool, or the directory
+            of its code is too large; none is saved.
         ObjectNotFound: there is no such pool.
     """
     placed = []
@@ -113,8 +138,16 @@ def deploy(*deployments: Deployment, work_pool_name: str | None = None) -> list[
                 raise ConfigurationError(_describe(made), "it has no work pool", remedy)
             made = replace(made, work_pool_name=work_pool_name)
         check_placement(made)
-        placed.append(made)
+        placed.append(_pin(made))
     return [save_deployment(each) for each in placed]
+
+
+def _pin(deployment: Deployment) -> Deployment:
+    """Return a deployment with the code that it has now, where it has none of its own yet."""
+    if deployment.code is not None:
+        return deployment
+    entrypoint, code = pin_entrypoint(deployment.entrypoint)
+    return replace(deployment, entrypoint=entrypoint, code=code)
 
 
 def check_placement(deployment: Deployment) -> None:
@@ -142,13 +175,13 @@ def check_placement(deployment: Deployment) -> None:
     )
 
 
-def serve_flow(flow: Flow[..., object], name: str | None, options: ServeOptions) -> None:
+def serve_flow(flow: Deployable, name: str | None, options: ServeOptions) -> None:
     """Serve a flow; see `Flow.serve`."""
     name = flow.name if name is None else name
     _check_options(f"{flow.name}/{name}", options, ServeOptions)
     own = {key: value for key, value in options.items() if key in DeploymentOptions.__annotations__}
     serve(
-        make_deployment(flow, name, cast("DeploymentOptions", own)),
+        flow.to_deployment(name, **cast("DeploymentOptions", own)),
         pause_on_shutdown=options.get("pause_on_shutdown", True),
         print_starting_message=options.get("print_starting_message", True),
         limit=options.get("limit"),

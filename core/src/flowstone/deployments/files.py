@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from flowstone.deployments.declarations import apply_options, check_placement
+from flowstone.code.pinning import pin_flow_file
+from flowstone.deployments.declarations import apply_options, check_placement, describe_source
 from flowstone.deployments.documents import (
     delete_deployment,
     find_deployments,
@@ -163,7 +165,8 @@ def _compare(made: Deployment, old: Deployment | None) -> DeployStep:
 def _describe(deployment: Deployment) -> Json:
     """Return what is compared of a deployment: of its schedules, what is not usual."""
     schedules = [_describe_schedule(each) for each in deployment.schedules]
-    return {**encode_deployment(deployment), "schedules": schedules}
+    code = None if deployment.code is None else str(deployment.code)
+    return {**encode_deployment(deployment), "schedules": schedules, "code": code}
 
 
 def _describe_schedule(schedule: Schedule) -> Json:
@@ -206,18 +209,17 @@ def _refuse_keys(
 
 
 def _make_deployment(body: Json, file: Path) -> Deployment:
-    found = read_flow_source(body["entrypoint"], file.resolve().parent)
+    folder = file.resolve().parent
+    found = read_flow_source(body["entrypoint"], folder)
     if body.get("flow_name") not in {None, found.name}:
         problem = f"the flow at {found.entrypoint} is named {found.name!r}"
         raise ConfigurationError(f"flow_name {body['flow_name']!r}", problem, "Correct it.")
-    plain = Deployment(
+    entrypoint, code = pin_flow_file(found.entrypoint, folder)
+    plain = replace(
+        describe_source(found),
         name=check_part_name(KIND, body["name"]),
-        flow_name=found.name,
-        entrypoint=found.entrypoint,
-        parameter_schema=found.parameter_schema,
-        enforce_parameter_schema=found.enforces,
-        description=found.description,
-        version=found.version,
+        entrypoint=entrypoint,
+        code=code,
         declared_in=str(file.resolve()),
     )
     options = {key: body[key] for key in _PLAIN if body.get(key) is not None}

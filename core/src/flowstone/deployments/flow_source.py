@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeGuard
@@ -37,7 +38,7 @@ class FlowSource(NamedTuple):
     """A flow, as far as its source says in so many words.
 
     Attributes:
-        entrypoint: ``/path/to/file.py:flow``.
+        entrypoint: ``/path/to/file.py:flow``, or ``package.module:flow`` where that was asked for.
         name: the flow's.
         description: its docstring, or the option of `flow`.
         version: the option of `flow`, or a hash of the file.
@@ -53,12 +54,14 @@ class FlowSource(NamedTuple):
     enforces: bool
 
 
-def read_flow_source(entrypoint: str, folder: Path) -> FlowSource:
+def read_flow_source(entrypoint: str, folder: Path, where: str | None = None) -> FlowSource:
     """Read a flow's source, so that nothing that it imports has to be installed.
 
     Args:
-        entrypoint: ``path/to/file.py:flow``; the flow's name may be left out where there is one.
-        folder: where a relative path begins.
+        entrypoint: ``path/to/file.py:flow``, where the flow's name may be left out if there is one,
+            or ``package.module:flow``.
+        folder: where a relative path and a module begin.
+        where: what people know the folder by; None for its path.
 
     Raises:
         ConfigurationError: there is no such file or flow, or it is not Python.
@@ -66,28 +69,39 @@ def read_flow_source(entrypoint: str, folder: Path) -> FlowSource:
     place, _, name = entrypoint.rpartition(":")
     if entrypoint.endswith(".py"):
         place, name = entrypoint, ""
-    file = (folder / place).resolve()
+    module = _find_module(place, folder)
+    file = Path(os.path.normpath(module or folder / place))
+    told = str(file) if where is None else f"{place} in {where}"
     if file.suffix != ".py" or not file.is_file():
-        problem = f"there is no file {str(file)!r}" if place else "it is not FILE.py:FLOW"
+        problem = f"there is no file {told}" if place else "it is not FILE.py:FLOW"
         raise _make_error(entrypoint, problem, "Write: path/to/file.py:my_flow")
     try:
         content = file.read_bytes()
         tree = ast.parse(content)
     except (OSError, SyntaxError, ValueError) as error:
-        problem = f"{file} can't be read: {error}"
+        problem = f"{told} can't be read: {error}"
         raise _make_error(entrypoint, problem, "Correct it.") from error
     flows = {fn.name: fn for fn in tree.body if _is_function(fn) and _find_decorator(fn)}
     fn = _choose(entrypoint, name, flows)
     options = _read_options(fn)
     digest = sha256(content).hexdigest()[:8]
     return FlowSource(
-        f"{file}:{fn.name}",
+        f"{file if module is None else place}:{fn.name}",
         str(options.get("name") or fn.name.replace("_", "-")),
         options.get("description") or ast.get_docstring(fn),
         str(options.get("version") or digest),
         _make_schema(fn),
         options.get("validate_parameters") is not False,
     )
+
+
+def _find_module(place: str, folder: Path) -> Path | None:
+    """Return the file of a module; None for what is no module there."""
+    if place.endswith(".py") or not all(map(str.isidentifier, place.split("."))):
+        return None
+    path = folder.joinpath(*place.split("."))
+    found = [path.with_suffix(".py"), path / "__init__.py"]
+    return next((each for each in found if each.is_file()), None)
 
 
 def _make_error(entrypoint: str, problem: str, remedy: str) -> ConfigurationError:

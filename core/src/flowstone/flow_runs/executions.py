@@ -6,16 +6,16 @@ from contextlib import suppress
 from inspect import iscoroutine
 from typing import TYPE_CHECKING, cast
 
-from flowstone.calls.entrypoints import load_flow_from_entrypoint
 from flowstone.context.current import services
 from flowstone.engine.recorder import Takeover, make_lease
 from flowstone.errors import ConfigurationError, Conflict, NotScheduled, ParameterError
+from flowstone.flow_runs.pinned_code import enter_code, load_pinned_flow
 from flowstone.records.events import make_change_event, make_handover_event
 from flowstone.records.states import SCHEDULED, Failed, Pending
 
 if TYPE_CHECKING:
     from flowstone.calls.flow import Flow
-    from flowstone.records.runs import Run
+    from flowstone.records.runs import RestartInfo, Run
     from flowstone.records.states import State
 
 #: Whether this process is loading the code of a run.
@@ -27,11 +27,13 @@ def is_loading_run() -> bool:
     return _is_loading
 
 
-def execute_scheduled_run(ref: str) -> State:
+def execute_scheduled_run(ref: str, *, stays: bool = True) -> State:
     """Execute a run that waits, in this process; of many that try, one does.
 
     Args:
         ref: the run's id, a part of it, or its name.
+        stays: whether the current directory stays as it is. With False, a run whose code came from
+            a source of its own starts in its copy of it.
 
     Returns:
         The state that it ends in; a failure of the flow is not raised.
@@ -51,7 +53,7 @@ def execute_scheduled_run(ref: str) -> State:
     flow: Flow[..., object] | None = None
     while is_waiting(run):
         try:
-            flow = flow or _load(run)
+            flow = flow or _load(run, stays=stays)
             return _claim(run, flow)
         except Conflict as conflict:
             run = cast("Run", conflict.actual)  # somebody may only have said why it waits
@@ -66,26 +68,29 @@ def is_waiting(run: Run) -> bool:
     return run.is_root and run.state.type is SCHEDULED and run.lease is None
 
 
-def load_flow_of_run(entrypoint: str) -> Flow[..., object]:
+def load_flow_of_run(recipe: RestartInfo) -> Flow[..., object]:
     """Return a flow as a run of it has it: a program that serves it is only imported.
 
     Raises:
-        ConfigurationError: there is none, or its code fails, which is the cause.
+        ConfigurationError: there is none, or its code fails, which is the cause; or its code is
+            not kept any more.
     """
     global _is_loading
     _is_loading = True
     try:
-        return load_flow_from_entrypoint(entrypoint)
+        return load_pinned_flow(recipe)
     finally:
         _is_loading = False
 
 
-def _load(run: Run) -> Flow[..., object]:
+def _load(run: Run, *, stays: bool) -> Flow[..., object]:
     recipe = run.recipe
     if recipe is None or recipe.entrypoint is None:
         remedy = "Deploy its flow again."
         raise ConfigurationError(f"run {run.name!r}", "it has no entrypoint", remedy)
-    return load_flow_of_run(recipe.entrypoint)
+    if not stays:
+        enter_code(recipe)
+    return load_flow_of_run(recipe)
 
 
 def _claim(run: Run, flow: Flow[..., object]) -> State:

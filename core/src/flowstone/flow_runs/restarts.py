@@ -7,7 +7,6 @@ from functools import partial
 from inspect import iscoroutine
 from typing import TYPE_CHECKING, Any, cast
 
-from flowstone.calls.entrypoints import load_flow_from_entrypoint
 from flowstone.context.current import services
 from flowstone.context.external_work import find_open_handles
 from flowstone.engine.blocking_calls import PATIENCE, call_blocking
@@ -27,9 +26,11 @@ from flowstone.flow_runs.pauses import (
     pause_flow_run,
     suspend_flow_run,
 )
+from flowstone.flow_runs.pinned_code import load_pinned_flow
 from flowstone.logging.run_logger import get_logger
 from flowstone.records.encoding import describe_as_json
 from flowstone.records.events import make_change_event, make_handover_event
+from flowstone.records.runs import RestartInfo
 from flowstone.records.states import (
     CANCELLED,
     COMPLETED,
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from flowstone.calls.flow import Flow
     from flowstone.flow_runs.requests import Question
     from flowstone.records.events import Event
-    from flowstone.records.runs import RestartInfo, Run
+    from flowstone.records.runs import Run
     from flowstone.records.states import State
 
 Arguments = Mapping[str, Any]
@@ -391,14 +392,15 @@ def _check_kept(run: Run, recipe: RestartInfo | None, parameters: Arguments) -> 
 
 
 def _load_flow(run: Run, recipe: RestartInfo | None, entrypoint: str | None) -> Flow[..., object]:
-    place = entrypoint or (recipe.entrypoint if recipe else None)
-    if place is None:
+    if entrypoint is not None:
+        recipe = RestartInfo(entrypoint)
+    if recipe is None or recipe.entrypoint is None:
         known = recipe.reason if recipe else "where it stands is not known"
         problem = f"its flow {run.unit!r} can't be loaded again: {known}"
         remedy = "Say where it is by --entrypoint MODULE:FLOW, or start a new run."
         raise NotRepeatable(run.name, problem, remedy)
     try:
-        return load_flow_from_entrypoint(place)
+        return load_pinned_flow(recipe)
     except ConfigurationError as error:
         problem = f"its flow {run.unit!r} can't be loaded again: {error.what}: {error.problem}"
         remedy = f"{error.remedy} Or say where it is now by --entrypoint MODULE:FLOW."

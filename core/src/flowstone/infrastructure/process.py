@@ -40,7 +40,9 @@ class ProcessVariables(JobVariables):
         default=True, description="Whether the worker's terminal shows what the process writes."
     )
     working_dir: Path | None = Field(
-        default=None, description="Where the process runs; by default where the worker does."
+        default=None,
+        description="Where the process runs; by default in its copy of the code, where that came "
+        "from a source, and otherwise where the worker does.",
     )
 
 
@@ -66,10 +68,12 @@ class ProcessInfrastructure(Infrastructure):
     def make_provider(self, job: RunJob) -> ProcessProvider:
         """Return what starts the process of a run."""
         assert isinstance(job.variables, ProcessVariables)
+        folder = job.variables.working_dir
+        stay = () if folder is None else ("--stay",)
         return ProcessProvider(
-            job.command or (*_FLOWSTONE, "run", "execute", job.run_id),
+            job.command or (*_FLOWSTONE, "run", "execute", *stay, job.run_id),
             job.env,
-            job.variables.working_dir,
+            folder,
             job.variables.stream_output,
             self._find_template(),
         )

@@ -17,20 +17,26 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 
-def import_code(place: str, what: str) -> ModuleType:
+def import_code(place: str, what: str, root: Path | None = None) -> ModuleType:
     """Import a module, and return it.
 
     Args:
         place: ``package.module``, or ``path/to/file.py``. The directory of the file, or for a
             module the current one, is searched for what it imports.
         what: the setting or option that names it, for errors.
+        root: where a relative path begins, and where modules are searched as well; None for the
+            current directory.
 
     Raises:
         ConfigurationError: there is no such module or file, or importing it fails; `__cause__` is
             the error.
     """
+    if root is not None:
+        _search(str(root))
     with _explain_failure(place, what):
-        return _import_file(place, what) if place.endswith(".py") else _import_module(place, what)
+        if place.endswith(".py"):
+            return _import_file(place, what, root or Path.cwd())
+        return _import_module(place, what, root or Path.cwd())
 
 
 class _Absent(ConfigurationError):
@@ -59,10 +65,10 @@ def _explain_failure(place: str, what: str) -> Iterator[None]:
 _OURS = {"flowstone", "importlib"}
 
 
-def _import_file(place: str, what: str) -> ModuleType:
-    path = Path(place).absolute()
+def _import_file(place: str, what: str, root: Path) -> ModuleType:
+    path = root / place
     if not path.is_file():
-        remedy = f"The current directory is {Path.cwd()}."
+        remedy = f"The current directory is {root}."
         raise _Absent(what, f"there is no file {place}", remedy)
     if path.stem in sys.stdlib_module_names and str(path.parent) not in sys.path:
         import_module(path.stem)  # while the file does not hide it
@@ -76,15 +82,15 @@ def _import_file(place: str, what: str) -> ModuleType:
     return module
 
 
-def _import_module(place: str, what: str) -> ModuleType:
-    _search(str(Path.cwd()))
+def _import_module(place: str, what: str, root: Path) -> ModuleType:
+    _search(str(root))
     try:
         return import_module(place)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{place}.".startswith(f"{error.name}."):
             raise  # the module is there; something that it imports is not
         problem = f"the module {place!r} can't be found"
-        remedy = f"The current directory is {Path.cwd()}. To import a file, give its path: etl.py"
+        remedy = f"The current directory is {root}. To import a file, give its path: etl.py"
         raise _Absent(what, problem, remedy) from error
 
 

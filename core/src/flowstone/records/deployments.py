@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from flowstone.records.codec import FieldForm, RecordCodec
+from flowstone.records.encoding import CODE_CODEC, ENVIRONMENT_CODEC
 from flowstone.records.schedules import decode_schedule, encode_schedule
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from flowstone.records.codec import Json
     from flowstone.records.documents import Document
+    from flowstone.records.runs import CodeVersion, Environment
     from flowstone.records.schedules import Schedule
 
 #: The kind of the documents that deployments are.
@@ -53,7 +55,11 @@ class Deployment:
     Attributes:
         name: its name among the deployments of the flow.
         flow_name: the flow's name.
-        entrypoint: where the flow is defined: ``package.module:flow`` or ``/path/to/file.py:flow``.
+        entrypoint: where the flow is defined: ``package.module:flow`` or ``/path/to/file.py:flow``;
+            in pinned code a relative path.
+        code: the version of its code that runs get that are created now; None where each run has
+            the code as it is then, as with `serve`.
+        environment: the packages of its runs; None for those of the worker.
         parameters: defaults of each run, by name.
         parameter_schema: the JSON schema of the flow's parameters.
         enforce_parameter_schema: whether parameters are checked when a run is made.
@@ -94,6 +100,8 @@ class Deployment:
     concurrency_limit: int | None = None
     collision_strategy: ConcurrencyLimitStrategy = ConcurrencyLimitStrategy.ENQUEUE
     declared_in: str | None = None
+    code: CodeVersion | None = None
+    environment: Environment | None = None
     id: str = ""
     added_schedules: tuple[Schedule, ...] = ()
     paused_by_operator: bool | None = None
@@ -141,6 +149,8 @@ _CODEC = RecordCodec(
         "job_variables": _JSON,
         "ConcurrencyLimitStrategy": FieldForm(str, ConcurrencyLimitStrategy),
         "tuple[Schedule, ...]": _SCHEDULES,
+        "CodeVersion": CODE_CODEC.form,
+        "Environment": ENVIRONMENT_CODEC.form,
     },
 )
 

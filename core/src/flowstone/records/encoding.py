@@ -22,6 +22,8 @@ from flowstone.records.limits import Claim, Limit, Refusal, Slot
 from flowstone.records.record import evolve
 from flowstone.records.redaction import redact
 from flowstone.records.runs import (
+    CodeVersion,
+    Environment,
     Fence,
     Handover,
     HeartbeatReply,
@@ -151,6 +153,9 @@ FORMS: dict[str, FieldForm] = {
     "list[str]": FieldForm(list, list),
 }
 LEASE_CODEC = RecordCodec(Lease, FORMS)
+CODE_CODEC = RecordCodec(CodeVersion, FORMS)
+ENVIRONMENT_CODEC = RecordCodec(Environment, FORMS)
+FORMS |= {"CodeVersion": CODE_CODEC.form, "Environment": ENVIRONMENT_CODEC.form}
 #: With the keys of the first stores.
 RESTART_CODEC = RecordCodec(
     RestartInfo, FORMS, keys={"reason": "obstacle", "missing_parameters": "lost"}

@@ -38,19 +38,58 @@ class Lease:
 
 
 @record
+class CodeVersion:
+    """The version of a flow's code that a run executes, whatever becomes of its source.
+
+    Attributes:
+        source: where the code came from, for people: a directory, or a repository at a commit.
+        snapshot: the hash of its files, by which the home has them; None for code that is not
+            pinned, such as an installed package.
+        is_workdir: whether a run starts in its copy of the code, unless its job says where.
+    """
+
+    source: str
+    snapshot: str | None = None
+    is_workdir: bool = False
+
+    def __str__(self) -> str:
+        if self.snapshot is None:
+            return f"not pinned: {self.source}"
+        return f"{self.snapshot[:12]} of {self.source}"
+
+
+@record
+class Environment:
+    """The packages of a run that has a Python environment of its own.
+
+    Attributes:
+        requirements: as for pip: ``pandas==2.*``.
+        file: the file of the code that lists them instead: a requirements file, ``pyproject.toml``
+            or ``uv.lock``.
+    """
+
+    requirements: tuple[str, ...] = ()
+    file: str | None = None
+
+
+@record
 class RestartInfo:
     """How a root flow run can be executed again, as it was known at its birth.
 
     Attributes:
-        entrypoint: where its flow stands: ``package.module:flow`` or ``/path/to/file.py:flow``;
-            None where it can't be loaded again.
-        obstacle: why it can't.
-        lost: the parameters whose kept form is not what was given, as secrets, by name.
+        entrypoint: where its flow stands: ``package.module:flow`` or ``/path/to/file.py:flow``,
+            in pinned code a relative path; None where it can't be loaded again.
+        reason: why it can't.
+        missing_parameters: those whose kept form is not what was given, as secrets, by name.
+        code: of a deployment: the version of its code.
+        environment: None where it is executed with the interpreter of the worker.
     """
 
     entrypoint: str | None
     reason: str | None = None
     missing_parameters: tuple[str, ...] = ()
+    code: CodeVersion | None = None
+    environment: Environment | None = None
 
 
 @fact

@@ -166,9 +166,29 @@ def read_start_time(pid: int) -> str:
     if _PROC.exists():
         facts = _facts(_PROC.parent / str(pid))
         return facts[19] if facts and facts[0] not in _ENDED else ""
-    asked = ["ps", "-o", "lstart=", "-p", str(pid)]
-    found = subprocess.run(asked, capture_output=True, text=True, check=False)  # noqa: S603
+    found = run_command(["ps", "-o", "lstart=", "-p", str(pid)])
     return "-".join(found.stdout.split())
+
+
+def run_command(
+    args: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a program of the system to its end, and return what it wrote; it can't ask anything.
+
+    Args:
+        args: the program and its arguments.
+        env: its environment; None for that of this process.
+        cwd: where it runs; None for where this process does.
+    """
+    return subprocess.run(  # noqa: S603 - each caller has written the command
+        args,
+        env=env,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def _facts(folder: Path) -> list[str]:

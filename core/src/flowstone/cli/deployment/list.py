@@ -94,6 +94,7 @@ def _make_facts(found: Deployment, now: float) -> Facts:
     facts = [
         ("deployment", Cell(found.full_name, "bold")),
         ("entrypoint", Cell(found.entrypoint)),
+        ("code", Cell(str(found.code or ""))),
         ("version", Cell(found.version or "")),
         ("description", Cell(found.description or "")),
         ("tags", Cell(", ".join(found.tags))),

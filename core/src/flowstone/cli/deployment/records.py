@@ -6,6 +6,7 @@ from collections import Counter
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from flowstone.cli.run.records import describe_code
 from flowstone.cli.wording import format_iso
 from flowstone.deployments.presence import find_servers, find_workers
 from flowstone.records.schedules import encode_schedule
@@ -56,6 +57,7 @@ def describe_deployment(
         "id": found.id,
         "flow": found.flow_name,
         "entrypoint": found.entrypoint,
+        "code": describe_code(found.code),
         "description": found.description,
         "version": found.version,
         "tags": list(found.tags),

@@ -12,15 +12,23 @@ from flowstone.context.current import services
 
 @click.command("execute")
 @click.argument("run", shell_complete=complete_live_runs)
+@click.option(
+    "--stay", is_flag=True, help="Stay in the current directory, whatever the run's code says."
+)
 @tree_option
 @json_option
-def execute_run(run: str, tree: bool, as_json: bool) -> None:
+def execute_run(run: str, stay: bool, tree: bool, as_json: bool) -> None:
     """Execute a scheduled run of a deployment in this process, whether it is due or not.
 
-    This is what `serve` does for each run. Exit codes are those of `run start`.
+    This is what `serve` and workers do for each run. A run whose code came from a repository, a
+    store or another directory starts in its own copy of that. Exit codes are those of `run start`.
     """
     # What a program of the user's imports is its own affair; the command itself starts fast.
     from flowstone.flow_runs.executions import execute_scheduled_run
 
     found = services().runs.run(run)
-    execute(lambda: execute_scheduled_run(found.id), found, tree=tree, as_json=as_json)
+
+    def execute_it() -> object:
+        return execute_scheduled_run(found.id, stays=stay)
+
+    execute(execute_it, found, tree=tree, as_json=as_json)

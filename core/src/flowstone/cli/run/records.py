@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from flowstone.deployments.waits import WaitReason
-    from flowstone.records.runs import Run
+    from flowstone.records.runs import CodeVersion, Run
 
     #: Why runs wait, by their ids.
     Waits = Mapping[str, WaitReason]
@@ -56,9 +56,15 @@ def describe_run(
         "root_id": run.root_id,
         "parent_id": run.parent_id,
         "deployment": run.deployment,
+        "code": describe_code(None if run.recipe is None else run.recipe.code),
         "scheduled_time": format_iso(run.scheduled_time),
         "waits": None if wait is None else {"kind": wait.kind, "message": wait.message},
     }
+
+
+def describe_code(code: CodeVersion | None) -> Json | None:
+    """Return a version of code; None for a run that has the code as it is then."""
+    return None if code is None else {"source": code.source, "snapshot": code.snapshot}
 
 
 def describe_tally(counts: Mapping[str, int]) -> Json:

@@ -139,6 +139,8 @@ def _make_facts(run: Run, now: float, root: Run, run_ids: set[str] | None, *, wh
         caller = find_caller(run.id)
         if caller is not None:
             facts.append(("asked for by", Cell(f"run {caller}")))
+    if run.recipe is not None and run.recipe.code is not None:
+        facts.append(("code", Cell(str(run.recipe.code))))
     if run.scheduled_time is not None:
         facts.append(("due", Cell(format_time(run.scheduled_time))))
     if run.state.is_paused() and (question := requests.find_open_question(run.id)):

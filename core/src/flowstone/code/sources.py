@@ -1,0 +1,191 @@
+"""Where the code of a deployment comes from: a directory, a repository, an object store."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, cast
+
+from flowstone.blocks.base import Block
+from flowstone.blocks.object_stores.object_store import ObjectStore
+from flowstone.blocks.secret_providers.secret import Secret
+from flowstone.code.git import GitLogin, check_git_url, fetch_repository
+from flowstone.code.pinning import pin_directory
+from flowstone.code.snapshots import MOST_BYTES, make_size_error
+from flowstone.errors import ConfigurationError
+from flowstone.records.runs import CodeVersion
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+#: A login for a repository: a block, the reference of a saved one, or its parts by name.
+GitCredentials = Block | Mapping[str, object] | str
+
+#: What in a block, or among the parts, is the token; the first one counts.
+_TOKENS = ("token", "access_token", "password", "value")
+_GIT_SCHEMES = ("http", "https", "ssh", "git", "file", "git+ssh")
+_LOGINS = 'Use Secret(value=…), or {"username": …, "access_token": …}.'
+
+
+@dataclass(frozen=True)
+class GitRepository:
+    """A repository of git that has the code of flows.
+
+    Deploying takes the commit that the branch or tag has then; what is pushed later is taken when
+    the flow is deployed again.
+
+    Attributes:
+        url: the address: ``https://…``, ``ssh://…``, ``git@host:path``, ``file://…`` or a path.
+        credentials: for a private repository over HTTP: a `Secret` with a token, another block
+            with the fields ``username`` and ``token`` (or ``access_token``, or ``password``), the
+            reference of a saved one as ``"secret/github"``, or these parts by name.
+        branch: a branch or a tag; None for the default branch.
+        commit_sha: a commit, in place of a branch.
+        include_submodules: whether submodules are fetched, too.
+        directories: only these directories, and the files at the top; None for all.
+
+    Raises:
+        ConfigurationError: the address has a login in it, or a branch is given beside a commit.
+    """
+
+    url: str
+    credentials: GitCredentials | None = field(default=None, repr=False)
+    branch: str | None = None
+    commit_sha: str | None = None
+    include_submodules: bool = False
+    directories: Sequence[str] | None = None
+
+    def __post_init__(self) -> None:
+        try:
+            check_git_url(self.url)
+        except ValueError as error:
+            remedy = "Leave it out, and pass credentials=…"
+            raise ConfigurationError("the URL of a repository", str(error), remedy) from None
+        if self.branch is not None and self.commit_sha is not None:
+            problem = "branch and commit_sha are given"
+            raise ConfigurationError(f"the repository {self.url}", problem, "Pass one of them.")
+
+
+CodeSource = GitRepository | ObjectStore | Path | str
+
+
+@contextmanager
+def open_source(source: CodeSource) -> Iterator[tuple[Path, CodeVersion]]:
+    """Keep the code that a source has now, and give the directory with it while this is open.
+
+    Args:
+        source: a `GitRepository` or its address, the path of a directory, an `ObjectStore` block,
+            or the reference of a saved one as ``"s3-bucket/flows"``.
+
+    Raises:
+        ConfigurationError: it is none of these, there is nothing, or it can't be fetched.
+        ObjectNotFound: no block is saved by that reference.
+        StorageError: the store refused.
+    """
+    found = _resolve(source)
+    if isinstance(found, Path):
+        yield found.absolute(), pin_directory(found, is_workdir=True)
+        return
+    with TemporaryDirectory(prefix="flowstone-code-") as name:
+        folder = Path(name, "code")
+        if isinstance(found, GitRepository):
+            told = _fetch_repository(found, folder)
+        else:
+            told = _fetch_objects(found, folder)
+        pinned = pin_directory(folder, is_workdir=True)
+        yield folder, CodeVersion(told, pinned.snapshot, is_workdir=True)
+
+
+def _resolve(source: object) -> GitRepository | ObjectStore | Path:
+    if isinstance(source, GitRepository | ObjectStore | Path):
+        return source.expanduser() if isinstance(source, Path) else source
+    if not isinstance(source, str):
+        problem = f"a {type(source).__name__} has no code"
+        raise ConfigurationError("source", problem, _KINDS)
+    scheme, separator, _ = source.partition("://")
+    is_ssh = not separator and re.match(r"[\w.-]+@[\w.-]+:", source)
+    if is_ssh or (separator and scheme in _GIT_SCHEMES):
+        return GitRepository(source)
+    if separator:
+        return ObjectStore.from_uri(source)
+    folder = Path(source).expanduser()
+    if folder.is_dir():
+        return GitRepository(source) if source.endswith(".git") else folder
+    if re.fullmatch(r"[a-z0-9-]+/[^/]+", source):
+        return ObjectStore.load(source)
+    raise ConfigurationError(f"source {source!r}", "there is no such directory", _KINDS)
+
+
+_KINDS = "Use a directory, GitRepository(url), an ObjectStore block, or 'type/name' of a saved one."
+
+
+def _fetch_repository(repository: GitRepository, folder: Path) -> str:
+    """Fetch a repository into a directory, and return what it is called."""
+    commit = fetch_repository(
+        repository.url,
+        folder,
+        reference=repository.commit_sha or repository.branch,
+        login=None if repository.credentials is None else _read_login(repository.credentials),
+        directories=repository.directories or (),
+        has_submodules=repository.include_submodules,
+    )
+    branch = f" ({repository.branch})" if repository.branch else ""
+    return f"{repository.url} at {commit}{branch}"
+
+
+def _fetch_objects(store: ObjectStore, folder: Path) -> str:
+    """Download what a store has into a directory, and return what it is called."""
+    sizes: dict[str, int] = {}
+    where = f"{store.block_type_slug()} {store.name or store.make_provider().where!r}"
+    for info in store.list_objects():
+        top = info.path.partition("/")[0]
+        sizes[top] = sizes.get(top, 0) + info.size
+        if sum(sizes.values()) > MOST_BYTES:
+            raise make_size_error(where, sizes)
+    folder.mkdir()
+    store.get_directory(None, folder)
+    return where
+
+
+def _read_login(credentials: object) -> GitLogin:
+    """Return a login in clear.
+
+    Raises:
+        ConfigurationError: there is no token in it; what it is instead is not shown.
+    """
+    if isinstance(credentials, str):
+        if "/" not in credentials:
+            problem = "a text is not the reference of a block"
+            remedy = "Save the token by Secret(value=…).save('github'), and pass 'secret/github'."
+            raise ConfigurationError("credentials", problem, remedy)
+        return _read_login(Block.load(credentials))
+    kind = type(credentials).__name__
+    parts = credentials if isinstance(credentials, Mapping) else _list_fields(credentials)
+    token = next((parts[name] for name in _TOKENS if parts.get(name) is not None), None)
+    token = _reveal(token)
+    if isinstance(token, Mapping):
+        return _read_login(token)
+    if not isinstance(token, str) or not token.strip():
+        raise ConfigurationError("credentials", f"a {kind} has no token", _LOGINS)
+    username = _reveal(parts.get("username"))
+    login = GitLogin(token.strip())
+    return login if not isinstance(username, str) else login._replace(username=username)
+
+
+def _list_fields(credentials: object) -> Mapping[str, object]:
+    if not isinstance(credentials, Block):
+        problem = f"a {type(credentials).__name__} is no login"
+        raise ConfigurationError("credentials", problem, _LOGINS)
+    return {name: getattr(credentials, name) for name in ("username", *_TOKENS)
+            if name in type(credentials).model_fields}  # fmt: skip
+
+
+def _reveal(value: object) -> object:
+    if isinstance(value, Secret):
+        return cast("object", value.get())
+    reveal = getattr(value, "get_secret_value", None)
+    return value if reveal is None else cast("object", reveal())
