@@ -140,7 +140,8 @@ def _fetch_repository(repository: GitRepository, folder: Path) -> str:
 def _fetch_objects(store: ObjectStore, folder: Path) -> str:
     """Download what a store has into a directory, and return what it is called."""
     sizes: dict[str, int] = {}
-    where = f"{store.block_type_slug()} {store.name or store.make_provider().where!r}"
+    slug = store.block_type_slug()
+    where = f"{slug}/{store.name}" if store.name else f"{slug} {store.make_provider().where}"
     for info in store.list_objects():
         top = info.path.partition("/")[0]
         sizes[top] = sizes.get(top, 0) + info.size

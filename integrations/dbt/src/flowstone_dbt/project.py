@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, ClassVar, Self
-from urllib.parse import urlsplit
 
 import yaml
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from flowstone.blocks import Block, Database, ObjectStore
 from flowstone.blocks.external_work import name_block
+from flowstone.code.git import GitLogin, check_git_url, fetch_repository
+from flowstone.errors import ConfigurationError
 from flowstone.records.redaction import register
 from flowstone_dbt.cli_profile import DbtCliProfile
 from flowstone_dbt.engine import Place
@@ -24,7 +23,6 @@ from flowstone_dbt.errors import DbtError
 from flowstone_dbt.left_behind import end_external
 from flowstone_dbt.profiles import Profile, make_profile, require_adapter
 from flowstone_dbt.references import refuse_secret_names
-from flowstone_dbt.settings import read_environment
 from flowstone_dbt.targets import make_target
 
 if TYPE_CHECKING:
@@ -52,7 +50,7 @@ class DbtProject(Block):
     git_url: str | None = Field(
         default=None, description="The address of a repository that has the project."
     )
-    git_ref: str | None = Field(default=None, description="A branch or tag of the repository.")
+    git_ref: str | None = Field(default=None, description="A branch, tag or commit of it.")
     git_token: SecretStr | None = Field(
         default=None, description="The token, or password, for the repository."
     )
@@ -113,10 +111,10 @@ class DbtProject(Block):
     @field_validator("git_url")
     @classmethod
     def _has_no_password(cls, value: str | None) -> str | None:
-        found = urlsplit(value or "")
-        if found.password or (found.username and found.scheme in {"http", "https"}):
-            raise ValueError("a login in a URL is shown and saved; set git_token instead")
-        return value
+        try:
+            return value and check_git_url(value)
+        except ValueError as error:
+            raise ValueError(f"{error}; set git_token instead") from None
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -204,31 +202,19 @@ class DbtProject(Block):
 
     def _clone(self, folder: Path) -> None:
         assert self.git_url is not None
-        git = shutil.which("git")
-        if git is None:
-            raise DbtError("git is not installed", "Install it, or use a folder or a store.")
-        command = [git, "clone", "--quiet", "--depth=1"]
-        command += [f"--branch={self.git_ref}"] if self.git_ref else []
-        env = {**read_environment(), "GIT_TERMINAL_PROMPT": "0"}
-        if self.git_token is not None:
-            # A helper reads it from the environment: arguments are seen by everybody.
-            helper = (
-                '!f() { echo username=x-access-token; echo "password=$FLOWSTONE_GIT_TOKEN"; }; f'
+        token = self.git_token
+        try:
+            fetch_repository(
+                self.git_url,
+                folder,
+                reference=self.git_ref,
+                login=None if token is None else GitLogin(token.get_secret_value()),
             )
-            command[1:1] = ["-c", "credential.helper=", "-c", f"credential.helper={helper}"]
-            env["FLOWSTONE_GIT_TOKEN"] = self.git_token.get_secret_value()
-        done = subprocess.run(  # noqa: S603 - the command is ours, and the address comes last
-            [*command, "--", self.git_url, str(folder)],
-            env=env, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        if done.returncode:
-            words = " ".join(done.stderr.split())
-            if self.git_token is not None:
-                words = words.replace(self.git_token.get_secret_value(), "********")
+        except ConfigurationError as error:
             raise DbtError(
-                f"the repository can't be cloned: {words}",
+                f"the repository can't be cloned: {error.problem}",
                 "Check git_url, git_ref and git_token.",
-            )
+            ) from error
 
     def _make_profile(self, folder: Path) -> Profile | None:
         if self.profile is not None:
