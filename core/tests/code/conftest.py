@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING
+from zipfile import ZipFile
 
 import pytest
 
@@ -58,3 +59,20 @@ def kept(home: Home) -> Iterator[Services]:
             yield current
         finally:
             current.close()
+
+
+@pytest.fixture
+def wheel(tmp_path: Path) -> Path:
+    """Give a package that nobody has: `greeting`, with a word in it."""
+    path = tmp_path / "greeting-1.0-py3-none-any.whl"
+    info = "greeting-1.0.dist-info"
+    with ZipFile(path, "w") as archive:
+        archive.writestr("greeting.py", "WORD = 'hello'\n")
+        archive.writestr(
+            f"{info}/METADATA", "Metadata-Version: 2.1\nName: greeting\nVersion: 1.0\n"
+        )
+        archive.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        archive.writestr(f"{info}/RECORD", "")
+    return path

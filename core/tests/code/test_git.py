@@ -99,18 +99,18 @@ def test_only_some_directories_are_fetched(services: Services, history: History)
 
 
 @pytest.mark.parametrize(
-    ("source", "problem"),
+    ("branch", "commit", "problem"),
     [
-        ({"commit_sha": "0" * 40}, r"no branch, tag or commit '0000.*Correct it|There are"),
-        ({"branch": "featur/x"}, r"no branch, tag or commit 'featur/x'.*mean 'feature/x'"),
-        ({"branch": "--upload-pack=touch /tmp/x"}, "no branch, tag or commit '--upload-pack"),
+        (None, "0" * 40, r"no branch, tag or commit '0000.*Correct it|There are"),
+        ("featur/x", None, r"no branch, tag or commit 'featur/x'.*mean 'feature/x'"),
+        ("--upload-pack=touch /tmp/x", None, "no branch, tag or commit '--upload-pack"),
     ],
 )
 def test_what_is_not_there_is_told(
-    services: Services, history: History, source: dict[str, str], problem: str
+    services: Services, history: History, branch: str | None, commit: str | None, problem: str
 ) -> None:
     with pytest.raises(ConfigurationError, match=problem):
-        read_word(GitRepository(history.url, **source))
+        read_word(GitRepository(history.url, branch=branch, commit_sha=commit))
 
 
 def test_a_repository_that_can_not_be_reached_is_told(services: Services, tmp_path: Path) -> None:

@@ -48,3 +48,21 @@ def test_what_is_queued_keeps_its_code(kept: Services, home: Home, project: Path
     assert snapshots[:2] == [deployed.code.snapshot] * 2
     assert load_deployment("x").code == getattr(codes[2], "code", None)
     assert deployed.code.source == str(project)
+
+
+@pytest.mark.slow
+def test_a_run_has_the_environment_of_its_deployment(
+    kept: Services, home: Home, project: Path, wheel: Path
+) -> None:
+    create_work_pool("p", job_variables={"stream_output": False})
+    (project / "helpers/words.py").write_text(
+        "import sys\n\nfrom greeting import WORD\n\nassert '/environments/' in sys.prefix\n"
+    )
+    out = home.path / "out"
+    flow.from_source(project, "etl.py:etl").deploy(
+        "x", work_pool_name="p", requirements=[f"greeting @ {wheel.as_uri()}"]
+    )
+    run = run_deployment("etl/x", {"out": str(out)}, timeout=0)
+    Worker("p").start(run_once=True)
+    assert kept.runs.run(run.id).state.name == "Completed", kept.runs.run(run.id).state
+    assert out.read_text().startswith("hello old ")

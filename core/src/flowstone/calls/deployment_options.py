@@ -34,6 +34,9 @@ class DeploymentOptions(TypedDict, total=False):
             is the variable X of the environment.
         concurrency_limit: how many of its runs are executed at a time, or a
             `ConcurrencyLimitConfig`, which says as well what becomes of the others.
+        requirements: the packages of its runs, which then have a Python environment of their own:
+            a list as for pip, or the name of a file of the code that lists them (a ``.txt`` file,
+            ``pyproject.toml``, or ``uv.lock``). None for the environment of the worker.
     """
 
     interval: timedelta | float | Iterable[timedelta | float] | None
@@ -51,6 +54,7 @@ class DeploymentOptions(TypedDict, total=False):
     work_queue_name: str | None
     job_variables: Mapping[str, object] | None
     concurrency_limit: int | ConcurrencyLimitConfig | None
+    requirements: str | Sequence[str] | None
 
 
 class ServeOptions(DeploymentOptions, total=False):

@@ -59,10 +59,11 @@ class ProcessSlotQueue:
         self.store, self.clock, self.holder = store, clock, holder
         self.lease_seconds = lease_seconds
         self.leases = SlotLeases(store, clock, threads)
-        self._reset()
+        self.reset()
         _all.add(self)
 
-    def _reset(self) -> None:
+    def reset(self) -> None:
+        """Forget who waits and what is held, as in a process that was forked."""
         self.lock = self.threads.RLock()
         self._lines: dict[str, OrderedDict[QueuedSlotRequest, None]] = {}
         self._served: dict[str, float] = {}
@@ -382,7 +383,7 @@ _all: WeakSet[ProcessSlotQueue] = WeakSet()
 def _after_fork() -> None:
     # Who waits, and what is held, is the parent's.
     for gate in list(_all):
-        gate._reset()  # noqa: SLF001
+        gate.reset()
         gate.leases.reset()
 
 

@@ -10,6 +10,7 @@ from flowstone.calls.deployment_options import DeploymentOptions, ServeOptions
 from flowstone.calls.parameter_schema import make_parameter_schema
 from flowstone.calls.recipe import make_restart_info
 from flowstone.code.pinning import pin_entrypoint
+from flowstone.code.run_environments import check_environment, read_requirements
 from flowstone.deployments.creation import check_parameters
 from flowstone.deployments.documents import name_schedules, save_deployment
 from flowstone.deployments.server import serve
@@ -25,7 +26,7 @@ from flowstone.records.names import check_part_name
 from flowstone.records.schedules import Cron, Interval, RRule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from flowstone.calls.flow import Flow
     from flowstone.deployments.flow_source import FlowSource
@@ -102,6 +103,7 @@ def apply_options(plain: Deployment, options: DeploymentOptions) -> Deployment:
         paused=bool(options.get("paused")),
     )
     made = _add_work_pool(_add_limit(made, options.get("concurrency_limit")), options)
+    made = _add_environment(made, options.get("requirements"))
     return _add_parameters(made, options.get("parameters") or {})
 
 
@@ -144,10 +146,13 @@ def deploy(*deployments: Deployment, work_pool_name: str | None = None) -> list[
 
 def _pin(deployment: Deployment) -> Deployment:
     """Return a deployment with the code that it has now, where it has none of its own yet."""
-    if deployment.code is not None:
-        return deployment
-    entrypoint, code = pin_entrypoint(deployment.entrypoint)
-    return replace(deployment, entrypoint=entrypoint, code=code)
+    made = deployment
+    if made.code is None:
+        entrypoint, code = pin_entrypoint(made.entrypoint)
+        made = replace(made, entrypoint=entrypoint, code=code)
+    if made.environment is not None:
+        check_environment(made.environment, made.code)
+    return made
 
 
 def check_placement(deployment: Deployment) -> None:
@@ -243,6 +248,13 @@ def _add_limit(made: Deployment, given: int | ConcurrencyLimitConfig | None) -> 
         raise ConfigurationError(owner, problem, remedy) from None
     limit = check_concurrency_limit(owner, asked.limit)
     return replace(made, concurrency_limit=limit, collision_strategy=strategy)
+
+
+def _add_environment(made: Deployment, given: str | Sequence[str] | None) -> Deployment:
+    """Return the deployment with the packages of its runs."""
+    if given is None:
+        return made
+    return replace(made, environment=read_requirements(given))
 
 
 def _add_work_pool(made: Deployment, options: DeploymentOptions) -> Deployment:

@@ -8,8 +8,14 @@ from typing import TYPE_CHECKING, cast
 
 from flowstone.context.current import services
 from flowstone.engine.recorder import Takeover, make_lease
-from flowstone.errors import ConfigurationError, Conflict, NotScheduled, ParameterError
-from flowstone.flow_runs.pinned_code import enter_code, load_pinned_flow
+from flowstone.errors import (
+    ConfigurationError,
+    Conflict,
+    FlowstoneError,
+    NotScheduled,
+    ParameterError,
+)
+from flowstone.flow_runs.pinned_code import enter_code, enter_environment, load_pinned_flow
 from flowstone.records.events import make_change_event, make_handover_event
 from flowstone.records.states import SCHEDULED, Failed, Pending
 
@@ -27,13 +33,11 @@ def is_loading_run() -> bool:
     return _is_loading
 
 
-def execute_scheduled_run(ref: str, *, stays: bool = True) -> State:
+def execute_scheduled_run(ref: str) -> State:
     """Execute a run that waits, in this process; of many that try, one does.
 
     Args:
         ref: the run's id, a part of it, or its name.
-        stays: whether the current directory stays as it is. With False, a run whose code came from
-            a source of its own starts in its copy of it.
 
     Returns:
         The state that it ends in; a failure of the flow is not raised.
@@ -53,7 +57,7 @@ def execute_scheduled_run(ref: str, *, stays: bool = True) -> State:
     flow: Flow[..., object] | None = None
     while is_waiting(run):
         try:
-            flow = flow or _load(run, stays=stays)
+            flow = flow or _load(run)
             return _claim(run, flow)
         except Conflict as conflict:
             run = cast("Run", conflict.actual)  # somebody may only have said why it waits
@@ -61,6 +65,34 @@ def execute_scheduled_run(ref: str, *, stays: bool = True) -> State:
             _fail(run, error)
             raise
     raise NotScheduled(run.name, run.state.name)
+
+
+def prepare_process(ref: str, *, stays: bool = False) -> None:
+    """Make this process one for a run that waits: with its environment, and in its code.
+
+    Where the run has an environment of its own, this process begins anew in it, with the same
+    arguments. So a program calls it that does nothing else.
+
+    Args:
+        ref: the run's id, a part of it, or its name.
+        stays: whether the current directory stays as it is. Otherwise a run whose code came from
+            a source starts in its copy of it.
+
+    Raises:
+        RunNotFound: there is no such run.
+        FlowstoneError: the environment can't be created, or the code is not kept any more; the run
+            has failed by that.
+    """
+    run = services().runs.run(ref)
+    if run.recipe is None or not is_waiting(run):
+        return
+    try:
+        enter_environment(run.recipe)
+        if not stays:
+            enter_code(run.recipe)
+    except FlowstoneError as error:
+        _fail(run, error)
+        raise
 
 
 def is_waiting(run: Run) -> bool:
@@ -83,13 +115,11 @@ def load_flow_of_run(recipe: RestartInfo) -> Flow[..., object]:
         _is_loading = False
 
 
-def _load(run: Run, *, stays: bool) -> Flow[..., object]:
+def _load(run: Run) -> Flow[..., object]:
     recipe = run.recipe
     if recipe is None or recipe.entrypoint is None:
         remedy = "Deploy its flow again."
         raise ConfigurationError(f"run {run.name!r}", "it has no entrypoint", remedy)
-    if not stays:
-        enter_code(recipe)
     return load_flow_of_run(recipe)
 
 

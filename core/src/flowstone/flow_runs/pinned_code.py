@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 from flowstone.calls.entrypoints import load_flow_from_entrypoint
+from flowstone.context.current import services
+from flowstone.errors import ConfigurationError
+from flowstone.settings import make_child_environ, read_environment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +26,30 @@ def load_pinned_flow(recipe: RestartInfo) -> Flow[..., object]:
             not kept any more.
     """
     assert recipe.entrypoint is not None
+    _check_environment(recipe)
     return load_flow_from_entrypoint(recipe.entrypoint, _open_copy(recipe.code))
+
+
+def enter_environment(recipe: RestartInfo) -> None:
+    """Go on in the environment of a run: this process begins anew there, with its arguments.
+
+    Raises:
+        ConfigurationError: the environment can't be created; it says why.
+    """
+    if recipe.environment is None:
+        return
+    # Only runs with an environment of their own need it.
+    from flowstone.code import environments, run_environments
+
+    if run_environments.is_in_environment(recipe.environment, recipe.code):
+        return
+    folder = run_environments.make_run_environment(recipe.environment, recipe.code)
+    python = environments.find_python(folder)
+    path = f"{python.parent}{os.pathsep}{read_environment().get('PATH', '')}"
+    variables = {**make_child_environ(services().settings), "PATH": path}
+    variables["VIRTUAL_ENV"] = str(folder)
+    arguments = [str(python), *sys.orig_argv[1:]]
+    os.execve(python, arguments, variables)  # noqa: S606 - no shell is wanted
 
 
 def enter_code(recipe: RestartInfo) -> None:
@@ -35,6 +62,18 @@ def enter_code(recipe: RestartInfo) -> None:
         folder = _open_copy(recipe.code)
         if folder is not None:
             os.chdir(folder)
+
+
+def _check_environment(recipe: RestartInfo) -> None:
+    """Refuse to load a flow in an environment that is not the one of its run."""
+    if recipe.environment is None:
+        return
+    from flowstone.code.run_environments import is_in_environment  # as above
+
+    if not is_in_environment(recipe.environment, recipe.code):
+        problem = "the run has one of its own, and this process another"
+        remedy = "Use `flowstone run execute`, `retry` or `resume`, which start in it."
+        raise ConfigurationError("environment", problem, remedy)
 
 
 def _open_copy(code: CodeVersion | None) -> Path | None:

@@ -36,10 +36,11 @@ class Feed:
         self, name: str, package: str, make: Callable[[], Observer], limit: int = LIMIT
     ) -> None:
         self.name, self.package, self._make, self._limit = name, package, make, limit
-        self._reset()
+        self.reset()
         _all.add(self)
 
-    def _reset(self) -> None:
+    def reset(self) -> None:
+        """Begin anew, as in a process that was forked from one that had begun."""
         self._queue: deque[Event] = deque()
         # Entered itself, not by way of the condition: a thread that is stopped by an error from
         # outside lets go of a lock, but not of one that Python code is just entering.
@@ -179,7 +180,7 @@ _all: WeakSet[Feed] = WeakSet()
 def _after_fork() -> None:
     # What waits is the parent's to tell, and its thread is not here; the observer is made anew.
     for feed in list(_all):
-        feed._reset()  # noqa: SLF001
+        feed.reset()
 
 
 if hasattr(os, "register_at_fork"):

@@ -24,11 +24,9 @@ def execute_run(run: str, stay: bool, tree: bool, as_json: bool) -> None:
     store or another directory starts in its own copy of that. Exit codes are those of `run start`.
     """
     # What a program of the user's imports is its own affair; the command itself starts fast.
-    from flowstone.flow_runs.executions import execute_scheduled_run
+    from flowstone.flow_runs.executions import execute_scheduled_run, prepare_process
 
     found = services().runs.run(run)
 
-    def execute_it() -> object:
-        return execute_scheduled_run(found.id, stays=stay)
-
-    execute(execute_it, found, tree=tree, as_json=as_json)
+    prepare_process(found.id, stays=stay)
+    execute(lambda: execute_scheduled_run(found.id), found, tree=tree, as_json=as_json)

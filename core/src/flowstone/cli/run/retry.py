@@ -50,15 +50,17 @@ def retry_run(
     first attempt, unless --param changes them. Exit codes are those of `run start`.
     """
     # What a program of the user's imports is its own affair; the command itself starts fast.
-    from flowstone.flow_runs.pinned_code import enter_code
+    from flowstone.flow_runs.pinned_code import enter_code, enter_environment
     from flowstone.flow_runs.restarts import retry_flow_run
 
     parameters = read_parameters(file, pairs)
     found = services().runs.run(run)
 
+    if entrypoint is None and found.recipe is not None:
+        enter_environment(found.recipe)
+        enter_code(found.recipe)
+
     def retry() -> object:
-        if entrypoint is None and found.recipe is not None:
-            enter_code(found.recipe)
         return retry_flow_run(found.id, parameters, entrypoint=entrypoint)
 
     execute(retry, found, tree=tree, as_json=as_json)
@@ -98,7 +100,7 @@ def resume_run(
     retry`, and takes the same options. On a terminal, missing input is asked for.
     """
     # What a program of the user's imports is its own affair; the command itself starts fast.
-    from flowstone.flow_runs.pinned_code import enter_code
+    from flowstone.flow_runs.pinned_code import enter_code, enter_environment
     from flowstone.flow_runs.restarts import find_waiting_run, resume_flow_run
 
     found, question = find_waiting_run(run)
@@ -110,6 +112,7 @@ def resume_run(
 
     if found.is_root and found.lease is None:
         if entrypoint is None and found.recipe is not None:
+            enter_environment(found.recipe)
             enter_code(found.recipe)
         execute(resume, found, tree=tree, as_json=as_json)
     resume()

@@ -1,0 +1,208 @@
+"""Python environments that are created once for what they have in them, and kept.
+
+uv creates them; where it is not installed, venv and pip do.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from contextlib import contextmanager
+from hashlib import sha256
+from importlib.metadata import distribution
+from pathlib import Path
+from time import sleep
+from typing import TYPE_CHECKING
+
+from flowstone.blocks.jobs.processes import run_command
+from flowstone.errors import ConfigurationError
+from flowstone.locking import lock_descriptor
+from flowstone.records.encoding import dumps, loads
+from flowstone.records.redaction import redact
+from flowstone.settings import make_private_directory, read_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+#: Seconds between two looks whether another process has created an environment.
+_NAP = 0.05
+_LOGIN = re.compile(r"(?<=://)[^/@\s]+@")
+#: So many characters are told of what uv says; the end has the reason.
+_LONGEST = 2000
+
+
+def find_python(environment: Path) -> Path:
+    """Return the interpreter of an environment."""
+    return environment / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+
+
+def check_requirements(requirements: Sequence[str]) -> None:
+    """Refuse requirements that can't be saved.
+
+    Raises:
+        ConfigurationError: one is empty, is an option, or has a login in its URL.
+    """
+    for each in requirements:
+        found = _find_problem(each)
+        if found is not None:
+            raise ConfigurationError("requirements", *found)
+
+
+def _find_problem(requirement: str) -> tuple[str, str] | None:
+    """Return what is wrong with a requirement, and what to do."""
+    if not requirement.strip():
+        return "one is empty", "Leave it out."
+    if requirement.startswith("-"):
+        remedy = "Set it for uv, as UV_INDEX_URL in the environment of the worker."
+        return f"{requirement!r} is an option, not a requirement", remedy
+    if _LOGIN.search(requirement):
+        problem = f"{mask_logins(requirement)!r} has a login, which would be shown and saved"
+        return problem, "Leave it out, and let uv find it: by its keyring, or a .netrc file."
+    return None
+
+
+def mask_logins(text: str) -> str:
+    """Return a text without the logins of URLs, and without secrets that are known."""
+    return _LOGIN.sub("****@", redact(text))
+
+
+def make_environment(requirements: Sequence[str], cache: Path) -> Path:
+    """Return an environment with these packages: it is created by one process while others wait.
+
+    Args:
+        requirements: as for pip: ``pandas==2.*``.
+        cache: the directory that has such environments.
+
+    Raises:
+        ConfigurationError: it can't be created; it says why.
+    """
+    listed = sorted(requirements)
+    environment = find_environment(cache, *listed)
+    return create_environment(environment, lambda: install_packages(environment, *listed))
+
+
+def list_own_requirements() -> list[str]:
+    """Return what installs the Flowstone that runs here: of the same version, and from there."""
+    own = distribution("flowstone")
+    origin = loads(own.read_text("direct_url.json") or "{}")
+    if "url" not in origin:
+        return [f"flowstone=={own.version}"]
+    if origin.get("dir_info", {}).get("editable"):
+        return [f"--editable={origin['url']}"]
+    return [f"flowstone @ {origin['url']}"]
+
+
+def find_environment(cache: Path, *facts: str) -> Path:
+    """Return where an environment is that depends on these facts, and on the interpreter."""
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return cache / sha256(dumps([version, sys.base_prefix, *facts]).encode()).hexdigest()[:16]
+
+
+def create_environment(environment: Path, install: Callable[[], None]) -> Path:
+    """Return an environment; where there is none yet, one process creates it while others wait.
+
+    Args:
+        environment: where it is.
+        install: installs what it has in it.
+
+    Raises:
+        ConfigurationError: it can't be created; what there was of it is removed.
+    """
+    complete = environment / "complete"
+    if not complete.exists():
+        make_private_directory(environment.parent)
+        with _lock(environment.with_suffix(".lock")):
+            if not complete.exists():
+                _create(environment, install)
+                complete.touch()
+    os.utime(complete)
+    return environment
+
+
+def install_packages(environment: Path, *arguments: str, cwd: Path | None = None) -> None:
+    """Install packages into an environment.
+
+    Args:
+        environment: where it is.
+        *arguments: as for ``pip install``.
+        cwd: where relative paths begin.
+
+    Raises:
+        ConfigurationError: that failed; it says why.
+    """
+    python, uv = str(find_python(environment)), find_uv()
+    if uv is None:
+        _run(python, "-m", "pip", "install", "--quiet", *arguments, cwd=cwd)
+    else:
+        _run(uv, "pip", "install", "--quiet", "--python", python, *arguments, cwd=cwd)
+
+
+def install_lock(environment: Path, project: Path) -> None:
+    """Install what the lock of a project names; the project itself is imported from its files.
+
+    Raises:
+        ConfigurationError: that failed; it says why.
+    """
+    uv = find_uv()
+    if uv is None:
+        raise ConfigurationError("environment", "uv is not installed", "pip install uv")
+    options = ("--quiet", "--frozen", "--no-install-project", "--python", sys.executable)
+    _run(uv, "sync", *options, cwd=project, UV_PROJECT_ENVIRONMENT=str(environment))
+
+
+def find_uv() -> str | None:
+    """Return the path of uv: beside this interpreter, on the PATH, or what runs this program."""
+    beside = Path(sys.executable).with_name("uv")
+    if beside.exists():
+        return str(beside)
+    return shutil.which("uv") or read_environment().get("UV")  # as `uv run` sets it
+
+
+def remove_environments(cache: Path, before: float) -> None:
+    """Remove environments that no run has used since.
+
+    Args:
+        cache: the directory that has them.
+        before: seconds since the epoch.
+    """
+    for complete in cache.glob("*/complete"):
+        environment = complete.parent
+        if complete.stat().st_mtime < before:
+            with _lock(environment.with_suffix(".lock")):
+                complete.unlink(missing_ok=True)
+                shutil.rmtree(environment, ignore_errors=True)
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        while not lock_descriptor(descriptor):
+            sleep(_NAP)  # and not for ever in a system call: a run may be cancelled here
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _create(environment: Path, install: Callable[[], None]) -> None:
+    shutil.rmtree(environment, ignore_errors=True)
+    uv = find_uv()
+    try:
+        if uv is None:
+            _run(sys.executable, "-m", "venv", str(environment))
+        else:
+            _run(uv, "venv", "--quiet", "--python", sys.executable, str(environment))
+        install()
+    except BaseException:
+        shutil.rmtree(environment, ignore_errors=True)
+        raise
+
+
+def _run(*command: str, cwd: Path | None = None, **variables: str) -> None:
+    done = run_command(command, env={**read_environment(), **variables}, cwd=cwd)
+    if done.returncode:
+        words = mask_logins(" ".join((done.stderr or done.stdout).split())[-_LONGEST:])
+        remedy = "Check the requirements and the network; the next run tries again."
+        raise ConfigurationError("environment", f"it can't be created: {words}", remedy)

@@ -1,0 +1,178 @@
+"""Environments of runs: what they depend on, who creates them, and what can't be created."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import distribution
+from pathlib import Path
+from threading import Barrier
+from typing import TYPE_CHECKING
+
+import pytest
+
+from flowstone import flow
+from flowstone.blocks.jobs.processes import run_command
+from flowstone.code.environments import (
+    create_environment,
+    find_environment,
+    find_python,
+    find_uv,
+    list_own_requirements,
+    make_environment,
+    remove_environments,
+)
+from flowstone.code.run_environments import (
+    check_environment,
+    make_run_environment,
+    read_requirements,
+)
+from flowstone.code.snapshots import save_snapshot
+from flowstone.deployments import run_deployment
+from flowstone.deployments.documents import save_deployment
+from flowstone.errors import ConfigurationError
+from flowstone.flow_runs.executions import execute_scheduled_run, prepare_process
+from flowstone.records.runs import CodeVersion, Environment
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flowstone.context.current import Services
+
+
+def ask(environment: Path, statement: str) -> str:
+    return run_command([str(find_python(environment)), "-c", statement]).stdout.strip()
+
+
+def test_an_environment_is_created_once_while_others_wait(tmp_path: Path) -> None:
+    environment = find_environment(tmp_path, "x")
+    begun, installed = Barrier(4), []
+
+    def create() -> Path:
+        begun.wait()
+        return create_environment(environment, lambda: installed.append(1))
+
+    with ThreadPoolExecutor(4) as pool:
+        made = [each.result() for each in [pool.submit(create) for _ in range(4)]]
+    assert set(made) == {environment}
+    assert installed == [1]
+    assert ask(environment, "import sys; print(sys.prefix)") == str(environment)
+
+
+def test_it_is_known_by_its_packages(tmp_path: Path, wheel: Path) -> None:
+    wanted = [f"greeting @ {wheel.as_uri()}"]
+    made = make_environment(wanted, tmp_path / "cache")
+    assert ask(made, "import greeting; print(greeting.WORD)") == "hello"
+    wheel.unlink()  # it is not installed again
+    assert make_environment(wanted, tmp_path / "cache") == made
+    assert find_environment(tmp_path / "cache", "greeting==2") != made
+
+
+def test_what_fails_says_why_and_is_tried_again(tmp_path: Path, wheel: Path) -> None:
+    wanted = [f"greeting @ {wheel.as_uri()}"]
+    away = wheel.rename(tmp_path / "away.whl")
+    with pytest.raises(ConfigurationError, match=r"greeting-1\.0.*the next run tries again"):
+        make_environment(wanted, tmp_path / "cache")
+    assert not find_environment(tmp_path / "cache", *wanted).exists()
+    away.rename(wheel)
+    assert make_environment(wanted, tmp_path / "cache").exists()
+
+
+def test_what_no_run_has_used_is_removed(services: Services, tmp_path: Path) -> None:
+    made = create_environment(tmp_path / "x", lambda: None)
+    used = (made / "complete").stat().st_mtime
+    remove_environments(tmp_path, used - 1)
+    assert made.exists()
+    remove_environments(tmp_path, used + 1)
+    assert not made.exists()
+
+
+def test_flowstone_itself_is_what_runs_here() -> None:
+    (own,) = list_own_requirements()
+    assert own.startswith(("flowstone==", "flowstone @ ", "--editable=file://"))
+    assert distribution("flowstone").version
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        (["pandas", " "], "one is empty"),
+        (["--index-url=https://example.com"], "is an option, not a requirement"),
+        (["x @ https://ann:canary-7@example.com/x.whl"], r"https://\*\*\*\*@example\.com"),
+        ("setup.py", "'setup.py' is no file of requirements"),
+    ],
+)
+def test_requirements_that_can_not_be_used(given: str | Sequence[str], problem: str) -> None:
+    with pytest.raises(ConfigurationError, match=problem) as caught:
+        read_requirements(given)
+    assert "canary" not in str(caught.value)
+
+
+def pin(project: Path) -> CodeVersion:
+    return CodeVersion(str(project), save_snapshot(project))
+
+
+def test_a_file_of_requirements_is_in_the_code(services: Services, project: Path) -> None:
+    (project / "requirements.txt").write_text("-e .\n")
+    for file, problem in (
+        ("requirement.txt", "no file 'requirement.txt'. Did you mean 'requirements.txt'"),
+        ("requirements.txt", "requirements.txt has an editable package"),
+        ("uv.lock", "the code has no file 'uv.lock'"),
+    ):
+        with pytest.raises(ConfigurationError) as caught:
+            check_environment(read_requirements(file), pin(project))
+        assert problem in str(caught.value)
+    with pytest.raises(ConfigurationError, match="code that is not kept"):
+        check_environment(read_requirements("requirements.txt"), CodeVersion("installed"))
+
+
+@pytest.mark.check
+@pytest.mark.slow
+def test_an_environment_of_a_file_has_what_that_refers_to(
+    services: Services, project: Path, wheel: Path
+) -> None:
+    (project / "wheels").mkdir()
+    shutil.copy(wheel, project / "wheels")
+    (project / "requirements.txt").write_text("-r more.txt\n")
+    (project / "more.txt").write_text(f"./wheels/{wheel.name}\n")
+    environment = Environment(file="requirements.txt")
+    made = make_run_environment(environment, pin(project))
+    assert ask(made, "import flowstone, greeting; print(greeting.WORD)") == "hello"
+    assert made.is_relative_to(services.settings.home)
+    (project / "more.txt").write_text("")
+    code = pin(project)
+    assert code.snapshot is not None
+    assert make_run_environment(environment, code) != made
+
+
+def test_a_lock_without_flowstone_is_told(services: Services, project: Path) -> None:
+    problem = "uv is not installed" if find_uv() is None else r"uv\.lock has no flowstone"
+    (project / "pyproject.toml").write_text(
+        '[project]\nname = "shop"\nversion = "0"\nrequires-python = ">=3.11"\n'
+    )
+    (project / "uv.lock").write_text(
+        'version = 1\nrequires-python = ">=3.11"\n\n[[package]]\nname = "shop"\n'
+        'version = "0"\nsource = { virtual = "." }\n'
+    )
+    with pytest.raises(ConfigurationError, match=problem):
+        make_run_environment(Environment(file="uv.lock"), pin(project))
+
+
+def test_a_run_whose_environment_can_not_be_created_has_failed(
+    kept: Services, project: Path, tmp_path: Path
+) -> None:
+    found = flow.from_source(project, "etl.py:etl")
+    wanted = f"greeting @ {tmp_path.as_uri()}/none.whl"
+    save_deployment(found.to_deployment("x", requirements=[wanted]))
+    run = run_deployment("etl/x", {"out": str(tmp_path / "out")}, timeout=0)
+    with pytest.raises(ConfigurationError, match="it can't be created"):
+        prepare_process(run.id)
+    ended = kept.runs.run(run.id).state
+    assert ended.name == "Failed"
+    assert "none.whl" in (ended.message or "")
+    other = run_deployment("etl/x", {"out": str(tmp_path / "out")}, timeout=0)
+    with pytest.raises(ConfigurationError, match="this process another"):
+        execute_scheduled_run(other.id)
+    assert not (tmp_path / "out").exists()
+    assert str(kept.settings.home) not in sys.prefix
