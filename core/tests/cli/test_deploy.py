@@ -4,8 +4,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.services.repositories import git
 
+from flowstone.blocks import LocalDirectory
 from flowstone.deployments.documents import load_deployment, pause_deployment
+from flowstone.records.runs import Environment
 from flowstone.workers import create_work_pool
 
 if TYPE_CHECKING:
@@ -115,6 +118,43 @@ def test_what_the_file_declares_no_longer_is_pruned(cli: InProcess) -> None:
     assert [each["name"] for each in cli("deployment", "ls", "--json").json] == ["load it/nightly"]
 
 
+def test_the_code_may_come_from_elsewhere(cli: InProcess, tmp_path: Path) -> None:
+    git(Path("flows"), "init", "--quiet")
+    git(Path("flows"), "add", ".")
+    git(Path("flows"), "commit", "--quiet", "-m", "one")
+    commit = git(Path("flows"), "rev-parse", "HEAD")
+    LocalDirectory(basepath=tmp_path / "flows").save("code")
+    (Path("flows") / "etl.py").write_text("")  # not committed
+    edit("build: null", "pull:\n- prefect.deployments.steps.git_clone: {id: c, repository: flows}")
+    edit("entrypoint: flows/", "entrypoint: ")
+    step = "pull_with_block: {block_document_name: code, block_type_slug: local-directory}"
+    edit("entrypoint: etl.py:other", f"entrypoint: etl.py\n  pull: [{{{step}}}]")
+    done = cli("deploy", "--all")
+    assert "it has no flow" in done.err  # of the store
+    (Path("flows") / "etl.py").write_text("from flowstone import flow\n\n@flow\ndef other(): ...\n")
+    assert cli("deploy", "--all").out.endswith("2 created.\n")
+    cloned, stored = load_deployment("nightly").code, load_deployment("x").code
+    assert cloned is not None
+    assert cloned.source == f"{tmp_path / 'flows'} at {commit}"
+    assert stored is not None
+    assert stored.source == "local-directory/code"
+
+
+def test_steps_say_where_runs_start_and_what_they_need(cli: InProcess, tmp_path: Path) -> None:
+    Path("flows/req.txt").write_text("x==1\n")
+    steps = (
+        "  pull:\n  - set_working_directory: {directory: data}\n"
+        "  - pip_install_requirements: {requirements_file: req.txt, directory: flows}"
+    )
+    edit("  tags: [b, a]", steps)
+    edit("  work_pool: {name: p}", "  work_pool: {name: p}\n  requirements: [pandas]")
+    assert cli("deploy", "--all").code == 0
+    nightly = load_deployment("nightly")
+    assert nightly.job_variables == {"env": {"A": "1"}, "working_dir": str(tmp_path / "data")}
+    assert nightly.environment == Environment(file="flows/req.txt")
+    assert load_deployment("x").environment == Environment(("pandas",))
+
+
 def test_one_of_several_has_to_be_named(cli: InProcess) -> None:
     done = cli("deploy")
     assert (done.code, "declares 2 deployments: load it/nightly, other/x" in done.err) == (2, True)
@@ -128,7 +168,7 @@ def test_one_of_several_has_to_be_named(cli: InProcess) -> None:
     [
         ("  tags:", "  tag:", "flowstone.yaml:8 deployments.0.tag: there is no such key"),
         ("  tags: [b, a]", "  tags: b", "flowstone.yaml:8 deployments.0.tags: write a list"),
-        ("build: null", "build: [x]", "flowstone.yaml:3 build: there are no steps"),
+        ("build: null", "build: [x]", "flowstone.yaml:3 build: nothing is built"),
         ("  tags: [b, a]", "  triggers: [x]", "deployments.0.triggers: there are no triggers"),
         ("table: users", "tabel: users", "Did you mean 'table'"),
         ("table: users", "table: 1", "table: Input should be a valid string"),
@@ -144,6 +184,40 @@ def test_one_of_several_has_to_be_named(cli: InProcess) -> None:
         ("etl.py:other", "etl.py:othr", "Did you mean 'other'"),
         ("name: x", "name: a/b", "leave out /"),
         ("deployments:", "deployment:", "there is no such section"),
+        ("  tags: [b, a]", "  requirements: 1", "write a list of requirements, or the name"),
+        ("  tags: [b, a]", "  requirements: [-r x]", "'-r x' is an option, not a requirement"),
+        ("  tags: [b, a]", "  requirements: x.txt", "the code has no file 'x.txt'"),
+        ("  tags: [b, a]", "  pull: git_clone", "pull: it is no list of steps"),
+        ("  tags: [b, a]", "  pull: [git_clone]", "'git_clone' is no step"),
+        ("  tags: [b, a]", "  pull: [{git_clon: {}}]", "'git_clon': it is not known. Did you mean"),
+        ("  tags: [b, a]", "  pull: [{git_clone: }]", "git_clone: repository is missing"),
+        ("  tags: [b, a]", "  pull: [{a.b.run_shell_script: {}}]", "do that in the flow"),
+        (
+            "  tags: [b, a]",
+            "  pull: [{git_clone: {repository: x, access_token: canary}}]",
+            "git_clone: 'access_token': it is not supported. Save it in a block",
+        ),
+        (
+            "  tags: [b, a]",
+            '  pull: [{git_clone: {repository: x, branch: "{{ $BRANCH }}"}}]',
+            "git_clone: branch: '{{ $BRANCH }}' is a template",
+        ),
+        (
+            "  tags: [b, a]",
+            "  pull: [{git_clone: {repository: x, commit_sha: 1234567}}]",
+            "git_clone: commit_sha: int is no text. Put it in quotes",
+        ),
+        ("  tags: [b, a]", "  pull: [{git_clone: {repository: none}}]", "not appear to be a git"),
+        (
+            "  tags: [b, a]",
+            "  pull: [{git_clone: {repository: x}}, {set_working_directory: {directory: y}}]",
+            "runs start in their copy of the code",
+        ),
+        (
+            "  tags: [b, a]",
+            "  pull: [{pull_with_block: {block_document_name: a, block_type_slug: secret}}]",
+            "it is a Secret, not a ObjectStore",
+        ),
     ],
 )
 def test_bad_files_are_refused_and_nothing_is_written(

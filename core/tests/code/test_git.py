@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 from pydantic import SecretStr
 from tests.services.git_http import serve_git
+from tests.services.repositories import git
 from tests.services.web import Handler, serve_web
 
 from flowstone.blocks import Block, Secret
@@ -18,7 +19,6 @@ from flowstone.code.sources import GitRepository, open_source
 from flowstone.errors import ConfigurationError, ObjectNotFound
 
 from .conftest import write_project
-from .repositories import git
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

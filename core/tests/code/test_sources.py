@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.services.repositories import git
 
 from flowstone import Flow, flow
 from flowstone.blocks import LocalDirectory, Secret
@@ -19,8 +20,6 @@ from flowstone.errors import (
     UnknownName,
 )
 from flowstone.records.deployments import decode_deployment, encode_deployment
-
-from .repositories import git
 
 if TYPE_CHECKING:
     from flowstone.calls.sourced_flow import SourcedFlow

@@ -19,6 +19,7 @@ from pydantic import SecretStr
 from sqlalchemy import make_url
 from tests.services.dbt_projects import write_project
 from tests.services.git_http import serve_git
+from tests.services.repositories import git
 from tests.services.s3 import S3
 
 from flowstone import flow, task
@@ -99,11 +100,6 @@ def test_a_project_in_s3(
     store = S3Bucket(bucket_name=bucket)
     store.put_directory(sources, "analytics/shop")
     assert seed(DbtProject(store=store, subfolder="analytics/shop", database=warehouse)) == SEEDED
-
-
-def git(folder: Path, *args: str) -> None:
-    config = ["-c", "user.name=Ann", "-c", "user.email=ann@example.org"]
-    subprocess.run(["git", *config, *args], cwd=folder, check=True, capture_output=True)
 
 
 @pytest.fixture

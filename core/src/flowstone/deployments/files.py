@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from flowstone.code.pinning import pin_flow_file
+from flowstone.code.run_environments import check_environment
 from flowstone.deployments.declarations import apply_options, check_placement, describe_source
 from flowstone.deployments.documents import (
     delete_deployment,
@@ -14,6 +15,8 @@ from flowstone.deployments.documents import (
     save_deployment,
 )
 from flowstone.deployments.flow_source import read_flow_source
+from flowstone.deployments.pull_steps import read_pull
+from flowstone.deployments.sources import read_source
 from flowstone.errors import ConfigurationError, FlowstoneError, suggest_names
 from flowstone.manifests.source import Problems, read
 from flowstone.records.deployments import (
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from flowstone.calls.deployment_options import DeploymentOptions
+    from flowstone.code.sources import CodeSource
     from flowstone.manifests.source import ManifestFile
     from flowstone.records.codec import Json
     from flowstone.records.schedules import Schedule
@@ -42,13 +46,13 @@ _TOP = ("prefect-version", "name", "deployments", "build", "push", "pull")
 _KEYS = (
     *("name", "entrypoint", "flow_name", "version", "tags", "description", "parameters"),
     *("enforce_parameter_schema", "schedule", "schedules", "paused", "concurrency_limit"),
-    "work_pool",
+    *("work_pool", "pull", "requirements"),
 )
 #: Keys of the files that people bring along, and why they are refused.
 _REFUSED = {
     **dict.fromkeys(
-        ("build", "push", "pull"),
-        "there are no steps: a run is executed from the file on this machine; leave it out",
+        ("build", "push"),
+        "nothing is built: deploying keeps the code, and each run has a copy; leave it out",
     ),
     "version_type": "the version is what `version` says, or a hash of the file; leave it out",
     "triggers": "there are no triggers; leave it out",
@@ -98,7 +102,7 @@ def read_deployments(file: Path) -> list[Deployment]:
         if len(problems.found) > known:
             continue
         try:
-            made.append(_make_deployment(body, file))
+            made.append(_make_deployment({"pull": source.data.get("pull"), **body}, file))
         except FlowstoneError as error:
             problems.add(source, place, str(error))
     names = [each.full_name for each in made]
@@ -195,6 +199,7 @@ def _check_keys(
         ("work_pool", dict, "name, work_queue_name and job_variables"),
         ("schedules", list, "a list of schedules"),
         ("schedule", dict, "a schedule"),
+        ("requirements", (list, str), "a list of requirements, or the name of a file"),
     ):
         if body.get(key) is not None and not isinstance(body[key], kind):
             problems.add(source, (*place, key), f"write {words}")
@@ -210,22 +215,23 @@ def _refuse_keys(
 
 def _make_deployment(body: Json, file: Path) -> Deployment:
     folder = file.resolve().parent
-    found = read_flow_source(body["entrypoint"], folder)
-    if body.get("flow_name") not in {None, found.name}:
-        problem = f"the flow at {found.entrypoint} is named {found.name!r}"
-        raise ConfigurationError(f"flow_name {body['flow_name']!r}", problem, "Correct it.")
-    entrypoint, code = pin_flow_file(found.entrypoint, folder)
+    pull = read_pull(body.get("pull") or [], folder)
     plain = replace(
-        describe_source(found),
+        _read_flow(body["entrypoint"], pull.source, folder),
         name=check_part_name(KIND, body["name"]),
-        entrypoint=entrypoint,
-        code=code,
         declared_in=str(file.resolve()),
     )
+    if body.get("flow_name") not in {None, plain.flow_name}:
+        problem = f"the flow at {plain.entrypoint} is named {plain.flow_name!r}"
+        raise ConfigurationError(f"flow_name {body['flow_name']!r}", problem, "Correct it.")
     options = {key: body[key] for key in _PLAIN if body.get(key) is not None}
+    options.setdefault("requirements", pull.requirements)
     options["schedules"] = list(_read_schedules(body))
     pool = body.get("work_pool") or {}
     options |= {_POOL[key]: value for key, value in _check_part("work_pool", pool, _POOL)}
+    if pull.working_dir is not None:
+        variables = cast("Json", options.get("job_variables") or {})
+        options["job_variables"] = {"working_dir": pull.working_dir, **variables}
     limit = body.get("concurrency_limit")
     if isinstance(limit, dict):
         given = dict(_check_part("concurrency_limit", limit, ("limit", "collision_strategy")))
@@ -238,10 +244,24 @@ def _make_deployment(body: Json, file: Path) -> Deployment:
         problem = "it has no work pool"
         raise ConfigurationError(f"deployment {made.full_name!r}", problem, _NEEDS_POOL)
     check_placement(made)
+    if made.environment is not None:
+        check_environment(made.environment, made.code)
     return made
 
 
-_PLAIN = ("version", "tags", "description", "parameters", "enforce_parameter_schema", "paused")
+def _read_flow(entrypoint: str, source: CodeSource | None, folder: Path) -> Deployment:
+    """Return the deployment of a flow without name and options: its code is that of now."""
+    if source is not None:
+        return read_source(source, entrypoint)
+    found = read_flow_source(entrypoint, folder)
+    inside, code = pin_flow_file(found.entrypoint, folder)
+    return replace(describe_source(found), entrypoint=inside, code=code)
+
+
+_PLAIN = (
+    *("version", "tags", "description", "parameters", "enforce_parameter_schema", "paused"),
+    "requirements",
+)
 _POOL = {
     "name": "work_pool_name",
     "work_queue_name": "work_queue_name",
