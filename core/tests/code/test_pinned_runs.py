@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from flowstone import flow
+from flowstone.code.snapshots import KEPT
+from flowstone.context.current import use_services
 from flowstone.deployments import run_deployment
-from flowstone.deployments.documents import load_deployment
+from flowstone.deployments.checks import check_deployment
+from flowstone.deployments.code_upkeep import remove_unneeded_code
+from flowstone.deployments.documents import load_deployment, save_deployment
+from flowstone.errors import ConfigurationError, NotRepeatable
+from flowstone.flow_runs.executions import execute_scheduled_run
+from flowstone.flow_runs.restarts import retry_flow_run
+from flowstone.records.events import make_change_event
 from flowstone.records.runs import RunQuery
+from flowstone.records.states import Cancelled
 from flowstone.workers import Worker, create_work_pool
+from flowstone_testing.conformance.clock import SteppedClock
 
 from .conftest import write_project
 
@@ -66,3 +77,83 @@ def test_a_run_has_the_environment_of_its_deployment(
     Worker("p").start(run_once=True)
     assert kept.runs.run(run.id).state.name == "Completed", kept.runs.run(run.id).state
     assert out.read_text().startswith("hello old ")
+
+
+def list_snapshots(services: Services) -> set[str]:
+    found = (services.settings.home / "code").glob("*.tar.gz")
+    return {path.name.removesuffix(".tar.gz") for path in found}
+
+
+def test_code_is_kept_for_deployments_and_unfinished_runs(
+    services: Services, project: Path
+) -> None:
+    clock = SteppedClock(services.clock.time())
+    with use_services(replace(services, clock=clock)):
+        found, versions = [], []
+        for word in ("queued", "unused", "deployed"):
+            write_project(project, word)
+            made = flow.from_source(project, "etl.py:etl").to_deployment("x")
+            assert made.code is not None
+            versions.append(made.code.snapshot)
+            found.append(save_deployment(made))
+            if word == "queued":
+                run_deployment("etl/x", {"out": "a"}, timeout=0)
+        remove_unneeded_code(clock.now)
+        assert list_snapshots(services) == set(versions)
+        clock.now += KEPT + 60
+        remove_unneeded_code(clock.now)
+        assert list_snapshots(services) == {versions[0], versions[2]}
+        for each in services.runs.runs(RunQuery(roots=True)):
+            services.runs.record(make_change_event(each, Cancelled(), each.attempt))
+        clock.now += 60
+        remove_unneeded_code(clock.now)  # within the hour
+        assert list_snapshots(services) == {versions[0], versions[2]}
+        clock.now += 3600
+        remove_unneeded_code(clock.now)
+        assert list_snapshots(services) == {versions[2]}
+
+
+def test_a_run_whose_code_is_gone_has_failed_and_can_be_told_where_it_is(
+    kept: Services, project: Path, tmp_path: Path
+) -> None:
+    save_deployment(flow.from_source(project, "etl.py:etl").to_deployment("x"))
+    run = run_deployment("etl/x", {"out": str(tmp_path / "out")}, timeout=0)
+    for archive in (kept.settings.home / "code").glob("*.tar.gz"):
+        archive.unlink()
+    with pytest.raises(ConfigurationError, match="snapshots that nothing needs are removed"):
+        execute_scheduled_run(run.id)
+    assert kept.runs.run(run.id).state.name == "Failed"
+    with pytest.raises(NotRepeatable, match="Or say where it is now by --entrypoint"):
+        retry_flow_run(run.id)
+    (project / "one.py").write_text(
+        "from flowstone import flow\n\n\n@flow\ndef etl(out: str) -> None: ...\n"
+    )
+    ended = retry_flow_run(run.id, entrypoint=f"{project / 'one.py'}:etl")
+    assert ended.name == "Completed"
+
+
+def test_what_a_run_writes_beside_its_code_is_told(
+    home: Home, project: Path, kept: Services
+) -> None:
+    (project / "etl.py").write_text(
+        "from pathlib import Path\n\nfrom flowstone import flow\n\n\n@flow\n"
+        "def etl() -> None:\n    Path('result.csv').write_text('1')\n"
+    )
+    save_deployment(flow.from_source(project, "etl.py:etl").to_deployment("x"))
+    run = run_deployment("etl/x", timeout=0)
+    done = home.run("run", "execute", run.id)
+    assert "files that the run has written beside its code are gone now: result.csv." in done.err
+    assert list((kept.settings.home / "code" / "copies").iterdir()) == []
+
+
+def test_a_check_has_the_code_of_the_deployment(kept: Services, project: Path) -> None:
+    found = flow.from_source(project, "etl.py:etl")
+    save_deployment(found.to_deployment("x"))
+    (project / "etl.py").write_text("broken(")
+    report = check_deployment("etl/x")
+    assert report.problems == []
+    assert Path(report.directory).is_relative_to(kept.settings.home)
+    wanted = [f"greeting @ {project.as_uri()}/none.whl"]
+    save_deployment(found.to_deployment("x", requirements=wanted))
+    (problem,) = check_deployment("etl/x").problems
+    assert problem.subject == "environment"

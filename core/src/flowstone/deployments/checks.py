@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from flowstone.blocks.jobs.processes import TICK, Process, describe_exit
 from flowstone.calls.parameter_schema import make_parameter_schema
+from flowstone.code.environments import find_python
+from flowstone.code.run_environments import make_run_environment
 from flowstone.context.current import services
 from flowstone.deployments.creation import check_parameters, make_recipe
 from flowstone.deployments.documents import load_deployment
-from flowstone.errors import ConfigurationError, ParameterTypeError
+from flowstone.errors import ConfigurationError, FlowstoneError, ParameterTypeError
 from flowstone.flow_runs.executions import load_flow_of_run
+from flowstone.flow_runs.pinned_code import enter_code
 from flowstone.records.deployments import decode_deployment, encode_deployment
 from flowstone.records.encoding import dumps
 from flowstone.settings import make_child_environ
@@ -34,7 +37,8 @@ class Problem(NamedTuple):
     """Something that would make runs of a deployment fail.
 
     Attributes:
-        subject: ``entrypoint``, ``parameters``, or the schedule whose parameters do not fit.
+        subject: ``environment``, ``entrypoint``, ``parameters``, or the schedule whose parameters
+            do not fit.
         message: what is wrong, and what to do.
         traceback: of an error that the flow's code has raised.
     """
@@ -70,10 +74,15 @@ def check_deployment(name: str) -> CheckReport:
         ObjectNotFound: there is no such deployment.
     """
     deployment = load_deployment(name)
+    try:
+        python = _find_python(deployment)
+    except FlowstoneError as error:
+        problems = [Problem("environment", str(error)), *_check_all_parameters(deployment)]
+        return CheckReport(problems, sys.executable, str(Path.cwd()), [])
     with TemporaryDirectory() as folder:
         request, report = Path(folder, _REQUEST), Path(folder, _REPORT)
         request.write_text(dumps(encode_deployment(deployment)))
-        process, code = _run_child(folder)
+        process, code = _run_child(folder, python)
         if report.exists():
             body = json.loads(report.read_text())
             problems = [Problem(*each) for each in body.pop("problems")]
@@ -82,12 +91,19 @@ def check_deployment(name: str) -> CheckReport:
     told = "\n".join(process.last_words(_SHOWN))
     dead = Problem("entrypoint", f"{deployment.entrypoint}: {problem}", told or None)
     problems = [dead, *_check_all_parameters(deployment)]
-    return CheckReport(problems, sys.executable, str(Path.cwd()), [])
+    return CheckReport(problems, python, str(Path.cwd()), [])
 
 
-def _run_child(folder: str) -> tuple[Process, int]:
+def _find_python(deployment: Deployment) -> str:
+    """Return the interpreter of its runs; their environment is created where there is none yet."""
+    if deployment.environment is None:
+        return sys.executable
+    return str(find_python(make_run_environment(deployment.environment, deployment.code)))
+
+
+def _run_child(folder: str, python: str) -> tuple[Process, int]:
     """Import the flow in a process of its own; return that, and how it ended."""
-    command = [sys.executable, "-m", "flowstone.deployments.check_process", folder]
+    command = [python, "-m", "flowstone.deployments.check_process", folder]
     process = Process(command, make_child_environ(services().settings), None, None)
     try:
         while (code := process.exit_code()) is None:
@@ -109,7 +125,9 @@ def write_report(folder: str) -> None:
 def _inspect(deployment: Deployment) -> Iterator[Problem]:
     """Yield what is wrong, by the parameters that the flow has now where it can be imported."""
     try:
-        flow = load_flow_of_run(make_recipe(deployment))
+        recipe = make_recipe(deployment)
+        enter_code(recipe)
+        flow = load_flow_of_run(recipe)
     except ConfigurationError as error:
         yield Problem("entrypoint", str(error), "\n".join(getattr(error, "__notes__", [])) or None)
     else:
