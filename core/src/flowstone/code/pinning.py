@@ -12,11 +12,12 @@ from flowstone.errors import ConfigurationError
 from flowstone.records.runs import CodeVersion
 
 
-def pin_directory(folder: Path, *, is_workdir: bool) -> CodeVersion:
+def pin_directory(folder: Path, package: str = "", *, is_workdir: bool) -> CodeVersion:
     """Keep the files of a directory.
 
     Args:
         folder: the directory.
+        package: the name of a directory in it, to keep that alone.
         is_workdir: whether runs start in their copy of it.
 
     Raises:
@@ -26,14 +27,14 @@ def pin_directory(folder: Path, *, is_workdir: bool) -> CodeVersion:
     if not folder.is_dir():
         problem = "there is no such directory"
         raise ConfigurationError(f"the code {str(folder)!r}", problem, "Correct the path.")
-    return CodeVersion(str(folder), save_snapshot(folder), is_workdir)
+    return CodeVersion(str(folder / package), save_snapshot(folder, package), is_workdir)
 
 
 def pin_entrypoint(entrypoint: str) -> tuple[str, CodeVersion]:
     """Keep the code of a flow that stands in a file or a module of this machine.
 
-    That is the directory of the file, or for a module the one that has its outermost package. The
-    code of an installed package is not pinned.
+    That is the directory of the file, or the outermost package of the module. The code of an
+    installed package is not pinned.
 
     Args:
         entrypoint: ``/path/to/file.py:flow`` or ``package.module:flow``.
@@ -50,7 +51,8 @@ def pin_entrypoint(entrypoint: str) -> tuple[str, CodeVersion]:
     folder = _find_root(place)
     if folder is None:
         return entrypoint, CodeVersion(_describe_package(place))
-    return entrypoint, pin_directory(folder, is_workdir=False)
+    package = place.partition(".")[0]
+    return entrypoint, pin_directory(folder, package, is_workdir=False)
 
 
 def pin_flow_file(entrypoint: str, project: Path) -> tuple[str, CodeVersion]:

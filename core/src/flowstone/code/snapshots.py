@@ -41,7 +41,7 @@ _FRESH = 60.0
 _USUAL = read_rules(
     [
         *(".git", ".hg/", ".svn/", ".venv/", "venv/", ".tox/", ".nox/", "node_modules/"),
-        *("__pycache__/", "*.pyc", ".mypy_cache/", ".pytest_cache/", ".ruff_cache/"),
+        *("__pycache__/", "*.pyc", ".cache/", ".mypy_cache/", ".pytest_cache/", ".ruff_cache/"),
         *(".ipynb_checkpoints/", ".DS_Store", "/flowstone.yaml"),
     ]
 )
@@ -67,17 +67,21 @@ class CodeFile(NamedTuple):
     content: bytes
 
 
-def save_snapshot(folder: Path) -> str:
+def save_snapshot(folder: Path, package: str = "") -> str:
     """Keep the files of a directory in the home, and return their hash.
 
     What `IGNORE_FILE` names is left out, and what is never code: repositories, environments, caches
     and the home itself. Links are followed.
 
+    Args:
+        folder: the directory.
+        package: the name of a directory in it, to keep that alone.
+
     Raises:
         ConfigurationError: there is no such directory, it is too large, or a file can't be read.
         StorageError: the home can't be written.
     """
-    files = [_read_file(folder, path) for path in sorted(_list_paths(folder))]
+    files = [_read_file(folder, path) for path in sorted(_list_paths(folder, package))]
     snapshot = _hash(files)
     archive = _find_archive(snapshot)
     if archive.exists():
@@ -192,15 +196,17 @@ def _find_lock(copy: Path) -> Path:
     return copy.with_suffix(".lock")
 
 
-def _list_paths(folder: Path) -> Iterator[str]:
-    """Yield the paths of the files of a directory; refuse one that is too large."""
+def _list_paths(folder: Path, package: str) -> Iterator[str]:
+    """Yield the paths of the files of a directory, or package; refuse one that is too large."""
     rules = [*_USUAL, *_read_own_rules(folder)]
     sizes: dict[str, int] = {}
-    for count, (path, size) in enumerate(_walk(folder, "", rules, frozenset()), 1):
-        top = path.partition("/")[0]
+    prefix = f"{package}/" if package else ""
+    found = _walk(folder / package, prefix, rules, frozenset())
+    for count, (path, size) in enumerate(found, 1):
+        top = path.removeprefix(prefix).partition("/")[0]
         sizes[top] = sizes.get(top, 0) + size
         if count > MOST_FILES or sum(sizes.values()) > MOST_BYTES:
-            raise make_size_error(f"the directory {str(folder)!r}", sizes)
+            raise make_size_error(f"the directory {str(folder / package)!r}", sizes)
         yield path
 
 
