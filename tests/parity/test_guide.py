@@ -522,6 +522,19 @@ ROWS = {
                 continue
             raise AssertionError(refused)
         """,
+    "`flow.from_source(…)`": """
+        from pathlib import Path
+        from tempfile import TemporaryDirectory
+        from prefect import flow
+        from prefect.deployments import GitRepository
+        with TemporaryDirectory() as folder:
+            text = "from flowstone import flow\\n@flow\\ndef f(n: int = 1): return n\\n"
+            Path(folder, "etl.py").write_text(text)
+            found = flow.from_source(source=folder, entrypoint="etl.py:f")
+            assert found.to_deployment("d").full_name == "f/d"
+            assert found(n=2) == 2
+        assert GitRepository(url="https://example.com/x.git", branch="main").commit_sha is None
+        """,
     "`flow.deploy(…)`": """
         from prefect import deploy, flow
         from prefect.deployments import ConcurrencyLimitConfig, ConcurrencyLimitStrategy

@@ -68,9 +68,8 @@ MEMBERS: dict[str, dict[str, int | None]] = {
         **dict.fromkeys(
             ("with_options", *HOOKS, "fn", "name", "on_cancellation", "on_crashed",
              "validate_parameters", "serialize_parameters", "visualize", "generate_mermaid_graph",
-             "to_deployment", "serve", "deploy")
+             "to_deployment", "serve", "deploy", "from_source")
         ),
-        "from_source": LATER,
     },
     "tasks:Task": {
         **dict.fromkeys(("submit", "map", "with_options", "on_commit", "on_rollback", *HOOKS)),

@@ -125,8 +125,9 @@ _KINDS = "Use a directory, GitRepository(url), an ObjectStore block, or 'type/na
 
 def _fetch_repository(repository: GitRepository, folder: Path) -> str:
     """Fetch a repository into a directory, and return what it is called."""
+    is_path = "://" not in repository.url and Path(repository.url).is_dir()
     commit = fetch_repository(
-        repository.url,
+        str(Path(repository.url).absolute()) if is_path else repository.url,
         folder,
         reference=repository.commit_sha or repository.branch,
         login=None if repository.credentials is None else _read_login(repository.credentials),

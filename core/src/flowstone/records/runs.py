@@ -71,6 +71,9 @@ class Environment:
     requirements: tuple[str, ...] = ()
     file: str | None = None
 
+    def __str__(self) -> str:
+        return self.file or ", ".join(self.requirements)
+
 
 @record
 class RestartInfo:

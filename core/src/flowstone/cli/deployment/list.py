@@ -95,6 +95,7 @@ def _make_facts(found: Deployment, now: float) -> Facts:
         ("deployment", Cell(found.full_name, "bold")),
         ("entrypoint", Cell(found.entrypoint)),
         ("code", Cell(str(found.code or ""))),
+        ("requirements", Cell(str(found.environment or ""))),
         ("version", Cell(found.version or "")),
         ("description", Cell(found.description or "")),
         ("tags", Cell(", ".join(found.tags))),

@@ -58,6 +58,7 @@ def describe_deployment(
         "flow": found.flow_name,
         "entrypoint": found.entrypoint,
         "code": describe_code(found.code),
+        "requirements": None if found.environment is None else str(found.environment),
         "description": found.description,
         "version": found.version,
         "tags": list(found.tags),
