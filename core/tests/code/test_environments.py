@@ -24,7 +24,7 @@ from flowstone.code.environments import (
     remove_environments,
 )
 from flowstone.code.run_environments import (
-    check_environment,
+    check_environment_file,
     make_run_environment,
     read_requirements,
 )
@@ -121,10 +121,10 @@ def test_a_file_of_requirements_is_in_the_code(services: Services, project: Path
         ("uv.lock", "the code has no file 'uv.lock'"),
     ):
         with pytest.raises(ConfigurationError) as caught:
-            check_environment(read_requirements(file), pin(project))
+            check_environment_file(read_requirements(file), pin(project))
         assert problem in str(caught.value)
     with pytest.raises(ConfigurationError, match="code that is not kept"):
-        check_environment(read_requirements("requirements.txt"), CodeVersion("installed"))
+        check_environment_file(read_requirements("requirements.txt"), CodeVersion("installed"))
 
 
 @pytest.mark.check

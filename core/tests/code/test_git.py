@@ -13,9 +13,12 @@ from tests.services.git_http import serve_git
 from tests.services.repositories import git
 from tests.services.web import Handler, serve_web
 
+from flowstone import flow
 from flowstone.blocks import Block, Secret
 from flowstone.code.git import GitLogin, fetch_repository
 from flowstone.code.sources import GitRepository, open_source
+from flowstone.deployments import run_deployment
+from flowstone.deployments.documents import save_deployment
 from flowstone.errors import ConfigurationError, ObjectNotFound
 
 from .conftest import write_project
@@ -178,8 +181,19 @@ def test_a_login_that_is_not_saved_is_told(services: Services) -> None:
         read_word(GitRepository("https://example.com/x.git", "secret/forg"))
 
 
+def test_a_hook_of_another_repository_is_no_matter(
+    services: Services, history: History, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In its hooks, git sets variables that name the repository."""
+    git(tmp_path, "init", "--quiet", "other")
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "other/.git"))
+    monkeypatch.setenv("GIT_WORK_TREE", str(tmp_path / "other"))
+    assert read_word(GitRepository(history.url)) == "new"
+    assert [path.name for path in (tmp_path / "other").iterdir()] == [".git"]
+
+
 def test_the_token_is_nowhere(
-    services: Services,
+    kept: Services,
     served: str,
     history: History,
     tmp_path: Path,
@@ -193,21 +207,24 @@ def test_the_token_is_nowhere(
     spy.write_text(f'#!/bin/sh\necho "$@" >> {arguments}\nexec {which("git")} "$@"\n')
     spy.chmod(0o755)
     monkeypatch.setenv("PATH", str(spy.parent), prepend=os.pathsep)
-    repository = GitRepository(served, Secret(value=TOKEN))
+    Secret(value=TOKEN).save("forge")
+    repository = GitRepository(served, "secret/forge")
     fetched = tmp_path / "fetched"
 
     commit = fetch_repository(repository.url, fetched, login=GitLogin(TOKEN))
-    with open_source(repository) as (_, code):
-        assert commit == history.new
+    assert commit == history.new
+    found = flow.from_source(repository, "etl.py:etl")
+    save_deployment(found.to_deployment("x"))
+    run_deployment("etl/x", {"out": "a"}, timeout=0)
     wrong = f"wrong-{TOKEN}"
     with pytest.raises(ConfigurationError, match="Check the address, the network and") as caught:
         read_word(GitRepository(served, Secret(value=wrong)))
     assert "fetch" in arguments.read_text()
-    places = [tmp_path, services.settings.home]
+    places = [tmp_path, kept.settings.home]
     files = [path for place in places for path in place.rglob("*") if path.is_file()]
     assert any(path.name == "config" for path in files)
     assert not [path for path in files if TOKEN.encode() in path.read_bytes()]
-    told = (str(caught.value), repr(caught.value), repr(repository), str(code), caplog.text)
+    told = (str(caught.value), repr(caught.value), repr(repository), repr(found), caplog.text)
     assert not [text for text in told if TOKEN in text]
 
 

@@ -15,6 +15,7 @@ from flowstone.deployments import run_deployment
 from flowstone.deployments.checks import check_deployment
 from flowstone.deployments.code_upkeep import remove_unneeded_code
 from flowstone.deployments.documents import load_deployment, save_deployment
+from flowstone.deployments.server import DeploymentServer
 from flowstone.errors import ConfigurationError, NotRepeatable
 from flowstone.flow_runs.executions import execute_scheduled_run
 from flowstone.flow_runs.restarts import retry_flow_run
@@ -77,6 +78,19 @@ def test_a_run_has_the_environment_of_its_deployment(
     Worker("p").start(run_once=True)
     assert kept.runs.run(run.id).state.name == "Completed", kept.runs.run(run.id).state
     assert out.read_text().startswith("hello old ")
+
+
+@pytest.mark.slow
+def test_a_source_is_served(kept: Services, home: Home, project: Path) -> None:
+    made = save_deployment(flow.from_source(project, "etl.py:etl").to_deployment("x"))
+    write_project(project, "new")
+    run = run_deployment("etl/x", {"out": str(home.path / "out")}, timeout=0)
+    server = DeploymentServer([made], limit=1)
+    server.step()
+    server.stop()
+    server.run_until_stopped()
+    assert kept.runs.run(run.id).state.name == "Completed"
+    assert (home.path / "out").read_text().startswith("old old ")
 
 
 def list_snapshots(services: Services) -> set[str]:

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 #: Reads the login from the environment: arguments are seen by everybody.
 _HELPER = '!f() { echo "username=$FLOWSTONE_GIT_USER"; echo "password=$FLOWSTONE_GIT_TOKEN"; }; f'
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
+#: Variables by which git would work on another repository, as they are set in its hooks.
+_OF_ANOTHER = (
+    *("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_PREFIX"),
+    *("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_NAMESPACE"),
+)
 #: Give up where less than a byte a second has come for a minute.
 _PATIENCE = ("-c", "http.lowSpeedLimit=1", "-c", "http.lowSpeedTime=60")
 
@@ -132,6 +137,8 @@ class _Fetch:
 
     def _try(self, *arguments: str) -> CompletedProcess[str]:
         env = {"GIT_SSH_COMMAND": "ssh -oBatchMode=yes", **read_environment()}
+        for name in _OF_ANOTHER:
+            env.pop(name, None)
         env |= {"GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "", "SSH_ASKPASS": "", "LC_ALL": "C"}
         options = list(_PATIENCE)
         if self._login is not None:

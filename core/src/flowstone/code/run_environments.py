@@ -58,7 +58,7 @@ def read_requirements(given: str | Iterable[str]) -> Environment:
     return Environment(listed)
 
 
-def check_environment(environment: Environment, code: CodeVersion | None) -> None:
+def check_environment_file(environment: Environment, code: CodeVersion | None) -> None:
     """Check that the code has the file that lists the packages of its environment.
 
     Raises:
@@ -112,7 +112,7 @@ def _find(environment: Environment, code: CodeVersion | None) -> Path:
 
 def _get_snapshot(code: CodeVersion | None) -> str:
     assert code is not None
-    assert code.snapshot is not None  # see `check_environment`
+    assert code.snapshot is not None  # see `check_environment_file`
     return code.snapshot
 
 

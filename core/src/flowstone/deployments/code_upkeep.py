@@ -61,6 +61,6 @@ def _find_needed() -> Iterator[str]:
             yield deployment.code.snapshot
     unfinished = tuple(each.value for each in StateType if each not in TERMINAL)
     for run in iterate_runs(services().runs, RunQuery(roots=True, states=unfinished)):
-        code = run.recipe and run.recipe.code
+        code = None if run.recipe is None else run.recipe.code
         if code is not None and code.snapshot is not None:
             yield code.snapshot

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Protocol, Unpack, cast
 from flowstone.calls.deployment_options import DeploymentOptions, ServeOptions
 from flowstone.calls.parameter_schema import make_parameter_schema
 from flowstone.calls.recipe import make_restart_info
-from flowstone.code.pinning import pin_entrypoint
-from flowstone.code.run_environments import check_environment, read_requirements
 from flowstone.deployments.creation import check_parameters
 from flowstone.deployments.documents import name_schedules, save_deployment
 from flowstone.deployments.server import serve
@@ -148,11 +146,26 @@ def _pin(deployment: Deployment) -> Deployment:
     """Return a deployment with the code that it has now, where it has none of its own yet."""
     made = deployment
     if made.code is None:
+        # Archives take 15 ms to load, which only programs that deploy need.
+        from flowstone.code.pinning import pin_entrypoint
+
         entrypoint, code = pin_entrypoint(made.entrypoint)
         made = replace(made, entrypoint=entrypoint, code=code)
-    if made.environment is not None:
-        check_environment(made.environment, made.code)
+    check_environment(made)
     return made
+
+
+def check_environment(deployment: Deployment) -> None:
+    """Check that the code of a deployment has the file that lists the packages of its runs.
+
+    Raises:
+        ConfigurationError: it has not, or the file can't be used.
+    """
+    if deployment.environment is not None:
+        # Only deployments with an environment of their own need it.
+        from flowstone.code.run_environments import check_environment_file
+
+        check_environment_file(deployment.environment, deployment.code)
 
 
 def check_placement(deployment: Deployment) -> None:
@@ -254,6 +267,8 @@ def _add_environment(made: Deployment, given: str | Sequence[str] | None) -> Dep
     """Return the deployment with the packages of its runs."""
     if given is None:
         return made
+    from flowstone.code.run_environments import read_requirements  # as above
+
     return replace(made, environment=read_requirements(given))
 
 

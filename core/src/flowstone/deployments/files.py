@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from flowstone.code.pinning import pin_flow_file
-from flowstone.code.run_environments import check_environment
-from flowstone.deployments.declarations import apply_options, check_placement, describe_source
+from flowstone.deployments.declarations import (
+    apply_options,
+    check_environment,
+    check_placement,
+    describe_source,
+)
 from flowstone.deployments.documents import (
     delete_deployment,
     find_deployments,
@@ -15,8 +18,6 @@ from flowstone.deployments.documents import (
     save_deployment,
 )
 from flowstone.deployments.flow_source import read_flow_source
-from flowstone.deployments.pull_steps import read_pull
-from flowstone.deployments.sources import read_source
 from flowstone.errors import ConfigurationError, FlowstoneError, suggest_names
 from flowstone.manifests.source import Problems, read
 from flowstone.records.deployments import (
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     from flowstone.calls.deployment_options import DeploymentOptions
     from flowstone.code.sources import CodeSource
+    from flowstone.deployments.pull_steps import Pull
     from flowstone.manifests.source import ManifestFile
     from flowstone.records.codec import Json
     from flowstone.records.schedules import Schedule
@@ -215,9 +217,9 @@ def _refuse_keys(
 
 def _make_deployment(body: Json, file: Path) -> Deployment:
     folder = file.resolve().parent
-    pull = read_pull(body.get("pull") or [], folder)
+    pull = _read_pull(body.get("pull"), folder)
     plain = replace(
-        _read_flow(body["entrypoint"], pull.source, folder),
+        _read_flow(body["entrypoint"], pull and pull.source, folder),
         name=check_part_name(KIND, body["name"]),
         declared_in=str(file.resolve()),
     )
@@ -225,11 +227,12 @@ def _make_deployment(body: Json, file: Path) -> Deployment:
         problem = f"the flow at {plain.entrypoint} is named {plain.flow_name!r}"
         raise ConfigurationError(f"flow_name {body['flow_name']!r}", problem, "Correct it.")
     options = {key: body[key] for key in _PLAIN if body.get(key) is not None}
-    options.setdefault("requirements", pull.requirements)
+    if pull is not None:
+        options.setdefault("requirements", pull.requirements)
     options["schedules"] = list(_read_schedules(body))
     pool = body.get("work_pool") or {}
     options |= {_POOL[key]: value for key, value in _check_part("work_pool", pool, _POOL)}
-    if pull.working_dir is not None:
+    if pull is not None and pull.working_dir is not None:
         variables = cast("Json", options.get("job_variables") or {})
         options["job_variables"] = {"working_dir": pull.working_dir, **variables}
     limit = body.get("concurrency_limit")
@@ -244,16 +247,29 @@ def _make_deployment(body: Json, file: Path) -> Deployment:
         problem = "it has no work pool"
         raise ConfigurationError(f"deployment {made.full_name!r}", problem, _NEEDS_POOL)
     check_placement(made)
-    if made.environment is not None:
-        check_environment(made.environment, made.code)
+    check_environment(made)
     return made
+
+
+def _read_pull(steps: object, folder: Path) -> Pull | None:
+    if not steps:
+        return None
+    # Blocks and object stores, which only files with such steps need.
+    from flowstone.deployments.pull_steps import read_pull
+
+    return read_pull(steps, folder)
 
 
 def _read_flow(entrypoint: str, source: CodeSource | None, folder: Path) -> Deployment:
     """Return the deployment of a flow without name and options: its code is that of now."""
     if source is not None:
+        from flowstone.deployments.sources import read_source  # as above
+
         return read_source(source, entrypoint)
     found = read_flow_source(entrypoint, folder)
+    # Archives take 15 ms to load, and a file with a mistake needs none.
+    from flowstone.code.pinning import pin_flow_file
+
     inside, code = pin_flow_file(found.entrypoint, folder)
     return replace(describe_source(found), entrypoint=inside, code=code)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowstone.code.run_environments import check_environment
 from flowstone.deployments.documents import save_deployment, set_paused_at_shutdown
 from flowstone.deployments.executor import Placement
 from flowstone.deployments.presence import Presence, choose_unserved
@@ -83,7 +82,10 @@ def _check_call(deployments: Sequence[Deployment], limit: int | None) -> None:
             problem = f"{each.full_name!r} belongs to the work pool {each.work_pool_name!r}"
             raise ConfigurationError("serve", problem, "Use `deploy`, and start a worker.")
         if each.environment is not None:
-            check_environment(each.environment, each.code)
+            # Only deployments with an environment of their own need it.
+            from flowstone.code.run_environments import check_environment_file
+
+            check_environment_file(each.environment, each.code)
     if limit is not None and limit < 1:
         raise ConfigurationError("serve", f"limit={limit} lets no run start", "Pass 1 or more.")
     check_shared_store("serve")

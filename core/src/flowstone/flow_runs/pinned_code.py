@@ -31,7 +31,9 @@ def load_pinned_flow(recipe: RestartInfo) -> Flow[..., object]:
 
 
 def enter_environment(recipe: RestartInfo) -> None:
-    """Go on in the environment of a run: this process begins anew there, with its arguments.
+    """Go on in the environment of a run: the command begins anew there, with its arguments.
+
+    The command `flowstone` calls it, in a process that is that command or a copy of one.
 
     Raises:
         ConfigurationError: the environment can't be created; it says why.
@@ -48,7 +50,7 @@ def enter_environment(recipe: RestartInfo) -> None:
     path = f"{python.parent}{os.pathsep}{read_environment().get('PATH', '')}"
     variables = {**make_child_environ(services().settings), "PATH": path}
     variables["VIRTUAL_ENV"] = str(folder)
-    arguments = [str(python), *sys.orig_argv[1:]]
+    arguments = [str(python), "-m", "flowstone", *sys.argv[1:]]
     os.execve(python, arguments, variables)  # noqa: S606 - no shell is wanted
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowstone.code import environments
+from flowstone import code
 from flowstone.errors import ConfigurationError
 from flowstone_dbt.errors import DbtError
 from flowstone_dbt.settings import find_cache
@@ -23,8 +23,8 @@ def make_environment(requirements: Sequence[str]) -> str:
         DbtError: it can't be made.
     """
     try:
-        environment = environments.make_environment(requirements, find_cache())
+        environment = code.make_environment(requirements, find_cache())
     except ConfigurationError as error:
         problem = f"the environment for dbt: {error.problem}"
         raise DbtError(problem, "Check `requirements` and the network.") from error
-    return str(environments.find_python(environment))
+    return str(code.find_python(environment))

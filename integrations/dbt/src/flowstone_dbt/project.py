@@ -13,7 +13,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from flowstone.blocks import Block, Database, ObjectStore
 from flowstone.blocks.external_work import name_block
-from flowstone.code.git import GitLogin, check_git_url, fetch_repository
+from flowstone.code import GitLogin, check_git_url, fetch_repository
 from flowstone.errors import ConfigurationError
 from flowstone.records.redaction import register
 from flowstone_dbt.cli_profile import DbtCliProfile
