@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.services.repositories import git
 
 from flowstone.errors import ConfigurationError, ParameterTypeError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.parity.conftest import Program, Script
 
 #: Asks for a run of what the program serves, tells how it ended, and stops the program.
@@ -122,3 +125,39 @@ def test_what_is_not_there_is_refused_by_name(program: Program) -> None:
             made.my_flow.to_deployment("a", **{option: "x"})
     with pytest.raises(ParameterTypeError, match="x"):
         made.my_flow.to_deployment("a", parameters={"x": "many"})
+
+
+def test_code_comes_from_a_repository_or_a_directory(program: Program, tmp_path: Path) -> None:
+    folder = tmp_path / "flows"
+    folder.mkdir()
+    (folder / "etl.py").write_text(
+        "from flowstone import flow\n\n\n@flow\ndef etl(n: int = 1) -> int:\n    return n\n"
+    )
+    git(folder, "init", "--quiet", "--initial-branch=main")
+    git(folder, "add", ".")
+    git(folder, "commit", "--quiet", "--message=etl")
+    made = program(
+        """
+        import asyncio
+        from pathlib import Path
+        from prefect import flow
+        from prefect.blocks.system import Secret
+        from prefect.deployments import GitRepository
+
+        Secret(value="ghp_0123456789").save("github-token")
+        repository = GitRepository(
+            url=URL, branch="main", credentials={"access_token": Secret.load("github-token")},
+        )
+        found = [
+            flow.from_source(source=repository, entrypoint="etl.py:etl"),
+            flow.from_source(source=URL, entrypoint="etl.py:etl"),
+            flow.from_source(source=str(Path("flows")), entrypoint="etl.py:etl"),
+            asyncio.run(flow.afrom_source(source=Path("flows"), entrypoint="etl.py:etl")),
+        ]
+        each = [one.to_deployment("a", cron="0 0 * * *", parameters={"n": 2}) for one in found]
+    """,
+        URL=folder.as_uri(),
+    )
+    assert {one.full_name for one in made.each} == {"etl/a"}
+    assert len({one.code.snapshot for one in made.each}) == 1
+    assert made.found[0](n=3) == 3

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import flowstone
 from flowstone import flow
 from flowstone.blocks.jobs.processes import run_command
 from flowstone.code.environments import (
@@ -144,6 +145,25 @@ def test_an_environment_of_a_file_has_what_that_refers_to(
     code = pin(project)
     assert code.snapshot is not None
     assert make_run_environment(environment, code) != made
+
+
+@pytest.mark.check
+@pytest.mark.slow
+def test_an_environment_of_a_lock_has_what_that_names(
+    services: Services, project: Path, wheel: Path
+) -> None:
+    uv = find_uv()
+    assert uv is not None
+    own = Path(flowstone.__file__).parents[2]  # of the workspace
+    (project / "pyproject.toml").write_text(
+        '[project]\nname = "shop"\nversion = "0"\nrequires-python = ">=3.11"\n'
+        f'dependencies = ["flowstone", "greeting"]\n[tool.uv.sources]\n'
+        f'flowstone = {{ path = "{own}" }}\ngreeting = {{ path = "{wheel}" }}\n'
+    )
+    locked = run_command([uv, "lock"], cwd=project)
+    assert locked.returncode == 0, locked.stderr
+    made = make_run_environment(Environment(file="uv.lock"), pin(project))
+    assert ask(made, "import flowstone, greeting; print(greeting.WORD)") == "hello"
 
 
 def test_a_lock_without_flowstone_is_told(services: Services, project: Path) -> None:

@@ -256,7 +256,14 @@ def _walk(
             if not is_ignored(rules, path, folder=True):
                 yield from _walk(folder / entry.name, f"{path}/", rules, above | {real})
         elif entry.is_file() and not is_ignored(rules, path, folder=False):
-            yield path, entry.stat().st_size
+            yield path, _read_size(entry)
+
+
+def _read_size(entry: os.DirEntry[str]) -> int:
+    try:
+        return entry.stat().st_size
+    except OSError:  # it has just gone; who reads it says so
+        return 0
 
 
 def _make_read_error(path: Path, error: OSError) -> ConfigurationError:
