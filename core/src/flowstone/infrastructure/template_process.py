@@ -24,6 +24,7 @@ LOADED = (
     f"{_COMMAND}.run.execution",
     "flowstone.observers",
     "flowstone.flow_runs.executions",
+    "flowstone.code.snapshots",
     "flowstone.stores.sqlite",
 )
 #: No message is longer.
