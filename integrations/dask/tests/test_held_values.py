@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from distributed import Client
 
-from flowstone import State, flow, task
+from flowstone import State, flow, task, unmapped
 from flowstone.errors import ProcessLost
 from flowstone.records.states import StoredValue
 from flowstone.testing import flowstone_test_harness
@@ -53,7 +53,7 @@ class Cluster:
         self._client = Client(address, set_as_default=False)
 
     def list_held(self) -> list[str]:
-        """Return the keys of the large values of `make` that workers hold."""
+        """Return the keys of the large values that workers hold."""
 
         def find(dask_scheduler: Any) -> list[str]:
             tasks = [task for task in dask_scheduler.tasks.values() if task.who_has]
@@ -62,6 +62,17 @@ class Cluster:
 
         found: list[str] = self._client.run_on_scheduler(find)
         return found
+
+    def find_holder(self) -> int:
+        """Return the id of the process of a worker that holds a large value."""
+
+        def find(dask_scheduler: Any) -> str:
+            tasks = dask_scheduler.tasks.values()
+            (held,) = [task for task in tasks if task.who_has and task.nbytes >= 1_000_000]
+            return str(next(iter(held.who_has)).address)
+
+        address = self._client.run_on_scheduler(find)
+        return int(self._client.run(os.getpid, workers=[address])[address])
 
     def close(self) -> None:
         self._client.close()
@@ -150,4 +161,74 @@ def test_one_whose_worker_died_is_not_made_again(
 
     f()
     assert len(list(tmp_path.iterdir())) == 1
+    remote.wait_for_workers(2)
+
+
+@task
+def sum_up(number: int, numbers: list[float]) -> float:
+    return number + sum(numbers)
+
+
+def test_a_large_argument_is_sent_once_for_many_calls(
+    runner: DaskTaskRunner, held: Cluster, tmp_path: Any
+) -> None:
+    @task
+    def wait(number: int, value: bytes) -> int:
+        (tmp_path / str(number)).touch()
+        until((tmp_path / "go").exists)
+        return number + len(value)
+
+    @flow(task_runner=runner)
+    def f() -> list[int]:
+        futures = wait.map(range(4), unmapped(b"x" * MEGABYTE))
+        until(lambda: len(list(tmp_path.iterdir())) >= 2)  # as many as there are threads
+        assert len(held.list_held()) == 1
+        (tmp_path / "go").touch()
+        return futures.result()
+
+    assert f() == [MEGABYTE + number for number in range(4)]
+    until(lambda: not held.list_held())
+
+
+def test_an_argument_that_is_changed_between_calls_is_sent_as_it_is(runner: DaskTaskRunner) -> None:
+    numbers = [0.5] * 100_000
+
+    @flow(task_runner=runner)
+    def f() -> list[float]:
+        first = sum_up.submit(1, numbers)
+        first.wait()
+        numbers[0] = 1.5
+        return [first.result(), sum_up.submit(2, numbers=numbers).result()]
+
+    assert f() == [50_001.0, 50_003.0]
+
+
+def test_a_large_argument_may_have_a_held_value_in_it(runner: DaskTaskRunner) -> None:
+    @flow(task_runner=runner)
+    def f() -> int:
+        made = make.submit(MEGABYTE)
+        return measure.submit(b"", [made, b"x" * MEGABYTE]).result()
+
+    assert f() == 2 * MEGABYTE
+
+
+def test_an_argument_whose_worker_died_is_sent_again(
+    runner: DaskTaskRunner, held: Cluster, remote: DaskProcesses, tmp_path: Any
+) -> None:
+    @task(retries=3)
+    def wait(number: int, value: bytes) -> int:
+        (tmp_path / f"{number} in {os.getpid()}").touch()
+        until((tmp_path / "go").exists)
+        return number + len(value)
+
+    @flow(task_runner=runner)
+    def f() -> list[int]:
+        futures = wait.map(range(2), unmapped(b"x" * MEGABYTE))
+        until(lambda: len(list(tmp_path.iterdir())) >= 2)
+        os.kill(held.find_holder(), signal.SIGKILL)
+        until(lambda: len(list(tmp_path.iterdir())) >= 3)
+        (tmp_path / "go").touch()
+        return futures.result()
+
+    assert f() == [MEGABYTE, MEGABYTE + 1]
     remote.wait_for_workers(2)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 from abc import abstractmethod
 from contextlib import suppress
+from hashlib import sha256
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 from uuid import uuid4
-from weakref import WeakSet
+from weakref import WeakSet, WeakValueDictionary
 
 from flowstone.context import current
 from flowstone.errors import ConfigurationError, CrashedRun, NotSendable, RunTimeout
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 #: Seconds that a call may take to end itself after its timeout.
 GRACE = 2.0
 _STOP = b""
+#: Packed arguments of so many bytes are sent to the cluster once for all calls that have them.
+SHARED_BYTES = 100_000
 
 
 class SentCall:
@@ -93,6 +96,9 @@ class RemotePool(ThreadPool):
         self._by_thread: dict[int, SentCall] = {}
         self._around: dict[str, bytes] = {}
         self._held: WeakSet[HeldValue] = WeakSet()
+        self._share_lock = threading.Lock()
+        #: Arguments that the cluster holds, by key, for as long as a call needs them.
+        self._shared: WeakValueDictionary[str, HeldValue] = WeakValueDictionary()
         self._is_over = False
 
     @abstractmethod
@@ -110,6 +116,10 @@ class RemotePool(ThreadPool):
     @abstractmethod
     def hold_value(self, call: SentCall) -> HeldValue:
         """Return what stands for the value of a call that said that it is held."""
+
+    @abstractmethod
+    def share_content(self, key: str, content: bytes) -> HeldValue | None:
+        """Have the cluster hold a packed argument; None where nothing can hold it now."""
 
     @abstractmethod
     def send_answer(self, call: SentCall, answer: bytes) -> None:
@@ -145,8 +155,14 @@ class RemotePool(ThreadPool):
             by_value = count_sent_by_value()
             with collect_held() as held:
                 errand = pack_call(fn, args, kwargs, run, seconds)
+                if len(errand) >= SHARED_BYTES:
+                    errand = pack_call(fn, *self._share(args, kwargs), run, seconds)
             sent = SentCall(run, errand, list(held.values()), flow_run.id, seconds)
-            kind, content = self._make_call(sent, runs)
+            try:
+                kind, content = self._make_call(sent, runs)
+            except CrashedRun:
+                self._forget_shared(sent)  # they may have been lost with a process
+                raise
             if kind in {"value", "states"}:
                 return unpacked(content)
             if kind == "held":
@@ -160,6 +176,35 @@ class RemotePool(ThreadPool):
                 error = revive_error(told)
                 raise NotSendable(f"the call of {run.name!r}", str(error)) from error
             raise revive_error(content)
+
+    def _share(
+        self, args: tuple[object, ...], kwargs: Mapping[str, object]
+    ) -> tuple[tuple[object, ...], dict[str, object]]:
+        """Return arguments, with what stands for large ones: calls at a time share one copy."""
+        named = {name: self._share_argument(value) for name, value in kwargs.items()}
+        return tuple(map(self._share_argument, args)), named
+
+    def _share_argument(self, value: object) -> object:
+        if isinstance(value, HeldValue):
+            return value
+        content = pack(value)
+        if len(content) < SHARED_BYTES:
+            return value
+        # By its content, as the object may be changed between two calls.
+        key = f"flowstone.argument-{sha256(content).hexdigest()}"
+        with self._share_lock:
+            shared = self._shared.get(key)
+            if shared is None:
+                shared = self.share_content(key, content)
+                if shared is None:
+                    return value
+                self._shared[key] = shared
+            return shared
+
+    def _forget_shared(self, call: SentCall) -> None:
+        with self._share_lock:
+            for value in call.beside:
+                self._shared.pop(value.key, None)
 
     def interrupt(self, thread: int) -> None:
         """Wake a thread that waits for a call, which is then stopped."""

@@ -88,6 +88,13 @@ class DaskPool(RemotePool):
         self._places.pop(call.key, None)
         return HeldValue(self, call.key, future, partial(_fetch, future, call))
 
+    def share_content(self, key: str, content: bytes) -> HeldValue | None:
+        try:
+            future = self._client.scatter({key: content}, hash=False)[key]
+        except TimeoutError:  # there is no worker yet, as in a cluster that grows
+            return None
+        return HeldValue(self, key, future, lambda: content)
+
     def send_answer(self, call: SentCall, answer: bytes) -> None:
         places = [self._places[call.key]]
         with suppress(OSError):  # the worker has died, which its future tells
