@@ -60,6 +60,7 @@ def benchmarks(*, tiny: bool = False, long: bool = False) -> dict[str, Benchmark
         "map": partial(tasks.mapped, count),
         "processes": partial(tasks.processes, count // 5),
         "dask": partial(tasks.dask, *((50, 1) if tiny else (10_000, 3))),
+        "dask_values": partial(tasks.dask_values, *((4, 200_000) if tiny else (200, 10_000_000))),
         "cache": partial(tasks.cache, count // 5),
         "memory": partial(tasks.memory, counts),
         "million": partial(scale.million, many),

@@ -67,6 +67,15 @@ def dask(count: int, rounds: int, _: Library | None) -> list[Row]:
     return [Row(what, ours["ours"], "us", ours["bare"], "distributed", times=1.3)]
 
 
+def dask_values(count: int, size: int, _: Library | None) -> list[Row]:
+    """Count the bytes that move when large values go from task to task, beside `distributed`."""
+    moved = OURS.run("dask_values", count, size)
+    what = f"moved for {count} values of {size / 1e6:g} MB from task to task"
+    # What stays where it was made moves nothing; then both say no more than messages.
+    floor = max(moved["bare"], count * size / 1e8)
+    return [Row(what, moved["ours"], "MB", floor, "distributed, or 1 %", times=1.2)]
+
+
 def cache(count: int, peer: Library | None) -> list[Row]:
     """Measure a task whose result is found, and one whose result has to be made and kept."""
     ours = OURS.run("cache", count)

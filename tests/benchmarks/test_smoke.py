@@ -23,6 +23,7 @@ NAMES = [
     "map",
     "processes",
     "dask",
+    "dask_values",
     "cache",
     "memory",
     "million",

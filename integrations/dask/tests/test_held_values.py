@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -117,6 +118,20 @@ def test_it_is_let_go_with_its_future(runner: DaskTaskRunner, held: Cluster) -> 
         until(lambda: not held.list_held())
 
     f()
+
+
+def test_what_nobody_can_ask_for_does_not_come_home(runner: DaskTaskRunner) -> None:
+    values: list[weakref.ref[object]] = []
+
+    @flow(task_runner=runner)
+    def f() -> list[int]:
+        made = make.map([MEGABYTE] * 5)
+        made.wait()
+        values.extend(weakref.ref(each.state.data) for each in made)
+        return measure.map(made).result()
+
+    assert f() == [MEGABYTE] * 5
+    assert [value() for value in values] == [None] * 5
 
 
 def test_it_can_be_asked_for_after_the_flow(runner: DaskTaskRunner) -> None:

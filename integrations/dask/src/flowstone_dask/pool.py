@@ -6,6 +6,7 @@ import pickle
 import threading
 from collections import defaultdict
 from contextlib import ExitStack, suppress
+from contextvars import Context
 from functools import partial
 from operator import attrgetter
 from queue import Empty, SimpleQueue
@@ -45,6 +46,20 @@ class _Wanted(NamedTuple):
     annotations: dict[str, Any]
 
 
+class _Handle:
+    """The future of a value that a worker holds, which is let go in nobody's context.
+
+    The client's event loop may keep the context in which it was asked for something, and with it
+    the runs of that context and their values.
+    """
+
+    def __init__(self, future: Future[bytes | None]) -> None:
+        self.future = future
+
+    def __del__(self) -> None:
+        Context().run(self.__dict__.clear)
+
+
 class DaskPool(RemotePool):
     """A `Runner` on a Dask cluster: runs are driven on threads here, their calls made there.
 
@@ -73,32 +88,40 @@ class DaskPool(RemotePool):
         self._wanted.put(_Wanted(call, get_annotations()))
 
     def stop_call(self, call: SentCall) -> None:
-        future = self._futures.pop(call.key, None)
         self._places.pop(call.key, None)
-        if future is not None:
-            with suppress(Exception):  # with the connection, the scheduler gives up its calls
-                future.cancel(force=True)
+
+        def stop() -> None:
+            future = self._futures.pop(call.key, None)
+            if future is not None:
+                with suppress(Exception):  # with the connection, the scheduler gives up its calls
+                    future.cancel(force=True)
+
+        Context().run(stop)  # see `_Handle`
 
     def forget_call(self, call: SentCall) -> None:
-        self._futures.pop(call.key, None)
         self._places.pop(call.key, None)
 
+        def forget() -> None:
+            self._futures.pop(call.key, None)
+
+        Context().run(forget)
+
     def hold_value(self, call: SentCall) -> HeldValue:
-        future = self._futures.pop(call.key)
+        handle = _Handle(self._futures.pop(call.key))
         self._places.pop(call.key, None)
-        return HeldValue(self, call.key, future, partial(_fetch, future, call))
+        return HeldValue(self, call.key, handle, partial(Context().run, _fetch, handle, call))
 
     def share_content(self, key: str, content: bytes) -> HeldValue | None:
         try:
-            future = self._client.scatter({key: content}, hash=False)[key]
+            found = Context().run(self._client.scatter, {key: content}, hash=False)
         except TimeoutError:  # there is no worker yet, as in a cluster that grows
             return None
-        return HeldValue(self, key, future, lambda: content)
+        return HeldValue(self, key, _Handle(found[key]), lambda: content)
 
     def send_answer(self, call: SentCall, answer: bytes) -> None:
-        places = [self._places[call.key]]
+        ask = partial(self._client.run, workers=[self._places[call.key]], on_error="ignore")
         with suppress(OSError):  # the worker has died, which its future tells
-            self._client.run(deliver_answer, call.key, answer, workers=places, on_error="ignore")
+            Context().run(ask, deliver_answer, call.key, answer)
 
     def close(self) -> None:
         super().close()
@@ -156,7 +179,8 @@ class DaskPool(RemotePool):
         for call in calls:
             if call.beside:
                 names = tuple(value.key for value in call.beside)
-                values = [value.handle for value in call.beside]
+                handles = [value.handle for value in call.beside]
+                values = [each.future for each in handles if isinstance(each, _Handle)]
                 parts = call.errand, call.key, call.flow_run, self._topic, call.seconds, names
                 future = self._client.submit(
                     run_call, *parts, *values, key=call.key, pure=False, retries=0
@@ -196,9 +220,9 @@ class DaskPool(RemotePool):
             call.deliver(describe_loss(error, call))
 
 
-def _fetch(future: Future[bytes | None], call: SentCall) -> bytes:
+def _fetch(handle: _Handle, call: SentCall) -> bytes:
     """Return the packed value that a worker holds."""
     try:
-        return future.result() or b""
+        return handle.future.result() or b""
     except Exception as error:
         raise describe_lost_value(error, call) from error
