@@ -115,10 +115,9 @@ class ThreadPool:
 
     def submit(self, call: Callable[[], None]) -> None:
         self._calls.put(call)
-        # Of several calls that wait, whoever takes the first one starts the next thread: to start
-        # one takes as long as the new thread waits for the interpreter.
-        is_first = self._calls.qsize() == 1
-        if self._waiting >= self._threads or (is_first and self._lacks_threads()):
+        if self._waiting >= self._threads or (
+            self._idle <= self._calls.qsize() - 1 and self._threads < self._max_workers
+        ):
             self._grow()
 
     def count_waiting(self, change: int) -> None:
@@ -148,10 +147,6 @@ class ThreadPool:
         for loop in loops.values():
             loop.call_soon_threadsafe(loop.stop)
 
-    def _lacks_threads(self) -> bool:
-        """Tell whether a call waits that none of the idle threads takes, and another may start."""
-        return self._idle < self._calls.qsize() and self._threads < self._max_workers
-
     def _grow(self) -> None:
         with self._lock:
             stands_in = self._threads >= self._max_workers
@@ -160,12 +155,7 @@ class ThreadPool:
             self._threads += 1
             name = f"flowstone-worker-{self._threads}"
         work = self._stand_in if stands_in else self._work
-        try:
-            threading.Thread(target=work, name=name, daemon=True).start()
-        except RuntimeError:
-            with self._lock:
-                self._threads -= 1
-            raise
+        threading.Thread(target=work, name=name, daemon=True).start()
 
     def _work(self) -> None:
         _here.pool = self
@@ -177,9 +167,6 @@ class ThreadPool:
                 self._idle -= 1
             if call is None:
                 return
-            if self._lacks_threads():
-                with suppress(RuntimeError):  # the system has no room for more: these must do
-                    self._grow()
             call()
             del call  # or an idle thread would keep the last call's arguments alive
 
