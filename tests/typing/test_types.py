@@ -7,7 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from ..docs.pages import blocks, pages, title
+
+pytestmark = pytest.mark.slow
 
 HERE = Path(__file__).parent
 PYRIGHT = str(Path(sys.executable).with_name("basedpyright"))

@@ -114,7 +114,7 @@ def test_the_list_as_json_has_exact_times_and_counts(cli: InProcess) -> None:
     assert set(found) == {
         *["id", "kind", "name", "unit", "state", "created", "started", "ended"],
         *["duration_seconds", "attempts", "tags", "version", "root_id", "parent_id", "tasks"],
-        *["deployment", "scheduled_time", "waits"],
+        *["deployment", "code", "scheduled_time", "waits"],
     }
 
 
