@@ -153,7 +153,7 @@ def test_an_environment_of_a_lock_has_what_that_names(
     services: Services, project: Path, wheel: Path
 ) -> None:
     uv = find_uv()
-    assert uv is not None
+    assert uv is not None, "install uv, or run this by `uv run pytest`"
     own = Path(flowstone.__file__).parents[2]  # of the workspace
     (project / "pyproject.toml").write_text(
         '[project]\nname = "shop"\nversion = "0"\nrequires-python = ">=3.11"\n'
