@@ -554,4 +554,4 @@ def test_a_request_from_another_process_cancels_it(tmp_path: Path, kind: str) ->
         store.close()
     ends = kept(tmp_path)
     ends.pop("numbers", None)  # its consumer was the flow, which is over
-    assert set(ends.values()) == {"Cancelled: its flow run was cancelled"}, errors
+    assert set(ends.values()) == {"Cancelled: asked by a test"}, errors

@@ -282,6 +282,8 @@ def test_what_there_is_no_room_for_is_cancelled_or_takes_the_place_of_the_oldest
         assert "has a concurrency limit of 1 run, and is full" in (states[1].message or "")
     else:
         assert [state.type for state in states] == [CANCELLED, COMPLETED]
+        reason = f"'wait-for/x' allows 1 run at a time: {new.name} took its place"
+        assert states[0].message == reason
 
 
 def test_a_worker_looks_again_when_the_next_run_is_due(

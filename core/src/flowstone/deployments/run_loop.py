@@ -213,7 +213,7 @@ class RunLoop(ABC):
             if deployment.collision_strategy == "CANCEL_NEW":
                 record_state(run, Cancelled(explain_limit(limit)))
                 return
-            _cancel_oldest(deployment.full_name, run)
+            _cancel_oldest(deployment.full_name, run, limit)
         tell_wait(run, explain_limit(limit))
 
 
@@ -236,13 +236,15 @@ def tell_wait(run: Run, message: str) -> None:
         record_state(run, AwaitingConcurrencySlot(message))
 
 
-def _cancel_oldest(full_name: str, new: Run) -> None:
+def _cancel_oldest(full_name: str, new: Run, limit: Limit) -> None:
     """Ask the oldest run of a deployment that is being executed to end, unless one was asked."""
     states = ("PENDING", "RUNNING", "CANCELLING")
     query = RunQuery(deployments=(full_name,), states=states, roots=True)
     running = services().runs.runs(query)
     if running and not any(run.state.type is CANCELLING for run in running):
-        record_state(running[0], Cancelling(f"{new.name} takes its place"))
+        count = f"{limit.slots} run{'' if limit.slots == 1 else 's'}"
+        reason = f"{full_name!r} allows {count} at a time: {new.name} took its place"
+        record_state(running[0], Cancelling(reason))
 
 
 @contextmanager

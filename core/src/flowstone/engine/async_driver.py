@@ -19,6 +19,7 @@ from flowstone.engine.steps import (
     AwaitSlots,
     CallFunction,
     CallHook,
+    FindRequest,
     FinishChildren,
     Iterate,
     Load,
@@ -190,6 +191,9 @@ class AsyncRunDriver(RunDriver):
     async def _arefresh(self, step: Refresh) -> tuple[float, State]:
         return await self._in_thread(partial(self._refresh, step))
 
+    async def _afind_request(self, step: FindRequest) -> State:
+        return await self._in_thread(partial(self._find_request, step))
+
     async def _aresume(self, step: Resume) -> bool:
         return await self._in_thread(partial(self._resume, step))
 
@@ -238,6 +242,7 @@ class AsyncRunDriver(RunDriver):
         FinishChildren: _afinish_children,
         Sleep: _asleep,
         Refresh: _arefresh,
+        FindRequest: _afind_request,
         Resume: _aresume,
         Suspend: _asuspend,
         Log: _alog,

@@ -16,6 +16,7 @@ from flowstone.engine.steps import (
     AwaitSlots,
     CallFunction,
     CallHook,
+    FindRequest,
     FinishChildren,
     Iterate,
     Load,
@@ -166,6 +167,9 @@ class RunDriver:
     def _refresh(self, _: Refresh) -> tuple[float, State]:
         return self.clock.time(), self.recorder.refresh().state
 
+    def _find_request(self, _: FindRequest) -> State:
+        return self.recorder.find_request()
+
     def _resume(self, _: Resume) -> bool:
         return self.recorder.resume()
 
@@ -232,6 +236,7 @@ class RunDriver:
         FinishChildren: _finish_children,
         Sleep: _sleep,
         Refresh: _refresh,
+        FindRequest: _find_request,
         Resume: _resume,
         Suspend: _suspend,
         Log: _log,

@@ -23,6 +23,7 @@ from flowstone.engine.steps import (
     AwaitSlots,
     CallFunction,
     CallHook,
+    FindRequest,
     FinishChildren,
     Iterate,
     Load,
@@ -41,6 +42,8 @@ from flowstone.engine.steps import (
 from flowstone.errors import (
     CancelSignal,
     FencedRun,
+    RunNotFound,
+    StoreError,
     SuspendedRun,
     SuspendSignal,
     TerminationSignal,
@@ -48,6 +51,8 @@ from flowstone.errors import (
 )
 from flowstone.records.record import draft
 from flowstone.records.states import (
+    CANCELLED,
+    CANCELLING,
     COMPLETED,
     PENDING,
     RUNNING,
@@ -232,6 +237,8 @@ def _record_end(
     said = end.type is COMPLETED and plan.spec.kind == "task"  # which needs no line
     while True:
         try:
+            if not said and plan.is_root and end.type is CANCELLED:
+                end = yield from _adopt_reason(end)
             if not said:
                 said = True
                 yield from _log_end(end)
@@ -245,11 +252,23 @@ def _record_end(
             continue  # too late: it has ended
 
 
+def _adopt_reason(end: State) -> Generator[Step, Any, State]:
+    """Return the end of a cancelled root with the reason of whoever has asked for it."""
+    try:
+        asked: State = yield FindRequest()
+    except (FencedRun, RunNotFound, StoreError):
+        return end  # recording the end finds the same
+    if asked.type is CANCELLING and asked.message:
+        return State(end.type, end.name, asked.message, data=end.data)
+    return end
+
+
 def _log_end(end: State) -> Generator[Step, object, None]:
-    """Log how the run ends."""
+    """Log how the run ends; that it was cancelled is what somebody wanted, and no error."""
     if end.type is not COMPLETED:
         cause = end.data if isinstance(end.data, BaseException) else None
-        yield Log(ERROR, f"ended {end.name}: {end.message}", cause)
+        level = INFO if end.type is CANCELLED else ERROR
+        yield Log(level, f"ended {end.name}: {end.message}", cause)
     else:
         yield Log(INFO, f"ended {end.name}")
 

@@ -210,6 +210,16 @@ class RunRecorder:
             self._born, self._changes = actual, []
         return actual
 
+    def find_request(self) -> State:
+        """Return the state that the run has in the store, where others ask it to end.
+
+        Raises:
+            FencedRun: it was ended or taken over from outside.
+            RunNotFound: it has not been kept yet.
+            StoreError: the store can't be read.
+        """
+        return self._journal.refresh(self.origin.id, self.token).state
+
     def resume(self) -> bool:
         """Put a paused run back to work, in the same attempt; tell whether somebody resumed it."""
         was_paused, version = self.state.type is PAUSED, self.run.version

@@ -169,6 +169,11 @@ class Refresh:
 
 
 @fact
+class FindRequest:
+    """See what others ask of the run. Answer: the `State` that they have put it into."""
+
+
+@fact
 class Resume:
     """Go on with a paused run, in the same attempt. Answer: whether somebody has resumed it."""
 
@@ -207,6 +212,7 @@ Step = (
     | FinishChildren
     | Sleep
     | Refresh
+    | FindRequest
     | Resume
     | Suspend
     | Log
