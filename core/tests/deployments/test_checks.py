@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flowstone.deployments.checks import check_deployment
+from flowstone.deployments.checks import _check_job_variables, check_deployment
 from flowstone.deployments.documents import save_deployment
 from flowstone.errors import ObjectNotFound
+from flowstone.infrastructure.work_pools import create_work_pool
 from flowstone.records.runs import RunQuery
 from flowstone.schedules import Cron
 
@@ -106,3 +107,27 @@ def test_parameters_are_checked_also_where_the_flow_can_not_be_had(tmp_path: Pat
         deploy(f"{file}:etl", parameters={"n": "many"})
         subjects = [problem.subject for problem in check_deployment("x").problems]
         assert subjects == ["entrypoint", "parameters"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("working_dir", "/nope", "its working_dir '/nope' does not exist on "),
+        ("working_dir", __file__, "is no directory on "),
+        ("command", "nosuchprogram -v", "there is no program 'nosuchprogram' on "),
+    ],
+)
+def test_job_variables_of_the_pool_and_the_deployment_are_checked(
+    name: str, value: str, problem: str
+) -> None:
+    create_work_pool("p", job_variables={name: value})
+    create_work_pool("q", job_variables={"command": f"{sys.executable} -m flowstone run execute"})
+    made = deploy(work_pool_name="p")
+    (found,) = _check_job_variables(made)
+    assert found.subject == "job variables"
+    assert problem in found.message
+    assert found.message.endswith(f"Change the job variable {name}.")
+    own = replace(made, work_pool_name="q", job_variables={name: value})
+    assert list(_check_job_variables(own)) == [found]
+    assert list(_check_job_variables(replace(own, job_variables={}))) == []
+    assert list(_check_job_variables(replace(own, work_pool_name="none"))) == []

@@ -294,8 +294,10 @@ def test_a_second_signal_ends_what_is_being_executed(home: Home, kept: Services)
         return False
 
     wait_until(has_crashed)
-    program.communicate()
+    _, told = program.communicate()
     assert program.returncode == 0
+    assert told.count("SIGTERM again: stopping 1 run\n") == 1
+    assert "starting no more runs" not in told
     assert kept.runs.run(run.id).state.type is CRASHED
 
 

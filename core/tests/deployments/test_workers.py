@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from random import Random
+from socket import gethostname
 from typing import TYPE_CHECKING
 
 import pytest
@@ -122,7 +123,10 @@ def test_a_job_has_the_variables_of_its_pool_and_its_deployment(
 
 
 def test_a_job_that_can_not_be_started_crashes_its_run(
-    kept: Services, kept_clock: SteppedClock, tmp_path: Path
+    kept: Services,
+    kept_clock: SteppedClock,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     create_work_pool("p")
     deploy(flows.etl, work_pool_name="p", job_variables={"working_dir": str(tmp_path / "none")})
@@ -131,8 +135,14 @@ def test_a_job_that_can_not_be_started_crashes_its_run(
         step_until(worker, has_ended(kept))
     (run,) = find_runs(kept)
     assert run.state.type is CRASHED
-    assert "its job could not be started" in (run.state.message or "")
-    assert str(tmp_path / "none") in (run.state.message or "")
+    folder = str(tmp_path / "none")
+    assert run.state.message == (
+        f"its working_dir {folder!r} does not exist on {gethostname()}. "
+        "Change the job variable working_dir."
+    )
+    (told,) = [each for each in caplog.records if each.levelname == "ERROR"]
+    assert told.getMessage() == f"ended Crashed: {run.state.message}"
+    assert told.__dict__["run_name"] == run.name
     assert kept.slots.list_slots() == []
 
 
@@ -145,7 +155,10 @@ def test_a_command_of_ones_own_executes_the_run(
     with working("p") as worker:
         step_until(worker, has_ended(kept))
     (run,) = find_runs(kept)
-    message = "its process ended with exit code 3 before it began"
+    message = (
+        "its process ended with exit code 3 and did not execute the run. "
+        "Look at the job variable command, which is \"/bin/sh -c 'exit 3'\"."
+    )
     assert (run.state.type, run.state.message) == (CRASHED, message)
 
 

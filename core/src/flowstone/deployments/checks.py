@@ -16,9 +16,11 @@ from flowstone.code.run_environments import make_run_environment
 from flowstone.context.current import services
 from flowstone.deployments.creation import check_parameters, make_recipe
 from flowstone.deployments.documents import load_deployment
-from flowstone.errors import ConfigurationError, FlowstoneError, ParameterTypeError
+from flowstone.errors import ConfigurationError, FlowstoneError, ObjectNotFound, ParameterTypeError
 from flowstone.flow_runs.executions import load_flow_of_run
 from flowstone.flow_runs.pinned_code import enter_code
+from flowstone.infrastructure.variables import check_variables
+from flowstone.infrastructure.work_pools import load_infrastructure_of, load_work_pool
 from flowstone.records.deployments import decode_deployment, encode_deployment
 from flowstone.records.encoding import dumps
 from flowstone.settings import make_child_environ
@@ -37,8 +39,8 @@ class Problem(NamedTuple):
     """Something that would make runs of a deployment fail.
 
     Attributes:
-        subject: ``environment``, ``entrypoint``, ``parameters``, or the schedule whose parameters
-            do not fit.
+        subject: ``environment``, ``job variables``, ``entrypoint``, ``parameters``, or the schedule
+            whose parameters do not fit.
         message: what is wrong, and what to do.
         traceback: of an error that the flow's code has raised.
     """
@@ -74,6 +76,29 @@ def check_deployment(name: str) -> CheckReport:
         ObjectNotFound: there is no such deployment.
     """
     deployment = load_deployment(name)
+    report = _check_code(deployment)
+    return report._replace(problems=[*_check_job_variables(deployment), *report.problems])
+
+
+def _check_job_variables(deployment: Deployment) -> Iterator[Problem]:
+    """Yield what keeps jobs from starting, where a worker would run on this machine."""
+    if deployment.work_pool_name is None:
+        return
+    try:
+        pool = load_work_pool(deployment.work_pool_name)
+        infrastructure = load_infrastructure_of(pool)
+        owner = f"deployment {deployment.full_name!r}"
+        layers = pool.job_variables, deployment.job_variables
+        problem = infrastructure.find_problem(check_variables(owner, infrastructure, *layers))
+    except ObjectNotFound:
+        return  # its runs wait, and say so
+    except FlowstoneError as error:
+        problem = str(error)
+    if problem is not None:
+        yield Problem("job variables", problem)
+
+
+def _check_code(deployment: Deployment) -> CheckReport:
     try:
         python = _find_python(deployment)
     except FlowstoneError as error:

@@ -19,7 +19,7 @@ from flowstone.errors import (
 )
 from flowstone.flow_runs.executions import is_waiting
 from flowstone.infrastructure.base import RunJob
-from flowstone.logging.run_logger import get_logger
+from flowstone.logging.run_logger import RunLogger, get_logger
 from flowstone.ports.paging import iterate_documents
 from flowstone.records.events import make_change_event
 from flowstone.records.limits import CLAIM, LOCK, Limit, SlotDemand
@@ -59,11 +59,16 @@ class Placement(NamedTuple):
 
 @dataclass(slots=True)
 class _Job:
-    """A job that was started: what reaches it, its slots, and whether its service is silent."""
+    """A job that was started.
+
+    It has what reaches it, its slots, the command that a person gave it, and whether its service is
+    silent.
+    """
 
     provider: JobProvider
     handle: str
     request: TimedSlotRequest
+    command: str | None = None
     is_silent: bool = False
 
 
@@ -133,10 +138,12 @@ class RunExecutor:
         reports = {run_id: self._report(run_id, job) for run_id, job in self._jobs.items()}
         ended = {run_id: each for run_id, each in reports.items() if each and each.status.ended}
         if ended:
-            services().runs.reap()  # whoever was killed left a run behind
+            for run in services().runs.reap():  # whoever was killed left a run behind
+                if run.id in ended:
+                    tell_crash(run)
         for run_id, report in ended.items():
             job = self._jobs.pop(run_id)
-            self._tell_end(run_id, report)
+            self._tell_end(run_id, report, job.command)
             self._forget(run_id)
             job.request.give_back()
 
@@ -176,13 +183,18 @@ class RunExecutor:
         return services().slot_queue.make_request(demand)
 
     def _start(self, run: Run, placement: Placement, request: TimedSlotRequest) -> None:
-        provider = placement.infrastructure.make_provider(_make_job(run, placement.variables))
+        infrastructure, variables = placement.infrastructure, placement.variables
+        problem = infrastructure.find_problem(variables)
+        if problem is not None:
+            record_crash(run, problem)
+            return
+        provider = infrastructure.make_provider(_make_job(run, variables))
         try:
             handle = provider.start()
         except FlowstoneError as error:
-            record_state(run, Crashed(f"its job could not be started: {error}"))
+            record_crash(run, f"its job could not be started: {error}")
             return
-        self._jobs[run.id] = _Job(provider, handle, request)
+        self._jobs[run.id] = _Job(provider, handle, request, variables.command)
         if self._pool is not None:
             services().documents.put(self._kind, run.id, {"handle": handle})
 
@@ -202,16 +214,15 @@ class RunExecutor:
             return
         _logger.info("going on with %s, whose worker has ended", run.name)
         provider = placement.infrastructure.attach(placement.variables)
-        self._jobs[run_id] = _Job(provider, handle, request)
+        self._jobs[run_id] = _Job(provider, handle, request, placement.variables.command)
 
-    def _tell_end(self, run_id: str, report: Report) -> None:
+    def _tell_end(self, run_id: str, report: Report, command: str | None) -> None:
         try:
             run = services().runs.run(run_id)
         except RunNotFound:
             return
         if is_waiting(run) and not self._ends_runs:
-            problem = report.problem or "its job ended"
-            record_state(run, Crashed(f"{problem} before it began"))
+            record_crash(run, _explain_early_end(report, command))
 
     def _forget(self, run_id: str) -> None:
         if self._pool is not None:
@@ -226,6 +237,26 @@ def record_state(run: Run, state: State) -> bool:
     except Conflict:
         return False  # it has moved on meanwhile
     return True
+
+
+def record_crash(run: Run, problem: str) -> None:
+    """Record that a run that waits has crashed, and log it: no process of its own could."""
+    if record_state(run, Crashed(problem)):
+        tell_crash(services().runs.run(run.id))
+
+
+def tell_crash(run: Run) -> None:
+    """Log that a run has crashed."""
+    RunLogger(run).error("ended Crashed: %s", run.state.message)
+
+
+def _explain_early_end(report: Report, command: str | None) -> str:
+    """Say that a job has ended without having executed its run."""
+    if command is None:
+        return f"{report.problem or 'its job ended'} before it began"
+    ended = report.problem or "its job ended without an error"
+    told = f"{ended} and did not execute the run"
+    return f"{told}. Look at the job variable command, which is {command!r}."
 
 
 def _end(job: _Job, how: Callable[[str], None]) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from flowstone.context.current import services
 from flowstone.deployments.code_upkeep import remove_unneeded_code
-from flowstone.deployments.executor import RunExecutor, record_state
+from flowstone.deployments.executor import RunExecutor, record_crash, record_state
 from flowstone.deployments.presence import find_claimed
 from flowstone.errors import ConfigurationError
 from flowstone.flow_runs.executions import is_waiting
@@ -23,7 +23,6 @@ from flowstone.records.states import (
     AwaitingConcurrencySlot,
     Cancelled,
     Cancelling,
-    Crashed,
 )
 
 if TYPE_CHECKING:
@@ -46,6 +45,7 @@ _PAGE = 100
 _MOST = 100
 
 _WAITING = ("Scheduled", "AwaitingConcurrencySlot")
+_STOPPING = "starting no more runs, and waiting for those that are running; repeat it to stop them"
 _logger = get_logger("deployments")
 
 
@@ -76,6 +76,11 @@ class RunLoop(ABC):
     def is_stopped(self) -> bool:
         """Whether it was told to stop."""
         return self._stopped_at is not None
+
+    @property
+    def ends_runs(self) -> bool:
+        """Whether it was told to end what is being executed, too."""
+        return self._ends_runs
 
     def stop(self) -> None:
         """Start no run any more; the second time, end those that are being executed.
@@ -198,7 +203,7 @@ class RunLoop(ABC):
         try:
             placement = self._place(run)
         except ConfigurationError as error:
-            record_state(run, Crashed(f"its job could not be started: {error}"))
+            record_crash(run, f"its job could not be started: {error}")
             return
         if placement is None:
             return
@@ -255,11 +260,14 @@ def stop_by_signals(loop: RunLoop) -> Iterator[None]:
         return
 
     def stop(number: int, _frame: object) -> None:
+        was_stopped, ended_runs = loop.is_stopped, loop.ends_runs
         loop.stop()
-        told = (
-            "starting no more runs, and waiting for those that are running; repeat it to stop them"
-        )
-        _logger.info("%s: %s", signal.Signals(number).name, told)
+        name = signal.Signals(number).name
+        if not was_stopped:
+            _logger.info("%s: %s", name, _STOPPING)
+        elif loop.ends_runs and not ended_runs:
+            count = len(loop.running)
+            _logger.info("%s again: stopping %s run%s", name, count, "" if count == 1 else "s")
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:

@@ -88,6 +88,15 @@ class Infrastructure(ABC):
         """
         return False
 
+    def find_problem(self, variables: JobVariables) -> str | None:
+        """Return why jobs with these variables can't start, as far as this machine can tell.
+
+        Returns:
+            What is wrong, and which variable to change; None where nothing is known to be wrong.
+        """
+        assert isinstance(variables, self.variables)
+        return None
+
     @abstractmethod
     def make_provider(self, job: RunJob) -> JobProvider:
         """Return what starts the job of a run, and reaches it afterwards."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -64,6 +67,23 @@ class ProcessInfrastructure(Infrastructure):
     def is_prepared(self) -> bool:
         """Whether the next process can be a copy already."""
         return self._template is not None and self._template.is_ready
+
+    def find_problem(self, variables: JobVariables) -> str | None:
+        """Return what is missing on this machine: the folder, or the program of the command."""
+        assert isinstance(variables, ProcessVariables)
+        folder, host = variables.working_dir, gethostname()
+        if folder is not None and not folder.is_dir():
+            problem = "is no directory" if folder.exists() else "does not exist"
+            told = f"its working_dir {str(folder)!r} {problem} on {host}"
+            return f"{told}. Change the job variable working_dir."
+        if variables.command is None:
+            return None
+        program = shlex.split(variables.command)[0]
+        # What is named by its path is searched from where the process runs.
+        place = str(Path(folder or "", program)) if os.sep in program else program
+        if shutil.which(place, path=variables.env.get("PATH")) is None:
+            return f"there is no program {program!r} on {host}. Change the job variable command."
+        return None
 
     def make_provider(self, job: RunJob) -> ProcessProvider:
         """Return what starts the process of a run."""
