@@ -77,7 +77,7 @@ def test_after_kill_9_the_next_list_says_crashed_and_why(home: Home) -> None:
     line = home.run("run", "ls").out.splitlines()[1]
     assert "Crashed" in line
     assert f"its process (pid {process.pid} on host" in line
-    assert "ended without a word" in line
+    assert "was killed or died; it was last seen at" in line
     assert home.run("run", "ls", "--state", "running").out == "No run fits.\n"
     found = home.run("run", "show", "doomed", "--json").json
     assert found["duration_seconds"] is None

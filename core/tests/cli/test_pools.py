@@ -5,11 +5,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flowstone import flow
+from flowstone.context.current import services
 from flowstone.deployments import run_deployment
 from flowstone.deployments.documents import save_deployment
 from flowstone.deployments.presence import Presence
 from flowstone.infrastructure.work_pools import load_work_pool
+from flowstone.records.events import make_change_event
 from flowstone.records.limits import WORKING
+from flowstone.records.states import RUNNING, AwaitingConcurrencySlot, State
 
 if TYPE_CHECKING:
     from .conftest import InProcess
@@ -44,7 +47,13 @@ def test_pools_are_listed(cli: InProcess) -> None:
 def test_a_pool_is_shown_with_its_queues_and_workers(cli: InProcess) -> None:
     cli("pool", "queue", "set", "p", "slow", "--priority", "5", "--limit", "1")
     told = cli("pool", "show", "p").out
-    for part in ("type         process", "limit        2", "env.A = '1'", "slow", "No worker is"):
+    for part in (
+        "type         process",
+        "limit        2",
+        "env.A = '1'",
+        "slow",
+        "start --pool p`",
+    ):
         assert part in told
     told = cli("pool", "show", "p", "--json").json
     assert [each["name"] for each in told["queues"]] == ["default", "slow"]
@@ -55,15 +64,49 @@ def test_a_pool_is_changed(cli: InProcess) -> None:
     cli("pool", "set", "p", "--limit", "0", "--var", "stream_output=false", "--var", "env={}")
     made = load_work_pool("p")
     assert made.concurrency_limit is None
-    assert made.job_variables == {"env.A": "1", "stream_output": "false", "env": {}}
+    assert made.job_variables == {"env.A": "1", "stream_output": False, "env": {}}
     assert cli("pool", "pause", "p").out == "The work pool 'p' is paused.\n"
     assert "paused" in cli("pool", "ls").out
     assert "paused       yes" in cli("pool", "show", "p").out
     assert cli("pool", "resume", "p", "--json").json["paused"] is False
 
 
+def test_variables_are_removed(cli: InProcess) -> None:
+    cli("pool", "set", "p", "--var", "env.B=2", "--var", "working_dir=/a", "--unset", "env.A")
+    assert load_work_pool("p").job_variables == {"env.B": "2", "working_dir": "/a"}
+    cli("pool", "set", "p", "--unset", "env", "--unset", "working_dir")
+    assert load_work_pool("p").job_variables == {}
+    told = "Error: there is no job variable of the work pool 'p' named 'env'."
+    assert cli("pool", "set", "p", "--unset", "env").err.startswith(told)
+    nothing = cli("pool", "set", "p")
+    assert (nothing.code, "there is nothing to change" in nothing.err) == (2, True)
+
+
+def test_a_pool_counts_runs_whose_worker_has_died(cli: InProcess) -> None:
+    etl.deploy("x", work_pool_name="p")
+    run_deployment("x", timeout=0)
+    run = run_deployment("x", timeout=0)
+    assert "running      0" in cli("pool", "show", "p").out
+    services().runs.record(make_change_event(run, State(RUNNING, "Running"), 1))
+    assert "running      1" in cli("pool", "show", "p").out
+
+
+def test_a_run_that_waits_tells_one_reason(cli: InProcess) -> None:
+    etl.deploy("x", work_pool_name="p")
+    run = run_deployment("x", timeout=0)
+    full = "the work pool 'p' is full"
+    services().runs.record(make_change_event(run, AwaitingConcurrencySlot(full), 0))
+    told = cli("run", "show", run.id).out
+    assert "no worker is online" in told
+    assert full not in told
+    Presence(WORKING).announce(["p/w"])
+    assert cli("run", "show", run.id).out.count(full) == 1
+
+
 def test_a_queue_is_paused_and_deleted(cli: InProcess) -> None:
-    cli("pool", "queue", "set", "p", "q")
+    told = cli("pool", "queue", "set", "p", "q").out
+    assert told == "The queue 'q' of 'p' has priority 1 and no limit.\n"
+    assert "and a limit of 1 run." in cli("pool", "queue", "set", "p", "q", "--limit", "1").out
     assert cli("pool", "queue", "pause", "p", "q").out == "The queue 'q' of 'p' is paused.\n"
     assert cli("pool", "queue", "resume", "p", "q", "--json").json["paused"] is False
     assert cli("pool", "queue", "delete", "p", "q").out == "The queue 'q' of 'p' is deleted.\n"

@@ -211,7 +211,8 @@ def test_a_run_that_waits_says_why(services: Services, stepped: SteppedClock) ->
     make_full(services, run.id)
     assert explain() == ("limit_full", "it is full")
     delete_work_pool("p")
-    assert explain() == ("pool_deleted", "its work pool 'p' has been deleted")
+    told = "its work pool 'p' has been deleted: `flowstone pool create p`"
+    assert explain() == ("pool_deleted", told)
 
 
 def make_full(services: Services, run_id: str) -> None:

@@ -181,7 +181,7 @@ def test_a_killed_writer_has_crashed(path: Path, lines: int) -> None:
     (root,) = store.reap()
     assert (root.id, root.state.type) == (root_id, CRASHED)
     assert f"pid {writer.pid} on host {os.uname().nodename}" in (root.state.message or "")
-    assert "its last sign of life was at" in (root.state.message or "")
+    assert "was killed or died; it was last seen at" in (root.state.message or "")
     assert store.runs(RunQuery(states=("RUNNING",))) == []
     assert store.reap() == []
     assert list((path.parent / "presence").iterdir()) == []

@@ -9,8 +9,9 @@ import click
 from flowstone.cli.candidates import complete_work_pools
 from flowstone.cli.commands import Commands
 from flowstone.cli.output import emit, json_option, say, show
+from flowstone.cli.pool_variables import read_variables, remove_variables
 from flowstone.cli.views import Cell, Facts, Row, Table
-from flowstone.cli.wording import format_iso, format_process, format_time
+from flowstone.cli.wording import format_count, format_iso, format_process, format_time
 from flowstone.context.current import services
 from flowstone.deployments.documents import find_deployments
 from flowstone.deployments.presence import find_workers
@@ -24,7 +25,8 @@ from flowstone.infrastructure.work_pools import (
     load_work_pool,
     set_work_queue,
 )
-from flowstone.records.limits import POOL
+from flowstone.ports.paging import iterate_runs
+from flowstone.records.runs import RunQuery
 from flowstone.records.work_pools import encode_work_pool
 
 if TYPE_CHECKING:
@@ -87,7 +89,7 @@ def create(
         kind,
         description=description,
         concurrency_limit=limit or None,
-        job_variables=_read_variables(kind, pairs),
+        job_variables=read_variables(kind, pairs),
     )
     if as_json:
         emit(_describe(made))
@@ -138,7 +140,7 @@ def show_pool(name: str, as_json: bool) -> None:
         ("type", Cell(found.type)),
         ("description", Cell(found.description or "")),
         ("limit", Cell(_format_limit(found.concurrency_limit))),
-        ("running", Cell(str(_count_running(f"{POOL}{name}", found.concurrency_limit)))),
+        ("running", Cell(str(_count_running(name)))),
         ("paused", Cell("yes" if found.paused else "", "yellow")),
     ]
     facts += [
@@ -149,7 +151,7 @@ def show_pool(name: str, as_json: bool) -> None:
     show(
         Facts([fact for fact in facts if fact[1].text]),
         _make_queue_table(found),
-        make_worker_table(workers),
+        make_worker_table(workers, name),
     )
 
 
@@ -158,22 +160,33 @@ def show_pool(name: str, as_json: bool) -> None:
 @_limit
 @_description
 @_variables
+@click.option(
+    "--unset",
+    "removed",
+    multiple=True,
+    metavar="NAME",
+    help="Remove a default of its jobs. Can be repeated.",
+)
 @json_option
 def set_pool(
     name: str,
     limit: int | None,
     description: str | None,
     pairs: tuple[str, ...],
+    removed: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Change a work pool. Variables that are given are added to those that it has."""
     found = load_work_pool(name)
-    given = _read_variables(found.type, pairs)
+    if limit is None and description is None and not (pairs or removed):
+        problem = "there is nothing to change: use --limit, --description, --var or --unset"
+        raise click.UsageError(problem)
+    variables = {**remove_variables(found, removed), **read_variables(found.type, pairs)}
     made = change_work_pool(
         name,
         description=description,
         concurrency_limit=limit,
-        job_variables={**found.job_variables, **given} if given else None,
+        job_variables=variables if pairs or removed else None,
     )
     if as_json:
         emit(_describe(made))
@@ -234,7 +247,9 @@ def set_queue(
 ) -> None:
     """Create or change a queue."""
     made = set_work_queue(name, queue, priority=priority, concurrency_limit=limit)
-    text = f"The queue {queue!r} of {name!r} has priority {made.priority}."
+    limited = made.concurrency_limit
+    more = "no limit" if limited is None else f"a limit of {format_count(limited, 'run')}"
+    text = f"The queue {queue!r} of {name!r} has priority {made.priority} and {more}."
     _tell_queue(made, text, as_json=as_json)
 
 
@@ -273,8 +288,13 @@ def delete_queue(name: str, queue: str, as_json: bool) -> None:
         say(f"The queue {queue!r} of {name!r} is deleted.")
 
 
-def make_worker_table(workers: list[OnlineWorker]) -> Table:
-    """Return workers as a table."""
+def make_worker_table(workers: list[OnlineWorker], pool_name: str | None = None) -> Table:
+    """Return workers as a table.
+
+    Args:
+        workers: that are online.
+        pool_name: the pool whose workers they are; None for those of all pools.
+    """
     rows = [
         Row(
             (
@@ -286,7 +306,7 @@ def make_worker_table(workers: list[OnlineWorker]) -> Table:
         )
         for each in workers
     ]
-    empty = "No worker is online: `flowstone worker start --pool NAME`."
+    empty = f"No worker is online: `flowstone worker start --pool {pool_name or 'NAME'}`."
     return Table(("worker", "pool", "since", "process"), rows, empty=empty)
 
 
@@ -341,30 +361,18 @@ def describe_worker(worker: OnlineWorker) -> dict[str, object]:
     }
 
 
-def _count_running(limit: str, slots: int | None) -> str:
-    if slots is None:
-        return ""
-    return f"{services().slots.count_slots([limit])[limit]:g}"
+def _count_running(name: str) -> int:
+    """Return how many runs of a pool are running, also those whose worker has died."""
+    names = [each.full_name for each in find_deployments() if each.work_pool_name == name]
+    if not names:
+        return 0
+    states = ("RUNNING", "CANCELLING")
+    query = RunQuery(deployments=tuple(names), states=states, roots=True)
+    return sum(1 for _ in iterate_runs(services().runs, query))
 
 
 def _format_limit(limit: int | None) -> str:
     return "none" if limit is None else str(limit)
-
-
-def _read_variables(kind: str, pairs: tuple[str, ...]) -> dict[str, object]:
-    # 40 ms of pydantic, which only a command with variables needs.
-    from flowstone.infrastructure.variables import load_infrastructure, read_variable
-
-    if not pairs:
-        return {}
-    infrastructure = load_infrastructure(kind)
-    found: dict[str, object] = {}
-    for pair in pairs:
-        key, equals, text = pair.partition("=")
-        if not equals or not key:
-            raise click.BadParameter(f"{pair!r} is not NAME=VALUE", param_hint="--var")
-        found[key] = read_variable(infrastructure, key, text)
-    return found
 
 
 def _read_schema(found: WorkPool) -> dict[str, object]:

@@ -80,4 +80,4 @@ def list_workers(pool: str | None, as_json: bool) -> None:
     if as_json:
         emit([describe_worker(each) for each in found])
     else:
-        show(make_worker_table(found))
+        show(make_worker_table(found, pool))

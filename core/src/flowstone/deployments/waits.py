@@ -165,7 +165,8 @@ def _explain_pool(deployment: Deployment, name: str, known: _Known) -> WaitReaso
     """Return what in its pool keeps runs of a deployment from being taken; None for nothing."""
     pool = known.pools.get(name)
     if pool is None:
-        return WaitReason("pool_deleted", f"its work pool {name!r} has been deleted")
+        told = f"its work pool {name!r} has been deleted: `flowstone pool create {name}`"
+        return WaitReason("pool_deleted", told)
     queue = pool.find_queue(deployment.work_queue_name)
     if queue is None:
         told = f"the work pool {name!r} has no queue {deployment.work_queue_name!r} any more"

@@ -191,7 +191,7 @@ class AsyncRunDriver(RunDriver):
     async def _arefresh(self, step: Refresh) -> tuple[float, State]:
         return await self._in_thread(partial(self._refresh, step))
 
-    async def _afind_request(self, step: FindRequest) -> State:
+    async def _afind_request(self, step: FindRequest) -> str | None:
         return await self._in_thread(partial(self._find_request, step))
 
     async def _aresume(self, step: Resume) -> bool:

@@ -167,7 +167,7 @@ class RunDriver:
     def _refresh(self, _: Refresh) -> tuple[float, State]:
         return self.clock.time(), self.recorder.refresh().state
 
-    def _find_request(self, _: FindRequest) -> State:
+    def _find_request(self, _: FindRequest) -> str | None:
         return self.recorder.find_request()
 
     def _resume(self, _: Resume) -> bool:

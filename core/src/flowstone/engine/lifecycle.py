@@ -42,8 +42,6 @@ from flowstone.engine.steps import (
 from flowstone.errors import (
     CancelSignal,
     FencedRun,
-    RunNotFound,
-    StoreError,
     SuspendedRun,
     SuspendSignal,
     TerminationSignal,
@@ -52,7 +50,6 @@ from flowstone.errors import (
 from flowstone.records.record import draft
 from flowstone.records.states import (
     CANCELLED,
-    CANCELLING,
     COMPLETED,
     PENDING,
     RUNNING,
@@ -238,7 +235,8 @@ def _record_end(
     while True:
         try:
             if not said and plan.is_root and end.type is CANCELLED:
-                end = yield from _adopt_reason(end)
+                reason = yield FindRequest()
+                end = State(end.type, end.name, reason or end.message, data=end.data)
             if not said:
                 said = True
                 yield from _log_end(end)
@@ -250,17 +248,6 @@ def _record_end(
             late = interrupt
         except SuspendSignal:
             continue  # too late: it has ended
-
-
-def _adopt_reason(end: State) -> Generator[Step, Any, State]:
-    """Return the end of a cancelled root with the reason of whoever has asked for it."""
-    try:
-        asked: State = yield FindRequest()
-    except (FencedRun, RunNotFound, StoreError):
-        return end  # recording the end finds the same
-    if asked.type is CANCELLING and asked.message:
-        return State(end.type, end.name, asked.message, data=end.data)
-    return end
 
 
 def _log_end(end: State) -> Generator[Step, object, None]:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from flowstone.engine.arguments import PLAIN
 from flowstone.engine.clock import start_steady_time
-from flowstone.errors import CancelSignal, Conflict, SuspendSignal
+from flowstone.errors import CancelSignal, Conflict, FencedRun, StoreError, SuspendSignal
 from flowstone.records.events import KINDS, Event, make_handover_event, make_log_event
 from flowstone.records.ids import new_id
 from flowstone.records.redaction import register_secrets
 from flowstone.records.runs import Handover, Lease, Origin, Run, StateChange
 from flowstone.records.states import (
     BIRTH,
+    CANCELLING,
     PAUSED,
     PENDING,
     RUNNING,
@@ -210,15 +211,16 @@ class RunRecorder:
             self._born, self._changes = actual, []
         return actual
 
-    def find_request(self) -> State:
-        """Return the state that the run has in the store, where others ask it to end.
+    def find_request(self) -> str | None:
+        """Return why somebody asks the run to end; None where nobody does, or that can't be read.
 
-        Raises:
-            FencedRun: it was ended or taken over from outside.
-            RunNotFound: it has not been kept yet.
-            StoreError: the store can't be read.
+        Whatever keeps it from being read, recording the end will meet as well.
         """
-        return self._journal.refresh(self.origin.id, self.token).state
+        try:
+            state = self._journal.refresh(self.origin.id, self.token).state
+        except (FencedRun, StoreError):
+            return None
+        return state.message if state.type is CANCELLING else None
 
     def resume(self) -> bool:
         """Put a paused run back to work, in the same attempt; tell whether somebody resumed it."""

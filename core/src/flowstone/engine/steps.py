@@ -170,7 +170,7 @@ class Refresh:
 
 @fact
 class FindRequest:
-    """See what others ask of the run. Answer: the `State` that they have put it into."""
+    """See whether others ask the run to end. Answer: their reason, or None."""
 
 
 @fact

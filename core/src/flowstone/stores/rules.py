@@ -135,10 +135,11 @@ def make_closing_events(root: Run, unfinished: Iterable[Run]) -> list[Event]:
 def make_crash_event(root: Run, now: float, *, known_dead: bool, last_fact: float) -> Event:
     """Return the fact that a root's process is gone."""
     if known_dead:
-        sign = f"its last sign of life was at {_format_time(last_fact)}"
+        sign = f"was killed or died; it was last seen at {_format_time(last_fact)}"
     else:
-        sign = f"its lease ran out at {_format_time(root.lease.until if root.lease else now)}"
-    message = f"its process ({describe_holder(root.lease)}) ended without a word: {sign}"
+        until = root.lease.until if root.lease else now
+        sign = f"was killed, died or can't be reached; its lease ran out at {_format_time(until)}"
+    message = f"its process ({describe_holder(root.lease)}) {sign}"
     return make_change_event(root, State(CRASHED, message=message, at=now), root.attempt)
 
 

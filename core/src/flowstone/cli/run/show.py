@@ -17,6 +17,7 @@ from flowstone.cli.wording import (
     format_ago,
     format_count,
     format_measure,
+    format_process,
     format_time,
     make_reason_cell,
     make_state_cell,
@@ -130,10 +131,15 @@ def _make_facts(run: Run, now: float, root: Run, run_ids: set[str] | None, *, wh
         ("id", Cell(run.id)),
         ("state", make_state_cell(run.state)),
     ]
-    if reason := make_reason_cell(run.state):
+    wait = find_waits([run], now).get(run.id)
+    reason = make_reason_cell(run.state)
+    # Which limit was full when it was looked last is told by what it waits for, or not true now.
+    if reason and not (wait and run.state.name == "AwaitingConcurrencySlot"):
         facts.append(("reason", reason))
-    if wait := find_waits([run], now).get(run.id):
+    if wait:
         facts.append(("waits", Cell(wait.message, "yellow")))
+    if run.lease is not None and not run.state.is_final():
+        facts.append(("process", Cell(format_process(run.lease.holder))))
     if run.deployment is not None:
         facts.append(("deployment", Cell(run.deployment)))
         caller = find_caller(run.id)
