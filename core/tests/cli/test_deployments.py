@@ -49,7 +49,7 @@ def _deployed(cli: InProcess) -> None:
 
 def test_deployments_are_listed(cli: InProcess) -> None:
     heads, line = cli("deployment", "ls").out.splitlines()
-    assert heads.split() == ["NAME", "SCHEDULES", "NEXT", "SERVED", "BY"]
+    assert heads.split() == ["NAME", "SCHEDULES", "NEXT", "POOL", "SERVED", "BY"]
     assert line.split()[0] == "etl/nightly"
     assert "cron '0 3 * * *' in Europe/Berlin" in line
     assert line.split()[-1] == "0"
@@ -109,7 +109,7 @@ def test_it_is_paused_and_resumed(cli: InProcess) -> None:
         "etl/nightly is paused. `flowstone deployment run` still starts runs.\n"
     )
     assert "paused by an operator" in cli("deployment", "ls").out
-    assert "paused by an operator" in cli("deployment", "show", "nightly").out
+    assert "paused       by an operator" in cli("deployment", "show", "nightly").out
     assert cli("deployment", "pause", "nightly", "--json").json["paused"] is True
     assert "is resumed; its next run is due at" in cli("deployment", "resume", "nightly").out
     assert cli("deployment", "resume", "nightly", "--json").json["paused_because"] is None

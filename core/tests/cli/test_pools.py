@@ -1,20 +1,25 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from flowstone import flow
-from flowstone.context.current import services
+from flowstone.context.current import services, use_services
 from flowstone.deployments import run_deployment
 from flowstone.deployments.documents import save_deployment
 from flowstone.deployments.presence import Presence
 from flowstone.infrastructure.work_pools import load_work_pool
 from flowstone.records.events import make_change_event
 from flowstone.records.limits import WORKING
-from flowstone.records.states import RUNNING, AwaitingConcurrencySlot, State
+from flowstone.records.runs import RunQuery
+from flowstone.records.states import RUNNING, AwaitingConcurrencySlot, Crashed, State
+from flowstone_testing.conformance.clock import SteppedClock
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .conftest import InProcess
 
 
@@ -133,7 +138,10 @@ def test_a_run_of_a_pool_without_a_worker_says_so(cli: InProcess) -> None:
     shown = cli("deployment", "show", "x").out
     assert "p, queue 'default'" in shown
     assert "1 at a time; beyond it: enqueue" in shown
-    assert "served by   nobody" in shown
+    assert "served by   no worker: `flowstone worker start --pool p`" in shown
+    assert cli("deployment", "ls").out.splitlines()[0].split()[-3:] == ["POOL", "SERVED", "BY"]
+    shown = cli("run", "show", "etl").out
+    assert "reason      asked for on the command line" in shown
     assert "Deployments that still name it: 1." in cli("pool", "delete", "p").out
     run_deployment("x", timeout=0)
     assert "its work pool 'p' has been deleted" in cli("run", "ls").out
@@ -153,6 +161,10 @@ def test_runs_are_listed_by_their_pool(cli: InProcess) -> None:
     cli("pool", "create", "empty")
     assert cli("run", "ls", "--pool", "empty", "--json").json == []
     assert "work pool" in cli("run", "ls", "--pool", "none").err
+    cli("pool", "delete", "p")
+    cli("pool", "delete", "empty")
+    told = cli("pool", "show", "p").err
+    assert told.endswith("Create it: `flowstone pool create p`.\n")
 
 
 def test_workers_are_listed(cli: InProcess) -> None:
@@ -169,3 +181,41 @@ def test_limits_of_pools_are_not_set_by_their_names(cli: InProcess) -> None:
         done = cli("limit", *command)
         assert (done.code, "Flowstone's own" in done.err) == (1, True)
     assert "work-pool" not in cli("export").out
+
+
+class WatchedClock(SteppedClock):
+    """A clock that does something when it is slept by."""
+
+    def __init__(self, act: Callable[[], object]) -> None:
+        super().__init__()
+        self._act = act
+
+    def sleep(self, seconds: float) -> None:
+        self._act()
+        super().sleep(seconds)
+
+
+def test_a_run_that_is_watched_tells_how_it_ended(cli: InProcess) -> None:
+    etl.deploy("x", work_pool_name="p")
+
+    def crash() -> None:
+        (run,) = services().runs.runs(RunQuery(states=("SCHEDULED",)))
+        services().runs.record(make_change_event(run, Crashed("it broke"), 0))
+
+    with use_services(replace(services(), clock=WatchedClock(crash))):
+        done = cli("deployment", "run", "x", "--name", "wd", "--watch")
+    assert (done.code, done.out.splitlines()[0]) == (3, "wd is Crashed: it broke")
+    assert "`flowstone run show" in done.out
+
+
+def test_a_watch_that_is_interrupted_leaves_the_run(cli: InProcess) -> None:
+    etl.deploy("x", work_pool_name="p")
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    with use_services(replace(services(), clock=WatchedClock(interrupt))):
+        done = cli("deployment", "run", "x", "--name", "wt", "--watch")
+    assert (done.code, "wt goes on: `flowstone run cancel" in done.err) == (130, True)
+    (run,) = services().runs.runs(RunQuery())
+    assert not run.state.is_final()

@@ -80,7 +80,7 @@ def run_deployment(
         ParameterTypeError: the parameters do not fit the flow's; no run was made.
         ConfigurationError: the job variables do not fit the pool, or an option is not known.
     """
-    run = _make_run(name, parameters, options)
+    run = make_run(name, parameters, options)
     try:
         run = wait_for_end(run, timeout=timeout, poll_interval=poll_interval)
         _end_with_part(run)
@@ -111,7 +111,7 @@ async def _run_deployment(
 ) -> Run:
     import asyncio  # 40 ms of start-up; here it is running already
 
-    run = await call_blocking(_make_run, name, parameters, options)
+    run = await call_blocking(make_run, name, parameters, options)
     loop = asyncio.get_running_loop()
     until = None if seconds is None else loop.time() + seconds
     try:
@@ -125,8 +125,20 @@ async def _run_deployment(
     return run
 
 
-def _make_run(name: str, parameters: Mapping[str, object] | None, options: RequestOptions) -> Run:
-    """Check what is asked for, and keep the run; by an idempotency key, return the run it has."""
+def make_run(
+    name: str,
+    parameters: Mapping[str, object] | None,
+    options: RequestOptions,
+    message: str = "asked for by run_deployment",
+) -> Run:
+    """Check what is asked for, and keep the run; by an idempotency key, return the run it has.
+
+    Args:
+        name: the deployment's.
+        parameters: that differ from those of the deployment.
+        options: of `run_deployment`.
+        message: who asks for it.
+    """
     _check_names(options)
     deployment = load_deployment(name)
     plain = check_parameters(
@@ -151,7 +163,7 @@ def _make_run(name: str, parameters: Mapping[str, object] | None, options: Reque
         deployment,
         plain,
         scheduled_time=services().clock.time() if due is None else due.timestamp(),
-        message="asked for by run_deployment",
+        message=message,
         name=options.get("flow_run_name"),
         tags=options.get("tags") or (),
         run_id=run_id,

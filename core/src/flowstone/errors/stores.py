@@ -107,10 +107,13 @@ class DocumentError(FlowstoneError):
 class ObjectNotFound(DocumentError, LookupError, ValueError):
     """Nothing of that kind is saved under that name."""
 
-    def __init__(self, kind: str, name: str, known: Sequence[str] = ()) -> None:
+    def __init__(
+        self, kind: str, name: str, known: Sequence[str] = (), remedy: str | None = None
+    ) -> None:
         self.kind, self.name = kind, name
         listed = suggest_names(name, known) or f" No {kind} is saved yet."
-        super().__init__(f"there is no {kind} named {name!r}.{listed}")
+        more = "" if remedy is None else f" {remedy}"
+        super().__init__(f"there is no {kind} named {name!r}.{listed}{more}")
 
 
 class ObjectAlreadyExists(DocumentError, ValueError):

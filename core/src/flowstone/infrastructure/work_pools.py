@@ -239,7 +239,9 @@ def _sort_queues(queue: WorkQueue) -> tuple[int, str]:
 
 def _check_found(name: str, found: WorkPool | None) -> WorkPool:
     if found is None:
-        raise ObjectNotFound("work pool", name, [each.name for each in find_work_pools()])
+        known = [each.name for each in find_work_pools()]
+        remedy = None if known else f"Create it: `flowstone pool create {name}`."
+        raise ObjectNotFound("work pool", name, known, remedy)
     return found
 
 

@@ -13,7 +13,7 @@ from flowstone.cli.deployment.records import count_servers, describe_deployment,
 from flowstone.cli.output import emit, json_option, say, warn
 from flowstone.cli.run.execution import EXITS, param_option, params_option, read_parameters
 from flowstone.cli.run.records import describe_run
-from flowstone.cli.wording import format_count, format_time, shorten_id
+from flowstone.cli.wording import format_count, format_time, make_reason_cell, shorten_id
 from flowstone.context.current import services
 from flowstone.deployments.documents import (
     delete_deployment,
@@ -21,9 +21,12 @@ from flowstone.deployments.documents import (
     pause_deployment,
     resume_deployment,
 )
+from flowstone.records.states import CANCELLED
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from flowstone.records.runs import Run
 
 
 @click.command("run")
@@ -50,30 +53,42 @@ def run_now(
     A process that serves the deployment executes it, or a worker of its work pool.
     """
     # 40 ms of pydantic, which only this command needs.
-    from flowstone.deployments.requests import run_deployment, wait_for_end
+    from flowstone.deployments.requests import make_run, wait_for_end
     from flowstone.deployments.waits import BLOCKED, find_wait_reasons
 
     found = load_deployment(name)
-    run = run_deployment(
+    run = make_run(
         found.full_name,
         read_values(found, read_parameters(file, pairs)),
-        flow_run_name=run_name,
-        tags=tags,
-        timeout=0,
+        {"flow_run_name": run_name, "tags": tags},
+        "asked for on the command line",
     )
     reason = find_wait_reasons([run], services().clock.time()).get(run.id)
     if reason is not None and reason.kind in BLOCKED:
         warn(f"{run.name} waits: {reason.message}.")
     if watch:
-        run = wait_for_end(run)
+        try:
+            run = wait_for_end(run)
+        except KeyboardInterrupt:
+            warn(f"{run.name} goes on: `flowstone run cancel {shorten_id(run)}`.")
+            sys.exit(EXITS[CANCELLED])
     if as_json:
         emit(describe_run(run, services().clock.time()))
     elif watch:
-        say(f"{run.name} is {run.state.name}.")
+        _tell_end(run)
     else:
         say(f"{run.name} is scheduled: `flowstone run show {shorten_id(run)}`.")
     if watch:
         sys.exit(EXITS[run.state.type])
+
+
+def _tell_end(run: Run) -> None:
+    reason = make_reason_cell(run.state)
+    if reason is None:
+        say(f"{run.name} is {run.state.name}.")
+    else:
+        say(f"{run.name} is {run.state.name}: {reason.text}")
+        say(f"`flowstone run show {shorten_id(run)}` shows what it did.")
 
 
 @click.command("pause")

@@ -51,12 +51,13 @@ def list_deployments(as_json: bool) -> None:
                 Cell(each.full_name, "bold"),
                 Cell("; ".join(map(str, each.active_schedules))),
                 _make_next_cell(each, now),
+                Cell(each.work_pool_name or "-"),
                 Cell(str(served.get(each.full_name, 0))),
             )
         )
         for each in found
     ]
-    columns = ("name", "schedules", "next", "served by")
+    columns = ("name", "schedules", "next", "pool", "served by")
     empty = (
         "There is no deployment yet: `flow.serve`, `flow.deploy` or `flowstone deploy` makes one."
     )
@@ -109,7 +110,8 @@ def _make_facts(found: Deployment, now: float) -> Facts:
         for number, each in enumerate(found.all_schedules)
     ]
     if found.is_paused:
-        facts.append(("paused", Cell(explain_pause(found), "yellow")))
+        why = explain_pause(found).removeprefix("paused ")
+        facts.append(("paused", Cell(why, "yellow")))
     facts += [
         ("next" if not number else "", Cell(format_time(at)))
         for number, at in enumerate(find_next(found, now))
@@ -125,6 +127,7 @@ def _list_place(found: Deployment) -> list[tuple[str, Cell]]:
     if found.work_pool_name is None:
         holders = [slot.holder for slot in find_servers() if slot.owner == found.full_name]
         served = ", ".join(map(format_process, holders))
+        unserved = "nobody"
     else:
         queue = f", queue {found.work_queue_name!r}" if found.work_queue_name else ""
         facts.append(("pool", Cell(f"{found.work_pool_name}{queue}")))
@@ -134,10 +137,11 @@ def _list_place(found: Deployment) -> list[tuple[str, Cell]]:
         ]
         workers = [each for each in find_workers() if each.pool == found.work_pool_name]
         served = ", ".join(each.name for each in workers)
+        unserved = f"no worker: `flowstone worker start --pool {found.work_pool_name}`"
     if found.concurrency_limit is not None:
         more = found.collision_strategy.lower().replace("_", " ")
         facts.append(("limit", Cell(f"{found.concurrency_limit} at a time; beyond it: {more}")))
-    facts.append(("served by", Cell(served or "nobody", "" if served else "yellow")))
+    facts.append(("served by", Cell(served or unserved, "" if served else "yellow")))
     return facts
 
 
