@@ -110,7 +110,7 @@ class ObjectNotFound(DocumentError, LookupError, ValueError):
     def __init__(
         self, kind: str, name: str, known: Sequence[str] = (), remedy: str | None = None
     ) -> None:
-        self.kind, self.name = kind, name
+        self.kind, self.name, self.remedy = kind, name, remedy
         listed = suggest_names(name, known) or f" No {kind} is saved yet."
         more = "" if remedy is None else f" {remedy}"
         super().__init__(f"there is no {kind} named {name!r}.{listed}{more}")
