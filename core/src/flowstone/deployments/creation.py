@@ -11,6 +11,7 @@ from flowstone.records.encoding import is_exact
 from flowstone.records.events import KINDS, Event
 from flowstone.records.ids import derive_id, new_id, read_time
 from flowstone.records.runs import Origin, RestartInfo
+from flowstone.records.secret_values import holds_secret
 from flowstone.records.states import SCHEDULED, State
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from flowstone.flow_runs.requests import Schema
     from flowstone.records.deployments import Deployment
     from flowstone.records.runs import Run
+
+_HIDDEN = "it holds a secret. Save it in a block and pass the block's name."
 
 
 class TickKey(NamedTuple):
@@ -63,14 +66,37 @@ def check_parameters(
         except ValueError as error:
             problems[name] = f"it can't be written as JSON: {error}"
             continue
-        if not is_exact(plain[name]):
-            problems[name] = "it holds a secret, or is too large or too deep to be kept"
+        if holds_secret(plain[name]):
+            problems[name] = _HIDDEN
+        elif not is_exact(plain[name]):
+            problems[name] = "it is too large or too deep to be kept"
     if deployment.enforce_parameter_schema and schema:
         asked = schema if is_complete else {**schema, "required": []}
         problems = {**find_misfits(asked, plain), **problems}
     if problems:
         raise ParameterTypeError(deployment.full_name, problems)
     return plain
+
+
+def check_new_parameters(
+    deployment: Deployment, given: Mapping[str, object], *, is_complete: bool
+) -> dict[str, object]:
+    """Do as `check_parameters` does, and compare them with the secrets of all saved blocks."""
+    if given:
+        from flowstone.blocks.saved_secrets import register_saved_secrets  # as above
+
+        register_saved_secrets()
+    return check_parameters(deployment, given, is_complete=is_complete)
+
+
+def check_secrets(deployment: Deployment) -> None:
+    """Check that no parameter of a deployment and of its schedules is a secret of a saved block.
+
+    Raises:
+        ParameterTypeError: one is.
+    """
+    for given in (deployment.parameters, *(each.parameters for each in deployment.schedules)):
+        check_new_parameters(deployment, given or {}, is_complete=False)
 
 
 def create_run(

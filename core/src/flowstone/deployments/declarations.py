@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol, Unpack, cast
 from flowstone.calls.deployment_options import DeploymentOptions, ServeOptions
 from flowstone.calls.parameter_schema import make_parameter_schema
 from flowstone.calls.recipe import make_restart_info
-from flowstone.deployments.creation import check_parameters
+from flowstone.deployments.creation import check_parameters, check_secrets
 from flowstone.deployments.documents import name_schedules, save_deployment
 from flowstone.deployments.server import serve
 from flowstone.errors import ConfigurationError, ObjectNotFound, suggest_names
@@ -171,13 +171,16 @@ def check_environment(deployment: Deployment) -> None:
 def check_placement(deployment: Deployment) -> None:
     """Check that the pool of a deployment has its queue, and that its job variables fit.
 
+    Nothing of them or of its parameters may be a secret of a saved block.
+
     Raises:
         ObjectNotFound: there is no such pool, or it has no such queue.
         UnknownName: no installed package offers the pool's infrastructure.
-        ConfigurationError: the variables do not fit.
+        ConfigurationError: the variables do not fit, or hold a secret.
+        ParameterTypeError: a parameter holds a secret.
     """
     # pydantic: 40 ms of start-up, which only programs with work pools pay.
-    from flowstone.infrastructure.variables import check_variables
+    from flowstone.infrastructure.variables import check_new_variables
     from flowstone.infrastructure.work_pools import load_infrastructure_of, load_work_pool
 
     assert deployment.work_pool_name is not None
@@ -185,7 +188,8 @@ def check_placement(deployment: Deployment) -> None:
     if pool.find_queue(deployment.work_queue_name) is None:
         queues = [each.name for each in pool.queues]
         raise ObjectNotFound("work queue", deployment.work_queue_name or "", queues)
-    check_variables(
+    check_secrets(deployment)
+    check_new_variables(
         _describe(deployment),
         load_infrastructure_of(pool),
         pool.job_variables,

@@ -146,7 +146,7 @@ def add_schedule(name: str, schedule: Schedule) -> Schedule:
         ParameterTypeError: the parameters of the schedule do not fit the flow's.
     """
     # Parameters are checked by pydantic, 40 ms that most programs with deployments don't need.
-    from flowstone.deployments.creation import check_parameters
+    from flowstone.deployments.creation import check_new_parameters
 
     def add(old: Deployment) -> Deployment:
         if any(each.slug == named.slug for each in old.all_schedules):
@@ -155,8 +155,8 @@ def add_schedule(name: str, schedule: Schedule) -> Schedule:
         return replace(old, added_schedules=(*old.added_schedules, named))
 
     found = load_deployment(name)
-    own = check_parameters(found, schedule.parameters or {}, is_complete=False)
-    check_parameters(found, {**found.parameters, **own}, is_complete=True)
+    own = check_new_parameters(found, schedule.parameters or {}, is_complete=False)
+    check_new_parameters(found, {**found.parameters, **own}, is_complete=True)
     named = name_schedule(replace(schedule, parameters=own or None))
     change_deployment(found.full_name, add)
     return named

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 from flowstone.context import current
 from flowstone.context.current import services
 from flowstone.context.runtime import snapshot_run
-from flowstone.deployments.creation import check_parameters, create_run
+from flowstone.deployments.creation import check_new_parameters, create_run
 from flowstone.deployments.documents import load_deployment
 from flowstone.deployments.idempotency import choose_run_id, find_run
 from flowstone.deployments.run_options import check_options, keep_options
@@ -141,7 +141,7 @@ def make_run(
     """
     _check_names(options)
     deployment = load_deployment(name)
-    plain = check_parameters(
+    plain = check_new_parameters(
         deployment, {**deployment.parameters, **(parameters or {})}, is_complete=True
     )
     job = check_options(

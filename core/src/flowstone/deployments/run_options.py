@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from flowstone.context.current import services
 from flowstone.errors import ConfigurationError, ObjectNotFound
-from flowstone.infrastructure.variables import check_variables, merge_variables
+from flowstone.infrastructure.variables import check_new_variables, merge_variables
 from flowstone.infrastructure.work_pools import load_infrastructure_of, load_work_pool
 from flowstone.ports.paging import iterate_documents
 from flowstone.records.runs import RunQuery
@@ -44,7 +44,7 @@ def check_options(
         raise ObjectNotFound("work queue", work_queue_name, queues)
     layers = pool.job_variables, deployment.job_variables, job_variables
     infrastructure = load_infrastructure_of(pool)
-    check_variables(f"a run of {deployment.full_name!r}", infrastructure, *layers)
+    check_new_variables(f"a run of {deployment.full_name!r}", infrastructure, *layers)
     return {"job_variables": dict(job_variables), "work_queue_name": work_queue_name}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from flowstone.deployments.creation import check_secrets
 from flowstone.deployments.documents import save_deployment, set_paused_at_shutdown
 from flowstone.deployments.executor import Placement
 from flowstone.deployments.presence import Presence, choose_unserved
@@ -89,6 +90,8 @@ def _check_call(deployments: Sequence[Deployment], limit: int | None) -> None:
     if limit is not None and limit < 1:
         raise ConfigurationError("serve", f"limit={limit} lets no run start", "Pass 1 or more.")
     check_shared_store("serve")
+    for each in deployments:
+        check_secrets(each)
 
 
 def _save(deployments: Sequence[Deployment], presence: Presence) -> None:

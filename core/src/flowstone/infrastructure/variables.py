@@ -7,12 +7,18 @@ from typing import TYPE_CHECKING
 
 from flowstone.errors import ConfigurationError, suggest_names
 from flowstone.records.encoding import is_exact
+from flowstone.records.redaction import redact
+from flowstone.records.secret_values import find_secret_names, holds_secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from flowstone.infrastructure.base import Infrastructure, JobVariables
     from flowstone.records.codec import Json
+
+_INSTEAD = (
+    "Save a secret in a block that the flow loads; a reference in a block is resolved in the run."
+)
 
 
 def load_infrastructure(name: str) -> Infrastructure:
@@ -67,8 +73,7 @@ def check_variables(
 
     if not is_exact([dict(each) for each in layers]):
         problem = "they hold a secret, or what JSON has not"
-        remedy = "Use a block in the flow, or a reference to a secret: it is resolved in the run."
-        raise ConfigurationError(f"the job variables of {owner}", problem, remedy)
+        raise ConfigurationError(f"the job variables of {owner}", problem, _INSTEAD)
     kind = infrastructure.variables
     try:
         return kind.model_validate(merge_variables(*layers))
@@ -85,6 +90,46 @@ def check_variables(
         remedy = " ".join(filter(None, remedies)) or known
         what = f"the job variables of {owner}"
         raise ConfigurationError(what, "; ".join(problems), remedy) from None
+
+
+def check_new_variables(
+    owner: str, infrastructure: Infrastructure, *layers: Mapping[str, object]
+) -> None:
+    """Check layers of which the last is about to be saved: nothing in that may be secret.
+
+    It is compared with the secrets of all saved blocks, which `check_variables` does not take the
+    time for.
+
+    Args:
+        owner: whose they are, for messages.
+        infrastructure: whose jobs have them.
+        *layers: of job variables; later ones count more.
+
+    Raises:
+        ConfigurationError: some do not fit, or hold a secret; no value is shown.
+    """
+    # Opening secrets takes 30 ms, which is paid only where something is saved.
+    from flowstone.blocks.saved_secrets import register_saved_secrets
+
+    if layers[-1]:
+        register_saved_secrets()
+        flat = _flatten(layers[-1])
+        named = find_secret_names(flat)
+        held = [name for name, value in flat.items() if holds_secret(value) or name in named]
+        if held:
+            problem = f"a secret would be saved and shown: {', '.join(map(redact, held))}"
+            raise ConfigurationError(f"the job variables of {owner}", problem, _INSTEAD)
+    check_variables(owner, infrastructure, *layers)
+
+
+def _flatten(variables: Mapping[str, object]) -> dict[str, object]:
+    """Return variables with each of the environment by itself, as ``env.X``."""
+    flat = merge_variables(variables)
+    environ = flat.get("env")
+    if isinstance(environ, dict):
+        del flat["env"]
+        flat |= {f"env.{name}": value for name, value in environ.items()}
+    return flat
 
 
 def read_variable(infrastructure: Infrastructure, key: str, text: str) -> object:

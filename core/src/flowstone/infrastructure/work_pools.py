@@ -13,7 +13,7 @@ from flowstone.errors import (
     StaleDocument,
 )
 from flowstone.infrastructure.limits import check_concurrency_limit, save_own_limit
-from flowstone.infrastructure.variables import check_variables, load_infrastructure
+from flowstone.infrastructure.variables import check_new_variables, load_infrastructure
 from flowstone.ports.paging import iterate_documents
 from flowstone.records.limits import POOL, QUEUE
 from flowstone.records.names import check_part_name
@@ -60,7 +60,7 @@ def create_work_pool(
     check_part_name("work pool", name)
     kind = load_infrastructure(infrastructure)
     variables = dict(job_variables or {})
-    check_variables(f"the work pool {name!r}", kind, variables)
+    check_new_variables(f"the work pool {name!r}", kind, variables)
     made = WorkPool(
         name,
         infrastructure,
@@ -146,7 +146,7 @@ def change_work_pool(
             made = replace(made, concurrency_limit=limit)
         if job_variables is not None:
             infrastructure = load_infrastructure_of(made)
-            check_variables(f"the work pool {name!r}", infrastructure, job_variables)
+            check_new_variables(f"the work pool {name!r}", infrastructure, job_variables)
             version = infrastructure.schema_version
             made = replace(made, job_variables=dict(job_variables), schema_version=version)
         return made if paused is None else replace(made, paused=paused)
