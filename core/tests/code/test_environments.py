@@ -24,6 +24,7 @@ from flowstone.code.environments import (
     make_environment,
     remove_environments,
 )
+from flowstone.code.requirements import check_requirements_file
 from flowstone.code.run_environments import (
     check_environment_file,
     make_run_environment,
@@ -101,6 +102,14 @@ def test_flowstone_itself_is_what_runs_here() -> None:
         (["pandas", " "], "one is empty"),
         (["--index-url=https://example.com"], "is an option, not a requirement"),
         (["x @ https://ann:canary-7@example.com/x.whl"], r"https://\*\*\*\*@example\.com"),
+        (["x @ https://example.com/x.whl?sig=canary-7"], r"x\.whl\?\*+' has a query"),
+        (["https://example.com/x.whl?sig=canary-7"], r"x\.whl\?\*+' has a query"),
+        (["six=1"], r"'six=1' is not a requirement\. Did you mean 'six==1'\?"),
+        (["six", 3], "3 is not a requirement"),
+        (["not a requirement!!"], "'not a requirement!!' is not a requirement"),
+        (["six=>1"], "is not a requirement"),
+        ([], "the list is empty"),
+        (3, "3 is no list"),
         ("setup.py", "'setup.py' is no file of requirements"),
     ],
 )
@@ -110,15 +119,64 @@ def test_requirements_that_can_not_be_used(given: str | Sequence[str], problem: 
     assert "canary" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "requirement",
+    [
+        "six",
+        "flowstone[arrow, duckdb]>=0.1,<0.2",
+        "a.b-c_d (>=1.0, !=1.5.*)",
+        "x ~= 1.4 ; python_version < '3.13'",
+        "x == 1!2.0+local.1; sys_platform == 'linux' and extra == 'y'",
+        "x @ git+https://example.com/x.git@v1#subdirectory=y ; python_version > '3'",
+        "x[a] @ git+ssh://git@example.com/x.git",
+        "x@https://example.com/x.whl",
+        "git+https://example.com/x.git",
+        "https://${USER}:${TOKEN}@example.com/x.whl",
+        "/wheels/x-1.0-py3-none-any.whl",
+    ],
+)
+def test_requirements_that_can_be_used(requirement: str) -> None:
+    assert read_requirements([requirement]).requirements == (requirement,)
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "problem"),
+    [
+        ("r.txt", "--index-url https://u:canary-7@example.com/simple", "line 2: .* has a login"),
+        ("r.txt", "six @ https://u:canary-7@example.com/six.whl", "line 2: .* has a login"),
+        ("r.txt", "six @ https://example.com/six.whl?sig=canary-7", "line 2: .* has a query"),
+        ("pyproject.toml", 'dependencies = ["x @ https://a/x.whl?sig=canary-7"]', "has a query"),
+        ("pyproject.toml", 'dependencies = ["six=1"]', "Did you mean 'six==1'"),
+        ("pyproject.toml", 'x.url = "https://u:canary-7@example.com"', "line 2: .* has a login"),
+        ("pyproject.toml", "x = ", "pyproject.toml: "),
+    ],
+)
+def test_files_of_requirements_that_can_not_be_used(file: str, line: str, problem: str) -> None:
+    begin = "[project]" if file == "pyproject.toml" else "# as https://example.com?a=b"
+    with pytest.raises(ConfigurationError, match=problem) as caught:
+        check_requirements_file(file, f"{begin}\n{line}\n".encode())
+    assert "canary" not in str(caught.value)
+
+
+def test_a_file_of_requirements_may_name_variables_and_other_urls() -> None:
+    lines = "--index-url https://${USER}:${TOKEN}@example.com/simple\nsix==1 --hash=sha256:0\n"
+    check_requirements_file("r.txt", lines.encode())
+    urls = '[project.urls]\nhome = "https://example.com?tab=readme"\n'
+    check_requirements_file("pyproject.toml", urls.encode())
+    check_requirements_file("uv.lock", b'source = { git = "https://example.com/x?rev=1#2" }')
+
+
 def pin(project: Path) -> CodeVersion:
     return CodeVersion(str(project), save_snapshot(project))
 
 
 def test_a_file_of_requirements_is_in_the_code(services: Services, project: Path) -> None:
     (project / "requirements.txt").write_text("-e .\n")
+    (project / "private.txt").write_text("--index-url https://u:pw@example.com/simple\n")
     for file, problem in (
         ("requirement.txt", "no file 'requirement.txt'. Did you mean 'requirements.txt'"),
         ("requirements.txt", "requirements.txt has an editable package"),
+        ("private.txt", "private.txt, line 1: "),
         ("uv.lock", "the code has no file 'uv.lock'"),
     ):
         with pytest.raises(ConfigurationError) as caught:

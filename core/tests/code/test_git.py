@@ -133,6 +133,9 @@ def test_a_login_does_not_belong_in_the_url() -> None:
     with pytest.raises(ConfigurationError, match="credentials=") as caught:
         GitRepository(f"https://ann:{TOKEN}@example.com/x.git")
     assert TOKEN not in str(caught.value)
+    with pytest.raises(ConfigurationError, match="must not contain a query") as caught:
+        GitRepository(f"https://example.com/x.git?access_token={TOKEN}")
+    assert TOKEN not in str(caught.value)
     with pytest.raises(ConfigurationError, match="Pass one of them"):
         GitRepository("https://example.com/x.git", branch="main", commit_sha="0123456")
 

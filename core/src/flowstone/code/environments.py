@@ -6,7 +6,6 @@ uv creates them; where it is not installed, venv and pip do.
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import sys
 from contextlib import contextmanager
@@ -17,10 +16,10 @@ from time import sleep
 from typing import TYPE_CHECKING
 
 from flowstone.blocks.jobs.processes import run_command
+from flowstone.code.requirements import mask_urls
 from flowstone.errors import ConfigurationError
 from flowstone.locking import lock_descriptor
 from flowstone.records.encoding import dumps, loads
-from flowstone.records.redaction import redact
 from flowstone.settings import make_private_directory, read_environment
 
 if TYPE_CHECKING:
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 
 #: Seconds between two looks whether another process has created an environment.
 _NAP = 0.05
-_LOGIN = re.compile(r"(?<=://)[^/@\s]+@")
 #: So many characters are told of what uv says; the end has the reason.
 _LONGEST = 2000
 
@@ -36,36 +34,6 @@ _LONGEST = 2000
 def find_python(environment: Path) -> Path:
     """Return the interpreter of an environment."""
     return environment / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
-
-
-def check_requirements(requirements: Sequence[str]) -> None:
-    """Refuse requirements that can't be saved.
-
-    Raises:
-        ConfigurationError: one is empty, is an option, or has a login in its URL.
-    """
-    for each in requirements:
-        found = _find_problem(each)
-        if found is not None:
-            raise ConfigurationError("requirements", *found)
-
-
-def _find_problem(requirement: str) -> tuple[str, str] | None:
-    """Return what is wrong with a requirement, and what to do."""
-    if not requirement.strip():
-        return "one is empty", "Leave it out."
-    if requirement.startswith("-"):
-        remedy = "Set it for uv, as UV_INDEX_URL in the environment of the worker."
-        return f"{requirement!r} is an option, not a requirement", remedy
-    if _LOGIN.search(requirement):
-        problem = f"{mask_logins(requirement)!r} has a login, which would be shown and saved"
-        return problem, "Leave it out, and let uv find it: by its keyring, or a .netrc file."
-    return None
-
-
-def mask_logins(text: str) -> str:
-    """Return a text without the logins of URLs, and without secrets that are known."""
-    return _LOGIN.sub("****@", redact(text))
 
 
 def make_environment(requirements: Sequence[str], cache: Path) -> Path:
@@ -203,6 +171,6 @@ def _create(environment: Path, install: Callable[[], None]) -> None:
 def _run(*command: str, cwd: Path | None = None, **variables: str) -> None:
     done = run_command(command, env={**read_environment(), **variables}, cwd=cwd)
     if done.returncode:
-        words = mask_logins(" ".join((done.stderr or done.stdout).split())[-_LONGEST:])
+        words = mask_urls(" ".join((done.stderr or done.stdout).split())[-_LONGEST:])
         remedy = "Check the requirements and the network; the next run tries again."
         raise ConfigurationError("environment", f"it can't be created: {words}", remedy)

@@ -45,11 +45,13 @@ def check_git_url(url: str) -> str:
     """Return the address of a repository.
 
     Raises:
-        ValueError: it has a login, which would be shown and saved.
+        ValueError: it has a login, or a query, which may be one: they would be saved and shown.
     """
     found = urlsplit(url)
     if found.password or (found.username and found.scheme in {"http", "https"}):
-        raise ValueError("a login in a URL is shown and saved")
+        raise ValueError("a URL must not contain a login: it would be saved and shown")
+    if found.scheme and found.query:
+        raise ValueError("a URL must not contain a query: it may be a token, and would be saved")
     return url
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
@@ -11,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from flowstone.blocks.jobs.processes import run_command
 from flowstone.code.environments import (
-    check_requirements,
     create_environment,
     find_environment,
     find_python,
@@ -19,14 +19,13 @@ from flowstone.code.environments import (
     install_packages,
     list_own_requirements,
 )
+from flowstone.code.requirements import check_requirements, check_requirements_file
 from flowstone.code.snapshots import copy_snapshot, read_snapshot
 from flowstone.context.current import services
 from flowstone.errors import ConfigurationError, suggest_names
 from flowstone.records.runs import Environment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from flowstone.records.runs import CodeVersion
 
 PROJECT, LOCK = "pyproject.toml", "uv.lock"
@@ -37,7 +36,7 @@ _EDITABLE = re.compile(rb"^\s*(-e|--editable)\b", re.MULTILINE)
 _PATH = re.compile(rb"\bpath\s*=")
 
 
-def read_requirements(given: str | Iterable[str]) -> Environment:
+def read_requirements(given: object) -> Environment:
     """Return what a deployment says of its environment.
 
     Args:
@@ -53,7 +52,10 @@ def read_requirements(given: str | Iterable[str]) -> Environment:
             remedy = f"Name a .txt file, {PROJECT} or {LOCK}; or pass a list of requirements."
             raise ConfigurationError("requirements", problem, remedy)
         return Environment(file=str(path))
-    listed = tuple(map(str, given))
+    if not isinstance(given, Iterable):
+        remedy = "Pass a list of requirements, or the name of a file."
+        raise ConfigurationError("requirements", f"{given!r} is no list", remedy)
+    listed = tuple(given)
     check_requirements(listed)
     return Environment(listed)
 
@@ -69,7 +71,8 @@ def check_environment_file(environment: Environment, code: CodeVersion | None) -
             problem = f"{environment.file!r} is a file of code that is not kept"
             remedy = "Pass a list of requirements, or deploy the flow."
             raise ConfigurationError("requirements", problem, remedy)
-        _read_files(environment.file, code.snapshot)
+        for name, content in _read_files(environment.file, code.snapshot).items():
+            check_requirements_file(name, content)
 
 
 def is_in_environment(environment: Environment, code: CodeVersion | None) -> bool:
@@ -131,8 +134,8 @@ def _install_file(made: Path, file: str, snapshot: str) -> None:
         raise ConfigurationError("environment", f"{file} has no flowstone", remedy)
 
 
-def _read_files(file: str, snapshot: str) -> list[bytes]:
-    """Return the contents on which an environment depends that a file describes."""
+def _read_files(file: str, snapshot: str) -> dict[str, bytes]:
+    """Return the files on which an environment depends that one describes, by their names."""
     files = {each.path: each.content for each in read_snapshot(snapshot)}
     names = [file]
     if PurePosixPath(file).name == LOCK:
@@ -145,12 +148,12 @@ def _read_files(file: str, snapshot: str) -> list[bytes]:
     if file.endswith(".txt") and _EDITABLE.search(files[file]):
         problem = f"{file} has an editable package, and its files go when the run has ended"
         raise ConfigurationError("requirements", problem, "Name its path without -e.")
-    return [files[name] for name in names]
+    return {name: files[name] for name in names}
 
 
 def _hash(file: str, snapshot: str) -> str:
     """Return what stands for all that a file says, and that it refers to."""
-    contents = _read_files(file, snapshot)
+    contents = _read_files(file, snapshot).values()
     refers = _REFERS if file.endswith(".txt") else _PATH
     if any(map(refers.search, contents)):
         return snapshot

@@ -49,7 +49,7 @@ class GitRepository:
         directories: only these directories, and the files at the top; None for all.
 
     Raises:
-        ConfigurationError: the address has a login in it, or a branch is given beside a commit.
+        ConfigurationError: the address has a login or a query; or branch and commit are given.
     """
 
     url: str
@@ -63,7 +63,7 @@ class GitRepository:
         try:
             check_git_url(self.url)
         except ValueError as error:
-            remedy = "Leave it out, and pass credentials=…"
+            remedy = 'Pass credentials="secret/NAME".'
             raise ConfigurationError("the URL of a repository", str(error), remedy) from None
         if self.branch is not None and self.commit_sha is not None:
             problem = "branch and commit_sha are given"
