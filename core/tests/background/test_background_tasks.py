@@ -268,7 +268,8 @@ def test_a_call_that_is_being_executed_is_cancelled(services: Services, name: st
 
     has_begun: list[bool] = []
     chosen: Task[[], Any] = hold if name == "hold" else ahold
-    future, worker = chosen.delay(), TaskWorker(chosen, tasks.add)
+    worker = TaskWorker(chosen, tasks.add)
+    future = chosen.delay()
     worker.step()
     wait_until(lambda: has_begun)
     request_cancel(services.runs.run(future.task_run_id), "by hand")
@@ -285,8 +286,8 @@ def test_of_two_workers_one_executes_a_call(services: Services) -> None:
     def count(n: int) -> None:
         executed.append(n)
 
-    futures = [count.delay(n) for n in range(30)]
     workers = [TaskWorker(count, limit=4) for _ in range(2)]
+    futures = [count.delay(n) for n in range(30)]
     threads = [Thread(target=worker.start, kwargs={"timeout": 30}) for worker in workers]
     for thread in threads:
         thread.start()
@@ -316,8 +317,8 @@ def test_a_task_of_a_method_s_kind_keeps_what_it_is(services: Services) -> None:
         def double(n: int) -> int:
             return 2 * n
 
-    future = Holder.double.delay(4)
-    assert work(TaskWorker(Holder.double), future) == [8]
+    worker = TaskWorker(Holder.double)
+    assert work(worker, Holder.double.delay(4)) == [8]
 
 
 def test_helpers_of_futures_take_these_as_well(services: Services) -> None:
@@ -419,8 +420,8 @@ def test_stopping_at_once_gives_the_call_to_others(services: Services) -> None:
 
     has_begun: list[bool] = []
     is_free: list[bool] = []
-    future = hold.delay()
     first = TaskWorker(hold)
+    future = hold.delay()
     first.step()
     wait_until(lambda: has_begun)
     first.end_runs()
@@ -460,7 +461,7 @@ def test_a_worker_on_a_loop_that_is_cancelled_lets_what_runs_end(services: Servi
     is_free: list[bool] = []
 
     async def serve() -> None:
-        serving = asyncio.create_task(TaskWorker(hold).astart())
+        serving = asyncio.create_task(worker.astart())
         await asyncio.to_thread(wait_until, lambda: has_begun)
         serving.cancel()
         await asyncio.sleep(0)
@@ -468,6 +469,7 @@ def test_a_worker_on_a_loop_that_is_cancelled_lets_what_runs_end(services: Servi
         with pytest.raises(asyncio.CancelledError):
             await serving
 
+    worker = TaskWorker(hold)
     future = hold.delay()
     asyncio.run(serve())
     assert future.result(timeout=0) == "ended"
@@ -479,12 +481,29 @@ def test_what_can_t_be_sent_is_refused_at_the_call(services: Services) -> None:
         @task
         def method(self) -> None: ...
 
+    @task
+    def local() -> None: ...
+
     with pytest.raises(ParameterBindError):
         tasks.add.delay()
-    with pytest.raises(NotSerializable):
-        tasks.add.delay(each for each in "x")
+    with pytest.raises(
+        NotSerializable, match=r"'add' was not sent: its argument 'b' can't be pickled: .*generator"
+    ) as caught:
+        tasks.add.delay(1, (each for each in "x"))
+    assert caught.value.argument == ("add", "b")
     with pytest.raises(ConfigurationError, match="method of an object"):
         Holder().method.delay()
+    with pytest.raises(ConfigurationError, match="it is defined inside 'test_what_can_t_be"):
+        local.delay()
+    for wrong, what in (
+        ({"args": "a@b"}, "args is of the type str"),
+        ({"args": 1}, "args is of the type int"),
+        ({"kwargs": "x"}, "kwargs is of the type str"),
+        ({"wait_for": ["nofuture"]}, "wait_for has a value of the type str"),
+        ({"wait_for": 3}, "wait_for is of the type int"),
+    ):
+        with pytest.raises(ConfigurationError, match=what):
+            tasks.add.apply_async(**{"args": (1,), **wrong})  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match="no run"):
         tasks.add.apply_async((1,), dependencies={"x": [3]})
     assert services.documents.find("background-call:", prefix=True) == []

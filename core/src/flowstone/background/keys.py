@@ -5,14 +5,20 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from types import MethodType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flowstone.calls.task import Task
 from flowstone.engine.functions import unwrap
 from flowstone.errors import ConfigurationError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 #: A task of whatever parameters and value.
 AnyTask = Task[..., Any]
+
+#: What this process serves, or has served.
+_served: set[str] = set()
 
 
 def find_key(task: AnyTask) -> str:
@@ -31,6 +37,31 @@ def find_key(task: AnyTask) -> str:
     if module == "__main__":
         module = _find_name_of_program()
     return f"{module}.{getattr(fn, '__qualname__', task.name)}"
+
+
+def note_served(keys: Iterable[str]) -> None:
+    """Let calls of these be sent from this process, whatever they are: it serves them itself."""
+    _served.update(keys)
+
+
+def find_sent_key(task: AnyTask) -> str:
+    """Return the key of a task that is sent to the background; see `find_key`.
+
+    Raises:
+        ConfigurationError: no other process finds the task, and this one has not served it.
+    """
+    key = find_key(task)
+    if key in _served:
+        return key
+    around, is_local, _ = key.rpartition(".<locals>.")
+    if is_local:
+        problem = f"it is defined inside {around.rpartition('.')[2]!r}, where no worker finds it"
+        remedy = "Define it at the top level of a module."
+        raise ConfigurationError(f"task {task.name!r}", problem, remedy)
+    if key.startswith("__main__."):
+        problem = "it was typed at a prompt, or given with -c, where no worker finds it"
+        raise ConfigurationError(f"task {task.name!r}", problem, "Define it in a module.")
+    return key
 
 
 def _find_name_of_program() -> str:

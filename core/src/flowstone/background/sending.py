@@ -9,7 +9,7 @@ from contextvars import copy_context
 from functools import cache, partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from flowstone.background.keys import AnyTask, find_key
+from flowstone.background.keys import AnyTask, find_sent_key
 from flowstone.calls.distributed_futures import DistributedFuture, is_on_loop
 from flowstone.calls.kept_calls import Arguments, keep_call, pack_arguments
 from flowstone.calls.origin import UnitCall, make_origin
@@ -19,7 +19,7 @@ from flowstone.deployments.idempotency import choose_run_id, find_run
 from flowstone.engine.annotations import allow_failure
 from flowstone.engine.arguments import find_awaited, find_upstream, resolve
 from flowstone.engine.blocking_calls import call_blocking
-from flowstone.errors import ConfigurationError
+from flowstone.errors import ConfigurationError, NotSerializable
 from flowstone.records.events import KINDS, Event
 from flowstone.records.ids import derive_id, new_id, read_time
 from flowstone.records.record import evolve
@@ -106,8 +106,9 @@ def _prepare(
     idempotency_key: str | None,
 ) -> Sending:
     """Check a call, and take down its arguments as they are now."""
+    _check_types(task, args, kwargs, wait_for)
     given, named = tuple(args or ()), dict(kwargs or {})
-    key = find_key(task)
+    key = find_sent_key(task)
     task.parameters.bind(given, named)
     register_secret_arguments(task, given, named)
     upstream = [promise for promise, _ in find_upstream(given, named, wait_for or ()) or ()]
@@ -119,11 +120,48 @@ def _prepare(
     return Sending(
         UnitCall(task, given, named),
         key,
-        pack_arguments(arguments),
+        _pack(task, arguments),
         tuple(dict.fromkeys(filter(None, inputs))),
         tuple(dict.fromkeys(awaited)),
         idempotency_key,
     )
+
+
+def _pack(task: AnyTask, arguments: Arguments) -> bytes:
+    """Return arguments as bytes.
+
+    Raises:
+        NotSerializable: one can't be sent; it is named.
+    """
+    try:
+        return pack_arguments(arguments)
+    except NotSerializable as error:
+        bound = task.parameters.bind(arguments.args, arguments.kwargs).arguments
+        for name, value in bound.items():
+            try:
+                pack_arguments(Arguments((value,), {}, []))
+            except NotSerializable as own:
+                kind = type(value).__name__
+                raise NotSerializable(
+                    own.serializer, kind, own.problem, (task.name, name)
+                ) from error
+        raise
+
+
+def _check_types(task: AnyTask, args: object, kwargs: object, wait_for: object) -> None:
+    """Refuse arguments of `apply_async` that would be taken for something else, or for nothing."""
+    for name, value, kind, remedy in (
+        ("args", args, Iterable, "Pass a list or a tuple of the arguments: [value]."),
+        ("kwargs", kwargs, Mapping, "Pass a dict of the arguments by name."),
+        ("wait_for", wait_for, Iterable, "Pass a list of futures."),
+    ):
+        if value is not None and (isinstance(value, (str, bytes)) or not isinstance(value, kind)):
+            problem = f"{name} is of the type {type(value).__name__}"
+            raise ConfigurationError(f"a call of {task.name!r}", problem, remedy)
+    for each in wait_for if isinstance(wait_for, (list, tuple, set, frozenset)) else ():
+        if next(find_awaited(each), None) is None and not isinstance(each, (list, tuple, set)):
+            problem = f"wait_for has a value of the type {type(each).__name__}"
+            raise ConfigurationError(f"a call of {task.name!r}", problem, "Pass futures alone.")
 
 
 def _settle(promise: PendingRun, may_fail: bool) -> object:

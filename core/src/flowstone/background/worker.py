@@ -10,7 +10,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, ClassVar
 
 from flowstone.background.answering import AnsweringTask
-from flowstone.background.keys import AnyTask, find_key
+from flowstone.background.keys import AnyTask, find_key, note_served
 from flowstone.background.threads import ThreadInfrastructure
 from flowstone.calls.distributed_futures import is_done
 from flowstone.calls.kept_calls import PAGE, KeptCall, forget_call, iterate_calls
@@ -77,6 +77,7 @@ class TaskWorker(RunLoop):
         if len(self._tasks) < len(tasks):
             problem = "two tasks have one name, or are made of one function"
             raise ConfigurationError("serve", problem, "Serve each function once.")
+        note_served(self._tasks)
         self._wake = threading.Event()
         self._infrastructure = ThreadInfrastructure(self._tasks, self._wake.set)
         self._presence = Presence(SERVING_TASKS)

@@ -198,14 +198,31 @@ class KeyNotMade(NotHashable):
 
 
 class NotSerializable(RunError, TypeError):
-    """A result can't be written by its serializer."""
+    """A result, or an argument that is sent to the background, can't be written.
 
-    def __init__(self, serializer: str, kind: str, problem: str) -> None:
+    Attributes:
+        serializer: what should have written it.
+        kind: the type of the value.
+        problem: what the serializer says.
+        argument: the task and the argument that was not sent; None for a result.
+    """
+
+    def __init__(
+        self, serializer: str, kind: str, problem: str, argument: tuple[str, str] | None = None
+    ) -> None:
         self.serializer, self.kind, self.problem = serializer, kind, problem
-        super().__init__(
-            f"a {kind} can't be written by the {serializer!r} serializer: {problem}. "
-            "Choose another result_serializer, or persist_result=False."
-        )
+        self.argument = argument
+        if argument is None:
+            super().__init__(
+                f"a {kind} can't be written by the {serializer!r} serializer: {problem}. "
+                "Choose another result_serializer, or persist_result=False."
+            )
+        else:
+            task, name = argument
+            super().__init__(
+                f"{task!r} was not sent: its argument {name!r} can't be pickled: {problem}. "
+                "Send a value that another process can load."
+            )
 
 
 class UnreadableResult(RunError, ValueError):
