@@ -516,5 +516,11 @@ def test_what_can_t_be_served_is_refused() -> None:
         TaskWorker(tasks.add.fn)  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match="one name"):
         TaskWorker(tasks.add, tasks.add.with_options(retries=2))
+    with pytest.raises(ConfigurationError, match="'x' is no whole number"):
+        TaskWorker(tasks.add, limit="x")  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="99999 is no port"):
+        TaskWorker(tasks.add, status_server_port=99999)
+    with pytest.raises(ConfigurationError, match="timeout='x' is no number of seconds"):
+        TaskWorker(tasks.add).start(timeout="x")  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match="lets no run start"):
         TaskWorker(tasks.add, limit=0)

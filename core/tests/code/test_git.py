@@ -136,6 +136,8 @@ def test_a_login_does_not_belong_in_the_url() -> None:
     with pytest.raises(ConfigurationError, match="must not contain a query") as caught:
         GitRepository(f"https://example.com/x.git?access_token={TOKEN}")
     assert TOKEN not in str(caught.value)
+    with pytest.raises(ConfigurationError, match="3 is no address"):
+        GitRepository(3)  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match="Pass one of them"):
         GitRepository("https://example.com/x.git", branch="main", commit_sha="0123456")
 
@@ -165,9 +167,9 @@ def test_a_private_repository_wants_a_login(
     ("credentials", "error"),
     [
         ("plain-text-token", "a text is not the reference of a block"),
-        (7, "a int is no login"),
-        ({"username": "ann"}, "a dict has no token"),
-        (Secret(value=""), "a Secret has no token"),
+        (7, "the type int is no login"),
+        ({"username": "ann"}, "the type dict has no token"),
+        (Secret(value=""), "the type Secret has no token"),
     ],
 )
 def test_what_is_no_login_is_refused_and_not_shown(

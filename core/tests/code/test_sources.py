@@ -90,7 +90,7 @@ def test_what_is_no_source_is_told(services: Services, project: Path) -> None:
         source(project / "none")
     with pytest.raises(ConfigurationError, match="it is a Secret, not a ObjectStore"):
         source("secret/token")
-    with pytest.raises(ConfigurationError, match="a Secret has no code"):
+    with pytest.raises(ConfigurationError, match="the type Secret has no code"):
         source(Secret(value="abcdefg"))
     with pytest.raises(ObjectNotFound):
         source("local-directory/none")

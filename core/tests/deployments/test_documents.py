@@ -331,3 +331,18 @@ def test_a_run_of_a_deployment_waits_no_longer_than_asked(stepped: SteppedClock)
     run = run_deployment(made.full_name, {"n": 2}, timeout=3, tags=["b"])
     assert stepped.now >= began + 3
     assert (run.state.name, run.tags) == ("Scheduled", ("a", "b"))
+
+
+def test_an_interval_that_is_a_text_is_told_as_it_is() -> None:
+    with pytest.raises(ConfigurationError, match="interval='abc' is a text"):
+        greet.to_deployment("x", interval="abc")  # type: ignore[arg-type]
+
+
+def test_a_limit_that_is_no_number_is_told() -> None:
+    with pytest.raises(ConfigurationError, match="limit='x' is no whole number"):
+        serve(greet.to_deployment("x"), limit="x")  # type: ignore[arg-type]
+
+
+def test_an_entrypoint_that_is_no_text_is_told() -> None:
+    with pytest.raises(ConfigurationError, match="entrypoint: None is no text"):
+        flow.from_source(".", None)  # type: ignore[arg-type]

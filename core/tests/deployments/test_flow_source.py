@@ -106,8 +106,8 @@ def test_parameters_are_checked_by_what_the_source_says(tmp_path: Path) -> None:
         ("@flow\ndef load(): ...\n", "loud", "Did you mean 'load'"),
         ("@flow\ndef a(): ...\n@flow\ndef b(): ...\n", "", "it has 2 flows: 'a', 'b'"),
         ("x = 1", "", "it has no flow"),
-        ("def (", "etl", "can't be read: invalid syntax"),
-        ("\0", "etl", "can't be read"),
+        ("def (", "etl", ", line 1: invalid syntax"),
+        ("\0", "etl", "null bytes"),
     ],
 )
 def test_bad_sources_are_refused(tmp_path: Path, code: str, name: str, problem: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from flowstone import flow
 from flowstone.cli.app import flowstone
 from flowstone.deployments import arun_deployment, run_deployment
-from flowstone.deployments.documents import load_deployment
+from flowstone.deployments.documents import load_deployment, save_deployment
 from flowstone.deployments.run_options import apply_options, find_options, forget_ended
 from flowstone.deployments.waits import find_wait_reasons
 from flowstone.errors import CancelSignal, ConfigurationError, ObjectNotFound
@@ -193,3 +193,23 @@ def test_what_belongs_to_a_run_is_deleted_with_it(
     delete_flow_runs([root.id, child_id, other.id])
     kinds = {each.kind for each in services.documents.find("", prefix=True)}
     assert not {kind for kind in kinds if kind.startswith(("subrun:", "run-options:", "idem"))}
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"timeout": "x"}, "timeout='x' is no number of seconds"),
+        ({"timeout": -1}, "timeout=-1 is no number of seconds"),
+        ({"poll_interval": "x"}, "poll_interval='x' is no number of seconds"),
+        ({"scheduled_time": "tomorrow"}, "scheduled_time='tomorrow' is of the type str"),
+        ({"flow_run_name": 3}, "flow_run_name=3 is of the type int"),
+        ({"parameters": "n=1"}, "parameters='n=1' is of the type str"),
+    ],
+)
+def test_options_of_other_types_make_no_run(
+    services: Services, options: dict[str, Any], problem: str
+) -> None:
+    save_deployment(flows.etl.to_deployment("typed"))
+    with pytest.raises(ConfigurationError, match=problem):
+        run_deployment("typed", **{"timeout": 0, **options})
+    assert services.runs.runs(RunQuery()) == []

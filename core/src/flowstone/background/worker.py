@@ -26,6 +26,7 @@ from flowstone.flow_runs.executions import is_waiting
 from flowstone.logging.run_logger import get_logger
 from flowstone.records.events import KINDS, make_handover_event
 from flowstone.records.limits import SERVING_TASKS, TAG
+from flowstone.records.option_checks import check_limit_of_runs, check_seconds
 from flowstone.records.runs import RunQuery
 from flowstone.records.states import CRASHED, AwaitingRetry
 
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 LIMIT = 10
 #: A run whose process has died so often is not executed again: it may be what kills it.
 MOST_CRASHES = 5
+MOST_PORT = 65_535
 #: Seconds between two looks for what must not be done each time: dead processes, full workers.
 _RARELY = 1.0
 
@@ -72,7 +74,7 @@ class TaskWorker(RunLoop):
     ) -> None:
         super().__init__(limit)
         self._status_port = status_server_port
-        _check(tasks, limit)
+        _check(tasks, limit, status_server_port)
         self._tasks = {find_key(task): AnsweringTask(task) for task in tasks}
         if len(self._tasks) < len(tasks):
             problem = "two tasks have one name, or are made of one function"
@@ -152,6 +154,7 @@ class TaskWorker(RunLoop):
         return serve_status(self._status_port, self.describe_status)
 
     def _begin(self, timeout: float | None) -> None:
+        check_seconds("serve", "timeout", timeout)
         self._until = float("inf") if timeout is None else services().clock.monotonic() + timeout
         _logger.info("serving %s", ", ".join(self.keys))
 
@@ -261,15 +264,19 @@ def _open_worker(tasks: Sequence[AnyTask], limit: int | None, port: int | None) 
     return TaskWorker(*tasks, limit=limit, status_server_port=port)
 
 
-def _check(tasks: Sequence[object], limit: int | None) -> None:
+def _check(tasks: Sequence[object], limit: object, port: object) -> None:
     if not tasks:
         raise ConfigurationError("serve", "there is nothing to serve", "Pass a task.")
     for each in tasks:
         if not isinstance(each, Task):
             problem = f"{each!r} is no task"
             raise ConfigurationError("serve", problem, "Put @task on the function.")
-    if limit is not None and limit < 1:
-        raise ConfigurationError("serve", f"limit={limit} lets no run start", "Pass 1 or more.")
+    check_limit_of_runs("serve", limit)
+    is_port = type(port) is int and 0 <= port <= MOST_PORT
+    if port is not None and not is_port:
+        problem = f"{port!r} is no port"
+        remedy = f"Pass a number up to {MOST_PORT}; 0 for a free one."
+        raise ConfigurationError("status_server_port", problem, remedy)
 
 
 def _find_runs(run_ids: Iterable[str]) -> dict[str, Run]:

@@ -60,6 +60,7 @@ class GitRepository:
     directories: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
+        _check_text(self.url)
         try:
             check_git_url(self.url)
         except ValueError as error:
@@ -68,6 +69,12 @@ class GitRepository:
         if self.branch is not None and self.commit_sha is not None:
             problem = "branch and commit_sha are given"
             raise ConfigurationError(f"the repository {self.url}", problem, "Pass one of them.")
+
+
+def _check_text(url: object) -> None:
+    if not isinstance(url, str):
+        remedy = "Pass its address as text: GitRepository('https://…')."
+        raise ConfigurationError("the URL of a repository", f"{url!r} is no address", remedy)
 
 
 CodeSource = GitRepository | ObjectStore | Path | str
@@ -104,7 +111,7 @@ def _resolve(source: object) -> GitRepository | ObjectStore | Path:
     if isinstance(source, GitRepository | ObjectStore | Path):
         return source.expanduser() if isinstance(source, Path) else source
     if not isinstance(source, str):
-        problem = f"a {type(source).__name__} has no code"
+        problem = f"a value of the type {type(source).__name__} has no code"
         raise ConfigurationError("source", problem, _KINDS)
     scheme, separator, _ = source.partition("://")
     is_ssh = not separator and re.match(r"[\w.-]+@[\w.-]+:", source)
@@ -172,7 +179,7 @@ def _read_login(credentials: object) -> GitLogin:
     if isinstance(token, Mapping):
         return _read_login(token)
     if not isinstance(token, str) or not token.strip():
-        raise ConfigurationError("credentials", f"a {kind} has no token", _LOGINS)
+        raise ConfigurationError("credentials", f"a value of the type {kind} has no token", _LOGINS)
     username = _reveal(parts.get("username"))
     login = GitLogin(token.strip())
     return login if not isinstance(username, str) else login._replace(username=username)
@@ -180,7 +187,7 @@ def _read_login(credentials: object) -> GitLogin:
 
 def _list_fields(credentials: object) -> Mapping[str, object]:
     if not isinstance(credentials, Block):
-        problem = f"a {type(credentials).__name__} is no login"
+        problem = f"a value of the type {type(credentials).__name__} is no login"
         raise ConfigurationError("credentials", problem, _LOGINS)
     return {name: getattr(credentials, name) for name in ("username", *_TOKENS)
             if name in type(credentials).model_fields}  # fmt: skip

@@ -244,8 +244,16 @@ def _make_schedules(owner: str, options: DeploymentOptions) -> Iterator[Schedule
     yield from (RRule(each) for each in _list_texts(options.get("rrule")))
     interval = options.get("interval")
     if interval is not None:
+        _refuse_text(owner, interval)
         several = interval if isinstance(interval, Iterable) else [interval]
         yield from (Interval(each) for each in several)
+
+
+def _refuse_text(owner: str, interval: object) -> None:
+    if isinstance(interval, str):  # whose letters would be taken for several
+        problem = f"interval={interval!r} is a text"
+        remedy = "Pass a number of seconds, or a timedelta."
+        raise ConfigurationError(f"deployment {owner!r}", problem, remedy)
 
 
 def _add_limit(made: Deployment, given: int | ConcurrencyLimitConfig | None) -> Deployment:

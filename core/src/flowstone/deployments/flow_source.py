@@ -66,6 +66,7 @@ def read_flow_source(entrypoint: str, folder: Path, where: str | None = None) ->
     Raises:
         ConfigurationError: there is no such file or flow, or it is not Python.
     """
+    _check_text(entrypoint)
     place, _, name = entrypoint.rpartition(":")
     if entrypoint.endswith(".py"):
         place, name = entrypoint, ""
@@ -78,7 +79,11 @@ def read_flow_source(entrypoint: str, folder: Path, where: str | None = None) ->
     try:
         content = file.read_bytes()
         tree = ast.parse(content)
-    except (OSError, SyntaxError, ValueError) as error:
+    except SyntaxError as error:
+        line = "" if error.lineno is None else f", line {error.lineno}"
+        problem = f"{place}{line}: {error.msg}"
+        raise _make_error(entrypoint, problem, "Correct it.") from error
+    except (OSError, ValueError) as error:
         problem = f"{told} can't be read: {error}"
         raise _make_error(entrypoint, problem, "Correct it.") from error
     flows = {fn.name: fn for fn in tree.body if _is_function(fn) and _find_decorator(fn)}
@@ -93,6 +98,12 @@ def read_flow_source(entrypoint: str, folder: Path, where: str | None = None) ->
         _make_schema(fn),
         options.get("validate_parameters") is not False,
     )
+
+
+def _check_text(entrypoint: object) -> None:
+    if not isinstance(entrypoint, str):
+        remedy = "Write: path/to/file.py:my_flow"
+        raise ConfigurationError("entrypoint", f"{entrypoint!r} is no text", remedy)
 
 
 def _find_module(place: str, folder: Path) -> Path | None:

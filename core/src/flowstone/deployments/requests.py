@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
@@ -16,11 +18,11 @@ from flowstone.engine.blocking_calls import call_blocking, finish_blocking
 from flowstone.errors import CancelSignal, ConfigurationError, suggest_names
 from flowstone.flow_runs.subruns import note_subrun, request_cancel
 from flowstone.records.ids import new_id
+from flowstone.records.option_checks import check_seconds, check_type
 from flowstone.records.states import CANCELLED, CANCELLING
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable, Mapping
-    from datetime import datetime
+    from collections.abc import Coroutine, Iterable
 
     from flowstone.records.runs import Run
 
@@ -80,6 +82,7 @@ def run_deployment(
         ParameterTypeError: the parameters do not fit the flow's; no run was made.
         ConfigurationError: the job variables do not fit the pool, or an option is not known.
     """
+    _check_waiting(timeout, poll_interval)
     run = make_run(name, parameters, options)
     try:
         run = wait_for_end(run, timeout=timeout, poll_interval=poll_interval)
@@ -111,6 +114,7 @@ async def _run_deployment(
 ) -> Run:
     import asyncio  # 40 ms of start-up; here it is running already
 
+    _check_waiting(seconds, poll_interval)
     run = await call_blocking(make_run, name, parameters, options)
     loop = asyncio.get_running_loop()
     until = None if seconds is None else loop.time() + seconds
@@ -140,6 +144,7 @@ def make_run(
         message: who asks for it.
     """
     _check_names(options)
+    _check_types(name, parameters, options)
     deployment = load_deployment(name)
     plain = check_new_parameters(
         deployment, {**deployment.parameters, **(parameters or {})}, is_complete=True
@@ -177,6 +182,23 @@ def _check_names(options: RequestOptions) -> None:
             continue
         remedy = suggest_names(name, known).strip() or "Leave it out: the settings say the store."
         raise ConfigurationError("run_deployment", f"there is no option {name!r}", remedy)
+
+
+def _check_waiting(timeout: object, poll_interval: object) -> None:
+    check_seconds("run_deployment", "timeout", timeout)
+    check_seconds("run_deployment", "poll_interval", poll_interval)
+
+
+def _check_types(name: object, parameters: object, options: RequestOptions) -> None:
+    """Refuse values of other types before anything is kept."""
+    due, run_name = options.get("scheduled_time"), options.get("flow_run_name")
+    for what, value, kind, remedy in (
+        ("name", name, str, "Pass 'flow/name'."),
+        ("parameters", parameters, Mapping, "Pass a dict of the parameters by name."),
+        ("scheduled_time", due, datetime, "Pass a datetime."),
+        ("flow_run_name", run_name, str, "Pass a text."),
+    ):
+        check_type("run_deployment", what, value, kind, remedy)
 
 
 def _end_with_part(run: Run) -> None:

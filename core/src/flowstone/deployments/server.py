@@ -16,6 +16,7 @@ from flowstone.flow_runs.executions import is_loading_run
 from flowstone.infrastructure.process import ProcessInfrastructure
 from flowstone.logging.run_logger import get_logger
 from flowstone.records.limits import SERVING
+from flowstone.records.option_checks import check_limit_of_runs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,8 +88,7 @@ def _check_call(deployments: Sequence[Deployment], limit: int | None) -> None:
             from flowstone.code.run_environments import check_environment_file
 
             check_environment_file(each.environment, each.code)
-    if limit is not None and limit < 1:
-        raise ConfigurationError("serve", f"limit={limit} lets no run start", "Pass 1 or more.")
+    check_limit_of_runs("serve", limit)
     check_shared_store("serve")
     for each in deployments:
         check_secrets(each)

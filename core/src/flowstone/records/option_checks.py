@@ -1,0 +1,43 @@
+"""Checks of options that a caller has given, whatever their types turn out to be."""
+
+from __future__ import annotations
+
+from flowstone.errors import ConfigurationError
+
+
+def check_seconds(owner: str, name: str, value: object) -> None:
+    """Refuse what is no number of seconds; None is left to the caller.
+
+    Raises:
+        ConfigurationError: it is none, or is below 0.
+    """
+    if value is not None and not (isinstance(value, (int, float)) and value >= 0):
+        problem = f"{name}={value!r} is no number of seconds"
+        raise ConfigurationError(owner, problem, "Pass a number from 0 up.")
+
+
+def check_limit_of_runs(owner: str, value: object) -> None:
+    """Refuse a limit that is no whole number from 1 up; None is left to the caller.
+
+    Raises:
+        ConfigurationError: it is none, or lets no run start.
+    """
+    if value is None:
+        return
+    if type(value) is not int:
+        raise ConfigurationError(owner, f"limit={value!r} is no whole number", "Pass 1 or more.")
+    if value < 1:
+        raise ConfigurationError(owner, f"limit={value} lets no run start", "Pass 1 or more.")
+
+
+def check_type(
+    owner: str, name: str, value: object, kind: type[object] | tuple[type[object], ...], remedy: str
+) -> None:
+    """Refuse a value of another type; None is left to the caller.
+
+    Raises:
+        ConfigurationError: it is of another type.
+    """
+    if value is not None and not isinstance(value, kind):
+        problem = f"{name}={value!r} is of the type {type(value).__name__}"
+        raise ConfigurationError(owner, problem, remedy)
