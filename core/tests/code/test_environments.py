@@ -19,6 +19,7 @@ from flowstone.code.environments import (
     create_environment,
     find_environment,
     find_python,
+    find_reason,
     find_uv,
     list_own_requirements,
     make_environment,
@@ -79,6 +80,26 @@ def test_what_fails_says_why_and_is_tried_again(tmp_path: Path, wheel: Path) -> 
     assert not find_environment(tmp_path / "cache", *wanted).exists()
     away.rename(wheel)
     assert make_environment(wanted, tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (
+            "ERROR: No matching distribution found for x==9\n\n[notice] A new release\n",
+            "no version of 'x==9' was found",
+        ),
+        (
+            "  No solution:\n  ╰─▶ Because there is no version of\n      x==9 and you require x==9.\n",
+            "no version of 'x==9' was found",
+        ),
+        ("  Failed\n  ╰─▶ the build\n      failed\n", "the build failed"),
+        ("Collecting x\nERROR: no space left\n[notice] A new release\n", "ERROR: no space left"),
+        ("", "it says nothing"),
+    ],
+)
+def test_the_reason_is_found_in_what_an_installer_says(said: str, reason: str) -> None:
+    assert find_reason(said) == reason
 
 
 def test_what_no_run_has_used_is_removed(services: Services, tmp_path: Path) -> None:

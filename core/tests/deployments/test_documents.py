@@ -93,7 +93,6 @@ def test_there_are_five_ways_to_say_when(options: dict[str, object], rules: list
     [
         ({"cron": "@daily", "interval": 5}, "interval and cron are given"),
         ({"corn": "@daily"}, "there is no option 'corn'. Did you mean 'cron'"),
-        ({"image": "x"}, "there is no option 'image'"),
         ({"schedules": ["@daily"]}, "'@daily' is not a schedule"),
         ({"schedules": [Cron("@daily"), Cron("@daily")]}, "two of its schedules have the slug"),
     ],
@@ -346,3 +345,14 @@ def test_a_limit_that_is_no_number_is_told() -> None:
 def test_an_entrypoint_that_is_no_text_is_told() -> None:
     with pytest.raises(ConfigurationError, match="entrypoint: None is no text"):
         flow.from_source(".", None)  # type: ignore[arg-type]
+
+
+def test_what_was_not_saved_is_told() -> None:
+    with pytest.raises(ParameterTypeError, match=r"deployment 'greet/x' was not saved:\n  who: "):
+        greet.to_deployment("x", parameters={"who": 3})
+
+
+@pytest.mark.parametrize("name", ["image", "build", "push"])
+def test_nothing_is_built(name: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"{name}=… has no use: nothing is built"):
+        greet.to_deployment("x", **{name: "etl:1"})  # type: ignore[arg-type]

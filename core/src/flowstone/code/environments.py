@@ -6,6 +6,7 @@ uv creates them; where it is not installed, venv and pip do.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from flowstone.blocks.jobs.processes import run_command
 from flowstone.code.requirements import mask_urls
 from flowstone.errors import ConfigurationError
 from flowstone.locking import lock_descriptor
+from flowstone.logging.run_logger import get_logger
 from flowstone.records.encoding import dumps, loads
 from flowstone.settings import make_private_directory, read_environment
 
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 
 #: Seconds between two looks whether another process has created an environment.
 _NAP = 0.05
+#: What pip and uv say of a requirement that nothing fits.
+_LACKING = re.compile(r"(?:No matching distribution found for|there is no version of)\s+(\S+)")
+_logger = get_logger("deployments")
 #: So many characters are told of what uv says; the end has the reason.
 _LONGEST = 2000
 
@@ -168,9 +173,24 @@ def _create(environment: Path, install: Callable[[], None]) -> None:
         raise
 
 
+def find_reason(said: str) -> str:
+    """Return why packages could not be installed, of all that pip or uv has said."""
+    lacking = _LACKING.search(said)
+    if lacking is not None:
+        return f"no version of {lacking[1]!r} was found"
+    _, mark, conclusion = said.rpartition("╰─▶")  # of uv; it may have several lines
+    if mark:
+        return " ".join(conclusion.split())
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    errors = [line for line in lines if line.lower().startswith("error:")]
+    return (errors or lines or ["it says nothing"])[-1]
+
+
 def _run(*command: str, cwd: Path | None = None, **variables: str) -> None:
     done = run_command(command, env={**read_environment(), **variables}, cwd=cwd)
     if done.returncode:
-        words = mask_urls(" ".join((done.stderr or done.stdout).split())[-_LONGEST:])
+        said = mask_urls(done.stderr or done.stdout)
+        _logger.error("%s ended with %s:\n%s", command[0], done.returncode, said)
+        words = find_reason(said)[-_LONGEST:]
         remedy = "Check the requirements and the network; the next run tries again."
         raise ConfigurationError("environment", f"it can't be created: {words}", remedy)

@@ -132,6 +132,9 @@ class _Fetch:
     def _run(self, *arguments: str) -> CompletedProcess[str]:
         done = self._try(*arguments)
         if done.returncode:
+            if self._login is None and "could not read Username" in done.stderr:
+                remedy = 'Pass credentials="secret/NAME".'
+                raise self._make_error("it asks for a login", remedy)
             words = self._mask(" ".join(done.stderr.split()))
             problem = f"git {arguments[0]} failed: {words.removeprefix('fatal: ')}"
             raise self._make_error(problem, "Check the address, the network and the login.")

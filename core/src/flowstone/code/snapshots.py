@@ -112,12 +112,11 @@ def read_snapshot(snapshot: str) -> list[CodeFile]:
             files = list(_read_members(tar))
         os.utime(archive)
     except FileNotFoundError:
-        problem = f"{archive} is gone: snapshots that nothing needs are removed after a week"
-        raise _make_error(snapshot, problem) from None
+        raise _make_error(snapshot, "it is missing from your home") from None
     except (OSError, EOFError, tarfile.TarError) as error:
-        raise _make_error(snapshot, f"{archive} can't be read: {error}") from error
+        raise _make_error(snapshot, f"it is damaged: {error}") from error
     if _hash(files) != snapshot:
-        raise _make_error(snapshot, f"{archive} has been changed")
+        raise _make_error(snapshot, "it is damaged")
     return files
 
 
@@ -177,7 +176,7 @@ def remove_snapshots(needed: Collection[str], now: float) -> None:
 
 
 def _make_error(snapshot: str, problem: str) -> ConfigurationError:
-    return ConfigurationError(f"code {snapshot[:12]}", problem, "Deploy the flow again.")
+    return ConfigurationError(f"the kept code {snapshot[:12]}", problem, "Deploy the flow again.")
 
 
 def _find_folder() -> Path:

@@ -37,7 +37,11 @@ class TickKey(NamedTuple):
 
 
 def check_parameters(
-    deployment: Deployment, given: Mapping[str, object], *, is_complete: bool
+    deployment: Deployment,
+    given: Mapping[str, object],
+    *,
+    is_complete: bool,
+    is_saving: bool = False,
 ) -> dict[str, object]:
     """Return parameters as JSON values.
 
@@ -45,6 +49,7 @@ def check_parameters(
         deployment: whose parameters they are.
         given: by name.
         is_complete: whether a run is to be made of these; otherwise others may follow.
+        is_saving: whether they are checked to save the deployment, and not to make a run.
 
     Raises:
         ParameterTypeError: some do not fit; each is named, and no value is shown.
@@ -74,19 +79,24 @@ def check_parameters(
         asked = schema if is_complete else {**schema, "required": []}
         problems = {**find_misfits(asked, plain), **problems}
     if problems:
-        raise ParameterTypeError(deployment.full_name, problems)
+        outcome = f"deployment {deployment.full_name!r} was not saved" if is_saving else None
+        raise ParameterTypeError(deployment.full_name, problems, outcome)
     return plain
 
 
 def check_new_parameters(
-    deployment: Deployment, given: Mapping[str, object], *, is_complete: bool
+    deployment: Deployment,
+    given: Mapping[str, object],
+    *,
+    is_complete: bool,
+    is_saving: bool = False,
 ) -> dict[str, object]:
     """Do as `check_parameters` does, and compare them with the secrets of all saved blocks."""
     if given:
         from flowstone.blocks.saved_secrets import register_saved_secrets  # as above
 
         register_saved_secrets()
-    return check_parameters(deployment, given, is_complete=is_complete)
+    return check_parameters(deployment, given, is_complete=is_complete, is_saving=is_saving)
 
 
 def check_secrets(deployment: Deployment) -> None:
@@ -96,7 +106,7 @@ def check_secrets(deployment: Deployment) -> None:
         ParameterTypeError: one is.
     """
     for given in (deployment.parameters, *(each.parameters for each in deployment.schedules)):
-        check_new_parameters(deployment, given or {}, is_complete=False)
+        check_new_parameters(deployment, given or {}, is_complete=False, is_saving=True)
 
 
 def create_run(

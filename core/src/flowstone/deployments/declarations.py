@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from flowstone.deployments.flow_source import FlowSource
     from flowstone.records.schedules import Schedule
 
+#: Options by which others build an image of the code.
+_BUILDING = {"image", "build", "push"}
 _RULES = ("interval", "cron", "rrule", "schedule", "schedules")
 
 
@@ -213,6 +215,10 @@ def serve_flow(flow: Deployable, name: str | None, options: ServeOptions) -> Non
 def _check_options(owner: str, options: Mapping[str, object], known: type[object]) -> None:
     """Refuse options that are not known, and several that say when runs are due."""
     names = {name for kind in known.__mro__ for name in getattr(kind, "__annotations__", ())}
+    for name in options.keys() & _BUILDING:
+        problem = f"{name}=… has no use: nothing is built"
+        remedy = "Leave it out: deploying keeps the code, and each run has a copy."
+        raise ConfigurationError(f"deployment {owner!r}", problem, remedy)
     for name in options.keys() - names:
         problem = f"there is no option {name!r}"
         remedy = suggest_names(name, names).strip()
@@ -226,11 +232,11 @@ def _check_options(owner: str, options: Mapping[str, object], known: type[object
 
 def _add_parameters(made: Deployment, parameters: Mapping[str, object]) -> Deployment:
     """Return the deployment with its parameters and those of its schedules, checked."""
-    plain = check_parameters(made, parameters, is_complete=False)
+    plain = check_parameters(made, parameters, is_complete=False, is_saving=True)
     schedules = []
     for schedule in made.schedules:
-        own = check_parameters(made, schedule.parameters or {}, is_complete=False)
-        check_parameters(made, {**plain, **own}, is_complete=True)
+        own = check_parameters(made, schedule.parameters or {}, is_complete=False, is_saving=True)
+        check_parameters(made, {**plain, **own}, is_complete=True, is_saving=True)
         schedules.append(replace(schedule, parameters=own or None))
     return replace(made, parameters=plain, schedules=tuple(schedules))
 

@@ -25,11 +25,20 @@ class ParameterBindError(ParameterError, TypeError):
 
 
 class ParameterTypeError(ParameterError, TypeError):
-    """A parameter's value does not fit its type hint; raised before the flow starts."""
+    """A parameter's value does not fit its type hint; raised before the flow starts.
 
-    def __init__(self, unit: str, problems: Mapping[str, str]) -> None:
-        self.unit, self.problems = unit, dict(problems)
+    Attributes:
+        unit: whose parameters they are.
+        problems: what is wrong with each, by name.
+        outcome: what was not done; None where the unit was not started.
+    """
+
+    def __init__(self, unit: str, problems: Mapping[str, str], outcome: str | None = None) -> None:
+        self.unit, self.problems, self.outcome = unit, dict(problems), outcome
         lines = "".join(f"\n  {name}: {problem}" for name, problem in self.problems.items())
+        if outcome is not None:
+            super().__init__(f"{outcome}:{lines}")
+            return
         super().__init__(
             f"{unit!r} was not started; these parameters do not fit their type hints:{lines}\n"
             "Pass values of those types, or give the flow validate_parameters=False."

@@ -135,6 +135,7 @@ def _claim(run: Run, flow: Flow[..., object]) -> State:
 
 
 def _fail(run: Run, error: Exception) -> None:
-    state = Failed(f"it was not started: {type(error).__name__}: {error}")
+    told = str(error) if isinstance(error, FlowstoneError) else f"{type(error).__name__}: {error}"
+    state = Failed(f"it was not started: {told}")
     with suppress(Conflict):  # somebody else has it, and will say
         services().runs.record(make_change_event(run, state, run.attempt))
