@@ -90,7 +90,7 @@ def test_what_fails_says_why_and_is_tried_again(tmp_path: Path, wheel: Path) -> 
             "no version of 'x==9' was found",
         ),
         (
-            "  No solution:\n  ╰─▶ Because there is no version of\n      x==9 and you require x==9.\n",
+            "  ╰─▶ Because there is no version of\n      x==9 and you require x==9.\n",
             "no version of 'x==9' was found",
         ),
         ("  Failed\n  ╰─▶ the build\n      failed\n", "the build failed"),

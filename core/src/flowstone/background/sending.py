@@ -142,9 +142,7 @@ def _pack(task: AnyTask, arguments: Arguments) -> bytes:
                 pack_arguments(Arguments((value,), {}, []))
             except NotSerializable as own:
                 kind = type(value).__name__
-                raise NotSerializable(
-                    own.serializer, kind, own.problem, (task.name, name)
-                ) from error
+                raise NotSerializable(own.serializer, kind, own.problem, task.name, name) from error
         raise
 
 

@@ -37,7 +37,7 @@ class ParameterTypeError(ParameterError, TypeError):
         self.unit, self.problems, self.outcome = unit, dict(problems), outcome
         lines = "".join(f"\n  {name}: {problem}" for name, problem in self.problems.items())
         if outcome is not None:
-            super().__init__(f"{outcome}:{lines}")
+            super().__init__(f"{outcome}:{lines}\nPass values that fit.")
             return
         super().__init__(
             f"{unit!r} was not started; these parameters do not fit their type hints:{lines}\n"
@@ -213,23 +213,28 @@ class NotSerializable(RunError, TypeError):
         serializer: what should have written it.
         kind: the type of the value.
         problem: what the serializer says.
-        argument: the task and the argument that was not sent; None for a result.
+        unit: the task that was not sent; None for a result.
+        argument: the name of its argument that can't be sent.
     """
 
     def __init__(
-        self, serializer: str, kind: str, problem: str, argument: tuple[str, str] | None = None
+        self,
+        serializer: str,
+        kind: str,
+        problem: str,
+        unit: str | None = None,
+        argument: str | None = None,
     ) -> None:
         self.serializer, self.kind, self.problem = serializer, kind, problem
-        self.argument = argument
+        self.unit, self.argument = unit, argument
         if argument is None:
             super().__init__(
                 f"a {kind} can't be written by the {serializer!r} serializer: {problem}. "
                 "Choose another result_serializer, or persist_result=False."
             )
         else:
-            task, name = argument
             super().__init__(
-                f"{task!r} was not sent: its argument {name!r} can't be pickled: {problem}. "
+                f"{unit!r} was not sent: its argument {argument!r} can't be pickled: {problem}. "
                 "Send a value that another process can load."
             )
 
