@@ -134,7 +134,7 @@ def test_a_run_whose_code_is_gone_has_failed_and_can_be_told_where_it_is(
     run = run_deployment("etl/x", {"out": str(tmp_path / "out")}, timeout=0)
     for archive in (kept.settings.home / "code").glob("*.tar.gz"):
         archive.unlink()
-    with pytest.raises(ConfigurationError, match="snapshots that nothing needs are removed"):
+    with pytest.raises(ConfigurationError, match="it is missing from your home"):
         execute_scheduled_run(run.id)
     assert kept.runs.run(run.id).state.name == "Failed"
     with pytest.raises(NotRepeatable, match="Or say where it is now by --entrypoint"):

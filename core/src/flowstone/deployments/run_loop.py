@@ -10,7 +10,6 @@ from math import inf
 from typing import TYPE_CHECKING, ClassVar
 
 from flowstone.context.current import services
-from flowstone.deployments.code_upkeep import remove_unneeded_code
 from flowstone.deployments.executor import RunExecutor, record_crash, record_state
 from flowstone.deployments.presence import find_claimed
 from flowstone.errors import ConfigurationError
@@ -121,6 +120,9 @@ class RunLoop(ABC):
         now = services().clock.time()
         self._next_run = inf
         soonest = self._look(now)
+        # Only loops that go on need it.
+        from flowstone.deployments.code_upkeep import remove_unneeded_code
+
         remove_unneeded_code(now)
         most = _LOOK_AT_ENDS if self.running else self.look_seconds
         return max(0.0, min(most, self._next_run - now, inf if soonest is None else soonest - now))

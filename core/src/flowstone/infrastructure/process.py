@@ -25,11 +25,12 @@ from flowstone.blocks.jobs.processes import (
 from flowstone.context.current import services
 from flowstone.errors import JobError
 from flowstone.infrastructure.base import Infrastructure, JobVariables, RunJob
-from flowstone.infrastructure.process_templates import CAN_COPY, ProcessTemplate
 from flowstone.settings import make_child_environ
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from flowstone.infrastructure.process_templates import ProcessTemplate
 
 
 #: The command `flowstone` of this Python.
@@ -59,6 +60,9 @@ class ProcessInfrastructure(Infrastructure):
 
     def prepare(self) -> bool:
         """Start a process of which those of runs will be copies, where the system can do that."""
+        # Only workers that go on need it.
+        from flowstone.infrastructure.process_templates import CAN_COPY, ProcessTemplate
+
         if CAN_COPY:
             self._template = ProcessTemplate(make_child_environ(services().settings))
         return CAN_COPY

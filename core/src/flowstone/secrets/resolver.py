@@ -83,7 +83,8 @@ class Resolver:
             problem = getattr(error, "problem", str(error).rstrip("."))
             where = getattr(error, "where", getattr(error, "what", ""))
             problem = f"{where}: {problem}" if where else problem
-            remedy = getattr(error, "remedy", f"`flowstone secret check {reference}` tries it.")
+            told: str | None = getattr(error, "remedy", None)
+            remedy = told or f"`flowstone secret check {reference}` tries it."
             raise ReferenceUnresolved(reference, problem, remedy, place) from error
         redaction.register(value.decode("utf-8", "backslashreplace"))
         return value
