@@ -64,8 +64,8 @@ def test_a_worker_is_an_object(program: Program) -> None:
         def add(a: int, b: int = 1) -> int:
             return a + b
 
-        future = add.delay(1)
         worker = TaskWorker(add, limit=2)
+        future = add.delay(1)
         asyncio.run(worker.astart(timeout=0))
         told = worker.limit, future.result(timeout=0)
     """)

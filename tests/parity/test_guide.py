@@ -586,8 +586,9 @@ ROWS = {
         from prefect.task_worker import TaskWorker, aserve, serve
         @task
         def add(a, b=1): return a + b
+        worker = TaskWorker(add, limit=10)
         futures = [add.delay(1), add.apply_async((1,), {"b": 2}, idempotency_key="k")]
-        TaskWorker(add, limit=10).start(timeout=0)
+        worker.start(timeout=0)
         assert [each.result(timeout=0) for each in futures] == [2, 3]
         assert DistributedFuture(futures[0].task_run_id).result(timeout=0) == 2
         """,

@@ -181,9 +181,11 @@ def find_reason(said: str) -> str:
     _, mark, conclusion = said.rpartition("╰─▶")  # of uv; it may have several lines
     if mark:
         return " ".join(conclusion.split())
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    errors = [line for line in lines if line.lower().startswith("error:")]
-    return (errors or lines or ["it says nothing"])[-1]
+    lines = [line.strip() for line in said.splitlines() if line.strip()] or ["it says nothing"]
+    errors = [at for at, line in enumerate(lines) if line.lower().startswith("error:")]
+    last = errors[-1] if errors else len(lines) - 1
+    # A line that ends with a colon says what on the next one.
+    return " ".join(lines[last : last + 2]) if lines[last].endswith(":") else lines[last]
 
 
 def _run(*command: str, cwd: Path | None = None, **variables: str) -> None:
