@@ -25,6 +25,9 @@ FILES = {
     "models/schema.yml": "models: [{name: orders, columns: [{name: id, data_tests: [unique]}]}]",
 }
 
+#: Each starts dbt; the package's own tests run for each change.
+pytestmark = pytest.mark.check
+
 
 @pytest.fixture(scope="module", autouse=True)
 def _processes() -> Iterator[None]:

@@ -37,7 +37,7 @@ OWN = DoorCredentials.block_type_slug()
 
 @pytest.mark.parametrize("slug", [*[offer.name for offer in catalog.offers("block")], OWN])
 @settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(canary=canaries)
 def test_no_output_has_a_secret_in_it(cli: InProcess, slug: str, canary: str) -> None:
