@@ -10,7 +10,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from flowstone.background.keys import AnyTask, find_sent_key
-from flowstone.calls.distributed_futures import DistributedFuture, is_on_loop
+from flowstone.calls.distributed_futures import DistributedFuture
 from flowstone.calls.kept_calls import Arguments, keep_call, pack_arguments
 from flowstone.calls.origin import UnitCall, make_origin
 from flowstone.calls.secret_arguments import register_secret_arguments
@@ -18,7 +18,7 @@ from flowstone.context.current import services
 from flowstone.deployments.idempotency import choose_run_id, find_run
 from flowstone.engine.annotations import allow_failure
 from flowstone.engine.arguments import find_awaited, find_upstream, resolve
-from flowstone.engine.blocking_calls import call_blocking
+from flowstone.engine.blocking_calls import call_blocking, is_on_loop
 from flowstone.errors import ConfigurationError, NotSerializable
 from flowstone.records.events import KINDS, Event
 from flowstone.records.ids import derive_id, new_id, read_time

@@ -75,7 +75,7 @@ class BackgroundMethods(Runnable[P, R]):
             made = sketch.submit(self, tuple(args or ()), named)
             return made
         given = self, args, kwargs, wait_for, dependencies, idempotency_key
-        # Above this floor, so it is named, not imported.
+        # A layer above this one, so it is named, not imported.
         made = import_module("flowstone.background.sending").send(*given)
         return made
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
@@ -10,7 +9,7 @@ from flowstone.calls.kept_calls import find_calls
 from flowstone.calls.unresolved import Unresolved
 from flowstone.context.current import services
 from flowstone.engine.arguments import FutureBase
-from flowstone.engine.blocking_calls import call_blocking
+from flowstone.engine.blocking_calls import call_blocking, is_on_loop
 from flowstone.errors import ConfigurationError, RunTimeout
 from flowstone.ports.threads import call_back
 from flowstone.records.limits import CLAIM
@@ -243,14 +242,3 @@ def _read_end(run: Run) -> State:
     elif run.state.type is not CANCELLED:
         data = find_error(run.id, run.name)
     return evolve(run.state, data=data)
-
-
-def is_on_loop() -> bool:
-    asyncio = sys.modules.get("asyncio")  # without it, there is no loop
-    if asyncio is None:
-        return False
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True

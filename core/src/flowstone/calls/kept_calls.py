@@ -91,7 +91,7 @@ def find_calls(run_ids: Collection[str]) -> dict[str, KeptCall]:
 
 
 def forget_call(call: KeptCall) -> None:
-    """Take it that a call is done, or will never be."""
+    """Forget a call that is done, or will never be."""
     with suppress(ObjectNotFound):
         services().documents.delete(f"{KIND}{call.key}", call.run_id)
 

@@ -18,7 +18,7 @@ def check_shared_store(what: str) -> None:
     """
     settings = services().settings
     if settings.store == "memory":
-        problem = "the store is in memory, so the processes that execute the runs can't read it"
+        problem = "the store is in memory, so no other process can read it"
         raise ConfigurationError(what, problem, "Unset FLOWSTONE_STORE.")
     kind = find_network_mount(settings.home)
     if kind is not None:
