@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+from contextlib import suppress
 from pathlib import Path
+from time import sleep
 
 from pydantic import SecretStr
 
@@ -40,6 +42,15 @@ def wait_for(marker: str) -> None:
     clock = services().clock
     while not Path(marker).exists():
         clock.sleep(0.02)
+
+
+@flow
+def go_on(marker: str) -> None:
+    """Run until it is killed, whatever it is told."""
+    while True:
+        with suppress(BaseException):
+            Path(f"{marker}.began").touch()
+            sleep(60)
 
 
 @flow

@@ -17,10 +17,12 @@ import pytest
 
 from flowstone.deployments import run_deployment
 from flowstone.deployments.documents import find_deployments, load_deployment, save_deployment
+from flowstone.deployments.executor import PATIENCE
 from flowstone.deployments.presence import Presence, find_servers
 from flowstone.deployments.server import DeploymentServer
 from flowstone.errors import NotScheduled
 from flowstone.flow_runs.executions import execute_scheduled_run
+from flowstone.flow_runs.subruns import request_cancel
 from flowstone.records.events import make_change_event
 from flowstone.records.limits import SERVING
 from flowstone.records.runs import RunQuery
@@ -124,6 +126,28 @@ def test_a_run_is_cancelled_by_an_operator(
         assert "is Cancelled" in done.out, done.err
         step_until(server, lambda: not server.running)
         assert kept.runs.run(run.id).state.type is CANCELLED
+
+
+def test_a_run_that_ignores_its_cancel_is_killed_and_cancelled(
+    kept: Services, kept_clock: SteppedClock, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = deploy(flows.go_on, parameters={"marker": str(tmp_path / "go")})
+    run = run_deployment("x", timeout=0)
+    with serving(made, 1) as server:
+        step_until(server, (tmp_path / "go.began").exists)
+        asked = request_cancel(kept.runs.run(run.id), "it is late")
+        for _ in range(3):
+            server.step()
+            kept_clock.sleep(PATIENCE / 4)
+        assert server.running == [run.id]
+        assert kept.runs.run(run.id).state == asked.state
+        kept_clock.sleep(PATIENCE)
+        step_until(server, lambda: not server.running)
+    ended = kept.runs.run(run.id)
+    assert ended.state.type is CANCELLED
+    assert (ended.state.message or "").startswith("it is late; its process (pid ")
+    told = f"{run.name} has not ended within 10 s after it was cancelled: its job is killed"
+    assert told in caplog.messages
 
 
 def test_a_run_whose_flow_can_not_be_loaded_has_failed(

@@ -16,6 +16,7 @@ from flowstone.records.documents import Document
 from flowstone.records.encoding import describe_as_json
 from flowstone.records.events import ArtifactVersion, LogLine, Measures
 from flowstone.records.runs import Handover, HeartbeatReply, Run, StateChange
+from flowstone.records.states import Running
 from flowstone.stores.memory import MemoryStore
 from flowstone_testing.conformance import DocumentStoreSuite, RunStoreSuite, StoreClock
 
@@ -120,6 +121,11 @@ class ReapsTheLiving(MemoryStore):
 class ReapsNobody(MemoryStore):
     def _is_lapsed(self, root: Run, now: float) -> bool:
         return False
+
+
+class ReapsTheCancelledAsCrashed(MemoryStore):
+    def _end_lost(self, root: Run, now: float) -> Run:
+        return super()._end_lost(replace(root, state=Running()), now)
 
 
 class LetsTheReapedWrite(MemoryStore):
@@ -400,6 +406,7 @@ RUN_MUTANTS = {
     ForgetsEarlyChanges: "test_a_change_may_come_before_its_birth",
     ReapsTheLiving: "test_only_dead_roots_are_reaped",
     ReapsNobody: "test_a_run_whose_lease_ran_out_has_crashed",
+    ReapsTheCancelledAsCrashed: "test_a_run_that_was_being_cancelled_is_cancelled",
     LetsTheReapedWrite: "test_a_reaped_run_takes_nothing_more",
     NeverRenews: "test_a_renewed_lease_lasts",
     RenewsByTheClientsClock: "test_a_renewed_lease_lasts",

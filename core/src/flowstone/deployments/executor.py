@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,7 +24,8 @@ from flowstone.logging.run_logger import RunLogger, get_logger
 from flowstone.ports.paging import iterate_documents
 from flowstone.records.events import make_change_event
 from flowstone.records.limits import CLAIM, LOCK, Limit, SlotDemand
-from flowstone.records.states import Crashed
+from flowstone.records.runs import RunQuery
+from flowstone.records.states import CANCELLING, CRASHED, Crashed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,8 +63,8 @@ class Placement(NamedTuple):
 class _Job:
     """A job that was started.
 
-    It has what reaches it, its slots, the command that a person gave it, and whether its service is
-    silent.
+    It has what reaches it, its slots, the command that a person gave it, whether its service is
+    silent, and when, by the monotonic clock, it is killed because its run does not end.
     """
 
     provider: JobProvider
@@ -70,6 +72,7 @@ class _Job:
     request: TimedSlotRequest
     command: str | None = None
     is_silent: bool = False
+    kill_at: float | None = None
 
 
 class RunExecutor:
@@ -134,13 +137,17 @@ class RunExecutor:
                 self._adopt(run_id, handle, place)
 
     def collect(self) -> None:
-        """Take note of jobs that have ended; a run that its job has not taken has crashed."""
+        """Take note of jobs that have ended; a run that its job has not taken has crashed.
+
+        A run that was asked to end and does not is ended with its job, some seconds later.
+        """
+        self._kill_cancelled()
         reports = {run_id: self._report(run_id, job) for run_id, job in self._jobs.items()}
         ended = {run_id: each for run_id, each in reports.items() if each and each.status.ended}
         if ended:
             for run in services().runs.reap():  # whoever was killed left a run behind
                 if run.id in ended:
-                    tell_crash(run)
+                    tell_loss(run)
         for run_id, report in ended.items():
             job = self._jobs.pop(run_id)
             self._tell_end(run_id, report, job.command)
@@ -157,6 +164,25 @@ class RunExecutor:
                 _end(job, job.provider.cancel)
         elif now >= self._kill_at:
             for job in self._jobs.values():
+                _end(job, job.provider.kill)
+
+    def _kill_cancelled(self) -> None:
+        """Kill the jobs of runs that have not ended for some seconds although somebody asked."""
+        if not self._jobs:
+            return
+        query = RunQuery(ids=tuple(self._jobs), states=(CANCELLING.value,))
+        now = services().clock.monotonic()
+        for run in services().runs.runs(query):
+            job = self._jobs[run.id]
+            if job.kill_at is None:
+                job.kill_at = now + PATIENCE
+            elif now >= job.kill_at:
+                job.kill_at = now + PATIENCE
+                _logger.warning(
+                    "%s has not ended within %g s after it was cancelled: its job is killed",
+                    run.name,
+                    PATIENCE,
+                )
                 _end(job, job.provider.kill)
 
     def _report(self, run_id: str, job: _Job) -> Report | None:
@@ -242,12 +268,13 @@ def record_state(run: Run, state: State) -> bool:
 def record_crash(run: Run, problem: str) -> None:
     """Record that a run that waits has crashed, and log it: no process of its own could."""
     if record_state(run, Crashed(problem)):
-        tell_crash(services().runs.run(run.id))
+        tell_loss(services().runs.run(run.id))
 
 
-def tell_crash(run: Run) -> None:
-    """Log that a run has crashed."""
-    RunLogger(run).error("ended Crashed: %s", run.state.message)
+def tell_loss(run: Run) -> None:
+    """Log the end of a run which its own process could not log."""
+    level = logging.ERROR if run.state.type is CRASHED else logging.WARNING
+    RunLogger(run).log(level, "ended %s: %s", run.state.name, run.state.message)
 
 
 def _explain_early_end(report: Report, command: str | None) -> str:

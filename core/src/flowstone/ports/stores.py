@@ -64,10 +64,11 @@ class RunStore(LeaseStore, Protocol):
         """
 
     def reap(self) -> list[Run]:
-        """End, as CRASHED with the reason, each unfinished root whose lease has run out.
+        """End, with the reason, each unfinished root whose lease has run out.
 
-        A store that can see that the holder is dead need not wait for the lease; one that can see
-        that it is alive lets it be. Returns the roots that were ended.
+        It becomes CRASHED; one that was CANCELLING becomes CANCELLED, as somebody asked for its
+        end. A store that can see that the holder is dead need not wait for the lease; one that can
+        see that it is alive lets it be. Returns the roots that were ended.
         """
 
     def delete_trees(self, root_ids: Sequence[str]) -> list[str]:

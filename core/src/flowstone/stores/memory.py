@@ -84,7 +84,7 @@ class MemoryRuns:
         with self._lock:
             now = self._now()
             return [
-                self._end_as_crashed(run, now)
+                self._end_lost(run, now)
                 for run in sorted(self._runs.values(), key=_get_id)
                 if run.is_root and not run.state.is_final() and self._is_lapsed(run, now)
             ]
@@ -221,9 +221,9 @@ class MemoryRuns:
             self._runs[root.id] = root
         return root if root.version != fence.version else None
 
-    def _end_as_crashed(self, root: Run, now: float) -> Run:
+    def _end_lost(self, root: Run, now: float) -> Run:
         last = max(event.at for event in self._events if event.root_id == root.id)
-        event = rules.make_crash_event(root, now, known_dead=False, last_fact=last)
+        event = rules.make_loss_event(root, now, known_dead=False, last_fact=last)
         return self._end_without_lease(event)
 
     def _end_without_lease(self, event: Event) -> Run:

@@ -15,7 +15,7 @@ from flowstone.errors import (
 from flowstone.records.events import EXTERNAL_WORK_ENDED, INFORMATIONAL, fold, make_change_event
 from flowstone.records.record import evolve
 from flowstone.records.runs import Handover, Lease, Run
-from flowstone.records.states import CANCELLED, CRASHED, NEXT, State
+from flowstone.records.states import CANCELLED, CANCELLING, CRASHED, NEXT, State
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -132,15 +132,22 @@ def make_closing_events(root: Run, unfinished: Iterable[Run]) -> list[Event]:
     return [make_change_event(run, state, run.attempt) for run in unfinished]
 
 
-def make_crash_event(root: Run, now: float, *, known_dead: bool, last_fact: float) -> Event:
-    """Return the fact that a root's process is gone."""
+def make_loss_event(root: Run, now: float, *, known_dead: bool, last_fact: float) -> Event:
+    """Return the fact that ends a root whose process is gone.
+
+    It has crashed; one that somebody had asked to end is cancelled: it is not to be executed again.
+    """
     if known_dead:
         sign = f"was killed or died; it was last seen at {_format_time(last_fact)}"
     else:
         until = root.lease.until if root.lease else now
         sign = f"was killed, died or can't be reached; its lease ran out at {_format_time(until)}"
     message = f"its process ({describe_holder(root.lease)}) {sign}"
-    return make_change_event(root, State(CRASHED, message=message, at=now), root.attempt)
+    kind = CRASHED
+    if root.state.type is CANCELLING:
+        kind = CANCELLED
+        message = f"{root.state.message or 'somebody asked for it'}; {message}"
+    return make_change_event(root, State(kind, message=message, at=now), root.attempt)
 
 
 def describe_holder(lease: Lease | None) -> str:

@@ -72,9 +72,7 @@ class SqlRuns:
         leased = self._database.read(lambda connection: _runs(connection, statements.LEASED))
         seen = [(root, self._is_alive(root)) for root in leased]
         buried = [
-            self._database.write(
-                partial(_end_as_crashed, seen=root, now=now, known_dead=known is False)
-            )
+            self._database.write(partial(_end_lost, seen=root, now=now, known_dead=known is False))
             for root, known in seen
             if known is False or (known is None and rules.is_lapsed(root, now))
         ]
@@ -228,15 +226,13 @@ def _record(connection: SqlConnection, event: Event, *, keep_lease: bool = True)
     return after
 
 
-def _end_as_crashed(
-    connection: SqlConnection, seen: Run, now: float, *, known_dead: bool
-) -> Run | None:
-    """End a run as crashed, unless it has gone on since it was seen."""
+def _end_lost(connection: SqlConnection, seen: Run, now: float, *, known_dead: bool) -> Run | None:
+    """End a run whose process is gone, unless it has gone on since it was seen."""
     root = _find(connection, seen.id)
     if root is None or root.version != seen.version or root.lease != seen.lease:
         return None
     if not known_dead and not rules.is_lapsed(root, now):
         return None  # renewed meanwhile
     last = connection.execute(statements.LAST_FACT, (root.id,)).fetchall()[0][0]
-    event = rules.make_crash_event(root, now, known_dead=known_dead, last_fact=last)
+    event = rules.make_loss_event(root, now, known_dead=known_dead, last_fact=last)
     return _record(connection, event, keep_lease=False)

@@ -10,7 +10,15 @@ import pytest
 from flowstone.errors import Conflict
 from flowstone.records.events import make_birth_event
 from flowstone.records.runs import Fence, RunQuery
-from flowstone.records.states import CANCELLING, COMPLETED, CRASHED, RUNNING, SCHEDULED, State
+from flowstone.records.states import (
+    CANCELLED,
+    CANCELLING,
+    COMPLETED,
+    CRASHED,
+    RUNNING,
+    SCHEDULED,
+    State,
+)
 from flowstone_testing.conformance.clock import ClockedSuite
 from flowstone_testing.conformance.samples import (
     child_run,
@@ -129,6 +137,19 @@ class LeaseTests(ClockedSuite):
         assert "pid 4711 on host elsewhere" in message
         assert "1970-01-01 00:18:20 UTC" in message
         assert store.events(root_id=root.id)[-1][1].kind == "FlowRunCrashed"
+
+    def test_a_run_that_was_being_cancelled_is_cancelled(
+        self, store: RunStore, clock: StoreClock
+    ) -> None:
+        """It was said to have crashed: whoever retries crashed runs executed it again."""
+        root = store.record(step(_begin_for(store, 100.0), CANCELLING, "it is late")[0])
+        task = child_run(root)
+        store.append([make_birth_event(task)], fence(root))
+        clock.advance(101.0)
+        (reaped,) = store.reap()
+        assert (reaped.state.type, reaped.lease) == (CANCELLED, None)
+        assert (reaped.state.message or "").startswith("it is late; its process (pid 4711 ")
+        assert store.run(task.id).state.type is CANCELLED
 
     def test_its_tree_has_crashed_with_it(self, store: RunStore, clock: StoreClock) -> None:
         """A task run stayed unfinished under a crashed root."""
