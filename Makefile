@@ -8,13 +8,14 @@ UNITS := core/tests integrations plugin-template/tests tests/architecture
 # What npm brings of the services that tests start; the rest is in wheels, or in `make services`.
 AZURITE := .cache/azurite/node_modules/.package-lock.json
 NODE := $(CURDIR)/.cache/node
+SPHINX := $(CURDIR)/.cache/site
 
 export UV_COMPILE_BYTECODE ?= 1
 export UV_PYTHON_DOWNLOADS ?= never
 export UV_LINK_MODE ?= copy
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup quick test check lint types demo bench docs api soak services clean
+.PHONY: help setup quick test check lint types demo bench docs site api soak services clean
 
 help:
 	@echo "make quick   lint, types, unit tests: for each commit (2 minutes on two cores)"
@@ -22,6 +23,7 @@ help:
 	@echo "make check   other Pythons, lowest versions, long seeds: before a release, and in CI"
 	@echo "make lint    ruff only                        make demo    a data platform, on this machine"
 	@echo "make bench   the budgets, as ratios           make docs    write the packages' pages, check the docs"
+	@echo "make site    the pages as HTML, with a search: build/site/index.html"
 	@echo "make services   with root: what wheels and npm can't bring: MariaDB, PgBouncer, Docker, valgrind"
 	@echo "make api     write down the public API        make soak    the long forms of the soaks; SEEDS=100000"
 
@@ -57,6 +59,7 @@ test: lint types $(AZURITE)
 
 check: setup
 	$(RUN) python tests/matrix/other_pythons.py
+	$(MAKE) site
 	$(PYTEST) core/tests/simulation/test_seeds.py --seeds=10000
 	$(PYTEST) -m check
 
@@ -79,6 +82,12 @@ docs: setup
 	$(RUN) python -m tests.docs.options
 	$(RUN) pytest -q tests/docs
 	@ls $(wildcard *.md docs/*.md integrations/*/README.md plugin-template/README.md)
+
+# Sphinx has an environment of its own; a warning is an error.
+site: $(UV)
+	@UV_PROJECT_ENVIRONMENT=$(SPHINX) $(UV) sync --quiet --locked --only-group site
+	$(SPHINX)/bin/python -m sphinx --quiet --fail-on-warning --keep-going -b html -c docs/site . build/site
+	@echo "build/site/index.html"
 
 api: setup
 	$(RUN) python tests/architecture/api.py

@@ -46,9 +46,8 @@ def _describes_args(value: Any) -> bool:
 
 
 def _lacks_args(value: Any) -> bool:
-    module = getattr(value, "__module__", None) or ""
-    if not inspect.isfunction(value) or not module.startswith("flowstone"):
-        return False
+    if not inspect.isfunction(value) or not value.__code__.co_filename.startswith(f"{ROOT}/"):
+        return False  # no function, or another library's
     given = [each for each in inspect.signature(value).parameters if each not in ("self", "cls")]
     told = inspect.getdoc(value) or ""
     return len(given) >= MANY and not told.startswith(TWIN) and not _describes_args(value)
