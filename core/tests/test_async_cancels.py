@@ -28,7 +28,7 @@ LIMIT = 10.0
 
 
 class Gate:
-    """Holds up whoever comes, until it is opened."""
+    """Holds up every caller until it is opened."""
 
     def __init__(self) -> None:
         self._came, self._opened = threading.Event(), threading.Event()

@@ -177,7 +177,7 @@ def test_maps_in_maps_on_one_worker(depth: int) -> None:
 
 
 def test_a_chain_is_as_long_as_one_likes() -> None:
-    """Whoever waits for its end runs what has not started, which waits for more, and so on."""
+    """Waiting for its end runs what has not started, which waits for more, and so on."""
     gate = threading.Event()
 
     @flow(task_runner=ThreadPoolTaskRunner(max_workers=1))

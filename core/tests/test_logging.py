@@ -349,7 +349,7 @@ def test_an_eavesdropper_hears_one_logger_and_those_below(library: str) -> None:
 def test_a_line_is_added_without_the_handlers_lock(
     extra: Services,
 ) -> None:
-    """Adding one may write the whole journal, and whoever writes it may log."""
+    """Adding one may write the whole journal, and writing it may log."""
     others: list[bool] = []
 
     class Writing(WriteBehind):

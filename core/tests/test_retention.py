@@ -21,7 +21,7 @@ DAY = 86400.0
 
 
 class ClockAhead:
-    """A clock that is so many seconds ahead of another."""
+    """A clock that is ahead of another."""
 
     def __init__(self, services: Services, seconds: float) -> None:
         self._clock, self._seconds = services.clock, seconds

@@ -87,7 +87,7 @@ class Program:
 
 
 class Facts:
-    """What a store says; whoever looks is the next to open it, and so ends dead runs."""
+    """What a store says; looking opens it, which ends dead runs."""
 
     def __init__(self, store: SqliteStore) -> None:
         self.store = store

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from flowstone.records.runs import Run
 
 KILLS, SOAK_KILLS = 100, 2000
-#: What may be missing after a kill: what was done in so many seconds before it.
+#: A kill may lose what was done in this many seconds before it.
 LOSS = 1.0
 
 

@@ -124,7 +124,7 @@ def test_task_runners_as_classes_and_instances(program: Program) -> None:
         def by_class():
             return where.submit().result()
 
-        # Whoever waits may as well work: the flow's own thread takes its share.
+        # A thread that waits may as well work: the flow's own thread takes its share.
         assert len(one_thread() - {threading.main_thread().name}) <= 1
         assert by_class() != threading.main_thread().name
     """)

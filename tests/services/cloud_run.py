@@ -241,7 +241,7 @@ class CloudRun:
         secrets: the values in Secret Manager, by name; those that definitions refer to.
         asked: the requests so far: method, path with its query, and body.
         refusals: how requests are refused whose ``METHOD path`` fits a pattern.
-        hidden_lines: so many of the newest lines have not arrived in Cloud Logging yet.
+        hidden_lines: the number of newest lines that have not arrived in Cloud Logging yet.
     """
 
     def __init__(self, containers: Containers) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Held by whoever writes, until the end of the transaction.
+#: Held by the writer until the end of the transaction.
 _LOCK = "SELECT pg_advisory_xact_lock(4711)"
 _WILDCARDS = str.maketrans({"*": "%", "?": "_", "%": r"\%", "_": r"\_", "\\": r"\\"})
 

@@ -24,7 +24,7 @@ class Slack(Script):
         url: its address: the API is at ``/api/``, webhooks are at ``/services/``.
         token: that of its only bot.
         messages: what was posted, as JSON.
-        asks_for_patience: the next requests are told to wait for so many seconds, one each.
+        asks_for_patience: the seconds that the next requests are told to wait, one number each.
     """
 
     def __init__(self, url: str, token: str) -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 #: What happens to calls, in turn. A prime number of them, so that each meets each method.
 FAULTS = ("", "twice", "", "answer lost", "", "", "call lost")
-#: Whoever waits for longer has found a mistake.
+#: A longer wait is a bug.
 PATIENCE = 60.0
 
 

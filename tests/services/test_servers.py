@@ -1,4 +1,4 @@
-"""Servers begin when asked, are shared where told, and end with whoever uses them."""
+"""Servers begin when asked, are shared where told, and end with their users."""
 
 from __future__ import annotations
 

@@ -336,7 +336,7 @@ def test_content_that_changed_in_between_is_told() -> None:
 
 
 class FlakyProvider(MemoryProvider):
-    """Uploads break after half of the bytes, so many times."""
+    """The first uploads break after half of the bytes."""
 
     breaks: ClassVar[int] = 0
 

@@ -202,7 +202,7 @@ from flowstone.blocks import ShellOperation
 
 @flow
 def follows():
-    # Whoever reads the line may be killed before it is written.
+    # The reader of the line may be killed before it is written.
     words = ["trap '' PIPE", "echo waiting || true", "sleep 300 & sleep 300"]
     run = ShellOperation(commands=words).trigger()
     print(run.handle, flush=True)

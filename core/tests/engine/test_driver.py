@@ -10,7 +10,7 @@ from flowstone.engine.driver import RunDriver
 
 
 def test_every_step_is_done_in_a_thread_and_on_a_loop() -> None:
-    handed_out = {steps.Iterate}  # whoever called the driver has it done
+    handed_out = {steps.Iterate}  # the caller of the driver does it
     every = set(get_args(steps.Step)) - handed_out
     assert set(RunDriver._IN_A_THREAD) == every
     assert set(AsyncRunDriver._ON_A_LOOP) == every

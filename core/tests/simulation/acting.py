@@ -369,7 +369,7 @@ def _flow(retries: int, delay: float, workers: int, hooks: bool) -> Any:
 
 
 def __getattr__(name: str) -> Any:
-    """Return a flow by the number of its node, to whoever executes a run again."""
+    """Return a flow by the number of its node, for a process that executes a run again."""
     if not (name.startswith("f") and name[1:].isdigit()):
         raise AttributeError(name)
     return flow_of(here().nodes[int(name[1:])])

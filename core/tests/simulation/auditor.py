@@ -1,4 +1,4 @@
-"""The invariants: what must hold after every write, whoever made it, and at the end."""
+"""The invariants: what must hold after every write of any process, and at the end."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ class Auditor:
             if payload.is_root:
                 self.drivers[event.run_id] = process
                 if payload.lease is None and payload.state.type is StateType.SCHEDULED:
-                    self.suspended.add(event.run_id)  # it waits for whoever takes it first
+                    self.suspended.add(event.run_id)  # it waits for the first process that takes it
         if isinstance(payload, (Run, StateChange)):
             history = self.histories.setdefault(event.run_id, History())
             history.facts.append(event)
@@ -142,7 +142,7 @@ class Auditor:
         driver = self.drivers.get(root)
         why = self.fenced.get((root, process.name))
         if root in self.suspended and name_of_state and (event.run_id == root or root in ends):
-            why = None  # nobody holds it: whoever is first may end it, and its tree with it
+            why = None  # nobody holds it: the first process may end it, and its tree with it
         if why is not None and not is_request and not self._is_reaping:
             self._fail(f"{process.name} wrote {event.kind} of {name}, although {why}")
         if isinstance(payload, INFORMATIONAL):

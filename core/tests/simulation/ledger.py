@@ -146,7 +146,7 @@ class Ledger:
         self._auditor.expect(not kept, f"{_told(kept)} of {process.name} still hold slots")
 
     def finish(self, now: float) -> None:
-        """At the end, whoever died holding slots holds them no more: all are to be had."""
+        """At the end, dead processes hold no slots: all are free."""
         self.look(now)
         for limit in self.limits.values():
             if limit.slot_decay_per_second or not limit.slots:
@@ -166,7 +166,7 @@ class Ledger:
         )
 
     def _check_refusal(self, claim: Claim, name: str, now: float) -> None:
-        """What is free is given to whoever asks, unless others ask too."""
+        """Free slots are granted to a process that asks, unless others ask too."""
         limit = self.limits[name]
         others = any(
             under == name and holder != claim.holder and now < until

@@ -54,7 +54,7 @@ class Node:
         tagged: whether it has the tag that has a limit.
         holds: the slots that it holds while it is at work.
         again: of an outermost flow: whether its caller retries it when it has not completed.
-        patience: so many seconds a pause waits for somebody.
+        patience: seconds that a pause waits for an answer.
         window: so many runs of a stream may be in flight.
         walks: how many of a stream are walked over; the rest is left to the end of its flow.
     """

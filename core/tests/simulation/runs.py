@@ -108,7 +108,7 @@ def quiet() -> Iterator[None]:
     configure("INFO")
     ROOT.propagate = False
     shows, logging.raiseExceptions = logging.raiseExceptions, False  # of lines that can't be kept
-    logging.getLogger().addHandler(handler)  # whoever sets up logging has it shown
+    logging.getLogger().addHandler(handler)  # as a program that configures logging would show it
     pin: Callable[[int, Any], None] | None = getattr(os, "sched_setaffinity", None)
     allowed = sorted(os.sched_getaffinity(0)) if pin else []
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))

@@ -11,7 +11,7 @@ from random import Random
 
 from flowstone.engine.thread_errors import cancel_error_in_thread
 
-#: Fake time begins here, and no seed needs so many seconds or steps.
+#: When fake time begins, and how many seconds and steps no seed needs.
 START, LONGEST, MOST_STEPS = 1_000_000.0, 1800.0, 20_000
 
 
@@ -150,7 +150,7 @@ class Scheduler:
         self.current: Fiber | None = None
         self.failure: str | None = None
         self._gate = Gate()
-        #: How often whoever runs goes on, and how long a step takes.
+        #: How often the running process continues, and how long a step takes.
         self.stickiness = rng.choice((0.0, 0.4, 0.8))
         self.pace = rng.choice((0.0005, 0.002, 0.02))
         self.on_step: Callable[[Fiber], None] = lambda _: None

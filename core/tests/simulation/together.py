@@ -29,7 +29,7 @@ class Told:
     name: str
     committed: int = 0
     undone: int = 0
-    done: int = 0  # so many of its tasks have completed
+    done: int = 0  # the number of its tasks that have completed
     is_unsure: bool = False  # undone, as nobody could tell that it was kept
     is_stopped: bool = False  # a second stop may come into the undoing of the first
     parts: list[Told] = field(default_factory=list)

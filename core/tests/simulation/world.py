@@ -141,7 +141,7 @@ class World:
         return self.scheduler.failure
 
     def _end(self) -> None:
-        """All processes are gone: whoever looks next finds what they left behind."""
+        """All processes are gone: the next one finds what they left behind."""
         janitor = Process(self, "janitor", None, Random(0))
         self.scheduler.now += 10 * LEASE
         now = self.scheduler.now

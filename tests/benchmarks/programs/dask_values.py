@@ -1,6 +1,6 @@
 """Large values passed from task to task on two Dask workers, in turns with `distributed` alone.
 
-The bytes are those that go over the loopback interface, whoever sends them.
+The bytes are those that go over the loopback interface, from any process.
 """
 
 import json

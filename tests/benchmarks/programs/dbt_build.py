@@ -1,4 +1,4 @@
-"""A project of dbt, built in a flow so many times."""
+"""A dbt project that a flow builds several times."""
 
 import json
 import sys

@@ -233,7 +233,7 @@ def is_done(run: Run) -> bool:
 
 
 def _read_end(run: Run) -> State:
-    # Blocks and pydantic: 60 ms, which whoever only sends calls saves.
+    # Blocks and pydantic: 60 ms, which a process that only sends calls saves.
     from flowstone.results.answers import find_error, read_answer
 
     data: object = None

@@ -84,7 +84,7 @@ class Future(Unresolved, Generic[R]):
         self._end: State[R] | None = None
         self._callbacks: list[Callable[[Future[R]], Any]] | None = None
         self._where: int | LoopTask[Any] | None = None
-        # Whoever takes the ticket runs the life: a worker, or a thread that waits for it.
+        # The thread that takes the ticket runs the life: a worker, or one that waits for it.
         self._ticket = [(copy_context(), life)]
         self._on_loop = False
         self._caller: RemoteCaller | None = None
@@ -302,7 +302,7 @@ class Future(Unresolved, Generic[R]):
 
     def _finish(self, state: State) -> None:
         if isinstance(state.data, _Cancelled) or is_cancellation(state.data):
-            state = evolve(state, data=None)  # whoever asks for the result is not cancelled too
+            state = evolve(state, data=None)  # asking for the result must not cancel the caller
         with _lock:
             self._end, self._driver, self._where = state, None, None
             callbacks, self._callbacks = self._callbacks, None

@@ -85,5 +85,5 @@ def _unwrap_end(run: GeneratorRun, last: BaseException | None) -> object:
     if isinstance(last, GeneratorExit) and isinstance(end.data, StopSignal):
         return None  # to be told of it is no longer wanted
     if closed is not None and closed.closer != CONSUMER and not isinstance(last, GeneratorExit):
-        raise closed  # whoever iterates must not take this for the last value
+        raise closed  # the loop must not take this for the last value
     return unwrap(end, return_state=False)

@@ -50,7 +50,7 @@ class KeptCall(NamedTuple):
             SecretUnreadable: it was sealed with another key.
             Exception: a class that is needed can't be imported here.
         """
-        # Serializers: 10 ms, which whoever only looks at calls saves.
+        # Serializers: 10 ms, which a process that only lists calls saves.
         from flowstone.serializers import AutomaticSerializer
 
         content = services().sealer.open(self.sealed, _make_purpose(self.run_id))

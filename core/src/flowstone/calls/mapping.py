@@ -142,7 +142,7 @@ def _open_source(value: object) -> Iterator[object] | None:
 
 
 def batch_arguments(calls: Iterator[Arguments], size: int) -> Iterator[Arguments]:
-    """Yield the arguments of runs that make so many of the calls each."""
+    """Yield the arguments of runs that make `size` of the calls each."""
     first = 0
     while batch := list(islice(calls, size)):
         # Marked, so that futures and marks among the elements' own arguments are replaced.

@@ -1,4 +1,4 @@
-"""Runs whose functions yield: lived step by step, while whoever iterates asks for values.
+"""Runs whose functions yield: lived step by step, while a loop asks for values.
 
 Between two values the consumer's code runs. It is not in the run: the life of the run, and its
 function, have a context of their own, which is entered for each step.
@@ -54,7 +54,7 @@ class GeneratorRun:
     def __init__(self, parts: GeneratorParts) -> None:
         driver, life, progress, owner, around = parts
         self.name, self.run_id = driver.recorder.origin.name, driver.recorder.origin.id
-        self.progress, self.observed = progress, True  # whoever iterates gets the error
+        self.progress, self.observed = progress, True  # the loop gets the error
         self.end: State | None = None
         self._driver, self._life, self._owner, self._around = driver, life, owner, around
         self._context = copy_context()

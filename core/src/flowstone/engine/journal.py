@@ -96,7 +96,7 @@ class WriteBehind:
             self._roots.check(event, token)
             if self._roots.find_fence(run.root_id) is not None:
                 self._send(run.root_id, [event])
-                self._roots.check(event, token)  # whoever lost the root begins nothing in it
+                self._roots.check(event, token)  # a process that lost the root begins nothing in it
             elif token is not None and not run.is_root:  # it has ended here; others may drive it
                 raise _fence_off(self._store.run(run.root_id))
             else:
@@ -227,7 +227,7 @@ class WriteBehind:
                 for root_id, events in roots.items():
                     self._send(root_id, events)
             except StoreError as error:
-                self._error = error  # kept for the next try; whoever flushes next is told
+                self._error = error  # kept for the next try; the next flush raises it
                 self._retry_at = self._clock.monotonic() + RETRY
                 return
             batch.clear()

@@ -13,7 +13,7 @@ from flowstone.records.states import PAUSED, Running
 if TYPE_CHECKING:
     from flowstone.engine.lifecycle import Lifecycle
 
-#: So many seconds lie between two looks at the most.
+#: The longest time between two polls, in seconds.
 LOOK = 1.0
 
 
@@ -23,8 +23,8 @@ def pause(name: str, message: str, timeout: float, interval: float) -> Lifecycle
     Args:
         name: the run's.
         message: what it waits for.
-        timeout: so many seconds at the most.
-        interval: so many seconds lie between two looks at the most.
+        timeout: the maximum wait in seconds.
+        interval: the longest time between two polls, in seconds.
 
     Raises:
         PauseTimeout: nobody did. The run goes on all the same, as its code may catch this.

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from flowstone.records.specs import Delay, Spec
     from flowstone.settings import Settings
 
-#: A function from the number of retries to delays may name so many at the most.
+#: The most delays that a function of the number of retries may return.
 MOST_DELAYS = 50
 
 

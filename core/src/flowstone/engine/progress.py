@@ -103,7 +103,7 @@ class _Count:
 
 def make_bar() -> Progress:
     """Return a progress bar on standard error; its tasks need the fields `amount` and `bad`."""
-    # Costs 60 ms; only whoever waits long on a terminal pays it.
+    # Costs 60 ms, paid only after a long wait on a terminal.
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 

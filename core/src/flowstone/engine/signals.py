@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 #: Stops a run, from any thread.
 Stop = Callable[[type[StopSignal]], None]
 
-#: A loop that has not heard of a cancel for so many seconds is blocked.
+#: Seconds after which a loop that has not reacted to a cancel counts as blocked.
 HEARING = 0.25
 
 #: Seconds between two looks for a signal on an event loop that has nothing to do.

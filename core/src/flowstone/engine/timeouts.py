@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 #: Interrupts the main thread. SIGALRM is left to the code that runs there: libraries set alarms.
 _SIGNAL: int = signal.SIGRTMIN + 7 if hasattr(signal, "SIGRTMIN") else getattr(signal, "SIGURG", 0)
-#: Code that is not stopped so many seconds after its limit was in a call that blocks.
+#: Code that still runs this many seconds after its limit was in a blocking call.
 _LATE = 0.5
 #: Seconds until a call is interrupted again that was in the middle of a finalizer.
 _SOON = 0.01
@@ -49,7 +49,7 @@ def call_within(
     seconds: float,
     name: str,
 ) -> object:
-    """Call `fn`, and give up after so many seconds.
+    """Call `fn` with a time limit.
 
     Raises:
         RunTimeout: it took longer. Where the call could not be interrupted (a blocking call in a

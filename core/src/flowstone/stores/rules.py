@@ -50,7 +50,7 @@ def apply_change(run: Run, change: StateChange) -> Run:
         return after
     if after.state.is_final():
         return evolve(after, lease=evolve(after.lease, until=0.0))
-    # Whoever takes up a run that had ended brings a lease of its own.
+    # A process that resumes a run that had ended brings a lease of its own.
     return evolve(after, lease=None) if run.state.is_final() else after
 
 

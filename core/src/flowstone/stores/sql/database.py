@@ -48,7 +48,7 @@ class SqlDatabase(Protocol):
     """A database whose work is given as functions of a connection.
 
     They may be called more than once, so they change nothing but the database. They decide by what
-    they read, and whoever reads events goes on from the highest cursor. So no two are written with
+    they read, and a reader of events continues from the highest cursor. So no two are written with
     at a time: a database that could do that takes a lock before each.
     """
 

@@ -36,7 +36,7 @@ class _Statements(NamedTuple):
     """Statements about limits and tokens that are named by a JSON array.
 
     Attributes:
-        decay: a rate's slots do, whoever took them.
+        decay: a rate's slots do, no matter who took them.
     """
 
     limits: str

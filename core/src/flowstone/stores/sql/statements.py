@@ -97,8 +97,8 @@ def count_task_runs(dialect: Dialect) -> str:
     )
 
 
-#: The form of what stands in the place of the newest fact after its deletion: without it, SQLite
-#: would give that fact's cursor to the next one, which whoever reads on from there would miss.
+#: The form of the row that replaces the newest fact after its deletion. Without it, SQLite would
+#: give that fact's cursor to the next one, and readers that continue from there would miss it.
 PLACEHOLDER = 9
 
 _RECORDS = frozenset({EXTERNAL_WORK_STARTED, EXTERNAL_WORK_ENDED, MEASURED})

@@ -34,7 +34,7 @@ PATIENCE = 60.0
 #: SQLite itself waits so long, deaf to signals; after that we do.
 _DEAF_WAIT = 0.2
 _LONGEST_NAP = 0.05
-#: For so many seconds at the most the file is left to others between two steps of a long write.
+#: Between two steps of a long write, others get the file for at most this many seconds.
 _LONGEST_PAUSE = 0.1
 
 _MAGIC = b"SQLite format 3\0"
