@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import inspect
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import pytest
+from pydantic import TypeAdapter
 
 from flowstone.calls.flow import Flow
 from flowstone.calls.parameter_schema import make_parameter_schema
@@ -97,6 +100,26 @@ def test_parameters_are_checked_by_what_the_source_says(tmp_path: Path) -> None:
     assert find_misfits(schema, given) == {}
     wrong = {"rows": "many", "mode": "c", "days": [1], "limits": {"a": "x"}}
     assert set(find_misfits(schema, wrong)) >= {"table", "rows", "mode"}
+
+
+@pytest.mark.parametrize(
+    ("hint", "kind"),
+    [
+        ("dt.date", date),
+        ("datetime | None", datetime | None),
+        ("time", time),
+        ("timedelta", timedelta),
+        ("list[uuid.UUID]", list[UUID]),
+        ("Path", Path),
+    ],
+)
+def test_types_of_the_standard_library_are_described_as_pydantic_does(
+    tmp_path: Path, hint: str, kind: Any
+) -> None:
+    schema = read(tmp_path, f"@flow\ndef etl(value: {hint}): ...\n")["parameter_schema"]
+    described = TypeAdapter(kind).json_schema()
+    assert schema["properties"]["value"] == {"title": "value", **described}
+    assert kind is Path or "value" in find_misfits(schema, {"value": "2026-13-01"})
 
 
 @pytest.mark.parametrize(

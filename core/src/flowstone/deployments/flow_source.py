@@ -29,6 +29,15 @@ _TYPES = {
     "Dict": "object",
     "Mapping": "object",
 }
+#: Types of the standard library, as pydantic describes them.
+_FORMATS = {
+    "date": "date",
+    "datetime": "date-time",
+    "time": "time",
+    "timedelta": "duration",
+    "UUID": "uuid",
+    "Path": "path",
+}
 _SECRETS = frozenset({"SecretStr", "SecretBytes"})
 #: Stands for what a source does not say in so many words.
 _UNKNOWN = object()
@@ -198,6 +207,8 @@ def _describe_hint(hint: ast.expr | None) -> Json:
     name = "" if hint is None else _name(hint)
     if name in _SECRETS:
         return {"type": "string", "format": "password", "writeOnly": True}
+    if name in _FORMATS:
+        return {"type": "string", "format": _FORMATS[name]}
     return {"type": _TYPES[name]} if name in _TYPES else {}
 
 
