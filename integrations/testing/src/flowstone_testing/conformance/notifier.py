@@ -199,7 +199,7 @@ class NotifierSuite(Suite):
         found = _catch(notifier)
         assert found, f"it has not ended after {LONG:g} s"
         assert isinstance(found[0], NotificationFailed)
-        assert desk.tries() == 1
+        assert desk.tries() <= 1  # a busy machine may not even have connected
 
     @pytest.mark.parametrize("conduct", ["refuses", "busy", "silent"])
     def test_errors_show_no_secret(
@@ -235,7 +235,7 @@ class NotifierSuite(Suite):
 
     def test_the_async_twin_blocks_nobody(self, notifier: Notifier, desk: Desk) -> None:
         """Look for an `anotify` of the type's own: it comes from the interface."""
-        notifier.timeout_seconds = 1.0
+        patience, notifier.timeout_seconds = notifier.timeout_seconds, 1.0
         desk.behave("silent", "takes")
 
         async def turns() -> int:
@@ -245,6 +245,7 @@ class NotifierSuite(Suite):
                 count += 1
                 await asyncio.sleep(0.01)
             assert isinstance(sending.exception(), NotificationFailed)
+            notifier.timeout_seconds = patience
             await notifier.anotify("by the twin")
             return count
 
