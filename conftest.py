@@ -33,6 +33,16 @@ NOT_BEGUN = "not begun in time"
 #: Fixtures that start programs: what uses one is no unit test, and counts as slow.
 PROGRAMS = {"emulator", "home", "place"}
 
+#: Tests of suites that take long, and where `make test` runs each; elsewhere `make check` does.
+ONCE = {
+    "test_a_big_object_is_never_whole_in_memory": "integrations/",
+    "test_a_table_goes_in_whole_or_not_at_all": "core/",
+    "test_it_leaves_nothing_open": "core/",
+    "test_many_batches_stream_in_little_memory": "integrations/duckdb/",
+    "test_many_objects_are_all_listed": "integrations/",
+    "test_many_rows_stream_in_little_memory": "integrations/duckdb/",
+}
+
 pytest_plugins = ["tests.services.fixtures", "tests.services.homes"]
 
 # A job in a shell's background ignores Ctrl-C, one of `nohup` a closed terminal; and so would the
@@ -80,6 +90,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if not PROGRAMS.isdisjoint(getattr(item, "fixturenames", ())):
             item.add_marker("slow")
+        name = getattr(item, "originalname", "")
+        if name in ONCE and not item.nodeid.startswith(ONCE[name]):
+            item.add_marker("check")
     if until := os.environ.get(UNTIL):
         items.sort(key=lambda item: crc32(f"{until} {_find_scope(item.nodeid)}".encode()))
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
