@@ -1,7 +1,7 @@
 """A real S3 over HTTP: moto's server, or with `--live` an account of yours.
 
-Live, the bucket's name is in FLOWSTONE_AWS_BUCKET, and the login is what boto3 finds. The tests
-keep to folders of their own in that bucket, and delete them.
+With `--live`, FLOWSTONE_AWS_BUCKET names the bucket, and boto3 finds the credentials. The tests
+use their own folders in that bucket, and delete them.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def soak(request: pytest.FixtureRequest) -> bool:
 
 @pytest.fixture(scope="session")
 def emulator(live: bool, request: pytest.FixtureRequest) -> Moto | None:
-    """Moto, as `tests/services` starts it; None for a real account."""
+    """Moto, as started by `tests/services`; None for a real account."""
     moto: Moto | None = None if live else request.getfixturevalue("moto")
     return moto
 
@@ -52,7 +52,7 @@ def endpoint(emulator: Moto | None) -> str | None:
 
 @pytest.fixture
 def fill(emulator: Moto | None) -> Callable[[S3Bucket, int], None]:
-    """Makes so many small objects in a bucket's folder."""
+    """Creates a number of small objects in a bucket's folder."""
 
     def fill(bucket: S3Bucket, count: int) -> None:
         if emulator:
@@ -67,7 +67,7 @@ def fill(emulator: Moto | None) -> Callable[[S3Bucket, int], None]:
 
 @pytest.fixture(autouse=True)
 def no_login_of_yours(live: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing of the developer's own set-up of AWS is seen by a test."""
+    """Hide the developer's own AWS configuration from tests."""
     if live:
         return
     for name in [name for name in os.environ if name.startswith("AWS_")]:
@@ -93,7 +93,7 @@ def jobs(live: bool) -> Iterator[AwsJobs]:
 
 @pytest.fixture
 def jobs_login(jobs: AwsJobs) -> AwsCredentials:
-    """A login to the services of `jobs`; its clients are there, which take the SDK a while."""
+    """Credentials for the services of `jobs`, with clients open, which takes the SDK a while."""
     login = login_at(jobs.url)
     for service in ("batch", "ecs", "logs"):
         login.client(service)
@@ -102,7 +102,7 @@ def jobs_login(jobs: AwsJobs) -> AwsCredentials:
 
 @pytest.fixture
 def bucket_name(live: bool, login: AwsCredentials) -> str:
-    """A bucket that is there; a fresh one, where it is not yours."""
+    """An existing bucket; a new one, unless it is yours."""
     if live:
         return os.environ["FLOWSTONE_AWS_BUCKET"]
     name = f"test-{uuid4().hex[:16]}"
@@ -122,7 +122,7 @@ def bucket(login: AwsCredentials, bucket_name: str, live: bool) -> Iterator[S3Bu
 
 @pytest.fixture
 def emulated(live: bool, endpoint: str | None) -> str:
-    """The address of the emulator, for tests of what an account can't be asked for."""
+    """The address of the emulator, for tests that an account can't run."""
     if live or endpoint is None:
         pytest.skip("only against the emulator")
     return endpoint
@@ -137,34 +137,34 @@ def proxy(emulated: str) -> Iterator[Callable[..., Proxy]]:
 
 @pytest.fixture
 def ending() -> Iterator[Callable[[bytes], EndingServer]]:
-    """Servers that end each connection after so much of an answer."""
+    """Servers that close each connection after a part of a response."""
     with ExitStack() as stack:
         yield lambda answer: stack.enter_context(EndingServer(answer))
 
 
 @pytest.fixture
 def refusing() -> Iterator[str]:
-    """The address of a service that refuses every login, in AWS's words."""
+    """The address of a service that refuses all credentials, with AWS's messages."""
     with serving(Refusing) as url:
         yield url
 
 
 @pytest.fixture
 def refusing_secrets() -> Iterator[str]:
-    """The address of services of secrets that refuse every login, in AWS's words."""
+    """The address of secret services that refuse all credentials, with AWS's messages."""
     with serving(RefusingSecrets) as url:
         yield url
 
 
 @pytest.fixture
 def s3_only() -> Iterator[str]:
-    """The address of a service that lists buckets, and knows nothing of STS."""
+    """The address of a service that lists buckets, but has no STS."""
     with serving(S3Only) as url:
         yield url
 
 
 def login_at(endpoint: str | None, **fields: object) -> AwsCredentials:
-    """Return a login that the emulator takes, or for AWS's own the one that boto3 finds."""
+    """Return credentials that the emulator accepts, or for AWS those that boto3 finds."""
     if endpoint is None:
         return AwsCredentials(**fields)
     keys = {
@@ -177,7 +177,7 @@ def login_at(endpoint: str | None, **fields: object) -> AwsCredentials:
 
 
 class EndingServer:
-    """A server that reads a request's headers, sends so many bytes, and ends the connection.
+    """A server that reads a request's headers, sends some bytes, and closes the connection.
 
     Attributes:
         heads: the headers of each request.
@@ -213,7 +213,7 @@ class EndingServer:
 
 
 class Answering(Handler):
-    """A real HTTP server, for answers that moto does not give."""
+    """A real HTTP server, for responses that moto does not return."""
 
     protocol_version = "HTTP/1.1"
     content_type = "text/xml"
@@ -230,7 +230,7 @@ class Answering(Handler):
 
 
 class Refusing(Answering):
-    """Refuses every login, in AWS's words: moto looks at no signature."""
+    """Refuses all credentials, with AWS's messages: moto checks no signatures."""
 
     def reply(self, *, of_sts: bool) -> tuple[int, str]:
         if of_sts:
@@ -248,7 +248,7 @@ class Refusing(Answering):
 
 
 class RefusingSecrets(Answering):
-    """Refuses every login, as AWS Secrets Manager and SSM word it."""
+    """Refuses all credentials, with the messages of AWS Secrets Manager and SSM."""
 
     content_type = "application/x-amz-json-1.1"
 
@@ -260,7 +260,7 @@ class RefusingSecrets(Answering):
 
 
 class S3Only(Answering):
-    """Lists buckets, and knows nothing of STS: what some S3-compatible services do."""
+    """Lists buckets, but has no STS, like some S3-compatible services."""
 
     def reply(self, *, of_sts: bool) -> tuple[int, str]:
         if of_sts:

@@ -1,4 +1,4 @@
-"""Jobs for tests: what they run is a command of this machine."""
+"""Jobs for tests, which run commands of this machine."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def make_job(login: AwsCredentials, definition: str, command: list[str], **field
 
 
 def register_definition(login: AwsCredentials) -> str:
-    """Register a job definition, and return its name; what is run is said by each job."""
+    """Register a job definition, and return its name; each job sets its own command."""
     resources = [{"type": "VCPU", "value": "0.5"}, {"type": "MEMORY", "value": "1024"}]
     login.client("batch").register_job_definition(
         jobDefinitionName="any",

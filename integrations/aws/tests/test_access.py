@@ -1,4 +1,4 @@
-"""What other tools need to reach a bucket by themselves."""
+"""Access to a bucket for other tools."""
 
 from __future__ import annotations
 

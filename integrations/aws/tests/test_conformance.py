@@ -62,7 +62,7 @@ IMPATIENT = {"retries": {"total_max_attempts": 1}, "connect_timeout": 2}
 
 @pytest.fixture
 def nowhere() -> str:
-    """An address where nobody listens."""
+    """An address without a listening process."""
     return f"http://127.0.0.1:{reserve_closed_port()}"
 
 
@@ -261,7 +261,7 @@ class TestS3(ObjectStoreSuite):
 
     @pytest.fixture
     def bucket(self, bucket: S3Bucket) -> S3Bucket:
-        """The bucket as it is without the extra `fast`."""
+        """The bucket without the extra `fast`."""
         return bucket.model_copy(update={"use_obstore": False})
 
     @pytest.fixture
@@ -284,7 +284,7 @@ class TestS3(ObjectStoreSuite):
 
 @pytest.mark.check
 class TestS3Fast(TestS3):
-    """The same with obstore, which moves small objects."""
+    """The same with obstore, which transfers small objects."""
 
     @pytest.fixture
     def bucket(self, bucket: S3Bucket) -> S3Bucket:

@@ -1,4 +1,4 @@
-"""AwsCredentials and MinIOCredentials: the ways in, and clients that stay good."""
+"""AwsCredentials and MinIOCredentials: kinds of credentials, and clients that stay valid."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_a_profile_that_is_not_there_is_told_with_near_ones(
     with pytest.raises(CredentialsError, match=r"profile 'dta': .* Did you mean 'data'"):
         AwsCredentials(profile_name="dta").client("s3")
     monkeypatch.setenv("AWS_PROFILE", "dta")
-    with pytest.raises(CredentialsError, match=r"the SDK's own chain: .* could not be found"):
+    with pytest.raises(CredentialsError, match=r"the SDK's default chain: .* could not be found"):
         AwsCredentials().client("s3")
 
 
@@ -99,7 +99,7 @@ def test_a_profile_that_is_not_there_is_told_with_near_ones(
     [
         ({"aws_access_key_id": "AKIAHALF"}, "…HALF.*aws_secret_access_key is empty"),
         ({"aws_secret_access_key": "half"}, "aws_access_key_id is empty"),
-        ({"aws_session_token": "lonely"}, "good with its access key only"),
+        ({"aws_session_token": "lonely"}, "needs its access key"),
         (
             {
                 "assume_role_arn": ROLE,
@@ -117,11 +117,11 @@ def test_half_a_login_is_refused(fields: dict[str, Any], problem: str) -> None:
 def test_no_login_at_all_is_told(there: AwsClientParameters) -> None:
     login = AwsCredentials(aws_client_parameters=there, region_name="us-east-1")
     assert not login.check().ok
-    assert "no login was found" in login.check().reason
+    assert "no credentials were found" in login.check().reason
 
 
 def test_a_role_without_a_login_is_told(emulated: str) -> None:
-    with pytest.raises(CredentialsError, match="could assume the role"):
+    with pytest.raises(CredentialsError, match="to assume the role"):
         AwsCredentials(assume_role_arn=ROLE).client("s3")
 
 
@@ -228,7 +228,9 @@ def test_a_role_that_is_refused_is_named(refusing: str) -> None:
         assume_role_arn=ROLE,
         aws_client_parameters=AwsClientParameters(endpoint_url=refusing),
     )
-    with pytest.raises(CredentialsError, match=f"…RONG: the login was refused for the role {ROLE}"):
+    with pytest.raises(
+        CredentialsError, match=f"…RONG: the credentials were refused for the role {ROLE}"
+    ):
         login.client("s3").list_buckets()
     assert not login.check().ok
 
@@ -391,13 +393,13 @@ def test_a_service_that_is_not_there_is_told(login: AwsCredentials) -> None:
     ],
 )
 def test_a_login_in_a_url_is_refused(parameters: dict[str, Any]) -> None:
-    with pytest.raises(BlockInvalid, match="may not carry a login") as caught:
+    with pytest.raises(BlockInvalid, match="must not contain credentials") as caught:
         AwsCredentials(aws_client_parameters=parameters)
     assert "hidden-in-the-url" not in str(caught.value)
 
 
 def test_an_endpoint_is_a_url() -> None:
-    with pytest.raises(BlockInvalid, match="begins with http"):
+    with pytest.raises(BlockInvalid, match="start with http"):
         AwsCredentials(aws_client_parameters={"endpoint_url": "localhost:9000"})
 
 
@@ -440,7 +442,7 @@ def test_minio_says_who_it_is(emulated: str) -> None:
     )
     check = login.check()
     assert check.ok
-    assert check.reason == f"user 'minio' is let in at {emulated}"
+    assert check.reason == f"user 'minio' can log in at {emulated}"
     with pytest.raises(CredentialsError, match="minio_root_password is empty"):
         MinIOCredentials(minio_root_user="minio").client("s3")
 
@@ -453,7 +455,7 @@ def test_a_service_without_sts_is_asked_as_s3(s3_only: str) -> None:
     )
     check = login.check()
     assert check.ok, check.reason
-    assert check.reason == f"access key …inio is let in at {s3_only}"
+    assert check.reason == f"access key …inio can log in at {s3_only}"
 
 
 def test_a_login_by_reference_is_good(

@@ -1,4 +1,4 @@
-"""Tasks on ECS: definitions, throttling, reasons, retries, and what they leave behind."""
+"""Tasks on ECS: definitions, throttling, reasons, retries, and remaining resources."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.usefixtures("home")
 
 
 def in_another_process(jobs: AwsJobs, number: int = 1) -> AwsCredentials:
-    """Return an equal login that shares nothing with any other, as one of another process."""
+    """Return an equal login without shared state, as in another process."""
     config = {"max_pool_connections": 50 + number}
     parameters = AwsClientParameters(endpoint_url=jobs.url, config=config)
     return login_at(jobs.url, aws_client_parameters=parameters)

@@ -1,4 +1,4 @@
-"""The table of AWS's errors is whole, and each message says what, by whom, and what to do."""
+"""The table of AWS's errors is complete; messages name the problem, credentials and remedy."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def told(error: Exception, key: str | None = "a/b.txt") -> FlowstoneError:
 
 @pytest.mark.parametrize("kind", sdk_errors(), ids=lambda kind: kind.__name__)
 def test_every_error_of_the_sdk_is_in_the_table(kind: type[Exception]) -> None:
-    """A new one has to be thought about: it is never told as a guess."""
+    """A new code needs a rule: it never gets a guessed one."""
     assert kind.__name__ in errors.BY_EXCEPTION or issubclass(kind, ClientError)
 
 
@@ -135,7 +135,7 @@ def test_the_cause_is_kept() -> None:
     cause = answer("NoSuchKey", 404)
     with (
         pytest.raises(ObjectMissing) as caught,
-        errors.translate_errors("s3://raw", lambda: "the SDK's own chain", "a"),
+        errors.translate_errors("s3://raw", lambda: "the SDK's default chain", "a"),
     ):
         raise cause
     assert caught.value.__cause__ is cause

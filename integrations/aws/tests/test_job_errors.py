@@ -1,4 +1,4 @@
-"""The table of errors of ECS, Batch, Lambda and CloudWatch Logs is whole; logins are told, too."""
+"""The table of errors of ECS, Batch, Lambda and CloudWatch Logs is complete."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def told(error: Exception) -> FlowstoneError:
 
 @pytest.mark.parametrize("code", list_codes())
 def test_every_error_of_the_services_is_in_the_table(code: str) -> None:
-    """A new one has to be thought about: it is never told as a guess."""
+    """A new code needs a rule: it never gets a guessed one."""
     assert code in BY_CODE_OF_JOBS
     text = str(told(answer(code)))
     assert "a job" in text
@@ -156,7 +156,7 @@ def test_a_service_that_is_not_there_is_unreachable(call: str) -> None:
 @pytest.mark.parametrize("call", CALLS)
 def test_without_any_login_it_says_so(call: str) -> None:
     login = AwsCredentials(region_name="us-east-1")
-    with pytest.raises(CredentialsError, match="no login was found"):
+    with pytest.raises(CredentialsError, match="no credentials were found"):
         CALLS[call](login)
 
 

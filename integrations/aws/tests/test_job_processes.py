@@ -1,4 +1,4 @@
-"""What becomes of a job when the process that waits for it is killed."""
+"""Jobs whose waiting process is killed."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def environment(jobs: AwsJobs, tmp_path: Path) -> dict[str, str]:
 def waiting(
     service: str, environment: dict[str, str], folder: Path
 ) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run a process that waits for a job without an end; yield it, and the handle."""
+    """Run a process that waits for an endless job; yield it, and the handle."""
     file = folder / "program.py"
     file.write_text(PROGRAM, "utf-8")
     process = subprocess.Popen(

@@ -34,7 +34,7 @@ HAS = ["sh", "-c", 'test "$TOKEN" = "$(printf %s "$HALF1")$(printf %s "$HALF2")"
 
 
 def has_refused(job: Job) -> str:
-    """Return what is told of a job that is not started."""
+    """Return the error of a job that is not started."""
     with pytest.raises(JobError, match=r"`secret(s|_references)`") as caught:
         job.trigger()
     return "".join(traceback.format_exception(caught.value)) + repr(caught.value.__dict__)

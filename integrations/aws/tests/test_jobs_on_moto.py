@@ -1,4 +1,4 @@
-"""Batch and Lambda as moto answers, which is not of our making: the shape of requests is right.
+"""Batch and Lambda on moto, a third-party emulator: the requests have the right shape.
 
 Without Docker, moto runs nothing: jobs succeed at once, and functions return their payload.
 """

@@ -1,4 +1,4 @@
-"""Functions of Lambda: results, errors in their own words, log tails, and what they cost."""
+"""Lambda functions: results, errors with their messages, log tails, and costs."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def test_words_that_are_no_json_are_told() -> None:
 
 def test_a_lost_answer_invokes_nothing_twice(jobs: AwsJobs, echo: LambdaFunction) -> None:
     jobs.lose_next_answer("Invoke")
-    with pytest.raises(Unreachable, match="what was being started may be running"):
+    with pytest.raises(Unreachable, match="a job that was being started may be running"):
         echo.invoke()
     assert len(jobs.functions.invoked) == 1
     jobs.fail_next("Invoke", "ServiceException", status=500)

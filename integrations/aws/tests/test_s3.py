@@ -1,4 +1,4 @@
-"""S3Bucket: what S3 has and other object stores have not, and what breaks on the way."""
+"""S3Bucket: features that other object stores lack, and failures of connections."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Proxies = Callable[..., Any]
 
 
 def behind(url: str, bucket: S3Bucket, **fields: Any) -> S3Bucket:
-    """Return the same bucket, reached by another address."""
+    """Return the same bucket at another address."""
     parameters = AwsClientParameters(endpoint_url=url, config={"retries": {"max_attempts": 0}})
     login = bucket.credentials.model_copy(update={"aws_client_parameters": parameters})
     return S3Bucket(
@@ -167,7 +167,7 @@ print(rss() - before)
 def test_a_large_object_takes_little_memory(
     bucket: S3Bucket, tmp_path: Path, soak: bool, live: bool
 ) -> None:
-    """Up and down, each in a process of its own: less than 100 MB more than before."""
+    """Upload and download in separate processes: memory grows by less than 100 MB."""
     if live:
         pytest.skip("the processes have no login of yours")
     size = 1024 * MB if soak else 256 * MB
@@ -240,7 +240,7 @@ def test_a_copy_by_one_login_does_not_come_by_here(bucket: S3Bucket, proxy: Prox
 
 
 def test_a_bucket_by_its_name(bucket: S3Bucket, live: bool) -> None:
-    """As users name it: the other bucket has the same login, and no folder."""
+    """The other bucket has the same credentials, and no folder."""
     there = bucket.bucket_name if live else f"{bucket.bucket_name}-b"
     client = bucket.credentials.client("s3")
     if not live:
@@ -392,7 +392,9 @@ def test_a_wrong_key_is_told_by_its_last_characters(refusing: str) -> None:
         aws_client_parameters=AwsClientParameters(endpoint_url=refusing),
     )
     bucket = S3Bucket(bucket_name="raw", credentials=login)
-    with pytest.raises(CredentialsError, match=r"user 'somebody': the login was refused for .*raw"):
+    with pytest.raises(
+        CredentialsError, match=r"user 'somebody': the credentials were refused for .*raw"
+    ):
         bucket.read_path("a")
 
 
@@ -413,7 +415,7 @@ def test_an_object_is_not_lost_by_a_move_to_another_name_of_its_bucket(bucket: S
 
 
 class Deaf(Handler):
-    """A service that sends all of an object, whatever range is asked for."""
+    """A service that ignores the Range header and sends the whole object."""
 
     def do_GET(self) -> None:
         self.respond(200, b"0123456789", {"ETag": '"1"'})

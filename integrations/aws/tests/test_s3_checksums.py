@@ -1,4 +1,4 @@
-"""Whether a file has an object's content: what can be told by an ETag, and what can't."""
+"""Comparison of a file with an object: when an ETag is sufficient, and when it isn't."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_with_a_key_of_kms_nothing_can_be_told(
 def test_what_s3_does_not_say_can_not_be_told(
     bucket: S3Bucket, ending: Callable[[bytes], Any], tmp_path: Path, status: str
 ) -> None:
-    """A login that may write alone; an object that a key of the customer encrypts."""
+    """Credentials that may only write; an object encrypted with a customer-supplied key."""
     file = tmp_path / "file"
     file.write_bytes(b"content")
     bucket.upload_from_path(file, "a")

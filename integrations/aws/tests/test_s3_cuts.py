@@ -1,4 +1,4 @@
-"""Connections to S3 that end anywhere: an error or the right value, and nothing by half."""
+"""Connections to S3 that break anywhere: an error or the right value, and no partial results."""
 
 from __future__ import annotations
 
@@ -43,20 +43,20 @@ def reach(url: str | None, bucket: S3Bucket, config: dict[str, Any]) -> S3Bucket
 
 
 def behind(url: str, bucket: S3Bucket) -> S3Bucket:
-    """Return the same bucket, reached by another address, with little patience."""
+    """Return the same bucket at another address, with short timeouts."""
     return reach(url, bucket, IMPATIENT)
 
 
 @pytest.fixture(params=[True, False], ids=["obstore", "sdk"])
 def bucket(bucket: S3Bucket, request: pytest.FixtureRequest) -> S3Bucket:
-    """The bucket, with the checksums that AWS has; with obstore and without."""
+    """The bucket, with AWS's checksums; with and without obstore."""
     endpoint = bucket.credentials.aws_client_parameters.endpoint_url
     found = reach(endpoint, bucket, CHECKED)
     return found.model_copy(update={"use_obstore": request.param})
 
 
 def by_sdk(bucket: S3Bucket) -> S3Bucket:
-    """Return the bucket without obstore, which knows no checksums of AWS."""
+    """Return the bucket without obstore, which does not support AWS's checksums."""
     return bucket.model_copy(update={"use_obstore": False})
 
 
@@ -167,7 +167,7 @@ def prepare(bucket: S3Bucket) -> None:
 
 
 def find_places(stream: bytes, dense: bool) -> list[int]:
-    """Return where to cut: at each line of the headers, within it, and anywhere in the body."""
+    """Return where to cut: after and within each line of the headers, and anywhere in the body."""
     lines = [found.end() for found in re.finditer(rb"\r\n", stream[:5000])]
     chance = random.Random(len(stream))
     anywhere = [chance.randrange(1, len(stream)) for _ in range(30 if dense else 2)]

@@ -1,4 +1,4 @@
-"""Small objects by obstore: used where it can be, and the SDK does the rest."""
+"""Small objects with obstore: used where possible, and the SDK does the rest."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def at(url: str, bucket: str = "raw", **config: object) -> S3Bucket:
 
 
 class Seen:
-    """A bucket behind a proxy, and who has asked for something."""
+    """A bucket behind a proxy, which records the sender of each request."""
 
     def __init__(self, proxy: Any, bucket: str) -> None:
         self._proxy, self.bucket = proxy, at(proxy.url, bucket)
         self._before = 0
 
     def who(self) -> list[str]:
-        """Return who has sent requests since the last call, in turn."""
+        """Return the senders of requests since the last call, in order."""
         sent = bytes(self._proxy.seen[0][self._before :])
         self._before += len(sent)
         lines = [line for line in sent.split(b"\r\n") if line.lower().startswith(b"user-agent:")]
@@ -108,7 +108,7 @@ def test_what_is_missing_is_said_by_the_sdk(seen: Seen) -> None:
 
 
 class Odd(Handler):
-    """Answers with content whose ETag is that of another, or not at all to obstore."""
+    """Responds with content whose ETag is that of other content, or not at all to obstore."""
 
     protocol_version = "HTTP/1.1"
     asked: ClassVar[list[str]] = []
@@ -220,7 +220,7 @@ def test_variables_of_its_own_change_nothing(seen: Seen, monkeypatch: pytest.Mon
 
 
 def test_it_asks_for_new_keys(seen: Seen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A program gives keys that end at once, so that each request has keys of its own."""
+    """A program provides keys that expire at once, so that each request has its own keys."""
     program = tmp_path / "keys.py"
     program.write_text(
         "import json, time\n"

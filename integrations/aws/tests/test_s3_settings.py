@@ -341,7 +341,7 @@ def test_a_copy_in_parts_has_the_tags_of_the_block(
 
 
 def refuse_tags(status: int, code: str) -> Callable[[Recorded], Response | None]:
-    """Refuse to tell the tags of objects.
+    """Refuse to return the tags of objects.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html has the form and the codes.
     """
@@ -366,7 +366,7 @@ def test_a_service_without_tags_copies_in_parts(
 def test_a_copy_in_parts_needs_the_right_to_read_tags(
     recorded: S3Bucket, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It would lose them without: S3 itself refuses a copy in a single request then."""
+    """Without them, they would be lost: S3 itself refuses a copy in a single request then."""
     recorder.refuse = refuse_tags(403, "AccessDenied")
     recorded.write_path("large", bytes(9 * parts.MB))
     with pytest.raises(AccessDenied, match="AccessDenied"):

@@ -1,4 +1,4 @@
-"""The S3 tasks: real tasks, sync and async, by their names here and elsewhere."""
+"""The S3 tasks: real tasks, sync and async, under both names."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ NAMES = {
 
 @pytest.fixture
 def folder(bucket: S3Bucket) -> str:
-    """The whole key of the bucket's folder."""
+    """The full key of the bucket's folder."""
     return bucket.basepath
 
 

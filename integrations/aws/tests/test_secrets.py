@@ -1,4 +1,4 @@
-"""Secrets Manager and SSM: what is theirs alone, tasks, and references in many tasks."""
+"""Secrets Manager and SSM: their own features, tasks, and references in many tasks."""
 
 from __future__ import annotations
 

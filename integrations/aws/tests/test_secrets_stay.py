@@ -66,7 +66,7 @@ def buckets(url: str, canaries: dict[str, str], name: str) -> list[S3Bucket]:
 
 
 def use(bucket: S3Bucket, tmp_path: Path) -> list[str]:
-    """Do everything with a bucket that may go wrong, and return all that it says."""
+    """Run everything that may fail with a bucket, and return all messages."""
 
     @flow(log_prints=True)
     def everything(bucket: S3Bucket, parameter: object) -> None:

@@ -74,7 +74,7 @@ def has_parts(bucket: S3Bucket, upload: str) -> bool:
 
 @contextmanager
 def start_sending(home: Path, *args: str) -> Iterator[subprocess.Popen[str]]:
-    """Start the program, and wait until it has read all that its source gives."""
+    """Start the program, and wait until it has read everything from its source."""
     program = home.parent / "program.py"
     program.write_text(PROGRAM, "utf-8")
     child = subprocess.Popen(
@@ -142,7 +142,7 @@ def test_what_s3_has_forgotten_is_cleaned_up(emulated: str, bucket: S3Bucket, ho
 
 
 def record(work: object) -> list[tuple[str, bool]]:
-    """Run a function in a task; return the blocks of the uploads in it, and whether they ended."""
+    """Run a function in a task; return the blocks of its uploads, and whether they ended."""
 
     @task
     def inner() -> None:

@@ -47,7 +47,7 @@ def test_it_gives_up_after_its_attempts(login: AwsCredentials, emulated: str) ->
 
 
 def make_definition(**changes: Any) -> dict[str, Any]:
-    """Return a waiter that waits for a job of Batch to run."""
+    """Return a waiter that waits until a Batch job runs."""
 
     def accept(state: str, expected: str) -> dict[str, str]:
         argument = "jobs[].status"

@@ -270,7 +270,7 @@ def test_refusals_say_what_to_do(
     with pytest.raises(CredentialsError, match=r"AADSTS7000215.*Check tenant_id"):
         job.model_copy(update={"aci_credentials": wrong}).trigger()
     half = AzureContainerInstanceCredentials(tenant_id="the-tenant")
-    with pytest.raises(CredentialsError, match="these fields don't make a login"):
+    with pytest.raises(CredentialsError, match="these fields are not valid credentials"):
         new_job("", aci_credentials=half).trigger()
 
 

@@ -54,11 +54,11 @@ def test_identities_of_entra(fields: dict[str, Any], kind: str) -> None:
         (PRINCIPAL, "no account is given"),
         (
             {"account_url": URL, "tenant_id": "t", "client_id": "c"},
-            "make a login: tenant_id, client_id",
+            "valid credentials: tenant_id, client_id",
         ),
         (
             {"account_url": URL, "account_key": KEY, "sas_token": "sig=1"},
-            "these fields don't make a login",
+            "these fields are not valid credentials",
         ),
         (
             {"connection_string": f"AccountName=a;AccountKey={KEY}", **PRINCIPAL},

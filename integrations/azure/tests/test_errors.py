@@ -92,7 +92,7 @@ def test_the_two_tables_are_sound() -> None:
         (answer("ResourceNotFound", 404), ObjectMissing, "no such object"),
         (answer("AuthorizationPermissionMismatch", 403), AccessDenied, "Storage Blob Data"),
         (answer("AuthorizationFailure", 403), AccessDenied, "firewall"),
-        (answer("AuthenticationFailed", 403), CredentialsError, "was refused"),
+        (answer("AuthenticationFailed", 403), CredentialsError, "were refused"),
         (
             answer("AuthenticationFailed", 403, "Signature not valid in the specified time frame"),
             CredentialsError,
@@ -106,9 +106,9 @@ def test_the_two_tables_are_sound() -> None:
         (answer("ServerBusy", 503), Unreachable, "overloaded"),
         (answer("SomethingNew", 500), Unreachable, "overloaded"),
         (answer("SomethingNew", 400), StorageError, "the request is invalid"),
-        (answer("", 401), CredentialsError, "was refused"),
+        (answer("", 401), CredentialsError, "were refused"),
         (ServiceRequestError("no route"), Unreachable, "can't be reached"),
-        (CredentialUnavailableError(message="none"), CredentialsError, "no login was found"),
+        (CredentialUnavailableError(message="none"), CredentialsError, "no credentials were found"),
         (
             ClientAuthenticationError("AADSTS7000215"),
             CredentialsError,

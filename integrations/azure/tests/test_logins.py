@@ -144,14 +144,17 @@ def make_pem(password: str | None = None) -> str:
         ),
         (lambda: {"client_certificate_path": "/no/app.pem"}, "'/no/app.pem' can't be read"),
         (lambda: {"client_certificate_path": "/"}, "'/' can't be read"),
-        (lambda: {"client_certificate_password": "HIDDEN"}, "these fields don't make a login"),
+        (
+            lambda: {"client_certificate_password": "HIDDEN"},
+            "these fields are not valid credentials",
+        ),
         (
             lambda: {"client_certificate": make_pem(), "client_certificate_path": "/app.pem"},
-            "these fields don't make a login",
+            "these fields are not valid credentials",
         ),
         (
             lambda: {"client_certificate": make_pem(), "client_secret": "HIDDEN"},
-            "these fields don't make a login",
+            "these fields are not valid credentials",
         ),
     ],
 )
@@ -185,7 +188,9 @@ def test_who_gets_no_token_learns_who_was_refused(
 
 def test_a_chain_that_finds_no_login_says_so(place: Place) -> None:
     login = AzureBlobStorageCredentials(**place.fields)
-    with pytest.raises(CredentialsError, match=r"default chain: no login was found.*az login"):
+    with pytest.raises(
+        CredentialsError, match=r"default chain: no credentials were found.*az login"
+    ):
         login.find_login().get_token()
 
 

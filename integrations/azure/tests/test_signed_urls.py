@@ -91,7 +91,7 @@ def lake(**login: Any) -> AzureBlobStorageContainer:
 
 
 def test_a_sas_signs_nothing() -> None:
-    with pytest.raises(StorageError, match=r"needs an account key or a token.*Use a login"):
+    with pytest.raises(StorageError, match=r"needs an account key or a token.*Use credentials"):
         lake(sas_token="sv=1&sr=c&sig=2").presigned_url("a.csv")
 
 

@@ -1,4 +1,4 @@
-"""What comes home from a worker that shares nothing with the flow but the scheduler."""
+"""Results of a worker that shares nothing with the flow but the scheduler."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def runner(remote: DaskProcesses) -> DaskTaskRunner:
 
 
 def run_on(runner: DaskTaskRunner, fn: Any, *args: Any) -> Any:
-    """Return what a task of the function returns, submitted by a flow."""
+    """Return the result of a task of the function, submitted by a flow."""
 
     @flow(task_runner=runner)
     def f() -> Any:

@@ -1,4 +1,4 @@
-"""Workers, schedulers and flows that die, and calls that are stopped: nothing is left running."""
+"""Workers, schedulers and flows that die, and stopped calls: nothing is left running."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def home() -> Iterator[Services]:
 
 
 def mark(folder: Path) -> int:
-    """Leave a file, and return how many there are."""
+    """Create a file, and return the number of files."""
     (folder / f"{time.monotonic_ns()}").touch()
     return len(list(folder.iterdir()))
 
@@ -47,7 +47,7 @@ def spin() -> None:
 
 
 def count_running(address: str) -> int:
-    """Return how many calls the workers of a cluster are making."""
+    """Return the number of calls that the workers of a cluster are running."""
 
     def count() -> int:
         from flowstone.task_runners.shared_site import running
@@ -67,7 +67,7 @@ def end_of(home: Services, name: str) -> tuple[str, int, str]:
 def test_a_worker_that_dies_crashes_its_run(
     home: Services, remote: DaskProcesses, tmp_path: Path
 ) -> None:
-    """Dask itself would try it three times more."""
+    """Dask itself would retry it three more times."""
 
     @task
     def dies() -> None:
@@ -152,7 +152,7 @@ def test_a_late_task_is_stopped_on_its_worker(home: Services, remote: DaskProces
 
 
 def test_a_late_call_that_blocks_is_given_up(home: Services, remote: DaskProcesses) -> None:
-    """It can't be interrupted there; its run ends all the same."""
+    """It can't be interrupted there, but its run ends anyway."""
 
     @task(timeout_seconds=0.1)
     def blocks() -> None:
@@ -224,7 +224,7 @@ def test_a_temporary_cluster_dies_with_its_flow(tmp_path: Path) -> None:
 
 
 def find_processes(mark: str) -> list[str]:
-    """Return the processes that have something in their environment."""
+    """Return the processes that have a text in their environment."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:

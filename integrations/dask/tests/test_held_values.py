@@ -1,4 +1,4 @@
-"""Large values, which stay on the cluster until somebody asks for them."""
+"""Large values, which stay on the cluster until they are requested."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def measure(value: bytes, *more: Any) -> int:
 
 
 class Cluster:
-    """What the scheduler knows of the cluster."""
+    """The state of the scheduler."""
 
     def __init__(self, address: str) -> None:
         self._client = Client(address, set_as_default=False)
@@ -65,7 +65,7 @@ class Cluster:
         return found
 
     def find_holder(self) -> int:
-        """Return the id of the process of a worker that holds a large value."""
+        """Return the process id of a worker that holds a large value."""
 
         def find(dask_scheduler: Any) -> str:
             tasks = dask_scheduler.tasks.values()

@@ -1,4 +1,4 @@
-"""Waiting for what another process does."""
+"""Waiting for other processes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def until(holds: Callable[[], object], seconds: float = 30.0) -> None:
-    """Wait until something holds."""
+    """Wait until a condition holds."""
     pause = threading.Event()
     for _ in range(int(seconds / 0.02)):
         if holds():

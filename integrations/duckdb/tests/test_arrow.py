@@ -1,4 +1,4 @@
-"""Tables go in and out as Arrow: with the types that they have, and no row of Python between."""
+"""Arrow tables are written and read with their types, and without intermediate Python rows."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MOST_BYTES = 1_000_000
 
 
 class CountingDriver(DuckDBDriver):
-    """Counts what goes by rows."""
+    """Counts values that are converted by rows."""
 
     def __init__(self, path: str) -> None:
         super().__init__(path)
@@ -52,7 +52,7 @@ class CountingDriver(DuckDBDriver):
 
 
 class CountingDatabase(DuckDBDatabase):
-    """A DuckDB that counts."""
+    """A DuckDB driver that counts."""
 
     def make_driver(self) -> CountingDriver:
         return CountingDriver(self.path)
@@ -71,7 +71,7 @@ def table(count: int) -> pa.Table:
 
 
 def measure(work: Callable[[], object]) -> int:
-    """Return the most that Python's own objects take meanwhile; Arrow's memory is not Python's."""
+    """Return the peak memory of Python objects meanwhile; Arrow's memory is not included."""
     tracemalloc.start()
     try:
         work()

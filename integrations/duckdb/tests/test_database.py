@@ -1,4 +1,4 @@
-"""What waits for DuckDB is woken, and what its files are said to be."""
+"""Calls that wait for DuckDB are woken, and errors with its files are described."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each of DuckDB's exceptions is one of ours, and no value is in its words."""
+"""Each of DuckDB's exceptions becomes an error of Flowstone, without values in its message."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ def test_errors_of_others_are_theirs() -> None:
         ("SELECT nope FROM t", QueryInvalid, "nope"),
         ("INSERT INTO t VALUES (1, 'b')", IntegrityViolated, "Fix the row"),
         ("INSERT INTO t VALUES ('canary-4711', 'b')", QueryInvalid, "INT32"),
-        ("SELECT 1; SELECT 2", QueryInvalid, "2 statements, and one at a time"),
-        ("-- nothing", QueryInvalid, "0 statements, and one at a time"),
+        ("SELECT 1; SELECT 2", QueryInvalid, "2 statements, and only one can be run"),
+        ("-- nothing", QueryInvalid, "0 statements, and only one can be run"),
     ],
 )
 def test_real_errors(

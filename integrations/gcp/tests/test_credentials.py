@@ -70,7 +70,7 @@ def test_clients_that_are_not_here_are_refused_with_the_way_to_make_them(name: s
         ({"service_account_file": "/"}, "can't be read"),
         ({"service_account_file": "a", "service_account_info": "{}"}, "both set"),
         ({"anonymous": True, "service_account_info": "{}"}, "anonymous"),
-        ({}, "no login was found"),
+        ({}, "no credentials were found"),
     ],
 )
 def test_bad_logins_say_what_is_wrong(fields: dict[str, Any], words: str, live: bool) -> None:

@@ -218,7 +218,9 @@ ROWS = {
         LOADER,
         ("/token",),
     ),
-    "anonymous": Row(lambda _: {"anonymous": True, "project": "example-project"}, "no login", ()),
+    "anonymous": Row(
+        lambda _: {"anonymous": True, "project": "example-project"}, "no credentials", ()
+    ),
 }
 
 

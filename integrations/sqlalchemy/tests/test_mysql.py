@@ -64,7 +64,7 @@ def test_a_lost_connection_is_opened_again(mysql: SqlAlchemyConnector, mariadb_u
 def test_a_loss_inside_a_transaction_is_told(mysql: SqlAlchemyConnector, mariadb_url: str) -> None:
     mysql.execute("CREATE TABLE t (id int)")
     with (
-        pytest.raises(DatabaseUnreachable, match="inside a transaction, of which nothing is kept"),
+        pytest.raises(DatabaseUnreachable, match="inside a transaction, which was not committed"),
         mysql.transaction(),
     ):
         mysql.execute("INSERT INTO t VALUES (1)")

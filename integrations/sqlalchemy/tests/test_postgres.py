@@ -279,14 +279,14 @@ def test_a_loss_inside_a_transaction_is_told(
 ) -> None:
     database.execute("CREATE TABLE t (id int)")
     with (
-        pytest.raises(DatabaseUnreachable, match="inside a transaction, of which nothing is kept"),
+        pytest.raises(DatabaseUnreachable, match="inside a transaction, which was not committed"),
         database.transaction(),
     ):
         database.execute("INSERT INTO t VALUES (1)")
         end_connections(postgres_url)
         database.execute("INSERT INTO t VALUES (2)")
     with (
-        pytest.raises(DatabaseUnreachable, match="committed, which is kept or not"),
+        pytest.raises(DatabaseUnreachable, match="which may or may not be committed"),
         database.transaction(),
     ):
         database.execute("INSERT INTO t VALUES (3)")

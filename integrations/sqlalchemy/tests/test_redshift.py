@@ -68,14 +68,14 @@ def test_a_temporary_login_is_made_by_iam(cluster: str) -> None:
 
 
 def test_a_login_that_is_refused_says_why(cluster: str) -> None:
-    with pytest.raises(OurError, match=r"gave no temporary login.*nowhere"):
+    with pytest.raises(OurError, match=r"issued no temporary credentials.*nowhere"):
         find_login(RedshiftOptions(cluster="nowhere"), "reader", "dev", "Redshift")
 
 
 def test_an_access_without_a_login_says_why(cluster: str) -> None:
     engine = create_engine("postgresql+psycopg://reader@h/dev", poolclass=NullPool)
     driver = RedshiftDriver("Redshift", engine, RedshiftOptions(cluster="nowhere"))
-    with pytest.raises(DatabaseDenied, match=r"gave no temporary login.*nowhere"):
+    with pytest.raises(DatabaseDenied, match=r"issued no temporary credentials.*nowhere"):
         driver.make_access()
 
 

@@ -1,4 +1,4 @@
-"""AWS for Flowstone: logins, S3 buckets as object stores, secrets, Lambda, and jobs."""
+"""AWS for Flowstone: credentials, S3 buckets as object stores, secrets, Lambda, and jobs."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ __all__ = [
 ]
 
 if not TYPE_CHECKING:
-    # Who uses a bucket need not wait for the task engine, nor anybody here for pydantic.
+    # Lazy, so that a bucket does not load the task engine, nor this import pydantic.
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {

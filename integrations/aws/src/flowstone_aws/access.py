@@ -1,4 +1,4 @@
-"""Address and login of a bucket for other tools, in the format of each."""
+"""Address and credentials of a bucket, in the format of other tools."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def make_access(
     credentials: AwsCredentials | MinIOCredentials,
     refresh: Callable[[], StoreAccess],
 ) -> StoreAccess:
-    """Return the address and the login; by default, the login that the SDK's chain finds."""
+    """Return the address and the credentials; by default, those that boto3 finds."""
     session = credentials.get_boto3_session()
     found = session.get_credentials()
     login = None if found is None else found.get_frozen_credentials()
@@ -47,11 +47,11 @@ def make_access(
 def make_storage_options(
     access: StoreAccess, settings: S3Settings, tool: Tool
 ) -> dict[str, object] | None:
-    """Return address, login and settings as a tool takes them, or None where it wants nothing.
+    """Return address, credentials and settings in the format of a tool; None if it needs none.
 
     Args:
-        access: the address and the login.
-        settings: the block's fields; polars and Delta have no words for storage class and tags.
+        access: the address and the credentials.
+        settings: the block's fields; polars and Delta have no options for storage class and tags.
         tool: see `ObjectStore.storage_options`.
     """
     region, endpoint = access.options.get("region"), access.endpoint
@@ -79,7 +79,7 @@ def make_storage_options(
 
 
 def _describe_settings(settings: S3Settings) -> dict[str, object]:
-    """Return what polars and Delta, by their library `object_store`, ask S3 for.
+    """Return the options for S3 of `object_store`, the library that polars and Delta use.
 
     https://docs.rs/object_store/latest/object_store/aws/enum.AmazonS3ConfigKey.html
     """

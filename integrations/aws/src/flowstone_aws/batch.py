@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from flowstone.blocks import JobProvider
     from flowstone.records.events import ExternalHandle
 
-#: Batch refuses a shorter limit of an attempt:
+#: Batch refuses a shorter time limit per attempt:
 #: https://docs.aws.amazon.com/batch/latest/APIReference/API_JobTimeout.html
 SHORTEST_ATTEMPT = 60
 
 
 class BatchJob(Job):
-    """An AWS Batch job, which Flowstone submits, waits for, logs and can terminate.
+    """A job on AWS Batch, which Flowstone submits, waits for, logs and can terminate.
 
     The result is the exit code, which is always 0: other exit codes raise.
     """
@@ -40,7 +40,7 @@ class BatchJob(Job):
 
     job_name: str = Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$",
-        description="The beginning of its name; the run's id and attempt are appended.",
+        description="The beginning of the job's name; the run's id and attempt are appended.",
     )
     job_queue: str = Field(min_length=1, description="The queue: its name or ARN.")
     job_definition: str = Field(
@@ -48,7 +48,7 @@ class BatchJob(Job):
     )
     aws_credentials: AwsCredentials = Field(
         default_factory=AwsCredentials,
-        description="The login; by default, the SDK's credential chain.",
+        description="The credentials; by default, boto3 finds them.",
     )
     command: list[str] = Field(
         default_factory=list, description="The command; by default that of the job definition."
@@ -72,12 +72,12 @@ class BatchJob(Job):
         default=None,
         ge=1,
         le=10,
-        description="How many times Batch attempts it; by default as in the job definition.",
+        description="Number of attempts that Batch makes; by default as in the job definition.",
     )
     attempt_seconds: int | None = Field(
         default=None,
         ge=SHORTEST_ATTEMPT,
-        description="Seconds until Batch ends an attempt; by default as in the job definition.",
+        description="Time limit of an attempt, in seconds; by default as in the job definition.",
     )
     labels: dict[str, str] = Field(
         default_factory=dict, description="Tags of the job, in addition to those of its run."
@@ -86,10 +86,10 @@ class BatchJob(Job):
         default_factory=dict, description="Further parameters of SubmitJob, by AWS's names."
     )
     timeout_seconds: float | None = Field(
-        default=None, gt=0, description="How long to wait for it, in seconds; None for no limit."
+        default=None, gt=0, description="Seconds to wait for the job; None for no limit."
     )
     interval_seconds: float = Field(
-        default=5.0, gt=0, description="The longest time between two polls, in seconds."
+        default=5.0, gt=0, description="Longest time between two polls, in seconds."
     )
 
     def make_provider(self) -> BatchJobs:
@@ -137,19 +137,19 @@ class BatchJobRun(JobRun):
         return self._job.make_provider().describe(self.job_id)
 
     def exit_code(self) -> int | None:
-        """Return the exit code of its container; None if there is none (yet).
+        """Return the exit code of the container; None if there is none (yet).
 
         Raises:
-            JobLost: as `describe` does.
+            JobLost: see `describe`.
         """
         code: int | None = self.describe().get("container", {}).get("exitCode")
         return code
 
     def stop_reason(self) -> str:
-        """Return why it is in its status, in Batch's words; "" if Batch gives no reason.
+        """Return the reason for the job's status, as Batch states it; "" if Batch gives none.
 
         Raises:
-            JobLost: as `describe` does.
+            JobLost: see `describe`.
         """
         return str(self.describe().get("statusReason", ""))
 

@@ -32,9 +32,9 @@ STATUSES = {
 }
 LOG_GROUP = "/aws/batch/job"
 LONGEST_NAME = 128
-#: How many of a container's last lines an error quotes.
+#: Number of a container's last lines that an error quotes.
 LAST_WORDS = 10
-#: How long, in seconds, the time limit of a definition is cached.
+#: Seconds for which the time limit of a definition is cached.
 LIMIT_SECONDS = 60.0
 SECRETS_REMEDY = (
     "Name it in `secrets` of the job definition's containerProperties, so that Batch reads it."
@@ -47,7 +47,7 @@ class BatchJobs(JobProvider):
     """The jobs of a block; a handle is the id of a job.
 
     Args:
-        job: what is submitted.
+        job: the block.
     """
 
     #: SIGKILL follows SIGTERM after 30 s, unless the compute environment says otherwise.
@@ -65,7 +65,7 @@ class BatchJobs(JobProvider):
     def start(self) -> str:
         job = self._job
         check_variables(self.where, job.env, SECRETS_REMEDY)
-        # As they are here: what tags can't hold is replaced in the request.
+        # Checked here, because characters that tags can't contain are replaced in the request.
         check_request(self.where, {"labels": job.labels}, SECRETS_REMEDY)
         work = (job.name_in_handles(), job.job_definition, job.command, job.env, job.parameters)
         launch = begin_launch((*work, job.batch_kwargs))
@@ -103,7 +103,7 @@ class BatchJobs(JobProvider):
         return self._log.read(self._login, handle, streams, seen)
 
     def read_result(self, handle: str) -> int:
-        """Return the exit code; an array's parent has none of its own."""
+        """Return the exit code; the parent of an array job has none."""
         return int(self.describe(handle).get("container", {}).get("exitCode", 0))
 
     def describe(self, handle: str) -> Record:
@@ -148,7 +148,7 @@ class BatchJobs(JobProvider):
         return {**{key: value for key, value in request.items() if value}, **job.batch_kwargs}
 
     def _make_prefix(self, launch: Launch) -> str:
-        """Return what the names of the run's jobs begin with, in each attempt."""
+        """Return the prefix of the names of the run's jobs, the same in each attempt."""
         run = _NOT_IN_NAMES.sub("", launch.run_id)
         left = LONGEST_NAME - len(run) - len(launch.fingerprint) - 12
         return f"{self._job.job_name[:left]}-{run}-{launch.fingerprint}-"
@@ -163,7 +163,7 @@ class BatchJobs(JobProvider):
             with self._translate():
                 return str(self._client().submit_job(**request)["jobId"])
         except Unreachable:
-            # Whether the request arrived is unknown; the name tells.
+            # The request may have arrived; look the job up by its name.
             with suppress(FlowstoneError):
                 found = self._list_jobs(request["jobName"])
                 if found:
@@ -191,7 +191,7 @@ class BatchJobs(JobProvider):
         return found
 
     def _tell_limit(self) -> None:
-        """Warn if Batch ends an attempt before we stop waiting."""
+        """Warn if Batch ends an attempt before Flowstone stops waiting."""
         limit, ours = self._job.attempt_seconds or self._find_limit(), self._job.timeout_seconds
         if limit is not None and (ours is None or limit < ours):
             waiting = "without a limit" if ours is None else f"for {ours:g} s"
@@ -204,7 +204,7 @@ class BatchJobs(JobProvider):
         name = self._job.job_definition
         at, limit = known.get(name, (0.0, None))
         if name not in known or monotonic() - at > LIMIT_SECONDS:
-            # A login that may submit jobs need not be allowed to read definitions.
+            # Credentials that may submit jobs may lack permission to read definitions.
             with suppress(JobError, OSError):
                 limit = self._read_limit(name)
             known[name] = monotonic(), limit
@@ -278,7 +278,7 @@ def list_streams(job: Record) -> list[LogStream]:
 
 
 def describe_failure(job: Record) -> str:
-    """Return what went wrong, in Batch's own words, and the exit code."""
+    """Return the error, as Batch states it, and the exit code."""
     container = job.get("container", {})
     code = container.get("exitCode")
     parts = (

@@ -18,21 +18,21 @@ def batch_submit(
     aws_credentials: AwsCredentials | None = None,
     **batch_kwargs: JsonValue,
 ) -> str:
-    """Submit a job to AWS Batch, and return its id without waiting; `BatchJob` waits.
+    """Submit a job to AWS Batch, and return its id without waiting; `BatchJob` waits for the job.
 
     Args:
         job_name: the name of the job.
-        job_queue: the queue: its name or ARN.
+        job_queue: the name or ARN of the queue.
         job_definition: the job definition: a name, a name and revision, or an ARN.
-        aws_credentials: the login; by default the SDK's credential chain.
+        aws_credentials: the credentials; by default those that boto3 finds.
         **batch_kwargs: further arguments of AWS's ``SubmitJob``.
 
     Raises:
-        JobError: Batch refused it, or the request contains a secret.
-        AccessDenied: this login may not submit it.
-        CredentialsError: there is no login, or it was refused.
-        Unreachable: Batch can't be reached, or its response was lost; in that case, the job may
-            have been submitted, so this call does not submit it again.
+        JobError: Batch refused the job, or the request contains a secret.
+        AccessDenied: the credentials have no permission to submit it.
+        CredentialsError: no credentials were found, or they were refused.
+        Unreachable: Batch can't be reached, or its response was lost. The job may then have been
+            submitted, so this call does not submit it again.
 
     Example:
         job_id = batch_submit("load", job_queue, job_definition, aws_credentials)

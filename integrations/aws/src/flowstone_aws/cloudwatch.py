@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from flowstone_aws.credentials import AwsCredentials
     from flowstone_aws.records import Record
 
-#: Jobs whose places are kept at a time.
+#: Number of jobs whose positions are remembered.
 MOST_JOBS = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class LogStream:
-    """Where a container writes.
+    """The log stream of a container.
 
     Attributes:
-        region: where the log is, if it is not the login's.
+        region: the region of the log, if it differs from that of the credentials.
     """
 
     group: str
@@ -36,7 +36,7 @@ class LogStream:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """How far a job's lines were read: their number, and a token of the last stream."""
+    """The position in a job's output: the number of lines read, and a token of the last stream."""
 
     seen: int = 0
     stream: int = 0
@@ -45,10 +45,10 @@ class _Place:
 
 @dataclass(slots=True)
 class LogReader:
-    """Reads the lines of jobs; each is fetched once, as long as one reads on.
+    """Reads the output of jobs; a reader that continues fetches each line once.
 
     Attributes:
-        refused: the jobs whose lines this login may not read, which was logged.
+        refused: the jobs whose output the credentials may not read, which was logged.
     """
 
     refused: set[str] = field(default_factory=set)
@@ -60,7 +60,7 @@ class LogReader:
     ) -> list[str]:
         """Return the lines of a job after the first `seen`, stream by stream.
 
-        If the login may not read them, that is logged once, as a warning: the job continues.
+        If the credentials may not read them, a warning is logged once: the job continues.
         """
         if handle in self.refused:
             return []
@@ -92,7 +92,7 @@ class LogReader:
 
 
 def read_last_lines(login: AwsCredentials, stream: LogStream, count: int) -> list[str]:
-    """Return the last lines of a stream; none where they can't be read."""
+    """Return the last lines of a stream; none if they can't be read."""
     try:
         answer = _ask(login, stream, limit=count)
     except (AccessDenied, JobLost):
@@ -103,13 +103,13 @@ def read_last_lines(login: AwsCredentials, stream: LogStream, count: int) -> lis
 def _read_stream(
     login: AwsCredentials, stream: LogStream, token: str | None
 ) -> tuple[list[str], str | None]:
-    """Return the lines after a token, and the token to go on from."""
+    """Return the lines after a token, and the token of the next read."""
     lines: list[str] = []
     while True:
         given = {} if token is None else {"nextToken": token}
         try:
             answer = _ask(login, stream, startFromHead=True, **given)
-        except JobLost:  # nothing was written yet
+        except JobLost:  # nothing has been written yet
             return lines, token
         lines += [_read_line(event) for event in answer["events"]]
         if answer["nextForwardToken"] == token:

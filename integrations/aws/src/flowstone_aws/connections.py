@@ -1,4 +1,4 @@
-"""Connections that end in the middle, which botocore does not notice by itself."""
+"""Detection of connections that break in the middle, which botocore does not notice."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from botocore.exceptions import _ClientErrorResponseTypeDef
     from botocore.model import OperationModel
 
-#: Calls that start something each time they arrive: none has a token to know a repetition by.
+#: Calls that start something each time they arrive: they have no idempotency token.
 _ONCE = ("lambda.Invoke", "batch.SubmitJob")
-#: Answers after which nobody can tell whether the call was served.
+#: Statuses after which it is unknown whether the call was executed.
 _UNCERTAIN = frozenset({500, 504})
 
 
@@ -25,7 +25,7 @@ class _Answer(TypedDict):
 
 
 def watch_connections(client: BaseClient) -> None:
-    """Make a client of boto3 notice where a connection ends."""
+    """Make a client of boto3 detect broken connections."""
     endpoint = client.meta.endpoint_url
 
     def refuse_half(operation_model: OperationModel, response_dict: _Answer, **_: object) -> None:
@@ -55,7 +55,7 @@ def watch_connections(client: BaseClient) -> None:
 
 
 def _may_have_arrived(error: Exception) -> bool:
-    """Return whether a request may have arrived, though its connection broke."""
+    """Return whether a request may have arrived although its connection broke."""
     from botocore.exceptions import (  # see above
         ConnectTimeoutError,
         EndpointConnectionError,
@@ -69,16 +69,16 @@ def _may_have_arrived(error: Exception) -> bool:
 
 
 def _expect_nothing(request: AWSPreparedRequest, **_: object) -> None:
-    # botocore reads for ever where a connection ends after "100 Continue". It is not signed.
+    # botocore hangs if the connection ends after "100 Continue". The header is not signed.
     if "Expect" in request.headers:
         del request.headers["Expect"]
 
 
 def _is_half(answer: _Answer, operation: str) -> bool:
-    """Return whether the connection ended in an answer, which the SDK takes for the answer's end.
+    """Return whether the connection broke in a response, which the SDK takes for its end.
 
-    What has a body says how long it is, or that it ends with the connection. An object's own
-    content is not here yet: its reader sees to that.
+    A response with a body states its length, or that it ends with the connection. The content of
+    an object is not read here: its reader checks it.
     """
     headers = {name.lower(): value for name, value in answer["headers"].items()}
     if answer["status_code"] not in {200, 206} or "transfer-encoding" in headers:

@@ -1,4 +1,4 @@
-"""Credentials for AWS and for MinIO: their fields become logins, and nothing else reads them."""
+"""Credentials for AWS and for MinIO: blocks whose fields become logins."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: A check answers soon: it tries twice at most.
+#: A check returns quickly: it makes two attempts at most.
 _PATIENCE: dict[str, Any] = {
     "retries": {"total_max_attempts": 2},
     "connect_timeout": 5,
@@ -38,10 +38,10 @@ _OF_OBSTORE = re.compile(
 
 
 class _Login(Credentials):
-    """What both have: a region, how to connect, and clients."""
+    """The part that both share: a region, how to connect, and clients."""
 
     region_name: str | None = Field(
-        default=None, description="The region, as 'eu-central-1'; the SDK's own where empty."
+        default=None, description="The region, such as 'eu-central-1'; by default, boto3's."
     )
     aws_client_parameters: AwsClientParameters = Field(
         default_factory=AwsClientParameters, description="How clients connect: endpoint, config."
@@ -52,39 +52,39 @@ class _Login(Credentials):
     @overload
     def client(self, service: str, **overrides: Any) -> Any: ...
     def client(self, service: str, **overrides: Any) -> Any:
-        """Open a client of boto3, the same one each time, safe to use from several threads.
+        """Return a client of boto3, the same one each time; it is thread-safe.
 
         Args:
-            service: what boto3 calls it: ``s3``, ``sts``, ``secretsmanager``, …
+            service: the service, as boto3 names it: ``s3``, ``sts``, ``secretsmanager``, …
             **overrides: arguments of `boto3.Session.client`, instead of those of this block.
 
         Raises:
-            CredentialsError: no login, or no such client, can be made from these fields.
+            CredentialsError: the fields are not valid, or there is no such client.
         """
         return self._login().client(service, **overrides)
 
     def get_boto3_session(self) -> boto3.Session:
-        """Return the session of boto3 that the clients come from; its logins renew themselves.
+        """Return the boto3 session of the clients, which renews temporary credentials.
 
-        It has no part of `aws_client_parameters`, which are for clients.
+        `aws_client_parameters` do not apply to it; they are for clients.
         """
         return self._login().session()
 
     def get_client(self, client_type: str) -> Any:
-        """Do as `client`."""
+        """Same as `client`."""
         return self.client(getattr(client_type, "value", client_type))
 
     def get_s3_client(self) -> S3Client:
-        """Do as ``client("s3")``."""
+        """Same as ``client("s3")``."""
         return self.client("s3")
 
     def get_secrets_manager_client(self) -> Any:
-        """Do as ``client("secretsmanager")``."""
+        """Same as ``client("secretsmanager")``."""
         return self.client("secretsmanager")
 
     @abstractmethod
     def _values(self) -> dict[str, Any]:
-        """Return the fields of a login, as `LoginFields` names them, and `role` as a dict."""
+        """Return the fields for `LoginFields`, by name, and `role` as a dict."""
 
     def _login(self) -> Login:
         values, new = self._find_login()
@@ -104,40 +104,40 @@ class _Login(Credentials):
         return values, lambda: Login(values, parameters, role)
 
     def get_or_make(self, name: str, make: Callable[[], T]) -> T:
-        """Return an object that all blocks with this login share in this process; make it once."""
+        """Return an object that all blocks with equal credentials share; create it at first."""
         return self._login().get_or_make(name, make)
 
     def describe_login(self) -> str:
-        """Return which credentials these are, in words, without a secret."""
+        """Return a description of the credentials, without secrets."""
         return self._login().who()
 
     def _open_fresh(self) -> Login:
-        """Return a login that remembers nothing."""
+        """Return a login with empty caches."""
         login: Login = self._find_login()[1]()
         return login
 
     def _by_s3(self, login: Login) -> str:
-        """Ask S3 whether it lets us in."""
+        """Check the access to S3."""
         where = self.aws_client_parameters.endpoint_url or "AWS's S3"
         client = login.client("s3", **_limit_waiting(self.aws_client_parameters))
         try:
             with translate_errors(where, login.who):
                 client.list_buckets(MaxBuckets=1)
         except AccessDenied:
-            return f"{login.who()} is let in at {where}, and may not list buckets"
-        return f"{login.who()} is let in at {where}"
+            return f"{login.who()} can log in at {where}, but may not list buckets"
+        return f"{login.who()} can log in at {where}"
 
 
 class AwsCredentials(_Login):
-    """A login to AWS: with no field set, boto3's own chain finds one.
+    """Credentials for AWS; with no field set, those that boto3 finds.
 
-    Environment, profile, SSO, container, instance: what boto3 finds, this finds. Keys are taken
-    as they are; a role is assumed with what the other fields say, and again before it ends.
+    boto3 looks in the environment, the profile, SSO, and the role of the container or instance.
+    With `assume_role_arn`, the role is assumed with these credentials, and again before it expires.
     """
 
     _block_type_name: ClassVar[str | None] = "AWS Credentials"
     _description: ClassVar[str | None] = (
-        "A login to AWS: boto3's own chain, keys, a profile, or a role that renews itself."
+        "Credentials for AWS: found by boto3, keys, a profile, or a role that renews itself."
     )
     _code_example: ClassVar[str | None] = (
         'AwsCredentials(profile_name="data", region_name="eu-central-1").save("data")\n'
@@ -145,7 +145,7 @@ class AwsCredentials(_Login):
     )
 
     aws_access_key_id: str | None = Field(
-        default=None, description="The access key's id; empty for the SDK's own chain."
+        default=None, description="The access key's id; if empty, boto3 finds credentials."
     )
     aws_secret_access_key: SecretStr | None = Field(
         default=None, description="The access key's secret."
@@ -155,10 +155,10 @@ class AwsCredentials(_Login):
     )
     profile_name: str | None = Field(default=None, description="A profile of ~/.aws/config.")
     assume_role_arn: str | None = Field(
-        default=None, description="The ARN of a role to assume, and to assume again in time."
+        default=None, description="The ARN of a role to assume; it is renewed before it expires."
     )
     assume_role_kwargs: AssumeRoleParameters = Field(
-        default_factory=AssumeRoleParameters, description="What STS is told when it is assumed."
+        default_factory=AssumeRoleParameters, description="The parameters of AssumeRole."
     )
 
     @field_validator("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
@@ -176,13 +176,13 @@ class AwsCredentials(_Login):
             missing = "aws_secret_access_key" if key else "aws_access_key_id"
             raise CredentialsError(
                 f"AWS, with {who}",
-                f"an access key has two halves, and {missing} is empty",
-                f"Set {missing}, or leave both empty for the SDK's own chain.",
+                f"an access key consists of an id and a secret, and {missing} is empty",
+                f"Set {missing}, or leave both empty to use the SDK's default chain.",
             )
         if token and not key:
             raise CredentialsError(
                 f"AWS, with {who}",
-                "a session token is good with its access key only, which is empty",
+                "a session token needs its access key, which is empty",
                 "Set aws_access_key_id and aws_secret_access_key too.",
             )
         role = self.assume_role_kwargs
@@ -190,7 +190,7 @@ class AwsCredentials(_Login):
             raise CredentialsError(
                 f"AWS, with {who}",
                 f"{role.SerialNumber} is an MFA device, and its TokenCode is empty",
-                "Set TokenCode beside SerialNumber; it is good for one session.",
+                "Set TokenCode together with SerialNumber; it is valid for one session.",
             )
         return {
             "who": f"role {self.assume_role_arn} by {who}" if self.assume_role_arn else who,
@@ -214,17 +214,17 @@ class AwsCredentials(_Login):
         except FlowstoneError:
             if endpoint is None:
                 raise
-            return self._by_s3(login)  # what S3-compatible services have no STS
+            return self._by_s3(login)  # S3-compatible services have no STS
         return f"{found['Arn']} in account {found['Account']}, by {login.who()}"
 
 
 class MinIOCredentials(_Login):
-    """A login to MinIO, or to anything else that speaks S3; its endpoint is a client parameter."""
+    """Credentials for MinIO or another S3-compatible service; set the endpoint as a parameter."""
 
     _block_type_name: ClassVar[str | None] = "MinIO Credentials"
-    # By itself, the name would be cut into words as "min-io".
+    # The default slug would be "min-io-credentials".
     _block_type_slug: ClassVar[str | None] = "minio-credentials"
-    _description: ClassVar[str | None] = "A login to MinIO, or to anything else that speaks S3."
+    _description: ClassVar[str | None] = "Credentials for MinIO, or another S3-compatible service."
     _code_example: ClassVar[str | None] = (
         "MinIOCredentials(\n"
         '    minio_root_user="minio",\n'
@@ -260,7 +260,7 @@ class MinIOCredentials(_Login):
 def _name_login(key: str | None, profile: str | None) -> str:
     if key:
         return f"access key …{key[-4:]}"
-    return f"profile {profile!r}" if profile else "the SDK's own chain"
+    return f"profile {profile!r}" if profile else "the SDK's default chain"
 
 
 def _reveal(value: SecretStr | None) -> str | None:
@@ -268,25 +268,25 @@ def _reveal(value: SecretStr | None) -> str | None:
 
 
 def _one_line(value: str | SecretStr | None) -> str | SecretStr | None:
-    """Drop the white space around a key, as it comes from files; refuse line breaks."""
+    """Strip the white space around a key, as read from files; refuse line breaks."""
     if value is None:
         return None
     text = (value if isinstance(value, str) else value.get_secret_value()).strip()
     if not text:
         return None
     if not text.isprintable():
-        raise ValueError("it has control characters inside")
+        raise ValueError("it must not contain control characters")
     return text if isinstance(value, str) else SecretStr(text)
 
 
 def has_authorities(login: Login, parameters: AwsClientParameters) -> bool:
-    """Return whether it is said, here or around, which certificates to trust."""
+    """Return whether trusted certificates are set, in the parameters or in the environment."""
     is_given = parameters.verify is not True or parameters.verify_cert_path is not None
     return is_given or bool(login.find_ca_bundle() or os.environ.get("REQUESTS_CA_BUNDLE"))
 
 
 def has_variables_of_obstore() -> bool:
-    """Return whether variables are set that obstore would follow, and the SDK does not."""
+    """Return whether variables are set that obstore reads, but the SDK does not."""
     return any(map(_OF_OBSTORE.fullmatch, os.environ))
 
 
@@ -295,7 +295,7 @@ def _limit_waiting(parameters: AwsClientParameters) -> dict[str, object]:
 
 
 def _describe_surroundings() -> str:
-    """Return what else the SDK's chain depends on: a change of it makes another login."""
+    """Return what else boto3's chain depends on: a change of it means another login."""
     variables = sorted((name, os.environ.get(name)) for name in _list_variables())
     files = [
         _read_mtime(os.environ.get(variable) or f"~/.aws/{name}")
@@ -308,7 +308,7 @@ def _describe_surroundings() -> str:
 
 
 def _list_variables() -> list[str]:
-    # Each operation asks: to decode all variables would take longer than all else that is ours.
+    # Called for each operation: decoding all variables would be slower than everything else here.
     if os.supports_bytes_environ:
         return [os.fsdecode(name) for name in os.environb if name.startswith(b"AWS_")]
     return [name for name in os.environ if name.startswith("AWS_")]
@@ -324,5 +324,5 @@ def _read_mtime(path: str) -> int:
 @lru_cache(16)
 def _expand(path: str, home: str | None) -> Path:
     """Return a path without a ``~``, which depends on the home."""
-    del home  # it is read again
+    del home  # only part of the cache key
     return Path(path).expanduser()

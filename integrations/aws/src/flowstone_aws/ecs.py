@@ -26,7 +26,7 @@ LONGEST_STOP = 120
 class EcsTask(Job):
     """A container on Amazon ECS, which Flowstone starts, waits for, logs and can stop.
 
-    Its task definition is your own, or is made from these fields and registered once per content.
+    It uses your own task definition, or registers one with these fields, once per content.
     The result is the exit code, which is always 0: other exit codes raise.
     """
 
@@ -60,7 +60,7 @@ class EcsTask(Job):
     )
     aws_credentials: AwsCredentials = Field(
         default_factory=AwsCredentials,
-        description="The login; by default, the SDK's credential chain.",
+        description="The credentials; by default, boto3 finds them.",
     )
     cluster: str | None = Field(
         default=None, description="The cluster; by default, the one named 'default'."
@@ -80,7 +80,7 @@ class EcsTask(Job):
     )
     memory: int | None = Field(default=None, gt=0, description="Memory in MiB; by default 2048.")
     container_name: str | None = Field(
-        default=None, description="The container; by default the first of the definition."
+        default=None, description="The container's name; by default the first of the definition."
     )
     task_role_arn: str | None = Field(default=None, description="The IAM role of the container.")
     execution_role_arn: str | None = Field(
@@ -88,7 +88,7 @@ class EcsTask(Job):
         description="The role with which ECS pulls images, reads secrets and writes logs.",
     )
     vpc_id: str | None = Field(
-        default=None, description="The VPC whose subnets are used; by default the default one."
+        default=None, description="The VPC whose subnets are used; by default the default VPC."
     )
     network_configuration: Record = Field(
         default_factory=dict,
@@ -96,7 +96,7 @@ class EcsTask(Job):
     )
     configure_cloudwatch_logs: bool | None = Field(
         default=None,
-        description="Whether the container writes to CloudWatch Logs; by default where there is an "
+        description="Whether the container writes to CloudWatch Logs; by default if there is an "
         "execution_role_arn.",
     )
     cloudwatch_logs_options: dict[str, str] = Field(
@@ -115,10 +115,10 @@ class EcsTask(Job):
         description="Seconds from SIGTERM to SIGKILL when it is stopped; ECS's default is 30.",
     )
     timeout_seconds: float | None = Field(
-        default=None, gt=0, description="How long to wait for it, in seconds; None for no limit."
+        default=None, gt=0, description="Seconds to wait for the task; None for no limit."
     )
     interval_seconds: float = Field(
-        default=5.0, gt=0, description="The longest time between two polls, in seconds."
+        default=5.0, gt=0, description="Longest time between two polls, in seconds."
     )
 
     @field_validator("secret_references")
@@ -127,8 +127,8 @@ class EcsTask(Job):
         for name, reference in value.items():
             if not is_reference(reference):
                 raise ValueError(
-                    f"{name!r} is not a reference; give an ARN, aws-secrets:NAME#PATH or "
-                    "aws-ssm:NAME, and keep the secret's value out of here"
+                    f"{name!r} is not a reference; pass an ARN, aws-secrets:NAME#PATH or "
+                    "aws-ssm:NAME, and do not put the secret's value here"
                 )
         return value
 
@@ -147,7 +147,7 @@ class EcsTask(Job):
             if given:
                 raise ValueError(
                     f"{', '.join(given)} can only be part of a task definition: "
-                    "write it into yours, or give an image in place of task_definition_arn"
+                    "set it there, or set image instead of task_definition_arn"
                 )
         return self
 
@@ -196,19 +196,19 @@ class EcsTaskRun(JobRun):
         return self._job.make_provider().describe(self.task_arn)
 
     def exit_code(self) -> int | None:
-        """Return the exit code of its container; None if there is none (yet).
+        """Return the exit code of the container; None if there is none (yet).
 
         Raises:
-            JobLost: as `describe` does.
+            JobLost: see `describe`.
         """
         provider = self._job.make_provider()
         return provider.read_exit_code(provider.describe(self.task_arn))
 
     def stop_reason(self) -> str:
-        """Return why it has ended, in ECS's words; "" while it runs.
+        """Return why the task ended, as ECS states it; "" while it runs.
 
         Raises:
-            JobLost: as `describe` does.
+            JobLost: see `describe`.
         """
         return str(self.describe().get("stoppedReason", ""))
 

@@ -17,7 +17,7 @@ MOST_TASKS = 100
 
 @dataclass(slots=True, eq=False)
 class _Question:
-    """A task that somebody waits to have described."""
+    """A task that a caller waits to have described."""
 
     arn: str
     found: Record | None = None
@@ -29,7 +29,7 @@ class _Question:
 class TaskBatches:
     """Describes the tasks of a cluster, one request at a time.
 
-    Callers that come during a request wait for it; then one of them asks for all of them.
+    Callers that arrive during a request wait for it; then one of them sends a request for all.
     """
 
     _waiting: list[_Question] = field(default_factory=list)
@@ -37,11 +37,11 @@ class TaskBatches:
     _turn: threading.Lock = field(default_factory=threading.Lock)
 
     def describe(self, arn: str, ask: Callable[[Sequence[str]], list[Record]]) -> Record | None:
-        """Return a task as ECS describes it; None where there is no such task.
+        """Return a task as ECS describes it; None if there is no such task.
 
         Args:
-            arn: of the task.
-            ask: describes up to a hundred tasks.
+            arn: the ARN of the task.
+            ask: describes up to 100 tasks.
         """
         question = _Question(arn)
         with self._lock:

@@ -20,28 +20,28 @@ if TYPE_CHECKING:
     from flowstone_aws.credentials import AwsCredentials
     from flowstone_aws.records import Record
 
-#: The tag that says what a definition was made of, so that an equal one is not registered again.
+#: The tag with the digest of a definition's content, by which an equal one is found.
 CONTENT_TAG = "flowstone_content"
-#: How many of the newest revisions of a family are checked.
+#: Number of the newest revisions of a family that are checked.
 MOST_REVISIONS = 10
-#: How long, in seconds, the newest revision of a family is cached.
+#: Seconds for which the newest revision of a family is cached.
 FAMILY_SECONDS = 60.0
 _REVISION = re.compile(r":\d+$")
-#: What ECS says where there is no such definition, under a code that it has for much else.
+#: ECS's message if there is no such definition; the code of the error has many other causes.
 _MISSING = "Unable to describe task definition"
 
 
 @dataclass(frozen=True, slots=True)
 class TaskDefinition:
-    """A registered definition, as far as a run of it needs to know.
+    """A registered task definition.
 
     Attributes:
-        arn: with its revision.
-        container: the one whose exit code counts, and that command and variables are for.
-        needs_network: whether ECS must be told subnets.
-        log_group: where that container writes; "" where it does not write to CloudWatch Logs.
-        log_prefix: of its log streams.
-        log_region: where the log is.
+        arn: the ARN, with the revision.
+        container: the container whose exit code counts, and that gets the command and variables.
+        needs_network: whether a run needs subnets.
+        log_group: the log group of that container; "" if it does not write to CloudWatch Logs.
+        log_prefix: the prefix of its log streams.
+        log_region: the region of the log.
     """
 
     arn: str
@@ -52,7 +52,7 @@ class TaskDefinition:
     log_region: str | None = None
 
     def list_streams(self, task: str) -> list[LogStream]:
-        """Return where the container of a task writes, given the task's ARN.
+        """Return the log streams of a task's container, given the task's ARN.
 
         https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using_awslogs.html
         """
@@ -74,13 +74,13 @@ class TaskDefinitions:
 def find_definition(
     where: str, login: AwsCredentials, name: str, container: str | None
 ) -> TaskDefinition:
-    """Return a definition of the user's own.
+    """Return one of the user's own definitions.
 
     Args:
         where: the task, for messages.
-        login: whose it is.
-        name: its ARN, or its family, for the newest revision, as it was up to a minute ago.
-        container: which of its containers; None for the first.
+        login: the credentials.
+        name: its ARN, or its family for the newest revision, which is cached for a minute.
+        container: the name of its container; None for the first.
 
     Raises:
         JobLost: there is no such definition.
@@ -88,7 +88,7 @@ def find_definition(
     """
     shared = login.get_or_make("ecs definitions", TaskDefinitions)
     key = f"{name} {container}"
-    # Read under the lock: of a hundred tasks at a time, one asks.
+    # Read under the lock: of a hundred tasks at a time, one sends the request.
     with shared.lock:
         at, known = shared.by_name.get(key, (0.0, None))
         if known is not None and (_REVISION.search(name) or monotonic() - at < FAMILY_SECONDS):
@@ -105,12 +105,12 @@ def find_definition(
 def ensure_definition(
     where: str, login: AwsCredentials, content: Record, tags: Mapping[str, str]
 ) -> TaskDefinition:
-    """Return the definition with this content, which is registered if there is none.
+    """Return the definition with this content; register it if there is none.
 
     Args:
         where: the task, for messages.
-        login: whose it is.
-        content: as ``RegisterTaskDefinition`` takes it.
+        login: the credentials.
+        content: the parameters of ``RegisterTaskDefinition``.
         tags: further tags of a new definition.
 
     Raises:
@@ -128,7 +128,7 @@ def ensure_definition(
 
 
 def forget_definition(login: AwsCredentials, definition: TaskDefinition) -> None:
-    """Forget a definition, which somebody may have deregistered."""
+    """Remove a definition from the cache; it may have been deregistered."""
     shared = login.get_or_make("ecs definitions", TaskDefinitions)
     with shared.lock:
         by_content, by_name = shared.by_content, shared.by_name
@@ -139,7 +139,7 @@ def forget_definition(login: AwsCredentials, definition: TaskDefinition) -> None
 
 
 def read_definition(where: str, found: Record, container: str | None) -> TaskDefinition:
-    """Return what matters of a definition as ECS describes it."""
+    """Return a definition from its description by ECS."""
     containers = {each["name"]: each for each in found["containerDefinitions"]}
     name = container or next(iter(containers))
     if name not in containers:
@@ -158,7 +158,7 @@ def read_definition(where: str, found: Record, container: str | None) -> TaskDef
 
 
 def _find_registered(where: str, login: AwsCredentials, family: str, digest: str) -> Record | None:
-    """Return the newest revision of a family with some content; most often it is the last one."""
+    """Return the newest revision of a family with this content; usually it is the latest one."""
     newest = _describe(where, login, family)
     if newest is None:
         return None

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from flowstone_aws.ecs_definitions import TaskDefinition
     from flowstone_aws.records import Client, Record
 
-#: How many of a container's last lines an error quotes.
+#: Number of a container's last lines that an error quotes.
 LAST_WORDS = 10
 #: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-lifecycle-explanation.html
 PENDING = frozenset({"PROVISIONING", "PENDING", "ACTIVATING"})
@@ -43,10 +43,10 @@ class EcsTasks(JobProvider):
     """The tasks of a block; a handle is the ARN of a task.
 
     Args:
-        job: what is run.
+        job: the block.
     """
 
-    #: SIGKILL follows SIGTERM after 120 s at most; then the network is taken down.
+    #: SIGKILL follows SIGTERM after 120 s at most; then the network is detached.
     grace_seconds = 240.0
     outage_seconds = 300.0
 
@@ -65,7 +65,7 @@ class EcsTasks(JobProvider):
             problem = "there is neither an image nor a task definition"
             raise JobError(self.where, problem, "Set `image` or `task_definition_arn`.")
         check_variables(self.where, job.env, SECRETS_REMEDY)
-        # As they are here: what tags can't hold is replaced in the request.
+        # Checked here, because characters that tags can't contain are replaced in the request.
         check_request(self.where, {"labels": job.labels}, SECRETS_REMEDY)
         definition = self._find_definition()
         work = (job.name_in_handles(), definition.arn, job.command, job.env, job.cluster)
@@ -117,7 +117,7 @@ class EcsTasks(JobProvider):
         return self.read_exit_code(self.describe(handle))
 
     def read_exit_code(self, task: Record) -> int | None:
-        """Return the exit code of a task as ECS describes it; None where there is none (yet)."""
+        """Return the exit code of a task as ECS describes it; None if there is none (yet)."""
         return read_exit_code(task, self._find_definition_of(task).container)
 
     def describe(self, handle: str) -> Record:
@@ -154,7 +154,7 @@ class EcsTasks(JobProvider):
         return ensure_definition(self.where, login, content, job.labels)
 
     def _find_definition_of(self, task: Record) -> TaskDefinition:
-        """Return what a task was started from; this block may have changed since."""
+        """Return the definition that a task was started from; this block may have changed since."""
         name, container = task["taskDefinitionArn"], self._job.container_name
         return find_definition(self.where, self._login, name, container)
 
@@ -224,7 +224,7 @@ class EcsTasks(JobProvider):
 
 
 def judge_task(task: Record, container: str) -> JobStatus:
-    """Return how a task ended: one that was stopped is cancelled, whatever its exit code."""
+    """Return the status of a task; a stopped task is cancelled, whatever its exit code."""
     code = task.get("stopCode", "")
     if code == "UserInitiated":
         return JobStatus.CANCELLED
@@ -233,13 +233,13 @@ def judge_task(task: Record, container: str) -> JobStatus:
 
 
 def read_exit_code(task: Record, container: str) -> int | None:
-    """Return the exit code of a task's container; None where there is none (yet)."""
+    """Return the exit code of a task's container; None if there is none (yet)."""
     codes = {each["name"]: each.get("exitCode") for each in task.get("containers", [])}
     return codes.get(container)
 
 
 def describe_failure(task: Record, container: str) -> str:
-    """Return what went wrong, in ECS's own words, and the exit code.
+    """Return the error, as ECS states it, and the exit code.
 
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html
     """

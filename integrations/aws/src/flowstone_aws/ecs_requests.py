@@ -1,4 +1,4 @@
-"""What ECS is asked for an `EcsTask`: a definition's content, and how it is run."""
+"""The requests for an `EcsTask`: the content of its definition, and the request that runs it."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ ON_FARGATE = frozenset({"FARGATE", "FARGATE_SPOT"})
 
 
 def make_definition(where: str, task: EcsTask) -> Record:
-    """Return the content of a task's definition, as ``RegisterTaskDefinition`` takes it.
+    """Return the content of a task's definition, as parameters of ``RegisterTaskDefinition``.
 
-    Command and variables are not in it: those are sent with each run.
+    Command and variables are not part of it: they are sent with each run.
 
     Raises:
-        JobError: the region is not known, which the log needs.
+        JobError: the region is unknown, which the log needs.
         SecretMissing: there is no such secret.
     """
     login, name = task.aws_credentials, task.container_name or CONTAINER
@@ -63,7 +63,7 @@ def make_definition(where: str, task: EcsTask) -> Record:
 
 
 def has_log(task: EcsTask) -> bool:
-    """Return whether the container of a made definition writes to CloudWatch Logs."""
+    """Return whether the container of a generated definition writes to CloudWatch Logs."""
     if task.configure_cloudwatch_logs is None:
         return task.execution_role_arn is not None
     return task.configure_cloudwatch_logs
@@ -91,10 +91,10 @@ def find_region(login: AwsCredentials) -> str | None:
 def make_run_request(
     where: str, task: EcsTask, definition: TaskDefinition, launch: Launch
 ) -> Record:
-    """Return how a definition is run, as ``RunTask`` takes it.
+    """Return the parameters of ``RunTask`` for a definition.
 
     Raises:
-        JobError: the network is not known.
+        JobError: the network is unknown.
     """
     request: Record = {
         "taskDefinition": definition.arn,

@@ -1,4 +1,4 @@
-"""AWS's errors as Flowstone's: a table by exception, one by the services' codes, one way in."""
+"""AWS's errors as Flowstone's: tables by exception and by error code, and their translation."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
 
-#: Longer texts of AWS's are cut: a proxy's error page says nothing after that.
+#: Longer messages of AWS are truncated: a proxy's error page has no information after that.
 LONGEST = 400
 SDKS = ("botocore", "boto3", "s3transfer")
 
@@ -51,7 +51,7 @@ def _make_table(*groups: tuple[ErrorRule, str]) -> dict[str, ErrorRule]:
     return {name: rule for rule, names in groups for name in names.split()}
 
 
-#: By the name of the exception's class; the nearest ancestor counts.
+#: By the name of the exception's class; the nearest ancestor in the table applies.
 BY_EXCEPTION = _make_table(
     (NO_LOGIN, "NoCredentialsError NoAuthTokenError"),
     (
@@ -136,7 +136,7 @@ BY_EXCEPTION = _make_table(
     ),
 )
 
-#: By the code in the answer of S3, STS, Secrets Manager or SSM.
+#: By the code in the response of S3, STS, Secrets Manager or SSM.
 BY_CODE = _make_table(
     (NO_BUCKET, "NoSuchBucket"),
     (NO_OBJECT, "NoSuchKey NoSuchVersion"),
@@ -225,12 +225,12 @@ _BY_STATUS = {400: BARE, 401: REFUSED, 403: DENIED, 405: UNSUPPORTED, 412: CHANG
 def translate_errors(
     where: str, who: Callable[[], str], key: str | None = None
 ) -> AbstractContextManager[None]:
-    """Turn what AWS's SDK raises inside into `StorageError`, `CredentialsError` and their kin.
+    """Translate errors of AWS's SDK into `StorageError`, `CredentialsError` and related errors.
 
     Args:
         where: the bucket or service, for the message.
-        who: says which credentials are used; called when something went wrong.
-        key: the object, where it is about one.
+        who: returns a description of the credentials; called on errors only.
+        key: the object, if the error is about one.
     """
     return replace_errors(lambda error: translate(error, where, who, key))
 
@@ -238,7 +238,7 @@ def translate_errors(
 def translate(
     error: Exception, where: str, who: Callable[[], str], key: str | None = None
 ) -> FlowstoneError | None:
-    """Return our error for one of the SDK's; None for anybody else's."""
+    """Return Flowstone's error for an error of the SDK; None for other errors."""
     rule = find_rule(error, key)
     return None if rule is None else make_error(rule, error, where, who, key)
 
@@ -246,7 +246,7 @@ def translate(
 def make_error(
     rule: ErrorRule, error: Exception, where: str, who: Callable[[], str], key: str | None = None
 ) -> FlowstoneError:
-    """Return our error for one of the SDK's, as a rule says."""
+    """Return the error of Flowstone for an error of the SDK, according to a rule."""
     place = where if key is None or rule is NO_BUCKET else f"{where}/{key}"
     detail = format_details(error)
     if issubclass(rule.kind, CredentialsError):
@@ -257,7 +257,7 @@ def make_error(
 
 
 def find_rule(error: Exception, key: str | None = None) -> ErrorRule | None:
-    """Return what an error of the SDK means; None for anybody else's."""
+    """Return the rule for an error of the SDK; None for other errors."""
     names = [kind.__name__ for kind in type(error).__mro__ if _is_of_sdk(kind)]
     if not names:
         return None
@@ -267,7 +267,7 @@ def find_rule(error: Exception, key: str | None = None) -> ErrorRule | None:
 
 
 def make_refusal(entry: Mapping[str, object], where: str, who: Callable[[], str]) -> FlowstoneError:
-    """Return our error for one entry in the list of what S3 did not do, in its `DeleteObjects`."""
+    """Return the error for an entry in the `Errors` of a `DeleteObjects` response."""
     key = str(entry.get("Key", ""))
     rule = _find_by_answer({"Error": entry}, key)
     told = f"{entry.get('Code', '')}: {entry.get('Message', '')}"
@@ -276,13 +276,13 @@ def make_refusal(entry: Mapping[str, object], where: str, who: Callable[[], str]
 
 
 def read_code(error: BaseException | None) -> str:
-    """Return the code in the service's answer, as ``NoSuchKey`` or ``404``; "" if there is none."""
+    """Return the code in the service's response, such as ``NoSuchKey`` or ``404``; "" if none."""
     response: dict[str, Any] = getattr(error, "response", None) or {}
     return str(response.get("Error", {}).get("Code", ""))
 
 
 def format_details(error: Exception) -> str:
-    """Return the SDK's own words, short and without secrets."""
+    """Return the SDK's message, truncated and without secrets."""
     response: dict[str, Any] = getattr(error, "response", None) or {}
     said = response.get("Error", {})
     text = f"{said.get('Code', '')}: {said.get('Message', '')}" if said else str(error)

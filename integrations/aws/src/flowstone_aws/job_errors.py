@@ -1,4 +1,4 @@
-"""Errors of ECS, Batch, Lambda and CloudWatch Logs as Flowstone's: a table by code, one way in."""
+"""Errors of ECS, Batch, Lambda and CloudWatch Logs as Flowstone's, by error code."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ JOB_BUSY = ErrorRule(
 JOB_DOWN = ErrorRule(
     Unreachable,
     "the service can't be reached, or the connection broke",
-    "Check endpoint, region and network; what was being started may be running.",
+    "Check endpoint, region and network; a job that was being started may be running.",
 )
 NOT_THERE = ErrorRule(
     JobLost,
@@ -109,16 +109,16 @@ _GROUPS: tuple[tuple[ErrorRule, str], ...] = (
     (TOO_LARGE, "RequestTooLargeException SerializedRequestEntityTooLargeException"),
     (REPEATED, "ConflictException DurableExecutionAlreadyStartedException"),
 )
-#: By the code in the answer of ECS, Batch, Lambda or CloudWatch Logs.
+#: By the code in the response of ECS, Batch, Lambda or CloudWatch Logs.
 BY_CODE_OF_JOBS = {code: rule for rule, codes in _GROUPS for code in codes.split()}
 
 
 def translate_job_errors(where: str, who: Callable[[], str]) -> AbstractContextManager[None]:
-    """Turn what AWS's SDK raises inside into `JobError`, `CredentialsError` and the like.
+    """Translate errors of AWS's SDK into `JobError`, `CredentialsError` and related errors.
 
     Args:
         where: the job and its service, for the message.
-        who: says which credentials are used; called when something went wrong.
+        who: returns a description of the credentials; called on errors only.
     """
     return replace_errors(lambda error: translate_job_error(error, where, who))
 
@@ -126,13 +126,13 @@ def translate_job_errors(where: str, who: Callable[[], str]) -> AbstractContextM
 def translate_job_error(
     error: Exception, where: str, who: Callable[[], str]
 ) -> FlowstoneError | None:
-    """Return our error for one of the SDK's; None for anybody else's."""
+    """Return Flowstone's error for an error of the SDK; None for other errors."""
     rule = find_job_rule(error)
     return None if rule is None else make_error(rule, error, where, who)
 
 
 def find_job_rule(error: Exception) -> ErrorRule | None:
-    """Return what an error of the SDK means for a job; None for anybody else's."""
+    """Return the rule for an error of the SDK in a job; None for other errors."""
     rule = find_rule(error)
     if rule is None or issubclass(rule.kind, CredentialsError):
         return rule

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from flowstone_aws.credentials import AwsCredentials
     from flowstone_aws.records import JsonValue, Record
 
-#: A reference as of a secret field: the provider, a saved block, the name, a path, a version.
+#: A reference, as in a secret field: the provider, a saved block, the name, a path, a version.
 _REFERENCE = re.compile(
     r"aws-(?P<kind>secrets|ssm)(/[\w-]+)?:(?P<name>[^#@]+)(#(?P<path>[^@]+))?(@(?P<version>.+))?"
 )
 
 
 def check_variables(where: str, env: Mapping[str, str], remedy: str) -> None:
-    """Refuse environment variables that would show a secret to whoever may see the job.
+    """Refuse environment variables that would show a secret to everyone who may see the job.
 
     Raises:
         JobError: a value contains a secret, or is a reference to one.
@@ -37,7 +37,7 @@ def check_variables(where: str, env: Mapping[str, str], remedy: str) -> None:
 
 
 def check_request(where: str, request: Record, remedy: str) -> None:
-    """Refuse a request that would show a secret to whoever may see the job.
+    """Refuse a request that would show a secret to everyone who may see the job.
 
     Raises:
         JobError: a text in it, such as a command or a tag, contains a secret.
@@ -49,7 +49,7 @@ def check_request(where: str, request: Record, remedy: str) -> None:
 
 
 def _list_texts(value: JsonValue, name: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the texts of a request, and where each stands."""
+    """Yield the texts of a request, each with its path."""
     if isinstance(value, str):
         yield name, value
     elif isinstance(value, dict):
@@ -61,23 +61,23 @@ def _list_texts(value: JsonValue, name: str = "") -> Iterator[tuple[str, str]]:
 
 
 def list_variables(env: Mapping[str, str]) -> list[dict[str, str]]:
-    """Return variables as AWS takes them."""
+    """Return variables in AWS's format."""
     return [{"name": name, "value": value} for name, value in env.items()]
 
 
 def is_reference(value: str) -> bool:
-    """Return whether AWS can resolve it: an ARN, or ``aws-secrets:…`` or ``aws-ssm:…``."""
+    """Return whether AWS can resolve it: an ARN, ``aws-secrets:…`` or ``aws-ssm:…``."""
     return value.startswith("arn:") or _REFERENCE.fullmatch(value) is not None
 
 
 def find_secret(value: str, login: AwsCredentials) -> str:
-    """Return where AWS finds a secret, as it stands in a definition: an ARN, or SSM's name.
+    """Return the `valueFrom` of a secret in a definition: an ARN, or the name of an SSM parameter.
 
     https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Secret.html
 
     Raises:
-        SecretMissing: there is none of that name.
-        AccessDenied: this login may not describe it; give its ARN then.
+        SecretMissing: there is no such secret.
+        AccessDenied: the credentials have no permission to describe it; pass its ARN instead.
     """
     found = _REFERENCE.fullmatch(value)
     if found is None:

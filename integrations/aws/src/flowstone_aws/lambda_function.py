@@ -27,11 +27,11 @@ InvocationType = Literal["RequestResponse", "Event", "DryRun"]
 #: The longest time limit of a function, in seconds:
 #: https://docs.aws.amazon.com/lambda/latest/dg/configuration-timeout.html
 LONGEST_SECONDS = 900.0
-#: How much longer than the function its answer is waited for, in seconds.
+#: Seconds to wait for the response after the time limit of the function.
 MARGIN_SECONDS = 10
 #: The longest client context, in bytes, before it is encoded.
 LONGEST_CONTEXT = 3583
-#: What Lambda writes last of each invocation:
+#: The last line that Lambda writes for an invocation:
 #: https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-view.html
 _REPORT = re.compile(
     r"^REPORT RequestId: \S+\s+Duration: (?P<duration>[\d.]+) ms\s+"
@@ -62,7 +62,7 @@ class LambdaFailed(JobFailed):
         super().__init__(where, problem, "Check the function's code and its log.")
 
     def __reduce__(self) -> tuple[type[LambdaFailed], tuple[object, ...]]:
-        """Say how it is made again in another process."""
+        """Return how to recreate it in another process."""
         made = (self.where, self.error_type, self.message, self.trace, self.log_tail)
         return type(self), made
 
@@ -73,10 +73,10 @@ class LambdaResponse:
 
     Attributes:
         status_code: 200; 202 for an asynchronous invocation, 204 for a dry run.
-        content: what the function returned, as bytes.
+        content: the function's return value, as bytes.
         executed_version: the version that ran.
         log_tail: its last log lines, up to 4 KB, if they were requested.
-        measures: what Lambda reported: seconds, billed seconds, and memory.
+        measures: seconds, billed seconds and memory, as reported by Lambda.
     """
 
     status_code: int
@@ -87,11 +87,11 @@ class LambdaResponse:
 
     @property
     def payload(self) -> JsonValue:
-        """What the function returned, parsed as JSON; None if it returned nothing."""
+        """The function's return value, parsed from JSON; None if it returned nothing."""
         return json.loads(self.content) if self.content.strip() else None
 
     def __getitem__(self, name: str) -> JsonValue:
-        """Return an entry as in the response of boto3's ``invoke``."""
+        """Return an entry of the response of boto3's ``invoke``."""
         entries = {
             "StatusCode": self.status_code,
             "Payload": BytesIO(self.content),
@@ -120,14 +120,13 @@ class LambdaFunction(Block):
     qualifier: str | None = Field(default=None, description="A version or an alias.")
     aws_credentials: AwsCredentials = Field(
         default_factory=AwsCredentials,
-        description="The login; by default, the SDK's credential chain.",
+        description="The credentials; by default, boto3 finds them.",
     )
     timeout_seconds: float = Field(
         default=LONGEST_SECONDS,
         gt=0,
         le=LONGEST_SECONDS,
-        description="How long to wait for the response, in seconds; Lambda ends a function after "
-        "900 s.",
+        description="Seconds to wait for the response; Lambda ends a function after 900 s.",
     )
 
     def invoke(
@@ -151,8 +150,8 @@ class LambdaFunction(Block):
         Raises:
             LambdaFailed: the function failed; contains its message and its last log lines.
             JobError: Lambda refused the invocation; `JobLost` if there is no such function.
-            AccessDenied: this login may not invoke it.
-            CredentialsError: there is no login, or it was refused.
+            AccessDenied: the credentials have no permission to invoke it.
+            CredentialsError: no credentials were found, or they were refused.
             Unreachable: Lambda can't be reached, or did not respond in time.
         """
         request: Record = {
@@ -166,7 +165,7 @@ class LambdaFunction(Block):
         if client_context is not None:
             request["ClientContext"] = self._encode_context(client_context)
         if invocation_type == "RequestResponse":
-            request["LogType"] = "Tail"  # also where it is not asked for: it tells what was billed
+            request["LogType"] = "Tail"  # always: it contains the billed duration
         return self._read(*self._ask(request), tail=tail)
 
     async def ainvoke(
@@ -176,7 +175,7 @@ class LambdaFunction(Block):
         tail: bool = False,
         client_context: Record | None = None,
     ) -> LambdaResponse:
-        """Do as `invoke`, and let other coroutines run meanwhile."""
+        """Async version of `invoke`."""
         return await asyncio.to_thread(self.invoke, payload, invocation_type, tail, client_context)
 
     @property
@@ -195,7 +194,7 @@ class LambdaFunction(Block):
     def _read(self, answer: Record, content: bytes, *, tail: bool) -> LambdaResponse:
         log = base64.b64decode(answer.get("LogResult", "")).decode("utf-8", "replace")
         measures = measure_invocation(log)
-        # The memory of several invocations has no sum.
+        # Maximum memory can't be summed over invocations.
         record_measures({name: at for name, at in measures.items() if name != "max_memory_bytes"})
         lines = redact(log).splitlines()
         if tail:
@@ -225,7 +224,7 @@ class LambdaFunction(Block):
 
 
 def make_failure(where: str, content: bytes, log_tail: list[str]) -> LambdaFailed:
-    """Return the error for what a function that failed returned.
+    """Return the error for the response of a function that failed.
 
     https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html
     """
@@ -242,7 +241,7 @@ def make_failure(where: str, content: bytes, log_tail: list[str]) -> LambdaFaile
 
 
 def measure_invocation(log: str) -> dict[str, float]:
-    """Return the measures in the last lines of an invocation; none where it does not say."""
+    """Return the measures in the last log lines of an invocation; none if they are missing."""
     reports = [*_REPORT.finditer(log)]
     if not reports:
         return {}

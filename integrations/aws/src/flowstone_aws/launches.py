@@ -1,4 +1,4 @@
-"""Launches: which start of which run an AWS job is, so that none runs twice at once."""
+"""Launches identify each start of an AWS job, so that none runs twice at the same time."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
     from flowstone_aws.cloudwatch import LogStream
 
-#: Runs whose launches are counted at a time.
+#: Number of runs whose launches are counted.
 MOST_RUNS = 1000
-#: Jobs that are remembered at a time.
+#: Number of jobs that are remembered.
 MOST_JOBS = 10_000
-#: The longest key and value of a tag of AWS's, and what may be in them.
+#: The longest key and value of a tag in AWS, and the characters that they may contain.
 LONGEST_KEY, LONGEST_VALUE = 128, 256
 _NOT_IN_TAGS = re.compile(r"[^\w\s+\-=.:/@]+")
-#: How long, in seconds, a job that was just started may be unknown to AWS.
+#: Seconds for which a job that was just started may be unknown to AWS.
 FRESH_SECONDS = 60.0
-#: The tag that says in which attempt of its run a job was started.
+#: The tag with the attempt of the run in which a job was started.
 ATTEMPT_TAG = "flowstone_attempt"
-#: Why a job was stopped, as AWS then lists it.
+#: The reason that AWS lists for a stopped job.
 REASON = "Cancelled by Flowstone"
 
 
@@ -39,10 +39,10 @@ class Launch:
     """One start of a job.
 
     Attributes:
-        run_id: of the task run, or else the flow run, that starts it; random outside of runs.
-        attempt: of that run.
-        fingerprint: the same for the same work, in each attempt.
-        number: how many of the same work this attempt has started, with this one.
+        run_id: the task run, or else the flow run, that starts it; random outside of runs.
+        attempt: the attempt of that run.
+        fingerprint: a digest of the work, the same in each attempt.
+        number: the count of starts of this work in this attempt, including this one.
     """
 
     run_id: str
@@ -52,17 +52,17 @@ class Launch:
 
     @property
     def token(self) -> str:
-        """The token by which AWS recognizes a repeated request: 64 characters."""
+        """The idempotency token of the request: 64 characters."""
         text = f"{self.run_id}/{self.attempt}/{self.fingerprint}/{self.number}"
         return sha256(text.encode()).hexdigest()
 
     @property
     def owner(self) -> str:
-        """What is the same in all attempts of the run, as ECS's ``startedBy`` takes it."""
+        """An id that is the same in all attempts of the run, for ``startedBy`` of ECS."""
         return f"flowstone/{self.run_id}/{self.fingerprint}"
 
     def make_tags(self, own: Mapping[str, str]) -> dict[str, str]:
-        """Return the tags of the job: the block's, and the names and ids of the runs."""
+        """Return the tags of the job: those of the block, and the names and ids of the runs."""
         names = {
             "flowstone_flow": flow_run.flow_name,
             "flowstone_flow_run_id": flow_run.id,
@@ -79,7 +79,7 @@ class Launch:
 
 @dataclass(slots=True)
 class StartedJobs:
-    """What this process remembers about the jobs of a login."""
+    """The jobs of a login that this process remembers."""
 
     _streams: OrderedDict[str, list[LogStream]] = field(default_factory=OrderedDict)
     _fresh: dict[str, float] = field(default_factory=dict)
@@ -87,30 +87,30 @@ class StartedJobs:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, handle: str) -> None:
-        """Keep a job that was started, and forget those that are no longer fresh."""
+        """Remember a job that was started, and forget those that are no longer fresh."""
         with self._lock:
             now = monotonic()
             fresh = {name: at for name, at in self._fresh.items() if now - at < FRESH_SECONDS}
             self._fresh = {**fresh, handle: now}
 
     def is_fresh(self, handle: str) -> bool:
-        """Return whether a job was started a moment ago."""
+        """Return whether a job was started recently."""
         at = self._fresh.get(handle)
         return at is not None and monotonic() - at < FRESH_SECONDS
 
     def keep_streams(self, handle: str, streams: list[LogStream]) -> None:
-        """Remember where a job writes, and forget the oldest."""
+        """Remember the log streams of a job, and forget the oldest."""
         with self._lock:
             self._streams[handle] = streams
             if len(self._streams) > MOST_JOBS:
                 self._streams.popitem(last=False)
 
     def find_streams(self, handle: str) -> list[LogStream] | None:
-        """Return where a job writes; None where it is not known."""
+        """Return the log streams of a job; None if they are unknown."""
         return self._streams.get(handle)
 
     def take_measure(self, handle: str) -> bool:
-        """Return True once for each job."""
+        """Return True the first time for each job."""
         with self._lock:
             is_new = handle not in self._measured
             self._measured[handle] = None
@@ -123,7 +123,7 @@ def begin_launch(work: object) -> Launch:
     """Return the launch of some work by the current run.
 
     Args:
-        work: what tells it from other work of the run, as JSON values.
+        work: JSON values that distinguish it from other work of the run.
     """
     text = json.dumps(work, sort_keys=True, default=str)
     fingerprint = sha256(text.encode()).hexdigest()[:12]

@@ -1,4 +1,4 @@
-"""Logins: sessions and clients of one set of values, opened once per process and shared."""
+"""Logins: a session and its clients for a set of values, opened once per process and shared."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Clients of a login that are kept; the one that was used longest ago goes first.
+#: Number of clients that a login caches; the least recently used one is dropped first.
 MOST_CLIENTS = 32
-#: How often a request is sent at most, and how often one to a service that many runs ask at a time.
+#: Attempts per request, and attempts for services that throttle when many runs poll them.
 ATTEMPTS, MORE_ATTEMPTS = 4, 10
-#: Services that throttle: the SDK's adaptive mode also slows down before it sends.
+#: Services that throttle: the SDK's adaptive mode also slows down before it sends a request.
 _THROTTLING = frozenset({"batch", "ecs", "logs"})
-#: A login without a region is asked who it is here.
+#: The region for calls to STS if none is set.
 FALLBACK_REGION = "us-east-1"
 _PLAIN = (str, bool, int, dict, type(None))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoginFields:
-    """What makes a login; equal values share it.
+    """The values of a login; equal values share it.
 
     Attributes:
         client: arguments of every client, as sorted pairs; the config as its `repr`.
         role: arguments of AssumeRole, likewise.
-        around: the environment and the times of the files that the SDK reads.
+        around: the environment, and the modification times of the files that the SDK reads.
     """
 
     who: str
@@ -60,7 +60,7 @@ class LoginFields:
 
 
 class Login:
-    """A session and its clients; safe to use from several threads."""
+    """A session and its clients; thread-safe."""
 
     def __init__(
         self, values: LoginFields, parameters: Mapping[str, Any], role: Mapping[str, Any]
@@ -76,7 +76,7 @@ class Login:
         return f"<Login of {self._values.who}>"
 
     def who(self) -> str:
-        """Return which credentials are used, in words, without a secret."""
+        """Return a description of the credentials, without secrets."""
         if self._values.access_key or self._session is None:
             return self._values.who
         found = self._session.get_credentials()
@@ -86,7 +86,7 @@ class Login:
         return f"{self._values.who} ({told})" if told else self._values.who
 
     def session(self) -> boto3.Session:
-        """Return the session of boto3; its credentials renew themselves.
+        """Return the session of boto3, which renews temporary credentials.
 
         Raises:
             CredentialsError: there is no such profile, or the SDK's files can't be read.
@@ -114,7 +114,7 @@ class Login:
             return client
 
     def get_or_make(self, name: str, make: Callable[[], T]) -> T:
-        """Return what is kept with this login under a name, made at first."""
+        """Return the cached object of this name; create it at first."""
         with self._lock:
             if name not in self._kept:
                 self._kept[name] = make()
@@ -122,14 +122,14 @@ class Login:
             return found
 
     def find_ca_bundle(self) -> str | None:
-        """Return the file of authorities that the SDK's environment or files name."""
+        """Return the CA bundle that the SDK's environment or files specify."""
         self.session()
         assert self._core is not None
         found: str | None = self._core.get_config_variable("ca_bundle")
         return found
 
     def _open_session(self) -> boto3.Session:
-        # The SDK takes 0.2 s to load; a flow that only names a block need not wait for it.
+        # The SDK takes 0.2 s to load, which a flow that only names a block does not need.
         import boto3
         import botocore.session
 
@@ -142,7 +142,7 @@ class Login:
                 "there is no such profile in the SDK's files",
                 f"{near} `aws configure list-profiles` lists them.".strip(),
             )
-        core.get_scoped_config()  # what is wrong with the files is noticed now
+        core.get_scoped_config()  # detects errors in the files now
         session = boto3.Session(
             values.access_key,
             values.secret_key,
@@ -157,7 +157,7 @@ class Login:
         return boto3.Session(region_name=values.region, botocore_session=assumed)
 
     def _assume_role(self, source: boto3.Session, arn: str) -> Credentials:
-        """Return credentials of a role, which AWS is asked for at first use and before they end."""
+        """Return credentials of a role, which are requested at first use and before they expire."""
         from botocore.credentials import (  # see above
             AssumeRoleCredentialFetcher,
             DeferredRefreshableCredentials,
@@ -167,8 +167,8 @@ class Login:
         if own is None:
             raise CredentialsError(
                 f"AWS, with {self._values.who}",
-                "no login was found that could assume the role",
-                "Give keys or a profile_name besides assume_role_arn.",
+                "no credentials were found to assume the role",
+                "Set keys or profile_name together with assume_role_arn.",
             )
 
         def sts(service: str, **keys: object) -> Any:
@@ -196,7 +196,7 @@ class Login:
     def _new_client(
         self, session: boto3.Session, service: str, overrides: Mapping[str, object]
     ) -> object:
-        new_client: Any = session.client  # its types list each service by name
+        new_client: Any = session.client  # its type stubs have an overload per service
         merged = {**self._parameters, **overrides}
         with translate_errors(f"AWS's {service}", lambda: self._values.who):
             try:
@@ -211,12 +211,12 @@ class Login:
                     raise
                 raise CredentialsError(
                     f"a client of AWS's {service}",
-                    f"it can't be made: {error}",
-                    "Check aws_client_parameters and the options that were given.",
+                    f"it can't be created: {error}",
+                    "Check aws_client_parameters and the arguments.",
                 ) from error
 
     def _find_endpoint(self) -> str | None:
-        """Return the endpoint of S3 that the environment or the profile sets; None for AWS's."""
+        """Return the endpoint of S3 from the environment or the profile; None for AWS's own."""
         from botocore.configprovider import ConfiguredEndpointProvider  # see above
 
         core = self._core
@@ -233,7 +233,7 @@ class Login:
 
         config = Config(**self._defaults(service))
         if service == "s3" and endpoint and not is_aws(str(endpoint)):
-            # Other services refuse the checksums that the SDK adds of its own accord.
+            # Other services refuse the checksums that the SDK adds by default.
             needed = Config(
                 request_checksum_calculation="when_required",
                 response_checksum_validation="when_required",
@@ -251,19 +251,19 @@ class Login:
         mode = self._core.get_config_variable("retry_mode")
         if mode == "legacy":
             mode = retries["mode"] = "standard"
-        if mode == "standard" and throttles:  # the default; a block's own config goes before it
+        if mode == "standard" and throttles:  # the default; the block's own config has precedence
             retries["mode"] = "adaptive"
         if self._core.get_config_variable("max_attempts") is None:
             retries["total_max_attempts"] = MORE_ATTEMPTS if throttles else ATTEMPTS
         defaults = {
             "retries": retries,
-            # As many as a folder's transfers, the parts of large objects and some more take.
+            # Enough for the transfers of a folder, the parts of large objects and a few more.
             "max_pool_connections": 50,
             "connect_timeout": 10,
             "tcp_keepalive": True,
             "user_agent_extra": "flowstone-aws",
         }
-        # Else boto3 signs URLs in a way that regions since 2014, and encrypted buckets, refuse.
+        # Otherwise boto3 signs URLs with a version that newer regions and KMS refuse.
         return {**defaults, "signature_version": "s3v4"} if service == "s3" else defaults
 
 
@@ -292,7 +292,7 @@ def _make_config(options: Mapping[str, Any]) -> Config:
 
 
 def _provide_credentials(session: botocore.session.Session, credentials: Credentials) -> None:
-    """Make a session's chain of credentials one link long."""
+    """Replace a session's chain of credential providers by the given credentials."""
     # The SDK is loaded with the first client, not with the package.
     from botocore.credentials import CredentialProvider, CredentialResolver
 

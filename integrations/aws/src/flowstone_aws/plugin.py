@@ -1,4 +1,4 @@
-"""What this package offers Flowstone; it loads nothing of AWS's."""
+"""The collection of this package; importing it does not load boto3."""
 
 from flowstone.plugins import Collection, hookimpl
 

@@ -1,4 +1,4 @@
-"""What errors of AWS's mean: our kind of them, the problem in words, and what to do."""
+"""Rules for AWS's errors: the error class, the problem and the remedy."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from flowstone.errors import (
 
 @dataclass(frozen=True, slots=True)
 class ErrorRule:
-    """What an error of AWS's means: our kind of it, its problem and what to do."""
+    """A rule for an error of AWS: the error class, the problem and the remedy."""
 
     kind: type[StorageError | CredentialsError | SecretStoreError | JobError]
     problem: str
@@ -29,23 +29,23 @@ class ErrorRule:
 NO_BUCKET = ErrorRule(
     BucketMissing,
     "there is no such bucket",
-    "Check the bucket's name, and that region and endpoint are those it was made in.",
+    "Check the bucket's name, and that region and endpoint are those of the bucket.",
 )
 NO_OBJECT = ErrorRule(
     ObjectMissing, "there is no such object", "`list_objects` shows what is there."
 )
 NO_SECRET = ErrorRule(
     SecretMissing,
-    "there is no such secret, or not in that version",
-    "Check its name, its version, and that region_name of the credentials is where it is kept.",
+    "there is no such secret, or it has no such version",
+    "Check its name and version, and that region_name of the credentials is its region.",
 )
 SECRET_THERE = ErrorRule(
-    SecretStoreError, "there is such a secret already", "Update it, or choose another name."
+    SecretStoreError, "the secret already exists", "Update it, or choose another name."
 )
 SECRET_STATE = ErrorRule(
     SecretStoreError,
-    "that can't be done with the secret as it is now",
-    "AWS's words tell why; one that was deleted can be restored, or written anew.",
+    "the secret's current state does not allow this",
+    "See AWS's message; a deleted secret can be restored, or written anew.",
 )
 SECRET_KEY = ErrorRule(
     SecretStoreError,
@@ -54,40 +54,40 @@ SECRET_KEY = ErrorRule(
 )
 BAD_SECRET = ErrorRule(
     SecretStoreError,
-    "the request can't be made like this",
-    "Check the name, which may have letters, digits and /_+=.@- in it, the value and its size.",
+    "the request is invalid",
+    "Check the name (letters, digits and /_+=.@-), the value and its size.",
 )
 DENIED = ErrorRule(
     AccessDenied,
     "access is denied",
-    "Let these credentials do this in the policy of the user, role, bucket or key; S3 says the "
-    "same of a missing object where they may not list the bucket.",
+    "Allow this in the policy of the user, role, bucket or key. S3 also denies access to a missing "
+    "object if the credentials may not list the bucket.",
 )
 REFUSED = ErrorRule(
     CredentialsError,
-    "the login was refused",
+    "the credentials were refused",
     "Check the access key, its secret and the session token; a new key takes a few seconds.",
 )
 EXPIRED = ErrorRule(
     CredentialsError,
-    "the login has expired",
-    "Log in again (`aws sso login`, `aws login`), or give a new session token.",
+    "the credentials have expired",
+    "Log in again (`aws sso login`, `aws login`), or set a new session token.",
 )
 CLOCK = ErrorRule(
     CredentialsError,
-    "the request was signed at another time than it is at AWS",
+    "this machine's clock differs too much from AWS's",
     "Set this machine's clock.",
 )
 NO_LOGIN = ErrorRule(
     CredentialsError,
-    "no login was found",
-    "Give aws_access_key_id and aws_secret_access_key, or a profile_name, or set up the "
+    "no credentials were found",
+    "Set aws_access_key_id and aws_secret_access_key, or profile_name, or configure the "
     'environment; for public data, AwsClientParameters(config={"signature_version": "unsigned"}).',
 )
 BAD_LOGIN = ErrorRule(
     CredentialsError,
-    "the login can't be made",
-    "Check the profile in ~/.aws/config and ~/.aws/credentials, or the service that hands out "
+    "the credentials can't be loaded",
+    "Check the profile in ~/.aws/config and ~/.aws/credentials, or the service that provides "
     "the credentials.",
 )
 WRONG_REGION = ErrorRule(
@@ -120,11 +120,10 @@ BUSY = ErrorRule(
 CERTIFICATE = ErrorRule(
     Unreachable,
     "the TLS connection can't be trusted",
-    "Check use_ssl and endpoint_url, or give the certificate of your authority as "
-    "verify_cert_path.",
+    "Check use_ssl and endpoint_url, or set the certificate of your authority as verify_cert_path.",
 )
-DAMAGED = ErrorRule(Unreachable, "the content was damaged on its way", "Try again.")
-CHANGED = ErrorRule(StorageError, "it was changed meanwhile", "Try again.")
+DAMAGED = ErrorRule(Unreachable, "the content was damaged in transit", "Try again.")
+CHANGED = ErrorRule(StorageError, "it was changed during the request", "Try again.")
 ARCHIVED = ErrorRule(
     StorageError,
     "the object is archived",
@@ -137,26 +136,26 @@ TOO_BIG = ErrorRule(
 )
 BAD_REQUEST = ErrorRule(
     StorageError,
-    "the request can't be made like this",
+    "the request is invalid",
     "Check the names of bucket and object, and the options.",
 )
 BARE = ErrorRule(
     StorageError,
-    "the request was refused without a word",
-    "The token may have expired, or the region be another: the credentials' `check()` tells.",
+    "the request was refused without a message",
+    "The token may have expired, or the region may be wrong: call the credentials' `check()`.",
 )
 UNSUPPORTED = ErrorRule(
     StorageError,
-    "the service does not know this request",
-    "Check that endpoint_url is an S3 endpoint, and that it offers this.",
+    "the service does not support this request",
+    "Check that endpoint_url is an S3 endpoint, and that it supports this request.",
 )
 NO_SERVICE = ErrorRule(
     CredentialsError,
-    "there is no such service, or not here",
+    "there is no such service, or not in this region",
     "Check the service's name, the region and boto3's version.",
 )
 MISUSED = ErrorRule(
     StorageError,
     "the AWS SDK was used in a way it does not allow",
-    "Update boto3 and flowstone-aws; if it stays, report it with the traceback.",
+    "Update boto3 and flowstone-aws; if it still fails, report it with the traceback.",
 )

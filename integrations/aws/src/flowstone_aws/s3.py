@@ -1,4 +1,4 @@
-"""S3Bucket: a bucket of S3, or of a service that speaks S3, as an object store."""
+"""S3Bucket: a bucket in Amazon S3 or an S3-compatible service, as an object store."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 
 class S3Bucket(ObjectStore):
-    """A bucket of S3, or of a service that speaks S3, and a folder in it.
+    """A bucket in Amazon S3 or an S3-compatible service, and a folder in it.
 
-    Large objects go up and down in parts, several at a time, with less than 100 MB in memory.
+    Large objects are transferred in parts, in parallel, using less than 100 MB of memory.
     """
 
     _block_type_name: ClassVar[str | None] = "S3 Bucket"
-    _description: ClassVar[str | None] = "A bucket of S3, or of a service that speaks S3."
+    _description: ClassVar[str | None] = "A bucket in Amazon S3 or an S3-compatible service."
     _code_example: ClassVar[str | None] = (
         'S3Bucket(bucket_name="raw", bucket_folder="2026").save("raw")\n'
         'S3Bucket.load("raw").write_path("a.txt", b"hello")'
@@ -39,7 +39,7 @@ class S3Bucket(ObjectStore):
 
     bucket_name: str = Field(min_length=1, description="The bucket's name.")
     credentials: AwsCredentials | MinIOCredentials = Field(
-        default_factory=AwsCredentials, description="The login; by default, the SDK's own chain."
+        default_factory=AwsCredentials, description="The credentials; by default, boto3 finds them."
     )
     bucket_folder: str = Field(default="", description="The folder that all paths are in.")
     storage_class: str | None = Field(
@@ -52,12 +52,12 @@ class S3Bucket(ObjectStore):
     )
     encryption_key: EncryptionKey = Field(
         default=None,
-        description="Your own key (SSE-C), which S3 does not keep: 32 bytes, as bytes or in "
-        "Base64. Objects are written and read with it.",
+        description="Your own key (SSE-C), which S3 does not store: 32 bytes, as bytes or in "
+        "Base64. Objects are encrypted and decrypted with it.",
     )
     tags: Tags = Field(default_factory=dict, description="The tags of new objects.")
     requester_pays: bool = Field(
-        default=False, description="Whether to pay for requests to somebody else's bucket."
+        default=False, description="Whether to pay for requests to a bucket of another owner."
     )
     upload_options: dict[str, Any] = Field(
         default_factory=dict,
@@ -67,11 +67,11 @@ class S3Bucket(ObjectStore):
 
     use_obstore: bool = Field(
         default=True,
-        description="Whether obstore moves small objects if it is installed "
+        description="Whether obstore transfers small objects if it is installed "
         '(pip install "flowstone-aws[fast]"); without it, the SDK does.',
     )
 
-    #: Buckets that were there once: an object missing there need not be told from the bucket.
+    #: Buckets known to exist: a missing object there needs no check for a missing bucket.
     _seen: set[str] = PrivateAttr(default_factory=set)
 
     @field_validator("bucket_folder", mode="before")
@@ -84,7 +84,7 @@ class S3Bucket(ObjectStore):
     def _is_a_name(cls, value: str) -> str:
         name = value.strip().removeprefix("s3://").rstrip("/")
         if "/" in name and not name.startswith("arn:"):
-            raise ValueError("it is the bucket's name alone; the rest belongs to bucket_folder")
+            raise ValueError("it must be the bucket's name only; put a folder into bucket_folder")
         return name
 
     @field_validator("upload_options")
@@ -113,7 +113,7 @@ class S3Bucket(ObjectStore):
 
     @property
     def basepath(self) -> str:
-        """The folder as S3 has it: empty, or without a slash at its ends."""
+        """The folder as S3 stores it: empty, or without slashes at its ends."""
         return self.make_provider().make_prefix().removesuffix("/")
 
     @classmethod
@@ -127,13 +127,13 @@ class S3Bucket(ObjectStore):
         """Abort a multipart upload that a killed process left; `flowstone run cleanup` calls it.
 
         Raises:
-            StorageError: S3 refused.
+            StorageError: S3 refused the request.
         """
         bucket, key, upload = parse_handle_id(handle.id)
         self._make_provider(bucket).abort_upload(key, upload)
 
     def find_bucket(self, name: str) -> S3Bucket:
-        """Return another bucket of the same login, by its name, with no folder set."""
+        """Return another bucket with the same credentials, by its name, with no folder set."""
         return self.model_copy(update={"bucket_name": name, "bucket_folder": ""})
 
     def make_provider(self) -> S3Provider:

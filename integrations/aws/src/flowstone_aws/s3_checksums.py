@@ -1,8 +1,8 @@
-"""Whether a file has the content of an object, by what S3 says of the object: its ETag.
+"""Comparison of a file with an object by the ETag.
 
-https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html: the ETag is the MD5 of the content
-where it was put at once, and that of the MD5s of its parts, with their count, where it was put in
-parts; where a key of KMS or of the customer encrypts it, it is neither.
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html: the ETag is the MD5 of an object
+that was uploaded in one request. For one that was uploaded in parts, it is the MD5 of the MD5s of
+the parts, with their count. With a KMS key or a customer-supplied key, it is neither.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from flowstone.blocks.object_stores import ObjectInfo
     from flowstone_aws.transfers import Options
 
-    #: Returns how large the part of a number is, from 0 on.
+    #: Returns the size of a part by its number, from 0.
     PartSizes: TypeAlias = Callable[[int], int]
 
 _ETAG = re.compile(r"[0-9a-f]{32}(?:-([0-9]+))?")
@@ -36,9 +36,9 @@ def matches_object(info: ObjectInfo, file: Path, look: Callable[[Options], Optio
     try:
         return matches_etag(info.etag or "", info.size, file, look)
     except AccessDenied:
-        return None  # this login may only write
+        return None  # the credentials may only write
     except StorageError as error:
-        # Without the customer's key that encrypts it, S3 says nothing of an object.
+        # Without the customer-supplied key, S3 returns no properties of the object.
         if read_code(error.__cause__) in {"400", "InvalidRequest"}:
             return None
         raise
@@ -47,13 +47,13 @@ def matches_object(info: ObjectInfo, file: Path, look: Callable[[Options], Optio
 def matches_etag(
     etag: str, size: int, file: Path, look: Callable[[Options], Options]
 ) -> bool | None:
-    """Return whether a file has the content that an ETag was made of; None where it can't be told.
+    """Return whether a file has the content behind an ETag; None if that is unknown.
 
     Args:
-        etag: without quotes.
-        size: bytes that the object has, and the file.
+        etag: the ETag, without quotes.
+        size: the size of the object and the file, in bytes.
         file: the file.
-        look: asks S3 what it knows of the object; it takes further words of the request.
+        look: requests the properties of the object, with further parameters.
 
     Raises:
         OSError: the file can't be read.
@@ -85,9 +85,9 @@ def _is_no_digest(found: Options) -> bool:
 
 
 def _guess_sizes(size: int, parts: int) -> PartSizes | None:
-    """Return the sizes of so many parts, as we make them; None where we would make others."""
+    """Return the sizes of this many parts, as uploads choose them; None if they would differ."""
     step = PART_BYTES
-    while -(-size // step) > MOST_PARTS:  # as boto3 does
+    while -(-size // step) > MOST_PARTS:  # like boto3
         step *= 2
     if -(-size // step) == parts:
         return lambda _: step
@@ -111,7 +111,7 @@ def _hash_parts(file: Path, choose_bytes: PartSizes) -> str:
 
 
 def _hash_next(content: BinaryIO, size: int) -> bytes:
-    """Return the MD5 of so many bytes, of fewer at the end; nothing of none."""
+    """Return the MD5 of the next `size` bytes, or of the rest; b"" at the end."""
     part, left = _md5(), size
     while left and (chunk := content.read(min(left, CHUNK_BYTES))):
         part.update(chunk)

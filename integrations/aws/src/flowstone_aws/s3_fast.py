@@ -1,7 +1,7 @@
-"""Small objects by obstore, which is written in Rust: the extra `fast`.
+"""Small objects with obstore, which is written in Rust: the extra `fast`.
 
-It gets and puts whole objects. What it does not support, and what fails, is left to the SDK, which
-does it or raises the error: so errors, retries and delays are the same with and without it.
+It gets and puts whole objects. Whatever it does not support, and each request that fails, is left
+to the SDK, so errors, retries and backoff are the same with and without it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _PLAIN_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 
 class Config(Protocol):
-    """What botocore's `Config` has, whose types are not declared."""
+    """The attributes of botocore's `Config`, whose types are not declared."""
 
     s3: Mapping[str, object] | None
     signature_version: object
@@ -62,10 +62,10 @@ def is_installed() -> bool:
 
 
 class S3FastClient:
-    """Whole objects of a bucket by obstore.
+    """Whole objects of a bucket, through obstore.
 
     Args:
-        store: obstore's.
+        store: the store of obstore.
     """
 
     module = "obstore"
@@ -99,7 +99,7 @@ class S3FastObject:
 
 
 def make_attributes(options: Options) -> dict[str, str] | None:
-    """Return options of a new object as obstore names them; None if it does not support one."""
+    """Return options of a new object in obstore's names; None if it does not support one."""
     given = dict(options)
     metadata: dict[str, str] = {
         name.lower(): value for name, value in given.pop("Metadata", {}).items()
@@ -122,13 +122,13 @@ def make_small_objects(
     *,
     use_obstore: bool,
 ) -> SmallObjects:
-    """Return how small objects of a bucket are transferred.
+    """Return the object that transfers small objects of a bucket.
 
     Args:
         find_login: returns the login, the same one for each object.
         parameters: how to connect.
-        bucket: its name.
-        use_obstore: whether obstore may be used, where it is installed.
+        bucket: the bucket's name.
+        use_obstore: whether to use obstore if it is installed.
     """
 
     def open_kept() -> FastTransfers | None:
@@ -141,12 +141,12 @@ def make_small_objects(
 
 
 def open_fast(login: Login, parameters: AwsClientParameters, bucket: str) -> FastTransfers | None:
-    """Return what moves small objects of a bucket; None where only the SDK can.
+    """Return the object that transfers small objects with obstore; None if only the SDK can.
 
     Args:
-        login: the login, which obstore asks for keys as the SDK does.
+        login: the login, whose keys obstore requests as the SDK does.
         parameters: how to connect.
-        bucket: its name.
+        bucket: the bucket's name.
     """
     client: S3Client = login.client("s3")
     config = cast("Config", client.meta.config)
@@ -157,8 +157,8 @@ def open_fast(login: Login, parameters: AwsClientParameters, bucket: str) -> Fas
     ):
         return None
     if client.meta.endpoint_url.startswith("https:") and has_authorities(login, parameters):
-        return None  # obstore would trust them beside the system's, not instead
-    with suppress(Exception):  # the SDK will raise what is wrong with the login
+        return None  # obstore would trust them in addition to the system's, not instead
+    with suppress(Exception):  # the SDK raises errors of the credentials
         address = client.generate_presigned_url(
             "get_object", Params={"Bucket": bucket, "Key": "key"}
         )
@@ -167,7 +167,7 @@ def open_fast(login: Login, parameters: AwsClientParameters, bucket: str) -> Fas
 
 
 def _is_plain(config: Config, bucket: str) -> bool:
-    """Return whether obstore supports all that is asked for."""
+    """Return whether obstore supports all settings of the client."""
     from botocore import UNSIGNED  # the SDK is loaded by the first client
 
     s3 = set(config.s3 or {}) - {"addressing_style", "us_east_1_regional_endpoint"}
@@ -181,7 +181,7 @@ def _is_plain(config: Config, bucket: str) -> bool:
 
 
 def _open_store(login: Login, client: S3Client, bucket: str, address: str) -> S3Store:
-    # It is an extra, and loaded by the first transfer.
+    # An optional dependency, loaded by the first transfer.
     from obstore.store import S3Store
 
     is_virtual = urlsplit(address).netloc.startswith(f"{bucket}.")
@@ -194,10 +194,10 @@ def _open_store(login: Login, client: S3Client, bucket: str, address: str) -> S3
     config: S3Config = {
         "region": client.meta.region_name,
         "endpoint": endpoint,
-        "aws_endpoint_url_s3": endpoint,  # else a variable of that name would go first
+        "aws_endpoint_url_s3": endpoint,  # otherwise a variable of that name has precedence
         "virtual_hosted_style_request": is_virtual,
         "skip_signature": not is_signed,
-        "unsigned_payload": False,  # S3 compares what has come with the hash that is signed
+        "unsigned_payload": False,  # S3 compares the content with the signed hash
         "request_payer": False,
         "s3_express": False,
     }
@@ -205,7 +205,7 @@ def _open_store(login: Login, client: S3Client, bucket: str, address: str) -> S3
         bucket,
         config=config,
         client_options=_make_client_options(options),
-        # The SDK tries again, with its own patience.
+        # The SDK retries, with its own backoff.
         retry_config={"max_retries": 0},
         credential_provider=_provide(credentials) if is_signed and credentials else None,
     )
@@ -218,7 +218,7 @@ def _make_client_options(config: Config) -> ClientConfig:
         "allow_invalid_certificates": False,
         "connect_timeout": timedelta(seconds=config.connect_timeout or 86_400),
         "read_timeout": reading,
-        # Of a whole object, which other objects may share the line with.
+        # For a whole object, which may share the bandwidth with others.
         "timeout": 10 * reading,
         "user_agent": "flowstone-aws obstore",
     }
@@ -226,7 +226,7 @@ def _make_client_options(config: Config) -> ClientConfig:
 
 def _provide(credentials: Credentials) -> S3CredentialProvider:
     def provide() -> S3Credential:
-        """Return the keys of now; the SDK renews them in time, so they are requested often."""
+        """Return the current keys; called often, because the SDK renews them."""
         keys = credentials.get_frozen_credentials()
         return {
             "access_key_id": keys.access_key or "",

@@ -61,12 +61,12 @@ if TYPE_CHECKING:
     from flowstone_aws.logins import Login
     from flowstone_aws.s3_settings import S3Settings
 
-#: Listings of S3's that come in pages.
+#: Paginated listings of S3.
 Listing: TypeAlias = Literal["list_objects_v2", "list_object_versions"]
 
-#: What a key may have, and a list of keys in XML may not.
+#: Characters that a key may contain, but an XML list of keys may not.
 _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
-#: What S3 says of a condition that does not hold, or that another writer meanwhile met.
+#: Codes for a condition that does not hold, or a conflict with another writer.
 _UNMET = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
 
 
@@ -74,15 +74,15 @@ _NO_VERSION = {"NoSuchVersion", "InvalidArgument", "MethodNotAllowed", "NoSuchKe
 
 
 class S3Provider(ObjectStoreProvider):
-    """The objects of one bucket by their whole keys.
+    """The objects of one bucket, by their full keys.
 
     Args:
-        bucket: its name.
-        credentials: the login.
-        folder: that all paths are in.
-        settings: what requests carry besides bucket and key.
-        seen: the `where` of buckets that were there once; it is added to.
-        use_obstore: whether obstore moves small objects, where it is installed.
+        bucket: the bucket's name.
+        credentials: the credentials.
+        folder: the folder that all paths are in.
+        settings: the parameters of requests besides bucket and key.
+        seen: the `where` of buckets that are known to exist; new ones are added.
+        use_obstore: whether obstore transfers small objects, if it is installed.
     """
 
     keeps_metadata = True
@@ -101,7 +101,7 @@ class S3Provider(ObjectStoreProvider):
         self.urls = [f"s3://{bucket}"]
         self.settings, self._seen = settings, seen
         parameters = credentials.aws_client_parameters
-        # obstore has no headers of its own for reads that need some.
+        # obstore does not support reads with additional headers.
         is_plain = not settings.make_read()
         self._small = make_small_objects(
             self._login, parameters, bucket, use_obstore=use_obstore and is_plain
@@ -115,7 +115,7 @@ class S3Provider(ObjectStoreProvider):
         return f"{endpoint}/{self.bucket}" if endpoint else f"s3://{self.bucket}"
 
     def identify(self, key: str) -> tuple[str, str]:
-        # The endpoints of AWS, with a region or without, lead to the same bucket.
+        # AWS's endpoints, regional or not, refer to the same bucket.
         endpoint = (self.credentials.aws_client_parameters.endpoint_url or "").rstrip("/").lower()
         place = endpoint if endpoint and not is_aws(endpoint) else ""
         return f"{place}/{self.bucket}", key
@@ -187,7 +187,7 @@ class S3Provider(ObjectStoreProvider):
                 return answer["Body"].read()
         except StorageError as error:
             if read_code(error.__cause__) in {"InvalidRange", "416"}:
-                return b""  # from its end on there is nothing
+                return b""  # at or after the end
             raise
 
     def read(self, key: str) -> bytes:
@@ -231,7 +231,7 @@ class S3Provider(ObjectStoreProvider):
         return matches_object(info, file, look)
 
     def _must_exist(self) -> None:
-        """Raise where the bucket is missing: the answer to a HEAD has no body that says so."""
+        """Raise if the bucket is missing: the response to a HEAD has no body that says so."""
         if self.where in self._seen:
             return
         try:
@@ -240,7 +240,7 @@ class S3Provider(ObjectStoreProvider):
         except BucketMissing:
             raise
         except FlowstoneError:
-            return  # whether it is there, these credentials may not know
+            return  # the credentials may not look whether it exists
         self._seen.add(self.where)
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
@@ -276,7 +276,7 @@ class S3Provider(ObjectStoreProvider):
         for page in self._pages("list_object_versions", {"Prefix": key}):
             found += [(item, False) for item in page.get("Versions", ()) if item["Key"] == key]
             found += [(item, True) for item in page.get("DeleteMarkers", ()) if item["Key"] == key]
-        # S3 lists both in one order, the newest first, of which the SDK makes two.
+        # S3 lists both in one order, the newest first; the SDK splits it into two lists.
         found.sort(key=lambda item: item[0]["LastModified"], reverse=True)
         found.sort(key=lambda item: not item[0]["IsLatest"])
         for item, is_deleted in found:
@@ -387,7 +387,7 @@ class S3Provider(ObjectStoreProvider):
             raise make_refusal(failed, self.where, self._describe_login)
 
     def copy(self, source: ObjectStoreProvider, source_key: str, key: str) -> None:
-        # A server-side copy is one request by one login, which has to read there and write here.
+        # A server-side copy is one request, whose credentials have to read there and write here.
         if not isinstance(source, S3Provider) or source.credentials != self.credentials:
             super().copy(source, source_key, key)
             return
@@ -411,7 +411,7 @@ class S3Provider(ObjectStoreProvider):
         return record_uploads(self.settings.block, self.bucket, key)
 
     def abort_upload(self, key: str, upload: str) -> None:
-        """Abort a multipart upload; S3 may have forgotten it already."""
+        """Abort a multipart upload; ignore one that S3 no longer knows."""
         try:
             with self.translate_errors(key):
                 self.client().abort_multipart_upload(
@@ -429,7 +429,7 @@ class S3Provider(ObjectStoreProvider):
 
 
 def check_range(where: str, answer: GetObjectOutputTypeDef, offset: int) -> None:
-    """Check that a response has the range that was asked for, and not the whole object."""
+    """Check that a response contains the requested range, and not the whole object."""
     if not answer.get("ContentRange", "").startswith(f"bytes {offset}-"):
         answer["Body"].close()
         raise StorageError(

@@ -1,8 +1,8 @@
-"""What the fields of an `S3Bucket` ask for in each request, in S3's own parameters.
+"""The parameters of S3's requests that the fields of an `S3Bucket` require.
 
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/ServerSideEncryptionCustomerKeys.html lists
-the requests that need a customer's key; RequesterPaysBuckets.html says that each one has to agree
-to pay.
+the requests that need a customer-supplied key; according to RequesterPaysBuckets.html, each request
+has to accept the charges.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from flowstone.blocks.object_stores import WriteOptions
     from flowstone_aws.transfers import Options
 
-#: Options of a new object that a server-side copy takes, too.
+#: Options of a new object that also apply to a server-side copy.
 KEPT = frozenset(
     """
     ACL BucketKeyEnabled ExpectedBucketOwner GrantFullControl GrantRead GrantReadACP GrantWriteACP
@@ -32,7 +32,7 @@ KEPT = frozenset(
     SSECustomerAlgorithm SSECustomerKey SSECustomerKeyMD5
     """.split()
 )
-#: Options that `upload_options` may have.
+#: Options that `upload_options` accepts.
 UPLOAD_OPTIONS = (
     KEPT
     | frozenset(
@@ -42,7 +42,7 @@ UPLOAD_OPTIONS = (
     """.split()
     )
 ) - {"SSECustomerAlgorithm", "SSECustomerKey", "SSECustomerKeyMD5"}
-#: What `upload_options` must not have beside a field that sets the same.
+#: Options that can't be in `upload_options` together with a field that sets the same.
 SAME = {
     "storage_class": ("StorageClass",),
     "kms_key": ("SSEKMSKeyId",),
@@ -59,11 +59,11 @@ SAME = {
 
 @dataclass(frozen=True, slots=True)
 class S3Settings:
-    """The fields of an `S3Bucket` that requests carry; see there.
+    """The fields of an `S3Bucket` that become parameters of requests.
 
     Attributes:
         where: the bucket, for messages.
-        block: what unfinished uploads are recorded with: ``type/name`` of the block, or only its
+        block: recorded with unfinished uploads: ``type/name`` of the block, or only its
             ``type`` if it is not saved.
     """
 
@@ -77,7 +77,7 @@ class S3Settings:
     requester_pays: bool = False
 
     def make_payer(self) -> Options:
-        """Return the parameters of a request that is not about an object's content."""
+        """Return the parameters of a request that does not read or write an object's content."""
         return {"RequestPayer": "requester"} if self.requester_pays else {}
 
     def is_paid_by_requester(self) -> bool:
@@ -85,7 +85,7 @@ class S3Settings:
         return "RequestPayer" in {**self.upload_options, **self.make_payer()}
 
     def make_object(self) -> Options:
-        """Return the parameters of an object, for tools that reach the bucket themselves."""
+        """Return the parameters of an object, for tools that access the bucket directly."""
         return {n: value for n, value in self._make_new().items() if n != "RequestPayer"}
 
     def make_read(self) -> Options:
@@ -93,7 +93,7 @@ class S3Settings:
         return {**self.make_payer(), **self._make_key("SSECustomer")}
 
     def make_write(self, key: str, options: WriteOptions) -> Options:
-        """Return the parameters for a new object, but for its condition."""
+        """Return the parameters for a new object, except its condition."""
         given: dict[str, object] = {**_guess_type(key), **self._make_new()}
         if options.content_type:
             given["ContentType"] = options.content_type
@@ -125,7 +125,7 @@ class S3Settings:
             return {}
         key = read_encryption_key(self.where, self.encryption_key)
         digest = hashlib.md5(key, usedforsecurity=False).digest()
-        # With the digest, the SDK takes the key as it is sent: its logs have that form alone.
+        # With the digest, the SDK uses the key as it is, and logs it in this form only.
         return {
             f"{prefix}Algorithm": "AES256",
             f"{prefix}Key": base64.b64encode(key).decode(),

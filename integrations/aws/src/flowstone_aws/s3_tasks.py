@@ -1,8 +1,8 @@
 """S3 as tasks: upload, download, copy, move and list, each with an async twin.
 
-A bucket is a name, and then keys are whole and go to S3 as they are; or it is an `S3Bucket`, which
-brings its login, and then keys are paths in its folder, by the rules of its methods. The bucket's
-own ``s3://bucket/key`` is understood in both.
+If a bucket is passed by name, keys are full keys and sent to S3 unchanged. If it is passed as an
+`S3Bucket`, its credentials are used, and keys are paths in its folder, as in its methods. Both
+accept ``s3://bucket/key`` for objects in that bucket.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ def s3_upload(
     """Upload bytes to a bucket, and return the key.
 
     Args:
-        data: the content; a text is encoded as UTF-8.
+        data: the content; text is encoded as UTF-8.
         bucket: the bucket's name, or an `S3Bucket`.
-        aws_credentials: the login; by default the `S3Bucket`'s, or the SDK's own chain.
-        aws_client_parameters: how to connect, in place of what the login says.
-        key: where to; a random name by default.
+        aws_credentials: the credentials; by default the `S3Bucket`'s, or boto3's own.
+        aws_client_parameters: how to connect, instead of the credentials' settings.
+        key: the key; by default a random name.
 
     Raises:
-        StorageError: S3 refused; `BucketMissing`, `AccessDenied`, `Unreachable` are its kinds.
-        CredentialsError: there is no login, or it was refused.
+        StorageError: S3 refused the request; see `BucketMissing`, `AccessDenied`.
+        CredentialsError: no credentials were found, or they were refused.
 
     Example:
         key = s3_upload(b"name,country", bucket, key="cities.csv")
@@ -66,13 +66,13 @@ def s3_download(
     Args:
         bucket: the bucket's name, or an `S3Bucket`.
         key: the object.
-        aws_credentials: the login; by default the `S3Bucket`'s, or the SDK's own chain.
-        aws_client_parameters: how to connect, in place of what the login says.
+        aws_credentials: the credentials; by default the `S3Bucket`'s, or boto3's own.
+        aws_client_parameters: how to connect, instead of the credentials' settings.
 
     Raises:
         ObjectMissing: there is no such object.
-        StorageError: S3 refused.
-        CredentialsError: there is no login, or it was refused.
+        StorageError: S3 refused the request.
+        CredentialsError: no credentials were found, or they were refused.
 
     Example:
         content = s3_download(bucket, key)
@@ -92,20 +92,20 @@ def s3_copy(
     target_bucket_name: Bucket | None = None,
     **copy_kwargs: Any,
 ) -> str:
-    """Copy an object within S3, and return its new key; the content does not come by here.
+    """Copy an object within S3, and return its new key; the content is not downloaded.
 
     Args:
         source_path: the object.
-        target_path: where to.
+        target_path: the new key.
         source_bucket_name: the bucket's name, or an `S3Bucket`.
-        aws_credentials: the login; by default the `S3Bucket`'s, or the SDK's own chain.
+        aws_credentials: the credentials; by default the `S3Bucket`'s, or boto3's own.
         target_bucket_name: the bucket to copy to; the same one by default.
         **copy_kwargs: further arguments of S3's ``CopyObject``.
 
     Raises:
         ObjectMissing: there is no such object.
-        StorageError: S3 refused.
-        CredentialsError: there is no login, or it was refused.
+        StorageError: S3 refused the request.
+        CredentialsError: no credentials were found, or they were refused.
 
     Example:
         s3_copy(source_path, "archive/2026.csv", source_bucket_name)
@@ -138,21 +138,21 @@ def s3_move(
     aws_credentials: Login | None = None,
     target_bucket_name: Bucket | None = None,
 ) -> str:
-    """Copy an object within S3, then delete the first; return the new key.
+    """Move an object within S3 by copying and deleting it, and return the new key.
 
-    An object that is moved to where it is stays.
+    An object that is moved to its own key is not deleted.
 
     Args:
         source_path: the object.
-        target_path: where to.
+        target_path: the new key.
         source_bucket_name: the bucket's name, or an `S3Bucket`.
-        aws_credentials: the login; by default the `S3Bucket`'s, or the SDK's own chain.
+        aws_credentials: the credentials; by default the `S3Bucket`'s, or boto3's own.
         target_bucket_name: the bucket to move to; the same one by default.
 
     Raises:
         ObjectMissing: there is no such object.
-        StorageError: S3 refused.
-        CredentialsError: there is no login, or it was refused.
+        StorageError: S3 refused the request.
+        CredentialsError: no credentials were found, or they were refused.
 
     Example:
         s3_move(source_path, "archive/2026.csv", source_bucket_name)
@@ -185,18 +185,18 @@ def s3_list_objects(
     """Return the objects of a bucket as S3 describes them: ``Key``, ``Size`` and so on.
 
     Args:
-        bucket: the bucket's name, or an `S3Bucket`, in whose folder the keys are then.
-        aws_credentials: the login; by default the `S3Bucket`'s, or the SDK's own chain.
-        aws_client_parameters: how to connect, in place of what the login says.
-        prefix: what the keys begin with.
-        delimiter: leaves out keys that have it after the prefix: ``/`` for this folder only.
-        page_size: objects in one answer of S3, up to 1000.
-        max_items: objects at most.
-        jmespath_query: what to take of each answer: ``Contents[?Size > `100`][]``.
+        bucket: the bucket's name, or an `S3Bucket`; keys are then in its folder.
+        aws_credentials: the credentials; by default the `S3Bucket`'s, or boto3's own.
+        aws_client_parameters: how to connect, instead of the credentials' settings.
+        prefix: only keys with this prefix.
+        delimiter: omits keys that contain it after the prefix: ``/`` for this folder only.
+        page_size: number of objects per response of S3, up to 1000.
+        max_items: maximum number of objects.
+        jmespath_query: applied to each response, for example ``Contents[?Size > `100`][]``.
 
     Raises:
-        StorageError: S3 refused; `BucketMissing`, `AccessDenied`, `Unreachable` are its kinds.
-        CredentialsError: there is no login, or it was refused.
+        StorageError: S3 refused the request; see `BucketMissing`, `AccessDenied`.
+        CredentialsError: no credentials were found, or they were refused.
 
     Example:
         sizes = {item["Key"]: item["Size"] for item in s3_list_objects(bucket, prefix="raw/")}
@@ -228,7 +228,7 @@ as3_move = make_async_twin(s3_move)
 as3_list_objects = make_async_twin(s3_list_objects)
 
 
-#: The names that the tasks have elsewhere.
+#: Aliases of the tasks.
 upload_to_bucket, aupload_to_bucket = s3_upload, as3_upload
 download_from_bucket, adownload_from_bucket = s3_download, as3_download
 copy_objects, acopy_objects = s3_copy, as3_copy

@@ -1,4 +1,4 @@
-"""Secrets of AWS Secrets Manager: a provider that references lead to, and one secret as a block."""
+"""AWS Secrets Manager: a provider for references, and one secret as a block."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
     from flowstone_aws.records import Client, JsonValue, Record
 
-#: Ids of versions are UUIDs, or as long; what is shorter is a stage, as AWSPREVIOUS.
+#: Ids of versions are at least as long as UUIDs; shorter ones are stages, such as AWSPREVIOUS.
 SHORTEST_ID = 32
 
 
 class SecretsManager:
-    """The calls of the service, with errors of ours."""
+    """The calls of the service, with Flowstone's errors."""
 
     def __init__(self, credentials: AwsCredentials) -> None:
         self._credentials = credentials
@@ -40,31 +40,31 @@ class SecretsManager:
         return f"AWS Secrets Manager{place}"
 
     def client(self) -> Client:
-        """Return boto3's client, whose log lines have no secret in them."""
+        """Return boto3's client, whose log records are redacted."""
         client = self._credentials.client("secretsmanager")
         keep_secrets()
         return client
 
     def translate_errors(self, name: str | None = None) -> AbstractContextManager[None]:
-        """Turn the service's errors into ours."""
+        """Translate the service's errors into Flowstone's."""
         return translate_errors(self.where, self._credentials.describe_login, name)
 
     def read(self, name: str, **wanted: JsonValue) -> str | bytes:
-        """Return a secret as it was kept: a text, or bytes."""
+        """Return a secret as it is stored: text or bytes."""
         try:
             with self.translate_errors(name):
                 answer = self.client().get_secret_value(SecretId=name, **wanted)
         except SecretStoreError as error:
             if read_code(error.__cause__) != "InvalidRequestException":
                 raise
-            # In AWS's words it is "marked for deletion", or has no version in that stage.
+            # AWS says that it is "marked for deletion", or has no version in that stage.
             raise SecretMissing(error.where, error.problem, NO_SECRET.remedy) from error.__cause__
         found: str | bytes = answer.get("SecretString", answer.get("SecretBinary"))
         register(found if isinstance(found, str) else found.decode("utf-8", "backslashreplace"))
         return found
 
     def write(self, name: str, value: str | bytes, **options: JsonValue) -> Record:
-        """Put a new version of a secret, which is made where there is none."""
+        """Write a new version of a secret; create the secret if it does not exist."""
         content = _encode_content(value)
         try:
             with self.translate_errors(name):
@@ -81,7 +81,7 @@ class SecretsManager:
         except Exception as error:
             if read_code(error) != "AccessDeniedException":
                 raise
-            is_deleted = False  # who may write need not be let look
+            is_deleted = False  # the credentials may write, but not describe
         if is_deleted:
             client.restore_secret(SecretId=name)  # it can be had back for a while
         found: Record = client.put_secret_value(SecretId=name, **content)
@@ -111,7 +111,7 @@ class SecretsManager:
         when: Record = {"RecoveryWindowInDays": recovery_window_in_days}
         if force:
             when = {"ForceDeleteWithoutRecovery": True}
-            self.find_arn(name)  # by force, AWS deletes what is not there, too
+            self.find_arn(name)  # with force, AWS also accepts names that do not exist
         with self.translate_errors(name):
             return _drop_metadata(self.client().delete_secret(SecretId=name, **when, **options))
 
@@ -121,7 +121,7 @@ class SecretsManager:
             return str(self.client().describe_secret(SecretId=name)["ARN"])
 
     def list_names(self, prefix: str) -> Iterator[str]:
-        """Yield the names of secrets, a page at a time."""
+        """Yield the names of secrets, page by page."""
         wanted = {"Filters": [{"Key": "name", "Values": [prefix]}]} if prefix else {}
         with self.translate_errors():
             for page in self.client().get_paginator("list_secrets").paginate(**wanted):
@@ -143,16 +143,16 @@ def _encode_content(value: str | bytes) -> dict[str, str | bytes]:
 
 
 def parse_version(version: str | None) -> dict[str, str]:
-    """Return how AWS is asked for a version: by its id, or by its stage."""
+    """Return the parameters that select a version: by its id, or by its stage."""
     if version is None:
         return {}
     return {"VersionId" if len(version) >= SHORTEST_ID else "VersionStage": version}
 
 
 class AwsSecrets(SecretProvider):
-    """AWS Secrets Manager, where references lead: ``aws-secrets:db/password#user@AWSPREVIOUS``.
+    """AWS Secrets Manager, for references such as ``aws-secrets:db/password#user@AWSPREVIOUS``.
 
-    A version is an id, or a stage. What is deleted can be had back for 30 days, or written anew.
+    A version is an id or a stage. A deleted secret can be restored for 30 days, or written anew.
     """
 
     _block_type_name: ClassVar[str | None] = "AWS Secrets"
@@ -164,16 +164,16 @@ class AwsSecrets(SecretProvider):
     versions: ClassVar[bool] = True
 
     credentials: AwsCredentials = Field(
-        default_factory=AwsCredentials, description="The login; by default, the SDK's own chain."
+        default_factory=AwsCredentials, description="The credentials; by default, boto3 finds them."
     )
 
     def make_provider(self) -> SecretsManagerProvider:
-        """Return Secrets Manager, with this login."""
+        """Return the provider for Secrets Manager, with these credentials."""
         return SecretsManagerProvider(SecretsManager(self.credentials))
 
 
 class SecretsManagerProvider(SecretStoreProvider):
-    """Secrets of AWS Secrets Manager, by their names."""
+    """Secrets in AWS Secrets Manager, by name."""
 
     def __init__(self, service: SecretsManager) -> None:
         self._service = service
@@ -212,7 +212,7 @@ class AwsSecret(Block):
 
     secret_name: str = Field(min_length=1, description="The secret's name, or its ARN.")
     aws_credentials: AwsCredentials = Field(
-        default_factory=AwsCredentials, description="The login; by default, the SDK's own chain."
+        default_factory=AwsCredentials, description="The credentials; by default, boto3 finds them."
     )
 
     def read_secret(
@@ -226,9 +226,9 @@ class AwsSecret(Block):
             **read_kwargs: further arguments of AWS's ``GetSecretValue``.
 
         Raises:
-            SecretMissing: there is none of that name or version.
-            AccessDenied: this login may not read it.
-            CredentialsError: there is no login, or it was refused.
+            SecretMissing: there is no such secret or version.
+            AccessDenied: the credentials have no permission to read it.
+            CredentialsError: no credentials were found, or they were refused.
         """
         return self._service().read(
             self.secret_name, **select_versions(version_id, version_stage), **read_kwargs
@@ -238,9 +238,9 @@ class AwsSecret(Block):
         """Write the secret as text or bytes, create it if necessary, and return its ARN.
 
         Raises:
-            SecretStoreError: AWS refused.
-            AccessDenied: this login may not write it.
-            CredentialsError: there is no login, or it was refused.
+            SecretStoreError: AWS refused the request.
+            AccessDenied: the credentials have no permission to write it.
+            CredentialsError: no credentials were found, or they were refused.
         """
         done = self._service().write(self.secret_name, secret_data, **put_or_create_secret_kwargs)
         arn: str = done["ARN"]
@@ -255,13 +255,13 @@ class AwsSecret(Block):
         """Delete the secret, and return its ARN.
 
         Args:
-            recovery_window_in_days: so long it can be had back: 7 to 30 days.
-            force_delete_without_recovery: at once, and for good.
+            recovery_window_in_days: days in which it can be restored, 7 to 30.
+            force_delete_without_recovery: delete it permanently, at once.
             **delete_kwargs: further arguments of AWS's ``DeleteSecret``.
 
         Raises:
-            SecretMissing: there is none of that name.
-            SecretStoreError: AWS refused.
+            SecretMissing: there is no such secret.
+            SecretStoreError: AWS refused the request.
         """
         done = self._service().delete(
             self.secret_name,
@@ -275,13 +275,13 @@ class AwsSecret(Block):
     async def aread_secret(
         self, version_id: str | None = None, version_stage: str | None = None, **read_kwargs: object
     ) -> str | bytes:
-        """Do as `read_secret`, and let other coroutines run meanwhile."""
+        """Async version of `read_secret`."""
         return await asyncio.to_thread(self.read_secret, version_id, version_stage, **read_kwargs)
 
     async def awrite_secret(
         self, secret_data: str | bytes, **put_or_create_secret_kwargs: object
     ) -> str:
-        """Do as `write_secret`, and let other coroutines run meanwhile."""
+        """Async version of `write_secret`."""
         return await asyncio.to_thread(
             self.write_secret, secret_data, **put_or_create_secret_kwargs
         )
@@ -292,7 +292,7 @@ class AwsSecret(Block):
         force_delete_without_recovery: bool = False,
         **delete_kwargs: object,
     ) -> str:
-        """Do as `delete_secret`, and let other coroutines run meanwhile."""
+        """Async version of `delete_secret`."""
         return await asyncio.to_thread(
             self.delete_secret,
             recovery_window_in_days,
@@ -305,6 +305,6 @@ class AwsSecret(Block):
 
 
 def select_versions(version_id: str | None, version_stage: str | None) -> dict[str, str]:
-    """Return the arguments of AWS's that are given."""
+    """Return the arguments for AWS that are set."""
     given = {"VersionId": version_id, "VersionStage": version_stage}
     return {name: value for name, value in given.items() if value is not None}

@@ -1,6 +1,6 @@
 """AWS Secrets Manager as tasks: read, create, update and delete, each with an async twin.
 
-What they read is never kept as a result: they compute anew in each run.
+Results of reads are never cached or stored: each run reads again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from flowstone import make_async_twin, task
 from flowstone_aws.credentials import AwsCredentials
 from flowstone_aws.secrets import SecretsManager, select_versions
 
-#: Given masked, a secret is in no log, and in no record of the run.
+#: A masked secret is not in logs, nor in the record of the run.
 Value = str | bytes | SecretStr | SecretBytes | Secret[Any]
 
 
@@ -25,18 +25,18 @@ def aws_secret_read(
     version_id: str | None = None,
     version_stage: str | None = None,
 ) -> str | bytes:
-    """Return a secret as it was kept: a text, or bytes.
+    """Return a secret as it is stored: text or bytes.
 
     Args:
         secret_name: its name, or its ARN.
-        aws_credentials: the login; by default the SDK's own chain.
+        aws_credentials: the credentials; by default those that boto3 finds.
         version_id: which version, by its id.
         version_stage: which version, by its stage; by default AWSCURRENT.
 
     Raises:
-        SecretMissing: there is none of that name or version.
-        AccessDenied: this login may not read it.
-        CredentialsError: there is no login, or it was refused.
+        SecretMissing: there is no such secret or version.
+        AccessDenied: the credentials have no permission to read it.
+        CredentialsError: no credentials were found, or they were refused.
         Unreachable: AWS can't be reached.
 
     Example:
@@ -57,15 +57,15 @@ def aws_secret_create(
 
     Args:
         secret_name: its name.
-        secret_value: a text or bytes; best a `SecretStr`, as of a block.
-        aws_credentials: the login; by default the SDK's own chain.
-        description: what people are told of it.
-        tags: AWS's, as ``[{"Key": "team", "Value": "data"}]``.
+        secret_value: text or bytes; preferably a `SecretStr`, such as a block's.
+        aws_credentials: the credentials; by default those that boto3 finds.
+        description: its description.
+        tags: the tags in AWS's format: ``[{"Key": "team", "Value": "data"}]``.
 
     Raises:
-        SecretStoreError: it is there already, or AWS refused.
-        AccessDenied: this login may not.
-        CredentialsError: there is no login, or it was refused.
+        SecretStoreError: the secret exists already, or AWS refused the request.
+        AccessDenied: the credentials have no permission to create it.
+        CredentialsError: no credentials were found, or they were refused.
 
     Example:
         arn = aws_secret_create(secret_name, secret_value, aws_credentials)["ARN"]
@@ -86,14 +86,14 @@ def aws_secret_update(
 
     Args:
         secret_name: its name, or its ARN.
-        secret_value: a text or bytes; best a `SecretStr`, as of a block.
-        aws_credentials: the login; by default the SDK's own chain.
-        description: what people are told of it.
+        secret_value: text or bytes; preferably a `SecretStr`, such as a block's.
+        aws_credentials: the credentials; by default those that boto3 finds.
+        description: its description.
 
     Raises:
-        SecretMissing: there is none of that name.
-        SecretStoreError: AWS refused.
-        CredentialsError: there is no login, or it was refused.
+        SecretMissing: there is no such secret.
+        SecretStoreError: AWS refused the request.
+        CredentialsError: no credentials were found, or they were refused.
 
     Example:
         version = aws_secret_update(secret_name, secret_value, aws_credentials)["VersionId"]
@@ -113,14 +113,14 @@ def aws_secret_delete(
 
     Args:
         secret_name: its name, or its ARN.
-        aws_credentials: the login; by default the SDK's own chain.
-        recovery_window_in_days: so long it can be had back: 7 to 30 days.
-        force_delete_without_recovery: at once, and for good.
+        aws_credentials: the credentials; by default those that boto3 finds.
+        recovery_window_in_days: days in which it can be restored, 7 to 30.
+        force_delete_without_recovery: delete it permanently, at once.
 
     Raises:
-        SecretMissing: there is none of that name.
-        SecretStoreError: AWS refused.
-        CredentialsError: there is no login, or it was refused.
+        SecretMissing: there is no such secret.
+        SecretStoreError: AWS refused the request.
+        CredentialsError: no credentials were found, or they were refused.
 
     Example:
         aws_secret_delete(secret_name, aws_credentials, recovery_window_in_days=7)
@@ -136,7 +136,7 @@ aaws_secret_update = make_async_twin(aws_secret_update)
 aaws_secret_delete = make_async_twin(aws_secret_delete)
 
 
-#: The names that the tasks have elsewhere.
+#: Aliases of the tasks.
 read_secret, aread_secret = aws_secret_read, aaws_secret_read
 create_secret, acreate_secret = aws_secret_create, aaws_secret_create
 update_secret, aupdate_secret = aws_secret_update, aaws_secret_update

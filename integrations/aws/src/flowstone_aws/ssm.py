@@ -1,4 +1,4 @@
-"""Parameters of AWS Systems Manager, as a provider that references lead to."""
+"""The Parameter Store of AWS Systems Manager, as a provider for references."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 class AwsParameters(SecretProvider):
-    """The Parameter Store of AWS SSM, where references lead: ``aws-ssm:/app/db/password@3``.
+    """The Parameter Store of AWS SSM, for references such as ``aws-ssm:/app/db/password@3``.
 
-    A version is a number, or a label. What is written is a SecureString of up to 4096 bytes.
+    A version is a number or a label. Written parameters are SecureStrings of up to 4096 bytes.
     """
 
     _block_type_name: ClassVar[str | None] = "AWS SSM"
@@ -32,19 +32,19 @@ class AwsParameters(SecretProvider):
     versions: ClassVar[bool] = True
 
     credentials: AwsCredentials = Field(
-        default_factory=AwsCredentials, description="The login; by default, the SDK's own chain."
+        default_factory=AwsCredentials, description="The credentials; by default, boto3 finds them."
     )
     key_id: str | None = Field(
-        default=None, description="The KMS key that new parameters are encrypted with."
+        default=None, description="The KMS key with which new parameters are encrypted."
     )
 
     def make_provider(self) -> ParameterStoreProvider:
-        """Return the Parameter Store, with this login."""
+        """Return the provider for the Parameter Store, with these credentials."""
         return ParameterStoreProvider(self)
 
 
 class ParameterStoreProvider(SecretStoreProvider):
-    """Parameters of AWS SSM, by their names."""
+    """Parameters in AWS SSM, by name."""
 
     def __init__(self, block: AwsParameters) -> None:
         self._credentials, self._key_id = block.credentials, block.key_id

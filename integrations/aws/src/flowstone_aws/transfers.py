@@ -1,4 +1,4 @@
-"""Large objects on their way: parts in parallel, in little memory, and no half object after."""
+"""Transfers of large objects: parts in parallel, in little memory, and no partial objects."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
     from types_boto3_s3.type_defs import CompletedPartTypeDef, CopySourceTypeDef
 
-#: Options in S3's own words; their types are for S3 to check.
+#: Options in S3's names; S3 checks their types.
 Options: TypeAlias = "Mapping[str, Any]"
 
 MB = 1024 * 1024
 #: Objects up to this size go in one request; larger ones in parts of it.
 PART_BYTES = 8 * MB
 READ_BYTES = 128 * 1024
-#: S3 copies so much in one request; above, the copy is made of parts.
+#: The largest copy in one request; larger objects are copied in parts.
 COPY_BYTES = 5 * 1024 * MB
 COPY_PART_BYTES = 256 * MB
 MOST_PARTS = 10_000
-#: Options of an object that each of its parts takes, too.
+#: Options of an object that also apply to each of its parts.
 PART_OPTIONS = frozenset(
     (
         "ExpectedBucketOwner",
@@ -44,9 +44,9 @@ PART_OPTIONS = frozenset(
         "SSECustomerKeyMD5",
     )
 )
-#: What services that have no tags answer when they are asked for them.
+#: Codes of services that do not support tags.
 NO_TAGS = frozenset({"MethodNotAllowed", "NotImplemented", "501"})
-#: Options of a copy that its source is read with.
+#: The option with which the source of a copy is read.
 _COPY_SOURCE = "CopySource"
 METADATA = (
     "CacheControl",
@@ -60,15 +60,15 @@ METADATA = (
 
 
 def make_manager(client: S3Client) -> TransferManager:
-    """Return what moves parts for all objects of a client: its threads and memory are shared."""
-    # boto3's SDK takes 0.2 s to load; a flow that only names a bucket need not wait for it.
+    """Return the manager of part transfers for all objects of a client, which share its threads."""
+    # The SDK takes 0.2 s to load, which a flow that only names a bucket does not need.
     from s3transfer.manager import TransferConfig, TransferManager
 
     config = TransferConfig(
         multipart_threshold=PART_BYTES,
         multipart_chunksize=PART_BYTES,
         max_request_concurrency=8,
-        # Parts of streams are in memory: those under way, and one held ready. Files' are not.
+        # Parts of streams are in memory: those in transfer, and one in reserve. Files' are not.
         max_in_memory_upload_chunks=3,
         max_in_memory_download_chunks=3,
         max_submission_concurrency=1,
@@ -76,12 +76,12 @@ def make_manager(client: S3Client) -> TransferManager:
         io_chunksize=MB // 4,
     )
     manager = TransferManager(client, config)
-    keep_secrets()  # it has loggers, too, from now on
+    keep_secrets()  # s3transfer has loggers, too
     return manager
 
 
 def finish(transfer: TransferFuture) -> None:
-    """Wait for a transfer; where waiting is interrupted, stop it and clean up first."""
+    """Wait for a transfer; if the wait is interrupted, stop the transfer and clean up first."""
     try:
         transfer.result()
     except BaseException as error:
@@ -101,9 +101,9 @@ def _wait(transfer: TransferFuture) -> None:
 
 
 def find_file(source: BinaryIO) -> str | None:
-    """Return the path of a source that is a whole file: its parts need not be in memory."""
+    """Return the path of a source that is a whole file: its parts are not held in memory."""
     if type(source) is not BufferedReader or type(source.raw) is not FileIO:
-        return None  # a decompressor has a file and a path, too
+        return None  # a decompressor also has a file and a path
     name = source.name
     if not isinstance(name, str) or source.tell():
         return None
@@ -116,7 +116,7 @@ def find_file(source: BinaryIO) -> str | None:
 
 
 class _SourceInterrupted(Exception):
-    """Stands for a source's KeyboardInterrupt or SystemExit: the manager waits forever on those."""
+    """Replaces a source's KeyboardInterrupt or SystemExit, after which the manager would hang."""
 
 
 class _Unclosed:
@@ -137,16 +137,16 @@ class _Unclosed:
         return self._source.seekable()
 
     def close(self) -> None:
-        """Leave it open."""
+        """Do nothing: the caller closes it."""
 
 
 def leave_open(source: BinaryIO) -> BinaryIO:
-    """Return a source that the manager reads, but does not close: that is up to who opened it."""
+    """Return a wrapper of the source that the manager can't close: the caller does that."""
     return cast("BinaryIO", _Unclosed(source))
 
 
 def choose_part_bytes(number: int) -> int:
-    """Return how large the part of a number is, of an object whose size is not known before."""
+    """Return the size of a part by its number, for an object of unknown size."""
     return PART_BYTES * (1 + number // 1000)  # 10,000 parts hold 400 GB
 
 
@@ -157,13 +157,13 @@ def upload_in_parts(
     options: Options,
     condition: Options,
 ) -> None:
-    """Upload in parts, where the object is made on a condition: boto3's manager knows none.
+    """Upload an object in parts on a condition, which boto3's manager does not support.
 
     Args:
-        client: the SDK's.
-        source: the content, from where it stands to its end.
+        client: the client.
+        source: the content, from its current position to its end.
         target: ``Bucket`` and ``Key``.
-        options: of the new object, in S3's words.
+        options: options of the new object, in S3's names.
         condition: ``IfMatch`` or ``IfNoneMatch``.
     """
     upload = client.create_multipart_upload(**target, **options)["UploadId"]
@@ -186,7 +186,7 @@ def upload_in_parts(
 
 
 def _find_payer(options: Options) -> Options:
-    """Return those options that a request takes which is not about an object's content."""
+    """Return the options for a request that does not transfer an object's content."""
     names = "ExpectedBucketOwner", "RequestPayer"
     return {name: options[name] for name in names if name in options}
 
@@ -214,11 +214,11 @@ def copy_in_parts(
     """Copy an object within S3 that is too large for one request.
 
     Args:
-        client: whose region is the target's.
-        source: ``Bucket``, ``Key`` and ``ETag`` of the object to copy, perhaps a ``VersionId``.
+        client: a client for the region of the target.
+        source: ``Bucket``, ``Key`` and ``ETag`` of the source, optionally a ``VersionId``.
         target: ``Bucket`` and ``Key``.
-        size: bytes.
-        kept: further options of the new object, in S3's words.
+        size: the size, in bytes.
+        kept: further options of the new object, in S3's names.
     """
     bucket, key = target["Bucket"], target["Key"]
     step = max(COPY_PART_BYTES, -(-size // MOST_PARTS))
@@ -229,7 +229,7 @@ def copy_in_parts(
     if "RequestPayer" in kept:
         own["RequestPayer"] = kept["RequestPayer"]
     found: Options = client.head_object(**_name_source(source), **own)
-    # A whole copy takes these over; a copy in parts is a new object.
+    # A copy in one request inherits these; a copy in parts is a new object.
     same = {name: found[name] for name in METADATA if name in found}
     if "Tagging" not in new and (tags := _read_tags(client, source, _find_payer(kept))):
         same["Tagging"] = tags
@@ -262,7 +262,7 @@ def copy_in_parts(
 
 
 def _read_tags(client: S3Client, source: Mapping[str, str], payer: Options) -> str:
-    """Return the tags of an object as a new object takes them; "" where the service has none."""
+    """Return the tags of an object as `Tagging`; "" if the service has none."""
     try:
         answer = client.get_object_tagging(**_name_source(source), **payer)
     except Exception as error:
@@ -285,7 +285,7 @@ def make_body(
     etag: str | None,
     translate_errors: Callable[[], AbstractContextManager[None]],
 ) -> ObjectBody:
-    """Return the content of a response as a file; it is read in small calls, see `ObjectBody`."""
+    """Return the content of a response as a file, read in small calls; see `ObjectBody`."""
     return ObjectBody(
         lambda size: body.read(None if size < 0 else size),
         translate_errors,

@@ -1,6 +1,6 @@
-"""Multipart uploads as external work of a run: what a killed process leaves behind can be aborted.
+"""Multipart uploads as external work of a run, so that those of a killed process can be aborted.
 
-S3 keeps the parts of an unfinished upload until it is aborted, and charges for them.
+S3 stores the parts of an unfinished upload, and charges for them, until it is aborted.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from flowstone.records.events import ExternalHandle
     from flowstone_aws.transfers import Options
 
-    #: What botocore carries through the events of a request; ours are its parameters.
+    #: The context of botocore's events for a request; ours are its parameters.
     RequestContext: TypeAlias = dict[str, Mapping[str, str]]
 
 _OURS = "flowstone_upload"
@@ -32,7 +32,7 @@ _PAYER = ("ExpectedBucketOwner", "RequestPayer")
 
 @dataclass(frozen=True, slots=True)
 class _Watch:
-    """What has to be recorded of an object's uploads, and in the context of which run."""
+    """The uploads of an object to record, and the context of their run."""
 
     block: str
     run: Context
@@ -55,9 +55,9 @@ _open: dict[str, tuple[_Watch, ExternalHandle]] = {}
 
 @contextmanager
 def record_uploads(block: str, bucket: str, key: str) -> Iterator[None]:
-    """Record each multipart upload of an object inside as external work of the current run.
+    """Record multipart uploads of an object in this block as external work of the current run.
 
-    It is recorded before the first part is sent, and again when S3 has completed or aborted it.
+    An upload is recorded before its first part is sent, and when S3 has completed or aborted it.
 
     Args:
         block: the block that can abort it, as ``type/name``; only ``type`` if it is not saved.
@@ -77,7 +77,7 @@ def record_uploads(block: str, bucket: str, key: str) -> Iterator[None]:
 
 
 def watch_uploads(client: S3Client) -> None:
-    """Make a client of boto3 record uploads, whatever code and thread begins and ends them."""
+    """Make a client of boto3 record all uploads, in any thread and code."""
 
     def begin(parsed: Mapping[str, str], context: RequestContext, **_: object) -> None:
         params: Options = context[_OURS]
@@ -88,7 +88,7 @@ def watch_uploads(client: S3Client) -> None:
         try:
             handle = watch.record_start(make_handle_id(params["Bucket"], params["Key"], upload))
         except BaseException:
-            # The code that began it does not have its id yet.
+            # The code that started it does not have its id yet.
             payer = {name: params[name] for name in _PAYER if name in params}
             client.abort_multipart_upload(
                 Bucket=params["Bucket"], Key=params["Key"], UploadId=upload, **payer
@@ -131,7 +131,7 @@ def _keep_params(params: Mapping[str, str], context: RequestContext, **_: object
 def _end(http_response: _Response, context: RequestContext, **_: object) -> None:
     status = http_response.status_code
     if status >= 300 and status != 404:
-        return  # it may still be there
+        return  # it may still exist
     with _lock:
         found = _open.pop(context[_OURS]["UploadId"], None)
     if found is not None:

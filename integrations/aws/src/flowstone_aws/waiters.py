@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from botocore.exceptions import WaiterError
     from botocore.waiter import Waiter
 
-#: No pause is longer, in seconds: a run in a thread is cancelled when its code next runs.
+#: The longest sleep, in seconds: a cancelled thread notices it when its code runs next.
 SLICE = 0.2
 _NOT_YET = "Max attempts exceeded"
 
@@ -34,20 +34,20 @@ def client_waiter(
     """Wait with a boto3 waiter, or with one of your own.
 
     Args:
-        client: the service, as boto3 calls it: ``batch``, ``ecs``, ``s3``.
+        client: the service, as boto3 names it: ``batch``, ``ecs``, ``s3``.
         waiter_name: the waiter's name, such as ``tasks_stopped``.
-        aws_credentials: the login; by default the SDK's credential chain.
+        aws_credentials: the credentials; by default those that boto3 finds.
         waiter_definition: your own waiters, in the format of botocore's ``waiters-2.json``; one of
             them must have that name.
         **waiter_kwargs: arguments of the waiter, such as ``cluster`` and ``tasks``;
-            ``WaiterConfig={"Delay": 5, "MaxAttempts": 60}`` says how often and how long.
+            ``WaiterConfig={"Delay": 5, "MaxAttempts": 60}`` sets seconds and number of polls.
 
     Raises:
         JobTimeout: the state was not reached by the last attempt.
         JobFailed: the state can no longer be reached.
         JobError: there is no such waiter, or AWS refused the request.
-        AccessDenied: this login may not make the request.
-        CredentialsError: there is no login, or it was refused.
+        AccessDenied: the credentials have no permission to make the request.
+        CredentialsError: no credentials were found, or they were refused.
         Unreachable: AWS can't be reached.
 
     Example:
@@ -95,7 +95,7 @@ def _find_waiter(where: str, client: Client, name: str, definition: Record | Non
 
 
 def _look(where: str, waiter: Waiter, wanted: Mapping[str, object]) -> str | None:
-    """Check once; return None if the state is reached, or else what is missing.
+    """Poll once; return None if the state is reached, or else the current state.
 
     Raises:
         JobFailed: the state can no longer be reached.
@@ -121,7 +121,7 @@ def _is_waiting(error: WaiterError) -> bool:
 
 
 def _pause(seconds: float) -> None:
-    """Sleep, and let a run that is cancelled notice it."""
+    """Sleep, in slices in which a cancellation is noticed."""
     end, never = monotonic() + seconds, Event()
     while (left := end - monotonic()) > 0:
         never.wait(min(left, SLICE))

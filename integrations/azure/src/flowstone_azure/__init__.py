@@ -56,7 +56,7 @@ __all__ = [
 ]
 
 if not TYPE_CHECKING:
-    # Who uses a container need not wait for the task engine, nor anybody here for pydantic.
+    # Lazy, so that a container does not load the task engine, nor this import pydantic.
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {

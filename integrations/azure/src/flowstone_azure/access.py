@@ -1,4 +1,4 @@
-"""Address and login of a container for other tools, in the format of each."""
+"""Address and credentials of a container, in the format of other tools."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from flowstone_azure.identities import Kind
     from flowstone_azure.logins import BlobLogin, BlobLoginFields
 
-#: The names of secrets in a `StoreAccess`; other logins have a token.
+#: The names of secrets in a `StoreAccess`; other credentials have a token.
 _SECRETS: dict[Kind, str] = {
     "account key": "account_key",
     "SAS": "sas_token",
@@ -28,12 +28,12 @@ _RUST_SECRETS: dict[Kind, str] = {
     "SAS": "azure_storage_sas_key",
     "service principal": "azure_storage_client_secret",
 }
-#: Logins that adlfs does not support, and what to do instead.
+#: Credentials that adlfs does not support, and what to do instead.
 _NOT_ADLFS: dict[Kind, tuple[str, str]] = {
-    "certificate": ("certificate", "Use `filesystem()`, or a login with client_secret."),
+    "certificate": ("certificate", "Use `filesystem()`, or credentials with client_secret."),
     "managed identity": (
         "managed identity by its client id",
-        "Set AZURE_CLIENT_ID and use a login without client_id, or use `filesystem()`.",
+        "Set AZURE_CLIENT_ID and use credentials without client_id, or use `filesystem()`.",
     ),
 }
 
@@ -41,7 +41,7 @@ _NOT_ADLFS: dict[Kind, tuple[str, str]] = {
 def make_access(
     container: str, folder: str, login: BlobLogin, refresh: Callable[[], StoreAccess]
 ) -> StoreAccess:
-    """Return the account's address and the login; with a token, which expires, `refresh` is set."""
+    """Return the address and the credentials; with a token, which expires, `refresh` is set."""
     values = login.values
     options = {"account_name": values.account}
     options |= {
@@ -68,16 +68,16 @@ def make_access(
 def make_storage_options(
     tool: Tool, where: str, login: BlobLogin, encryption_key: str | None
 ) -> dict[str, object]:
-    """Return a login, and a customer's key, as the `storage_options` of a tool.
+    """Return credentials, and a customer-supplied key, as the `storage_options` of a tool.
 
     Args:
-        tool: see `ObjectStore.storage_options`; adlfs, which pandas uses, takes no key.
+        tool: see `ObjectStore.storage_options`; adlfs, which pandas uses, does not support keys.
         where: the address of the container.
-        login: the login.
-        encryption_key: the customer's key in Base64, if there is one.
+        login: the credentials.
+        encryption_key: the customer-supplied key in Base64, if there is one.
 
     Raises:
-        StorageError: the tool does not support this kind of login, or a customer's key.
+        StorageError: the tool does not support these credentials, or a customer-supplied key.
     """
     found: Mapping[str, object]
     if tool != "pandas":

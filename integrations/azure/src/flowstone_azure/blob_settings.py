@@ -1,7 +1,7 @@
-"""What the fields of an `AzureBlobStorageContainer` ask for in each request.
+"""The arguments of requests that the fields of an `AzureBlobStorageContainer` require.
 
 https://learn.microsoft.com/azure/storage/blobs/encryption-customer-provided-keys lists the requests
-that need a customer's key; copies within the service don't take one.
+that need a customer-supplied key; copies within the service do not support one.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class NewGiven(PartGiven, CopyGiven, total=False):
 
 @dataclass(frozen=True, slots=True)
 class BlobSettings:
-    """The fields of an `AzureBlobStorageContainer` that requests carry; see there."""
+    """The fields of an `AzureBlobStorageContainer` that become arguments of requests."""
 
     storage_class: str | None = None
     encryption_scope: str | None = None
@@ -60,7 +60,7 @@ class BlobSettings:
             where: the address of the container.
 
         Raises:
-            StorageError: the address does not start with https, which a customer's key needs.
+            StorageError: the address does not start with https, as customer-supplied keys require.
         """
         if self.encryption_key is None:
             return {}
@@ -97,6 +97,6 @@ class BlobSettings:
         return {**self.make_part(where), **self.make_copy()}
 
     def can_copy(self, source: BlobSettings) -> bool:
-        """Return whether the service can copy from a source: it has no words for the keys."""
+        """Return whether the service can copy from a source: it can't with keys or scopes."""
         keys = self.encryption_key, self.encryption_scope, source.encryption_key
         return not any(keys)

@@ -1,4 +1,4 @@
-"""AzureBlobStorageContainer: a container of Azure Blob Storage as an object store."""
+"""AzureBlobStorageContainer: a container in Azure Blob Storage, as an object store."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from flowstone_azure.blob_storage_provider import AzureBlobStorageProvider
 from flowstone_azure.credentials import AzureBlobStorageCredentials
 
 TIERS = ("Hot", "Cool", "Cold", "Archive")
-#: Fields of other clouds' stores, and what Azure has instead.
+#: Fields of other clouds' stores, and their equivalents in Azure.
 _ELSEWHERE = {
     "kms_key": "in Azure, an encryption_scope names the key of a vault: set that field",
     "requester_pays": "Azure has no requester pays: the storage account pays for all requests",
@@ -23,14 +23,14 @@ _ELSEWHERE = {
 
 
 class AzureBlobStorageContainer(ObjectStore):
-    """A container of Azure Blob Storage, or a folder in one.
+    """A container in Azure Blob Storage, or a folder in one.
 
     Large objects are uploaded in blocks and downloaded in ranges, in parallel, using less than
     100 MB of memory.
     """
 
     _block_type_name: ClassVar[str | None] = "Azure Blob Storage Container"
-    _description: ClassVar[str | None] = "A container of Azure Blob Storage."
+    _description: ClassVar[str | None] = "A container in Azure Blob Storage."
     _code_example: ClassVar[str | None] = (
         'AzureBlobStorageContainer(container_name="raw", base_folder="2026").save("raw")\n'
         'AzureBlobStorageContainer.load("raw").write_path("a.txt", b"hello")'
@@ -42,7 +42,7 @@ class AzureBlobStorageContainer(ObjectStore):
     container_name: str = Field(min_length=1, description="The container's name.")
     credentials: AzureBlobStorageCredentials = Field(
         default_factory=AzureBlobStorageCredentials,
-        description="The login; by default, what the environment says.",
+        description="The credentials; by default, from the environment.",
     )
     base_folder: str | None = Field(default=None, description="The folder that all paths are in.")
     storage_class: str | None = Field(
@@ -57,13 +57,13 @@ class AzureBlobStorageContainer(ObjectStore):
     )
     encryption_key: EncryptionKey = Field(
         default=None,
-        description="Your own key, which Azure does not keep: 32 bytes, as bytes or in Base64. "
-        "Objects are written and read with it.",
+        description="Your own key, which Azure does not store: 32 bytes, as bytes or in Base64. "
+        "Objects are encrypted and decrypted with it.",
     )
     tags: Tags = Field(default_factory=dict, description="The index tags of new objects.")
     use_obstore: bool = Field(
         default=True,
-        description="Whether obstore moves small objects if it is installed "
+        description="Whether obstore transfers small objects if it is installed "
         '(pip install "flowstone-azure[fast]"); without it, the SDK does.',
     )
 

@@ -1,7 +1,7 @@
-"""Small objects by obstore, which is written in Rust: the extra `fast`.
+"""Small objects with obstore, which is written in Rust: the extra `fast`.
 
-It gets and puts whole objects. What it does not support, and what fails, is left to the SDK, which
-does it or raises the error.
+It gets and puts whole objects. Whatever it does not support, and each request that fails, is left
+to the SDK, which serves it or raises the error.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from flowstone_azure.logins import BlobLogin
     from flowstone_azure.writing import Given
 
-#: Arguments of a write that obstore has, too.
+#: Arguments of a write that obstore also supports.
 _KNOWN = frozenset({"content_settings", "metadata"})
 
 
@@ -37,10 +37,10 @@ def is_installed() -> bool:
 
 
 class BlobFastClient:
-    """Whole objects of a container by obstore.
+    """Whole objects of a container, through obstore.
 
     Args:
-        store: obstore's.
+        store: the store of obstore.
     """
 
     module = "obstore"
@@ -58,7 +58,7 @@ class BlobFastClient:
         """Open an object.
 
         Raises:
-            FileNotFoundError: there is none, or it is a folder; the SDK says which.
+            FileNotFoundError: there is no such object, or it is a folder; the SDK tells which.
         """
         import obstore  # see `_open_store`
 
@@ -83,12 +83,12 @@ class BlobFastObject:
 def make_small_objects(
     find_login: Callable[[], BlobLogin], container: str, *, use_obstore: bool
 ) -> SmallObjects:
-    """Return how small objects of a container are transferred.
+    """Return the object that transfers small objects of a container.
 
     Args:
         find_login: returns the login, the same one for each object.
-        container: its name.
-        use_obstore: whether obstore may be used, where it is installed.
+        container: the container's name.
+        use_obstore: whether to use obstore if it is installed.
     """
 
     def open_kept() -> FastTransfers | None:
@@ -101,7 +101,7 @@ def make_small_objects(
 
 
 def make_attributes(given: Given) -> dict[str, str] | None:
-    """Return what a new object gets as obstore names it; None if it does not support something."""
+    """Return attributes of a new object in obstore's names; None if it does not support one."""
     if given.keys() - _KNOWN:
         return None
     metadata = given.get("metadata", {})
@@ -112,27 +112,27 @@ def make_attributes(given: Given) -> dict[str, str] | None:
 
 
 def open_fast(login: BlobLogin, container: str) -> FastTransfers | None:
-    """Return what transfers small objects of a container; None where only the SDK can.
+    """Return the object that transfers small objects with obstore; None if only the SDK can.
 
     Args:
-        login: the login, which obstore asks for a key or a token as the SDK does.
-        container: its name.
+        login: the login, whose key or token obstore requests as the SDK does.
+        container: the container's name.
     """
     values = login.values
     if was_loaded_before_fork("obstore") or not values.account or has_variables_of_obstore():
         return None
     if not values.url.startswith("https:"):
         if values.kind in TOKEN_KINDS:
-            return None  # the SDK refuses to send a token in clear
+            return None  # the SDK refuses to send a token as plain text
     elif has_authorities(login.options):
         return None  # obstore would trust them beside the system's, not instead
-    with suppress(Exception):  # the SDK will raise what is wrong with the login
+    with suppress(Exception):  # the SDK raises errors of the credentials
         return FastTransfers(BlobFastClient(_open_store(login, container)))
     return None
 
 
 def _open_store(login: BlobLogin, container: str) -> AzureStore:
-    # It is an extra, and loaded by the first transfer.
+    # An optional dependency, loaded by the first transfer.
     from obstore.store import AzureStore
 
     from flowstone_azure.transfers import CLIENT_DEFAULTS  # with the SDK
@@ -140,7 +140,7 @@ def _open_store(login: BlobLogin, container: str) -> AzureStore:
     config: AzureConfig = {
         "account_name": login.values.account,
         "endpoint": login.values.url,
-        # Else variables of these names would be followed.
+        # Otherwise obstore would follow variables of these names.
         "skip_signature": False,
         "use_emulator": False,
         "use_fabric_endpoint": False,
@@ -155,11 +155,11 @@ def _open_store(login: BlobLogin, container: str) -> AzureStore:
             "allow_invalid_certificates": False,
             "connect_timeout": timedelta(seconds=options["connection_timeout"]),
             "read_timeout": reading,
-            # Of a whole object, which other objects may share the line with.
+            # For a whole object, which may share the bandwidth with others.
             "timeout": 10 * reading,
             "user_agent": "flowstone-azure obstore",
         },
-        # The SDK tries again, with its own patience.
+        # The SDK retries, with its own backoff.
         retry_config={"max_retries": 0},
         credential_provider=_provide(login),
     )
@@ -167,7 +167,7 @@ def _open_store(login: BlobLogin, container: str) -> AzureStore:
 
 def _provide(login: BlobLogin) -> AzureCredentialProvider:
     def provide() -> AzureCredential:
-        """Return the login of now; the SDK renews tokens in time, so they are requested often."""
+        """Return the current key or token; called often, because the SDK renews tokens."""
         values, ends = login.values, datetime.now(UTC) + timedelta(minutes=1)
         if values.kind == "account key":
             return {"access_key": values.secret or "", "expires_at": ends}

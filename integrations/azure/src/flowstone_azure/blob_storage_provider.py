@@ -59,10 +59,10 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
 
     Args:
         container: the container's name.
-        credentials: the login.
+        credentials: the credentials.
         folder: the folder that all paths are relative to.
-        settings: what requests carry besides the blob's name.
-        use_obstore: whether obstore moves small objects, where it is installed.
+        settings: the arguments of requests besides the blob's name.
+        use_obstore: whether obstore transfers small objects, if it is installed.
 
     Attributes:
         page_objects: the page size of listings; None for Azure's default of 5,000.
@@ -82,7 +82,7 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
     ) -> None:
         self.container, self.credentials, self.folder = container, credentials, folder
         self.settings = settings
-        # obstore sends a customer's key with every request, whichever object it is about.
+        # obstore sends a customer-supplied key with every request, whichever object it is about.
         is_plain = settings.encryption_key is None
         self._small = make_small_objects(
             self._login, container, use_obstore=use_obstore and is_plain
@@ -169,7 +169,7 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
                 return answer.readall()
         except StorageError as error:
             if read_code(error.__cause__) == "InvalidRange":
-                self.head(key)  # raises an error for a folder, which is an empty blob, too
+                self.head(key)  # raises an error for a folder, which is also an empty blob
                 return b""
             raise
 
@@ -396,7 +396,7 @@ def _make_body(
     found: StorageStreamDownloader[bytes],
     translate_errors: Callable[[], AbstractContextManager[None]],
 ) -> ObjectBody:
-    """Return the content of a response as a file; the SDK resumes it by itself."""
+    """Return the content of a response as a file; the SDK resumes it itself."""
     etag = strip_quotes(found.properties.etag)
     return ObjectBody(found.read, translate_errors, length=found.size, etag=etag)
 

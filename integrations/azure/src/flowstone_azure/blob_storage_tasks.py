@@ -1,7 +1,7 @@
 """Tasks for Blob Storage: upload, download and list blobs, each with an async twin.
 
 The container is given as a name or as an `AzureBlobStorageContainer`. With a name, blobs are full
-names, passed to Azure unchanged. With a block, its login is used, and blobs are paths in its
+names, passed to Azure unchanged. With a block, its credentials are used, and blobs are paths in its
 folder, as in its methods.
 """
 
@@ -37,12 +37,12 @@ def blob_storage_download(
     Args:
         container: the container's name, or an `AzureBlobStorageContainer`.
         blob: the blob.
-        blob_storage_credentials: the login; by default the container's, or the environment's.
+        blob_storage_credentials: the credentials; by default the container's, or the environment's.
 
     Raises:
         ObjectMissing: there is no such blob.
         StorageError: the request failed.
-        CredentialsError: there is no login, or it was refused.
+        CredentialsError: no credentials were found, or they were refused.
 
     Example:
         content = blob_storage_download(container, blob)
@@ -66,14 +66,14 @@ def blob_storage_upload(
     Args:
         data: the content; a string is encoded as UTF-8.
         container: the container's name, or an `AzureBlobStorageContainer`.
-        blob_storage_credentials: the login; by default the container's, or the environment's.
+        blob_storage_credentials: the credentials; by default the container's, or the environment's.
         blob: the name of the blob; a random name by default.
         overwrite: whether to replace an existing blob.
 
     Raises:
         ObjectExists: the blob already exists, and `overwrite` is False.
         StorageError: the request failed: `BucketMissing`, `AccessDenied`, `Unreachable`, …
-        CredentialsError: there is no login, or it was refused.
+        CredentialsError: no credentials were found, or they were refused.
 
     Example:
         blob = blob_storage_upload(b"name,country", container, blob="cities.csv")
@@ -101,14 +101,14 @@ def blob_storage_list(
     Args:
         container: the container's name, or an `AzureBlobStorageContainer`; in that case, names
             are relative to its folder.
-        blob_storage_credentials: the login; by default the container's, or the environment's.
+        blob_storage_credentials: the credentials; by default the container's, or the environment's.
         name_starts_with: only list blobs whose names start with this prefix.
         include: additional data to list: ``metadata``, ``tags``, ``snapshots``, ``versions``, …
         **kwargs: other arguments of the SDK's ``list_blobs``.
 
     Raises:
         StorageError: the request failed: `BucketMissing`, `AccessDenied`, `Unreachable`, …
-        CredentialsError: there is no login, or it was refused.
+        CredentialsError: no credentials were found, or they were refused.
 
     Example:
         sizes = {each.name: each.size for each in blob_storage_list(container)}

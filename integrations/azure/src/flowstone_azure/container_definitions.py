@@ -1,4 +1,4 @@
-"""Definitions of container groups, made from a block's fields, with secrets as secure values."""
+"""Definitions of container groups, created from a block's fields; secrets are secure values."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 CONTAINER = "job"
 #: The tag of groups that are deleted when they have ended.
 ONCE = "flowstone_once"
-#: How many characters of a block's name are in that of a group, which may have 63.
+#: Number of characters of a block's name in the name of a group, which may have 63.
 LONGEST = 30
-#: The longest value of a tag, and what its name can't have.
+#: The longest value of a tag, and characters that its name can't contain.
 LONGEST_TAG = 256
 _NOT_IN_TAGS = re.compile(r"[<>%&\\?/]")
 
 
 def make_group_name(block: AzureContainerInstance) -> str:
-    """Return a new name of a container group, by the name of the block."""
+    """Return a new name for a container group, derived from the name of the block."""
     letters = "".join(each if each.isalnum() else "-" for each in (block.name or "job").lower())
     return f"flowstone-{letters[:LONGEST].strip('-')}-{uuid4().hex[:12]}"
 
@@ -86,7 +86,7 @@ def _make_resources(block: AzureContainerInstance) -> ResourceRequests:
 
 
 def _add_surroundings(group: ContainerGroup, block: AzureContainerInstance) -> None:
-    """Give a group its network, its identities and the login to its registry."""
+    """Set a group's network, its identities and the credentials for its registry."""
     from azure.mgmt.containerinstance import models  # an optional dependency
 
     if block.identities:
@@ -113,7 +113,7 @@ def _add_surroundings(group: ContainerGroup, block: AzureContainerInstance) -> N
 
 
 def refuse_secrets(block: AzureContainerInstance, where: str) -> None:
-    """Refuse a definition that would show a secret to whoever may see the group.
+    """Refuse a definition that would show a secret to everyone who may see the group.
 
     Raises:
         JobError: a secret that this process knows is in `env`, `command` or `tags`.

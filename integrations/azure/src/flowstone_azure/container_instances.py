@@ -12,7 +12,7 @@ from flowstone_azure.entra_credentials import AzureContainerInstanceCredentials
 
 
 class AzureContainerRegistry(BaseModel):
-    """A login to a private registry: a user and a password, or an identity."""
+    """Credentials for a private registry: a user and a password, or an identity."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -52,7 +52,7 @@ class AzureContainerInstance(Job):
 
     aci_credentials: AzureContainerInstanceCredentials = Field(
         default_factory=AzureContainerInstanceCredentials,
-        description="The login; by default, the SDK's default chain.",
+        description="The credentials; by default, the SDK's default chain.",
     )
     image: str = Field(min_length=1, description="The container's image.")
     resource_group_name: str = Field(
@@ -71,8 +71,8 @@ class AzureContainerInstance(Job):
     )
     secret_env: dict[str, SecretStr] = Field(
         default_factory=dict,
-        description="Environment variables with secrets, as secure values, which Azure shows to "
-        "nobody.",
+        description="Environment variables with secrets, as secure values, which Azure never "
+        "shows.",
     )
     cpu: float = Field(default=1.0, gt=0, description="The number of CPUs.")
     memory: float = Field(default=1.0, gt=0, description="The memory, in GB.")
@@ -89,17 +89,17 @@ class AzureContainerInstance(Job):
     )
     dns_servers: list[str] = Field(default_factory=list, description="Its DNS servers.")
     image_registry: AzureContainerRegistry | None = Field(
-        default=None, description="The login to a private registry."
+        default=None, description="The credentials for a private registry."
     )
     tags: dict[str, str] = Field(
         default_factory=dict,
         description="Tags of the container group, in addition to those of the run.",
     )
     keep_container_group: bool = Field(
-        default=False, description="Whether to keep the group when it has ended."
+        default=False, description="Whether to keep the group after its end."
     )
     timeout_seconds: float | None = Field(
-        default=None, ge=0, description="How long to wait for a run, in seconds; None for no limit."
+        default=None, ge=0, description="Seconds to wait for a run; None for no limit."
     )
     task_start_timeout_seconds: float | None = Field(
         default=240.0,
@@ -107,10 +107,10 @@ class AzureContainerInstance(Job):
         description="Seconds within which the container must start; None for no limit.",
     )
     task_watch_poll_interval: float = Field(
-        default=5.0, gt=0, description="The longest time between two polls, in seconds."
+        default=5.0, gt=0, description="Longest time between two polls, in seconds."
     )
     stream_output: bool = Field(
-        default=True, description="Whether its output goes to the log of the waiting run."
+        default=True, description="Whether its output is logged by the waiting run."
     )
 
     @model_validator(mode="after")

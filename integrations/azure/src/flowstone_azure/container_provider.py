@@ -49,11 +49,11 @@ _HANDLE = re.compile(
     "/subscriptions/(?P<subscription>[^/]+)/resourceGroups/(?P<group>[^/]+)"
     "/providers/Microsoft.ContainerInstance/containerGroups/(?P<name>[^/]+)"
 )
-#: What this process knows of groups that are deleted, with their lines.
+#: Known groups that are deleted, with their lines.
 ENDED = EndedJobs()
 #: When this process first saw a group that had not started, by handle.
 _pending: dict[str, float] = {}
-#: Groups whose lines may not be read; each is told once.
+#: Groups whose output may not be read; a warning is logged once for each.
 _refused: set[str] = set()
 
 
@@ -61,7 +61,7 @@ class ContainerGroups(JobProvider):
     """The container groups of a job; a handle is the resource id of a group.
 
     Args:
-        block: what is run.
+        block: the block.
     """
 
     outage_seconds = 300.0
@@ -71,7 +71,7 @@ class ContainerGroups(JobProvider):
         self._block, self._login = block, block.aci_credentials.find_login()
         self.poll_seconds = block.task_watch_poll_interval
         self.timeout_seconds = block.timeout_seconds
-        self.streams = not block.stream_output  # then nobody logs them
+        self.streams = not block.stream_output  # otherwise the output would not be logged
 
     @property
     def where(self) -> str:
@@ -92,9 +92,9 @@ class ContainerGroups(JobProvider):
                     block.resource_group_name, name, make_group(block), polling=False
                 )
         except (AccessDenied, CredentialsError, JobError):
-            raise  # it was refused
+            raise  # the request was refused
         except BaseException:
-            self._delete(handle)  # the answer may be what was lost
+            self._delete(handle)  # only the response may be lost
             raise
         return handle
 
@@ -114,7 +114,7 @@ class ContainerGroups(JobProvider):
 
     def cancel(self, handle: str) -> None:
         if find_status(self._read(handle)).ended:
-            return  # stopping it would make another end of its own
+            return  # stopping it would change its end
         match = self._parse(handle)
         with suppress(JobLost), self._translate(handle):
             self._client(match["subscription"]).container_groups.stop(match["group"], match["name"])
@@ -125,16 +125,16 @@ class ContainerGroups(JobProvider):
         try:
             return self._read_lines(handle)[seen:]
         except Unreachable:
-            pass  # its lines are asked for again
+            pass  # its lines are requested again
         except AccessDenied as error:
-            # A login that may run containers need not be allowed to read their output.
+            # Credentials that may run containers may lack permission to read their output.
             if handle not in _refused:
                 get_job_logger().warning("its output can't be read: %s", error)
             _refused.add(handle)
         return []
 
     def _finish(self, handle: str, group: ContainerGroupState, report: Report) -> Report:
-        """Return the report of a group that has ended, after all that its end calls for."""
+        """Return the report of a group that has ended, after its cleanup."""
         _pending.pop(handle, None)
         if measures := measure(group):
             record_measures(measures)
@@ -149,7 +149,7 @@ class ContainerGroups(JobProvider):
         return report
 
     def _read_lines(self, handle: str) -> list[str]:
-        """Return the whole lines of a container; none before it has started."""
+        """Return the complete lines of a container's output; none before it has started."""
         match = self._parse(handle)
         state = self._read(handle).container
         if state not in {RUNNING, TERMINATED}:
@@ -160,7 +160,7 @@ class ContainerGroups(JobProvider):
             )
         text = found.content or ""
         if state != TERMINATED:
-            text = text[: text.rfind("\n") + 1]  # the rest of the last line is yet to come
+            text = text[: text.rfind("\n") + 1]  # the last line is incomplete
         return text.splitlines()
 
     def _is_too_late(self, handle: str) -> bool:

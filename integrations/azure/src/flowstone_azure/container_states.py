@@ -1,4 +1,4 @@
-"""Reads container groups: status, reason of failure, resources used."""
+"""Status, failure reason and measures of container groups."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ if TYPE_CHECKING:
 
     from azure.mgmt.containerinstance.models import ContainerGroup
 
-#: States of a group, as Azure names them.
+#: Azure's names of the states of a group.
 SUCCEEDED, FAILED, STOPPED, RUNNING = "Succeeded", "Failed", "Stopped", "Running"
 #: The state of a container that has ended.
 TERMINATED = "Terminated"
-#: What a container's end is called that its exit code tells already.
+#: Details of a container's end that add nothing to its exit code.
 _USUAL = {"", "Error", "Completed"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerGroupState:
-    """What Azure reports about a group and its only container.
+    """Azure's report about a group and its only container.
 
     Attributes:
         provisioning: the provisioning state of the group.
-        state: of the group; "" before it has one.
+        state: the state of the group; "" before it has one.
         container: the state of the container; "" before it has one.
         exit_code: None before the end.
-        detail: the container's state in more words.
-        started: when the container began.
+        detail: details of the container's state.
+        started: when the container started.
         finished: when it ended.
         warnings: names and messages of events.
         cpu: the number of CPUs.
-        memory: in GB.
-        tags: of the group.
+        memory: the memory in GB.
+        tags: the tags of the group.
     """
 
     provisioning: str
@@ -52,7 +52,7 @@ class ContainerGroupState:
 
 
 def read_state(group: ContainerGroup) -> ContainerGroupState:
-    """Return what a group tells; the SDK has None where Azure says nothing yet."""
+    """Return the state of a group; in the SDK, values that Azure does not report yet are None."""
     container = group.containers[0]
     views = [getattr(each, "instance_view", None) for each in (group, container)]
     current = getattr(views[1], "current_state", None)
@@ -78,11 +78,11 @@ def read_state(group: ContainerGroup) -> ContainerGroupState:
 
 
 def find_status(found: ContainerGroupState) -> JobStatus:
-    """Return where a group is; one that was stopped is never completed."""
+    """Return the status of a group; one that was stopped is never completed."""
     if found.state == STOPPED:
         return JobStatus.CANCELLED
     if found.state == SUCCEEDED:
-        # What the container ended with has the last word.
+        # The exit code of the container decides.
         return JobStatus.FAILED if found.exit_code else JobStatus.COMPLETED
     if FAILED in {found.state, found.provisioning}:
         return JobStatus.FAILED
@@ -90,7 +90,7 @@ def find_status(found: ContainerGroupState) -> JobStatus:
 
 
 def describe_failure(found: ContainerGroupState) -> str:
-    """Return why a group failed, in Azure's words: the exit code, the last warning."""
+    """Return the reason of a failure, as Azure states it: the exit code, the last warning."""
     words = [f"exit code {found.exit_code}"] if found.exit_code else []
     if found.detail not in _USUAL:
         words.append(found.detail)
@@ -98,7 +98,7 @@ def describe_failure(found: ContainerGroupState) -> str:
 
 
 def measure(found: ContainerGroupState) -> dict[str, float]:
-    """Return how long a container ran, and the CPU and memory that it was given."""
+    """Return the measures of a container: its run time, and its CPU and memory."""
     if not found.started or not found.finished:
         return {}
     seconds = max((found.finished - found.started).total_seconds(), 0.0)

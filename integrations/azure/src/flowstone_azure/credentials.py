@@ -1,4 +1,4 @@
-"""AzureBlobStorageCredentials: validates its fields and turns them into a login."""
+"""AzureBlobStorageCredentials: the block, its validation, and its login."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ _OPTIONS = frozenset(
         "retry_total",
     }
 )
-#: Variables for which obstore would write objects differently; others it is told itself.
+#: Variables for which obstore would write objects differently; others are passed to it.
 _OF_OBSTORE = re.compile(
     "AZURE_(STORAGE_)?(DEFAULT_CONTENT_TYPE|DEFAULT_HEADERS|ENCRYPTION_KEY|HTTP|PROXY|ROOT_CERT).*"
 )
-#: The fields that are set, besides account_url, and the kind of login for them.
+#: The fields that are set, besides account_url, and the kind of credentials for them.
 _KINDS: dict[frozenset[str], Kind] = {
     frozenset({"account_key"}): "account key",
     frozenset({"sas_token"}): "SAS",
@@ -57,17 +57,17 @@ _KINDS: dict[frozenset[str], Kind] = {
 
 
 class AzureBlobStorageCredentials(Credentials):
-    """A login to the Blob service of a storage account.
+    """Credentials for the Blob service of a storage account.
 
     Set one of these: `connection_string`; or `account_url` with an account key, a SAS, a service
     principal (tenant id and client id, with a secret or a certificate) or a managed identity (a
     client id only); or `account_url` only, to use the SDK's default chain. If no field is set, the
-    login is taken from the environment.
+    credentials are taken from the environment.
     """
 
     _block_type_name: ClassVar[str | None] = "Azure Blob Storage Credentials"
     _description: ClassVar[str | None] = (
-        "A login to Azure Blob Storage: the SDK's default chain, an identity, a key, or a SAS."
+        "Credentials for Azure Blob Storage: the SDK's default chain, an identity, a key, or a SAS."
     )
     _code_example: ClassVar[str | None] = (
         "AzureBlobStorageCredentials(\n"
@@ -124,7 +124,7 @@ class AzureBlobStorageCredentials(Credentials):
             raise ValueError("it must start with https:// and have a host")
         if parts.query or parts.username or parts.password:
             raise ValueError(
-                "it must not contain a login, which would be saved as plain text; put the part "
+                "it must not contain credentials, which would be saved as plain text; put the part "
                 "after the question mark into sas_token"
             )
         return text
@@ -166,7 +166,7 @@ class AzureBlobStorageCredentials(Credentials):
                 you should close.
 
         Raises:
-            CredentialsError: no login can be made from these fields.
+            CredentialsError: the fields are not valid credentials.
         """
         if service != "blob":
             raise CredentialsError(
@@ -176,7 +176,7 @@ class AzureBlobStorageCredentials(Credentials):
         return login.open_client(**overrides) if overrides else login.client()
 
     def get_client(self) -> BlobServiceClient:
-        """Return the same as `client`."""
+        """Same as `client`."""
         return self.client()
 
     def get_container_client(self, container: str) -> ContainerClient:
@@ -191,7 +191,7 @@ class AzureBlobStorageCredentials(Credentials):
         """Return the login for these fields, which blocks with equal fields share.
 
         Raises:
-            CredentialsError: the fields don't make one.
+            CredentialsError: the fields are not valid credentials.
         """
         values = self._choose()
         return LOGINS.find(values, lambda: BlobLogin(values, self.client_options))
@@ -244,7 +244,7 @@ class AzureBlobStorageCredentials(Credentials):
         kind = _KINDS.get(frozenset(found))
         if kind is None:
             raise _refuse(
-                f"these fields don't make a login: {', '.join(named)}",
+                f"these fields are not valid credentials: {', '.join(named)}",
                 "Set one of: account_key; sas_token; tenant_id and client_id, with client_secret, "
                 "client_certificate or client_certificate_path; client_id alone, for a managed "
                 "identity; none, for the SDK's default chain.",
@@ -333,7 +333,7 @@ def find_account(url: str) -> str:
 
 
 def describe_environment() -> str:
-    """Return the environment variables that the SDK's default chain reads, to compare logins."""
+    """Return the variables that the SDK's default chain reads, as part of a login's cache key."""
     return repr(sorted(item for item in os.environ.items() if item[0].startswith("AZURE_")))
 
 
@@ -364,15 +364,15 @@ def _reveal(value: SecretStr | None) -> str | None:
 
 
 def has_authorities(options: Mapping[str, object]) -> bool:
-    """Return whether it is said, by options or around, which certificates to trust.
+    """Return whether trusted certificates are set, in the options or in the environment.
 
     Args:
-        options: those of the SDK's clients.
+        options: options of the SDK's clients.
     """
     around = any(os.environ.get(name) for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"))
     return around or options.get("connection_verify", True) is not True
 
 
 def has_variables_of_obstore() -> bool:
-    """Return whether variables are set that obstore would follow, and the SDK does not."""
+    """Return whether variables are set that obstore reads, but the SDK does not."""
     return any(map(_OF_OBSTORE.fullmatch, os.environ))

@@ -1,4 +1,4 @@
-"""Delete many objects in batch requests, if the service and the login allow it."""
+"""Deletion of many objects in batch requests, if the service and the credentials allow it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAX_BATCH = 256
 
 
 def can_batch(login: BlobLogin) -> bool:
-    """Return whether a login may send batches, which a SAS of a single blob may not."""
+    """Return whether a login may send batches; a SAS of a single blob may not."""
     reaches_container = login.sas is None or login.sas.scope in {"", "c"}
     return login.takes_batches and reaches_container
 
@@ -45,13 +45,13 @@ def delete_in_batches(
     parts = [names[start : start + MAX_BATCH] for start in range(0, len(names), MAX_BATCH)]
     done = map_in_threads(lambda part: _send(container, part, login), parts, workers)
     left = [name for part, is_done in zip(parts, done, strict=True) if not is_done for name in part]
-    # Those of the batch that are deleted already are ignored.
+    # Objects of the batch that are deleted already are ignored.
     for _ in map_in_threads(delete, left, workers):
         pass
 
 
 def _send(container: ContainerClient, names: Sequence[str], login: BlobLogin) -> bool:
-    """Send a batch; return whether all of its objects are gone."""
+    """Send a batch; return whether all of its objects are deleted."""
     if not login.takes_batches:
         return False
     try:
@@ -64,7 +64,7 @@ def _send(container: ContainerClient, names: Sequence[str], login: BlobLogin) ->
             raise
         return False
     except (CredentialsError, StorageError):
-        # A batch may need a permission that single deletions don't; else those raise the error.
+        # A batch may need a permission that single deletions don't; otherwise those raise errors.
         login.takes_batches = False
         return False
     return len(answers) == len(names) and all(_is_gone(answer) for answer in answers)

@@ -1,4 +1,4 @@
-"""Logins of Microsoft Entra, with clients of the services that take their tokens."""
+"""Logins with Microsoft Entra, and clients of the services that accept their tokens."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: The address of Azure Resource Manager, but in Azure's clouds for governments and China.
+#: The address of Azure Resource Manager, except in sovereign clouds.
 MANAGEMENT_URL = "https://management.azure.com"
 CLIENT_DEFAULTS: Mapping[str, object] = {
     "retry_total": 3,
@@ -56,7 +56,7 @@ class EntraLogin:
     """An identity of Microsoft Entra, and its clients; thread-safe.
 
     Args:
-        values: what makes the login.
+        values: the values of the login.
         credential_options: further arguments of the SDK's credential.
         client_options: options of the SDK's clients.
     """
@@ -98,7 +98,7 @@ class EntraLogin:
         """Return a valid token.
 
         Raises:
-            CredentialsError: the login was refused, or there is none.
+            CredentialsError: no credentials were found, or they were refused.
             Unreachable: Entra can't be reached.
         """
         with translate_errors("Microsoft Entra", self, rules=OF_IDENTITIES):

@@ -106,7 +106,7 @@ class AzureCredentials(Credentials):
             place: the URL of the vault, or the id of the subscription.
 
         Raises:
-            CredentialsError: no login can be made from these fields, or there is no such client.
+            CredentialsError: the fields are not valid credentials, or there is no such client.
             MissingExtra: the client's package is not installed.
         """
         if service == "key_vault":
@@ -128,7 +128,7 @@ class AzureCredentials(Credentials):
         """Return the SDK's credential, for any of Azure's clients; it renews its tokens.
 
         Raises:
-            CredentialsError: no login can be made from these fields.
+            CredentialsError: the fields are not valid credentials.
         """
         return self.find_login().credential()
 
@@ -136,7 +136,7 @@ class AzureCredentials(Credentials):
         """Return the login for these fields, which blocks with equal fields share.
 
         Raises:
-            CredentialsError: the fields don't make a login.
+            CredentialsError: the fields are not valid credentials.
         """
         values = self._choose()
         return ENTRA_LOGINS.find(values, lambda: self._make_login(values))
@@ -167,7 +167,7 @@ class AzureCredentials(Credentials):
                 return "default chain"
         raise CredentialsError(
             "Azure",
-            "these fields don't make a login",
+            "these fields are not valid credentials",
             "Set tenant_id, client_id and client_secret; client_id alone, for a managed identity; "
             "or none, for the SDK's default chain.",
         )
@@ -193,7 +193,7 @@ class AzureContainerInstanceCredentials(AzureCredentials):
         """Return the SDK's Container Instances client for a subscription, which is shared.
 
         Raises:
-            CredentialsError: no login can be made from these fields.
+            CredentialsError: the fields are not valid credentials.
             MissingExtra: azure-mgmt-containerinstance is not installed.
         """
         return self.find_login().find_container_client(subscription_id, self.management_url)
@@ -203,12 +203,12 @@ def clean_url(value: str) -> str:
     """Return the address of a service without surrounding spaces and a trailing slash.
 
     Raises:
-        ValueError: it is not a URL, or contains a login.
+        ValueError: it is not a URL, or contains credentials.
     """
     text = value.strip().rstrip("/")
     parts = urlsplit(text)
     if parts.scheme != "https" or not parts.hostname:
         raise ValueError("it must start with https:// and have a host: tokens are sent there")
     if parts.query or parts.username or parts.password:
-        raise ValueError("it must not contain a login, which would be saved as plain text")
+        raise ValueError("it must not contain credentials, which would be saved as plain text")
     return text

@@ -1,4 +1,4 @@
-"""Translate the errors of Azure's SDK, by exception class and by the service's error codes."""
+"""Translation of errors of Azure's SDK, by exception class and by the service's error codes."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractContextManager
 
-#: Longer messages are cut, such as the error page of a proxy.
+#: Longer messages are truncated, such as the error page of a proxy.
 LONGEST = 400
-#: What the SDK's chain writes before the list of attempted logins, and for a refused login.
+#: The SDK's words before the list of attempted credentials, and for refused credentials.
 _CHAIN, _REFUSED = "Attempted credentials:", "Authentication failed"
 
 
@@ -173,7 +173,7 @@ BY_CODE = _make_table(
     ),
 )
 
-#: Codes for a login that is valid but lacks the permission for this operation.
+#: Codes for valid credentials that lack the permission for this operation.
 NARROW = frozenset(
     {
         "AuthorizationPermissionMismatch",
@@ -192,7 +192,7 @@ class DescribedLogin(Protocol):
         """Describe the credentials in use, without secrets."""
 
     def find_problem(self) -> str:
-        """Return a known problem of the login; "" if there is none."""
+        """Return a known problem with the credentials; "" if there is none."""
 
 
 def translate_errors(
@@ -205,9 +205,9 @@ def translate_errors(
 
     Args:
         where: the container or the account, for the message.
-        login: the login in use, for the message.
+        login: the credentials, for the message.
         key: the object, if the operation is about one.
-        rules: what general rules mean for this service, such as `OF_SECRETS`.
+        rules: replacements of general rules for this service, such as `OF_SECRETS`.
     """
     return replace_errors(lambda error: translate(error, where, login, key, rules))
 
@@ -276,7 +276,7 @@ def _read_odata(error: BaseException | None, name: str) -> object:
 
 
 def format_details(error: Exception) -> str:
-    """Return the SDK's message, shortened and without secrets."""
+    """Return the SDK's message, truncated and without secrets."""
     code = read_code(error)
     # The lines after the first are the request's id, the time and the response in XML.
     line = _find_refusal(error) or next(iter(_read_lines(error)), "")
@@ -285,7 +285,7 @@ def format_details(error: Exception) -> str:
 
 
 def _find_refusal(error: Exception) -> str:
-    """Return the reason why a login of the SDK's chain was refused; "" if none was found."""
+    """Return why the SDK's chain refused credentials; "" if no reason was found."""
     lines = _read_lines(error)
     refusals = (line.strip() for line in lines if line.startswith("\t") and _REFUSED in line)
     return next(refusals, "") if _CHAIN in lines else ""

@@ -45,7 +45,7 @@ def put_folders_last(infos: Iterable[ObjectInfo]) -> Iterator[ObjectInfo]:
     """Reorder a listing so that each folder comes after its content, as deleting it requires."""
     open_folders: list[ObjectInfo] = []
     for info in infos:
-        # `a-b` comes between the folder `a` and what is in it.
+        # `a-b` comes between the folder `a` and its content.
         while open_folders and not info.path.startswith(open_folders[-1].path):
             if info.path < open_folders[-1].path:
                 break

@@ -1,4 +1,4 @@
-"""Identities of Microsoft Entra: credentials of the SDK, made of the fields of a login."""
+"""Identities of Microsoft Entra: the SDK's credentials for the fields of a login."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ Kind = Literal[
 
 
 class IdentityFields(Protocol):
-    """The values of a login by an identity."""
+    """The values of a login with an identity."""
 
     @property
     def kind(self) -> Kind:
-        """Which identity it is."""
+        """The kind of identity."""
 
     @property
     def tenant_id(self) -> str | None:
@@ -88,7 +88,7 @@ def make_token_credential(
         return CertificateCredential(
             tenant, client, certificate_data=content, password=values.password, **options
         )
-    except (TypeError, ValueError) as error:  # cryptography's, too, which name no content
+    except (TypeError, ValueError) as error:  # also cryptography's, which don't quote content
         raise CredentialsError(
             f"Azure, with {who()}",
             f"the certificate can't be used: {error}",

@@ -29,10 +29,10 @@ _VERSION = re.compile(r"[0-9a-f]{32}")
 
 
 class KeyVault:
-    """The calls of a vault, with errors of ours.
+    """The calls of a vault, with Flowstone's errors.
 
     Args:
-        credentials: the login.
+        credentials: the credentials.
         vault_url: the address of the vault; None for that of the environment.
     """
 
@@ -56,10 +56,10 @@ class KeyVault:
         return found
 
     def write(self, name: str, value: bytes) -> str:
-        """Write a secret, and return its new version; one that was deleted is recovered first.
+        """Write a secret, and return its new version; a deleted secret is recovered first.
 
         Raises:
-            SecretStoreError: it is not UTF-8 text, or Azure refused.
+            SecretStoreError: it is not UTF-8 text, or Azure refused the request.
         """
         self._check_name(name)
         try:
@@ -80,13 +80,13 @@ class KeyVault:
         return self._set(name, text)
 
     def delete(self, name: str) -> None:
-        """Delete a secret, and return when it is gone; it can be recovered for a while."""
+        """Delete a secret, and wait until it is deleted; it can be recovered for a while."""
         self._check_name(name)
         with self._translate(name):
             self._client().begin_delete_secret(name).wait()
 
     def list_names(self, prefix: str) -> Iterator[str]:
-        """Yield the names of secrets, a page at a time."""
+        """Yield the names of secrets, page by page."""
         with self._translate():
             for each in self._client().list_properties_of_secrets():
                 if each.name and each.name.startswith(prefix):
@@ -122,7 +122,7 @@ class KeyVault:
         except ValueError as error:
             if "challenge" not in str(error):
                 raise
-            # The SDK's, where a service asks for a token that is not for its own domain.
+            # Raised by the SDK if a service requests a token for another domain than its own.
             raise CredentialsError(
                 f"Azure, with {login.who()}",
                 f"{self._url} asks for a token of another service ({error})",
@@ -155,7 +155,7 @@ class AzureKeyVault(SecretProvider):
     )
     credentials: AzureCredentials = Field(
         default_factory=AzureCredentials,
-        description="The login; by default, the SDK's default chain.",
+        description="The credentials; by default, the SDK's default chain.",
     )
 
     @field_validator("vault_url")
@@ -173,7 +173,7 @@ class AzureKeyVault(SecretProvider):
 
 
 class KeyVaultProvider(SecretStoreProvider):
-    """Secrets of a vault, by their names."""
+    """Secrets in a vault, by name."""
 
     def __init__(self, vault: KeyVault) -> None:
         self._vault = vault
@@ -212,11 +212,11 @@ class AzureKeyVaultSecret(Block):
         default=None, description="The version to read; by default the current one."
     )
     vault_url: str | None = Field(
-        default=None, description="The address of the vault; by default as the environment says."
+        default=None, description="The address of the vault; by default from the environment."
     )
     credentials: AzureCredentials = Field(
         default_factory=AzureCredentials,
-        description="The login; by default, the SDK's default chain.",
+        description="The credentials; by default, the SDK's default chain.",
     )
 
     @field_validator("vault_url")
@@ -229,8 +229,8 @@ class AzureKeyVaultSecret(Block):
 
         Raises:
             SecretMissing: there is no such secret or version.
-            AccessDenied: this login may not read it.
-            CredentialsError: there is no login, or it was refused.
+            AccessDenied: the credentials have no permission to read it.
+            CredentialsError: no credentials were found, or they were refused.
         """
         return self._vault().read(self.secret_name, self.secret_version).encode()
 
@@ -238,9 +238,9 @@ class AzureKeyVaultSecret(Block):
         """Write the secret, and return its new version; it is created if it does not exist.
 
         Raises:
-            SecretStoreError: it is not UTF-8 text, or Azure refused.
-            AccessDenied: this login may not write it.
-            CredentialsError: there is no login, or it was refused.
+            SecretStoreError: it is not UTF-8 text, or Azure refused the request.
+            AccessDenied: the credentials have no permission to write it.
+            CredentialsError: no credentials were found, or they were refused.
         """
         return self._vault().write(self.secret_name, secret_data)
 
@@ -249,20 +249,20 @@ class AzureKeyVaultSecret(Block):
 
         Raises:
             SecretMissing: there is no such secret.
-            SecretStoreError: Azure refused.
+            SecretStoreError: Azure refused the request.
         """
         self._vault().delete(self.secret_name)
 
     async def aread_secret(self) -> bytes:
-        """Do as `read_secret`, and let other coroutines run meanwhile."""
+        """Async version of `read_secret`."""
         return await asyncio.to_thread(self.read_secret)
 
     async def awrite_secret(self, secret_data: bytes) -> str:
-        """Do as `write_secret`, and let other coroutines run meanwhile."""
+        """Async version of `write_secret`."""
         return await asyncio.to_thread(self.write_secret, secret_data)
 
     async def adelete_secret(self) -> None:
-        """Do as `delete_secret`, and let other coroutines run meanwhile."""
+        """Async version of `delete_secret`."""
         await asyncio.to_thread(self.delete_secret)
 
     def _vault(self) -> KeyVault:

@@ -1,6 +1,6 @@
 """Azure Key Vault as tasks: read, write and delete a secret, each with an async twin.
 
-Their results are never cached or persisted: each run reads anew.
+Results of reads are never cached or stored: each run reads again.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from pydantic import Secret, SecretBytes, SecretStr
 from flowstone import make_async_twin, task
 from flowstone_azure.key_vault import AzureKeyVault
 
-#: Given masked, a secret is in no log, and in no record of the run.
+#: A masked secret is not in logs, nor in the record of the run.
 Value = str | bytes | SecretStr | SecretBytes | Secret[object]
 
 
@@ -27,8 +27,8 @@ def key_vault_read_secret(
 
     Raises:
         SecretMissing: there is no such secret or version.
-        AccessDenied: this login may not read it.
-        CredentialsError: there is no login, or it was refused.
+        AccessDenied: the credentials have no permission to read it.
+        CredentialsError: no credentials were found, or they were refused.
 
     Example:
         password = key_vault_read_secret(secret_name, key_vault)
@@ -47,9 +47,9 @@ def key_vault_write_secret(secret_name: str, secret_value: Value, key_vault: Azu
         key_vault: the vault.
 
     Raises:
-        SecretStoreError: it is not UTF-8 text, or Azure refused.
-        AccessDenied: this login may not write it.
-        CredentialsError: there is no login, or it was refused.
+        SecretStoreError: it is not UTF-8 text, or Azure refused the request.
+        AccessDenied: the credentials have no permission to write it.
+        CredentialsError: no credentials were found, or they were refused.
 
     Example:
         version = key_vault_write_secret(secret_name, secret_value, key_vault)
@@ -67,8 +67,8 @@ def key_vault_delete_secret(secret_name: str, key_vault: AzureKeyVault) -> None:
 
     Raises:
         SecretMissing: there is no such secret.
-        SecretStoreError: Azure refused.
-        CredentialsError: there is no login, or it was refused.
+        SecretStoreError: Azure refused the request.
+        CredentialsError: no credentials were found, or they were refused.
 
     Example:
         key_vault_delete_secret(secret_name, key_vault)

@@ -1,4 +1,4 @@
-"""Turn Azure's listings into objects and folders."""
+"""Conversion of Azure's listings into objects and folders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Logins: one client of the Blob service for each set of values, opened once and shared."""
+"""Logins: a client of the Blob service for each set of values, opened once and shared."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SCOPE = "https://storage.azure.com/.default"
 LONGEST_DELEGATED = timedelta(days=7)
 #: Tolerance for a clock of this machine that is ahead.
 SKEW = timedelta(minutes=5)
-#: Kinds of logins that use a token of Microsoft Entra.
+#: Kinds of credentials that use a token of Microsoft Entra.
 TOKEN_KINDS = frozenset({"service principal", "certificate", "managed identity", "default chain"})
 
 
@@ -61,12 +61,12 @@ class BlobLoginFields:
 
 
 class BlobLogin:
-    """A login to one account's Blob service, with its client; thread-safe.
+    """Credentials for one account's Blob service, with its client; thread-safe.
 
     Attributes:
-        values: what makes the login.
+        values: the values of the login.
         options: options of the SDK's clients, instead of the defaults.
-        sas: the parsed SAS, if the login is one.
+        sas: the parsed SAS, if the credentials are one.
         takes_batches: whether to send batch requests; False after the service refused one.
     """
 
@@ -134,7 +134,7 @@ class BlobLogin:
                     self.values.url, credential=self._make_credential(), **options
                 )
             except ValueError as error:
-                remedy = "Check account_url and the login's fields."
+                remedy = "Check account_url and the fields of the credentials."
                 raise CredentialsError(
                     f"Azure, with {self.who()}", f"can't create a client: {error}", remedy
                 ) from error
@@ -142,7 +142,7 @@ class BlobLogin:
         return client
 
     def get_or_make(self, name: str, make: Callable[[], T]) -> T:
-        """Return what is kept with this login under a name, made at first."""
+        """Return the cached object of this name; create it at first."""
         with self._lock:
             if name not in self._kept:
                 self._kept[name] = make()
@@ -160,7 +160,7 @@ class BlobLogin:
         """Return whether the account has a hierarchical namespace; False if access is denied.
 
         Args:
-            container: a container that the login has access to.
+            container: a container that the credentials have access to.
         """
         with self._lock:
             if self._is_hierarchical is None:
@@ -177,7 +177,7 @@ class BlobLogin:
         """Return a user delegation key, valid until `ends` at least; keys are cached.
 
         Raises:
-            AccessDenied: the login lacks the role for user delegation keys.
+            AccessDenied: the credentials lack the role for user delegation keys.
         """
         with self._signing:
             if self._delegation is None or self._delegation[1] < ends:

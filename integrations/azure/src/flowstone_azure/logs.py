@@ -1,4 +1,4 @@
-"""Mask secrets in the SDK's log records: at DEBUG, urllib3 logs full URLs with their SAS."""
+"""Redaction of the SDK's log records: at DEBUG, urllib3 logs full URLs with their SAS."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LOGGERS = ("azure", "msal", "requests", "urllib3")
 
 
 class _Quiet(logging.Filter):
-    """Masks secrets in a record; a filter, as the SDK's records go to handlers we don't own."""
+    """Masks secrets in a record; a filter, as the records also go to other handlers."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.msg, record.args = redact_line(record.getMessage()), None
@@ -31,5 +31,5 @@ def keep_secrets() -> None:
     """Add the filter to all existing loggers of the SDK; may be called repeatedly."""
     for name in tuple(logging.root.manager.loggerDict):
         if name.partition(".")[0] in _LOGGERS:
-            # A filter works on its own logger only, not on those below.
+            # A filter of a logger does not apply to its children.
             logging.getLogger(name).addFilter(_quiet)

@@ -1,4 +1,4 @@
-"""What this package offers Flowstone; it loads nothing of Azure's."""
+"""The collection of this package; importing it does not load Azure's SDK."""
 
 from flowstone.plugins import Collection, hookimpl
 

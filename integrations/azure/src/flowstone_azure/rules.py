@@ -1,4 +1,4 @@
-"""The meaning of Azure's errors: the Flowstone error to raise, the problem, and the remedy."""
+"""Rules for Azure's errors: the error class, the problem and the remedy."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from flowstone.errors import (
 
 @dataclass(frozen=True, slots=True)
 class AzureErrorRule:
-    """The Flowstone error to raise for an Azure error, its problem and its remedy."""
+    """A rule for an error of Azure: the error class, the problem and the remedy."""
 
     kind: type[StorageError | CredentialsError | SecretStoreError | JobError]
     problem: str
@@ -38,14 +38,14 @@ NO_OBJECT = AzureErrorRule(
 DENIED = AzureErrorRule(
     AccessDenied,
     "access is denied",
-    "Give this login the role 'Storage Blob Data Contributor' (or Reader) on the container, or use "
-    "a SAS with this permission. Check that the account's firewall allows this machine.",
+    "Give this identity the role 'Storage Blob Data Contributor' (or Reader) on the container, or "
+    "use a SAS with this permission. Check that the account's firewall allows this machine.",
 )
 NO_DELEGATION = AzureErrorRule(
     AccessDenied,
-    "the login may not get a user delegation key, which it needs to sign URLs",
+    "the credentials may not get a user delegation key, which they need to sign URLs",
     "Give it the role 'Storage Blob Delegator' on the storage account, not only on a container; "
-    "or use a login with account_key.",
+    "or use credentials with account_key.",
 )
 PROTECTED = AzureErrorRule(
     AccessDenied,
@@ -64,7 +64,7 @@ SNAPSHOTS = AzureErrorRule(
 )
 REFUSED = AzureErrorRule(
     CredentialsError,
-    "the login was refused",
+    "the credentials were refused",
     "Check that the key, SAS or secret is valid and belongs to this account, and that this "
     "machine's clock is right.",
 )
@@ -75,7 +75,7 @@ EXPIRED = AzureErrorRule(
 )
 NO_LOGIN = AzureErrorRule(
     CredentialsError,
-    "no login was found",
+    "no credentials were found",
     "Run `az login`, give the machine a managed identity, or set connection_string, "
     "account_key, sas_token, or tenant_id with client_id and client_secret or a certificate.",
 )
@@ -153,16 +153,16 @@ MISUSED = AzureErrorRule(
     "traceback.",
 )
 
-#: What errors mean where they are about a service that an identity of Entra logs in to.
+#: Rules for errors of services with Microsoft Entra credentials.
 OF_IDENTITIES = {
     BAD_LOGIN: AzureErrorRule(
         CredentialsError,
-        "the login was refused",
+        "the credentials were refused",
         "Check tenant_id, client_id and client_secret, and that the secret has not expired.",
     ),
     NO_LOGIN: AzureErrorRule(
         CredentialsError,
-        "no login was found",
+        "no credentials were found",
         "Run `az login`; or set tenant_id, client_id and client_secret, or the client_id of a "
         "managed identity.",
     ),
@@ -175,7 +175,7 @@ OF_IDENTITIES = {
         Unreachable, "the service is overloaded or failed", "Try again later, or less often."
     ),
 }
-#: What errors mean where they are about a secret of a key vault.
+#: Rules for errors about a secret in a key vault.
 NO_SECRET = AzureErrorRule(
     SecretMissing,
     "there is no such secret, or it has no such version",
@@ -222,7 +222,7 @@ OF_SECRETS = {
     ),
 }
 
-#: What errors mean where they are about a container group.
+#: Rules for errors about a container group.
 _BAD_GROUP = AzureErrorRule(
     JobError,
     "the request is invalid",
@@ -251,7 +251,7 @@ OF_CONTAINER_GROUPS = {
     ),
     REFUSED: AzureErrorRule(
         CredentialsError,
-        "the login was refused",
+        "the credentials were refused",
         "Check that the subscription belongs to the identity's tenant, and this machine's clock.",
     ),
     UNSUPPORTED: AzureErrorRule(

@@ -1,4 +1,4 @@
-"""Parse a SAS: its scope, permissions and validity.
+"""Parsing of a SAS: its scope, permissions and validity.
 
 https://learn.microsoft.com/rest/api/storageservices/create-service-sas
 """
@@ -17,12 +17,12 @@ class Sas:
     """The fields of a SAS, without its signature.
 
     Attributes:
-        reach: what it gives access to, in words.
+        reach: a description of what it gives access to.
         scope: the same as a letter, such as ``c`` or ``b``; empty for the account.
         rights: the letters of its permissions, such as ``rwdl``; empty if a stored policy has
             them.
-        begins: when it becomes valid, in its own format; empty if it does not say.
-        ends: when it expires, in its own format; empty if it does not say.
+        begins: when it becomes valid, in its own format; empty if not specified.
+        ends: when it expires, in its own format; empty if not specified.
     """
 
     reach: str

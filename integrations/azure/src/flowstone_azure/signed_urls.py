@@ -12,19 +12,19 @@ if TYPE_CHECKING:
     from flowstone_azure.blob_settings import BlobSettings
     from flowstone_azure.logins import BlobLogin
 
-#: Azure sets no limit for a SAS signed by an account key; this one is ours.
+#: Azure has no limit for a SAS signed by an account key; this one is Flowstone's.
 LONGEST = timedelta(days=3650)
 _RIGHTS = {"GET": {"read": True}, "PUT": {"create": True, "write": True}}
 
 
 def check_settings(where: str, settings: BlobSettings) -> None:
-    """Check that there can be presigned URLs of objects that are written with these settings.
+    """Check that objects written with these settings can have presigned URLs.
 
     Raises:
-        StorageError: the objects are encrypted with a customer's key.
+        StorageError: the objects are encrypted with a customer-supplied key.
     """
     if settings.encryption_key is not None:
-        problem = "a presigned URL is of no use without encryption_key, which is not to be shared"
+        problem = "a presigned URL does not work without encryption_key, which must not be shared"
         remedy = "Copy the object to a block without encryption_key, or share its content."
         raise StorageError(where, problem, remedy)
 
@@ -33,22 +33,22 @@ def sign(login: BlobLogin, place: tuple[str, str], method: str, seconds: int) ->
     """Return the query string of a presigned URL.
 
     Args:
-        login: the login that signs it.
+        login: the credentials that sign it.
         place: the container and the blob.
         method: ``GET`` or ``PUT``.
-        seconds: how long the URL is valid.
+        seconds: the validity of the URL, in seconds.
 
     Raises:
-        StorageError: this login can't sign URLs, or none that last that long.
-        AccessDenied: it may not get a user delegation key.
+        StorageError: the credentials can't sign URLs, or none that are valid for that long.
+        AccessDenied: they may not get a user delegation key.
     """
     values, where = login.values, "/".join((login.values.url, *place))
     by_token = values.kind in TOKEN_KINDS
     if values.kind == "SAS":
         raise StorageError(
             where,
-            f"a presigned URL needs an account key or a token, and the login is {login.who()}",
-            "Use a login with account_key, a service principal, a managed identity, or the "
+            f"a presigned URL needs an account key or a token, not {login.who()}",
+            "Use credentials with account_key, a service principal, a managed identity, or the "
             "default chain.",
         )
     longest = LONGEST_DELEGATED if by_token else LONGEST
@@ -57,7 +57,7 @@ def sign(login: BlobLogin, place: tuple[str, str], method: str, seconds: int) ->
         raise StorageError(
             where,
             f"a presigned URL signed with {login.who()} can't last {seconds!r} seconds",
-            f"{remedy}, or use a login with account_key." if by_token else f"{remedy}.",
+            f"{remedy}, or use credentials with account_key." if by_token else f"{remedy}.",
         )
     # Loaded with the first client, see `logins`.
     from azure.storage.blob import BlobSasPermissions, generate_blob_sas

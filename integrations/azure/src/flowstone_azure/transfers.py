@@ -1,4 +1,4 @@
-"""Transfer large objects in parallel blocks, with bounded memory and without partial objects."""
+"""Transfers of large objects in parallel blocks, with bounded memory and no partial objects."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from flowstone_azure.blob_settings import PartGiven, ReadGiven
     from flowstone_azure.writing import Given
 else:
-    from azure.core.pipeline.transport import RequestsTransport  # which gives it without a type
+    from azure.core.pipeline.transport import RequestsTransport  # which is exported untyped
 
 MB = 1024 * 1024
 #: Objects up to this size are sent in one request, larger ones in blocks.
@@ -78,7 +78,7 @@ class _Transport(RequestsTransport):
 
 
 def _is_half(method: str, response: Any) -> bool:
-    """Return whether the connection ended within the headers, which the SDK does not notice."""
+    """Return whether the connection broke within the headers, which the SDK does not notice."""
     if response.status_code not in {200, 201, 202, 206}:
         return False
     headers = {name.lower(): value for name, value in response.headers.items()}

@@ -1,4 +1,4 @@
-"""Old versions of objects, in accounts that keep them."""
+"""Old versions of objects, in accounts that store them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def is_no_version(error: StorageError) -> bool:
 def sort_versions(items: Iterable[BlobProperties]) -> Iterator[ObjectVersion]:
     """Yield the versions of an object, newest first.
 
-    Objects written while versioning was off have no version id, and are left out.
+    Objects written while versioning was disabled have no version id, and are omitted.
     """
     found = [(bool(item.is_current_version), str(item.version_id or ""), item) for item in items]
     # A version id is the time at which it was written; all ids have the same length.

@@ -69,7 +69,7 @@ def _find_content_type(key: str, options: WriteOptions) -> str | None:
 
 
 def _make_metadata(where: str, metadata: Mapping[str, str]) -> dict[str, str]:
-    """Return metadata with names that Azure allows, as copies from other clouds may have others.
+    """Return metadata with names that Azure allows; other clouds' may have other characters.
 
     Raises:
         StorageError: a value can't be sent in a header.

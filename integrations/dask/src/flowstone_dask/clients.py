@@ -1,4 +1,4 @@
-"""Dask's clients inside a task: of the cluster that the task runs on."""
+"""Dask clients inside a task, for the cluster that the task runs on."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 @contextmanager
 def get_dask_client(timeout: float | None = None, **client_kwargs: Any) -> Iterator[Client]:
-    """Give a client of the cluster that the task runs on, to compute Dask's collections there.
+    """Yield a client of the cluster that the task runs on, to compute Dask collections there.
 
-    In a task on a worker, the worker's place is free for others meanwhile. Elsewhere it is the
-    current client of the program, or one with a cluster of its own.
+    In a task on a worker, the task's slot is free for other tasks meanwhile. Elsewhere, it is the
+    program's current client, or a new one with its own cluster.
 
     Args:
-        timeout: seconds to wait for the connection; None for what Dask's settings say.
-        client_kwargs: arguments of `distributed.Client`; with any, it is a client of its own.
+        timeout: seconds to wait for the connection; None for the timeout of Dask's settings.
+        client_kwargs: arguments of `distributed.Client`; with any, a new client is created.
     """
     if client_kwargs:
         address = _find_scheduler()
@@ -37,11 +37,11 @@ def get_dask_client(timeout: float | None = None, **client_kwargs: Any) -> Itera
 def get_async_dask_client(
     timeout: float | None = None, **client_kwargs: Any
 ) -> AbstractAsyncContextManager[Client]:
-    """Give an asynchronous client of the cluster that the task runs on.
+    """Return an asynchronous client of the cluster that the task runs on.
 
     Args:
-        timeout: as `get_dask_client` has it.
-        client_kwargs: as well.
+        timeout: see `get_dask_client`.
+        client_kwargs: see `get_dask_client`.
     """
     address = _find_scheduler()
     chosen = client_kwargs if address is None else {"address": address, **client_kwargs}
@@ -58,7 +58,7 @@ async def _open_async_client(options: dict[str, Any]) -> AsyncIterator[Client]:
 
 @contextmanager
 def _free_place() -> Iterator[None]:
-    """Leave the worker's pool, where this is a worker: what is computed may need the place."""
+    """Release the slot, if this is a worker: the computation may need it."""
     try:
         get_worker()
     except ValueError:
@@ -72,7 +72,7 @@ def _free_place() -> Iterator[None]:
 
 
 def _find_scheduler() -> str | None:
-    """Return the address of the scheduler of the worker that this runs on, or of the client."""
+    """Return the address of the scheduler of the current worker, or of the client."""
     try:
         return str(get_worker().scheduler.address)
     except ValueError:

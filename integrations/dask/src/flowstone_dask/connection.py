@@ -1,4 +1,4 @@
-"""The client, and the cluster where it is a temporary one, of one flow run."""
+"""The client of one flow run, and its cluster if that is temporary."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def connect(chosen: DaskTaskRunner, stack: ExitStack) -> Client:
-    """Return a client as a task runner wants it; what was opened for it is closed by the stack."""
+    """Return a client as a task runner specifies; the stack closes what is opened for it."""
     client = _find_client(chosen) or _open_client(chosen, stack)
     try:
         client.register_plugin(CallRules())
@@ -34,7 +34,7 @@ def connect(chosen: DaskTaskRunner, stack: ExitStack) -> Client:
 
 
 def _find_client(chosen: DaskTaskRunner) -> Client | None:
-    """Return the program's current client, where the task runner does not say anything else."""
+    """Return the program's current client, unless the task runner specifies a cluster."""
     named = chosen.cluster, chosen.address, chosen.cluster_class, chosen.cluster_kwargs
     if any(each is not None for each in (*named, chosen.client_kwargs)):
         return None
@@ -62,6 +62,6 @@ def _make_cluster(chosen: DaskTaskRunner) -> Cluster:
         make = pkgutil.resolve_name(make)
     options = dict(chosen.cluster_kwargs or {})
     if make is LocalCluster:
-        options.setdefault("dashboard_address", ":0")  # 8787 may be taken
+        options.setdefault("dashboard_address", ":0")  # 8787 may be in use
     cluster: Cluster = make(**options)
     return cluster

@@ -1,4 +1,4 @@
-"""What Dask says of a call that did not come to its end, in Flowstone's words."""
+"""Errors for calls that Dask reports as lost or failed."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 def describe_loss(error: BaseException | None, call: SentCall) -> Exception:
-    """Return why a call has no end of its own, from what its future on the cluster failed with.
+    """Return the error for a call without a result, given the exception of its future.
 
     Args:
-        error: None where the scheduler knows nothing of the call any more.
+        error: the exception; None if the scheduler no longer knows the call.
         call: the call.
     """
     told: Exception
@@ -28,12 +28,12 @@ def describe_loss(error: BaseException | None, call: SentCall) -> Exception:
     elif isinstance(error, ImportError):
         told = NotSendable(f"the call of {call.name!r}", f"a Dask worker lacks {error.name!r}")
     else:
-        told = CrashedRun(call.name, f"the Dask cluster could not make its call: {error!r}")
+        told = CrashedRun(call.name, f"the Dask cluster could not run its call: {error!r}")
     told.__cause__ = error
     return told
 
 
 def describe_lost_value(error: BaseException, call: SentCall) -> Exception:
-    """Return why the value of a call that has completed can't be had."""
-    problem = f"the Dask worker that held its value is gone ({error!r}); persist_result=True keeps"
+    """Return the error for the lost value of a completed call."""
+    problem = f"the Dask worker that held its value is gone ({error!r}); persist_result=True stores"
     return ProcessLost(call.name, call.run_id, f"{problem} values elsewhere")

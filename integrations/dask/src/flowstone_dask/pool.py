@@ -1,4 +1,4 @@
-"""The runs of one flow run whose calls are made by the workers of a Dask cluster."""
+"""The runner of one flow run, whose function calls run on the workers of a Dask cluster."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from flowstone.ports import RunnerSettings
     from flowstone_dask.task_runner import DaskTaskRunner
 
-#: Seconds between looks at the calls whose workers may have died.
+#: Seconds between checks for calls whose workers may have died.
 LOOK = 0.2
-#: Seconds in which calls gather, while others are on the cluster: a submission costs the scheduler
-#: a millisecond, of however many calls it is.
+#: Seconds for which calls are collected while others are on the cluster: a submission costs the
+#: scheduler a millisecond, whatever its number of calls.
 GATHER = 0.005
 
 
@@ -40,17 +40,17 @@ _find_handlers = attrgetter("_event_handlers")
 
 
 class _Wanted(NamedTuple):
-    """A call to be submitted, under the annotations of the code that asks for it."""
+    """A call to be submitted, with the annotations of the submitting code."""
 
     call: SentCall
     annotations: dict[str, Any]
 
 
 class _Handle:
-    """The future of a value that a worker holds, which is let go in nobody's context.
+    """The future of a value on a worker, which is released in an empty context.
 
-    The client's event loop may keep the context in which it was asked for something, and with it
-    the runs of that context and their values.
+    The client's event loop may keep a reference to the context of a request, and with it the runs
+    of that context and their values.
     """
 
     def __init__(self, future: Future[bytes | None]) -> None:
@@ -61,9 +61,9 @@ class _Handle:
 
 
 class DaskPool(RemotePool):
-    """A `Runner` on a Dask cluster: runs are driven on threads here, their calls made there.
+    """A `Runner` on a Dask cluster: threads drive the runs here, and their calls run there.
 
-    What many threads ask for in one moment is submitted to the scheduler at once.
+    Calls that many threads request at about the same time are submitted together.
     """
 
     def __init__(self, chosen: DaskTaskRunner, settings: RunnerSettings) -> None:
@@ -93,7 +93,7 @@ class DaskPool(RemotePool):
         def stop() -> None:
             future = self._futures.pop(call.key, None)
             if future is not None:
-                with suppress(Exception):  # with the connection, the scheduler gives up its calls
+                with suppress(Exception):  # if the connection is lost, the scheduler drops calls
                     future.cancel(force=True)
 
         Context().run(stop)  # see `_Handle`
@@ -114,20 +114,20 @@ class DaskPool(RemotePool):
     def share_content(self, key: str, content: bytes) -> HeldValue | None:
         try:
             found = Context().run(self._client.scatter, {key: content}, hash=False)
-        except TimeoutError:  # there is no worker yet, as in a cluster that grows
+        except TimeoutError:  # there is no worker yet, as in a cluster that is scaling up
             return None
         return HeldValue(self, key, _Handle(found[key]), lambda: content)
 
     def send_answer(self, call: SentCall, answer: bytes) -> None:
         ask = partial(self._client.run, workers=[self._places[call.key]], on_error="ignore")
-        with suppress(OSError):  # the worker has died, which its future tells
+        with suppress(OSError):  # the worker has died, which its future reports
             Context().run(ask, deliver_answer, call.key, answer)
 
     def close(self) -> None:
         super().close()
         self._wanted.put(None)
         self._submitter.join()
-        if self._client.status == "running":  # else the scheduler is gone, and can't be told
+        if self._client.status == "running":  # otherwise the scheduler can't be reached
             with suppress(Exception):
                 self._client.log_event(self._topic, END)
         self._stack.close()
@@ -136,7 +136,7 @@ class DaskPool(RemotePool):
 
     def _take_event(self, event: tuple[float, Any]) -> None:
         _, message = event
-        if message == END:  # the scheduler has dropped the topic; the client does not by itself
+        if message == END:  # the scheduler has dropped the topic; the client does not do so itself
             _find_handlers(self._client).pop(self._topic, None)
             return
         key, content, *place = message
@@ -210,7 +210,7 @@ class DaskPool(RemotePool):
             self.stop_call(call)
 
     def _look_for_losses(self) -> None:
-        """Tell the runs whose calls the cluster has given up."""
+        """Notify the runs whose calls the cluster has dropped."""
         for key, future in list(self._futures.items()):
             status, call = future.status, self.find_call(key)
             if call is None or status in {"pending", "finished"}:
@@ -221,7 +221,7 @@ class DaskPool(RemotePool):
 
 
 def _fetch(handle: _Handle, call: SentCall) -> bytes:
-    """Return the packed value that a worker holds."""
+    """Return the serialized value that a worker holds."""
     try:
         return handle.future.result() or b""
     except Exception as error:

@@ -1,4 +1,4 @@
-"""What the scheduler is asked to do for calls of Flowstone's, in a plugin of its own."""
+"""A scheduler plugin with rules for Flowstone's calls."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ if TYPE_CHECKING:
     from dask.typing import Key
     from distributed import Scheduler
 
-#: What the keys of calls begin with.
+#: The prefix of the keys of calls.
 KEY = "flowstone."
-#: What the topics begin with by which calls report to clients.
+#: The prefix of the topics on which calls report to clients.
 TOPIC = "flowstone-calls-"
 #: The last event of a topic.
 END = "end"
 
 
 class CallRules(SchedulerPlugin):
-    """Lets no call be made twice, and keeps none of what calls report.
+    """Prevents the scheduler from repeating calls, and from storing their events.
 
-    The flow decides whether a task whose worker has died is tried again, so the scheduler does
-    not. It applies to Flowstone's calls only, whatever else runs on the cluster.
+    The flow decides whether a task whose worker has died is retried, so the scheduler does not
+    retry. It applies to Flowstone's calls only, whatever else runs on the cluster.
     """
 
     name = "flowstone-call-rules"
@@ -37,10 +37,10 @@ class CallRules(SchedulerPlugin):
             return
         task = self._scheduler.tasks.get(key)
         if finish == "processing" and task is not None:
-            # One more death, which is that of its worker, is too many.
+            # One more death, that of its worker, exceeds the limit.
             task.suspicious = max(task.suspicious, self._scheduler.allowed_failures)
         if finish == "memory" and task is not None:
-            task.run_spec = None  # where its value is lost, it is lost, as that of `scatter`
+            task.run_spec = None  # a lost value is not recomputed, as for `scatter`
 
     def log_event(self, topic: str, msg: Any) -> None:
         if topic.startswith(TOPIC):
@@ -50,6 +50,6 @@ class CallRules(SchedulerPlugin):
                 _find_topics(broker).pop(topic, None)
 
 
-#: Dask keeps the last thousand events of each topic for ever, and has no public way to drop them.
+#: Dask stores the last thousand events of each topic forever, and has no public way to drop them.
 _find_broker = attrgetter("_broker")
 _find_topics = attrgetter("_topics")

@@ -1,4 +1,4 @@
-"""DaskTaskRunner: the choice of a Dask cluster, which is loaded by a run."""
+"""DaskTaskRunner: selects a Dask cluster, which is connected at the start of a run."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DaskTaskRunner:
-    """The functions of submitted tasks run on the workers of a Dask cluster.
+    """Runs the functions of submitted tasks on the workers of a Dask cluster.
 
-    All else of a run stays in the process of the flow: retries, timeouts, records, results. The
-    functions and their arguments are pickled; closures and lambdas work, and so does the code of
-    the program, which the workers need not have. They need Flowstone and this package.
+    Everything else stays in the process of the flow: retries, timeouts, records, results. The
+    functions and their arguments are pickled; this includes closures, lambdas, and code of the
+    program that workers can't import. Workers need Flowstone and this package.
 
-    Without any argument, the program's current `distributed.Client` is used where there is one;
-    else a `LocalCluster` of processes, which is closed when the flow run ends.
+    Without arguments, it uses the program's current `distributed.Client`, if there is one;
+    otherwise a `LocalCluster` of processes, which is closed when the flow run ends.
 
     Args:
-        cluster: a cluster that is running; it is left open.
-        address: of a scheduler that is running.
-        cluster_class: makes a cluster for each flow run, which is closed with it: a class, a
-            function, or the name of one as ``dask_cloudprovider.aws.FargateCluster``.
-        cluster_kwargs: what it is called with.
-        adapt_kwargs: what the cluster's `adapt` is called with; None for a fixed size.
+        cluster: a running cluster, which is not closed.
+        address: the address of a running scheduler.
+        cluster_class: creates a cluster for each flow run, which is closed with it: a class, a
+            function, or the name of one, such as ``dask_cloudprovider.aws.FargateCluster``.
+        cluster_kwargs: the arguments of `cluster_class`.
+        adapt_kwargs: the arguments of the cluster's `adapt`; None for a fixed size.
         client_kwargs: arguments of `distributed.Client`.
-        performance_report_path: the file for Dask's report of the flow run.
+        performance_report_path: the file for Dask's performance report of the flow run.
     """
 
     cluster: Cluster | None = None
@@ -54,24 +54,24 @@ class DaskTaskRunner:
         }
         chosen = [name for name, value in ways.items() if value is not None]
         if len(chosen) > 1:
-            self._refuse(f"{' and '.join(chosen)} each name a cluster", "Give one of them.")
+            self._refuse(f"{' and '.join(chosen)} each specify a cluster", "Pass only one of them.")
         if self.cluster_kwargs and (self.cluster is not None or self.address is not None):
             self._refuse(
-                "cluster_kwargs are for a cluster that is made, and this one is running",
-                "Leave them out.",
+                "cluster_kwargs are for a new cluster, but this one is already running",
+                "Remove them.",
             )
         if self.adapt_kwargs and self.address is not None:
             self._refuse(
-                "adapt_kwargs need the cluster itself, and an address is not enough",
-                "Give the cluster, or leave them out.",
+                "adapt_kwargs need a cluster object, but only an address was passed",
+                "Pass the cluster, or remove them.",
             )
 
     def _refuse(self, problem: str, remedy: str) -> None:
         raise ConfigurationError("DaskTaskRunner", problem, remedy)
 
     def open(self, settings: RunnerSettings) -> Runner:
-        """Return a runner that is connected to the cluster, which is started where it is new."""
-        # Dask takes half a second to load, which only these flows need pay.
+        """Return a runner that is connected to the cluster, which is started if it is new."""
+        # Dask takes half a second to load; only flows that use it pay for that.
         from flowstone_dask.pool import DaskPool
 
         return DaskPool(self, settings)

@@ -1,4 +1,4 @@
-"""What runs on a worker: one call of a task, and its way to the client that sent it."""
+"""Execution on a worker: one call of a task, and its connection to the client."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dask.typing import Key
     from distributed import Worker
 
-#: A value of so many bytes, packed, stays on its worker until somebody asks for it.
+#: A serialized value of at least this many bytes stays on its worker until it is requested.
 LARGE = 100_000
 _PLUGIN = "flowstone-calls"
 _answers: dict[str, SimpleQueue[bytes | None]] = {}
@@ -32,19 +32,19 @@ def run_call(
     names: tuple[str, ...] = (),
     *values: bytes,
 ) -> bytes | None:
-    """Make a call; its value, or its error, goes to the client that listens to the topic.
+    """Run a call, and send its value or its error to the client that listens to the topic.
 
     Args:
-        errand: the call, packed.
-        key: its name.
-        flow_run: that of the flow run around it.
-        topic: of the client.
-        seconds: its timeout.
-        names: those of the held values among its arguments.
-        values: these, packed.
+        errand: the call, serialized.
+        key: the name of the call.
+        flow_run: the surrounding flow run.
+        topic: the topic of the client.
+        seconds: the timeout in seconds.
+        names: the names of the held values among its arguments.
+        values: these values, serialized.
 
     Returns:
-        The packed value, where it is large: it stays on the worker, and the client is told so.
+        The serialized value if it is large: it stays on the worker, and the client is notified.
     """
     worker = get_worker()
     _watch_cancellations(worker)
@@ -59,14 +59,14 @@ def run_call(
 
 
 def deliver_answer(key: str, answer: bytes) -> None:
-    """Hand the client's answer to the call that waits for it; run by the client."""
+    """Pass the client's answer to the call that waits for it; run by the client."""
     inbox = _answers.get(key)
     if inbox is not None:
         inbox.put(answer)
 
 
 class EventLink:
-    """A `Link` by events that the scheduler passes on to the client."""
+    """A `Link` through events that the scheduler forwards to the client."""
 
     def __init__(self, worker: Worker, topic: str, key: str) -> None:
         self._worker, self._topic, self._key = worker, topic, key
@@ -81,7 +81,7 @@ class EventLink:
             with interruptible(lambda: inbox.put(None)):
                 self._worker.log_event(self._topic, [self._key, message, self._worker.address])
                 while (answer := inbox.get()) is None:
-                    pass  # whoever stops the call raises an error in this thread
+                    pass  # the thread that stops the call raises an error in this one
             return answer
         finally:
             del _answers[self._key]
@@ -92,9 +92,9 @@ class EventLink:
 
 
 class CallStopper(WorkerPlugin):
-    """Stops the call of a task that the scheduler has taken back, as its client wants it no more.
+    """Stops calls that the scheduler has released, because the client no longer needs them.
 
-    So does the scheduler when the client is gone.
+    The scheduler also releases them when the client is gone.
     """
 
     name = _PLUGIN
@@ -109,7 +109,7 @@ def _watch_cancellations(worker: Worker) -> None:
         return
     is_watching = threading.Event()
 
-    def watch() -> None:  # in the event loop, which goes through the plugins
+    def watch() -> None:  # in the event loop, which iterates over the plugins
         worker.plugins.setdefault(_PLUGIN, CallStopper())
         is_watching.set()
 

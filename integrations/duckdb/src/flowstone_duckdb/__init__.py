@@ -1,4 +1,4 @@
-"""DuckDB for Flowstone: a database for analysis, in one file of this machine or in memory."""
+"""DuckDB for Flowstone: an analytical database, in a local file or in memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DuckDBDatabase: a database for analysis, in one file of this machine or in memory."""
+"""DuckDBDatabase: an analytical database, in a local file or in memory."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ if TYPE_CHECKING:
 
 MEMORY = ":memory:"
 _SCHEME = re.compile(r"[a-z][a-z0-9]*")
-#: Schemes that DuckDB, or an extension of its own, reads itself.
+#: Schemes that DuckDB, or one of its extensions, reads itself.
 _TAKEN = frozenset({"file", "http", "https", "s3", "gs", "gcs", "az", "azure", "abfss", "hf"})
-#: The name that a table of Arrow has on a connection while its rows are inserted.
+#: The name of an Arrow table on a connection while its rows are inserted.
 VIEW = "flowstone_arrow"
-#: By types that some versions hand out as bytes of their own.
+#: Casts of types that some versions return as raw bytes.
 _CASTS = {"BIT": "::VARCHAR", "UHUGEINT": "::HUGEINT"}
 
 
 class DuckDBDatabase(Database):
-    """A database of DuckDB.
+    """A DuckDB database.
 
-    One process at a time may write to a file; its threads share it. A database in memory belongs to
-    one block, and is gone when the block is closed. DuckDB has no transactions inside another one.
+    One process at a time may write to a file; its threads share it. An in-memory database belongs
+    to one block, and is discarded when the block is closed. DuckDB has no nested transactions.
     """
 
     _block_type_name: ClassVar[str | None] = "DuckDB Database"
     _block_type_slug: ClassVar[str | None] = "duckdb-database"
-    _description: ClassVar[str | None] = "A database of DuckDB, in a file or in memory."
+    _description: ClassVar[str | None] = "A DuckDB database, in a file or in memory."
     _code_example: ClassVar[str | None] = (
         'DuckDBDatabase(path="sales.duckdb").save("sales")\n'
         'with DuckDBDatabase.load("sales") as sales:\n'
@@ -53,19 +53,19 @@ class DuckDBDatabase(Database):
     )
 
     schema_version: ClassVar[int] = 2
-    #: 2: `stores` were added.
+    #: 2: `stores` was added.
     migrations: ClassVar[Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]]] = {1: dict}
 
     path: str = Field(
         default=MEMORY,
-        description="The file; ~ is your home, and it is made if it is not there. "
-        "':memory:' keeps all in memory.",
+        description="The file, which is created if it does not exist; ~ is your home directory. "
+        "':memory:' is a database in memory.",
     )
-    read_only: bool = Field(default=False, description="Whether writing is refused.")
+    read_only: bool = Field(default=False, description="Whether to open the file read-only.")
     config: dict[str, str | int | float | bool] = Field(
         default_factory=dict,
-        description="Settings of DuckDB, as memory_limit and threads; no secrets, "
-        "as they are shown.",
+        description="Settings of DuckDB, such as memory_limit and threads. They are displayed: "
+        "do not put secrets here.",
     )
 
     stores: dict[str, ObjectStore] = Field(
@@ -93,7 +93,7 @@ class DuckDBDatabase(Database):
 
 
 class DuckDBDriver(ArrowDriver["DuckDBConnection"]):
-    """DuckDB, over one file or one database in memory."""
+    """DuckDB, with one file or one database in memory."""
 
     placeholder_style = "dollar"
     savepoints = False
@@ -122,7 +122,7 @@ class DuckDBDriver(ArrowDriver["DuckDBConnection"]):
 
     def open(self) -> None:
         """Open the file, or a database in memory."""
-        import duckdb  # a block is made, saved and loaded without it
+        import duckdb  # a block is created, saved and loaded without it
 
         filesystems = [store.filesystem(name) for name, store in self._stores.items()]
         self._database = duckdb.connect(self._path, read_only=self._read_only, config=self._config)
@@ -138,36 +138,36 @@ class DuckDBDriver(ArrowDriver["DuckDBConnection"]):
         return DatabaseAccess("duckdb", self._path, options=options)
 
     def close(self) -> None:
-        """Close the file, or let the database in memory go."""
+        """Close the file, or discard the database in memory."""
         database, self._database = self._database, None
         if database is not None:
             database.close()
 
     def connect(self) -> DuckDBConnection:
-        """Open a connection, which has a transaction of its own."""
+        """Open a connection, with its own transaction."""
         assert self._database is not None
         return DuckDBConnection(self._database.cursor())
 
     def disconnect(self, connection: DuckDBConnection) -> None:
-        """Close a connection; a transaction that is open in it is rolled back."""
+        """Close a connection; its open transaction is rolled back."""
         connection.raw.close()
 
     def interrupt(self, connection: DuckDBConnection) -> None:
-        """Stop what a connection runs."""
+        """Interrupt the statement of a connection."""
         connection.raw.interrupt()
 
     def translate_error(self, error: Exception, statement: str | None) -> DatabaseError | None:
-        """Return our error for one of DuckDB's; None for anybody else's."""
+        """Return Flowstone's error for one of DuckDB's; None for other errors."""
         return translate(self.where, error, statement)
 
     def adapt(self, value: object) -> object:
-        """Return a value as DuckDB takes it: a dict as JSON."""
+        """Return a value in the form that DuckDB accepts: a dict as JSON."""
         return dumps(value) if isinstance(value, dict) else value
 
     def execute(
         self, connection: DuckDBConnection, operation: str, values: Sequence[object]
     ) -> int:
-        """Run one statement, and return how many rows it changed; 0 where that says nothing."""
+        """Run one statement, and return the number of changed rows; 0 if that is unknown."""
         return connection.execute(operation, values).count_changes()
 
     def query(
@@ -183,7 +183,7 @@ class DuckDBDriver(ArrowDriver["DuckDBConnection"]):
         columns: Sequence[str],
         rows: Sequence[Row],
     ) -> None:
-        """Add rows to a table, by a list for each column: eight times as fast as by values."""
+        """Add rows to a table, as a list per column: eight times as fast as by single values."""
         names = ", ".join(map(self.quote_name, columns))
         lists = ", ".join(f"unnest(${place})" for place in range(1, len(columns) + 1))
         values = [[_encode_list(value) for value in column] for column in zip(*rows, strict=True)]
@@ -198,7 +198,7 @@ class DuckDBDriver(ArrowDriver["DuckDBConnection"]):
     ) -> pa.RecordBatchReader:
         """Run one statement, and return a reader of its rows.
 
-        Integers of 128 bits are decimals; bits become text.
+        Integers of 128 bits are returned as decimals, and bits as text.
         """
         return connection.read_arrow(_cast(connection.relate(operation, values)), batch_rows)
 
@@ -207,8 +207,8 @@ class DuckDBDriver(ArrowDriver["DuckDBConnection"]):
     ) -> pa.Table:
         """Run one statement, and return all its rows.
 
-        Integers of 128 bits become those of 64, where all of a column fit, and else stay decimals;
-        bits become text.
+        Integers of 128 bits are returned as 64-bit integers if all of a column fit, otherwise as
+        decimals; bits as text.
         """
         relation = connection.relate(operation, values)
         types = [str(kind) for kind in relation.types]
@@ -221,19 +221,19 @@ class DuckDBDriver(ArrowDriver["DuckDBConnection"]):
         return table
 
     def insert_arrow(self, connection: DuckDBConnection, table: str, data: pa.Table) -> None:
-        """Add the rows of a table of Arrow to a table."""
+        """Add the rows of an Arrow table to a table."""
         names = ", ".join(map(self.quote_name, data.schema.names))
         connection.end_result()
         connection.raw.register(VIEW, data)
         try:
             connection.execute(f"INSERT INTO {table} ({names}) FROM {VIEW}", ())
         finally:
-            with suppress(Exception):  # it can't in a transaction that has failed, and is replaced
+            with suppress(Exception):  # fails in a failed transaction; the view is replaced
                 connection.raw.unregister(VIEW)
 
 
 class DuckDBConnection:
-    """A connection of DuckDB, which has one result at a time; ours has many."""
+    """A connection of DuckDB that allows several open results; DuckDB's own has one at a time."""
 
     def __init__(self, raw: duckdb.DuckDBPyConnection) -> None:
         self.raw = raw
@@ -247,11 +247,11 @@ class DuckDBConnection:
         return self._reading
 
     def relate(self, operation: str, values: Sequence[object]) -> duckdb.DuckDBPyRelation:
-        """Run one statement as a relation, which becomes Arrow without rows of Python between."""
+        """Run one statement as a relation, which becomes Arrow without intermediate Python rows."""
         statement = self._prepare(operation)
         self.end_result()
         made = self.raw.sql(statement, params=list(values) or None)
-        # In some versions, there is none for what is no query.
+        # In some versions, a statement that is not a query has no relation.
         relation = cast("duckdb.DuckDBPyRelation | None", made)
         if relation is None:
             return self.raw.sql('SELECT 0 AS "Count" WHERE false')
@@ -263,20 +263,20 @@ class DuckDBConnection:
         """Return a reader of a relation's rows; other statements may run meanwhile."""
         import pyarrow as pa  # an optional dependency
 
-        # Before DuckDB 2.0, it has another name.
+        # The method was renamed in DuckDB 2.0.
         read = getattr(relation, "to_arrow_reader", None) or relation.fetch_arrow_reader
         raw: pa.RecordBatchReader = read(batch_rows)
         self._reading = batches = DuckDBBatches(raw)
         return pa.RecordBatchReader.from_batches(raw.schema, batches)
 
     def end_result(self) -> None:
-        """Let the last result go: half read, it is in the way of all but statements."""
+        """Release the last result: a half-read one blocks everything except statements."""
         self._finish_reading()
         self.raw.execute("SELECT NULL").fetchall()
 
     def _finish_reading(self) -> None:
         if self._reading is not None:
-            self._reading.finish()  # another result would end it
+            self._reading.finish()  # the next result would end it
             self._reading = None
 
     def _prepare(self, operation: str) -> duckdb.Statement:
@@ -288,7 +288,7 @@ class DuckDBConnection:
 
 
 class DuckDBBatches:
-    """Batches of Arrow, in DuckDB until another statement is run on the connection."""
+    """Arrow batches that stay in DuckDB until another statement runs on the connection."""
 
     def __init__(self, raw: pa.RecordBatchReader) -> None:
         self._batches: Iterator[pa.RecordBatch] = iter(raw)
@@ -298,12 +298,12 @@ class DuckDBBatches:
             yield batch
 
     def finish(self) -> None:
-        """Take what is left into memory."""
+        """Read the remaining batches into memory."""
         self._batches = iter(list(self._batches))
 
 
 class DuckDBResult:
-    """The rows of a statement, in DuckDB until another one is run on the connection."""
+    """The rows of a statement, which stay in DuckDB until another one runs on the connection."""
 
     def __init__(self, raw: duckdb.DuckDBPyConnection) -> None:
         self._raw: duckdb.DuckDBPyConnection | None = raw
@@ -311,7 +311,7 @@ class DuckDBResult:
         self.description: Any = raw.description
 
     def count_changes(self) -> int:
-        """Return how many rows were changed, where the result is just that."""
+        """Return the number of changed rows, if the result consists of it."""
         counts = self.description and len(self.description) == 1
         if not counts or self.description[0][0] != "Count":
             return 0
@@ -319,20 +319,20 @@ class DuckDBResult:
         return int(rows[0][0]) if len(rows) == 1 and isinstance(rows[0][0], int) else 0
 
     def fetchmany(self, size: int, /) -> Sequence[Any]:
-        """Return so many rows, or what is left of them."""
+        """Return up to `size` rows."""
         if self._raw is not None:
             return self._raw.fetchmany(size)
         rows, self._rest = self._rest[:size], self._rest[size:]
         return rows
 
     def finish(self) -> None:
-        """Take what is left into memory."""
+        """Read the remaining rows into memory."""
         if self._raw is not None:
             raw, self._raw = self._raw, None
             self._rest = raw.fetchall() if self.description else []
 
     def close(self) -> None:
-        """Forget what is left."""
+        """Discard the remaining rows."""
         self._raw, self._rest = None, []
 
 
@@ -358,5 +358,5 @@ def _quote_name(name: str) -> str:
 
 
 def _encode_list(value: object) -> object:
-    # DuckDB's lists have one type of items; a text becomes a list, or JSON, as the column is.
+    # DuckDB's lists have items of one type; text is cast to a list or JSON, as the column requires.
     return dumps(value) if isinstance(value, list) else value

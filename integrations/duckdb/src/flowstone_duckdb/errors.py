@@ -1,4 +1,4 @@
-"""DuckDB's errors as Flowstone's: a table by exception, one by words, one way in."""
+"""DuckDB's errors as Flowstone's: by exception and by message."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from flowstone.errors import (
 )
 
 _FIX = "Fix the statement or its parameters."
-_FILE = "Check the path, the disk, and what the file is."
+_FILE = "Check the path, the disk, and the format of the file."
 
-#: By the name of the exception or of one that it derives from; the nearest counts.
+#: By the name of the exception's class; the nearest ancestor in the table applies.
 BY_EXCEPTION: dict[str, tuple[type[DatabaseError], str]] = {
     "ConnectionException": (DatabaseUnreachable, _FILE),
     "ConstraintException": (IntegrityViolated, "Fix the row, or the constraint."),
@@ -26,42 +26,42 @@ BY_EXCEPTION: dict[str, tuple[type[DatabaseError], str]] = {
     "FatalException": (DatabaseError, "Close the block and open it again."),
     "HTTPException": (DatabaseUnreachable, "Check the address, and that it can be reached."),
     "IOException": (DatabaseUnreachable, _FILE),
-    "InternalException": (DatabaseError, "This is an error of DuckDB's own: report it there."),
-    "InterruptException": (QueryCancelled, "Run it again if it is wanted."),
+    "InternalException": (DatabaseError, "This is a bug in DuckDB: report it to DuckDB."),
+    "InterruptException": (QueryCancelled, "Run it again if you still need it."),
     "OutOfMemoryException": (
         DatabaseError,
-        "Ask for less at a time, or give DuckDB more memory by `config`.",
+        "Read fewer rows at a time, or raise memory_limit in `config`.",
     ),
-    "PermissionException": (DatabaseDenied, "Check who may read and write the file."),
+    "PermissionException": (DatabaseDenied, "Check the permissions of the file."),
     "TransactionException": (
         DatabaseBusy,
-        "Somebody else wrote the same; roll back, and try again.",
+        "Another transaction wrote the same rows: roll back, and try again.",
     ),
 }
-#: More special than the exception, by a part of its words.
+#: By a part of the message, which is more specific than the exception.
 BY_WORDS: dict[str, tuple[type[DatabaseError], str]] = {
-    "Could not set lock": (DatabaseBusy, "Another process has the file open: let it close it."),
-    "read-only mode": (DatabaseDenied, "Open it to write, or check who may."),
-    "Table with name": (TableMissing, "Make the table first, or `insert(…, create=True)`."),
+    "Could not set lock": (DatabaseBusy, "Another process has opened the file: close it there."),
+    "read-only mode": (DatabaseDenied, "Open it without read_only, or check the permissions."),
+    "Table with name": (TableMissing, "Create the table first, or use `insert(…, create=True)`."),
 }
-#: Exceptions whose words quote values.
+#: Exceptions whose messages quote values.
 QUOTING = {"ConstraintException", "DataError", "InvalidInputException"}
 
 
 class SeveralStatements(Exception):
-    """More than one statement was to be run, or none."""
+    """The operation has several statements, or none."""
 
     def __init__(self, count: int) -> None:
-        super().__init__(f"it has {count} statements, and one at a time is run")
+        super().__init__(f"it has {count} statements, and only one can be run at a time")
 
 
 def translate(where: str, error: Exception, statement: str | None) -> DatabaseError | None:
-    """Return Flowstone's error for one of DuckDB's; None for anybody else's.
+    """Return Flowstone's error for one of DuckDB's; None for other errors.
 
     Args:
-        where: which database; it begins the message.
-        error: what DuckDB has raised.
-        statement: what was to be run; None where it is about the connection.
+        where: the database, for the message.
+        error: DuckDB's exception.
+        statement: the statement; None if the error is about the connection.
     """
     if isinstance(error, SeveralStatements):
         return QueryInvalid(where, str(error), _FIX, statement)
@@ -85,14 +85,14 @@ def _is_of_duckdb(kind: type) -> bool:
 
 
 def _leave_values_out(words: str) -> str:
-    """Return a message without the values in it: names of columns and of types stay."""
+    """Return a message without the values in it; names of columns and types remain."""
     words = re.sub(r'"([^":]*): .*"', r'"\1: …"', words, flags=re.DOTALL)
     words = re.sub(r"'.*'", "'…'", words, flags=re.DOTALL)
     return re.sub(r"(?<!\w)-?\d[\d.eE+]*", "…", words)
 
 
 def _find_position(rest: str, statement: str | None) -> int | None:
-    """Return where DuckDB's arrow points to; it may have cut the line that it shows."""
+    """Return the position that DuckDB's arrow marks; the line may be truncated."""
     shown = re.match(r"LINE (\d+): (.*)\n( *)\^", rest)
     lines = statement.splitlines(keepends=True) if statement else []
     if shown is None or int(shown[1]) > len(lines):

@@ -1,4 +1,4 @@
-"""What this package offers Flowstone; it loads nothing of DuckDB's."""
+"""The collection of this package; importing it does not load DuckDB."""
 
 from flowstone.plugins import Collection, hookimpl
 

@@ -99,7 +99,7 @@ __all__ = [
 ]
 
 if not TYPE_CHECKING:
-    # Who uses a bucket need not wait for the task engine, nor anybody here for pydantic.
+    # Lazy, so that a bucket does not load the task engine, nor this import pydantic.
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {

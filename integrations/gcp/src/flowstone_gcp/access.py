@@ -1,4 +1,4 @@
-"""Address and login of a bucket or a dataset for other tools, in the format of each."""
+"""Address and credentials of a bucket or a dataset, in the format of other tools."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def make_access(
     bucket: str, folder: str, login: GcpLogin, refresh: Callable[[], StoreAccess]
 ) -> StoreAccess:
-    """Return the address and the login: a service account's key, or a token that renews."""
+    """Return the address and the credentials: a service account's key, or a renewable token."""
     key = login.find_key()
     secrets = {"service_account_key": SecretStr(key)} if key else {}
     if not key and (token := login.refresh()):
@@ -41,13 +41,13 @@ def make_access(
 def make_storage_options(
     tool: Tool, login: GcpLogin, settings: GcsSettings, find_access: Callable[[], StoreAccess]
 ) -> dict[str, object]:
-    """Return a login, and who pays, as the `storage_options` of a tool.
+    """Return credentials, and the project that pays, as the `storage_options` of a tool.
 
     Args:
         tool: see `ObjectStore.storage_options`.
-        login: the login.
-        settings: the block's fields, of which gcsfs knows who pays, and polars and Delta nothing.
-        find_access: returns the address and the login.
+        login: the credentials.
+        settings: the block's fields; gcsfs supports the payer, polars and Delta none of them.
+        find_access: returns the address and the credentials.
 
     Raises:
         StorageError: the objects can't be read with these options.
@@ -82,22 +82,22 @@ def make_database_access(
     options: Mapping[str, str | None],
     refresh: Callable[[], DatabaseAccess],
 ) -> DatabaseAccess:
-    """Return the address and the login of BigQuery.
+    """Return the address of BigQuery and the credentials for it.
 
-    The login is a service account's key, a user's refresh token, or a token that renews. Without
-    any, it is application default credentials, which other tools find themselves.
+    The credentials are a service account's key, a user's refresh token, or a renewable token.
+    If there are none, other tools find application default credentials themselves.
 
     Args:
-        login: the login.
-        project: where jobs run; None for the login's.
-        options: more words for other tools; those that are None are left out.
-        refresh: returns the access anew.
+        login: the credentials.
+        project: the project in which jobs run; None for that of the credentials.
+        options: further options for other tools; those that are None are omitted.
+        refresh: returns a new access.
 
     Raises:
-        CredentialsError: the login is anonymous, or it makes no token.
+        CredentialsError: the credentials are anonymous, or provide no token.
     """
     if login.is_anonymous:
-        problem = "the login is anonymous, and other tools need one"
+        problem = "access is anonymous, but other tools need credentials"
         raise CredentialsError("BigQuery", problem, "Set a key, or remove anonymous=True.")
     info, chain = login.find_info(), login.chain
     found: dict[str, str | None] = {

@@ -34,8 +34,8 @@ WriteDisposition = Literal["WRITE_APPEND", "WRITE_TRUNCATE", "WRITE_EMPTY"]
 class BigQueryWarehouse(Database):
     """BigQuery in one project, with a default dataset.
 
-    Statements run as jobs, whose ids are made of the current run and its attempt: a request whose
-    answer was lost starts no second job. Jobs run where the data is.
+    Statements run as jobs, whose ids are derived from the current run and its attempt: a request
+    whose response was lost starts no second job. Jobs run where the data is.
     """
 
     _block_type_name: ClassVar[str | None] = "BigQuery Warehouse"
@@ -47,13 +47,13 @@ class BigQueryWarehouse(Database):
 
     gcp_credentials: GcpCredentials = Field(
         default_factory=GcpCredentials,
-        description="The login; by default, application default credentials.",
+        description="The credentials; by default, application default credentials.",
     )
     project: str | None = Field(
-        default=None, description="The project that jobs run in; by default the login's."
+        default=None, description="The project in which jobs run; by default the credentials'."
     )
     dataset: str | None = Field(
-        default=None, description="The dataset of table names without one; project.dataset too."
+        default=None, description="The dataset of table names without one; may be project.dataset."
     )
     location: str | None = Field(
         default=None, description="Where jobs run, such as EU; by default where the dataset is."
@@ -62,19 +62,19 @@ class BigQueryWarehouse(Database):
         default=None, gt=0, description="A query that would be billed for more bytes fails."
     )
     labels: dict[str, str] = Field(
-        default_factory=dict, description="Labels of each job, besides those of the run."
+        default_factory=dict, description="Labels of each job, in addition to those of the run."
     )
     priority: Literal["INTERACTIVE", "BATCH"] = Field(
         default="INTERACTIVE",
         description="Whether queries start at once, or when there is capacity.",
     )
     use_query_cache: bool = Field(
-        default=True, description="Whether BigQuery may answer with an earlier result."
+        default=True, description="Whether BigQuery may return a cached result."
     )
-    fetch_size: int = Field(default=10_000, gt=0, description="Rows of a page over REST.")
+    fetch_size: int = Field(default=10_000, gt=0, description="Number of rows per page over REST.")
     cancel_on_kill: bool = Field(
         default=True,
-        description="Whether a query ends with a run that is killed. If not, a retry waits for it.",
+        description="Whether a query is cancelled if its run is killed; if not, retries await it.",
     )
     endpoint: str | None = Field(
         default=None, description="The URL of BigQuery, such as that of an emulator."
@@ -97,10 +97,10 @@ class BigQueryWarehouse(Database):
     # -- queries ---------------------------------------------------------------------------------
 
     def dry_run(self, operation: str, parameters: Parameters = None) -> int:
-        """Return how many bytes a statement would read, without running it or a charge.
+        """Return the number of bytes that a statement would read, without running it.
 
         Raises:
-            QueryInvalid: BigQuery does not understand it.
+            QueryInvalid: the statement is invalid.
             TableMissing: there is no such table.
         """
         with self._open() as (calls, connection, driver):
@@ -117,12 +117,12 @@ class BigQueryWarehouse(Database):
         partition_by: Partitioning = None,
         cluster_by: Sequence[str] = (),
     ) -> int:
-        """Write the rows of a query to a table, all or none; return how many the query has.
+        """Write the rows of a query to a table, all or none; return the number of rows.
 
         Args:
             operation: the query.
-            table: ``table``, ``dataset.table`` or ``project.dataset.table``; made if there is none.
-                ``table$20260131`` is a partition.
+            table: ``table``, ``dataset.table`` or ``project.dataset.table``; created if it does not
+                exist. ``table$20260131`` is a partition.
             parameters: the values: a sequence for ``?``, a mapping for ``:name``.
             write_disposition: ``WRITE_EMPTY``, ``WRITE_APPEND`` or ``WRITE_TRUNCATE``.
             schema_update_options: ``ALLOW_FIELD_ADDITION`` and ``ALLOW_FIELD_RELAXATION``.
@@ -131,7 +131,7 @@ class BigQueryWarehouse(Database):
             cluster_by: columns; for a new table.
 
         Raises:
-            QueryInvalid: BigQuery does not understand the query, or the table is not empty.
+            QueryInvalid: the query is invalid, or the table is not empty.
         """
         layout = TableLayout(
             write_disposition=write_disposition,
@@ -156,22 +156,22 @@ class BigQueryWarehouse(Database):
         partition_by: Partitioning = None,
         cluster_by: Sequence[str] = (),
     ) -> int:
-        """Load rows or files into a table by one job, all or none; return how many rows.
+        """Load rows or files into a table with one job, all or none; return the number of rows.
 
         Args:
-            table: ``table``, ``dataset.table`` or ``project.dataset.table``; made if there is none.
-                ``table$20260131`` is a partition.
-            source: rows as `insert` takes them; the path of a file of Parquet, CSV, JSON lines,
-                Avro or ORC; or objects of Cloud Storage: ``gs://bucket/2026/*.parquet``, or a list.
+            table: ``table``, ``dataset.table`` or ``project.dataset.table``; created if it does not
+                exist. ``table$20260131`` is a partition.
+            source: rows in any form that `insert` accepts; the path of a file of Parquet, CSV, JSON
+                lines, Avro or ORC; or objects: ``gs://bucket/2026/*.parquet``, or a list.
             write_disposition: ``WRITE_APPEND``, ``WRITE_TRUNCATE`` or ``WRITE_EMPTY``.
-            schema: the columns; by default the table's, the file's, or what fits the rows.
+            schema: the columns; by default those of the table, the file or the rows.
             schema_update_options: ``ALLOW_FIELD_ADDITION`` and ``ALLOW_FIELD_RELAXATION``.
             partition_by: a column of dates or times, or the client's TimePartitioning or
                 RangePartitioning; for a new table.
             cluster_by: columns; for a new table.
 
         Raises:
-            RowsInvalid: these are no rows, or they don't fit the table; nothing was added.
+            RowsInvalid: the source has no rows, or they don't fit the table; nothing was added.
             TableMissing: there is no such dataset.
         """
         layout = TableLayout(
@@ -186,17 +186,17 @@ class BigQueryWarehouse(Database):
             return calls.call(connection, work, f"LOAD DATA INTO {table}")
 
     def append_rows(self, table: str, rows: object) -> int:
-        """Add rows to a table by the Storage Write API; return how many.
+        """Add rows to a table with the Storage Write API; return the number of rows.
 
-        They are sent to a pending stream, and committed once: all are seen, or none. That takes
-        less than a second, where a load job takes some, and counts in no quota of jobs.
+        They are sent to a pending stream, and committed once: all are visible, or none. That takes
+        less than a second, while a load job takes seconds, and does not count in quotas of jobs.
 
         Args:
             table: ``table``, ``dataset.table`` or ``project.dataset.table``.
-            rows: as `insert` takes them.
+            rows: rows in any form that `insert` accepts.
 
         Raises:
-            RowsInvalid: these are no rows, or they don't fit the table; nothing was added.
+            RowsInvalid: these are not rows, or they don't fit the table; nothing was added.
             TableMissing: there is no such table.
         """
         with self._open() as (calls, connection, driver):
@@ -211,13 +211,13 @@ class BigQueryWarehouse(Database):
         destination_format: str = "PARQUET",
         compression: str | None = None,
     ) -> int:
-        """Write a table to objects of Cloud Storage by one job; return how many objects.
+        """Write a table to objects in Cloud Storage with one job; return the number of objects.
 
         Args:
             table: ``table``, ``dataset.table`` or ``project.dataset.table``.
-            uris: ``gs://bucket/day/part-*.parquet``; the star stands for numbers.
+            uris: ``gs://bucket/day/part-*.parquet``; the star is replaced by numbers.
             destination_format: ``PARQUET``, ``CSV``, ``NEWLINE_DELIMITED_JSON`` or ``AVRO``.
-            compression: ``SNAPPY``, ``ZSTD`` or ``GZIP``, as the format has it.
+            compression: ``SNAPPY``, ``ZSTD`` or ``GZIP``, if the format supports it.
 
         Raises:
             TableMissing: there is no such table.
@@ -237,7 +237,7 @@ class BigQueryWarehouse(Database):
         cluster_by: Sequence[str] = (),
         exists_ok: bool = False,
     ) -> str:
-        """Make a table, and return its full name: ``project.dataset.table``.
+        """Create a table, and return its full name: ``project.dataset.table``.
 
         Args:
             table: ``table``, ``dataset.table`` or ``project.dataset.table``.
@@ -245,10 +245,10 @@ class BigQueryWarehouse(Database):
             partition_by: a column of dates or times, or the client's TimePartitioning or
                 RangePartitioning.
             cluster_by: columns.
-            exists_ok: whether a table that is there is left as it is.
+            exists_ok: whether an existing table is left unchanged instead of raising an error.
 
         Raises:
-            QueryInvalid: there is such a table.
+            QueryInvalid: the table exists already.
             TableMissing: there is no such dataset.
         """
         with self._open() as (calls, connection, driver):
@@ -272,12 +272,12 @@ class BigQueryWarehouse(Database):
     # -- the client ------------------------------------------------------------------------------
 
     def get_client(self) -> bigquery.Client:
-        """Return the `google.cloud.bigquery.Client` that the statements go through."""
+        """Return the `google.cloud.bigquery.Client` that runs the statements."""
         with self._open() as (_, _, driver):
             return driver.session.client
 
     def get_connection(self) -> Connection:
-        """Return a connection of `google.cloud.bigquery.dbapi`; its jobs are Google's own."""
+        """Return a connection of `google.cloud.bigquery.dbapi`; Google's client runs its jobs."""
         from google.cloud.bigquery.dbapi import Connection  # an optional dependency
 
         return Connection(self.get_client())

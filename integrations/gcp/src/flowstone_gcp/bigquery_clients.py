@@ -1,4 +1,4 @@
-"""Clients of BigQuery and of its Storage API, opened with a login of Google Cloud."""
+"""Clients of BigQuery and its Storage API, opened with Google Cloud credentials."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def open_bigquery(login: GcpLogin, overrides: Mapping[str, object]) -> Client:
     """Return a `google.cloud.bigquery.Client`.
 
     Args:
-        login: whose credentials, project and HTTP session it uses.
-        overrides: arguments of the client, instead of the login's. ``endpoint`` is the address of
-            an emulator.
+        login: provides credentials, project and HTTP session.
+        overrides: arguments of the client, instead of those of the credentials. ``endpoint`` is the
+            address of an emulator.
 
     Raises:
         MissingExtra: google-cloud-bigquery is not installed.
-        CredentialsError: there is no login, or no project.
+        CredentialsError: no credentials were found, or there is no project.
     """
     try:
         from google.cloud.bigquery import Client  # an optional dependency
@@ -62,7 +62,7 @@ def open_storage_reader(login: GcpLogin, endpoint: str | None) -> BigQueryReadCl
     """Return a `BigQueryReadClient` of google-cloud-bigquery-storage.
 
     Args:
-        login: whose credentials it uses.
+        login: provides the credentials.
         endpoint: the address of an emulator, such as ``http://localhost:9060``.
     """
     try:
@@ -98,8 +98,8 @@ def open_storage_writer(login: GcpLogin, endpoint: str | None) -> BigQueryWriteC
 
 
 def _open_channel(endpoint: str) -> Channel:
-    """Return a gRPC channel to an emulator, which has no TLS."""
-    import grpc  # comes with google-cloud-bigquery-storage
+    """Return a gRPC channel to an emulator, without TLS."""
+    import grpc  # installed with google-cloud-bigquery-storage
 
     sizes = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
     return grpc.insecure_channel(urlsplit(endpoint).netloc or endpoint, options=sizes)

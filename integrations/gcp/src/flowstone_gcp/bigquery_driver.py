@@ -1,4 +1,4 @@
-"""The driver of BigQuery: statements as jobs, rows and tables in and out."""
+"""The driver of BigQuery: statements as jobs, and tables in and out."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from flowstone.records.access import DatabaseAccess, StoreAccess
     from flowstone_gcp.logins import GcpLogin
 
-#: What comments a statement begins with.
+#: Comments at the beginning of a statement.
 _COMMENTS = re.compile(r"\A(?:\s+|--[^\n]*|#[^\n]*|/\*.*?\*/)+", re.DOTALL)
-#: What a statement begins with that has to do with those before or after it.
+#: The beginnings of statements that depend on statements before or after them.
 _WHOLE = re.compile(
     r"(?:DECLARE|SET|IF|LOOP|WHILE|REPEAT|FOR|BREAK|LEAVE|CONTINUE|ITERATE|RAISE|RETURN|COMMIT"
     r"|ROLLBACK|BEGIN|CREATE\s+(?:OR\s+REPLACE\s+)?TEMP(?:ORARY)?)\b",
@@ -42,13 +42,13 @@ _WHOLE = re.compile(
 
 
 class WholeScript(str):
-    """A statement that may be several, which BigQuery runs as one job."""
+    """One or several statements that BigQuery runs as one job."""
 
     __slots__ = ()
 
 
 class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnection]):
-    """BigQuery, by google-cloud-bigquery and its Storage API.
+    """BigQuery, through google-cloud-bigquery and its Storage API.
 
     Attributes:
         session: runs the jobs.
@@ -91,7 +91,7 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
     # -- connections -----------------------------------------------------------------------------
 
     def connect(self) -> BigQueryConnection:
-        """Check the login, and return a connection with the shared client."""
+        """Check the credentials, and return a connection with the shared client."""
         self.session.login.ensure_token()
         return BigQueryConnection(self.session.client)
 
@@ -103,11 +103,11 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
         connection.active.cancel()
 
     def cancel_by_id(self, query_id: str) -> None:
-        """Cancel a job by its id, ``project:location.job``; one that has ended is left alone."""
+        """Cancel a job by its id, ``project:location.job``; ignore one that has ended."""
         self.session.runner.cancel(query_id)
 
     def translate_error(self, error: Exception, statement: str | None) -> DatabaseError | None:
-        """Return our error for one of Google's; None for anybody else's."""
+        """Return Flowstone's error for one of Google's; None for other errors."""
         return translate(self.where, error, statement)
 
     # -- statements ------------------------------------------------------------------------------
@@ -115,8 +115,8 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
     def split_script(self, script: str) -> list[str]:
         """Return the statements of a script.
 
-        One with variables, control flow, temporary tables or a transaction is one statement, which
-        BigQuery runs as one job.
+        A script with variables, control flow, temporary tables or a transaction is returned as one
+        statement, which BigQuery runs as one job.
         """
         statements = super().split_script(script)
         is_whole = any(_WHOLE.match(_COMMENTS.sub("", each)) for each in statements)
@@ -125,7 +125,7 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
     def execute(
         self, connection: BigQueryConnection, operation: str, values: Sequence[object]
     ) -> int:
-        """Run one statement, and return how many rows it changed; 0 where that says nothing."""
+        """Run one statement, and return the number of changed rows; 0 if that is unknown."""
         self.check_single(operation)
         job, _ = self.session.run_query(connection, operation, values)
         return int(job.num_dml_affected_rows or 0)
@@ -139,10 +139,10 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
         return BigQueryCursor(rows)
 
     def check_single(self, operation: str) -> None:
-        """Refuse a text of several statements, but a script that is run whole.
+        """Refuse several statements, except a script that runs as one job.
 
         Raises:
-            QueryInvalid: it has several.
+            QueryInvalid: there are several statements.
         """
         count = 1 if isinstance(operation, WholeScript) else len(super().split_script(operation))
         if count > 1:
@@ -152,13 +152,13 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
     # -- tables in and out -----------------------------------------------------------------------
 
     def quote_name(self, name: str) -> str:
-        """Return a name as it stands in a statement, whatever is in it."""
+        """Return a name quoted for statements, whatever characters it has."""
         return quote_name(name)
 
     def create_table(
         self, connection: BigQueryConnection, table: str, columns: Mapping[str, type]
     ) -> None:
-        """Make a table for values of these types, if there is none of that name."""
+        """Create a table for values of these types, if it does not exist."""
         from google.cloud.bigquery import SchemaField  # an optional dependency
 
         types = self.column_types
@@ -172,10 +172,10 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
         values: Sequence[object],
         batch_rows: int,
     ) -> pa.RecordBatchReader:
-        """Run one statement, and return a reader of its rows by the Storage Read API.
+        """Run one statement, and return a reader of its rows through the Storage Read API.
 
-        Where a result can't be read by it, as of an emulator, or without the role
-        roles/bigquery.readSessionUser, the rows come over REST.
+        If that can't read the result, such as with an emulator or without the role
+        roles/bigquery.readSessionUser, the rows are read over REST.
         """
         self.check_single(operation)
         return self.read_arrow(connection, operation, values, batch_rows)
@@ -188,7 +188,7 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
         batch_rows: int | None = None,
         config: bigquery.QueryJobConfig | None = None,
     ) -> pa.RecordBatchReader:
-        """Do as `open_arrow`, with more configuration; several statements are allowed."""
+        """Same as `open_arrow`, with more configuration; several statements are allowed."""
         session = self.session
         size = min(batch_rows or session.settings.fetch_size, session.settings.fetch_size)
         job, rows = session.run_query(connection, operation, values, config=config, page_size=size)
@@ -203,11 +203,11 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
         columns: Sequence[str],
         rows: Sequence[Row],
     ) -> None:
-        """Add rows to a table by a load job, all or none."""
+        """Add rows to a table with a load job, all or none."""
         self.insert_whole(connection, table, columns, [list(rows)])
 
     def insert_arrow(self, connection: BigQueryConnection, table: str, data: pa.Table) -> None:
-        """Add the rows of a table of Arrow by a load job, all or none."""
+        """Add the rows of an Arrow table with a load job, all or none."""
         self.insert_whole(connection, table, data.schema.names, [data])
 
     def insert_whole(
@@ -217,9 +217,9 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
         columns: Sequence[str],
         parts: Iterable[pa.Table | list[Row]],
     ) -> int:
-        """Add rows to a table by one load job, all or none, and return how many.
+        """Add rows to a table with one load job, all or none, and return the number of rows.
 
-        A retry of the task finds the job of the attempt before, as its id is made of the rows.
+        A retry of the task finds the job of the previous attempt, whose id depends on the rows.
         """
 
         def convert(part: pa.Table | list[Row], fields: Sequence[bigquery.SchemaField]) -> pa.Table:
@@ -232,7 +232,7 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
     def dry_run(
         self, connection: BigQueryConnection, operation: str, values: Sequence[object]
     ) -> int:
-        """Return how many bytes a statement would read."""
+        """Return the number of bytes that a statement would read."""
         return self.session.dry_run(connection, operation, values)
 
     def write_query(
@@ -243,7 +243,7 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
         table: str,
         layout: TableLayout,
     ) -> int:
-        """Write the rows of a query to a table, and return how many there are."""
+        """Write the rows of a query to a table, and return the number of rows."""
         from google.cloud.bigquery import QueryJobConfig  # an optional dependency
 
         self.check_single(operation)
@@ -254,7 +254,7 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
     def load(
         self, connection: BigQueryConnection, table: str, source: object, layout: TableLayout
     ) -> int:
-        """Load rows, a file or objects of Cloud Storage by one job; return how many rows."""
+        """Load rows, a file or objects in Cloud Storage with one job; return the number of rows."""
         target = self.session.places.find_table(table)
         uris = find_uris(source)
         if uris:
@@ -266,7 +266,7 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
             return self.tables.load_rows(connection, target, tables, layout)
 
     def append(self, table: str, rows: object) -> int:
-        """Add rows by the Storage Write API, committed once; return how many."""
+        """Add rows with the Storage Write API, committed once; return the number of rows."""
         target = self.session.places.find_table(table)
         with take_rows(self.where, target.table_id, rows) as tables:
             return self.tables.append(target, tables)
@@ -279,7 +279,7 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
         destination_format: str,
         compression: str | None,
     ) -> int:
-        """Write a table to objects of Cloud Storage by one job; return how many objects."""
+        """Write a table to objects in Cloud Storage with one job; return the number of objects."""
         from google.cloud.bigquery import ExtractJobConfig  # an optional dependency
 
         config = ExtractJobConfig(destination_format=destination_format)
@@ -292,13 +292,13 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
     # -- rows that replace others ----------------------------------------------------------------
 
     def stage(self, connection: BigQueryConnection, table: str) -> str:
-        """Make an empty table like another, in its dataset, which BigQuery drops by itself."""
+        """Create an empty table like another, in its dataset; BigQuery drops it after six hours."""
         staged = self.tables.stage(connection, self.session.places.find_table(table))
         parts = (staged.project, staged.dataset_id, staged.table_id)
         return ".".join(map(quote_name, parts))
 
     def unstage(self, connection: BigQueryConnection, staged: str) -> None:
-        """Drop a table that `stage` made."""
+        """Drop a table that `stage` created."""
         table, retry = self.session.places.find_table(staged), self.session.login.retry()
         connection.client.delete_table(table, not_found_ok=True, retry=retry)
 
@@ -313,7 +313,7 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
         columns: Sequence[str],
         keys: Sequence[str],
     ) -> None:
-        """Insert the rows of a table into another by MERGE, and update those whose key is there."""
+        """Merge the rows of a table into another: insert new keys, and update existing ones."""
         quoted = [self.quote_name(name) for name in columns]
         on = " AND ".join(f"target.{name} = source.{name}" for name in map(self.quote_name, keys))
         others = [self.quote_name(name) for name in columns if name not in keys]
@@ -337,7 +337,7 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
         access: StoreAccess,
         paths: Sequence[str],
     ) -> int | None:
-        """Load Parquet files of Cloud Storage by one job; None for any other store."""
+        """Load Parquet files from Cloud Storage with one job; return None for any other store."""
         if access.scheme != "gs":
             return None
         target = self.session.places.find_table(table)
@@ -353,7 +353,7 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
         access: StoreAccess,
         folder: str,
     ) -> list[str] | None:
-        """Write the rows of a query to Parquet files of Cloud Storage; None for any other store."""
+        """Write the rows of a query to Parquet files in Cloud Storage; None for any other store."""
         if access.scheme != "gs":
             return None
         self.check_single(operation)
@@ -366,14 +366,14 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
 
 
 class BigQueryCursor:
-    """The rows of a query, a page of which is in memory."""
+    """The rows of a query, with one page in memory."""
 
     def __init__(self, rows: RowIterator) -> None:
         self.description = [(each.name,) for each in rows.schema or ()] or None
         self._rows = iter(rows)
 
     def fetchmany(self, size: int, /) -> list[Row]:
-        """Return so many rows, or what is left of them."""
+        """Return up to `size` rows."""
         found = []
         for row in self._rows:
             found.append(row.values())
@@ -382,18 +382,18 @@ class BigQueryCursor:
         return found
 
     def close(self) -> None:
-        """Forget what is left."""
+        """Discard the remaining rows."""
         self._rows = iter(())
 
 
 def make_uri(access: StoreAccess, path: str) -> str:
-    """Return the address of an object of Cloud Storage."""
+    """Return the URI of an object in Cloud Storage."""
     return "/".join(filter(None, ("gs:/", access.bucket, access.folder, path)))
 
 
 def count_files(job: bigquery.QueryJob) -> int:
-    """Return how many files a query with EXPORT DATA has written."""
-    # The client has no name for it:
+    """Return the number of files that a query with EXPORT DATA has written."""
+    # The client has no attribute for it:
     # https://cloud.google.com/bigquery/docs/reference/rest/v2/Job#exportdatastatistics
     statistics = vars(job)["_properties"]["statistics"]["query"]
     return int(statistics.get("exportDataStatistics", {}).get("fileCount", 0))

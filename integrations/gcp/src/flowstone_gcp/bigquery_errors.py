@@ -21,7 +21,7 @@ from flowstone.records.redaction import redact
 from flowstone_gcp.errors import find_rule, read_reasons
 from flowstone_gcp.rules import BUSY, DOWN
 
-#: Longer messages are cut.
+#: Longer messages are truncated.
 LONGEST = 400
 
 
@@ -96,7 +96,7 @@ BY_REASON = _make_table(
     (SERVICE, "backendError internalError jobBackendError jobInternalError"),
     (USED, "resourceInUse tableUnavailable"),
 )
-#: By the name of the exception's class; the nearest ancestor counts.
+#: By the name of the exception's class; the nearest ancestor in the table applies.
 BY_EXCEPTION = _make_table(
     (FIX, "BadRequest InvalidArgument FailedPrecondition OutOfRange MethodNotImplemented"),
     (MISSING, "NotFound"),
@@ -114,7 +114,7 @@ BY_EXCEPTION = _make_table(
     ),
     (OTHER, "GoogleAPIError"),
 )
-#: Where the words say more than the reason.
+#: By messages that are more specific than the reason.
 BY_WORDS = (
     (re.compile("Not found: (URI|Uris|Files) "), FILES),
     (re.compile("Not found: Job "), OTHER),
@@ -124,22 +124,22 @@ BY_WORDS = (
     (re.compile("User requested cancellation|Job execution was cancelled|Job timed out"), STOPPED),
 )
 _PLACE = re.compile(r"\s*at \[(\d+):(\d+)\]")
-#: What an emulator, and BigQuery itself, put behind the first words: a quoted line, the job.
+#: What an emulator, and BigQuery itself, append to the message: a quoted line, the job.
 _REST = re.compile(r"\s*(\(DuckDB:.*|; reason: .*|LINE \d+:.*|Location: .*)", re.DOTALL)
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
-#: Values that stand without quotes, as in "Bad int64 value: abc".
+#: Unquoted values, such as in "Bad int64 value: abc".
 _VALUE = re.compile(
     r"((?:value|key|string|literal|date|timestamp):?) (?!of\b|is\b|for\b)(\S.*)$", re.IGNORECASE
 )
 
 
 def translate(where: str, error: Exception, statement: str | None) -> DatabaseError | None:
-    """Return Flowstone's error for one of BigQuery's client; None for anybody else's.
+    """Return Flowstone's error for one of BigQuery's client; None for other errors.
 
     Args:
-        where: which warehouse, for the message.
-        error: what the client raised.
-        statement: what was to be run, if any.
+        where: the warehouse, for the message.
+        error: the client's exception.
+        statement: the statement, if any.
     """
     if isinstance(error, Unreachable):
         return DatabaseUnreachable(where, error.problem, error.remedy)
@@ -156,7 +156,7 @@ def translate(where: str, error: Exception, statement: str | None) -> DatabaseEr
 
 
 def find_bigquery_rule(error: BaseException) -> BigQueryErrorRule | None:
-    """Return the rule for an error of the client; None for anybody else's."""
+    """Return the rule for an error of the client; None for other errors."""
     cause = getattr(error, "cause", None)
     if type(error).__name__ == "RetryError" and isinstance(cause, BaseException):
         return find_bigquery_rule(cause) or SERVICE
@@ -186,7 +186,7 @@ def _read_message(error: BaseException) -> str:
 
 
 def _leave_values_out(words: str, statement: str | None) -> str:
-    """Return a message without what may be a value of a row: what the statement has not."""
+    """Mask the parts of a message that are not in the statement: they may be values of a row."""
     text = _REST.sub("", _PLACE.sub("", words))
     text = text.strip().partition("\n")[0]
     known = statement or ""

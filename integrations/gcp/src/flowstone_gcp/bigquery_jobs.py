@@ -1,4 +1,4 @@
-"""Jobs of BigQuery, with ids of our own: none runs twice, and each can be found again."""
+"""Jobs of BigQuery with ids of our own: none runs twice, and each can be found again."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     Config = bigquery.QueryJobConfig | bigquery.LoadJobConfig | bigquery.ExtractJobConfig
 
 J = TypeVar("J", "bigquery.QueryJob", "bigquery.LoadJob", "bigquery.ExtractJob")
-#: Seconds between two looks at a job that is not a query: the first, and the longest.
+#: Seconds between two polls of a job that is not a query: the first pause, and the longest.
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
-#: Runs whose jobs are counted at a time.
+#: Number of runs whose jobs are counted.
 MOST_RUNS = 1000
-#: How BigQuery names a job in "Already Exists: Job project:location.id".
+#: The name of a job in "Already Exists: Job project:location.id".
 _TAKEN = re.compile(r"Job [\w.:-]+:([\w-]+)\.[\w-]+")
 _QUERY_ID = re.compile(r"(?P<project>.+):(?P<location>[\w-]*)\.(?P<job>[\w-]+)")
 
@@ -47,14 +47,14 @@ class RunIdentity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRequest:
-    """How a job is started.
+    """A request that starts a job.
 
     Attributes:
-        id: of the job.
-        location: where it runs; None where BigQuery finds it by the tables of a query.
-        retry: what sends a request again, of google-api-core.
-        timeout: seconds to connect, and to wait for an answer.
-        note: to be called before something is sent again that may have arrived.
+        id: the id of the job.
+        location: where the job runs; None if BigQuery derives it from the tables of a query.
+        retry: the retry policy of google-api-core.
+        timeout: seconds to connect, and to wait for a response.
+        note: called before a request that may have arrived is sent again.
     """
 
     id: str
@@ -66,14 +66,14 @@ class JobRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobPlan(Generic[J]):
-    """A job that is to run.
+    """A job to be started.
 
     Attributes:
         kind: ``query``, ``load``, ``extract`` or ``copy``.
-        config: its configuration, as google-cloud-bigquery has it.
+        config: its configuration, an object of google-cloud-bigquery.
         start: starts it.
-        location: where; None where BigQuery finds it by the tables of a query.
-        digest: tells apart the contents that are sent with it.
+        location: where it runs; None if BigQuery derives it from the tables of a query.
+        digest: identifies the content that is sent with it.
     """
 
     kind: str
@@ -83,7 +83,7 @@ class JobPlan(Generic[J]):
     digest: str = ""
 
     def make_fingerprint(self) -> str:
-        """Return what is the same for the same work, in each attempt of a run."""
+        """Return a digest of the work, the same in each attempt of a run."""
         config = self.config.to_api_repr()
         for changing in ("labels", "jobTimeoutMs"):
             config.pop(changing, None)
@@ -101,18 +101,18 @@ class ActiveJob:
     stopped: threading.Event = field(default_factory=threading.Event)
 
     def begin(self, job: Job) -> None:
-        """Take a job that was started."""
+        """Set the job, after its start."""
         with self.lock:
             self.job, self.is_stopping = job, False
             self.stopped.clear()
 
     def end(self) -> None:
-        """Forget the job."""
+        """Unset the job."""
         with self.lock:
             self.job = None
 
     def cancel(self) -> None:
-        """Ask BigQuery to cancel the job, once; where there is none, do nothing."""
+        """Request BigQuery to cancel the job, once; do nothing if there is none."""
         with self.lock:
             job, asked = self.job, self.is_stopping
             self.is_stopping = job is not None
@@ -122,7 +122,7 @@ class ActiveJob:
             job.cancel(timeout=10)
         except Exception:
             with self.lock:
-                self.is_stopping = False  # it is asked again
+                self.is_stopping = False  # so that it can be requested again
             raise
         self.stopped.set()
 
@@ -131,21 +131,21 @@ class JobRunner:
     """Starts jobs and waits for them."""
 
     def __init__(self, client: bigquery.Client, login: GcpLogin, *, keeps: bool) -> None:
-        """Begin with a client.
+        """Create a runner.
 
         Args:
-            client: of google-cloud-bigquery.
-            login: whose requests it sends.
-            keeps: whether a query goes on when its run is killed, so that a retry waits for it.
+            client: the client of google-cloud-bigquery.
+            login: the credentials of its requests.
+            keeps: whether a query continues if its run is killed, so that a retry waits for it.
         """
         self._client, self._login, self._keeps = client, login, keeps
 
     def submit(self, plan: JobPlan[J]) -> J:
         """Start a job, or find the one that an earlier request or attempt started.
 
-        A request whose answer was lost is sent again with the same id, which BigQuery refuses to
-        take twice. A load that an earlier attempt of the run completed is not done again; a query
-        is, unless it still runs and was to be kept.
+        A request whose response was lost is sent again with the same id, which BigQuery does not
+        run twice. A load that an earlier attempt of the run completed is not repeated; a query is
+        repeated, unless it is still running and `keeps` is set.
         """
         run, fingerprint = find_run(), plan.make_fingerprint()
         if run is None:
@@ -159,10 +159,10 @@ class JobRunner:
             job, is_own = self._start(plan, _make_id(run.id, run.attempt, fingerprint, number))
             if is_own or self._continues(job):
                 return job
-            number = _count(run, fingerprint)  # it is of a process that was killed
+            number = _count(run, fingerprint)  # it belongs to a process that was killed
 
     def read(self, job: bigquery.QueryJob, active: ActiveJob, page_size: int) -> RowIterator:
-        """Wait for the end of a query, and return its rows, of which a page was fetched.
+        """Wait for the end of a query, and return its rows, with the first page fetched.
 
         Raises:
             google.api_core.exceptions.GoogleAPICallError: it failed, or was cancelled.
@@ -179,7 +179,7 @@ class JobRunner:
             record_job_measures(job)
 
     def wait(self, job: bigquery.LoadJob | bigquery.ExtractJob, active: ActiveJob) -> None:
-        """Wait for the end of a job that is no query.
+        """Wait for the end of a job that is not a query.
 
         Raises:
             google.api_core.exceptions.GoogleAPICallError: it failed, or was cancelled.
@@ -187,7 +187,7 @@ class JobRunner:
         active.begin(job)
         try:
             self._wait_for_end(job, active)
-            job.result(retry=self._login.retry())  # raises, where it has failed
+            job.result(retry=self._login.retry())  # raises if it has failed
         finally:
             active.end()
             record_job_measures(job)
@@ -199,7 +199,7 @@ class JobRunner:
             pause = FIRST_PAUSE if active.is_stopping else min(pause * 1.5, LONGEST_PAUSE)
 
     def cancel(self, query_id: str) -> None:
-        """Cancel a job by its id, ``project:location.job``; one that has ended is left alone."""
+        """Cancel a job by its id, ``project:location.job``; ignore one that has ended."""
         from google.api_core.exceptions import NotFound  # an optional dependency
 
         found = _QUERY_ID.fullmatch(query_id)
@@ -214,10 +214,10 @@ class JobRunner:
             )
 
     def _start(self, plan: JobPlan[J], job_id: str) -> tuple[J, bool]:
-        """Start a job; return it, and whether a request of this call did."""
+        """Start a job; return it, and whether this call has started it."""
         from google.api_core.exceptions import Conflict  # an optional dependency
 
-        again: list[bool] = []  # requests that were sent before the last
+        again: list[bool] = []  # one item for each request before the last
 
         def note() -> None:
             again.append(True)
@@ -240,7 +240,7 @@ class JobRunner:
             return cast("J", job), bool(again)
 
     def _find(self, plan: JobPlan[J], job_id: str) -> J | None:
-        """Return a job of an earlier attempt; None where there is none."""
+        """Return a job of an earlier attempt; None if there is none."""
         from google.api_core.exceptions import NotFound  # an optional dependency
 
         if plan.kind == "query" and not self._keeps:
@@ -272,14 +272,14 @@ def find_run() -> RunIdentity | None:
 
 
 def make_query_id(job: Job) -> str:
-    """Return what a job is known by: ``project:location.job``."""
+    """Return the query id of a job: ``project:location.job``."""
     return f"{job.project}:{job.location or ''}.{job.job_id}"
 
 
 def record_job_measures(job: Job) -> None:
-    """Record what a job cost as measures of the current run.
+    """Record the cost of a job as measures of the current run.
 
-    The statistics are those of https://cloud.google.com/bigquery/docs/reference/rest/v2/Job
+    The statistics are documented in https://cloud.google.com/bigquery/docs/reference/rest/v2/Job
     """
     found: dict[str, float | None] = {
         "bytes_processed": getattr(job, "total_bytes_processed", None),
@@ -305,7 +305,7 @@ def _make_id(run_id: str, attempt: int, fingerprint: str, number: int) -> str:
 
 
 def forget_counts() -> None:
-    """Forget which jobs were begun, as a new process does."""
+    """Reset the counts of jobs, as in a new process."""
     with _counting:
         _counts.clear()
 
@@ -315,7 +315,7 @@ _counting = threading.Lock()
 
 
 def _count(run: RunIdentity, fingerprint: str) -> int:
-    """Return how often the same work was begun in this attempt of a run, with this time."""
+    """Return how often this work was started in this attempt of a run, including this time."""
     with _counting:
         counter = _counts.setdefault(run, Counter())
         _counts.move_to_end(run)

@@ -1,4 +1,4 @@
-"""Plans of load and extract jobs of BigQuery, and the files that rows are sent in."""
+"""Plans of load and extract jobs of BigQuery, and the files in which rows are sent."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
     from flowstone.blocks.databases import Row
 
 Config = TypeVar("Config", "bigquery.LoadJobConfig", "bigquery.QueryJobConfig")
-#: Rows of one part are in memory up to this many bytes; more of them are written to disk.
+#: Up to this many bytes, rows are in memory; more of them are written to a temporary file.
 IN_MEMORY = 32 * 1024 * 1024
-#: Rows that are taken at a time.
+#: Number of rows per batch.
 BATCH = 50_000
-#: So often a lost upload is begun again; the job's id sees to it that none is loaded twice.
+#: Number of attempts of an upload; the job's id ensures that no rows are loaded twice.
 UPLOADS = 3
 PARQUET, NDJSON = "PARQUET", "NEWLINE_DELIMITED_JSON"
-#: Formats of files by their extension.
+#: Formats of files, by extension.
 FORMATS = {
     ".parquet": PARQUET, ".csv": "CSV", ".json": NDJSON, ".jsonl": NDJSON, ".ndjson": NDJSON,
     ".avro": "AVRO", ".orc": "ORC",
@@ -52,8 +52,8 @@ class TableLayout:
 
     Attributes:
         write_disposition: ``WRITE_APPEND``, ``WRITE_TRUNCATE`` or ``WRITE_EMPTY``.
-        create: whether the table is made where there is none.
-        schema: the columns, as google-cloud-bigquery takes them.
+        create: whether the table is created if it does not exist.
+        schema: the columns, as objects of google-cloud-bigquery.
         schema_update_options: ``ALLOW_FIELD_ADDITION``, ``ALLOW_FIELD_RELAXATION``.
         partition_by: a column of dates or times, or a TimePartitioning or RangePartitioning.
         cluster_by: columns.
@@ -97,13 +97,13 @@ def apply_partitioning(
 
 
 def find_format(name: str) -> str | None:
-    """Return the format of a file by its name; None where its extension says nothing."""
+    """Return the format of a file by its name; None if its extension is unknown."""
     path = PurePosixPath(name.lower().removesuffix(".gz"))
     return FORMATS.get(path.suffix)
 
 
 def find_uris(source: object) -> list[str]:
-    """Return the objects of Cloud Storage that a source names; none for any other source."""
+    """Return the objects in Cloud Storage that a source names; none for any other source."""
     given = [source] if isinstance(source, str) else source
     if not isinstance(given, (list, tuple)) or not given:
         return []
@@ -113,24 +113,24 @@ def find_uris(source: object) -> list[str]:
 
 @contextmanager
 def take_rows(where: str, table: str, rows: object) -> Iterator[Iterable[pa.Table]]:
-    """Give rows of any kind as tables of Arrow, one after another.
+    """Yield rows of any kind as Arrow tables.
 
     Raises:
-        RowsInvalid: these are no rows, or values of one column have several types.
+        RowsInvalid: these are not rows, or the values of a column have several types.
     """
     import pyarrow as pa  # an optional dependency
 
     try:
         given = GivenRows(rows, BATCH, use_arrow=True)
         if isinstance(rows, pa.Table) and not rows.num_rows:
-            yield [rows]  # its columns make a table, too
+            yield [rows]  # iterating over it would yield columns
         elif given.is_arrow:
             yield given.tables()
         else:
             yield _convert(given.columns, given.batches())
         return
     except (NoRows, pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        shown = isinstance(error, NoRows)  # Arrow's words quote values
+        shown = isinstance(error, NoRows)  # Arrow's messages quote values
         problem = str(error) if shown else "values of a column have several types"
     remedy = "Give dicts with the same keys, or a table; nothing was added."
     raise RowsInvalid(where, f"into {table!r}: {problem}", remedy)
@@ -148,7 +148,7 @@ def plan_file_load(
     config: bigquery.LoadJobConfig,
     location: str | None,
 ) -> JobPlan[bigquery.LoadJob]:
-    """Return the plan of a job that loads a file of this process, from where it stands."""
+    """Return the plan of a job that loads an open file, from its current position."""
     start = file.tell()
     digest, size = _digest(file, destination)
     file.seek(start)
@@ -184,7 +184,7 @@ def plan_uri_load(
     config: bigquery.LoadJobConfig,
     location: str | None,
 ) -> JobPlan[bigquery.LoadJob]:
-    """Return the plan of a job that loads objects of Cloud Storage."""
+    """Return the plan of a job that loads objects in Cloud Storage."""
 
     def start(request: JobRequest) -> bigquery.LoadJob:
         return client.load_table_from_uri(
@@ -207,7 +207,7 @@ def plan_extract(
     config: bigquery.ExtractJobConfig,
     location: str | None,
 ) -> JobPlan[bigquery.ExtractJob]:
-    """Return the plan of a job that writes a table to objects of Cloud Storage."""
+    """Return the plan of a job that writes a table to objects in Cloud Storage."""
 
     def start(request: JobRequest) -> bigquery.ExtractJob:
         return client.extract_table(
@@ -229,14 +229,14 @@ def write_rows(
     fields: Sequence[bigquery.SchemaField],
     config: bigquery.LoadJobConfig,
 ) -> Iterator[tuple[IO[bytes], bigquery.LoadJobConfig, int]]:
-    """Give a file of rows, a configuration of a load job for it, and the number of rows.
+    """Yield a file of rows, a configuration of a load job for it, and the number of rows.
 
-    It is of Parquet, or of JSON where a column is, as BigQuery loads no JSON from Parquet.
+    The format is Parquet, or JSON if a column is of type JSON, which Parquet files can't load.
 
     Args:
         tables: the rows.
         fields: the schema of the columns.
-        config: of the job; it is copied.
+        config: the configuration of the job; it is copied.
     """
     config = deepcopy(config)
     config.schema = list(fields)
@@ -272,7 +272,7 @@ def _make_parquet_options() -> bigquery.ParquetOptions:
     from google.cloud.bigquery import ParquetOptions  # an optional dependency
 
     options = ParquetOptions()
-    options.enable_list_inference = True  # or lists become records of records
+    options.enable_list_inference = True  # otherwise lists become records of records
     return options
 
 
@@ -305,7 +305,7 @@ def _encode(value: object) -> object:
 
 
 def _digest(file: IO[bytes], destination: bigquery.TableReference) -> tuple[str, int]:
-    """Return what tells a file for a table from others, and how long it is."""
+    """Return a digest of a file and its table, and the file's size."""
     found, size = md5(str(destination).encode(), usedforsecurity=False), 0
     while part := file.read(1024 * 1024):
         found.update(part)

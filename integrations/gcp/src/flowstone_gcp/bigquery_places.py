@@ -1,4 +1,4 @@
-"""Where things are in BigQuery: datasets, tables, their locations and schemas."""
+"""Lookup of datasets and tables in BigQuery, their locations and schemas."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _NAME = re.compile(r"`((?:[^`\\]|\\.)*)`")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BigQuerySettings:
-    """What a driver is made of, besides the login.
+    """The settings of a driver, besides the credentials.
 
     Attributes:
-        project, dataset, location: where statements run; None for what the login or data say.
+        project, dataset, location: where statements run; None for the defaults.
         endpoint, storage_endpoint: addresses of an emulator.
-        maximum_bytes_billed: a query that would cost more fails.
-        labels: of each job.
+        maximum_bytes_billed: a query that would be billed for more fails.
+        labels: the labels of each job.
         priority: ``INTERACTIVE`` or ``BATCH``.
-        use_query_cache: whether BigQuery may answer by an earlier result.
-        fetch_size: rows of a page over REST.
-        cancel_on_kill: whether a query ends with a run that is killed.
+        use_query_cache: whether BigQuery may return a cached result.
+        fetch_size: number of rows per page over REST.
+        cancel_on_kill: whether a query is cancelled if its run is killed.
     """
 
     project: str | None = None
@@ -46,16 +46,16 @@ class BigQuerySettings:
 
 
 class BigQueryPlaces:
-    """Finds datasets and tables by their names, and where they are."""
+    """Finds datasets and tables by name, and their locations."""
 
     def __init__(
         self, client: bigquery.Client, login: GcpLogin, settings: BigQuerySettings, where: str
     ) -> None:
-        """Begin with a client.
+        """Create it with a client.
 
         Args:
-            client: of google-cloud-bigquery.
-            login: whose requests it sends.
+            client: the client of google-cloud-bigquery.
+            login: the credentials of its requests.
             settings: the default dataset and location.
             where: the warehouse, for messages.
         """
@@ -63,14 +63,14 @@ class BigQueryPlaces:
         self._locations: dict[str, str] = {}
 
     def find_dataset(self, name: str | None = None) -> bigquery.DatasetReference:
-        """Return the reference of a dataset, by default the block's."""
+        """Return the reference of a dataset; by default the block's."""
         from google.cloud.bigquery import DatasetReference  # an optional dependency
 
         project, _, dataset = (name or self._settings.dataset or "").rpartition(".")
         return DatasetReference(project or self._client.project, dataset)
 
     def find_table(self, name: str) -> bigquery.TableReference:
-        """Return the reference of a table: ``table``, ``dataset.table`` or with a project before.
+        """Return the reference of a table: ``table``, ``dataset.table`` or with a project.
 
         A decorator, as in ``table$20260131``, names a partition.
         """
@@ -95,7 +95,7 @@ class BigQueryPlaces:
 
         Args:
             place: the reference of a dataset or of a table in it; by default the block's dataset.
-                Without any it is None, and BigQuery looks at the tables of the query.
+                If there is none, the location is None, and BigQuery derives it from the query.
         """
         if self._settings.location:
             return self._settings.location
@@ -119,7 +119,7 @@ class BigQueryPlaces:
 
 
 def quote_name(name: str) -> str:
-    """Return a name as it stands in a statement, whatever is in it."""
+    """Return a name quoted for statements, whatever characters it has."""
     escaped = name.replace("\\", "\\\\").replace("`", "\\`")
     return f"`{escaped}`"
 

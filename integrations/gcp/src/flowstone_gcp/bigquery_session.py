@@ -32,13 +32,13 @@ L = TypeVar("L", "bigquery.LoadJob", "bigquery.ExtractJob")
 Config = TypeVar(
     "Config", "bigquery.QueryJobConfig", "bigquery.LoadJobConfig", "bigquery.ExtractJobConfig"
 )
-#: A job is stopped by BigQuery so many seconds after its run should have stopped it.
+#: Seconds after the deadline of its run when BigQuery stops a job itself.
 GRACE = 10
 
 
 @dataclass(slots=True, eq=False)
 class BigQueryConnection:
-    """A client of BigQuery, and the job that is waited for."""
+    """A client of BigQuery, and the job that is being waited for."""
 
     client: bigquery.Client
     active: ActiveJob = field(default_factory=ActiveJob)
@@ -54,13 +54,13 @@ class BigQuerySession:
         where: str,
         record: Callable[[str], AbstractContextManager[None]],
     ) -> None:
-        """Begin without a request.
+        """Create a session, without a request.
 
         Args:
-            login: who runs the jobs.
-            settings: of the warehouse.
-            where: which it is, for messages.
-            record: records a job while it is waited for, by its id.
+            login: the credentials.
+            settings: the settings of the warehouse.
+            where: the warehouse, for messages.
+            record: a context manager that records a job by its id while it is waited for.
         """
         self.login, self.settings, self.where = login, settings, where
         self._record = record
@@ -78,14 +78,14 @@ class BigQuerySession:
 
     @property
     def places(self) -> BigQueryPlaces:
-        """Where datasets and tables are."""
+        """The lookup of datasets and tables."""
         if self._places is None:
             self._places = BigQueryPlaces(self.client, self.login, self.settings, self.where)
         return self._places
 
     @property
     def runner(self) -> JobRunner:
-        """What starts jobs and waits for them."""
+        """The runner of jobs."""
         return JobRunner(self.client, self.login, keeps=not self.settings.cancel_on_kill)
 
     def run_query(
@@ -97,14 +97,14 @@ class BigQuerySession:
         config: bigquery.QueryJobConfig | None = None,
         page_size: int | None = None,
     ) -> tuple[bigquery.QueryJob, RowIterator]:
-        """Run a statement as a job; return the job, and its rows as google-cloud-bigquery has them.
+        """Run a statement as a job; return the job and its `RowIterator`.
 
         Args:
-            connection: where.
-            statement: what to run.
-            values: of its parameters.
-            config: a `QueryJobConfig` with more; it is not changed.
-            page_size: rows of a page over REST; by default the block's.
+            connection: the connection.
+            statement: the statement.
+            values: the values of its parameters.
+            config: a `QueryJobConfig` with further settings; it is not changed.
+            page_size: number of rows per page over REST; by default the block's.
         """
         runner = self.runner
         job = runner.submit(self.plan_query(statement, values, config))
@@ -118,7 +118,7 @@ class BigQuerySession:
         values: Sequence[object] = (),
         config: bigquery.QueryJobConfig | None = None,
     ) -> JobPlan[bigquery.QueryJob]:
-        """Return the plan of the job of a statement; see `run_query`."""
+        """Return the plan of the job for a statement; see `run_query`."""
         text, bound = inline_nulls(str(statement), values)
         made, client = self.make_query_config(bound, config), self.client
 
@@ -136,7 +136,7 @@ class BigQuerySession:
         return JobPlan(kind="query", config=made, start=start, location=location, digest=text)
 
     def run_job(self, connection: BigQueryConnection, plan: JobPlan[L]) -> L:
-        """Start a job that is no query, and wait for it; its handle is recorded in between."""
+        """Start a job that is not a query, record its handle, and wait for it."""
         runner = self.runner
         job = runner.submit(plan)
         with self._record(make_query_id(job)):
@@ -150,7 +150,7 @@ class BigQuerySession:
         values: Sequence[object],
         config: bigquery.QueryJobConfig | None = None,
     ) -> int:
-        """Return how many bytes a statement would read, without running it."""
+        """Return the number of bytes that a statement would read, without running it."""
         text, bound = inline_nulls(str(statement), values)
         made = self.make_query_config(bound, config)
         made.dry_run, made.use_query_cache = True, False
@@ -163,7 +163,7 @@ class BigQuerySession:
     def make_query_config(
         self, values: Sequence[object] = (), config: bigquery.QueryJobConfig | None = None
     ) -> bigquery.QueryJobConfig:
-        """Return the configuration of a query: what is given, and the block's settings."""
+        """Return the configuration of a query: the given one, with the block's settings."""
         from google.cloud.bigquery import QueryJobConfig  # an optional dependency
 
         made = QueryJobConfig() if config is None else deepcopy(config)
@@ -181,7 +181,7 @@ class BigQuerySession:
         return self.complete(made)
 
     def complete(self, config: Config) -> Config:
-        """Add the labels of the run to a job's configuration, and the time that it has left."""
+        """Add the labels of the run and its remaining time to a job's configuration."""
         config.labels = {**make_labels(self.settings.labels), **config.labels}
         left = seconds_left()
         if left is not None and config.job_timeout_ms is None:

@@ -1,4 +1,4 @@
-"""BigQuery's Storage API: results as batches of Arrow, and rows appended and committed once."""
+"""BigQuery's Storage API: results as Arrow batches, and rows that are committed at once."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
     from flowstone_gcp.logins import GcpLogin
 
-#: Results of fewer rows are read over REST, in the page that came with the answer.
+#: Results with fewer rows are read over REST, from the page in the response.
 SMALL = 1000
-#: Batches that wait to be taken, and streams that are read at a time: what bounds memory.
+#: Number of batches in the queue, and of streams that are read in parallel: they bound memory.
 QUEUE, STREAMS = 4, 4
-#: gRPC's status for arguments that are wrong.
+#: gRPC's status for invalid arguments.
 INVALID = 3
-#: The most bytes of a request; the service takes 10 MB.
+#: Largest request in bytes; the service accepts 10 MB.
 LARGEST_REQUEST = 8 * 1024 * 1024
 
 
@@ -33,9 +33,9 @@ def open_batches(
     """Return a reader of the rows of a query.
 
     Args:
-        rows: as google-cloud-bigquery returned them; they were not begun.
-        again: returns the same rows again, for REST where the Storage API can't read them.
-        login: who reads.
+        rows: the iterator of google-cloud-bigquery, at its beginning.
+        again: returns the same rows again, for REST if the Storage API can't read them.
+        login: the credentials.
         endpoint: the Storage API's address, of an emulator.
     """
     import pyarrow as pa  # comes with the extra
@@ -54,7 +54,7 @@ def open_batches(
 def _read_storage(
     rows: RowIterator, login: GcpLogin, endpoint: str | None
 ) -> Iterator[pa.RecordBatch] | None:
-    """Return the batches of the Storage API; None where it can't read the rows."""
+    """Return the batches of the Storage API; None if it can't read the rows."""
     from google.api_core import exceptions  # comes with the extra
 
     reader = open_storage_reader(login, endpoint)
@@ -68,17 +68,17 @@ def _read_storage(
 
 
 class PendingStream:
-    """Rows on their way into a table by the Storage Write API, which show up by one commit.
+    """Rows that are written with the Storage Write API, and become visible by one commit.
 
-    They are appended to a pending stream at known offsets, so that a request that is sent twice
-    adds them once.
+    They are appended to a pending stream at known offsets, so that a repeated request adds them
+    once.
     """
 
     def __init__(self, login: GcpLogin, endpoint: str | None, table: TableReference) -> None:
-        """Begin a stream.
+        """Create a stream.
 
         Args:
-            login: who writes.
+            login: the credentials.
             endpoint: the Storage API's address, of an emulator.
             table: the reference of the table.
         """
@@ -88,7 +88,7 @@ class PendingStream:
         )
 
     def write(self, tables: Iterable[pa.Table]) -> int:
-        """Append all rows, commit them, and return how many there were."""
+        """Append all rows, commit them, and return the number of rows."""
         from google.cloud.bigquery_storage import WriteStream  # comes with the extra
 
         pending = WriteStream(type_=WriteStream.Type.PENDING)
@@ -129,7 +129,7 @@ def _split(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
 
 
 def _make_error(code: int, message: str) -> Exception:
-    """Return the exception of google-api-core for a status of gRPC."""
+    """Return the exception of google-api-core for a gRPC status."""
     from google.api_core import exceptions  # comes with the extra
     from grpc import StatusCode  # comes with the extra
 

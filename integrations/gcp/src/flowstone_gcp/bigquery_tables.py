@@ -1,4 +1,4 @@
-"""Whole tables of BigQuery: made, loaded, appended to, and extracted."""
+"""Whole tables in BigQuery: create, load, append and extract."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
-#: A table for staging is dropped by BigQuery after this, if its process was killed.
+#: BigQuery drops a staging table after this time, if its process was killed.
 STAGED = timedelta(hours=6)
 ADDITION = "ALLOW_FIELD_ADDITION"
 
 
 class BigQueryTables:
-    """Works with whole tables, by the jobs of a session and by the Storage Write API."""
+    """Works with whole tables, through the jobs of a session and the Storage Write API."""
 
     def __init__(self, session: BigQuerySession) -> None:
         self._session = session
@@ -57,7 +57,7 @@ class BigQueryTables:
         external: bigquery.ExternalConfig | None = None,
         exists_ok: bool = True,
     ) -> bigquery.Table:
-        """Make a table, and return it; where there is one, that is returned."""
+        """Create a table, and return it; return an existing one unchanged."""
         from google.cloud.bigquery import Table  # an optional dependency
 
         made = Table(target, schema=list(fields) or None)
@@ -70,7 +70,7 @@ class BigQueryTables:
     def stage(
         self, connection: BigQueryConnection, target: bigquery.TableReference
     ) -> bigquery.TableReference:
-        """Make an empty table like another, in its dataset, which BigQuery drops by itself."""
+        """Create an empty table like another, in its dataset; BigQuery drops it after six hours."""
         import google.cloud.bigquery as bigquery  # an optional dependency
 
         session = self._session
@@ -88,10 +88,10 @@ class BigQueryTables:
         target: bigquery.TableReference,
         makers: Iterable[Callable[[Sequence[bigquery.SchemaField]], pa.Table]],
     ) -> int:
-        """Add rows to a table that is there, by one load job; return how many.
+        """Add rows to an existing table with one load job; return the number of rows.
 
         Args:
-            connection: where.
+            connection: the connection.
             target: the table.
             makers: each returns a part of the rows, given the table's schema.
         """
@@ -107,14 +107,14 @@ class BigQueryTables:
         tables: Iterable[pa.Table],
         layout: TableLayout,
     ) -> int:
-        """Write rows by one load job, all or none; return how many.
+        """Write rows with one load job, all or none; return the number of rows.
 
         Args:
-            connection: where.
+            connection: the connection.
             target: the table.
-            tables: the rows; one after another is in memory.
-            layout: how the table is written; without a schema, it is that of the table that is
-                appended to, or made of the first rows.
+            tables: the rows, of which one table at a time is in memory.
+            layout: how the table is written; without a schema, it is that of the existing table, or
+                derived from the first rows.
         """
         from google.cloud.bigquery import LoadJobConfig  # an optional dependency
 
@@ -137,7 +137,7 @@ class BigQueryTables:
         file: IO[bytes],
         config: bigquery.LoadJobConfig,
     ) -> bigquery.LoadJob:
-        """Load a file of this process by one job, and return the job."""
+        """Load an open file with one job, and return the job."""
         session = self._session
         location = session.places.find_location(target)
         plan = plan_file_load(session.client, target, file, config, location)
@@ -150,10 +150,10 @@ class BigQueryTables:
         path: Path,
         layout: TableLayout,
     ) -> int:
-        """Load a file by one job, in the format that its name says; return how many rows.
+        """Load a file with one job, in the format of its extension; return the number of rows.
 
         Raises:
-            RowsInvalid: it can't be read, or its name says no format.
+            RowsInvalid: the file can't be read, or its extension is unknown.
         """
         kind = find_format(path.name)
         if kind is None:
@@ -171,7 +171,7 @@ class BigQueryTables:
         """Open a local file.
 
         Raises:
-            RowsInvalid: it can't be read.
+            RowsInvalid: the file can't be read.
         """
         try:
             return path.expanduser().open("rb")
@@ -186,7 +186,7 @@ class BigQueryTables:
         uris: Sequence[str],
         config: bigquery.LoadJobConfig,
     ) -> bigquery.LoadJob:
-        """Load objects of Cloud Storage by one job, and return the job."""
+        """Load objects in Cloud Storage with one job, and return the job."""
         session = self._session
         location = session.places.find_location(target)
         plan = plan_uri_load(session.client, target, uris, config, location)
@@ -195,7 +195,7 @@ class BigQueryTables:
     def make_load_config(
         self, source_format: str | None, config: bigquery.LoadJobConfig | None = None
     ) -> bigquery.LoadJobConfig:
-        """Return the configuration of a load job: what is given, and the block's settings."""
+        """Return the configuration of a load job: the given one, with the block's settings."""
         from google.cloud.bigquery import LoadJobConfig, ParquetOptions  # an optional dependency
 
         made = LoadJobConfig() if config is None else deepcopy(config)
@@ -207,7 +207,7 @@ class BigQueryTables:
         return self._session.complete(made)
 
     def append(self, target: bigquery.TableReference, tables: Iterable[pa.Table]) -> int:
-        """Add rows by the Storage Write API, committed once; return how many."""
+        """Add rows with the Storage Write API, committed once; return the number of rows."""
         parts = iter(tables)
         first = next(parts, None)
         if first is None:
@@ -225,7 +225,7 @@ class BigQueryTables:
         uris: Sequence[str],
         config: bigquery.ExtractJobConfig,
     ) -> bigquery.ExtractJob:
-        """Write a table to objects of Cloud Storage by one job, and return the job."""
+        """Write a table to objects in Cloud Storage with one job, and return the job."""
         session = self._session
         location = session.places.find_location(source)
         plan = plan_extract(session.client, source, uris, session.complete(config), location)
@@ -234,7 +234,7 @@ class BigQueryTables:
     def _find_fields(
         self, target: bigquery.TableReference, first: pa.Table, layout: TableLayout
     ) -> Sequence[bigquery.SchemaField]:
-        """Return the schema that rows are written with."""
+        """Return the schema for writing rows."""
         from google.api_core.exceptions import NotFound  # an optional dependency
 
         if layout.schema is not None:
@@ -258,7 +258,7 @@ class BigQueryTables:
         rows: pa.Table,
         fields: Sequence[bigquery.SchemaField],
     ) -> list[bigquery.SchemaField]:
-        """Return the fields of the columns of rows, in the order of the table."""
+        """Return the fields for the columns of rows, in the order of the table."""
         names = {name.casefold() for name in rows.schema.names}
         known = {field.name.casefold() for field in fields}
         extra = [name for name in rows.schema.names if name.casefold() not in known]
@@ -295,7 +295,7 @@ class BigQueryTables:
 
 
 def _relax(found: bigquery.SchemaField) -> bigquery.SchemaField:
-    """Return a field that takes NULL, as a staged table may lack a column."""
+    """Return a nullable copy of a field, as a staged table may lack a column."""
     from google.cloud.bigquery import SchemaField  # an optional dependency
 
     mode = "NULLABLE" if found.mode == "REQUIRED" else found.mode

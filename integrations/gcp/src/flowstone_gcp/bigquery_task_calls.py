@@ -1,4 +1,4 @@
-"""What the tasks of BigQuery do, on a warehouse made of their arguments."""
+"""The work of the BigQuery tasks, on a warehouse built from their arguments."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 #: A parameter of the SDK, or a name, a type and a value.
 QueryParameter = tuple[str | None, str, object] | object
-#: Errors of rows that a message shows.
+#: Number of row errors that a message shows.
 SHOWN = 3
 
 
 class QueryRow(Sequence[object]):
-    """A row of a query; its values are found by place, ``row[0]``, and by name, ``row["id"]``.
+    """A row of a query, with values by position, ``row[0]``, and by name, ``row["id"]``.
 
-    It has what the SDK's `Row` has, is equal to a tuple of its values, and can be kept and sent to
-    another process.
+    It has the interface of the SDK's `Row`, is equal to a tuple of its values, and can be stored
+    and sent to another process.
     """
 
     __slots__ = ("_names", "_values")
 
     def __init__(self, values: Iterable[object], names: Sequence[str]) -> None:
-        """Make a row of its values, and the names of its columns in the same order."""
+        """Create a row from its values, and the names of its columns in the same order."""
         self._values, self._names = tuple(values), tuple(names)
 
     @overload
@@ -88,21 +88,21 @@ class QueryRow(Sequence[object]):
         return zip(self._names, self._values, strict=True)
 
     def get(self, key: str, default: object = None) -> object:
-        """Return the value of a column, or a default where there is none of that name."""
+        """Return the value of a column, or a default if there is no such column."""
         return self[key] if key in self._names else default
 
 
 @dataclass(frozen=True, slots=True)
 class BigQueryLoadResult:
-    """What a load job did, by the names that the SDK's `LoadJob` has.
+    """The result of a load job, with the attributes of the SDK's `LoadJob`.
 
     Attributes:
-        job_id: the job.
+        job_id: the id of the job.
         location: where it ran.
-        project: where it ran and was billed.
-        output_rows: rows that were written.
-        output_bytes: bytes that were written.
-        input_files: files that were read.
+        project: the project that was billed.
+        output_rows: number of rows written.
+        output_bytes: number of bytes written.
+        input_files: number of files read.
     """
 
     job_id: str
@@ -115,14 +115,14 @@ class BigQueryLoadResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """A query, and what becomes of its rows.
+    """A query, and what to do with its rows.
 
     Attributes:
         text: the SQL.
-        parameters: of the SDK, or (name, type, value).
-        most_bytes: it is refused where it would read more.
+        parameters: objects of the SDK, or (name, type, value).
+        most_bytes: a query that would read more is refused.
         destination: the table that the rows are written to.
-        options: of the SDK's `QueryJobConfig`.
+        options: fields of the SDK's `QueryJobConfig`.
         as_frame: whether the rows are returned as a DataFrame.
     """
 
@@ -136,7 +136,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewTable:
-    """A table that is to be there; see `bigquery_create_table`."""
+    """A table to create; see `bigquery_create_table`."""
 
     dataset: str
     table: str
@@ -149,7 +149,7 @@ class NewTable:
 
 @dataclass(frozen=True, slots=True)
 class LocalFile:
-    """A file, of which so many bytes are loaded; all without a size."""
+    """A file, and the number of bytes to load; None for all."""
 
     path: Path
     size: int | None
@@ -158,7 +158,7 @@ class LocalFile:
 def reach(
     login: GcpCredentials | BigQueryWarehouse, project: str | None, location: str | None
 ) -> BigQueryWarehouse:
-    """Return the warehouse that a task works in."""
+    """Return the warehouse for the arguments of a task."""
     if isinstance(login, BigQueryWarehouse):
         more = {"project": project, "location": location}
         given = {name: value for name, value in more.items() if value is not None}
@@ -167,7 +167,7 @@ def reach(
 
 
 def make_destination(dataset: str | None, table: str | None) -> str | None:
-    """Return the name of the table that a query writes to; None for none.
+    """Return the name of a query's destination table; None if there is none.
 
     Raises:
         QueryInvalid: only one of the two is given.
@@ -179,7 +179,7 @@ def make_destination(dataset: str | None, table: str | None) -> str | None:
 
 
 def run_query(warehouse: BigQueryWarehouse, query: Query) -> object:
-    """Run a query, and return its rows as the SDK has them, or as a DataFrame."""
+    """Run a query, and return its rows, as objects of the SDK or as a DataFrame."""
 
     def work(connection: BigQueryConnection, driver: BigQueryDriver) -> object:
         session, config = driver.session, _make_query_config(driver, query)
@@ -199,7 +199,7 @@ def run_query(warehouse: BigQueryWarehouse, query: Query) -> object:
 
 
 def create_table(warehouse: BigQueryWarehouse, new: NewTable) -> str:
-    """Make a dataset and a table where there are none, and return the table's name."""
+    """Create a dataset and a table unless they exist, and return the table's name."""
 
     def work(connection: BigQueryConnection, driver: BigQueryDriver) -> str:
         import google.cloud.bigquery as bigquery  # an optional dependency
@@ -229,10 +229,10 @@ def create_table(warehouse: BigQueryWarehouse, new: NewTable) -> str:
 def insert_stream(
     warehouse: BigQueryWarehouse, table: str, records: Sequence[Mapping[str, object]]
 ) -> None:
-    """Send rows by tabledata.insertAll.
+    """Send rows with tabledata.insertAll.
 
     Raises:
-        RowsInvalid: some were refused.
+        RowsInvalid: some rows were refused.
     """
 
     def work(connection: BigQueryConnection, driver: BigQueryDriver) -> None:
@@ -255,7 +255,7 @@ def load_uris(
     schema: Sequence[object] | None,
     options: Mapping[str, object],
 ) -> BigQueryLoadResult:
-    """Load objects of Cloud Storage, and return what the job did."""
+    """Load objects in Cloud Storage, and return the job's result."""
 
     def work(connection: BigQueryConnection, driver: BigQueryDriver) -> BigQueryLoadResult:
         config = _make_load_config(driver, uris[0] if uris else "", schema, options)
@@ -272,7 +272,7 @@ def load_file(
     schema: Sequence[object] | None,
     options: Mapping[str, object],
 ) -> BigQueryLoadResult:
-    """Load a file, and return what the job did."""
+    """Load a file, and return the job's result."""
 
     def work(connection: BigQueryConnection, driver: BigQueryDriver) -> BigQueryLoadResult:
         config = _make_load_config(driver, file.path.name, schema, options)
@@ -289,7 +289,7 @@ def _call(
     work: Callable[[BigQueryConnection, BigQueryDriver], T],
     operation: str,
 ) -> T:
-    """Do work on a connection of a warehouse, as its own methods do."""
+    """Call a function on a connection of a warehouse, like the warehouse's methods."""
     with warehouse.use_connection() as (calls, connection):
         driver = calls.driver
         assert isinstance(driver, BigQueryDriver)
@@ -338,7 +338,7 @@ def _make_config(
 
 
 def _describe(error: Mapping[str, object]) -> str:
-    """Return where a row was refused, without what BigQuery quotes of it."""
+    """Return the place of a refused row, without values that BigQuery quotes."""
     entries = cast("list[dict[str, str]]", error.get("errors") or [{}])
     where, reason = entries[0].get("location") or "?", entries[0].get("reason")
     return f"row {error.get('index')}, column {where!r}: {reason}"

@@ -1,6 +1,6 @@
 """BigQuery as tasks: query, create tables, stream rows in, load files, each with an async twin.
 
-The login is a `GcpCredentials`; or a `BigQueryWarehouse`, whose limits and labels count, too.
+The credentials are a `GcpCredentials`, or a `BigQueryWarehouse`, whose limits and labels apply.
 """
 
 # ruff: noqa: PLR0913 - the parameters are those that users know
@@ -38,26 +38,26 @@ def bigquery_query(
     """Run a query or a script, and return its rows.
 
     Args:
-        query: the SQL, with ``@name`` or ``?`` where a parameter goes.
-        gcp_credentials: the login, or a `BigQueryWarehouse`.
-        query_params: parameters as the SDK has them, or (name, type, value), such as
+        query: the SQL, with ``@name`` or ``?`` for each parameter.
+        gcp_credentials: the credentials, or a `BigQueryWarehouse`.
+        query_params: objects of the SDK, or (name, type, value), such as
             ``("day", "DATE", "2026-01-31")``.
-        dry_run_max_bytes: the query is refused before it runs where it would read more bytes.
+        dry_run_max_bytes: a query that would read more bytes is refused before it runs.
         dataset: the dataset of the table that the rows are written to.
         table: the table that the rows are written to.
         to_dataframe: whether the rows are returned as a pandas DataFrame.
         job_config: other fields of `google.cloud.bigquery.QueryJobConfig`.
-        project: where the job runs; by default the login's.
-        result_transformer: makes what is returned of the rows.
+        project: where the job runs; by default that of the credentials.
+        result_transformer: its result for the rows is returned instead of the rows.
         location: where the job runs; by default where the dataset or the data is.
 
     Returns:
-        The rows, each with its values by place and by name, as the SDK's `Row`; a DataFrame; or
-        what the transformer made.
+        The rows, with values by position and by name, like the SDK's `Row`; a DataFrame; or the
+        result of the transformer.
 
     Raises:
-        QueryInvalid: BigQuery does not understand the query.
-        DatabaseError: it would read too many bytes, or BigQuery refused.
+        QueryInvalid: the query is invalid.
+        DatabaseError: it would read too many bytes, or BigQuery refused the request.
         MissingExtra: google-cloud-bigquery, or pandas, is not installed.
 
     Example:
@@ -90,22 +90,22 @@ def bigquery_create_table(
     location: str | None = None,
     external_config: object = None,
 ) -> str:
-    """Create a table where there is none, and its dataset; return the table's name.
+    """Create a table, and its dataset, unless they exist; return the table's name.
 
     Args:
         dataset: the dataset.
         table: the table.
-        gcp_credentials: the login, or a `BigQueryWarehouse`.
-        schema: the columns, of `google.cloud.bigquery.SchemaField`.
+        gcp_credentials: the credentials, or a `BigQueryWarehouse`.
+        schema: the columns, as `google.cloud.bigquery.SchemaField`.
         clustering_fields: columns to cluster by.
         time_partitioning: a `google.cloud.bigquery.TimePartitioning`.
-        project: the project; by default the login's.
-        location: where a new dataset is; by default Google's choice, the US.
-        external_config: a `google.cloud.bigquery.ExternalConfig`, for data that stays elsewhere.
+        project: the project; by default that of the credentials.
+        location: where a new dataset is created; by default Google's choice, the US.
+        external_config: a `google.cloud.bigquery.ExternalConfig`, for external data.
 
     Raises:
-        QueryInvalid: neither schema nor external_config is given, or BigQuery refused.
-        DatabaseError: BigQuery refused.
+        QueryInvalid: neither schema nor external_config is given, or BigQuery refused them.
+        DatabaseError: BigQuery refused the request.
         MissingExtra: google-cloud-bigquery is not installed.
 
     Example:
@@ -132,26 +132,26 @@ def bigquery_insert_stream(
     project: str | None = None,
     location: str | None = None,
 ) -> list[dict[str, object]]:
-    """Stream rows into a table by ``tabledata.insertAll``; they can be queried in a moment.
+    """Stream rows into a table with ``tabledata.insertAll``; they can be queried within seconds.
 
-    A row that is refused keeps out none of the others. `BigQueryWarehouse.append_rows` adds all
-    or none, and costs less.
+    A refused row does not prevent the others. `BigQueryWarehouse.append_rows` adds all rows or
+    none, and costs less.
 
     Args:
         dataset: the dataset.
-        table: the table, which is there.
+        table: the table, which must exist.
         records: the rows, as dicts.
-        gcp_credentials: the login, or a `BigQueryWarehouse`.
-        project: the project; by default the login's.
-        location: not used: rows go where the table is.
+        gcp_credentials: the credentials, or a `BigQueryWarehouse`.
+        project: the project; by default that of the credentials.
+        location: not used: rows are added where the table is.
 
     Returns:
-        An empty list: errors of rows are raised.
+        An empty list: errors in rows are raised.
 
     Raises:
-        RowsInvalid: BigQuery refused rows; the message says which, and why, without values.
+        RowsInvalid: BigQuery refused rows; the message names them and the reasons, without values.
         TableMissing: there is no such table.
-        DatabaseError: BigQuery refused.
+        DatabaseError: BigQuery refused the request.
         MissingExtra: google-cloud-bigquery is not installed.
 
     Example:
@@ -173,27 +173,27 @@ def bigquery_load_cloud_storage(
     project: str | None = None,
     location: str | None = None,
 ) -> BigQueryLoadResult:
-    """Load objects of Cloud Storage into a table by one job, all or none.
+    """Load objects in Cloud Storage into a table with one job, all or none.
 
     Args:
         dataset: the dataset.
-        table: the table; made if there is none. ``table$20260131`` is a partition.
+        table: the table; created if it does not exist. ``table$20260131`` is a partition.
         uri: ``gs://bucket/2026/*.csv``, or several.
-        gcp_credentials: the login, or a `BigQueryWarehouse`.
-        schema: the columns, of `google.cloud.bigquery.SchemaField`; by default the table's, or
-            what BigQuery finds in the files.
+        gcp_credentials: the credentials, or a `BigQueryWarehouse`.
+        schema: the columns, as `google.cloud.bigquery.SchemaField`; by default the table's, or
+            those that BigQuery detects in the files.
         job_config: other fields of `google.cloud.bigquery.LoadJobConfig`, such as
             ``{"source_format": "CSV", "write_disposition": "WRITE_TRUNCATE"}``.
-        project: where the job runs; by default the login's.
+        project: where the job runs; by default that of the credentials.
         location: where the job runs; by default where the dataset is.
 
     Returns:
-        What the job did: its id, and how many rows and bytes it wrote.
+        The result of the job: its id, and the number of rows and bytes written.
 
     Raises:
         RowsInvalid: the files don't fit the table; nothing was added.
         TableMissing: there is no such dataset.
-        DatabaseError: BigQuery refused.
+        DatabaseError: BigQuery refused the request.
         MissingExtra: google-cloud-bigquery is not installed.
 
     Example:
@@ -217,29 +217,29 @@ def bigquery_load_file(
     project: str | None = None,
     location: str | None = None,
 ) -> BigQueryLoadResult:
-    """Load a local file into a table by one job, all or none.
+    """Load a local file into a table with one job, all or none.
 
     Args:
         dataset: the dataset.
-        table: the table; made if there is none. ``table$20260131`` is a partition.
-        path: the file, of CSV, JSON lines, Parquet, Avro or ORC.
-        gcp_credentials: the login, or a `BigQueryWarehouse`.
-        schema: the columns, of `google.cloud.bigquery.SchemaField`; by default the table's, or
-            what BigQuery finds in the file.
+        table: the table; created if it does not exist. ``table$20260131`` is a partition.
+        path: a file of CSV, JSON lines, Parquet, Avro or ORC.
+        gcp_credentials: the credentials, or a `BigQueryWarehouse`.
+        schema: the columns, as `google.cloud.bigquery.SchemaField`; by default the table's, or
+            those that BigQuery detects in the file.
         job_config: other fields of `google.cloud.bigquery.LoadJobConfig`, such as
             ``{"source_format": "CSV", "write_disposition": "WRITE_TRUNCATE"}``.
         rewind: not used: the file is always read from its beginning.
-        size: how many bytes of the file to load; by default all.
-        project: where the job runs; by default the login's.
+        size: number of bytes of the file to load; by default all.
+        project: where the job runs; by default that of the credentials.
         location: where the job runs; by default where the dataset is.
 
     Returns:
-        What the job did: its id, and how many rows and bytes it wrote.
+        The result of the job: its id, and the number of rows and bytes written.
 
     Raises:
         RowsInvalid: the file can't be read, or does not fit the table; nothing was added.
         TableMissing: there is no such dataset.
-        DatabaseError: BigQuery refused.
+        DatabaseError: BigQuery refused the request.
         MissingExtra: google-cloud-bigquery is not installed.
 
     Example:

@@ -1,4 +1,4 @@
-"""Values of Python as query parameters of BigQuery, and its types as those of Arrow."""
+"""Python values as query parameters of BigQuery, and BigQuery's types as Arrow types."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from flowstone.blocks.databases import Row
 
-#: Digits before and after the point that NUMERIC holds; BIGNUMERIC holds more.
+#: NUMERIC's digits before and after the decimal point; BIGNUMERIC has more.
 NUMERIC_DIGITS, NUMERIC_SCALE = 29, 9
 INT64 = range(-(2**63), 2**63)
 #: How BigQuery writes quotes, comments and blocks.
@@ -33,7 +33,7 @@ SYNTAX = SqlSyntax(
 
 
 def find_type(value: object) -> str:
-    """Return the type of BigQuery that a scalar of Python is sent as."""
+    """Return the BigQuery type of a Python scalar."""
     if isinstance(value, bool):
         return "BOOL"
     if isinstance(value, int):
@@ -59,7 +59,7 @@ def _find_decimal_type(value: Decimal) -> str:
 def make_parameter(value: object) -> ArrayQueryParameter | ScalarQueryParameter:
     """Return a positional query parameter of google-cloud-bigquery for a value.
 
-    A list of scalars of one type is an ARRAY, any other list and each dict JSON.
+    A list of scalars of one type is an ARRAY; any other list, and each dict, is JSON.
     """
     import google.cloud.bigquery as bigquery  # an optional dependency
 
@@ -71,14 +71,14 @@ def make_parameter(value: object) -> ArrayQueryParameter | ScalarQueryParameter:
         return bigquery.ScalarQueryParameter(None, "JSON", json.dumps(value, default=str))
     if isinstance(value, Mapping):
         return bigquery.ScalarQueryParameter(None, "JSON", json.dumps(value, default=str))
-    scalar = cast("str | None", value)  # as the client has types for it
+    scalar = cast("str | None", value)  # the client's type hint
     return bigquery.ScalarQueryParameter(None, find_type(value), scalar)
 
 
 def inline_nulls(statement: str, values: Sequence[object]) -> tuple[str, list[object]]:
-    """Return a statement with NULL for each placeholder whose value is None, and the other values.
+    """Replace placeholders whose value is None by NULL; return the statement and the other values.
 
-    A parameter has a type in BigQuery, and fits no column of another; NULL fits all.
+    A parameter has a type in BigQuery, and does not match a column of another type; NULL does.
     """
     if None not in values:
         return statement, list(values)
@@ -93,15 +93,15 @@ def inline_nulls(statement: str, values: Sequence[object]) -> tuple[str, list[ob
 def make_arrow(
     fields: Sequence[SchemaField], columns: Sequence[str], rows: Sequence[Row]
 ) -> pa.Table:
-    """Return rows as a table of Arrow, with the types of a table of BigQuery.
+    """Return rows as an Arrow table, with the types of a BigQuery table.
 
     Args:
-        fields: the table's schema, fields of google-cloud-bigquery.
-        columns: the names of the columns; those that the table lacks get a type by their values.
-        rows: the values in that order.
+        fields: the table's schema, as objects of google-cloud-bigquery.
+        columns: the names of the columns; the type of those that the table lacks is inferred.
+        rows: the values, in the order of the columns.
 
     Raises:
-        ValueError: a value does not fit the type of its column; it is not in the message.
+        ValueError: a value does not fit the type of its column; the message omits the value.
     """
     import pyarrow as pa  # an optional dependency
 
@@ -120,13 +120,13 @@ def make_arrow(
 
 
 def _make_array(values: Sequence[object], kind: pa.DataType | None) -> pa.Array:
-    """Return values as an array of a type, but only if each stays what it is: 1.5 is no 1."""
+    """Return values as an array of a type; refuse conversions that would change a value."""
     import pyarrow as pa  # an optional dependency
 
     array = pa.array(values, kind)
     if kind is not None:
         if _has_integers(kind):
-            pa.array(values).cast(kind)  # this refuses to truncate, as the first does not
+            pa.array(values).cast(kind)  # unlike the line before, this refuses to truncate
         others = datetime if pa.types.is_date(kind) else bytes if pa.types.is_string(kind) else ()
         if any(isinstance(value, others) for value in values):
             raise TypeError(f"a value is not of {kind}")
@@ -156,7 +156,7 @@ _DECIMALS = ("NUMERIC", "DECIMAL", "BIGNUMERIC", "BIGDECIMAL")
 
 
 def make_arrow_type(field: SchemaField) -> pa.DataType:
-    """Return the type of Arrow for a field of google-cloud-bigquery."""
+    """Return the Arrow type for a field of google-cloud-bigquery."""
     import pyarrow as pa  # an optional dependency
 
     kind = field.field_type
@@ -181,7 +181,7 @@ def _make_scalars() -> dict[str, pa.DataType]:
 
 
 def make_fields(schema: Iterable[pa.Field]) -> list[SchemaField]:
-    """Return the schema of a table for what is in a table of Arrow.
+    """Return the schema of a BigQuery table for the schema of an Arrow table.
 
     Raises:
         ValueError: BigQuery has no type for a column.
@@ -228,14 +228,14 @@ def _find_scalar(name: str, kind: pa.DataType) -> str:
 
 
 def fit_table(table: pa.Table, fields: Sequence[SchemaField]) -> pa.Table:
-    """Return a table of Arrow with the types of a table of BigQuery, its columns in that order.
+    """Return an Arrow table cast to the types of a BigQuery table, with its column order.
 
     Args:
         table: the rows.
-        fields: the schema of the table of BigQuery. Columns that it lacks stay as they are.
+        fields: the schema of the BigQuery table. Columns that it lacks are unchanged.
 
     Raises:
-        ValueError: a column can't be cast to the table's type; no value is in the message.
+        ValueError: a column can't be cast to the table's type; the message omits values.
     """
     import pyarrow as pa  # an optional dependency
 

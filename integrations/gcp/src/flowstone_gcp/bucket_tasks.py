@@ -1,4 +1,4 @@
-"""Create a bucket of Cloud Storage as a task, with an async twin."""
+"""Creation of a bucket in Cloud Storage as a task, with an async twin."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ def cloud_storage_create_bucket(
     """Create a bucket, and return its name.
 
     Args:
-        bucket: the name, which nobody else in the world has.
-        gcp_credentials: the login; by default application default credentials.
-        project: where to create it; by default the login's.
-        location: where it is: ``EU``, ``europe-west1``; Google's default otherwise.
+        bucket: the name, which must be globally unique.
+        gcp_credentials: the credentials; by default application default credentials.
+        project: where to create it; by default that of the credentials.
+        location: the location, such as ``EU`` or ``europe-west1``; by default Google's.
         **create_kwargs: other arguments of `google.cloud.storage.Client.create_bucket`.
 
     Raises:
-        StorageError: there is such a bucket, or Cloud Storage refused.
-        CredentialsError: there is no login, or it was refused.
+        StorageError: the bucket exists already, or Cloud Storage refused the request.
+        CredentialsError: no credentials were found, or they were refused.
 
     Example:
         cloud_storage_create_bucket(bucket, gcp_credentials, location="EU")

@@ -12,7 +12,7 @@ from flowstone_gcp.credentials import GcpCredentials, clean_endpoint
 
 
 class SecretKeySelector(BaseModel):
-    """A secret in Secret Manager, which Cloud Run puts into an environment variable."""
+    """A secret in Secret Manager that Cloud Run passes as an environment variable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -47,10 +47,10 @@ class CloudRunJob(Job):
 
     credentials: GcpCredentials = Field(
         default_factory=GcpCredentials,
-        description="The login; by default, application default credentials.",
+        description="The credentials; by default, application default credentials.",
     )
     project: str | None = Field(
-        default=None, description="The project in which it runs; by default the login's."
+        default=None, description="The project in which it runs; by default the credentials'."
     )
     region: str = Field(
         default="us-central1", min_length=1, description="The region in which it runs."
@@ -65,8 +65,8 @@ class CloudRunJob(Job):
     args: list[str] = Field(default_factory=list, description="The arguments of the program.")
     env: dict[str, str] = Field(
         default_factory=dict,
-        description="Environment variables. Anyone who may see the job can read them: put "
-        "no secrets here.",
+        description="Environment variables. Anyone who may see the job can read them: do not put "
+        "secrets here.",
     )
     env_from_secrets: dict[str, SecretKeySelector] = Field(
         default_factory=dict,
@@ -79,16 +79,16 @@ class CloudRunJob(Job):
     parallelism: int | None = Field(
         default=None,
         gt=0,
-        description="The number of tasks that run at a time; by default as many as possible.",
+        description="Number of tasks that run at the same time; by default as many as possible.",
     )
     max_retries: int = Field(
-        default=0, ge=0, description="How many times Cloud Run retries a failed task."
+        default=0, ge=0, description="Number of retries of a failed task by Cloud Run."
     )
     timeout: int | None = Field(
         default=None,
         gt=0,
         description="Seconds after which Cloud Run ends each attempt of a task; by default 600, or "
-        "what the job that exists says.",
+        "the existing job's limit.",
     )
     service_account_name: str | None = Field(
         default=None, description="The email address of the service account that it runs as."
@@ -111,18 +111,18 @@ class CloudRunJob(Job):
         default=False, description="Whether to keep the definition after the run."
     )
     timeout_seconds: float | None = Field(
-        default=None, ge=0, description="How long to wait for a run, in seconds; None for no limit."
+        default=None, ge=0, description="Seconds to wait for a run; None for no limit."
     )
     poll_seconds: float = Field(
-        default=5.0, gt=0, description="The longest time between two polls of a run, in seconds."
+        default=5.0, gt=0, description="Longest time between two polls of a run, in seconds."
     )
     log_delay_seconds: float = Field(
         default=2.0,
         ge=0,
-        description="How long to wait for the last log lines to arrive, in seconds.",
+        description="Seconds to wait for the last log lines to arrive.",
     )
     stream_output: bool = Field(
-        default=True, description="Whether its output goes to the log of the waiting run."
+        default=True, description="Whether its output is logged by the waiting run."
     )
     endpoint: str | None = Field(
         default=None, description="The address of Cloud Run, such as that of an emulator."

@@ -14,24 +14,24 @@ if TYPE_CHECKING:
 
     from flowstone_gcp.cloud_run import CloudRunJob
 
-#: The label of definitions that are deleted with the end of their only execution.
+#: The label of definitions that are deleted at the end of their only execution.
 ONCE = "flowstone_once"
 #: Cloud Run's default time limit of an attempt: 10 minutes.
 USUAL_TIMEOUT = 600
-#: How many characters of a block's name are in that of a definition, which may have 63.
+#: Number of characters of a block's name in the name of a definition, which may have 63.
 LONGEST = 30
 
 
 def make_job_id(block: CloudRunJob) -> str:
-    """Return a new name of a definition, by the name of the block."""
+    """Return a new name for a definition, derived from the name of the block."""
     letters = "".join(each if each.isalnum() else "-" for each in (block.name or "job").lower())
     return f"flowstone-{letters[:LONGEST].strip('-')}-{uuid4().hex[:12]}"
 
 
 def make_definition(block: CloudRunJob) -> dict[str, object]:
-    """Return the definition of a job, by https://cloud.google.com/run/docs/reference/rest/v2/.
+    """Return the definition of a job; see https://cloud.google.com/run/docs/reference/rest/v2/.
 
-    Secrets are in it by their names only.
+    It contains only the names of secrets.
     """
     container: dict[str, object] = {
         "image": block.image,
@@ -65,7 +65,7 @@ def make_definition(block: CloudRunJob) -> dict[str, object]:
 
 
 def make_overrides(block: CloudRunJob) -> dict[str, object]:
-    """Return what a run overrides in an existing job: only the fields that are set."""
+    """Return the overrides for a run of an existing job: only the fields that are set."""
     found: dict[str, object] = {}
     container: dict[str, object] = {}
     if block.args:
@@ -96,7 +96,7 @@ def list_env(block: CloudRunJob) -> list[dict[str, object]]:
 
 
 def refuse_secrets(block: CloudRunJob, where: str) -> None:
-    """Refuse a definition that would show a secret to whoever may see the job.
+    """Refuse a definition that would show a secret to everyone who may see the job.
 
     Raises:
         JobError: a secret that this process knows is in `env`, `command`, `args` or `labels`.

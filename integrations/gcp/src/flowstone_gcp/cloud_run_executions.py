@@ -1,4 +1,4 @@
-"""Reads Cloud Run executions: status, reason of failure, resources used."""
+"""Status, failure reason and measures of Cloud Run executions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from google.cloud.run_v2 import Execution, Task
 
-#: As https://cloud.google.com/run/docs/reference/rest/v2/Condition numbers them.
+#: The numbers of https://cloud.google.com/run/docs/reference/rest/v2/Condition
 FAILED, SUCCEEDED = 3, 4
 CANCELLED, DELETED = 3, 5
 #: The units of memory: https://cloud.google.com/run/docs/configuring/jobs/memory-limits
@@ -19,7 +19,7 @@ _UNITS = {"k": 1e3, "M": 1e6, "G": 1e9, "Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0*
 
 
 def find_status(execution: Execution) -> JobStatus:
-    """Return where an execution is; one that was cancelled is never completed."""
+    """Return the status of an execution; one that was cancelled is never completed."""
     end = next((each for each in execution.conditions if each.type_ == "Completed"), None)
     if end is None or int(end.state) not in {FAILED, SUCCEEDED}:
         return JobStatus.RUNNING if execution.running_count else JobStatus.PENDING
@@ -29,7 +29,7 @@ def find_status(execution: Execution) -> JobStatus:
 
 
 def describe_failure(execution: Execution, tasks: Iterable[Task]) -> str:
-    """Return why an execution failed, in Cloud Run's words, with the first failed task's end."""
+    """Return the reason of a failure, as Cloud Run states it, and of the first failed task."""
     end = next((each for each in execution.conditions if each.type_ == "Completed"), None)
     words = [end.message.strip(" .")] if end is not None and end.message else []
     failed = [task for task in tasks if task.last_attempt_result.status.code]
@@ -47,7 +47,7 @@ def describe_failure(execution: Execution, tasks: Iterable[Task]) -> str:
 
 
 def measure(execution: Execution, tasks: Iterable[Task]) -> dict[str, float]:
-    """Return how long an execution took, and the CPU and memory that its tasks were given."""
+    """Return the measures of an execution: its times, and the CPU and memory of its tasks."""
     found = _measure_spans(execution)
     seconds = sum(
         (task.completion_time - task.start_time).total_seconds()
@@ -72,7 +72,7 @@ def _measure_spans(execution: Execution) -> dict[str, float]:
 
 
 def parse_cpu(text: str) -> float | None:
-    """Return the number of CPUs in a text such as ``1000m`` or ``2``; None where it is not one."""
+    """Return the number of CPUs for a text such as ``1000m`` or ``2``; None if it is invalid."""
     try:
         return float(text[:-1]) / 1000 if text.endswith("m") else float(text)
     except ValueError:
@@ -80,7 +80,7 @@ def parse_cpu(text: str) -> float | None:
 
 
 def parse_memory(text: str) -> float | None:
-    """Return the bytes in a text such as ``512Mi``; None where it is not one."""
+    """Return the number of bytes for a text such as ``512Mi``; None if it is invalid."""
     unit = next((each for each in sorted(_UNITS, reverse=True) if text.endswith(each)), "")
     try:
         return float(text.removesuffix(unit)) * _UNITS.get(unit, 1.0)

@@ -1,4 +1,4 @@
-"""The lines of an execution, from Cloud Logging: each poll reads only what is new."""
+"""The output of an execution, from Cloud Logging: each poll reads only new lines."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from google.cloud.logging import Client
 
 PAGE = 1000
-#: Lines arrive out of order: what is older than the newest by less than this is read again.
+#: Lines arrive out of order: those within this time before the newest are read again.
 SLACK = timedelta(seconds=30)
-#: How many executions' lines are remembered; the oldest are forgotten first.
+#: Number of executions whose lines are remembered; the oldest are dropped first.
 MOST = 64
 BEGINNING = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 class ExecutionLogEntry(Protocol):
-    """An entry of Cloud Logging, as the SDK has it."""
+    """An entry of Cloud Logging, as an object of the SDK."""
 
     insert_id: str
     timestamp: datetime | None
@@ -32,12 +32,12 @@ class ExecutionLogEntry(Protocol):
 
 @dataclass
 class ExecutionLines:
-    """The lines of an execution so far, in the order in which this process has seen them.
+    """The lines of an execution so far, in the order in which this process has read them.
 
     Attributes:
-        lines: without their ends.
-        newest: when the newest of them was written.
-        was_refused: whether this login may not read them.
+        lines: the lines, without line ends.
+        newest: the time of the newest line.
+        was_refused: whether the credentials may not read them.
     """
 
     lines: list[str] = field(default_factory=list)
@@ -66,7 +66,7 @@ class LinesOfExecutions:
         self._lock = Lock()
 
     def find(self, handle: str) -> ExecutionLines:
-        """Return those of an execution; none yet where it is new here."""
+        """Return the lines of an execution; empty if it is new here."""
         with self._lock:
             found = self._found.setdefault(handle, ExecutionLines())
             self._found.move_to_end(handle)
@@ -76,7 +76,7 @@ class LinesOfExecutions:
 
 
 def _list_entries(client: Client, handle: str, since: datetime) -> Iterator[ExecutionLogEntry]:
-    """Yield the entries of what an execution's containers wrote, the oldest first."""
+    """Yield the log entries of an execution's containers, the oldest first."""
     _, project, _, location, _, job, _, execution = handle.split("/")
     wanted = (
         'resource.type="cloud_run_job"',
@@ -96,7 +96,7 @@ def _list_entries(client: Client, handle: str, since: datetime) -> Iterator[Exec
 
 
 def _format_entry(entry: ExecutionLogEntry) -> str:
-    """Return a line as it was written, or the message of one that was JSON."""
+    """Return a line as it was written, or the message of a JSON entry."""
     payload = entry.payload
     if isinstance(payload, dict):
         return str(payload.get("message") or json.dumps(payload, ensure_ascii=False))

@@ -40,11 +40,11 @@ if TYPE_CHECKING:
     from flowstone_gcp.cloud_run import CloudRunJob
 
 _HANDLE = re.compile(r"projects/[^/]+/locations/[^/]+/jobs/(?P<job>[^/]+)/executions/[^/]+")
-#: How long a new definition may take until it can be run, in seconds.
+#: Seconds until a new definition must be ready to run.
 READY_SECONDS = 120.0
-#: What this process knows of executions whose definitions are deleted, and of their lines.
+#: Known executions whose definitions are deleted, and their lines.
 ENDED, LINES = EndedJobs(), LinesOfExecutions()
-#: When this process first saw that an execution has ended, by handle.
+#: When this process first saw that an execution had ended, by handle.
 _ends: dict[str, float] = {}
 
 
@@ -52,7 +52,7 @@ class CloudRunExecutions(JobProvider):
     """The executions of a job; a handle is the path of an execution.
 
     Args:
-        block: what is run.
+        block: the block.
     """
 
     outage_seconds = 300.0
@@ -61,7 +61,7 @@ class CloudRunExecutions(JobProvider):
     def __init__(self, block: CloudRunJob) -> None:
         self._block, self._login = block, block.credentials.get_login()
         self.poll_seconds, self.timeout_seconds = block.poll_seconds, block.timeout_seconds
-        self.streams = not block.stream_output  # then nobody logs them
+        self.streams = not block.stream_output  # otherwise the output would not be logged
         self._request_seconds = block.credentials.timeout_seconds
 
     @property
@@ -85,7 +85,7 @@ class CloudRunExecutions(JobProvider):
                 return str(operation.metadata.name)
         except BaseException:
             if self._block.job_name is None:
-                self._delete(name)  # or nobody would
+                self._delete(name)  # nothing else would delete it
             raise
 
     def report(self, handle: str) -> Report:
@@ -98,7 +98,7 @@ class CloudRunExecutions(JobProvider):
             return Report(status, url=url)
         now = monotonic()
         if now - _ends.setdefault(handle, now) < self._block.log_delay_seconds:
-            return Report(JobStatus.RUNNING, url=url)  # its last lines may still be on their way
+            return Report(JobStatus.RUNNING, url=url)  # its last lines may not have arrived yet
         _ends.pop(handle, None)
         return self._finish(handle, execution, status, url)
 
@@ -108,7 +108,7 @@ class CloudRunExecutions(JobProvider):
             try:
                 self._open_executions().cancel_execution(name=handle, timeout=self._request_seconds)
             except Exception as error:
-                # It has ended since it was asked for.
+                # It may have ended since the request.
                 if read_status(error) != "FAILED_PRECONDITION":
                     raise
 
@@ -119,16 +119,16 @@ class CloudRunExecutions(JobProvider):
             with self._translate(handle):
                 return found.read(self._open_logging(), handle)[seen:]
         except Unreachable:
-            pass  # its lines are asked for again
+            pass  # its lines are requested again
         except (AccessDenied, JobError) as error:
-            # A login that may run jobs need not be allowed to read their output.
+            # Credentials that may run jobs may lack permission to read their output.
             if not found.was_refused:
                 get_job_logger().warning("its output can't be read: %s", error)
             found.was_refused = True
         return found.lines[seen:]
 
     def _finish(self, handle: str, execution: Execution, status: JobStatus, url: str) -> Report:
-        """Return the report of an execution that has ended, after all that its end calls for."""
+        """Return the report of an execution that has ended, after its cleanup."""
         tasks = self._list_tasks(handle)
         problem = describe_failure(execution, tasks) if status is JobStatus.FAILED else ""
         report = Report(status, problem, url)
@@ -140,7 +140,7 @@ class CloudRunExecutions(JobProvider):
         return report
 
     def _create(self) -> str:
-        """Make a definition, and return its path when it can be run."""
+        """Create a definition, and return its path when it is ready."""
         parent = self._find_parent()
         job_id = make_job_id(self._block)
         with self._translate(job_id):
@@ -166,7 +166,7 @@ class CloudRunExecutions(JobProvider):
         return make_overrides(self._block) if self._block.job_name else {}
 
     def _tell_limit(self, name: str) -> None:
-        """Log how long Cloud Run lets it run; as a warning where that is less than we would."""
+        """Log Cloud Run's time limit; as a warning if it is shorter than Flowstone's."""
         seconds, attempts = float(self._block.timeout or USUAL_TIMEOUT), self._block.max_retries + 1
         if self._block.job_name:
             with self._translate(name):

@@ -1,4 +1,4 @@
-"""GcsBucket: a bucket of Google Cloud Storage as an object store."""
+"""GcsBucket: a bucket in Google Cloud Storage, as an object store."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _KMS_KEY = re.compile(r"projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys
 
 
 class GcsBucket(ObjectStore):
-    """A bucket of Google Cloud Storage, or a folder in one.
+    """A bucket in Google Cloud Storage, or a folder in one.
 
     Content is read and written as it is stored: an object uploaded with
     ``Content-Encoding: gzip`` is not decompressed.
     """
 
     _block_type_name: ClassVar[str | None] = "GCS Bucket"
-    _description: ClassVar[str | None] = "A bucket of Google Cloud Storage."
+    _description: ClassVar[str | None] = "A bucket in Google Cloud Storage."
     _code_example: ClassVar[str | None] = (
         'GcsBucket(bucket="raw", bucket_folder="2026").save("raw")\n'
         'GcsBucket.load("raw").write_path("a.txt", b"hello")'
@@ -45,7 +45,7 @@ class GcsBucket(ObjectStore):
     bucket: str = Field(min_length=1, description="The bucket's name, or gs://bucket/folder.")
     gcp_credentials: GcpCredentials = Field(
         default_factory=GcpCredentials,
-        description="The login; by default, application default credentials.",
+        description="The credentials; by default, application default credentials.",
     )
     bucket_folder: str = Field(default="", description="The folder that all paths are in.")
     storage_class: str | None = Field(
@@ -60,13 +60,13 @@ class GcsBucket(ObjectStore):
     )
     encryption_key: EncryptionKey = Field(
         default=None,
-        description="Your own key (CSEK), which Google does not keep: 32 bytes, as bytes or in "
-        "Base64. Objects are written and read with it.",
+        description="Your own key (CSEK), which Google does not store: 32 bytes, as bytes or in "
+        "Base64. Objects are encrypted and decrypted with it.",
     )
     requester_pays: bool = Field(
         default=False,
         description="Whether the quota_project of the credentials, or else their project, pays "
-        "for requests to somebody else's bucket.",
+        "for requests to a bucket of another owner.",
     )
 
     #: Buckets known to exist: a 404 there means a missing object, not a missing bucket.
@@ -122,7 +122,7 @@ class GcsBucket(ObjectStore):
         return {"bucket": parts.netloc, "bucket_folder": uri.partition(parts.netloc)[2][1:]}
 
     def find_bucket(self, name: str) -> GcsBucket:
-        """Return another bucket of the same login, by its name, with no folder set."""
+        """Return another bucket with the same credentials, by its name, with no folder set."""
         return self.model_copy(update={"bucket": name, "bucket_folder": ""})
 
     def make_provider(self) -> GcsProvider:
@@ -195,7 +195,7 @@ class GcsBucket(ObjectStore):
 
         Raises:
             StorageError: the format is unknown, the DataFrame can't be written in it, or Cloud
-                Storage refused.
+                Storage refused the request.
             MissingExtra: Parquet from pandas needs pyarrow.
         """
         kind = find_format(serialization_format)

@@ -1,4 +1,4 @@
-"""What the tasks for Cloud Storage take, and what they make of it."""
+"""The arguments of the Cloud Storage tasks, and their interpretation."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Timeout = float | tuple[float, float]
 def reach_bucket(
     bucket: Bucket, login: GcpCredentials | None = None, project: str | None = None
 ) -> GcsProvider:
-    """Return what reaches a bucket, by its name or as a block, with a login and a project."""
+    """Return the provider for a bucket, given as a name with credentials, or as a block."""
     if isinstance(bucket, str):
         bucket = GcsBucket(bucket=bucket)
     if login is not None or project is not None:
@@ -36,14 +36,14 @@ def reach_bucket(
 
 
 def make_blob_key(provider: GcsProvider, bucket: Bucket, path: str) -> str:
-    """Return a blob's whole name: what is given beside a bucket's name is whole already."""
+    """Return a blob's full name; a name that is passed with a bucket's name is full already."""
     if isinstance(bucket, GcsBucket) or path.startswith("gs://"):
         return provider.make_key(path)
     return path
 
 
 def shape_blob(chunk_size: int | None, encryption_key: EncryptionKey | None) -> dict[str, Any]:
-    """Return what the SDK wants to know of a blob before it is up or down."""
+    """Return the arguments of the SDK's `Bucket.blob` for a transfer."""
     key = encryption_key
     if isinstance(key, SecretStr):
         key = key.get_secret_value()
@@ -54,7 +54,7 @@ def shape_blob(chunk_size: int | None, encryption_key: EncryptionKey | None) -> 
 
 @contextmanager
 def open_source(file: str | Path | BinaryIO) -> Iterator[BinaryIO]:
-    """Open a file by its path; one that is open already is left so."""
+    """Open a file by its path; an open file is not closed."""
     if not isinstance(file, (str, Path)):
         yield file
         return
@@ -73,7 +73,7 @@ def send_blob(
     shape: dict[str, Any],
     options: dict[str, Any],
 ) -> None:
-    """Upload from where the file stands, and record how much that was."""
+    """Upload from the file's current position, and record the number of bytes."""
     size = None
     if file.seekable():
         start = file.tell()

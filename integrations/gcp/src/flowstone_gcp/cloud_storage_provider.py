@@ -1,4 +1,4 @@
-"""GcsProvider: the objects of one bucket of Google Cloud Storage, by their whole keys."""
+"""GcsProvider: the objects of one bucket in Google Cloud Storage, by their full keys."""
 
 from __future__ import annotations
 
@@ -48,28 +48,28 @@ if TYPE_CHECKING:
     from flowstone_gcp.credentials import GcpCredentials
     from flowstone_gcp.logins import GcpLogin
 
-#: Arguments in the SDK's own words; their types are for it to check.
+#: Arguments in the SDK's names; the SDK checks their types.
 Options: TypeAlias = "dict[str, Any]"
 
 #: https://cloud.google.com/storage/docs/objects#naming
 LONGEST_KEY = 1024
-#: What a listing asks for.
+#: The fields that a listing requests.
 _LISTED = (
     "items(name,size,updated,generation,contentType,md5Hash,metadata,storageClass),nextPageToken"
 )
-#: How often an upload begins anew because others wrote the same object meanwhile.
+#: Number of attempts of an upload while other processes write the same object.
 CHANGES = 5
 
 
 class GcsProvider(ObjectStoreProvider):
-    """The objects of one bucket by their whole keys.
+    """The objects of one bucket, by their full keys.
 
     Args:
-        bucket: its name.
-        credentials: the login.
-        folder: that all paths are in.
-        settings: what requests carry besides the object's name.
-        seen: the `where` of buckets that were there once; it is added to.
+        bucket: the bucket's name.
+        credentials: the credentials.
+        folder: the folder that all paths are in.
+        settings: the parameters of requests besides the object's name.
+        seen: the `where` of buckets that are known to exist; new ones are added.
     """
 
     attempts = ATTEMPTS
@@ -117,7 +117,7 @@ class GcsProvider(ObjectStoreProvider):
                 key, f"bytes={offset}-" if offset else None
             )
         generation = response.headers.get("X-Goog-Generation")
-        if response.status_code == 416:  # from its end on there is nothing
+        if response.status_code == 416:  # at or after the end
             response.close()
             return ObjectBody(None, lambda: self.translate_errors(key), etag=generation)
         if offset and response.status_code != 206:
@@ -137,7 +137,7 @@ class GcsProvider(ObjectStoreProvider):
         with self._reach(key):
             response = self._login().retry()(self._open)(key, wanted)
         with make_body(response, None, lambda: self.translate_errors(key)) as body:
-            if response.status_code == 416:  # from its end on there is nothing
+            if response.status_code == 416:  # at or after the end
                 return b""
             chunks = iter(lambda: body.read(length), b"")
             found = b"".join(chunks)
@@ -148,7 +148,7 @@ class GcsProvider(ObjectStoreProvider):
         return open_content(self._login(), self.settings, place, wanted, generation)
 
     def fetch(self, key: str, target: BinaryIO, shape: Options, options: Options) -> None:
-        """Download an object into a file by the SDK, as it is stored.
+        """Download an object into a file with the SDK, as it is stored.
 
         Args:
             key: the object.
@@ -179,7 +179,7 @@ class GcsProvider(ObjectStoreProvider):
             yield from sorted(found, key=lambda info: info.path)
 
     def walk(self, prefix: str, fields: str | None = None) -> Iterator[Any]:
-        """Yield the objects as the SDK has them, with all of their fields or some."""
+        """Yield the objects as blobs of the SDK, with all of their fields or some."""
         for page in self._pages(prefix=prefix, fields=fields):
             yield from page
 
@@ -241,7 +241,7 @@ class GcsProvider(ObjectStoreProvider):
         if options.is_new:
             given["if_generation_match"] = 0
         elif options.if_match is not None:
-            # What is no generation is the etag of no object.
+            # A value that is not a generation number is the etag of no object.
             etag = options.if_match
             given["if_generation_match"] = int(etag) if etag.isdecimal() else -1
         try:
@@ -263,8 +263,8 @@ class GcsProvider(ObjectStoreProvider):
 
         Args:
             key: the object.
-            source: the content, from where it stands to its end.
-            size: bytes; None where that is unknown.
+            source: the content, from its current position to its end.
+            size: the size in bytes; None if it is unknown.
             shape: arguments of the SDK's `Bucket.blob`.
             options: arguments of its `Blob.upload_from_file`, and `metadata`.
         """
@@ -273,7 +273,7 @@ class GcsProvider(ObjectStoreProvider):
         metadata = options.pop("metadata", None)
         is_small = size is not None and size <= PART_BYTES
         content: BinaryIO = BytesIO(source.read()) if is_small else wrap_source(source)
-        # A new object is the usual case for a small one; a large one is not sent to find out.
+        # A small object is usually new; a large one is not sent just to find out.
         generation = 0 if is_small else self._find_generation(key)
         left = 0 if "if_generation_match" in options else CHANGES
         while True:
@@ -290,7 +290,7 @@ class GcsProvider(ObjectStoreProvider):
     def _upload(self, blob: Any, content: BinaryIO, options: Options, *, is_last: bool) -> bool:
         """Replace one generation, or 0 for a new object; return False if it has changed.
 
-        This condition makes an upload safe to retry, even if others write the same object.
+        This condition makes an upload safe to retry, even if other processes write the same object.
         """
         from google.api_core.exceptions import PreconditionFailed  # see `contents`
 
@@ -310,7 +310,7 @@ class GcsProvider(ObjectStoreProvider):
         try:
             return int(self.head(key).etag or 0)
         except (ObjectMissing, AccessDenied):
-            return 0  # who may write and not read, may write what is not there
+            return 0  # credentials that may write but not read, may only create objects
 
     def delete(self, keys: Sequence[str]) -> None:
         list(map_in_threads(self._delete, set(keys), self.parallel))
@@ -323,19 +323,19 @@ class GcsProvider(ObjectStoreProvider):
             return
 
     def copy(self, source: ObjectStoreProvider, source_key: str, key: str) -> None:
-        # A server-side copy is by one login, which has to read there and write here.
+        # A server-side copy has one login, which has to read there and write here.
         if not isinstance(source, GcsProvider) or source.credentials != self.credentials:
             super().copy(source, source_key, key)
             return
         self.rewrite(source, source_key, key, {})
 
     def rewrite(self, source: GcsProvider, source_key: str, key: str, options: Options) -> None:
-        """Copy an object within Cloud Storage, however large; no content comes by here.
+        """Copy an object of any size within Cloud Storage, without downloading its content.
 
         Args:
-            source: where it is.
-            source_key: the object there.
-            key: the new object here.
+            source: the provider of the source's bucket.
+            source_key: the source.
+            key: the new object.
             options: arguments of the SDK's `Blob.rewrite`.
         """
         _check_key(key)
@@ -348,14 +348,14 @@ class GcsProvider(ObjectStoreProvider):
         self._rewrite(source.blob(source_key), found, key, given)
 
     def _rewrite(self, origin: Blob, found: Blob, key: str, options: Options) -> None:
-        payer = origin.user_project  # who pays for reading may be who does not for writing
+        payer = origin.user_project  # the payer for reading may differ from that for writing
         target = self.blob(key, payer=payer)
         self.settings.describe_copy(target, found)
         with self._reach(key):
             copy_by_service(target, origin, options)
 
     def create(self, location: str | None, options: Options) -> Any:
-        """Create the bucket, and return it as the SDK has it; see `GcsBucket.create_bucket`."""
+        """Create the bucket, and return the SDK's bucket; see `GcsBucket.create_bucket`."""
         options = {**self._patience(), **options}
         with self.translate_errors():
             made = self.client().create_bucket(self.bucket, location=location, **options)
@@ -369,12 +369,12 @@ class GcsProvider(ObjectStoreProvider):
         return self.credentials.client("storage")
 
     def sdk_bucket(self, payer: str | None = None) -> Any:
-        """Return the bucket as the SDK has it; `payer` pays if the block names nobody."""
+        """Return the SDK's bucket; `payer` pays if the block names no project."""
         payer = self.settings.find_payer(self._login()) or payer
         return self.client().bucket(self.bucket, user_project=payer)
 
     def blob(self, key: str, payer: str | None = None, **options: Any) -> Any:
-        """Return an object as the SDK has it; nothing is asked there."""
+        """Return the SDK's blob, without a request."""
         if "encryption_key" not in options:
             options["encryption_key"] = self.settings.read_key()
             options["kms_key_name"] = self.settings.kms_key
@@ -385,12 +385,12 @@ class GcsProvider(ObjectStoreProvider):
             raise StorageError(f"{self.where}/{key}", str(error), remedy) from error
 
     def translate_errors(self, key: str | None = None) -> AbstractContextManager[None]:
-        """Turn what the SDK raises inside into `StorageError`, `CredentialsError` and their kin."""
+        """Translate errors of the SDK into subclasses of `StorageError` and `CredentialsError`."""
         return translate_errors(self.where, lambda: self._login().who(), key)
 
     @contextmanager
     def _reach(self, key: str) -> Iterator[None]:
-        """Translate errors, and tell a missing bucket from a missing object."""
+        """Translate errors, and distinguish a missing bucket from a missing object."""
         try:
             with self.translate_errors(key):
                 yield
@@ -407,7 +407,7 @@ class GcsProvider(ObjectStoreProvider):
         except BucketMissing:
             raise
         except FlowstoneError:
-            return  # whether it is there, these credentials may not know
+            return  # the credentials may not look whether it exists
 
     def _login(self) -> GcpLogin:
         return self.credentials.get_login()
@@ -441,7 +441,7 @@ def _guess_type(key: str) -> str:
 
 
 def _check_key(key: str) -> None:
-    """Refuse what can't be a key, before the content is sent."""
+    """Refuse invalid keys, before the content is sent."""
     problem = None
     if len(key.encode()) > LONGEST_KEY:
         problem = f"it is longer than {LONGEST_KEY} bytes"

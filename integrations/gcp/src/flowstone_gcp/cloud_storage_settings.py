@@ -1,7 +1,7 @@
-"""What the fields of a `GcsBucket` ask for in each request.
+"""The parameters of requests that the fields of a `GcsBucket` require.
 
 https://cloud.google.com/storage/docs/encryption/using-customer-supplied-keys and
-https://cloud.google.com/storage/docs/using-requester-pays say which requests need them.
+https://cloud.google.com/storage/docs/using-requester-pays document which requests need them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from flowstone_gcp.logins import GcpLogin
 
-#: What a copy takes over from its source; once anything of the new object is given, so must these.
+#: Properties that a copy inherits; if any property of the new object is set, all must be.
 _COPIED = (
     "cache_control",
     "content_disposition",
@@ -34,7 +34,7 @@ _COPIED = (
 
 @dataclass(frozen=True, slots=True)
 class GcsSettings:
-    """The fields of a `GcsBucket` that requests carry; see there.
+    """The fields of a `GcsBucket` that become parameters of requests.
 
     Attributes:
         where: the bucket, for messages.
@@ -62,7 +62,7 @@ class GcsSettings:
         return project
 
     def read_key(self) -> bytes | None:
-        """Return the customer's key, for the SDK."""
+        """Return the customer-supplied key, for the SDK."""
         if self.encryption_key is None:
             return None
         return read_encryption_key(self.where, self.encryption_key)
@@ -79,12 +79,12 @@ class GcsSettings:
         }
 
     def describe_new(self, blob: Blob) -> None:
-        """Set what a new object gets on the SDK's blob, before it is uploaded."""
+        """Set the properties of a new object on the SDK's blob, before its upload."""
         if self.storage_class:
             blob.storage_class = self.storage_class
 
     def describe_copy(self, blob: Blob, origin: Blob) -> None:
-        """Set what a copy gets on the SDK's blob, and what it takes over from its source."""
+        """Set the properties of a copy on the SDK's blob, including those that it inherits."""
         if not self.storage_class:
             return
         self.describe_new(blob)

@@ -1,8 +1,8 @@
 """Blobs of Cloud Storage as tasks: upload, download and copy, each with an async twin.
 
-A bucket is a name, and then names of blobs are whole and go to Cloud Storage as they are; or it is
-a `GcsBucket`, which brings its login, and then they are paths in its folder, by the rules of its
-methods. The bucket's own ``gs://bucket/name`` is understood in both.
+If a bucket is passed by name, names of blobs are full names and sent to Cloud Storage unchanged. If
+it is passed as a `GcsBucket`, its credentials are used, and they are paths in its folder, as in its
+methods. Both accept ``gs://bucket/name`` for blobs in that bucket.
 """
 
 # ruff: noqa: PLR0913 - the parameters are those that users know
@@ -46,17 +46,17 @@ def cloud_storage_download_blob_as_bytes(
     Args:
         bucket: the bucket's name, or a `GcsBucket`.
         blob: the object.
-        gcp_credentials: the login; by default the `GcsBucket`'s, or what the SDK finds.
+        gcp_credentials: the credentials; by default the `GcsBucket`'s, or what the SDK finds.
         chunk_size: bytes per request, a multiple of 256 KiB; by default, one request for all.
-        encryption_key: the customer's key that the object is encrypted with, of 32 bytes.
+        encryption_key: the customer-supplied key of the object, of 32 bytes.
         timeout: seconds to wait for the response to each request.
-        project: the project, instead of the login's.
+        project: the project, instead of that of the credentials.
         **download_kwargs: other arguments of `google.cloud.storage.Blob.download_as_bytes`.
 
     Raises:
         ObjectMissing: there is no such object.
         StorageError: the request failed.
-        CredentialsError: there is no login, or it was refused.
+        CredentialsError: no credentials were found, or they were refused.
 
     Example:
         content = cloud_storage_download_blob_as_bytes(bucket, blob)
@@ -89,17 +89,17 @@ def cloud_storage_download_blob_to_file(
         bucket: the bucket's name, or a `GcsBucket`.
         blob: the object.
         path: a file, or a directory that exists, in which it gets the object's name.
-        gcp_credentials: the login; by default the `GcsBucket`'s, or what the SDK finds.
+        gcp_credentials: the credentials; by default the `GcsBucket`'s, or what the SDK finds.
         chunk_size: bytes per request, a multiple of 256 KiB; by default, one request for all.
-        encryption_key: the customer's key that the object is encrypted with, of 32 bytes.
+        encryption_key: the customer-supplied key of the object, of 32 bytes.
         timeout: seconds to wait for the response to each request.
-        project: the project, instead of the login's.
+        project: the project, instead of that of the credentials.
         **download_kwargs: other arguments of `google.cloud.storage.Blob.download_to_file`.
 
     Raises:
         ObjectMissing: there is no such object.
         StorageError: the request failed, or the file can't be written.
-        CredentialsError: there is no login, or it was refused.
+        CredentialsError: no credentials were found, or they were refused.
 
     Example:
         path = cloud_storage_download_blob_to_file(bucket, blob, path)
@@ -129,24 +129,24 @@ def cloud_storage_upload_blob_from_string(
     project: str | None = None,
     **upload_kwargs: Any,
 ) -> str:
-    """Upload a text or bytes as an object, and return its name.
+    """Upload text or bytes as an object, and return its name.
 
     Args:
         data: the content; a string is encoded as UTF-8.
         bucket: the bucket's name, or a `GcsBucket`.
         blob: the object.
-        gcp_credentials: the login; by default the `GcsBucket`'s, or what the SDK finds.
-        content_type: as ``text/csv``; by default what the object's name says.
-        chunk_size: bytes in one request, a multiple of 256 KiB.
-        encryption_key: a key of the customer's to encrypt the object with, of 32 bytes.
+        gcp_credentials: the credentials; by default the `GcsBucket`'s, or what the SDK finds.
+        content_type: the content type, such as ``text/csv``; by default derived from the name.
+        chunk_size: bytes per request, a multiple of 256 KiB.
+        encryption_key: a customer-supplied key to encrypt the object with, of 32 bytes.
         timeout: seconds to wait for the response to each request.
-        project: the project, instead of the login's.
+        project: the project, instead of that of the credentials.
         **upload_kwargs: other arguments of `google.cloud.storage.Blob.upload_from_file`.
 
     Raises:
-        StorageError: the request failed; `BucketMissing`, `AccessDenied`, `Unreachable` are its
-            kinds.
-        CredentialsError: there is no login, or it was refused.
+        StorageError: the request failed; see the subclasses `BucketMissing`, `AccessDenied` and
+            `Unreachable`.
+        CredentialsError: no credentials were found, or they were refused.
 
     Example:
         blob = cloud_storage_upload_blob_from_string(b"name,country", bucket, "cities.csv")
@@ -176,23 +176,23 @@ def cloud_storage_upload_blob_from_file(
     project: str | None = None,
     **upload_kwargs: Any,
 ) -> str:
-    """Upload a local file, or an open one from where it stands, and return the object's name.
+    """Upload a local file, or an open one from its current position; return the object's name.
 
     Args:
-        file: a path, or a binary file.
+        file: a path, or an open binary file.
         bucket: the bucket's name, or a `GcsBucket`.
         blob: the object.
-        gcp_credentials: the login; by default the `GcsBucket`'s, or what the SDK finds.
-        content_type: as ``text/csv``; by default what the object's name says.
-        chunk_size: bytes in one request, a multiple of 256 KiB.
-        encryption_key: a key of the customer's to encrypt the object with, of 32 bytes.
+        gcp_credentials: the credentials; by default the `GcsBucket`'s, or what the SDK finds.
+        content_type: the content type, such as ``text/csv``; by default derived from the name.
+        chunk_size: bytes per request, a multiple of 256 KiB.
+        encryption_key: a customer-supplied key to encrypt the object with, of 32 bytes.
         timeout: seconds to wait for the response to each request.
-        project: the project, instead of the login's.
+        project: the project, instead of that of the credentials.
         **upload_kwargs: other arguments of `google.cloud.storage.Blob.upload_from_file`.
 
     Raises:
         StorageError: the request failed, or there is no such file.
-        CredentialsError: there is no login, or it was refused.
+        CredentialsError: no credentials were found, or they were refused.
 
     Example:
         blob = cloud_storage_upload_blob_from_file(file, bucket, "cities.csv")
@@ -223,20 +223,20 @@ def cloud_storage_upload_blob_from_dataframe(
     """Upload a DataFrame as CSV or Parquet, without its index, and return the object's name.
 
     Args:
-        df: a DataFrame of pandas or polars.
+        df: a pandas or polars DataFrame.
         bucket: the bucket's name, or a `GcsBucket`.
-        blob: the object; its ending becomes that of the format, as ``cities.csv.gz``.
-        gcp_credentials: the login; by default the `GcsBucket`'s, or what the SDK finds.
-        serialization_format: one of the formats, or its name, as ``parquet_snappy``.
-        chunk_size: bytes in one request, a multiple of 256 KiB.
-        encryption_key: a key of the customer's to encrypt the object with, of 32 bytes.
+        blob: the object; it gets the extension of the format, such as ``cities.csv.gz``.
+        gcp_credentials: the credentials; by default the `GcsBucket`'s, or what the SDK finds.
+        serialization_format: one of the formats, or its name, such as ``parquet_snappy``.
+        chunk_size: bytes per request, a multiple of 256 KiB.
+        encryption_key: a customer-supplied key to encrypt the object with, of 32 bytes.
         timeout: seconds to wait for the response to each request.
-        project: the project, instead of the login's.
+        project: the project, instead of that of the credentials.
         **upload_kwargs: other arguments of `google.cloud.storage.Blob.upload_from_file`.
 
     Raises:
         StorageError: the request failed, or the DataFrame can't be written in that format.
-        CredentialsError: there is no login, or it was refused.
+        CredentialsError: no credentials were found, or they were refused.
         MissingExtra: Parquet from pandas needs pyarrow.
 
     Example:
@@ -263,22 +263,22 @@ def cloud_storage_copy_blob(
     project: str | None = None,
     **copy_kwargs: Any,
 ) -> str:
-    """Copy an object within Cloud Storage, and return its new name; no content comes by here.
+    """Copy an object within Cloud Storage, without downloading it, and return its new name.
 
     Args:
         source_bucket: the bucket's name, or a `GcsBucket`.
         dest_bucket: the bucket to copy to, likewise.
         source_blob: the object.
-        gcp_credentials: the login; by default the `GcsBucket`'s, or what the SDK finds.
+        gcp_credentials: the credentials; by default the `GcsBucket`'s, or what the SDK finds.
         dest_blob: the new name; the same one by default.
         timeout: seconds to wait for the response to each request.
-        project: the project, instead of the login's.
+        project: the project, instead of that of the credentials.
         **copy_kwargs: other arguments of `google.cloud.storage.Blob.rewrite`.
 
     Raises:
         ObjectMissing: there is no such object.
         StorageError: the request failed.
-        CredentialsError: there is no login, or it was refused.
+        CredentialsError: no credentials were found, or they were refused.
 
     Example:
         cloud_storage_copy_blob(source_bucket, dest_bucket, source_blob, dest_blob="copy")

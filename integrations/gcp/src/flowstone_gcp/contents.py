@@ -19,13 +19,13 @@ def open_content(
     wanted: str | None,
     generation: str | None = None,
 ) -> Response:
-    """Return the response to a request for an object's content, which is then read from it.
+    """Return the response to a request for an object's content, which is read as a stream.
 
     Args:
-        login: the login that asks.
-        settings: what the request carries besides.
+        login: the credentials.
+        settings: the further parameters of the request.
         place: the bucket and the object.
-        wanted: the value of a Range header; None for all.
+        wanted: the value of the Range header; None for the whole object.
         generation: an old version; None for the current one.
     """
     from google.api_core.exceptions import from_http_response  # loaded with the first client
@@ -34,7 +34,7 @@ def open_content(
     where = f"{login.endpoint}/download/storage/v1/b/{bucket}/o/{key}"
     given = {"generation": generation, "userProject": settings.find_payer(login)}
     params = {"alt": "media"} | {name: value for name, value in given.items() if value}
-    # Who takes gzip gets what is stored; else the service unpacks it, and ranges are of no use.
+    # Accept gzip to get the stored bytes; otherwise the service unpacks them, without ranges.
     headers = {"Accept-Encoding": "gzip"} | ({"Range": wanted} if wanted else {})
     headers |= settings.make_headers()
     response = login.session().get(

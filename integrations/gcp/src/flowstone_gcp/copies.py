@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def copy_by_service(target: Blob, origin: Blob, options: Mapping[str, Any]) -> None:
-    """Copy an object on the server, with as many requests as its size takes.
+    """Copy an object on the server, with as many requests as its size requires.
 
     Args:
         target: the new object.

@@ -1,4 +1,4 @@
-"""GcpCredentials: validates its fields and turns them into a login."""
+"""GcpCredentials: the block, its validation, and its login."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from flowstone.records.access import DatabaseAccess
 
 CLOUD_PLATFORM = "https://www.googleapis.com/auth/cloud-platform"
-#: What the SDK's chain depends on, besides its own files.
+#: Variables that the SDK's default chain depends on, besides its files.
 _AROUND = ("GOOGLE_", "GCLOUD_", "GCE_", "CLOUDSDK_", "NO_GCE_CHECK", "STORAGE_EMULATOR_HOST")
 
 
 class GcpCredentials(Credentials):
-    """A login to Google Cloud.
+    """Credentials for Google Cloud.
 
     If no field is set, it uses application default credentials, as Google's SDK finds them: from
     the environment, ``gcloud``, a virtual machine, Cloud Run or workload identity. Tokens are
@@ -40,7 +40,7 @@ class GcpCredentials(Credentials):
 
     _block_type_name: ClassVar[str | None] = "GCP Credentials"
     _description: ClassVar[str | None] = (
-        "A login to Google Cloud: application default credentials, a key, or impersonation."
+        "Credentials for Google Cloud: application default credentials, a key, or impersonation."
     )
     _code_example: ClassVar[str | None] = (
         'GcpCredentials(service_account_file="~/key.json").save("data")\n'
@@ -48,11 +48,11 @@ class GcpCredentials(Credentials):
     )
 
     service_account_file: Path | None = Field(
-        default=None, description="A JSON file with a key, or with another login configuration."
+        default=None, description="A JSON file with a key, or with another kind of credentials."
     )
     service_account_info: SecretStr | None = Field(
         default=None,
-        description="The same as JSON or as a dict: a service account's key, an external account "
+        description="The same, as JSON or as a dict: a service account's key, an external account "
         "(workload identity), an authorized user.",
     )
     project: str | None = Field(
@@ -72,9 +72,9 @@ class GcpCredentials(Credentials):
         default=None, description="The URL of Cloud Storage, such as that of an emulator."
     )
     anonymous: bool = Field(
-        default=False, description="Whether to use no login, which works for public data."
+        default=False, description="Whether to use no credentials, which works for public data."
     )
-    timeout_seconds: float = Field(default=60.0, gt=0, description="How long a request is retried.")
+    timeout_seconds: float = Field(default=60.0, gt=0, description="Seconds to retry a request.")
 
     @field_validator("service_account_info", mode="before")
     @classmethod
@@ -102,17 +102,17 @@ class GcpCredentials(Credentials):
                 new client. Others take ``endpoint`` only: the address of a region, or an emulator.
 
         Raises:
-            CredentialsError: the fields don't make a login, or there is no such client.
+            CredentialsError: the fields are not valid credentials, or there is no such client.
             MissingExtra: the client's package is not installed.
         """
         return self._login().client(kind, **overrides)
 
     def get_client(self, client_type: str, **get_client_kwargs: Any) -> Any:
-        """Return the same as `client`."""
+        """Same as `client`."""
         return self.client(getattr(client_type, "value", client_type), **get_client_kwargs)
 
     def get_cloud_storage_client(self, project: str | None = None) -> Any:
-        """Return the same as ``client("storage")``, optionally for another project."""
+        """Same as ``client("storage")``, optionally for another project."""
         return self.client("storage", **({"project": project} if project else {}))
 
     def get_bigquery_client(
@@ -121,11 +121,11 @@ class GcpCredentials(Credentials):
         """Return a `google.cloud.bigquery.Client`.
 
         Args:
-            project: where its jobs run and are billed; by default the login's project.
+            project: the project in which its jobs run and are billed; by default the credentials'.
             location: where its jobs run; by default where the data is.
 
         Raises:
-            CredentialsError: there is no login, or no project.
+            CredentialsError: no credentials were found, or no project.
             MissingExtra: google-cloud-bigquery is not installed.
         """
         given = {"project": project, "location": location}
@@ -142,18 +142,18 @@ class GcpCredentials(Credentials):
         """Return a `google.cloud.secretmanager.SecretManagerServiceClient`, which is shared.
 
         Raises:
-            CredentialsError: there is no login.
+            CredentialsError: no credentials were found.
             MissingExtra: google-cloud-secret-manager is not installed.
         """
         found: SecretManagerServiceClient = self.client("secret_manager")
         return found
 
     def get_job_service_client(self, client_options: Any = None) -> Any:
-        """Refuse, and say how to make one: this package has no Vertex AI yet."""
+        """Raise an error that shows how to create one: this package does not support Vertex AI."""
         return self.client("job_service", client_options=client_options)
 
     def get_job_service_async_client(self, client_options: Any = None) -> Any:
-        """Refuse, and say how to make one: this package has no Vertex AI yet."""
+        """Raise an error that shows how to create one: this package does not support Vertex AI."""
         return self.client("job_service_async", client_options=client_options)
 
     def get_credentials(self) -> GoogleCredentials:
@@ -165,23 +165,23 @@ class GcpCredentials(Credentials):
         return self._login().credentials()
 
     def get_credentials_from_service_account(self) -> GoogleCredentials:
-        """Return the same as `get_credentials`."""
+        """Same as `get_credentials`."""
         return self.get_credentials()
 
     def get_access_token(self) -> str | None:
-        """Return a new token, valid for up to an hour; None for an anonymous login."""
+        """Return a new token, valid for up to an hour; None for an anonymous access."""
         return self._login().refresh()
 
     def access(self) -> DatabaseAccess:
-        """Return what another tool needs to reach BigQuery by itself.
+        """Return the address and the credentials for another tool to connect to BigQuery.
 
         Raises:
-            CredentialsError: the fields don't make a login.
+            CredentialsError: the fields are not valid credentials.
         """
         return make_database_access(self._login(), self.project, {}, self.access)
 
     async def aaccess(self) -> DatabaseAccess:
-        """Do as `access`, and let other coroutines run meanwhile."""
+        """Async version of `access`."""
         return await asyncio.to_thread(self.access)
 
     def find_project(self) -> str | None:
@@ -203,8 +203,8 @@ class GcpCredentials(Credentials):
         if self.anonymous and given:
             raise CredentialsError(
                 "Google Cloud",
-                "anonymous=True can't be combined with a login",
-                "Remove anonymous, or the login.",
+                "anonymous=True can't be combined with credentials",
+                "Remove anonymous, or the credentials.",
             )
         values = GcpLoginFields(
             info=text or None,
@@ -215,7 +215,7 @@ class GcpCredentials(Credentials):
             scopes=tuple(self.scopes),
             quota_project=self.quota_project or None,
             endpoint=self.endpoint or _make_url(emulator),
-            # Like the SDK, use no login for an emulator named by the environment.
+            # Like the SDK, use no credentials for an emulator named by the environment.
             anonymous=self.anonymous or bool(emulator and not given and not self.endpoint),
             timeout=self.timeout_seconds,
             around=_describe_surroundings(file),
@@ -246,10 +246,10 @@ class GcpCredentials(Credentials):
 
 
 def clean_endpoint(value: str | None) -> str | None:
-    """Return the address of a service without spaces and a slash at its end; None for none.
+    """Strip spaces and a trailing slash from the address of a service; return None for none.
 
     Raises:
-        ValueError: it is no URL, or has a login in it.
+        ValueError: it is not a URL, or contains credentials.
     """
     if value is None or not value.strip():
         return None
@@ -257,7 +257,7 @@ def clean_endpoint(value: str | None) -> str | None:
     if parts.scheme not in {"http", "https"}:
         raise ValueError("it must start with http:// or https://")
     if "@" in parts.netloc:
-        raise ValueError("it must not contain a login, which would be saved as plain text")
+        raise ValueError("it must not contain credentials, which would be saved as plain text")
     return value.strip().rstrip("/")
 
 

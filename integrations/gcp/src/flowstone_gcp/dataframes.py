@@ -1,4 +1,4 @@
-"""Serialize DataFrames as files to be uploaded, in CSV or Parquet."""
+"""Serialization of DataFrames for uploads, as CSV or Parquet."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class DataFrameSerializationFormat(Enum):
 
     @property
     def compression(self) -> str | None:
-        """``gzip`` or ``snappy``; None where the content is not compressed."""
+        """``gzip`` or ``snappy``; None if the content is not compressed."""
         return self.value.partition("_")[2] or None
 
     @property
@@ -66,7 +66,7 @@ _SUFFIXES = {
 
 
 def find_format(name: str | DataFrameSerializationFormat) -> DataFrameSerializationFormat:
-    """Return a format by its name, in small or capital letters.
+    """Return a format by its name, in lower or upper case.
 
     Raises:
         StorageError: there is no such format.
@@ -85,7 +85,7 @@ def find_format(name: str | DataFrameSerializationFormat) -> DataFrameSerializat
 
 @dataclass(frozen=True, slots=True)
 class Serialized:
-    """A DataFrame as a file, from whose start it is read.
+    """A DataFrame as a file, positioned at its start.
 
     Attributes:
         content: the file.
@@ -100,7 +100,7 @@ class Serialized:
 def serialize(df: object, kind: DataFrameSerializationFormat, where: str) -> Iterator[Serialized]:
     """Yield a DataFrame of pandas or polars in a format, without its index.
 
-    A large one is in a temporary file, which is deleted at the end.
+    A large one is written to a temporary file, which is deleted at the end.
 
     Args:
         df: the DataFrame.
@@ -108,7 +108,7 @@ def serialize(df: object, kind: DataFrameSerializationFormat, where: str) -> Ite
         where: the object, for messages.
 
     Raises:
-        StorageError: it is no DataFrame, or can't be written in this format.
+        StorageError: it is not a DataFrame, or can't be written in this format.
         MissingExtra: Parquet from pandas needs pyarrow.
     """
     write = _find_writer(df, where)
@@ -132,7 +132,7 @@ class _Writer(Protocol):
 
 
 def _find_writer(df: object, where: str) -> _Writer:
-    """Return what writes a DataFrame, without importing what makes DataFrames."""
+    """Return the writer for a DataFrame, without importing pandas or polars."""
     for each in type(df).__mro__:
         found = _WRITERS.get((each.__module__.partition(".")[0], each.__name__))
         if found is not None:
@@ -181,6 +181,6 @@ def _compress(kind: DataFrameSerializationFormat, file: BinaryIO) -> Iterator[Bi
     if kind.compression is None:
         yield file
         return
-    # Without the time, equal DataFrames become equal objects.
+    # Without a time stamp, equal DataFrames become equal objects.
     with gzip.GzipFile(fileobj=file, mode="wb", mtime=0) as packed:
         yield cast("BinaryIO", packed)

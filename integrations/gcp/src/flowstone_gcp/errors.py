@@ -1,4 +1,4 @@
-"""Translate the errors of Google's SDK, by exception class and by the service's reasons."""
+"""Translation of errors of Google's SDK, by exception class and by the service's reasons."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
 
-#: Longer messages are cut, such as the error page of a proxy.
+#: Longer messages are truncated, such as the error page of a proxy.
 LONGEST = 400
 SDKS = ("google", "requests", "urllib3")
-#: What the SDK says where IAM gave no token, or no signature, of another service account.
+#: The SDK's messages if IAM returned no token, or no signature, of another service account.
 BY_IAM = ("Unable to acquire impersonated credentials", "Error calling sign_bytes")
-#: The secret part of an upload session's URL: whoever has it can write the object.
+#: The secret part of an upload session's URL: anyone who has it can write the object.
 UPLOAD = re.compile(r"\bupload_id=([\w-]+)")
-#: What the SDK says when Cloud Storage kept only part of a chunk.
+#: The SDK's message if Cloud Storage has stored only part of a chunk.
 PARTLY_KEPT = "Bytes stream is in unexpected state"
 STATUS = re.compile(r"""["']code["']: ?(\d{3})""")
 
@@ -53,7 +53,7 @@ def _make_table(*groups: tuple[GcpErrorRule, str]) -> dict[str, GcpErrorRule]:
     return {name: rule for rule, names in groups for name in names.split()}
 
 
-#: By the name of the exception's class; the nearest ancestor counts.
+#: By the name of the exception's class; the nearest ancestor in the table applies.
 BY_EXCEPTION = _make_table(
     (
         NO_LOGIN,
@@ -123,7 +123,7 @@ BY_EXCEPTION = _make_table(
     ),
 )
 
-#: By the reason in the service's answer, which tells more than its status:
+#: By the reason in the service's response, which is more specific than its status:
 #: https://cloud.google.com/storage/docs/json_api/v1/status-codes
 BY_REASON = _make_table(
     (REFUSED, "authError expired required_login invalid_grant"),
@@ -154,7 +154,7 @@ def translate_errors(
         where: the bucket or service, for the message.
         who: a function that describes the credentials in use, for the message.
         key: the object, if the operation is about one.
-        rules: what general rules mean for this service, such as `OF_SECRETS`.
+        rules: replacements of general rules for this service, such as `OF_SECRETS`.
     """
     return replace_errors(lambda error: translate(error, where, who, key, rules))
 
@@ -212,12 +212,12 @@ def is_unfinished(error: BaseException) -> bool:
 
 
 def _find_login_rule(error: BaseException, names: list[str]) -> GcpErrorRule | None:
-    """Return what a request for a token or a signature met, where the class does not tell."""
+    """Return the rule for a failed request for a token or a signature, if the class has none."""
     if "GoogleAuthError" not in names or not error.args:
         return None
     first = error.args[0]
     if isinstance(first, BaseException):
-        # With an answer of the metadata server, it has a second argument.
+        # With a response of the metadata server, it has a second argument.
         return find_rule(first) if len(first.args) == 1 else None
     if not str(first).startswith(BY_IAM):
         return BUSY if getattr(error, "retryable", False) else None
@@ -231,7 +231,7 @@ def _find_login_rule(error: BaseException, names: list[str]) -> GcpErrorRule | N
 
 
 def is_passing(error: BaseException) -> bool:
-    """Return whether the same request may succeed in a moment."""
+    """Return whether the same request may succeed when it is repeated."""
     status = getattr(getattr(error, "response", None), "status_code", 0)
     return (
         status in {408, 429}
@@ -268,7 +268,7 @@ def read_status(error: BaseException) -> str:
 
 
 def format_details(error: BaseException) -> str:
-    """Return the SDK's message, shortened and without secrets."""
+    """Return the SDK's message, truncated and without secrets."""
     cause = getattr(error, "cause", None)
     if isinstance(cause, BaseException):
         return format_details(cause)
@@ -281,8 +281,8 @@ def format_details(error: BaseException) -> str:
 def _join_texts(error: BaseException) -> str:
     """Return the texts of an error.
 
-    google-auth puts the answer behind its own words. What it takes for no token may be one all the
-    same, so only the answer to a refusal is shown.
+    google-auth appends the response to its own message. A response that it does not accept as
+    a token may still contain one, so only the response to a refusal is shown.
     """
     if not error.args or not _is_of_sdk(type(error)):
         return str(error)

@@ -1,4 +1,4 @@
-"""Labels of resources that are created at Google: their flow, task and run."""
+"""Labels of resources that jobs create at Google: their flow, task and run."""
 
 from __future__ import annotations
 
@@ -27,5 +27,5 @@ def make_labels(own: Mapping[str, str]) -> dict[str, str]:
 
 
 def clean_label(text: str) -> str:
-    """Return a text as a label may be: lower case, digits, hyphens and underscores."""
+    """Return a valid label for a text: lower case, digits, hyphens and underscores."""
     return _LABEL.sub("-", text.lower())[:LONGEST_LABEL]

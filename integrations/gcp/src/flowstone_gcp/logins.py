@@ -1,4 +1,4 @@
-"""Logins: Google's credentials and clients of one set of values, opened once per process."""
+"""Logins: credentials and clients for a set of values, opened once per process and shared."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
     from google.auth.credentials import Credentials
     from google.auth.transport.requests import AuthorizedSession
 
-#: How often a transfer is begun or taken up; each time takes its part of the login's timeout.
+#: Number of attempts of a transfer; each has its share of the credentials' timeout.
 ATTEMPTS = 3
 CONNECT_SECONDS = 10.0
-#: How often a connection that was refused is tried again, in one attempt.
+#: Number of retries of a refused connection, in one attempt.
 REFUSALS = 2
-#: What clients may be asked for, by the names that users know.
+#: The names of clients that `client` accepts.
 STORAGE = frozenset({"storage", "cloud_storage"})
 KINDS = STORAGE | {"bigquery"} | SERVICES.keys()
-#: Fields of a key or a configuration that are secret by themselves.
+#: Secret fields of a key or a configuration.
 _SECRET = ("private_key", "private_key_id", "client_secret", "refresh_token")
 
 
@@ -43,10 +43,10 @@ class GcpLoginFields:
     Attributes:
         info: a key or configuration of Google's, as JSON.
         file: a file with one.
-        project: where to work, whatever the login.
-        usual_project: where to work, if the login does not say.
-        chain: service accounts to impersonate, each by the one before; the last one is used.
-        around: the environment and the times of the files that the SDK reads.
+        project: the project, whatever the credentials specify.
+        usual_project: the project, if the credentials do not specify one.
+        chain: service accounts to impersonate, each by the previous one; the last one is used.
+        around: the environment, and the modification times of the files that the SDK reads.
     """
 
     info: str | None = field(default=None, repr=False)
@@ -63,7 +63,7 @@ class GcpLoginFields:
 
 
 class GcpLogin:
-    """Google's credentials and their clients; safe to use from several threads."""
+    """Google's credentials and their clients; thread-safe."""
 
     def __init__(self, values: GcpLoginFields) -> None:
         self._values = values
@@ -91,14 +91,14 @@ class GcpLogin:
 
     @property
     def timeout(self) -> tuple[float, float]:
-        """Seconds to connect, and to wait for each answer."""
+        """Seconds to connect, and to wait for each response."""
         return min(CONNECT_SECONDS, self._values.timeout), self._values.timeout
 
     def who(self) -> str:
         """Describe the credentials in use, without secrets."""
         values = self._values
         if values.anonymous:
-            return "no login (anonymous)"
+            return "no credentials (anonymous)"
         kind = "a key" if values.info or values.file else "application default credentials"
         opened = self._opened
         email = getattr(opened[0], "service_account_email", None) if opened else None
@@ -109,7 +109,7 @@ class GcpLogin:
         return f"{kind} in {values.file}" if values.file else kind
 
     def credentials(self) -> Credentials:
-        """Return Google's credentials; they renew themselves.
+        """Return Google's credentials, which renew themselves.
 
         Raises:
             CredentialsError: there are none, or they can't be read.
@@ -117,7 +117,7 @@ class GcpLogin:
         return self._open()[0]
 
     def project(self) -> str | None:
-        """Return the project that is worked in: the field's, the key's, or the environment's."""
+        """Return the project: the field's, the key's, or the environment's."""
         return self._values.project or self._open()[1]
 
     def find_payer(self) -> str | None:
@@ -126,11 +126,11 @@ class GcpLogin:
 
     @property
     def usual_project(self) -> str | None:
-        """The project that the fields or the environment name, without opening the login."""
+        """The project of the fields or the environment, without opening the login."""
         return self._values.project or self._values.usual_project
 
     def find_project(self) -> str | None:
-        """Return the project that the fields, the key or the environment name."""
+        """Return the project of the fields, the key or the environment."""
         info = self.find_info()
         if self._values.project or info is None:
             return self._values.project or self._values.usual_project or self.project()
@@ -138,7 +138,7 @@ class GcpLogin:
 
     @property
     def chain(self) -> tuple[str, ...]:
-        """The service accounts to impersonate, each by the one before."""
+        """The service accounts to impersonate, each by the previous one."""
         return self._values.chain
 
     @property
@@ -148,11 +148,11 @@ class GcpLogin:
 
     @property
     def quota_project(self) -> str | None:
-        """The project that the fields name for the bill."""
+        """The project to bill, if the fields set one."""
         return self._values.quota_project
 
     def find_info(self) -> dict[str, str] | None:
-        """Return the key or configuration that the fields give; None for the default chain.
+        """Return the key or configuration that the fields set; None for the default chain.
 
         Raises:
             CredentialsError: it can't be read.
@@ -160,12 +160,12 @@ class GcpLogin:
         return None if self._values.anonymous else _read_info(self._values)
 
     def ensure_token(self) -> None:
-        """Request a token if there is no valid one, so that a refused login is noticed here."""
+        """Request a token if there is no valid one, so that refused credentials raise here."""
         if not self._values.anonymous and not self.credentials().valid:
             self.refresh()
 
     def find_key(self) -> str | None:
-        """Return the service account's key as JSON, where that is the whole login."""
+        """Return the service account's key as JSON, if there is nothing else in the credentials."""
         info = None if self._values.anonymous or self._values.chain else _read_info(self._values)
         is_key = info is not None and info.get("type") == "service_account"
         return json.dumps(info) if is_key else None
@@ -200,8 +200,8 @@ class GcpLogin:
             return self._clients[name]
 
     def session(self) -> AuthorizedSession:
-        """Return the HTTP session of the clients, for what they lack: streams."""
-        # The SDK takes 0.3 s to load; a flow that only names a bucket need not wait for it.
+        """Return the HTTP session of the clients, for streams, which they do not support."""
+        # The SDK takes 0.3 s to load, which a flow that only names a bucket does not need.
         from flowstone_gcp.sessions import open_session
 
         with self._lock:
@@ -234,7 +234,7 @@ class GcpLogin:
         return Retry(may_help, 0.2, patience / 2, 2, patience)
 
     def refresh(self) -> str | None:
-        """Request a new token and return it; None for an anonymous login."""
+        """Request a new token and return it; None for an anonymous access."""
         from google.auth.transport.requests import Request  # see above
 
         if self._values.anonymous:
@@ -302,7 +302,7 @@ class GcpLogin:
 
 
 def _read_info(values: GcpLoginFields) -> dict[str, Any] | None:
-    """Return the key or configuration that the fields give; None for the default chain."""
+    """Return the key or configuration that the fields set; None for the default chain."""
     if values.info:
         where, text = "service_account_info", values.info
     elif values.file:
@@ -318,7 +318,7 @@ def _read_info(values: GcpLoginFields) -> dict[str, Any] | None:
     try:
         info = json.loads(text)
     except ValueError:
-        info = None  # the text may be a secret, so no words of the parser
+        info = None  # the text may be a secret, so the parser's message is not used
     if not isinstance(info, dict):
         remedy = "Use the complete JSON of the key, as downloaded from Google."
         raise CredentialsError(where, "it is not a JSON object", remedy)
@@ -329,8 +329,8 @@ def _read_info(values: GcpLoginFields) -> dict[str, Any] | None:
 
 
 def _make_credentials(info: dict[str, Any]) -> Any:
-    """Return Google's credentials of a key or configuration, by its type."""
-    # The SDK's own way, `load_credentials_from_dict`, is deprecated: it takes types not asked for.
+    """Return Google's credentials for a key or configuration, by its type."""
+    # `load_credentials_from_dict` of the SDK is deprecated: it accepts types that are not expected.
     # The modules are the SDK's; see `GcpLogin.session`.
     from google.auth import aws, identity_pool, impersonated_credentials, pluggable
     from google.oauth2 import credentials, service_account
@@ -358,7 +358,7 @@ def _make_credentials(info: dict[str, Any]) -> Any:
     try:
         return kinds[kind](info)
     except (KeyError, TypeError, ValueError) as error:
-        # What it says may quote the key.
+        # Its message may quote the key.
         raise CredentialsError(
             f"the key of Google Cloud, a {kind}",
             f"it is incomplete or malformed ({type(error).__name__})",

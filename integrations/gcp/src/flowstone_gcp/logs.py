@@ -1,4 +1,4 @@
-"""Keep secrets out of the SDK's log records: at DEBUG they carry whole requests and responses."""
+"""Redaction of the SDK's log records, which contain whole requests and responses at DEBUG."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import logging
 
 from flowstone.records.redaction import redact
 
-#: Attributes of the SDK's records that have the content of a request or a response.
+#: Attributes of the SDK's records with the content of a request or a response.
 _CONTENTS = ("httpRequest", "httpResponse", "request", "response", "rpcRequest", "rpcResponse")
 _LOGGERS = "google.cloud.secretmanager"
 
 
 class _Quiet(logging.Filter):
-    """Takes the content out of a record; a filter, as records go to handlers we don't own."""
+    """Removes the content from a record; a filter, as the records also go to other handlers."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.msg, record.args = redact(record.getMessage()), None
@@ -28,5 +28,5 @@ def keep_secrets() -> None:
     """Add the filter to the existing loggers of Secret Manager; may be called repeatedly."""
     for name in tuple(logging.root.manager.loggerDict):
         if name.startswith(_LOGGERS):
-            # A filter works on its own logger only, not on those below.
+            # A filter of a logger does not apply to its children.
             logging.getLogger(name).addFilter(_quiet)

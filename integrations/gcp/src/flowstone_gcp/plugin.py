@@ -1,4 +1,4 @@
-"""What this package offers Flowstone; it loads nothing of Google's."""
+"""The collection of this package; importing it does not load Google's SDK."""
 
 from flowstone.plugins import Collection, hookimpl
 

@@ -1,6 +1,6 @@
-"""Clients of Secret Manager, Cloud Run and Cloud Logging, opened with a login of Google Cloud.
+"""Clients of Secret Manager, Cloud Run and Cloud Logging, opened with Google Cloud credentials.
 
-They speak REST, over requests: with its proxies and certificates, as Cloud Storage does.
+They use REST over requests, with its proxies and certificates, like Cloud Storage.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ def open_secret_manager(login: GcpLogin, endpoint: str | None) -> SecretManagerS
     """Return a `SecretManagerServiceClient`.
 
     Args:
-        login: whose credentials it uses.
+        login: provides the credentials.
         endpoint: the address of a region's service, or of an emulator.
 
     Raises:
         MissingExtra: google-cloud-secret-manager is not installed.
     """
     try:
-        # An optional dependency, and 0.4 s.
+        # An optional dependency, which takes 0.4 s to load.
         from google.cloud.secretmanager_v1 import SecretManagerServiceClient
         from google.cloud.secretmanager_v1.services.secret_manager_service.transports.rest import (
             SecretManagerServiceRestTransport as Transport,
@@ -116,7 +116,7 @@ def _open_transport(kind: Callable[..., T], login: GcpLogin, endpoint: str | Non
     return kind(**given)
 
 
-#: By the name that clients are asked for by.
+#: By the name of the client.
 SERVICES: dict[str, Callable[[GcpLogin, str | None], object]] = {
     "cloud_run_executions": open_run_executions,
     "cloud_run_jobs": open_run_jobs,

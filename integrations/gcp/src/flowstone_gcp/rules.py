@@ -1,4 +1,4 @@
-"""The meaning of Google's errors: the Flowstone error to raise, the problem, and the remedy."""
+"""Rules for Google's errors: the error class, the problem and the remedy."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from flowstone.errors import (
 
 @dataclass(frozen=True, slots=True)
 class GcpErrorRule:
-    """The Flowstone error to raise for an error of Google's, its problem and its remedy."""
+    """A rule for an error of Google: the error class, the problem and the remedy."""
 
     kind: type[StorageError | CredentialsError | SecretStoreError | JobError]
     problem: str
@@ -43,19 +43,19 @@ DENIED = GcpErrorRule(
 )
 REFUSED = GcpErrorRule(
     CredentialsError,
-    "the login was refused",
+    "the credentials were refused",
     "Check that the key still exists and its account is enabled, or log in again: "
     "`gcloud auth application-default login`.",
 )
 NO_LOGIN = GcpErrorRule(
     CredentialsError,
-    "no login was found, or it can't be read",
+    "no credentials were found, or they can't be read",
     "Run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS, "
     "service_account_file or service_account_info. For public data, set anonymous=True.",
 )
 IMPERSONATION = GcpErrorRule(
     CredentialsError,
-    "this service account does not exist, or the login may not impersonate it",
+    "this service account does not exist, or the credentials may not impersonate it",
     "Grant roles/iam.serviceAccountTokenCreator on it to the account before it in the chain, and "
     "enable the API iamcredentials.googleapis.com in its project.",
 )
@@ -125,7 +125,7 @@ MISUSED = GcpErrorRule(
     "traceback.",
 )
 
-#: What errors mean where they are about a secret.
+#: Rules for errors about a secret.
 NO_SECRET = GcpErrorRule(
     SecretMissing,
     "there is no such secret, or it has no such version",
@@ -178,7 +178,7 @@ OF_SECRETS = {
     ),
 }
 
-#: What errors mean where they are about a job of Cloud Run.
+#: Rules for errors about a Cloud Run job.
 NO_JOB = GcpErrorRule(
     JobLost,
     "there is no such job or execution",

@@ -22,19 +22,19 @@ if TYPE_CHECKING:
     from google.cloud.secretmanager_v1 import SecretManagerServiceClient
 
 _NAME = re.compile(r"(?:projects/(?P<project>[^/]+)/secrets/)?(?P<name>[A-Za-z0-9_-]{1,255})")
-#: The version that counts now.
+#: The alias of the newest version.
 LATEST = "latest"
 
 
 class SecretManager:
-    """The calls of the service, with errors of ours.
+    """The calls of the service, with Flowstone's errors.
 
     Args:
-        credentials: the login.
-        project: where the secrets are; by default the login's project.
+        credentials: the credentials.
+        project: the project of the secrets; by default that of the credentials.
         endpoint: the address of a region's service, or of an emulator.
-        timeout_seconds: how long each request may take; by default as the login says.
-        replica_locations: the regions that new secrets are kept in; none to let Google choose.
+        timeout_seconds: seconds that each request may take; by default as in the credentials.
+        replica_locations: the regions in which new secrets are stored; empty to let Google choose.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class SecretManager:
         raise SecretStoreError(f"{self.where}/{name}", problem, remedy)
 
     def add_version(self, name: str, value: bytes) -> str:
-        """Add a version to a secret that is there, and return the version's path."""
+        """Add a version to an existing secret, and return the version's path."""
         register(value.decode("utf-8", "backslashreplace"))
         path = self._find_path(name)
         with self._translate(name):
@@ -115,7 +115,7 @@ class SecretManager:
         return path
 
     def destroy_version(self, name: str, version: str) -> str:
-        """Destroy a version for good, and return its path."""
+        """Destroy a version permanently, and return its path."""
         if version == LATEST:
             problem = "a version that is destroyed must be named by its number, not 'latest'"
             raise SecretStoreError(f"{self.where}/{name}", problem, "Pass a number, such as '3'.")
@@ -125,10 +125,10 @@ class SecretManager:
         return path
 
     def list_names(self, prefix: str) -> Iterator[str]:
-        """Yield the names of secrets, a page at a time."""
+        """Yield the names of secrets, page by page."""
         request: dict[str, object] = {"parent": f"projects/{self._find_project()}"}
         if prefix:
-            request["filter"] = f"name:{prefix}"  # anywhere in the name
+            request["filter"] = f"name:{prefix}"  # matches anywhere in the name
         with self._translate():
             for secret in self._client().list_secrets(request=request, timeout=self._timeout):
                 name = secret.name.rpartition("/")[2]
@@ -192,10 +192,10 @@ class GcpSecrets(SecretProvider):
 
     gcp_credentials: GcpCredentials = Field(
         default_factory=GcpCredentials,
-        description="The login; by default, application default credentials.",
+        description="The credentials; by default, application default credentials.",
     )
     project: str | None = Field(
-        default=None, description="The project of the secrets; by default the login's."
+        default=None, description="The project of the secrets; by default the credentials'."
     )
     endpoint: str | None = Field(
         default=None,
@@ -230,7 +230,7 @@ class GcpSecrets(SecretProvider):
 
 
 class GcpSecretsProvider(SecretStoreProvider):
-    """Secrets of Secret Manager, by their names."""
+    """Secrets in Secret Manager, by name."""
 
     def __init__(self, block: GcpSecrets) -> None:
         self._block = block
@@ -263,7 +263,7 @@ class GcpSecret(Block):
 
     gcp_credentials: GcpCredentials = Field(
         default_factory=GcpCredentials,
-        description="The login; by default, application default credentials.",
+        description="The credentials; by default, application default credentials.",
     )
     secret_name: str = Field(
         min_length=1, description="The secret's name, or projects/PROJECT/secrets/NAME."
@@ -283,8 +283,8 @@ class GcpSecret(Block):
 
         Raises:
             SecretMissing: there is no such secret or version.
-            AccessDenied: this login may not read it.
-            CredentialsError: there is no login, or it was refused.
+            AccessDenied: the credentials have no permission to read it.
+            CredentialsError: no credentials were found, or they were refused.
         """
         return self._service().read(self.secret_name, self.secret_version)
 
@@ -294,9 +294,9 @@ class GcpSecret(Block):
         A secret that does not exist is created.
 
         Raises:
-            SecretStoreError: Google refused.
-            AccessDenied: this login may not write it.
-            CredentialsError: there is no login, or it was refused.
+            SecretStoreError: Google refused the request.
+            AccessDenied: the credentials have no permission to write it.
+            CredentialsError: no credentials were found, or they were refused.
         """
         return self._service().write(self.secret_name, secret_data)
 
@@ -305,20 +305,20 @@ class GcpSecret(Block):
 
         Raises:
             SecretMissing: there is no such secret.
-            SecretStoreError: Google refused.
+            SecretStoreError: Google refused the request.
         """
         return self._service().delete(self.secret_name)
 
     async def aread_secret(self) -> bytes:
-        """Do as `read_secret`, and let other coroutines run meanwhile."""
+        """Async version of `read_secret`."""
         return await asyncio.to_thread(self.read_secret)
 
     async def awrite_secret(self, secret_data: bytes) -> str:
-        """Do as `write_secret`, and let other coroutines run meanwhile."""
+        """Async version of `write_secret`."""
         return await asyncio.to_thread(self.write_secret, secret_data)
 
     async def adelete_secret(self) -> str:
-        """Do as `delete_secret`, and let other coroutines run meanwhile."""
+        """Async version of `delete_secret`."""
         return await asyncio.to_thread(self.delete_secret)
 
     def _service(self) -> SecretManager:

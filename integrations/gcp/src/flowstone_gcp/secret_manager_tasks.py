@@ -1,6 +1,6 @@
 """Google's Secret Manager as tasks: create, update, read and delete, each with an async twin.
 
-Their results are never cached or persisted: each run reads anew.
+Results of reads are never cached or stored: each run reads again.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from flowstone import make_async_twin, task
 from flowstone_gcp.credentials import GcpCredentials
 from flowstone_gcp.secret_manager import LATEST, GcpSecrets, SecretManager
 
-#: Given masked, a secret is in no log, and in no record of the run.
+#: A masked secret is not in logs, nor in the record of the run.
 Value = str | bytes | SecretStr | SecretBytes | Secret[object]
-#: A block of the provider has an address of its own, too.
+#: A block of the provider has its own endpoint.
 Login = GcpCredentials | GcpSecrets
 
 
@@ -24,18 +24,18 @@ def create_secret(
     timeout: float = 60,
     project: str | None = None,
 ) -> str:
-    """Create a secret without a value, and return its path; `update_secret` gives it one.
+    """Create a secret without a value, and return its path; `update_secret` sets a value.
 
     Args:
         secret_name: the name of the secret.
-        gcp_credentials: the login.
+        gcp_credentials: the credentials.
         timeout: how long the request may take, in seconds.
-        project: the project of the secret; by default the login's.
+        project: the project of the secret; by default that of the credentials.
 
     Raises:
-        SecretStoreError: it exists already, or Google refused.
-        AccessDenied: this login may not create it.
-        CredentialsError: there is no login, or it was refused.
+        SecretStoreError: it exists already, or Google refused the request.
+        AccessDenied: the credentials have no permission to create it.
+        CredentialsError: no credentials were found, or they were refused.
 
     Example:
         path = create_secret(secret_name, gcp_credentials)
@@ -56,14 +56,14 @@ def update_secret(
     Args:
         secret_name: the name of the secret, or its path.
         secret_value: text or bytes; preferably a `SecretStr`, which is not recorded in plain text.
-        gcp_credentials: the login.
+        gcp_credentials: the credentials.
         timeout: how long the request may take, in seconds.
-        project: the project of the secret; by default the login's.
+        project: the project of the secret; by default that of the credentials.
 
     Raises:
         SecretMissing: there is no such secret.
-        SecretStoreError: Google refused.
-        CredentialsError: there is no login, or it was refused.
+        SecretStoreError: Google refused the request.
+        CredentialsError: no credentials were found, or they were refused.
 
     Example:
         path = update_secret(secret_name, secret_value, gcp_credentials)
@@ -85,16 +85,16 @@ def read_secret(
 
     Args:
         secret_name: the name of the secret, or its path.
-        gcp_credentials: the login.
+        gcp_credentials: the credentials.
         version_id: the number of the version, or an alias.
         timeout: how long the request may take, in seconds.
-        project: the project of the secret; by default the login's.
+        project: the project of the secret; by default that of the credentials.
 
     Raises:
         SecretMissing: there is no such secret or version.
         SecretStoreError: it is not UTF-8 text; read it as bytes with `GcpSecret`.
-        AccessDenied: this login may not read it.
-        CredentialsError: there is no login, or it was refused.
+        AccessDenied: the credentials have no permission to read it.
+        CredentialsError: no credentials were found, or they were refused.
 
     Example:
         password = read_secret(secret_name, gcp_credentials)
@@ -114,14 +114,14 @@ def delete_secret(
 
     Args:
         secret_name: the name of the secret, or its path.
-        gcp_credentials: the login.
+        gcp_credentials: the credentials.
         timeout: how long the request may take, in seconds.
-        project: the project of the secret; by default the login's.
+        project: the project of the secret; by default that of the credentials.
 
     Raises:
         SecretMissing: there is no such secret.
-        SecretStoreError: Google refused.
-        CredentialsError: there is no login, or it was refused.
+        SecretStoreError: Google refused the request.
+        CredentialsError: no credentials were found, or they were refused.
 
     Example:
         path = delete_secret(secret_name, gcp_credentials)
@@ -137,19 +137,19 @@ def delete_secret_version(
     timeout: float = 60,
     project: str | None = None,
 ) -> str:
-    """Destroy a version of a secret for good, and return the version's path.
+    """Destroy a version of a secret permanently, and return the version's path.
 
     Args:
         secret_name: the name of the secret, or its path.
         version_id: the number of the version; ``latest`` is refused.
-        gcp_credentials: the login.
+        gcp_credentials: the credentials.
         timeout: how long the request may take, in seconds.
-        project: the project of the secret; by default the login's.
+        project: the project of the secret; by default that of the credentials.
 
     Raises:
         SecretMissing: there is no such secret or version.
-        SecretStoreError: Google refused.
-        CredentialsError: there is no login, or it was refused.
+        SecretStoreError: Google refused the request.
+        CredentialsError: no credentials were found, or they were refused.
 
     Example:
         path = delete_secret_version(secret_name, version_id, gcp_credentials)

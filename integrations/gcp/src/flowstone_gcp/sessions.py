@@ -1,4 +1,4 @@
-"""Sessions for Cloud Storage that notice a response cut off within its headers."""
+"""Sessions for Cloud Storage that detect a response that is truncated within its headers."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from google.auth.credentials import Credentials
     from requests import Response
 
-#: Connections kept open: a folder transfer uses eight, and several may run at once.
+#: Number of pooled connections: a folder transfer uses eight, and several may run at once.
 POOL = 64
 #: Status codes of responses without a body, which need no Content-Length.
 BODILESS = {204, 304}
 
 
 def open_session(credentials: Credentials) -> AuthorizedSession:
-    """Return a session of requests with a login, for use from several threads."""
+    """Return a thread-safe session of requests with credentials."""
     session = AuthorizedSession(credentials)
     for scheme in ("http://", "https://"):
         session.mount(scheme, HTTPAdapter(pool_maxsize=POOL))
@@ -36,7 +36,7 @@ def _refuse_truncated(response: Response, *_: object, **__: object) -> None:
 
 
 def _is_truncated(response: Response) -> bool:
-    """Return whether the headers lack what every complete response has: how long the body is."""
+    """Return whether the headers of a response lack the length of its body."""
     headers = response.headers
     http_1_0 = getattr(response.raw, "version", 11) == 10  # its bodies end with the connection
     if (

@@ -17,11 +17,11 @@ WEEK = 7 * 24 * 3600
 
 
 def check_signing(where: str, login: GcpLogin, settings: GcsSettings, expires_seconds: int) -> None:
-    """Check that a login can sign a URL that is valid for `expires_seconds`.
+    """Check that the credentials can sign a URL that is valid for `expires_seconds`.
 
     Raises:
-        StorageError: the login can't sign, the time is too long, or the object is encrypted with
-            a customer's key.
+        StorageError: the credentials can't sign, the time is too long, or the object is encrypted
+            with a customer-supplied key.
     """
     # The SDK is imported with the first client, not with the package.
     from google.auth.credentials import Signing
@@ -30,7 +30,7 @@ def check_signing(where: str, login: GcpLogin, settings: GcsSettings, expires_se
         problem = f"a presigned URL can't last {expires_seconds!r} seconds"
         raise StorageError(where, problem, f"Cloud Storage allows 1 to {WEEK}, a week.")
     if settings.encryption_key is not None:
-        problem = "a presigned URL is of no use without encryption_key, which is not to be shared"
+        problem = "a presigned URL does not work without encryption_key, which must not be shared"
         remedy = "Copy the object to a block without encryption_key, or share its content."
         raise StorageError(where, problem, remedy)
     if not isinstance(login.credentials(), Signing):
@@ -43,7 +43,7 @@ def check_signing(where: str, login: GcpLogin, settings: GcsSettings, expires_se
 
 
 def sign_url(blob: Blob, method: str, expires_seconds: int, endpoint: str | None) -> str:
-    """Return a URL that reads or writes an object; the blob's bucket says which project pays."""
+    """Return a URL that reads or writes an object; the blob's bucket sets the project that pays."""
     payer = blob.user_project
     url: str = blob.generate_signed_url(
         version="v4",

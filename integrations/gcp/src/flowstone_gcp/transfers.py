@@ -1,4 +1,4 @@
-"""Content on its way: sources that the SDK can go back in, and answers as files."""
+"""Sources that the SDK can rewind, and responses as files."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ READ_BYTES = 128 * 1024
 
 
 def wrap_source(source: BinaryIO) -> BinaryIO:
-    """Return a source as the SDK's upload sessions need it.
+    """Return a wrapper of a source for the SDK's upload sessions.
 
-    It begins at 0 wherever the source stands, reads as much as is asked for though a pipe gives
-    less, and what was read last can be read again, so that a part is sent again after a break.
+    Its position begins at 0 wherever the source stands, a read returns the full size even if a pipe
+    returns less, and the last read can be repeated, so that a part is sent again after a break.
     """
     return cast("BinaryIO", _Source(source))
 
@@ -68,11 +68,11 @@ def make_body(
     generation: str | None,
     translate_errors: Callable[[], AbstractContextManager[None]],
 ) -> ObjectBody:
-    """Return the content of a response as a file, as it is stored, without unpacking it.
+    """Return the content of a response as a file, as it is stored, without decompression.
 
     Args:
         response: a response to a request for content.
-        generation: the object's generation, by which a reader that resumes notices a change.
+        generation: the object's generation, by which a reader that resumes detects a change.
         translate_errors: translates errors of the SDK.
     """
 

@@ -1,4 +1,4 @@
-"""Snowflake for Flowstone: logins, a database with bulk loads and Arrow, and query tasks."""
+"""Snowflake for Flowstone: credentials, a database with bulk loads and Arrow, and query tasks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Results as Arrow: one type for a column, whatever its parts came as."""
+"""Results as Arrow, with one type per column, even if the types of the parts differ."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from snowflake.connector.cursor import SnowflakeCursor
 
 FIXED = 0
-#: Digits that 64 bits hold of any number.
+#: Number of decimal digits that always fit into 64 bits.
 DIGITS = 18
 
 
 def read_batches(cursor: SnowflakeCursor, batch_rows: int) -> pa.RecordBatchReader:
     """Return the rows of a cursor as a reader, which closes it at the end.
 
-    Integers are of 64 bits; where those of the first part don't fit, decimals.
+    Integers have 64 bits; if those of the first part don't fit, they are decimals.
 
     Args:
-        cursor: whose query has ended.
-        batch_rows: of a batch, at most.
+        cursor: a cursor whose query has ended.
+        batch_rows: maximum number of rows of a batch.
     """
     import pyarrow as pa  # an optional dependency
 
@@ -45,20 +45,20 @@ def read_batches(cursor: SnowflakeCursor, batch_rows: int) -> pa.RecordBatchRead
 
 
 def unify(table: pa.Table, columns: Sequence[Any]) -> pa.Table:
-    """Return a table with the types that `read_batches` gives."""
+    """Return a table with the types that `read_batches` uses."""
     return _cast(table, _find_schema(table, columns))
 
 
 def _read_tables(cursor: SnowflakeCursor) -> Iterator[pa.Table]:
     """Yield at least one table."""
     import pyarrow as pa  # an optional dependency
-    from snowflake.connector.errors import NotSupportedError  # is here: there is a cursor
+    from snowflake.connector.errors import NotSupportedError  # is installed: there is a cursor
 
     try:
         tables = cursor.fetch_arrow_batches()
         first = next(tables, None)
     except NotSupportedError:
-        # What is no query has its answer as JSON.
+        # The result of a statement that is not a query is JSON.
         names = [each[0] for each in cursor.description or ()]
         rows: Sequence[Any] = cursor.fetchall()
         columns = zip(*rows, strict=True) if rows else ((),) * len(names)
@@ -115,14 +115,14 @@ def _cast(table: pa.Table, schema: pa.Schema) -> pa.Table:
 
     columns = []
     for field, values in zip(schema, table.columns, strict=True):
-        # Parts of a second below the microsecond are cut: Python has none.
+        # Fractions below a microsecond are truncated: Python's types lack them.
         is_safe = not pa.types.is_timestamp(field.type) and not pa.types.is_time(field.type)
         try:
             columns.append(values.cast(field.type, safe=is_safe))
         except pa.ArrowInvalid as error:
             raise QueryInvalid(
                 "Snowflake",
-                f"column {field.name!r} has numbers that 64 bits don't hold, after smaller ones",
+                f"column {field.name!r} has numbers that exceed 64 bits, after smaller ones",
                 "Cast it in the query: to NUMBER(38, 1), or to VARCHAR.",
             ) from error
     return pa.Table.from_arrays(columns, schema=schema)

@@ -1,4 +1,4 @@
-"""Values of parameters, each with the type that Snowflake's protocol has for it."""
+"""Parameter values, each with its type in Snowflake's protocol."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ TEXT = "TEXT"
 
 
 class JsonText(str):
-    """JSON that becomes a VARIANT where rows are inserted."""
+    """JSON that becomes a VARIANT when rows are inserted."""
 
     __slots__ = ()
 
 
 def bind(values: Sequence[object]) -> list[object]:
-    """Return values as the connector binds them."""
+    """Return values in the form that the connector binds."""
     return [_pair(value) for value in values]
 
 
 def bind_rows(rows: Sequence[Sequence[object]]) -> list[list[object]]:
-    """Return rows as the connector binds them: each column has one type."""
+    """Return rows in the form that the connector binds: each column has one type."""
     columns = [_bind_column(column) for column in zip(*rows, strict=True)]
     return [list(row) for row in zip(*columns, strict=True)]
 
@@ -32,7 +32,7 @@ def bind_rows(rows: Sequence[Sequence[object]]) -> list[list[object]]:
 def _bind_column(values: Sequence[object]) -> list[object]:
     kinds = {_find_kind(value) for value in values if value is not None}
     if None in kinds:
-        return list(values)  # the connector says which type it does not know
+        return list(values)  # the connector's error names the unsupported type
     if len(kinds) > 1:
         return [(TEXT, None if value is None else _tell(value)) for value in values]
     kind = next(iter(kinds), TEXT)
@@ -44,12 +44,12 @@ def _pair(value: object) -> object:
     if kind is None or value is None:
         return value
     if isinstance(value, Decimal):
-        return kind, f"{value:f}"  # never with an exponent
+        return kind, f"{value:f}"  # without an exponent
     return kind, str(value) if isinstance(value, str) else value
 
 
 def _find_kind(value: object) -> str | None:
-    """Return the protocol's word for a type; None where the connector decides, or refuses."""
+    """Return the protocol's name of a type; None if the connector decides, or refuses it."""
     if isinstance(value, bool):
         return "BOOLEAN"
     if isinstance(value, datetime):

@@ -1,4 +1,4 @@
-"""Loads from and unloads to buckets of the account's own cloud, by Snowflake itself."""
+"""Loads from and unloads to buckets in the account's own cloud, by Snowflake itself."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from flowstone.records.access import StoreAccess
 
-#: Files that one COPY INTO names, at most:
+#: Maximum number of files in one COPY INTO:
 #: https://docs.snowflake.com/en/sql-reference/sql/copy-into-table
 MOST_FILES = 1000
 #: The first word of a region, by the scheme of a store.
@@ -21,15 +21,15 @@ ENDPOINT = ".blob.core.windows.net"
 
 
 def make_location(access: StoreAccess, region: str) -> tuple[str, str] | None:
-    """Return a store's URL and its login as they stand in COPY INTO.
+    """Return a store's URL and credentials in the syntax of COPY INTO.
 
     Args:
-        access: how to reach the store.
-        region: of the account, as CURRENT_REGION says it: ``AWS_EU_WEST_1``.
+        access: the address and credentials of the store.
+        region: the account's region, as in CURRENT_REGION: ``AWS_EU_WEST_1``.
 
     Returns:
-        The URL, which ends with a slash, and the clause; None where the store is in another cloud,
-        or has a login that can't be written so.
+        The URL, which ends with a slash, and the clause; None if the store is in another cloud,
+        or its credentials can't be written in a statement.
     """
     cloud = CLOUDS.get(access.scheme)
     if cloud is None or not region.rpartition(".")[2].upper().startswith(cloud):

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from flowstone.blocks.databases.placeholders import Parameters
     from flowstone.blocks.databases.pool import PooledConnection
 
-#: Rows that are fetched at a time.
+#: Number of rows that are fetched at a time.
 BATCH = 1000
-#: Statements whose process is gone are ended by the server, within five minutes.
+#: The server aborts statements of exited processes, within five minutes.
 GUARD = {"ABORT_DETACHED_QUERY": True}
 
 
@@ -53,7 +53,7 @@ class SnowflakeConnector(KnownNames, StageMethods, Database):
         default=None, alias="schema", description="The schema; by default the user's."
     )
     poll_frequency_s: float = Field(
-        default=1.0, gt=0, description="Seconds between two polls of a query that takes long."
+        default=1.0, gt=0, description="Seconds between two polls of a long query."
     )
     role: str | None = Field(default=None, description="The role, instead of the credentials'.")
     secondary_roles: Literal["all", "none"] | None = Field(
@@ -72,18 +72,18 @@ class SnowflakeConnector(KnownNames, StageMethods, Database):
     )
     cancel_on_kill: bool = Field(
         default=True,
-        description="Whether a query is cancelled when its run is gone: at once where it can be, "
-        "else by `flowstone run cleanup` and by the server's own limits.",
+        description="Whether a query is cancelled if its run ends or is killed: immediately if "
+        "possible, otherwise by `flowstone run cleanup` and by the server's own limits.",
     )
     measures_cost: bool = Field(
         default=True,
-        description="Whether a run looks up what each query cost, with one more small query, which "
-        "needs a current database.",
+        description="Whether a run looks up the cost of each query, with one more small query, "
+        "which needs a current database.",
     )
 
     @property
     def where(self) -> str:
-        """Which account and database, for messages."""
+        """The account and the database, for messages."""
         found = self.credentials.where
         return f"{found}, database {self.database}" if self.database else found
 
@@ -110,17 +110,17 @@ class SnowflakeConnector(KnownNames, StageMethods, Database):
         cursor_type: type | None = None,
         poll_seconds: float | None = None,
     ) -> list[Any]:
-        """Return all rows of a statement, as the connector's cursors give them.
+        """Return all rows of a statement, as the connector's cursors return them.
 
         Args:
-            operation: the statement, with ``?`` or ``:name`` where a value goes.
+            operation: the statement, with ``?`` or ``:name`` for each value.
             parameters: the values: a sequence for ``?``, a mapping for ``:name``.
             cursor_type: `snowflake.connector.DictCursor` for dicts, whose keys are Snowflake's own
                 names; by default rows are tuples.
-            poll_seconds: instead of `poll_frequency_s`.
+            poll_seconds: seconds between two polls, instead of `poll_frequency_s`.
 
         Raises:
-            DatabaseError: the database refused it; see its kinds.
+            DatabaseError: the database refused the statement; see the subclasses.
         """
         token = sessions.poll_seconds.set(poll_seconds)
         try:
@@ -141,7 +141,7 @@ class SnowflakeConnector(KnownNames, StageMethods, Database):
         cursor_type: type | None = None,
         poll_seconds: float | None = None,
     ) -> list[Any]:
-        """Do as `fetch_rows`, and let other coroutines run meanwhile."""
+        """Async version of `fetch_rows`."""
         options: dict[str, Any] = {"cursor_type": cursor_type, "poll_seconds": poll_seconds}
         return await in_thread(partial(self.fetch_rows, operation, parameters, **options))
 
@@ -182,14 +182,14 @@ class SnowflakeConnector(KnownNames, StageMethods, Database):
         )
 
     def get_connection(self, **connect_kwargs: Any) -> SnowflakeConnection:
-        """Open a connection of `snowflake.connector`; close it when you are done.
+        """Open a connection of `snowflake.connector`; the caller closes it.
 
         Args:
             **connect_kwargs: arguments of `snowflake.connector.connect`, instead of this block's.
 
         Raises:
-            CredentialsError: the fields make no login.
-            DatabaseError: the service refused it, or can't be reached; see its kinds.
+            CredentialsError: the fields are not valid credentials.
+            DatabaseError: the service refused the connection, or can't be reached.
         """
         given = {
             "database": self.database,

@@ -1,4 +1,4 @@
-"""SnowflakeCredentials: validates its fields and turns them into a login."""
+"""SnowflakeCredentials: the block, its validation, and the arguments of connections."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Authenticator = Literal[
     "workload_identity",
 ]
 Provider = Literal["AWS", "AZURE", "GCP", "OIDC"]
-#: Which field an authenticator needs, besides the account.
+#: The fields that each authenticator needs, besides the account.
 _NEEDS: dict[str, tuple[str, ...]] = {
     "snowflake": ("user", "password"),
     "snowflake_jwt": ("user",),
@@ -49,7 +49,7 @@ WHO = "SELECT CURRENT_USER(), CURRENT_ROLE()"
 
 
 class SnowflakeCredentials(Credentials):
-    """A login to Snowflake: a password, a key pair, a token, a browser or a workload identity.
+    """Credentials for Snowflake: a password, a key pair, a token, a browser or a workload identity.
 
     Without an account, the connector's own default is used: the connection ``default`` of
     ``connections.toml``, or the one that SNOWFLAKE_DEFAULT_CONNECTION_NAME names.
@@ -57,7 +57,7 @@ class SnowflakeCredentials(Credentials):
 
     _block_type_name: ClassVar[str | None] = "Snowflake Credentials"
     _description: ClassVar[str | None] = (
-        "A login to Snowflake: a password, a key pair, a token, or a workload identity."
+        "Credentials for Snowflake: a password, a key pair, a token, or a workload identity."
     )
     _code_example: ClassVar[str | None] = (
         "SnowflakeCredentials(\n"
@@ -111,7 +111,7 @@ class SnowflakeCredentials(Credentials):
         default=None, description="The OAuth scope; by default that of the role."
     )
     connection_name: str | None = Field(
-        default=None, description="A connection of connections.toml; fields that are set override."
+        default=None, description="A connection of connections.toml; other fields override it."
     )
     connections_file: Path | None = Field(
         default=None,
@@ -121,7 +121,7 @@ class SnowflakeCredentials(Credentials):
         default=None,
         description="The service's URL, such as that of PrivateLink; by default the account's.",
     )
-    login_timeout_seconds: int = Field(default=60, gt=0, description="How long to retry a login.")
+    login_timeout_seconds: int = Field(default=60, gt=0, description="Seconds to retry a login.")
 
     @field_validator("private_key", mode="before")
     @classmethod
@@ -137,12 +137,12 @@ class SnowflakeCredentials(Credentials):
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError("it must start with https:// or http://, and name a host")
         if "@" in parts.netloc:
-            raise ValueError("it must not contain a login, which would be saved as plain text")
+            raise ValueError("it must not contain credentials, which would be saved as plain text")
         return value.strip().rstrip("/")
 
     @property
     def where(self) -> str:
-        """Which account it is, for messages."""
+        """The account, for messages."""
         return f"Snowflake {self.account}" if self.account else "Snowflake"
 
     def resolve_private_key(self) -> bytes | None:
@@ -162,20 +162,20 @@ class SnowflakeCredentials(Credentials):
         return decode_key(content, _reveal(self.private_key_passphrase))
 
     def client(self, *args: object, **connect_kwargs: Any) -> SnowflakeConnection:
-        """Open a connection of `snowflake.connector`; close it when you are done.
+        """Open a connection of `snowflake.connector`; the caller closes it.
 
         Args:
-            *args: none; a client of Snowflake's is of one kind.
+            *args: must be empty; Snowflake has one kind of client.
             **connect_kwargs: arguments of `snowflake.connector.connect`, instead of this block's.
 
         Raises:
-            CredentialsError: the fields make no login.
-            DatabaseError: the service refused it, or can't be reached; see its kinds.
+            CredentialsError: the fields are not valid credentials.
+            DatabaseError: the service refused the connection, or can't be reached.
         """
         if args:
             raise TypeError(f"client() takes no positional arguments, and got {len(args)}")
         arguments = {**self.make_arguments(), **connect_kwargs}
-        import snowflake.connector  # a block is made, saved and loaded without it
+        import snowflake.connector  # a block is created, saved and loaded without it
 
         with translate_errors(self.where):
             try:
@@ -188,21 +188,21 @@ class SnowflakeCredentials(Credentials):
         raise refuse_login(problem, "Set `account`, or add the connection to the file.")
 
     def get_client(self, **connect_kwargs: Any) -> SnowflakeConnection:
-        """Return the same as `client`."""
+        """Same as `client`."""
         return self.client(**connect_kwargs)
 
     def make_arguments(self) -> dict[str, Any]:
-        """Return the arguments of `snowflake.connector.connect`, with secrets in clear.
+        """Return the arguments of `snowflake.connector.connect`, with secrets as plain text.
 
         Raises:
-            CredentialsError: the fields make no login.
+            CredentialsError: the fields are not valid credentials.
         """
         arguments: dict[str, Any] = {
             "application": "Flowstone",
             "login_timeout": self.login_timeout_seconds,
             "role": self.role or None,
             "autocommit": self.autocommit,
-            # Version 5 wants to know; a session ends when its connection is closed.
+            # Version 5 requires this option; a session ends when its connection is closed.
             "enable_server_session_keep_alive_auto_detection": False,
             **_split_url(self.server_url),
         }
@@ -219,7 +219,7 @@ class SnowflakeCredentials(Credentials):
         return self.connections_file and self.connections_file.expanduser()
 
     def _make_login(self, *, is_named: bool) -> dict[str, Any]:
-        """Return what proves who we are."""
+        """Return the arguments that authenticate."""
         key = self.resolve_private_key()
         kind = "snowflake_jwt" if key and self.authenticator == "snowflake" else self.authenticator
         if not is_named or kind != "snowflake":

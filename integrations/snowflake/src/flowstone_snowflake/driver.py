@@ -1,4 +1,4 @@
-"""SnowflakeDriver: what `Database` calls, by the connector."""
+"""SnowflakeDriver: the driver of `Database`, over the connector."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
     from flowstone.blocks.databases import Row
     from flowstone.records.access import DatabaseAccess, StoreAccess
 
-#: Values that are sent with one statement, at most: with more, the connector makes a stage for
-#: them, and to make one ends a transaction.
+#: Maximum number of values in one statement: with more, the connector creates a stage for them,
+#: which ends a transaction.
 MOST_VALUES = 50_000
-#: Values of an INSERT that parses JSON: there is a limit of 16,384 expressions in a list.
+#: Values of an INSERT that parses JSON: Snowflake limits a list to 16,384 expressions.
 MOST_PARSED = 10_000
-#: Seconds that the server's limit is longer than the run's.
+#: Seconds by which the server's limit exceeds the run's.
 GRACE = 60
 BINARY = 11
 
@@ -49,11 +49,11 @@ class DriverSettings:
     """How statements are run.
 
     Attributes:
-        make_access: returns what another tool needs to log in.
-        poll_seconds: between two polls of a query that has run for longer than 45 seconds.
-        query_tag: of each statement; see `make_tag`.
+        make_access: returns the address and credentials for other tools.
+        poll_seconds: seconds between two polls of a query that has run for more than 45 seconds.
+        query_tag: the tag of each statement; see `make_tag`.
         cancel_on_kill: whether queries are recorded, and limited by the run's timeout.
-        statement_timeout_seconds: a limit of the user's own; None without one.
+        statement_timeout_seconds: the user's own limit; None without one.
         measures: whether bytes, credits and times of queries are looked up in the query history.
     """
 
@@ -81,11 +81,11 @@ class SnowflakeDriver(ArrowDriver[SnowflakeSession], StoreDriver[SnowflakeSessio
     def __init__(
         self, where: str, connect: Callable[[], SnowflakeConnection], settings: DriverSettings
     ) -> None:
-        """Begin with no session.
+        """Create a driver without sessions.
 
         Args:
-            where: which account and database, for messages.
-            connect: opens a connection of the connector's.
+            where: the account and database, for messages.
+            connect: opens a connection of the connector.
             settings: how statements are run.
         """
         super().__init__(where)
@@ -96,7 +96,7 @@ class SnowflakeDriver(ArrowDriver[SnowflakeSession], StoreDriver[SnowflakeSessio
         self._running: dict[str, SnowflakeSession] = {}
 
     def make_access(self) -> DatabaseAccess:
-        """Return what another tool needs to reach the account."""
+        """Return the address and credentials for other tools."""
         return self.settings.make_access()
 
     # -- sessions --------------------------------------------------------------------------------
@@ -106,7 +106,7 @@ class SnowflakeDriver(ArrowDriver[SnowflakeSession], StoreDriver[SnowflakeSessio
         return SnowflakeSession(self._connect, self.where, self.settings.poll_seconds)
 
     def disconnect(self, connection: SnowflakeSession) -> None:
-        """Close a session; a transaction that is open in it is rolled back."""
+        """Close a session; its open transaction is rolled back."""
         connection.close()
 
     def interrupt(self, connection: SnowflakeSession) -> None:
@@ -114,7 +114,7 @@ class SnowflakeDriver(ArrowDriver[SnowflakeSession], StoreDriver[SnowflakeSessio
         connection.stop()
 
     def cancel_by_id(self, query_id: str) -> None:
-        """Cancel a query that any process has begun; one that has ended is left alone."""
+        """Cancel a query, started by any process; ignore one that has ended."""
         running = self._running.get(query_id)
         if running is not None:
             if running.ended == query_id:
@@ -130,13 +130,13 @@ class SnowflakeDriver(ArrowDriver[SnowflakeSession], StoreDriver[SnowflakeSessio
                     raise
 
     def translate_error(self, error: Exception, statement: str | None) -> DatabaseError | None:
-        """Return our error for one of the connector's; None for anybody else's."""
+        """Return Flowstone's error for one of the connector's; None for other errors."""
         return translate(self.where, error, statement)
 
     # -- statements ------------------------------------------------------------------------------
 
     def adapt(self, value: object) -> object:
-        """Return a value as the connector takes it: a dict or a list as JSON."""
+        """Return a value in the form that the connector accepts: a dict or a list as JSON."""
         if isinstance(value, (dict, list)):
             return JsonText(dumps(value))
         return str(value) if isinstance(value, UUID) else value
@@ -144,7 +144,13 @@ class SnowflakeDriver(ArrowDriver[SnowflakeSession], StoreDriver[SnowflakeSessio
     def run(
         self, connection: SnowflakeSession, operation: str, values: Sequence[object] = ()
     ) -> SnowflakeCursor:
-        """Run one statement, and return the connector's cursor."""
+        """Run one statement, and return the connector's cursor.
+
+        Args:
+            connection: the session.
+            operation: the statement, with ``?`` for each value.
+            values: the values.
+        """
         return self._run(connection, operation, bind(values))
 
     def _run(
@@ -189,7 +195,7 @@ class SnowflakeDriver(ArrowDriver[SnowflakeSession], StoreDriver[SnowflakeSessio
     def execute(
         self, connection: SnowflakeSession, operation: str, values: Sequence[object]
     ) -> int:
-        """Run one statement, and return how many rows it changed; 0 where that says nothing."""
+        """Run one statement, and return the number of changed rows; 0 if that is unknown."""
         with closing(self.run(connection, operation, values)) as cursor:
             changed = count_changes(cursor)
         if changed:
@@ -199,7 +205,10 @@ class SnowflakeDriver(ArrowDriver[SnowflakeSession], StoreDriver[SnowflakeSessio
     def execute_many(
         self, connection: SnowflakeSession, operation: str, rows: Sequence[Sequence[object]]
     ) -> int:
-        """Run one statement with each of these; an INSERT as one statement for many rows."""
+        """Run one statement for each row, and return the number of changed rows.
+
+        An INSERT is sent as one statement for many rows.
+        """
         if not rows or not rows[0] or not operation.lstrip().upper().startswith("INSERT"):
             return super().execute_many(connection, operation, rows)
         size = max(1, MOST_VALUES // len(rows[0]))
@@ -227,13 +236,13 @@ class SnowflakeDriver(ArrowDriver[SnowflakeSession], StoreDriver[SnowflakeSessio
     # -- tables ----------------------------------------------------------------------------------
 
     def quote_name(self, name: str) -> str:
-        """Return a name as it stands in a statement: a lower-case one is Snowflake's usual."""
+        """Return a name quoted for statements: lower case stands for Snowflake's upper case."""
         return quote_name(name)
 
     def create_table(
         self, connection: SnowflakeSession, table: str, columns: Mapping[str, type]
     ) -> None:
-        """Make a table if there is none; a transaction that is open goes on."""
+        """Create a table if it does not exist; an open transaction continues."""
         if connection.has_written:
             with closing(self.connect()) as aside:
                 super().create_table(aside, table, columns)
@@ -250,7 +259,7 @@ class SnowflakeDriver(ArrowDriver[SnowflakeSession], StoreDriver[SnowflakeSessio
         columns: Sequence[str],
         rows: Sequence[Row],
     ) -> None:
-        """Add rows to a table, many with one statement; dicts and lists become VARIANTs."""
+        """Add rows to a table, many per statement; dicts and lists become VARIANTs."""
         parsed = {
             place for row in rows for place, value in enumerate(row) if isinstance(value, JsonText)
         }
@@ -275,12 +284,12 @@ class SnowflakeDriver(ArrowDriver[SnowflakeSession], StoreDriver[SnowflakeSessio
     # -- transactions ----------------------------------------------------------------------------
 
     def commit(self, connection: SnowflakeSession, savepoint: str | None) -> None:
-        """Keep what was done since `begin`."""
+        """Commit the changes since `begin`."""
         super().commit(connection, savepoint)
         self._drop_leftover(connection)
 
     def rollback(self, connection: SnowflakeSession, savepoint: str | None) -> None:
-        """Take back what was done since `begin`."""
+        """Roll back the changes since `begin`."""
         super().rollback(connection, savepoint)
         self._drop_leftover(connection)
 
@@ -291,12 +300,12 @@ class SnowflakeDriver(ArrowDriver[SnowflakeSession], StoreDriver[SnowflakeSessio
     # -- rows that replace others ----------------------------------------------------------------
 
     def stage(self, connection: SnowflakeSession, table: str) -> str:
-        """Make an empty temporary table like another; return its quoted name.
+        """Create an empty temporary table like another; return its quoted name.
 
-        To make one ends a transaction, so it is the first thing in it.
+        This ends a transaction, so it has to be the first statement in one.
 
         Raises:
-            DatabaseError: the transaction has begun its work.
+            DatabaseError: something was already written in the transaction.
         """
         if connection.has_written:
             problem = "an upsert needs a temporary table, and creating one commits the transaction"
@@ -309,7 +318,7 @@ class SnowflakeDriver(ArrowDriver[SnowflakeSession], StoreDriver[SnowflakeSessio
         return staged
 
     def unstage(self, connection: SnowflakeSession, staged: str) -> None:
-        """Drop a table that `stage` made, after the transaction: a drop commits it."""
+        """Drop a table that `stage` created, after the transaction: a drop commits it."""
         connection.leftover.append(staged)
         if not connection.in_transaction:
             self._drop_leftover(connection)
@@ -325,7 +334,7 @@ class SnowflakeDriver(ArrowDriver[SnowflakeSession], StoreDriver[SnowflakeSessio
         columns: Sequence[str],
         keys: Sequence[str],
     ) -> None:
-        """Insert the rows of a table into another, and update those whose key is there."""
+        """Merge the rows of a table into another: insert new keys, and update existing ones."""
         names = [quote_name(name) for name in columns]
         same = " AND ".join(f"t.{name} = s.{name}" for name in map(quote_name, keys))
         changes = ", ".join(
@@ -352,7 +361,7 @@ class SnowflakeDriver(ArrowDriver[SnowflakeSession], StoreDriver[SnowflakeSessio
         return read_batches(self._read(connection, operation, values), batch_rows)
 
     def insert_arrow(self, connection: SnowflakeSession, table: str, data: pa.Table) -> None:
-        """Add the rows of a table of Arrow: as Parquet on a stage, and from there by COPY INTO."""
+        """Add the rows of an Arrow table: as Parquet on a stage, and from there with COPY INTO."""
         copy_table(self, connection, table, data)
 
     # -- object stores ---------------------------------------------------------------------------
@@ -360,7 +369,7 @@ class SnowflakeDriver(ArrowDriver[SnowflakeSession], StoreDriver[SnowflakeSessio
     def copy_from(
         self, connection: SnowflakeSession, table: str, access: StoreAccess, paths: Sequence[str]
     ) -> int | None:
-        """Load Parquet files of a bucket in the account's cloud; None for others."""
+        """Load Parquet files from a bucket in the account's cloud; return None for others."""
         location = make_location(access, self._find_region(connection))
         if location is None:
             return None
@@ -393,11 +402,11 @@ class SnowflakeDriver(ArrowDriver[SnowflakeSession], StoreDriver[SnowflakeSessio
 
 
 class SnowflakeRows:
-    """The rows of a query, which come in parts as they are fetched.
+    """The rows of a query, which arrive in parts as they are fetched.
 
     Attributes:
-        description: the columns, with names as Python writes them.
-        names: the same as Snowflake writes them.
+        description: the columns, with names as in Python.
+        names: the names as in Snowflake.
     """
 
     def __init__(self, raw: SnowflakeCursor) -> None:
@@ -420,7 +429,7 @@ class SnowflakeRows:
 
 
 def count_changes(cursor: SnowflakeCursor) -> int:
-    """Return how many rows a statement changed; 0 where its result does not say."""
+    """Return the number of rows that a statement changed; 0 if its result does not contain it."""
     names = [each[0] for each in cursor.description or ()]
     if names and names[0].startswith("number of "):
         return max(0, cursor.rowcount or 0)

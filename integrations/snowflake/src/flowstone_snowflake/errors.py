@@ -1,4 +1,4 @@
-"""Snowflake's errors as Flowstone's: a table by code, one by SQL state, one way in."""
+"""Snowflake's errors as Flowstone's: by code, by SQL state and by message."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from flowstone.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: Longer messages are cut.
+#: Longer messages are truncated.
 LONGEST = 400
 SDKS = ("snowflake", "requests", "urllib3")
 
 
 class SessionEnded(Exception):
-    """The service no longer knows the session, and the connector has no error for that."""
+    """The service no longer knows the session, for which the connector has no error."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """What an error becomes, and what to do next."""
+    """The error class, and what to do next."""
 
     kind: type[DatabaseError]
     remedy: str
@@ -73,7 +73,7 @@ TOO_LONG = Rule(
     QueryCancelled, "It hit STATEMENT_TIMEOUT_IN_SECONDS: give the task or the warehouse more time."
 )
 CONFIGURATION = Rule(DatabaseError, "Check the fields of the credentials and the connector.")
-ONE = Rule(QueryInvalid, "Give one statement, or use `execute_script`.")
+ONE = Rule(QueryInvalid, "Pass one statement, or use `execute_script`.")
 STAGED = Rule(QueryInvalid, "Check the stage, the files in it and the file format.")
 
 
@@ -106,7 +106,7 @@ BY_CODE = _make_table(
     (STAGED, "100016 100096 100152 90124 253003 253006"),
     (CONFIGURATION, "251001 251005 251006 251008 251017 252004"),
 )
-#: By the SQL state, where the code is none of those above.
+#: By the SQL state, if the code is not in the table above.
 BY_STATE = {
     "08001": DOWN,
     "28000": LOGIN,
@@ -116,7 +116,7 @@ BY_STATE = {
     "57014": STOPPED,
     "57P03": WAREHOUSE,
 }
-#: By words, for logins that some versions of the connector give no code of.
+#: By message, for errors that have no code in some versions of the connector.
 BY_WORDS = {
     "Incorrect username or password": LOGIN,
     "JWT token": KEY,
@@ -124,7 +124,7 @@ BY_WORDS = {
     "is not allowed to access Snowflake": NETWORK_POLICY,
     "specified in the connect string": ROLE,
 }
-#: Codes and classes of SQL states whose words quote values.
+#: Codes and classes of SQL states whose messages quote values.
 QUOTING = {100016, 100096, 100152, 90124}
 _SESSION_ENDED = frozenset({390103, 390104, 390111, 390112, 390113, 390114, 390115, 250002})
 _PLACE = re.compile(r"line (\d+) at position (\d+)")
@@ -133,12 +133,12 @@ _PREFIX = re.compile(r"^\d{6}(?: \(\w{5}\))?: (?:[\w-]{36}: )?(?:\d+: )?")
 
 
 def translate(where: str, error: Exception, statement: str | None) -> DatabaseError | None:
-    """Return Flowstone's error for one of the connector's; None for anybody else's.
+    """Return Flowstone's error for one of the connector's; None for other errors.
 
     Args:
-        where: which account and database; it begins the message.
-        error: what the connector has raised.
-        statement: what was to be run; None where it is about the connection.
+        where: the account and database, for the message.
+        error: the connector's exception.
+        statement: the statement; None if the error is about the connection.
     """
     if isinstance(error, SessionEnded):
         return ENDED.kind(where, "the session has ended", ENDED.remedy, statement)
@@ -158,29 +158,29 @@ def translate(where: str, error: Exception, statement: str | None) -> DatabaseEr
 
 
 def find_code(error: Exception) -> int:
-    """Return the code of an error of the connector's; -1 where it has none."""
+    """Return the code of an error of the connector; -1 if it has none."""
     found = getattr(error, "errno", None)
     return found if isinstance(found, int) else -1
 
 
 def has_session_ended(error: Exception) -> bool:
-    """Tell whether the service no longer knows the session, so the statement was not run."""
+    """Return whether the service no longer knows the session, so the statement was not run."""
     return isinstance(error, SessionEnded) or find_code(error) in _SESSION_ENDED
 
 
 def has_query_ended(error: Exception) -> bool:
-    """Tell whether the service has answered that a query failed, so it no longer runs."""
+    """Return whether the service has reported that a query failed, so it no longer runs."""
     return 0 < find_code(error) < 250000 and not has_session_ended(error)
 
 
 def is_unknown_query(error: Exception) -> bool:
-    """Tell whether a query is one that the service does not know, or that has ended."""
+    """Return whether a query is unknown to the service, or has ended."""
     words = str(error).lower()
     return find_code(error) == 709 or "not currently executing" in words or "not found" in words
 
 
 def is_of_configuration(error: Exception) -> bool:
-    """Tell whether the connector lacks the connection that it was to use."""
+    """Return whether the connection that the connector should use is missing."""
     words = str(error)
     is_lacking = "Invalid connection_name" in words or "not found in config files" in words
     return is_lacking or type(error).__name__ == "ConfigSourceError"
@@ -207,9 +207,9 @@ def _find_rule(code: int, state: str, words: str, *, is_login: bool) -> Rule:
 
 
 def _leave_values_out(words: str) -> str:
-    """Return a message without the values in it: they stand in quotes.
+    """Return a message without the values in it, which are in quotes.
 
-    The file, row and column of a load, which have lines of their own, stay.
+    The file, row and column of a load, which are on separate lines, remain.
     """
     lines = words.split("\n")
     if any(line.count("'") % 2 for line in lines):  # a value that has a line break
@@ -224,7 +224,7 @@ def _leave_values_out(words: str) -> str:
 
 
 def find_position(words: str, statement: str | None) -> int | None:
-    """Return where in a statement Snowflake's "line 1 at position 7" is."""
+    """Return the position in a statement for Snowflake's "line 1 at position 7"."""
     found = _PLACE.search(words)
     lines = statement.splitlines(keepends=True) if statement else []
     if found is None or not 1 <= int(found[1]) <= len(lines):
@@ -235,7 +235,7 @@ def find_position(words: str, statement: str | None) -> int | None:
 
 @contextmanager
 def translate_errors(where: str) -> Iterator[None]:
-    """Raise errors of the connector's as Flowstone's."""
+    """Raise errors of the connector as Flowstone's."""
     try:
         yield
     except Exception as error:
@@ -244,10 +244,10 @@ def translate_errors(where: str) -> Iterator[None]:
             raise
     else:
         return
-    # Outside of the `except`: what the connector's error holds is not its context.
+    # Outside of the `except`, so that the connector's error does not become the context.
     raise translated from None
 
 
 def refuse_login(problem: str, remedy: str) -> CredentialsError:
-    """Return the error for fields that make no login."""
+    """Return the error for fields that are not valid credentials."""
     return CredentialsError("Snowflake", problem, remedy)

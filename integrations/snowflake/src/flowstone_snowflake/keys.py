@@ -1,4 +1,4 @@
-"""Private keys: PEM or DER, with or without a passphrase, as the DER that the connector takes."""
+"""Private keys: PEM or DER, with or without a passphrase, converted to DER for the connector."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 WHERE = "Snowflake"
-_FORMS = "Give an RSA key in PEM, or in DER (PKCS 8) as base64 or in a file."
+_FORMS = "Pass an RSA key in PEM, or in DER (PKCS 8) as base64 or in a file."
 
 
 def encode_key(key: str | bytes) -> str:
-    """Return a key as text: PEM as it is, DER as base64."""
+    """Return a key as text: PEM unchanged, DER as base64."""
     if isinstance(key, str):
         return key
     return key.decode() if key.lstrip().startswith(b"-----") else base64.b64encode(key).decode()
 
 
 def read_key_file(path: Path) -> bytes:
-    """Return what is in a file with a key.
+    """Return the content of a file with a key.
 
     Raises:
         CredentialsError: it can't be read.
@@ -33,18 +33,18 @@ def read_key_file(path: Path) -> bytes:
         return path.expanduser().read_bytes()
     except OSError as error:
         problem = f"private_key_path {str(path)!r} can't be read: {error.strerror}"
-        raise CredentialsError(WHERE, problem, "Check the path and who may read it.") from error
+        raise CredentialsError(WHERE, problem, "Check the path and its permissions.") from error
 
 
 def decode_key(key: str | bytes, passphrase: str | None) -> bytes:
     """Return a private key as DER, unencrypted.
 
     Args:
-        key: PEM or DER; as text also with an escaped line break, or DER as base64.
-        passphrase: of an encrypted key; None without one.
+        key: PEM or DER; as text also with escaped line breaks, or DER as base64.
+        passphrase: the passphrase of an encrypted key; None without one.
 
     Raises:
-        CredentialsError: it is no private key, or the passphrase is missing or wrong.
+        CredentialsError: it is not a private key, or the passphrase is missing or wrong.
     """
     from cryptography.hazmat.primitives import serialization  # loads a library of 10 MB
 
@@ -73,7 +73,7 @@ def _load_key(key: str | bytes, passphrase: bytes | None) -> PrivateKeyTypes:
         found = CredentialsError(WHERE, problem, remedy)
         found.__cause__ = error
     except (ValueError, UnsupportedAlgorithm):
-        # What the library says may quote the key.
+        # The library's message may quote the key.
         problem = "the private key can't be read"
         if passphrase is not None:
             problem += ", or private_key_passphrase is wrong"

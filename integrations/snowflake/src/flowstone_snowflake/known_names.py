@@ -1,4 +1,4 @@
-"""Names of methods that users of `prefect-snowflake` know, for those of the interface."""
+"""Method names of `prefect-snowflake`, as aliases."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from flowstone.blocks.databases.queries import Queries
 
 
 class KnownNames(Queries):
-    """Other names for methods of every `Database`."""
+    """Aliases of methods of every `Database`."""
 
     execute_async = Queries.aexecute
     execute_many_async = Queries.aexecute_many

@@ -1,4 +1,4 @@
-"""What COPY INTO has loaded, and what it has left out."""
+"""Results of COPY INTO: the rows that were loaded, and those that were rejected."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ OnError = Literal["abort_statement", "continue", "skip_file"]
 
 @dataclass(frozen=True)
 class RejectedRow:
-    """A row that a load has left out.
+    """A row that a load has rejected.
 
     Attributes:
-        file: where it is.
-        row: its number in the file, from 1; None where Snowflake does not say.
-        column: the column that it does not fit; None where it is another problem.
+        file: the file.
+        row: its number in the file, from 1; None if Snowflake does not report it.
+        column: the column that it does not fit; None for other problems.
         error: Snowflake's message, which may quote values of the row.
-        record: the row as text; None where Snowflake does not say.
+        record: the row as text; None if Snowflake does not report it.
     """
 
     file: str
@@ -39,13 +39,13 @@ class RejectedRow:
 
 @dataclass(frozen=True)
 class CopyResult:
-    """What a load has done.
+    """The result of a load.
 
     Attributes:
-        rows_loaded: how many rows are in the table.
-        files: what Snowflake says of each file, by the names of its columns: ``status``,
+        rows_loaded: number of rows added to the table.
+        files: Snowflake's report on each file, by the names of its columns: ``status``,
             ``rows_parsed``, ``errors_seen`` …
-        rejected: the rows that were left out.
+        rejected: the rejected rows.
     """
 
     rows_loaded: int
@@ -56,7 +56,7 @@ class CopyResult:
 def read_answer(
     driver: SnowflakeDriver, session: SnowflakeSession, statement: str
 ) -> list[dict[str, Any]]:
-    """Return what a statement answers, by the names of the columns in lower case."""
+    """Return the result of a statement, by the names of the columns in lower case."""
     with closing(driver.run(session, statement)) as cursor:
         names = [each[0].lower() for each in cursor.description or ()]
         rows: Sequence[Any] = cursor.fetchall()
@@ -66,7 +66,7 @@ def read_answer(
 def copy_rows(
     driver: SnowflakeDriver, session: SnowflakeSession, table: str, statement: str
 ) -> CopyResult:
-    """Run a COPY INTO a table, and find the rows that it has left out."""
+    """Run a COPY INTO a table, and find the rows that it has rejected."""
     with closing(driver.run(session, statement)) as cursor:
         query_id = cursor.sfqid
         names = [each[0].lower() for each in cursor.description or ()]

@@ -1,4 +1,4 @@
-"""What a query cost, and the tag that tells whose it was."""
+"""The cost of a query, and the tag that identifies its run."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: The longest tag that Snowflake takes.
+#: The longest tag that Snowflake accepts.
 LONGEST_TAG = 2000
-#: Credits of an hour, by size of a warehouse of the standard type:
+#: Credits per hour, by size of a standard warehouse:
 #: https://docs.snowflake.com/en/user-guide/cost-understanding-compute
 CREDITS_PER_HOUR = {
     "X-SMALL": 1, "SMALL": 2, "MEDIUM": 4, "LARGE": 8, "X-LARGE": 16, "2X-LARGE": 32,
@@ -32,10 +32,10 @@ COLUMNS = (
 
 
 def make_tag(own: str | None) -> str | None:
-    """Return the query tag of what is run now: JSON with the flow, the task and the run's id.
+    """Return the query tag of the current run: JSON with the flow, the task and the run's id.
 
     Args:
-        own: the user's own tag; it is kept in it.
+        own: the user's own tag, which is included.
     """
     flow, task = runtime.flow_run, runtime.task_run
     if not flow.id:

@@ -1,8 +1,8 @@
-"""The one rule for names: lower-case names in Python are Snowflake's usual, upper-case ones.
+"""The rule for names: lower-case names in Python stand for upper-case names in Snowflake.
 
-Snowflake folds names that are not quoted to upper case. So `orders` here is the table that
-``CREATE TABLE orders`` makes there, and its column ``ID`` comes back as `id`. Every other name, as
-`Orders` or `order date`, means exactly itself.
+Snowflake converts unquoted names to upper case. So `orders` in Python is the table that
+``CREATE TABLE orders`` creates, and its column ``ID`` is returned as `id`. Every other name, such
+as `Orders` or `order date`, is used exactly as written.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ _UPPER = re.compile(r"[A-Z_][A-Z0-9_$]*")
 
 
 def unfold_name(name: str) -> str:
-    """Return a name of Python's as Snowflake has it."""
+    """Return Snowflake's form of a name in Python."""
     return name.upper() if _LOWER.fullmatch(name) else name
 
 
 def quote_name(name: str) -> str:
-    """Return a name as it stands in a statement, always quoted."""
+    """Return a name quoted for statements."""
     escaped = unfold_name(name).replace('"', '""')
     return f'"{escaped}"'
 
@@ -30,11 +30,11 @@ def quote_path(path: str) -> str:
 
 
 def fold_name(name: str) -> str:
-    """Return a name of Snowflake's as it is written in Python."""
+    """Return Python's form of a name in Snowflake."""
     return name.lower() if _UPPER.fullmatch(name) else name
 
 
 def quote_text(text: str) -> str:
-    """Return a text as a literal."""
+    """Return a text as an SQL literal."""
     escaped = text.replace("\\", "\\\\").replace("'", "''")
     return f"'{escaped}'"

@@ -17,7 +17,7 @@ class ResultPart:
     """Rows that are downloaded when they are read; it can be pickled.
 
     Attributes:
-        rows: how many there are.
+        rows: the number of rows.
     """
 
     def __init__(self, raw: ResultBatch, description: Sequence[Any]) -> None:
@@ -25,7 +25,7 @@ class ResultPart:
         self._raw, self._description = raw, [tuple(column) for column in description]
 
     def __repr__(self) -> str:
-        # The address of the rows is in the raw one, and is a login.
+        # The URL of the rows is in the raw part, and gives access to them.
         return f"{type(self).__name__}(rows={self.rows})"
 
     @property
@@ -44,15 +44,15 @@ class ResultPart:
             yield tuple(bytes(v) if isinstance(v, bytearray) else v for v in found)
 
     def to_arrow(self) -> Any:
-        """Return the rows as a table of Arrow."""
+        """Return the rows as an Arrow table."""
         return unify(self._raw.to_arrow(), self._description)
 
     def to_pandas(self) -> Any:
-        """Return the rows as a DataFrame of pandas."""
+        """Return the rows as a pandas DataFrame."""
         return self.to_arrow().to_pandas()
 
     def to_polars(self) -> Any:
-        """Return the rows as a DataFrame of polars."""
+        """Return the rows as a polars DataFrame."""
         import polars as pl  # an optional dependency
 
         return pl.from_arrow(self.to_arrow())

@@ -1,4 +1,4 @@
-"""What this package offers Flowstone; it loads nothing of Snowflake's."""
+"""The collection of this package; importing it does not load the connector."""
 
 from flowstone.plugins import Collection, hookimpl
 

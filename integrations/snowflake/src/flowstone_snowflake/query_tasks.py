@@ -10,9 +10,9 @@ from flowstone.blocks.databases.cancellation import in_thread
 from flowstone.blocks.databases.placeholders import Parameters
 from flowstone_snowflake.connector import SnowflakeConnector
 
-#: Tuples, or dicts by a `DictCursor`.
+#: Tuples, or dicts with a `DictCursor`.
 Rows = list[Row] | list[dict[str, Any]]
-#: What Snowflake answers to BEGIN and COMMIT.
+#: Snowflake's result of BEGIN and COMMIT.
 CONTROLLED: list[Any] = [("Statement executed successfully.",)]
 
 
@@ -30,16 +30,16 @@ def snowflake_query(
         rows = snowflake_query(query, snowflake_connector, params)
 
     Args:
-        query: the statement, with ``?`` or ``:name`` where a value goes.
+        query: the statement, with ``?`` or ``:name`` for each value.
         snowflake_connector: the database.
         params: the values: a sequence for ``?``, a mapping for ``:name``.
         cursor_type: `snowflake.connector.DictCursor` for dicts, whose keys are Snowflake's own
             names; by default rows are tuples.
-        poll_frequency_seconds: between two polls of a query that runs for longer than 45 seconds.
+        poll_frequency_seconds: seconds between two polls of a query, after 45 seconds.
 
     Raises:
-        DatabaseError: the database refused it; see its kinds.
-        CredentialsError: the fields make no login.
+        DatabaseError: the database refused the statement; see the subclasses.
+        CredentialsError: the fields are not valid credentials.
     """
     return snowflake_connector.fetch_rows(
         query, params, cursor_type=cursor_type, poll_seconds=poll_frequency_seconds
@@ -53,20 +53,20 @@ def snowflake_query_sync(
     params: Parameters = None,
     cursor_type: type | None = None,
 ) -> Rows:
-    """Do as `snowflake_query`: that one waits in the same way.
+    """Same as `snowflake_query`, which waits in the same way.
 
     Example:
         rows = snowflake_query_sync(query, snowflake_connector)
 
     Args:
-        query: the statement, with ``?`` or ``:name`` where a value goes.
+        query: the statement, with ``?`` or ``:name`` for each value.
         snowflake_connector: the database.
         params: the values: a sequence for ``?``, a mapping for ``:name``.
         cursor_type: `snowflake.connector.DictCursor` for dicts; by default rows are tuples.
 
     Raises:
-        DatabaseError: the database refused it; see its kinds.
-        CredentialsError: the fields make no login.
+        DatabaseError: the database refused the statement; see the subclasses.
+        CredentialsError: the fields are not valid credentials.
     """
     return snowflake_connector.fetch_rows(query, params, cursor_type=cursor_type)
 
@@ -89,16 +89,16 @@ def snowflake_multiquery(
     Args:
         queries: the statements.
         snowflake_connector: the database.
-        params: the values, for each of them.
+        params: the values, for each of the statements.
         cursor_type: `snowflake.connector.DictCursor` for dicts; by default rows are tuples.
-        as_transaction: whether all are kept, or none; a statement of DDL commits those before it.
-        return_transaction_control_results: whether the answers to BEGIN and COMMIT are the first
+        as_transaction: whether all statements are committed, or none; DDL commits those before it.
+        return_transaction_control_results: whether the results of BEGIN and COMMIT are the first
             and the last result.
-        poll_frequency_seconds: between two polls of a query that runs for longer than 45 seconds.
+        poll_frequency_seconds: seconds between two polls of a query, after 45 seconds.
 
     Raises:
-        DatabaseError: the database refused one of them; see its kinds.
-        CredentialsError: the fields make no login.
+        DatabaseError: the database refused a statement; see the subclasses.
+        CredentialsError: the fields are not valid credentials.
     """
 
     def run() -> list[Any]:
@@ -121,6 +121,6 @@ asnowflake_query_sync = make_async_twin(snowflake_query_sync, in_thread)
 asnowflake_multiquery = make_async_twin(snowflake_multiquery, in_thread)
 
 
-#: The names that users of other engines know.
+#: Aliases of the tasks.
 snowflake_query_async = asnowflake_query
 snowflake_multiquery_async = asnowflake_multiquery

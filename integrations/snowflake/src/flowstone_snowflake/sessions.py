@@ -1,4 +1,4 @@
-"""A session of Snowflake's: statements are sent, recorded, waited for, and can be stopped."""
+"""A session of Snowflake, in which statements are sent, recorded, awaited, and can be aborted."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
 
 #: Seconds between two polls of a long query, if a call sets them.
 poll_seconds: ContextVar[float | None] = ContextVar("flowstone_snowflake_poll", default=None)
-#: What stands before the first word of a statement.
+#: Text before the first word of a statement.
 _BEFORE = re.compile(r"(?:\s|--[^\n]*\n|//[^\n]*\n|/\*.*?\*/)*", re.DOTALL)
 _BEGINS = r"START\b|BEGIN(?=\s*(?:;|$|TRANSACTION\b|WORK\b|NAME\b))"
 _ENDS = r"COMMIT\b|ROLLBACK\b"
 _OTHERS = r"(?:USE|ALTER\s+SESSION|SET|UNSET|SHOW|DESC|DESCRIBE|LIST|LS|RM|REMOVE|PUT|GET)\b"
-#: What is answered at once, and has no id that could be waited for: it is sent as it is.
+#: Statements that Snowflake executes immediately, without a query id to wait for.
 _AT_ONCE = re.compile(f"{_BEGINS}|{_ENDS}|{_OTHERS}", re.IGNORECASE)
-#: Statements that write nothing, so a transaction of only these can be begun again.
+#: Statements that write nothing: a transaction of only these can be restarted.
 _READS = re.compile(r"(SELECT|WITH|VALUES|EXPLAIN)\b", re.IGNORECASE)
 _BEGIN, _END = (re.compile(words, re.IGNORECASE) for words in (_BEGINS, _ENDS))
 
 
 def is_answered_at_once(operation: str) -> bool:
-    """Tell whether a statement is one that Snowflake answers without work to wait for."""
+    """Return whether Snowflake executes a statement immediately, without a query to wait for."""
     return _matches(_AT_ONCE, operation)
 
 
@@ -44,13 +44,13 @@ def _matches(pattern: re.Pattern[str], operation: str) -> bool:
 
 
 class SnowflakeSession:
-    """One session; where the service has ended it between statements, it is opened again.
+    """One session, which is opened again if the service ends it between statements.
 
     Attributes:
         raw: the connector's connection.
         in_transaction: whether a transaction is open.
         has_written: whether something was written in it, which DDL would commit.
-        stage: the session's temporary stage; None before it is made.
+        stage: the session's temporary stage; None before it is created.
         ended: the id of the last query that is known to have ended.
         leftover: temporary tables to drop after the transaction, which their drop would commit.
     """
@@ -68,21 +68,21 @@ class SnowflakeSession:
         self._woken = threading.Event()
 
     def close(self) -> None:
-        """Close it; the server rolls back a transaction that is open."""
+        """Close it; the server rolls back an open transaction."""
         if _is_on_loop():
-            # As a block is collected in async code: the loop must not wait for the server.
+            # When a block is collected in async code, the event loop must not wait for the server.
             threading.Thread(target=self.raw.close, name="flowstone-snowflake-close").start()
         else:
             self.raw.close()
 
     def stop(self) -> None:
-        """Ask the service to end what runs; the thread that waits gets its error."""
+        """Request the service to abort the current query; the waiting thread gets the error."""
         if (query_id := self._query_id) is not None:
             self.abort(query_id)
         self._woken.set()
 
     def abort(self, query_id: str) -> bool:
-        """Ask the service to end a query; return whether it took that."""
+        """Request the service to abort a query; return whether it accepted."""
         with self.raw.cursor() as cursor:
             return bool(cursor.abort_query(query_id))
 
@@ -98,11 +98,11 @@ class SnowflakeSession:
         """Run one statement, and return its cursor.
 
         Args:
-            operation: the statement, with ``?`` where a value goes.
-            values: the values; with `many`, rows of them.
-            many: whether it is run with each row, as one statement.
-            parameters: of the statement alone, as QUERY_TAG.
-            record: is entered with the query's id while it is waited for.
+            operation: the statement, with ``?`` for each value.
+            values: the values; with `many`, rows of values.
+            many: whether it is run for each row, as one statement.
+            parameters: parameters of this statement only, such as QUERY_TAG.
+            record: entered with the query's id while it is waited for.
 
         Raises:
             DatabaseUnreachable: the session has ended inside a transaction.
@@ -158,7 +158,7 @@ class SnowflakeSession:
         return cursor
 
     def _attach(self, cursor: SnowflakeCursor, query_id: str) -> SnowflakeCursor:
-        """Take the result of a query; from another session, where this one has ended."""
+        """Get the result of a query; from another session, if this one has ended."""
         try:
             self._take_result(cursor, query_id)
         except Exception as error:
@@ -173,23 +173,23 @@ class SnowflakeSession:
     def _take_result(self, cursor: SnowflakeCursor, query_id: str) -> None:
         while True:
             try:
-                # The service answers when the query has ended, or that it still runs, after 45 s.
+                # The service responds when the query has ended; after 45 s, that it still runs.
                 cursor.query_result(query_id)
             except TypeError as error:
-                # There is no data in the answer that the session is unknown.
+                # The response for an unknown session has no data.
                 raise SessionEnded from error
             except KeyError:
-                # There are no columns in the answer that it still runs.
+                # The response for a running query has no columns.
                 if not self.raw.is_still_running(self.raw.get_query_status(query_id)):
                     raise
                 self._woken.wait(poll_seconds.get() or self._poll_seconds)
             else:
-                # Version 4 keeps a list of what runs, and looks at each before it is closed.
+                # Version 4 keeps a list of running queries, and polls each before it is closed.
                 getattr(self.raw, "_async_sfqids", {}).pop(query_id, None)
                 return
 
     def _follow(self, operation: str) -> None:
-        """Follow what a statement does to the transaction."""
+        """Track the effect of a statement on the transaction."""
         if _matches(_BEGIN, operation):
             self.in_transaction, self.has_written = True, False
         elif _matches(_END, operation):
@@ -212,7 +212,7 @@ class SnowflakeSession:
 
 
 def _is_on_loop() -> bool:
-    """Tell whether an event loop runs in this thread."""
+    """Return whether an event loop runs in this thread."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:

@@ -1,4 +1,4 @@
-"""Stages: files put, loaded, unloaded and fetched; rows that a load has refused come back."""
+"""Stages: upload, load, unload and download files; rejected rows are returned."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ T = TypeVar("T")
 
 
 class StageMethods(Queries):
-    """What Snowflake has besides other databases: stages, and results in parts."""
+    """Features that other databases lack: stages, and results in parts."""
 
     def load_rows(self, table: str, rows: object, *, on_error: OnError = "continue") -> CopyResult:
-        """Add the rows that fit to a table, and return those that don't.
+        """Add the rows that fit to a table, and return the others.
 
-        `insert` adds all or none.
+        `insert` adds all rows or none.
 
         Args:
             table: its name, or ``schema.name``.
-            rows: a table of Arrow, a DataFrame of pandas or polars, or dicts.
+            rows: an Arrow table, a pandas or polars DataFrame, or dicts.
             on_error: what to do with a row that does not fit.
 
         Raises:
@@ -52,9 +52,9 @@ class StageMethods(Queries):
         """Upload local files to a stage, compressed, and return their names there.
 
         Args:
-            files: a path, or a pattern of them: ``exports/*.csv``.
-            stage: where they go: ``@stage/folder``, or ``@~`` for the user's own.
-            overwrite: whether files of the same name are replaced; else they are skipped.
+            files: a path, or a pattern: ``exports/*.csv``.
+            stage: the target: ``@stage/folder``, or ``@~`` for the user's own stage.
+            overwrite: whether files of the same name are replaced; otherwise they are skipped.
         """
         source = quote_text(f"file://{Path(files).expanduser().absolute()}")
         statement = f"PUT {source} {check_location(stage)} OVERWRITE = {str(overwrite).upper()}"
@@ -64,8 +64,8 @@ class StageMethods(Queries):
         """Download the files of a stage to a local folder, and return their names.
 
         Args:
-            stage: where they are: ``@stage/folder``.
-            folder: it is made if it is not there.
+            stage: the source: ``@stage/folder``.
+            folder: a directory, which is created if it does not exist.
         """
         target = Path(folder).expanduser().absolute()
         target.mkdir(parents=True, exist_ok=True)
@@ -82,18 +82,18 @@ class StageMethods(Queries):
         on_error: OnError = "abort_statement",
         purge: bool = False,
     ) -> CopyResult:
-        """Add the rows of staged files to a table, by COPY INTO.
+        """Add the rows of staged files to a table, with COPY INTO.
 
         Columns of Parquet are matched by name. A file that was loaded before is skipped.
 
         Args:
             table: its name, or ``schema.name``.
-            stage: where the files are: ``@stage/folder``.
-            file_format: as it stands in the statement: ``(TYPE = CSV SKIP_HEADER = 1)``.
+            stage: the files: ``@stage/folder``.
+            file_format: the format, as SQL: ``(TYPE = CSV SKIP_HEADER = 1)``.
             pattern: a regular expression for the files' paths.
-            on_error: what to do with a row that does not fit; where it is not to abort, the rows
-                come back as `rejected`.
-            purge: whether the files are removed when they are loaded.
+            on_error: what to do with a row that does not fit; unless it aborts, these rows are
+                returned as `rejected`.
+            purge: whether the files are removed after they are loaded.
 
         Raises:
             TableMissing: there is no such table.
@@ -111,12 +111,12 @@ class StageMethods(Queries):
     def unload_to_stage(
         self, operation: str, stage: str, *, file_format: str = "(TYPE = PARQUET)"
     ) -> list[str]:
-        """Write the rows of a query to files of a stage, and return their names.
+        """Write the rows of a query to files on a stage, and return their names.
 
         Args:
             operation: the query; parameters can't be bound in it.
-            stage: where they go: ``@stage/folder/``. No file is written over.
-            file_format: as it stands in the statement.
+            stage: the target: ``@stage/folder/``. Existing files are not overwritten.
+            file_format: the format, as SQL.
         """
         statement = (
             f"COPY INTO {check_location(stage)} FROM ({operation}) FILE_FORMAT = {file_format} "
@@ -128,8 +128,8 @@ class StageMethods(Queries):
         """Run a query, and return its result in parts that can be read anywhere.
 
         A part is small, can be sent to another process, and downloads its rows when it is read. So
-        a large result is spread over tasks: ``work.map(sales.fetch_parts(query))``. Parts can be
-        read for a few hours, by anybody who has them.
+        a large result can be spread over tasks: ``work.map(sales.fetch_parts(query))``. Parts can
+        be read for a few hours, by anyone who has them.
 
         Args:
             operation: the query.
@@ -147,7 +147,7 @@ class StageMethods(Queries):
             return calls.call(connection, partial(work, driver, connection.raw))
 
     def _read(self, statement: str) -> list[dict[str, Any]]:
-        """Return what a statement answers, by the names of the columns."""
+        """Return the result of a statement, by the names of the columns."""
         return self._use(lambda driver, session: read_answer(driver, session, statement))
 
     aload_rows = make_stoppable(load_rows)
@@ -159,10 +159,10 @@ class StageMethods(Queries):
 
 
 def check_location(stage: str) -> str:
-    """Return a place on a stage as it stands in a statement.
+    """Return a location on a stage for a statement.
 
     Raises:
-        QueryInvalid: it is none.
+        QueryInvalid: it is not a location on a stage.
     """
     if not stage.startswith("@"):
         remedy = "Write '@stage/folder', or '@~' for the user's own stage."

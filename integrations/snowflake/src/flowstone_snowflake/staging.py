@@ -1,4 +1,4 @@
-"""Bulk loads: Arrow becomes Parquet on a stage, and rows of a table by COPY INTO."""
+"""Bulk loads: Arrow is written as Parquet to a stage, and loaded with COPY INTO."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from flowstone_snowflake.driver import SnowflakeDriver
     from flowstone_snowflake.sessions import SnowflakeSession
 
-#: The stage that every user has; what is put there stays until it is removed.
+#: The stage that every user has; files remain there until they are removed.
 USER_STAGE = "@~"
 PARQUET = "(TYPE = PARQUET USE_LOGICAL_TYPE = TRUE BINARY_AS_TEXT = FALSE)"
 
@@ -28,11 +28,11 @@ PARQUET = "(TYPE = PARQUET USE_LOGICAL_TYPE = TRUE BINARY_AS_TEXT = FALSE)"
 def copy_table(
     driver: SnowflakeDriver, session: SnowflakeSession, table: str, data: pa.Table
 ) -> None:
-    """Add the rows of a table of Arrow to a table, or none of them.
+    """Add the rows of an Arrow table to a table, all or none.
 
     Args:
         driver: runs the statements.
-        session: where.
+        session: the session.
         table: its name, quoted.
         data: the rows.
     """
@@ -42,7 +42,7 @@ def copy_table(
     folder = put_parquet(driver, session, renamed)
     names = ", ".join(map(quote_name, data.schema.names))
     picked = ", ".join(
-        # Of a VARIANT, Snowflake casts all types by itself but this one.
+        # In a VARIANT, Snowflake casts every type implicitly except this one.
         f"$1:c{place}::BINARY" if str(field.type).endswith("binary") else f"$1:c{place}"
         for place, field in enumerate(data.schema)
     )
@@ -58,7 +58,7 @@ def copy_table(
 
 
 def put_parquet(driver: SnowflakeDriver, session: SnowflakeSession, data: pa.Table) -> str:
-    """Put a table on a stage as one file, and return the folder."""
+    """Write a table to a stage as one file, and return the folder."""
     import pyarrow.parquet as pq  # an optional dependency
 
     buffer = io.BytesIO()
@@ -72,10 +72,10 @@ def put_parquet(driver: SnowflakeDriver, session: SnowflakeSession, data: pa.Tab
 
 
 def find_stage(driver: SnowflakeDriver, session: SnowflakeSession) -> str:
-    """Return where files are put: a temporary stage of the session's, or the user's stage.
+    """Return the stage for uploads: a temporary one of the session, or the user's stage.
 
-    To make a stage ends a transaction. So where one has begun its work, and where the role may make
-    no stage, it is the user's.
+    Creating a stage ends a transaction. So the user's stage is used if something was written in the
+    transaction, or if the role may not create a stage.
     """
     if session.stage is None and not session.has_written:
         name = f"FLOWSTONE_{uuid4().hex.upper()}"
@@ -88,7 +88,7 @@ def find_stage(driver: SnowflakeDriver, session: SnowflakeSession) -> str:
 
 
 def remove(driver: SnowflakeDriver, session: SnowflakeSession, folder: str) -> None:
-    """Remove what was put, where it was not loaded."""
+    """Remove uploaded files that were not loaded."""
     with suppress(Exception), closing(driver.run(session, f"REMOVE {folder}")):
         pass
 
@@ -120,21 +120,21 @@ def copy_fitting(
 def _check_columns(
     driver: SnowflakeDriver, session: SnowflakeSession, table: str, names: Sequence[str]
 ) -> None:
-    """Refuse columns that the table lacks: COPY INTO would leave them out."""
+    """Refuse columns that the table lacks: COPY INTO would skip them."""
     statement = f"SELECT * FROM {table} LIMIT 0"  # noqa: S608 - the name is quoted
     with closing(driver.run(session, statement)) as cursor:
         there = {each[0] for each in cursor.description or ()}
     if missing := [name for name in names if name not in there]:
         problem = f"table {table} has no column {', '.join(map(repr, missing))}"
-        raise QueryInvalid(driver.where, problem, "Add the column, or leave it out; see `names`.")
+        raise QueryInvalid(driver.where, problem, "Add the column, or remove it; see `names`.")
 
 
 def to_arrow(rows: object) -> pa.Table:
-    """Return rows as a table of Arrow.
+    """Return rows as an Arrow table.
 
     Raises:
         MissingExtra: pyarrow is not installed.
-        RowsInvalid: it is none of the things that have rows.
+        RowsInvalid: it is not a supported kind of rows.
     """
     try:
         import pyarrow as pa  # an optional dependency

@@ -1,4 +1,4 @@
-"""Arguments of drivers: what the fields of a block mean in the words of each."""
+"""Arguments of drivers: the block's fields, translated for each driver."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from flowstone_sqlalchemy.connection import SslFiles
     from flowstone_sqlalchemy.connector import SqlAlchemyConnector
 
-#: Drivers over libpq, which have its words.
+#: Drivers based on libpq, which use its parameter names.
 _LIBPQ = frozenset({"psycopg", "psycopg_async", "psycopg2", "psycopg2cffi"})
 _MYSQL = frozenset({"pymysql", "mysqldb", "aiomysql", "asyncmy", "cymysql"})
-#: What asyncpg calls `sslmode`; anything but a text is a context of Python.
+#: Asyncpg's names of `sslmode` and others; any value but text is an `ssl.SSLContext`.
 _ASYNCPG_WORDS = {"ssl": "sslmode", "sslmode": "sslmode", "timeout": "connect_timeout"}
-#: Arguments of asyncpg for preparing statements, which psycopg has other settings for.
+#: Arguments of asyncpg for prepared statements, for which psycopg has other settings.
 _ASYNCPG_OWN = frozenset(
     {"prepared_statement_cache_size", "prepared_statement_name_func", "statement_cache_size"}
 )
 
 
 def make_engine_arguments(connector: SqlAlchemyConnector, driver: str) -> dict[str, Any]:
-    """Return arguments of a driver's connect, for an engine of SQLAlchemy."""
+    """Return arguments of a driver's connect, for a SQLAlchemy engine."""
     seconds, pooled = connector.connect_seconds, connector.transaction_pooling
     made: dict[str, Any] = {}
     if driver in _LIBPQ:
@@ -88,7 +88,7 @@ def _read_arguments(connector: SqlAlchemyConnector) -> dict[str, Any]:
 
 
 def _translate_asyncpg(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return arguments of asyncpg as libpq has them."""
+    """Return asyncpg's arguments, translated to libpq's."""
     made: dict[str, Any] = {}
     for name, value in given.items():
         if name in _ASYNCPG_OWN:

@@ -1,4 +1,4 @@
-"""Where a database is and who logs in: a URL, or its parts."""
+"""The address of a database and the credentials for it: a URL, or its parts."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 from flowstone.blocks import ObjectStore
 from flowstone.errors import ConfigurationError
 
-#: Words of a URL's query that are secrets; they would be saved in clear.
+#: Parameters of a URL's query that are secret: they would be saved as plain text.
 _SECRET_WORDS = frozenset({"password", "passwd", "sslpassword", "ssl_key_password", "token"})
 
 
 class AsyncDriver(Enum):
-    """Drivers for `get_engine` of an async connector; the block's methods use a sync one."""
+    """Drivers for `get_engine` of an async connector; the block's methods use a sync driver."""
 
     POSTGRESQL_ASYNCPG = "postgresql+asyncpg"
     SQLITE_AIOSQLITE = "sqlite+aiosqlite"
@@ -29,7 +29,7 @@ class AsyncDriver(Enum):
 
 
 class SyncDriver(Enum):
-    """Drivers that SQLAlchemy knows; any other is named by its text."""
+    """Drivers that SQLAlchemy includes; any other is given as text."""
 
     POSTGRESQL_PSYCOPG = "postgresql+psycopg"
     POSTGRESQL_PSYCOPG2 = "postgresql+psycopg2"
@@ -53,29 +53,29 @@ class SyncDriver(Enum):
 
 
 class SslFiles(BaseModel):
-    """The files of an encrypted connection, in one form for PostgreSQL, MySQL and MariaDB."""
+    """The files of an encrypted connection, with the same fields for all databases."""
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True, hide_input_in_errors=True)
 
     ca: Path | None = Field(
         default=None, description="The certificates of the authorities to trust."
     )
-    certificate: Path | None = Field(default=None, description="Our own certificate.")
-    key: Path | None = Field(default=None, description="The key of our own certificate.")
+    certificate: Path | None = Field(default=None, description="The client certificate.")
+    key: Path | None = Field(default=None, description="The key of the client certificate.")
     check_host: bool = Field(
         default=True,
-        description="Whether the server's certificate has to name its host. If not, and `ca` is "
+        description="Whether the server's certificate must name its host. If not, and `ca` is "
         "empty, the certificate isn't verified at all.",
     )
 
 
 class RedshiftOptions(BaseModel):
-    """How Redshift is logged in to, and how it reaches S3."""
+    """Options for Redshift: its credentials, and its access to S3."""
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True, hide_input_in_errors=True)
 
     cluster: str | None = Field(
-        default=None, description="The cluster to get a temporary login for, by IAM."
+        default=None, description="The cluster for which IAM creates temporary credentials."
     )
     workgroup: str | None = Field(
         default=None, description="The same for a workgroup of Redshift Serverless."
@@ -83,10 +83,10 @@ class RedshiftOptions(BaseModel):
     region: str | None = Field(default=None, description="Its region; by default the store's.")
     store: ObjectStore | None = Field(
         default=None,
-        description="A bucket whose login to AWS is used; else the SDK's own chain finds one.",
+        description="A bucket whose AWS credentials are used; by default, boto3 finds them.",
     )
     iam_role: str | None = Field(
-        default=None, description="The role of the cluster's own that reads and writes S3."
+        default=None, description="A role of the cluster that reads and writes S3."
     )
 
 
@@ -98,16 +98,16 @@ class ConnectionComponents(BaseModel):
     driver: AsyncDriver | SyncDriver | str | None = Field(
         default=None, description="The database and its driver: 'postgresql', 'mysql+pymysql'."
     )
-    database: str | None = Field(default=None, description="Its name; of SQLite, the file.")
+    database: str | None = Field(default=None, description="The database's name; SQLite's file.")
     username: str | None = Field(default=None, description="The user to log in as.")
     password: SecretStr | None = Field(default=None, description="The password.")
     host: str | None = Field(default=None, description="The server's host name.")
     port: int | None = Field(default=None, ge=1, le=65535, description="The server's port.")
     query: dict[str, str | list[str]] | None = Field(
-        default=None, description="Options of the driver, as a URL has them after '?'; no secrets."
+        default=None, description="Options of the driver, as in a URL's query; no secrets."
     )
     url_from: SecretStr | None = Field(
-        default=None, description="All of it in one: 'env:DATABASE_URL'; instead of the others."
+        default=None, description="The whole URL as a reference, instead of its parts: 'env:NAME'."
     )
 
     @model_validator(mode="before")
@@ -129,7 +129,7 @@ class ConnectionComponents(BaseModel):
                 if value == known.value:
                     return known
             if not value or "://" in value:
-                raise ValueError("give a name such as 'postgresql' or 'mysql+pymysql'")
+                raise ValueError("pass a name such as 'postgresql' or 'mysql+pymysql'")
         return value
 
     @field_validator("query")
@@ -139,38 +139,38 @@ class ConnectionComponents(BaseModel):
     ) -> dict[str, str | list[str]] | None:
         found = sorted(_SECRET_WORDS.intersection(map(str.lower, value or {})))
         if found:
-            raise ValueError(f"{found[0]} is a secret: give it as `password` or in connect_args")
+            raise ValueError(f"{found[0]} is a secret: pass it as `password` or in connect_args")
         return value
 
     @model_validator(mode="after")
     def _is_whole(self) -> ConnectionComponents:
         if (self.url_from is None) == (self.driver is None):
-            raise ValueError("give a driver and the other parts, or url_from")
+            raise ValueError("pass a driver and the other parts, or url_from")
         return self
 
     @property
     def drivername(self) -> str:
-        """The database and its driver, as a URL begins with them."""
+        """The database and its driver: the scheme of the URL."""
         driver = self.resolve().driver
         return str(driver.value if isinstance(driver, Enum) else driver)
 
     def resolve(self) -> ConnectionComponents:
-        """Return the parts of the URL, which may be kept elsewhere; without one, itself.
+        """Return the parts of the URL that `url_from` refers to; without one, itself.
 
         Raises:
-            ConfigurationError: what is kept there is no URL of a database.
+            ConfigurationError: the secret is not a database URL.
         """
         if self.url_from is None:
             return self
         try:
             return ConnectionComponents(**split_url(self.url_from.get_secret_value()))
-        except ValueError:  # the words of some have what was given
+        except ValueError:  # the messages of some contain the value
             problem = "it holds no URL of a database"
         raise ConfigurationError("url_from", problem, "Give 'postgresql://user@host/name'.")
 
     def create_url(self) -> Any:
         """Return it as a `sqlalchemy.URL`."""
-        from sqlalchemy import URL  # the package is listed without it
+        from sqlalchemy import URL  # blocks are listed without it
 
         parts = self.resolve()
         return URL.create(
@@ -184,7 +184,7 @@ class ConnectionComponents(BaseModel):
         )
 
     def describe(self) -> str:
-        """Return which database it is, for messages: no secret is in it."""
+        """Return a description of the database for messages, without secrets."""
         parts = self.resolve()
         dialect = parts.drivername.partition("+")[0]
         if parts.host is None:
@@ -193,7 +193,7 @@ class ConnectionComponents(BaseModel):
         return f"{NAMES.get(dialect, dialect)} {parts.host}{port}/{parts.database or ''}"
 
 
-#: What databases are called in messages, by SQLAlchemy's name.
+#: Names of databases in messages, by SQLAlchemy's name.
 NAMES: Mapping[str, str] = {
     "mariadb": "MariaDB",
     "mssql": "SQL Server",
@@ -205,7 +205,7 @@ NAMES: Mapping[str, str] = {
 }
 
 
-#: As SQLAlchemy reads it: only names and passwords have escapes.
+#: Like SQLAlchemy's: only names and passwords are unescaped.
 _URL = re.compile(
     r"""
     (?P<driver>[\w+.-]+)://
@@ -219,10 +219,10 @@ _URL = re.compile(
 
 
 def split_url(text: str) -> dict[str, Any]:
-    """Return the parts of a URL; a password in its query counts as the password.
+    """Return the parts of a URL; a password in its query becomes the password.
 
     Raises:
-        ValueError: it is no URL of a database.
+        ValueError: it is not a database URL.
     """
     parts = _URL.fullmatch(text.strip())
     if parts is None:
@@ -249,5 +249,5 @@ def _as_list(value: str | list[str]) -> list[str]:
 
 
 def is_async(drivername: str) -> bool:
-    """Tell whether a driver is one for async code."""
+    """Return whether a driver is for async code."""
     return drivername in {driver.value for driver in AsyncDriver}

@@ -1,4 +1,4 @@
-"""SqlAlchemyConnector: a database of any kind that SQLAlchemy knows, with its own fast paths."""
+"""SqlAlchemyConnector: any database with a SQLAlchemy dialect, with faster ways for some."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _EXAMPLE = (
 
 
 class KeptEngine:
-    """An engine of SQLAlchemy, which is disposed of when the block is closed.
+    """A SQLAlchemy engine, which is disposed of when the block is closed.
 
     Attributes:
-        calls: of the driver that it was made beside; `Database.close` lets them go.
-        engine: the engine, or the async one.
+        calls: the calls of the block's driver; `Database.close` releases them.
+        engine: the engine, sync or async.
     """
 
     def __init__(self, calls: DriverCalls, engine: Any) -> None:
@@ -40,27 +40,27 @@ class KeptEngine:
         weakref.finalize(calls, getattr(engine, "sync_engine", engine).dispose)
 
     def __deepcopy__(self, memo: object) -> None:
-        """A copy of a block makes an engine of its own."""
+        """Drop it in a copy of a block, which creates its own engine."""
 
 
 class SqlAlchemyConnector(Database):
-    """A database that is reached by one of SQLAlchemy's URLs.
+    """A database with a SQLAlchemy URL.
 
-    Its methods use psycopg for PostgreSQL, PyMySQL for MySQL and MariaDB, `sqlite3` for SQLite,
-    and for other databases the driver of the URL. A URL with an async driver serves sync code too.
-    `get_engine` returns an engine of SQLAlchemy, by the driver that the URL names.
+    Its methods use psycopg for PostgreSQL, PyMySQL for MySQL and MariaDB, `sqlite3` for SQLite, and
+    the driver of the URL for other databases. A URL with an async driver works in sync code too.
+    `get_engine` returns a SQLAlchemy engine with the driver that the URL names.
     """
 
     _block_type_name: ClassVar[str | None] = "SQLAlchemy Connector"
     _block_type_slug: ClassVar[str | None] = "sqlalchemy-connector"
     _description: ClassVar[str | None] = (
-        "PostgreSQL, MySQL, MariaDB, SQLite, or any database that SQLAlchemy has a URL for."
+        "PostgreSQL, MySQL, MariaDB, SQLite, or any database with a SQLAlchemy dialect."
     )
     _code_example: ClassVar[str | None] = _EXAMPLE
 
     connection_info: ConnectionComponents = Field(
         description="The URL, 'postgresql://user@host/name', or its parts; 'env:DATABASE_URL' "
-        "refers to one that is kept elsewhere."
+        "refers to a secret with the URL."
     )
     connect_args: SecretDict | None = Field(
         default=None, description="Further arguments of the driver's connect; all are secret."
@@ -70,26 +70,26 @@ class SqlAlchemyConnector(Database):
     )
     transaction_pooling: bool = Field(
         default=False,
-        description="For PostgreSQL: whether a pooler such as PgBouncer, in transaction mode, is "
-        "in between. Then no statements are prepared and no session settings are changed, as "
-        "`cancel_on_kill` would.",
+        description="For PostgreSQL: whether the connection goes through a pooler such as "
+        "PgBouncer in transaction mode. Then no statements are prepared, and no session settings "
+        "are changed, including those of `cancel_on_kill`.",
     )
     cancel_on_kill: bool = Field(
         default=True,
-        description="Whether the server itself ends statements: PostgreSQL when the process was "
-        "killed, and PostgreSQL, MySQL and MariaDB when the task's timeout is over. Other "
+        description="Whether the server itself ends statements: PostgreSQL if the process is "
+        "killed; PostgreSQL, MySQL and MariaDB after the task's timeout. Other "
         "databases ignore it.",
     )
     connect_seconds: float = Field(
-        default=15.0, gt=0, description="How long to wait for a connection."
+        default=15.0, gt=0, description="Seconds to wait for a connection."
     )
     redshift: RedshiftOptions | None = Field(
-        default=None, description="For Redshift: temporary logins, and the role that reaches S3."
+        default=None, description="For Redshift: temporary credentials, and the role for S3."
     )
     fetch_size: int = Field(
         default=1000,
         ge=1,
-        description="Rows that are fetched from PostgreSQL at a time; other databases ignore it.",
+        description="Number of rows fetched from PostgreSQL at a time; other databases ignore it.",
     )
 
     _kept: KeptEngine | None = PrivateAttr(default=None)
@@ -105,7 +105,8 @@ class SqlAlchemyConnector(Database):
     def get_engine(self, **create_engine_kwargs: Any) -> Any:
         """Return the engine: a `sqlalchemy.Engine`, or an `AsyncEngine` for an async driver.
 
-        It is made once, and disposed of by `close`; with arguments, a new one is yours to dispose.
+        It is created once, and disposed of by `close`. With arguments, a new engine is returned,
+        which the caller disposes of.
 
         Args:
             **create_engine_kwargs: arguments of `sqlalchemy.create_engine`.
@@ -120,42 +121,42 @@ class SqlAlchemyConnector(Database):
         return self._kept.engine
 
     def get_connection(self, begin: bool = True, **connect_kwargs: Any) -> Any:
-        """Return a context manager that gives a `sqlalchemy.Connection`, async for async drivers.
+        """Return a context manager for a `sqlalchemy.Connection`, async for async drivers.
 
         Args:
-            begin: whether it is in a transaction, which is committed at the end.
+            begin: whether it starts a transaction, which is committed at the end.
             **connect_kwargs: arguments of `Engine.connect`.
         """
         engine = self.get_engine()
         return engine.begin(**connect_kwargs) if begin else engine.connect(**connect_kwargs)
 
     def get_client(self, client_type: str, **get_client_kwargs: Any) -> Any:
-        """Return what `get_engine` or `get_connection` does, by name."""
+        """Return the result of `get_engine` or `get_connection`, by name."""
         if client_type == "engine":
             return self.get_engine(**get_client_kwargs)
         if client_type == "connection":
             return self.get_connection(**get_client_kwargs)
         problem = f"{client_type!r} is not a kind of client"
-        raise ConfigurationError("client_type", problem, "Ask for 'engine' or 'connection'.")
+        raise ConfigurationError("client_type", problem, "Use 'engine' or 'connection'.")
 
     def reset_connections(self) -> None:
-        """Close the connections; the next call opens others."""
+        """Close the connections; the next call opens new ones."""
         self.close()
 
     async def areset_connections(self) -> None:
-        """Do as `reset_connections`, in async code."""
+        """Async version of `reset_connections`."""
         await self.aclose()
 
     @property
     def is_async(self) -> bool:
-        """Whether the URL's driver is an async one, as `get_engine` then is."""
+        """Whether the driver of the URL, and so the engine of `get_engine`, is async."""
         return is_async(self.connection_info.drivername)
 
 
 class AsyncSqlAlchemyConnector(SqlAlchemyConnector):
-    """The same block under the name that it has elsewhere for async drivers.
+    """The same block, under the name that `prefect-sqlalchemy` uses for async drivers.
 
-    Await the methods that begin with an ``a``, as `afetch_all`.
+    Await the methods that begin with an ``a``, such as `afetch_all`.
     """
 
     _block_type_name: ClassVar[str | None] = "Async SQLAlchemy Connector"

@@ -1,4 +1,4 @@
-"""DatabaseCredentials: a login to a database, which says whether it works."""
+"""DatabaseCredentials: credentials for a database server, and their check."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 
 class DatabaseCredentials(Credentials):
-    """A login to a database, whichever of its databases is used.
+    """Credentials for a database server, for any of its databases.
 
-    With no field set, it is PostgreSQL as libpq finds it: by ``PGHOST``, ``PGUSER`` and its other
-    variables, and its password file.
+    If no field is set, libpq's defaults for PostgreSQL are used: ``PGHOST``, ``PGUSER`` and its
+    other variables, and its password file.
     """
 
     _block_type_name: ClassVar[str | None] = "Database Credentials"
     _block_type_slug: ClassVar[str | None] = "database-credentials"
-    _description: ClassVar[str | None] = "A login to a database that SQLAlchemy has a URL for."
+    _description: ClassVar[str | None] = "Credentials for a database with a SQLAlchemy dialect."
     _code_example: ClassVar[str | None] = (
         'DatabaseCredentials(host="db.example.com", username="reader").save("shop")\n'
         'shop = DatabaseCredentials.load("shop").connector("shop")'
@@ -35,7 +35,7 @@ class DatabaseCredentials(Credentials):
     port: int | None = Field(default=None, ge=1, le=65535, description="The server's port.")
     username: str | None = Field(default=None, description="The user to log in as.")
     password: SecretStr | None = Field(default=None, description="The password.")
-    database: str | None = Field(default=None, description="The database, where none is named.")
+    database: str | None = Field(default=None, description="The database, if none is named.")
     connect_args: SecretDict | None = Field(
         default=None, description="Further arguments of the driver's connect; all are secret."
     )
@@ -43,26 +43,26 @@ class DatabaseCredentials(Credentials):
         default=None, description="Encrypt the connection, with these certificates."
     )
     connect_seconds: float = Field(
-        default=15.0, gt=0, description="How long to wait for a connection."
+        default=15.0, gt=0, description="Seconds to wait for a connection."
     )
 
     def client(self, database: str | None = None, **create_engine_kwargs: Any) -> Any:
-        """Return a new engine of SQLAlchemy, which is yours to dispose of.
+        """Return a new SQLAlchemy engine, which the caller disposes of.
 
         Args:
-            database: its name; by default, the field's.
+            database: the database's name; by default, the field's.
             **create_engine_kwargs: arguments of `sqlalchemy.create_engine`.
         """
         options = {"pool_pre_ping": True, **create_engine_kwargs}
         return self.connector(database).get_engine(**options)
 
     def connector(self, database: str | None = None) -> SqlAlchemyConnector:
-        """Return a block for a database of this login.
+        """Return a block for a database with these credentials.
 
         Args:
-            database: its name; by default, the field's.
+            database: the database's name; by default, the field's.
         """
-        from flowstone_sqlalchemy.connector import SqlAlchemyConnector  # one begins with the other
+        from flowstone_sqlalchemy.connector import SqlAlchemyConnector  # a circular import
 
         info = ConnectionComponents(
             driver=self.driver,

@@ -1,4 +1,4 @@
-"""Any other database, by SQLAlchemy's dialect and the driver that the URL names."""
+"""All other databases, through a SQLAlchemy dialect and the driver that the URL names."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ if TYPE_CHECKING:
     from flowstone.blocks.databases import Cursor
     from flowstone_sqlalchemy.connector import SqlAlchemyConnector
 
-#: Seconds after which an idle connection is asked whether it still works.
+#: Seconds after which an idle connection is tested before it is used.
 IDLE = 5.0
-#: Words of a URL that another tool needs, too.
+#: Parameters of a URL that other tools need, too.
 _SHARED = ("sslmode", "sslrootcert")
 _TYPES: Mapping[type, TypeEngine[Any]] = {
     bool: types.Boolean(),
@@ -56,30 +56,30 @@ _TYPES: Mapping[type, TypeEngine[Any]] = {
     str: types.Text(),
     bytes: types.LargeBinary(),
     Decimal: types.Numeric(38, 10),
-    # MySQL has no times with a zone, and would drop it: they are text.
+    # MySQL has no times with a zone, and would drop the zone: they are text.
     AwareDatetime: types.DateTime(timezone=True).with_variant(types.String(32), "mysql", "mariadb"),
-    # MySQL's has whole seconds, unless it is told.
+    # By default, MySQL's type has whole seconds.
     datetime: types.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb"),
     date: types.Date(),
 }
-#: By the style of DB-API, what stands for the value at a place.
+#: By the paramstyle of DB-API, the placeholder of the value at a position.
 _PLACES = {
     "qmark": "?", "format": "%s", "pyformat": "%s", "numeric": ":{}", "named": ":{}",
     "numeric_dollar": "${}",
 }  # fmt: skip
-#: Parts of what databases say of a table that is not there.
+#: Parts of databases' messages for a missing table.
 _MISSING = ("no such table", "doesn't exist", "ora-00942", "invalid object name")
-#: Drivers whose async form has a sync one of another name.
+#: Async drivers whose sync form has another name.
 _SYNC = {"oracle+oracledb_async": "oracle+oracledb"}
 
 
 class DialectConnection:
-    """A connection of DB-API, and when it was used.
+    """A DB-API connection, and the time of its last use.
 
     Attributes:
-        raw: SQLAlchemy's, which holds the driver's own.
+        raw: SQLAlchemy's connection, which holds the driver's.
         used: the time of its last statement.
-        in_transaction: whether a transaction was begun by us.
+        in_transaction: whether this package began a transaction.
     """
 
     def __init__(self, raw: Any) -> None:
@@ -98,21 +98,21 @@ def make_dbapi_driver(connector: SqlAlchemyConnector) -> DialectDriver:
     """Return a driver for the database that a block's URL names.
 
     Raises:
-        ConfigurationError: SQLAlchemy knows no such database or driver.
+        ConfigurationError: SQLAlchemy has no such dialect or driver.
         MissingExtra: the driver is not installed.
     """
     return DialectDriver(connector.connection_info.describe(), make_plain_engine(connector))
 
 
 def make_plain_engine(connector: SqlAlchemyConnector) -> Engine:
-    """Return an engine that keeps no connection, with a sync driver."""
+    """Return an engine with a sync driver and without a connection pool."""
     url = find_url(connector)
     url = url.set(drivername=_SYNC.get(url.drivername, url.drivername))
     return make_sync_engine(connector, url, {"poolclass": NullPool})
 
 
 class DialectDriver(DBAPIDriver[DialectConnection]):
-    """A database over the driver of a dialect of SQLAlchemy, with its names, types and errors."""
+    """A database through the driver of a SQLAlchemy dialect, with its names, types and errors."""
 
     placeholder_style = "qmark"
     cancels = False
@@ -152,7 +152,7 @@ class DialectDriver(DBAPIDriver[DialectConnection]):
         """Do nothing: DB-API has no way to stop a statement."""
 
     def _prepare(self, connection: DialectConnection) -> None:
-        """Open a connection again where it was lost while it was idle."""
+        """Open a connection again if it was lost while it was idle."""
         if not connection.in_transaction and monotonic() - connection.used > IDLE:
             try:
                 alive = self._dialect.do_ping(connection.raw.dbapi_connection)
@@ -171,7 +171,7 @@ class DialectDriver(DBAPIDriver[DialectConnection]):
         return self._dialect.identifier_preparer.quote_identifier(name)
 
     def adapt(self, value: object) -> object:
-        """Return a value as drivers take it: a list or dict as JSON."""
+        """Return a value in the form that drivers accept: a list or dict as JSON."""
         if self.syntax is MYSQL and isinstance(value, datetime) and value.tzinfo is not None:
             return value.isoformat(" ")
         return dumps(value) if isinstance(value, (dict, list)) else value
@@ -179,7 +179,7 @@ class DialectDriver(DBAPIDriver[DialectConnection]):
     def execute(
         self, connection: DialectConnection, operation: str, values: Sequence[object]
     ) -> int:
-        """Run one statement, and return how many rows it changed; 0 where that says nothing."""
+        """Run one statement, and return the number of changed rows; 0 if that is unknown."""
         self._prepare(connection)
         count = super().execute(connection, self._render(operation, values), tuple(values))
         record_rows(written=count)
@@ -188,7 +188,7 @@ class DialectDriver(DBAPIDriver[DialectConnection]):
     def execute_many(
         self, connection: DialectConnection, operation: str, rows: Sequence[Sequence[object]]
     ) -> int:
-        """Run one statement with each of these, and return how many rows were changed."""
+        """Run one statement for each row of values, and return the number of changed rows."""
         self._prepare(connection)
         statement = self._render(operation, rows[0]) if rows else operation
         count = super().execute_many(connection, statement, [tuple(row) for row in rows])
@@ -198,15 +198,15 @@ class DialectDriver(DBAPIDriver[DialectConnection]):
     def query(
         self, connection: DialectConnection, operation: str, values: Sequence[object]
     ) -> Cursor:
-        """Run one statement, and return its rows, which the driver may have in memory."""
+        """Run one statement, and return its rows, which the driver may hold in memory."""
         self._prepare(connection)
         found = super().query(connection, self._render(operation, values), tuple(values))
         return CountedRows(found)
 
     def _render(self, operation: str, values: Sequence[object]) -> str:
-        """Return a statement with placeholders as the driver has them."""
+        """Return a statement with the driver's placeholders."""
         if not values:
-            return operation  # it is sent as it is
+            return operation  # it is sent unchanged
         style = self._dialect.paramstyle
         escape = style in {"format", "pyformat"}
         return replace_places(
@@ -220,20 +220,20 @@ class DialectDriver(DBAPIDriver[DialectConnection]):
     # -- transactions ----------------------------------------------------------------------------
 
     def begin(self, connection: DialectConnection, savepoint: str | None) -> None:
-        """Begin a transaction, as DB-API does: where a connection is not in autocommit."""
+        """Begin a transaction in DB-API's way: the connection leaves autocommit."""
         assert savepoint is None, "it says that it has none"
         self._prepare(connection)
         self._dialect.reset_isolation_level(connection.raw.dbapi_connection)
         connection.in_transaction = True
 
     def commit(self, connection: DialectConnection, savepoint: str | None) -> None:
-        """Keep what was done since `begin`."""
+        """Commit the changes since `begin`."""
         assert savepoint is None
         connection.raw.commit()
         self._end(connection)
 
     def rollback(self, connection: DialectConnection, savepoint: str | None) -> None:
-        """Take back what was done since `begin`."""
+        """Roll back the changes since `begin`."""
         assert savepoint is None
         connection.raw.rollback()
         self._end(connection)
@@ -245,15 +245,15 @@ class DialectDriver(DBAPIDriver[DialectConnection]):
     # -- rows that replace others ----------------------------------------------------------------
 
     def stage(self, connection: DialectConnection, table: str) -> str:
-        """Make an empty table like another, in which any column may be NULL."""
+        """Create an empty table like another, in which any column may be NULL."""
         name = self.quote_name(f"flowstone_{token_hex(8)}")
-        # An outer join: what comes from a table as it is may not be NULL where it is a key there.
+        # An outer join, as columns copied directly from a table keep the NOT NULL of its keys.
         rows = f"SELECT it.* FROM (SELECT 1 AS one) o LEFT JOIN {table} it ON 1 = 0 WHERE 1 = 0"  # noqa: S608 - it is quoted
         self.execute(connection, f"CREATE TEMPORARY TABLE {name} AS {rows}", ())
         return name
 
     def unstage(self, connection: DialectConnection, staged: str) -> None:
-        """Drop a table that `stage` made; MySQL commits, unless it is said to be temporary."""
+        """Drop a table that `stage` created; without TEMPORARY, MySQL would commit."""
         word = "TEMPORARY " if self.syntax is MYSQL else ""
         self.execute(connection, f"DROP {word}TABLE {staged}", ())
 
@@ -265,7 +265,7 @@ class DialectDriver(DBAPIDriver[DialectConnection]):
         columns: Sequence[str],
         keys: Sequence[str],
     ) -> None:
-        """Update the rows whose key is there, then insert the others: in words that all know."""
+        """Update the rows with existing keys, then insert the others, in portable SQL."""
         quoted = [self.quote_name(name) for name in columns]
         same = " AND ".join(
             f"{staged}.{name} = {table}.{name}" for name in map(self.quote_name, keys)
@@ -286,7 +286,7 @@ class DialectDriver(DBAPIDriver[DialectConnection]):
     # -- errors ----------------------------------------------------------------------------------
 
     def translate_error(self, error: Exception, statement: str | None) -> DatabaseError | None:
-        """Return our error for one of the driver's; None for anybody else's."""
+        """Return Flowstone's error for one of the driver's; None for other errors."""
         if isinstance(error, OurError):
             return error.found
         found = find_by_exception(error)
@@ -305,7 +305,7 @@ class DialectDriver(DBAPIDriver[DialectConnection]):
 
 
 def _find_state(error: Exception) -> str | None:
-    """Return the SQLSTATE of an error, where its driver hands one out."""
+    """Return the SQLSTATE of an error, if its driver provides one."""
     first = error.args[0] if error.args else None
     for found in (getattr(error, "sqlstate", None), getattr(error, "pgcode", None), first):
         if isinstance(found, str) and len(found) == 5 and found.isalnum() and found.isupper():

@@ -1,4 +1,4 @@
-"""Which driver a block's own methods use: by the database that its URL names."""
+"""The driver of a block's own methods, chosen by the database in its URL."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def make_driver(connector: SqlAlchemyConnector) -> DatabaseDriver[Any]:
 
     Raises:
         MissingExtra: its client library is not installed.
-        ConfigurationError: the fields have what this database does not know.
+        ConfigurationError: this database does not support a value in the fields.
     """
     info = connector.connection_info
     dialect, _, named = info.drivername.partition("+")
@@ -44,8 +44,8 @@ def make_driver(connector: SqlAlchemyConnector) -> DatabaseDriver[Any]:
 
 
 def _make_postgres_driver(connector: SqlAlchemyConnector) -> DatabaseDriver[Any]:
-    from flowstone_sqlalchemy.arguments import make_postgres_arguments  # of an extra
-    from flowstone_sqlalchemy.postgres import PostgresDriver  # of an extra
+    from flowstone_sqlalchemy.arguments import make_postgres_arguments  # needs an extra
+    from flowstone_sqlalchemy.postgres import PostgresDriver  # needs an extra
 
     return PostgresDriver(
         connector.connection_info.describe(),
@@ -57,8 +57,8 @@ def _make_postgres_driver(connector: SqlAlchemyConnector) -> DatabaseDriver[Any]
 
 
 def _make_mysql_driver(connector: SqlAlchemyConnector) -> DatabaseDriver[Any]:
-    from flowstone_sqlalchemy.arguments import make_mysql_arguments  # of an extra
-    from flowstone_sqlalchemy.mysql import MySqlDriver  # of an extra
+    from flowstone_sqlalchemy.arguments import make_mysql_arguments  # needs an extra
+    from flowstone_sqlalchemy.mysql import MySqlDriver  # needs an extra
 
     return MySqlDriver(
         connector.connection_info.describe(),
@@ -72,7 +72,7 @@ def _make_sqlite_driver(connector: SqlAlchemyConnector) -> SqliteDriver:
     given = connector.connect_args.get_secret_value() if connector.connect_args else {}
     options = {**(parts.query or {}), **given}
     seconds, mode = options.pop("timeout", 30.0), options.pop("mode", "")
-    # What is so in any case.
+    # These are always set.
     options.pop("check_same_thread", None)
     path = parts.database or ":memory:"
     if options or path.startswith("file:"):

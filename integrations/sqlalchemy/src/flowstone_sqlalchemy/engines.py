@@ -1,4 +1,4 @@
-"""Engines of SQLAlchemy, with what the block's fields say."""
+"""SQLAlchemy engines with the settings of a block's fields."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from flowstone.blocks.databases import DriverCalls
     from flowstone_sqlalchemy.connector import SqlAlchemyConnector
 
-#: By SQLAlchemy's name of the database, the driver that this package installs and tests.
+#: The drivers that this package installs and tests, by SQLAlchemy's name of the database.
 USUAL = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql", "mariadb": "mariadb+pymysql"}
 
 
@@ -35,14 +35,14 @@ def make_engine(
 
     Args:
         connector: the block.
-        calls: those of its driver; an engine of SQLite shares the database with them.
+        calls: the calls of its driver; an engine for SQLite shares the database with them.
         options: arguments of `sqlalchemy.create_engine`.
     """
     url = find_url(connector)
     if is_async(url.drivername):
         with _translate_errors(url):
             arguments = make_engine_arguments(connector, url.get_driver_name())
-            # Connections of an event loop can't be used in another: none is kept.
+            # A connection of one event loop can't be used in another: there is no pool.
             usual: dict[str, Any] = {"poolclass": NullPool, "connect_args": arguments}
             return create_async_engine(url, **{**usual, **options})
     if url.get_backend_name() == "sqlite":
@@ -56,7 +56,7 @@ def make_sync_engine(
     """Return a new engine for a URL with a sync driver.
 
     Raises:
-        ConfigurationError: SQLAlchemy knows no such database or driver.
+        ConfigurationError: SQLAlchemy has no such dialect or driver.
         MissingExtra: the driver is not installed.
     """
     with _translate_errors(url):
@@ -65,7 +65,7 @@ def make_sync_engine(
 
 
 def find_url(connector: SqlAlchemyConnector) -> URL:
-    """Return the URL of a block, with the driver of this package's extras where it names none."""
+    """Return the URL of a block, with this package's driver if it names none."""
     url: URL = connector.connection_info.create_url()
     return url.set(drivername=USUAL.get(url.drivername, url.drivername))
 
@@ -84,7 +84,7 @@ def _translate_errors(url: URL) -> Iterator[None]:
 
 
 def _make_sqlite_engine(url: URL, calls: DriverCalls, options: Mapping[str, object]) -> Engine:
-    # One that the block keeps is let go with the calls; another is its caller's, and keeps them.
+    # The block's own engine is released with the calls; a caller's engine keeps them alive.
     find: Callable[[], DriverCalls | None] = (lambda: calls) if options else weakref.ref(calls)
 
     def connect() -> Any:
@@ -94,7 +94,7 @@ def _make_sqlite_engine(url: URL, calls: DriverCalls, options: Mapping[str, obje
 
     engine = create_engine(url, **{"creator": connect, "poolclass": NullPool, **options})
     if "creator" not in options:
-        # The connections are in autocommit: SQLAlchemy's transactions have to be begun.
+        # The connections are in autocommit: transactions of SQLAlchemy have to be begun explicitly.
         event.listen(engine, "begin", _begin)
     return engine
 

@@ -1,4 +1,4 @@
-"""Errors of databases as Flowstone's: a table by SQLSTATE, one by MySQL's numbers, and DB-API's."""
+"""Errors of databases as Flowstone's: by SQLSTATE, by MySQL's numbers, and by exception."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ BY_SQLSTATE: dict[str, Kind] = {
     "58": (DatabaseUnreachable, LOST),
     "XX": (DatabaseError, "This is an internal error of the server: look in its log."),
 }
-#: By the number of MySQL or MariaDB.
+#: By the error number of MySQL or MariaDB.
 BY_NUMBER: dict[int, Kind] = {
     1022: (IntegrityViolated, ROW),
     1040: (DatabaseBusy, "Close connections, or allow more on the server (max_connections)."),
@@ -94,7 +94,7 @@ BY_NUMBER: dict[int, Kind] = {
     3819: (IntegrityViolated, ROW),
     4025: (IntegrityViolated, ROW),
 }
-#: By the name of DB-API's exceptions, or of those above; the nearest counts.
+#: By the name of DB-API's exceptions, or of their base classes; the nearest applies.
 BY_EXCEPTION: dict[str, Kind] = {
     "DataError": (QueryInvalid, FIX),
     "DatabaseError": (DatabaseError, FIX),
@@ -110,22 +110,22 @@ BY_EXCEPTION: dict[str, Kind] = {
 
 
 class ConnectionLost(Exception):
-    """A connection broke where something may be lost with it.
+    """A connection was lost when a transaction may be affected.
 
     Args:
-        when: what was going on: `INSIDE` or `COMMITTING`.
-        error: the driver's.
+        when: the situation: `INSIDE` or `COMMITTING`.
+        error: the driver's exception.
     """
 
-    INSIDE = "inside a transaction, of which nothing is kept"
-    COMMITTING = "while a transaction was committed, which is kept or not"
+    INSIDE = "inside a transaction, which was not committed"
+    COMMITTING = "during the commit of a transaction, which may or may not be committed"
 
     def __init__(self, when: str, error: Exception) -> None:
         self.when, self.error = when, error
         super().__init__(when)
 
     def translate(self, where: str, statement: str | None) -> DatabaseError:
-        """Return our error for it."""
+        """Return Flowstone's error for it."""
         remedy = "Run the whole transaction again."
         if self.when == self.COMMITTING:
             remedy = "Check in the database whether it was committed before you run it again."
@@ -134,11 +134,11 @@ class ConnectionLost(Exception):
 
 
 class ReadFailed(Exception):
-    """A result ended with an error, of which only the words are known."""
+    """A result ended with an error, of which only the message is known."""
 
 
 class NoDecimal(ValueError):
-    """A number of a column has no place in a decimal of Arrow."""
+    """A number in a column can't be represented as an Arrow decimal."""
 
     def __init__(self, name: str) -> None:
         super().__init__(
@@ -148,7 +148,7 @@ class NoDecimal(ValueError):
 
 
 class OurError(Exception):
-    """One of Flowstone's errors on its way through `Database`, which hides secrets in it."""
+    """Wraps an error of Flowstone inside `Database`, which masks secrets in it."""
 
     def __init__(self, found: DatabaseError) -> None:
         self.found = found
@@ -156,7 +156,7 @@ class OurError(Exception):
 
 
 def find_by_sqlstate(state: str) -> Kind:
-    """Return our error for a SQLSTATE, by as much of it as the table has."""
+    """Return the error for a SQLSTATE, by its longest prefix in the table."""
     for length in (5, 3, 2):
         if found := BY_SQLSTATE.get(state[:length]):
             return found
@@ -164,7 +164,7 @@ def find_by_sqlstate(state: str) -> Kind:
 
 
 def find_by_exception(error: BaseException) -> Kind | None:
-    """Return our error for an exception of DB-API; None for any other."""
+    """Return the error for a DB-API exception; None for any other."""
     names = [kind.__name__ for kind in type(error).__mro__]
     if not {"Error", "Warning"}.intersection(names):
         return None
@@ -172,10 +172,10 @@ def find_by_exception(error: BaseException) -> Kind | None:
 
 
 def leave_values_out(words: str) -> str:
-    """Return a message without the values in it: names of columns and of types stay.
+    """Return a message without the values in it; names of columns and types remain.
 
-    PostgreSQL quotes a value after a colon, or as the last words; MySQL between apostrophes, before
-    the name of its column.
+    PostgreSQL quotes a value after a colon, or at the end; MySQL in apostrophes, before the name of
+    its column.
     """
     words = re.sub(r': ".*"', ': "…"', words, flags=re.DOTALL)
     words = re.sub(

@@ -1,4 +1,4 @@
-"""What a run read and wrote, as its measures: ``rows_read`` and ``rows_written``."""
+"""The measures of a run that reads and writes rows: ``rows_read`` and ``rows_written``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class CountedRows:
-    """The rows of a cursor; how many were fetched is recorded when it is closed.
+    """The rows of a cursor; the number of fetched rows is recorded when it is closed.
 
     Attributes:
         description: the columns, as the cursor describes them.
@@ -24,13 +24,13 @@ class CountedRows:
         self._cursor, self._count = cursor, 0
 
     def fetchmany(self, size: int, /) -> Sequence[Any]:
-        """Return so many rows, or what is left of them."""
+        """Return up to `size` rows."""
         rows = self._cursor.fetchmany(size)
         self._count += len(rows)
         return rows
 
     def close(self) -> None:
-        """Let go of what is left, and record what was fetched."""
+        """Discard the remaining rows, and record the number of fetched ones."""
         count, self._count = self._count, 0
         self._cursor.close()
         record_rows(read=count)

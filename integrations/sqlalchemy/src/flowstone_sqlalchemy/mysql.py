@@ -40,23 +40,23 @@ if TYPE_CHECKING:
 
     from flowstone.blocks.databases import Cursor, Row
 
-#: Numbers of errors that mean that a connection is gone.
+#: Error numbers of a lost connection.
 LOST = frozenset({0, 1053, 1152, 1927, 2006, 2013, 2014, 2055, 4031})
-#: Numbers for a connection that could not be made, and the one that means TLS.
+#: Error numbers of a connection that can't be opened, and of TLS.
 UNREACHED, TLS = frozenset({2002, 2003, 2013}), 2026
-#: Seconds that a change of a table waits for those who use it.
+#: Seconds that a DDL statement waits for locks on its table.
 LOCK_SECONDS = 10
-#: The number of a query that was killed.
+#: The error number of a killed query.
 KILLED = 1317
 _NEAR = re.compile(r"near '(.*)' at line (\d+)", re.DOTALL)
 
 
 class MySqlConnection:
-    """A connection of PyMySQL, opened again where it was lost.
+    """A PyMySQL connection, which is opened again if it was lost.
 
     Attributes:
-        raw: PyMySQL's own.
-        in_transaction: whether a transaction was begun by us.
+        raw: PyMySQL's connection.
+        in_transaction: whether this package began a transaction.
         is_mariadb: whether the server is MariaDB.
     """
 
@@ -82,12 +82,12 @@ class MySqlConnection:
     def close(self) -> None:
         """Close it."""
         result = getattr(self.raw, "_result", None)
-        if result is not None:  # half read, it would read on when it is collected
+        if result is not None:  # a half-read one would read on when it is garbage-collected
             result.unbuffered_active = False
         self.raw.close()
 
     def prepare(self, seconds: float | None) -> None:
-        """Open it again where it was lost, finish what is half read, and set the server's limit."""
+        """Reopen it if it was lost, finish a half-read result, and set the server's limit."""
         if not self.in_transaction and self._is_lost():
             with suppress(Exception):
                 self.close()
@@ -101,7 +101,7 @@ class MySqlConnection:
             self._limit = limit
 
     def _set_limit(self, seconds: int) -> None:
-        # MySQL's is of queries alone; MariaDB's of all statements.
+        # MySQL's limit applies to queries only, MariaDB's to all statements.
         name, unit = ("max_statement_time", 1) if self.is_mariadb else ("max_execution_time", 1000)
         with closing(self.raw.cursor()) as cursor:
             cursor.execute(f"SET SESSION {name} = {seconds * unit}")
@@ -123,7 +123,7 @@ class MySqlConnection:
         return False
 
     def kill_query(self) -> None:
-        """Kill what the connection runs, over another one."""
+        """Kill the connection's query, from another connection."""
         thread = int(self.raw.server_thread_id[0])
         with (
             closing(_connect(self._arguments)) as other,
@@ -133,7 +133,7 @@ class MySqlConnection:
 
     @contextmanager
     def watch_connection(self, when: str = ConnectionLost.INSIDE) -> Iterator[None]:
-        """Raise what it means for a transaction where its connection is lost in this block."""
+        """Raise an error about the transaction if the connection is lost in this block."""
         try:
             yield
         except (pymysql.OperationalError, pymysql.InterfaceError) as error:
@@ -146,23 +146,23 @@ class MySqlConnection:
         self.in_transaction = False
 
     def read(self, rows: MySqlRows) -> None:
-        """Note what is being read: another statement has to wait for its end."""
+        """Note the rows that are being read: another statement has to wait for their end."""
         self._reading = rows
 
     def finish_reading(self) -> None:
-        """Take into memory what is left of the rows that are being read."""
+        """Read the remaining rows of the current result into memory."""
         reading, self._reading = self._reading, None
         if reading is not None:
             reading.finish()
 
     def forget_reading(self, rows: MySqlRows) -> None:
-        """Note that rows have been read, or are not wanted."""
+        """Note that rows have been read completely, or discarded."""
         if self._reading is rows:
             self._reading = None
 
 
 def _connect(arguments: Mapping[str, Any]) -> Any:
-    """Open a connection of PyMySQL; the time to connect is also that of each of its answers."""
+    """Open a PyMySQL connection; the connect timeout also applies to each read of the handshake."""
     raw: Any = pymysql.connect(**{"read_timeout": arguments.get("connect_timeout"), **arguments})
     raw._read_timeout = arguments.get("read_timeout")  # noqa: SLF001 - a query may take longer
     return raw
@@ -188,14 +188,14 @@ class MySqlRows:
         return rows
 
     def finish(self) -> None:
-        """Take what is left into memory."""
+        """Read the remaining rows into memory."""
         if self._in_server:
             self._rest = list(self._cursor.fetchall()) if self.description else []
             self._in_server = False
             self._cursor.close()
 
     def close(self) -> None:
-        """Let go of what is left, which the server would send all the same."""
+        """Discard the remaining rows, which the server would send anyway."""
         self._connection.forget_reading(self)
         self._rest = []
         if not self._in_server:
@@ -206,7 +206,7 @@ class MySqlRows:
             with suppress(pymysql.Error):
                 self._cursor.close()
             with suppress(pymysql.Error), closing(self._connection.raw.cursor()) as cursor:
-                cursor.execute("DO 0")  # it takes the kill that came after the end
+                cursor.execute("DO 0")  # receives a kill that arrived after the end
         else:
             self._cursor.close()
 
@@ -245,18 +245,18 @@ class MySqlDriver(DBAPIDriver[MySqlConnection]):
         return MySqlConnection(self._arguments, guarded=self._guarded)
 
     def interrupt(self, connection: MySqlConnection) -> None:
-        """Kill the query that a connection runs, over another one."""
+        """Kill a connection's query, from another connection."""
         connection.kill_query()
 
     # -- statements ------------------------------------------------------------------------------
 
     def quote_name(self, name: str) -> str:
-        """Return a name of a table or column in backticks, which any mode of SQL takes."""
+        """Return a name of a table or column in backticks, which work in every SQL mode."""
         escaped = name.replace("`", "``")
         return f"`{escaped}`"
 
     def adapt(self, value: object) -> object:
-        """Return a value as PyMySQL takes it; MySQL has no times with a zone: they are text."""
+        """Return a value in PyMySQL's form; MySQL has no times with a zone, so they are text."""
         if isinstance(value, (dict, list)):
             return dumps(value)
         if isinstance(value, datetime) and value.tzinfo is not None:
@@ -264,7 +264,7 @@ class MySqlDriver(DBAPIDriver[MySqlConnection]):
         return value
 
     def execute(self, connection: MySqlConnection, operation: str, values: Sequence[object]) -> int:
-        """Run one statement, and return how many rows it changed; 0 where that says nothing."""
+        """Run one statement, and return the number of changed rows; 0 if that is unknown."""
         with self._cursor(connection, BufferedCursor) as cursor:
             cursor.execute(_render(operation, values), values or None)
             count = 0 if cursor.description else max(0, int(cursor.rowcount))
@@ -274,7 +274,7 @@ class MySqlDriver(DBAPIDriver[MySqlConnection]):
     def execute_many(
         self, connection: MySqlConnection, operation: str, rows: Sequence[Sequence[object]]
     ) -> int:
-        """Run one statement with each of these, and return how many rows were changed."""
+        """Run one statement for each row of values, and return the number of changed rows."""
         with self._cursor(connection, BufferedCursor) as cursor:
             statement = _render(operation, rows[0]) if rows else operation
             count = max(0, int(cursor.executemany(statement, rows) or 0))
@@ -284,7 +284,7 @@ class MySqlDriver(DBAPIDriver[MySqlConnection]):
     def query(
         self, connection: MySqlConnection, operation: str, values: Sequence[object]
     ) -> Cursor:
-        """Run one statement, and return its rows, of which not all are in memory."""
+        """Run one statement, and return its rows, of which only some are in memory."""
         with self._cursor(connection, SSCursor, keep=True) as cursor:
             cursor.execute(_render(operation, values), values or None)
             rows = MySqlRows(connection, cursor)
@@ -295,7 +295,7 @@ class MySqlDriver(DBAPIDriver[MySqlConnection]):
     def _cursor(
         self, connection: MySqlConnection, kind: type[Any], *, keep: bool = False
     ) -> Iterator[Any]:
-        """Give a cursor, and close it: at the end, or where it is kept, if that fails."""
+        """Yield a cursor, and close it at the end; with `keep`, only after an error."""
         connection.prepare(seconds_left())
         with connection.watch_connection():
             cursor = connection.cursor(kind)
@@ -311,12 +311,12 @@ class MySqlDriver(DBAPIDriver[MySqlConnection]):
     # -- transactions ----------------------------------------------------------------------------
 
     def begin(self, connection: MySqlConnection, savepoint: str | None) -> None:
-        """Begin a transaction; with the name of a savepoint, a part that is taken back alone."""
+        """Begin a transaction, or a savepoint, which can be rolled back on its own."""
         super().begin(connection, savepoint)
         connection.in_transaction = True
 
     def commit(self, connection: MySqlConnection, savepoint: str | None) -> None:
-        """Keep what was done since `begin`."""
+        """Commit the changes since `begin`."""
         if savepoint is not None:
             super().commit(connection, savepoint)
             return
@@ -326,7 +326,7 @@ class MySqlDriver(DBAPIDriver[MySqlConnection]):
         connection.end()
 
     def rollback(self, connection: MySqlConnection, savepoint: str | None) -> None:
-        """Take back what was done since `begin`."""
+        """Roll back the changes since `begin`."""
         if savepoint is not None:
             super().rollback(connection, savepoint)
             return
@@ -341,12 +341,12 @@ class MySqlDriver(DBAPIDriver[MySqlConnection]):
     def create_table(
         self, connection: MySqlConnection, table: str, columns: Mapping[str, type]
     ) -> None:
-        """Make a table if there is none; a transaction that is open goes on."""
+        """Create a table if it does not exist; an open transaction continues."""
         with self._open_aside(connection) as aside:
             super().create_table(aside, table, columns)
 
     def create_key(self, connection: MySqlConnection, table: str, keys: Sequence[str]) -> None:
-        """Let columns of a table be unique together, unless they are; a transaction goes on."""
+        """Create a unique index on columns, unless there is one; an open transaction continues."""
         if self._is_key(connection, table, keys):
             return
         name = self.quote_name(f"flowstone_key_{token_hex(8)}")
@@ -356,37 +356,37 @@ class MySqlDriver(DBAPIDriver[MySqlConnection]):
 
     @contextmanager
     def _open_aside(self, connection: MySqlConnection) -> Iterator[MySqlConnection]:
-        """Give a connection without a transaction: what changes a table would commit it."""
+        """Yield another connection: DDL would commit the transaction of this one."""
         if not connection.in_transaction:
             yield connection
             return
         with closing(self.connect()) as aside:
-            # It would wait for a transaction that has the table, which may be the caller's.
+            # Otherwise it would wait for a transaction on the table, which may be the caller's.
             self.execute(aside, f"SET SESSION lock_wait_timeout = {LOCK_SECONDS}", ())
             yield aside
 
     def insert(
         self, connection: MySqlConnection, table: str, columns: Sequence[str], rows: Sequence[Row]
     ) -> None:
-        """Add rows to a table, many in a statement."""
+        """Add rows to a table, many per statement."""
         names = ", ".join(map(self.quote_name, columns))
         marks = ", ".join(["%s"] * len(columns))
-        # Names are quoted, and PyMySQL reads a percent sign in them.
+        # Names are quoted, and PyMySQL interprets percent signs in them.
         head = f"INSERT INTO {table} ({names})".replace("%", "%%")
         with self._cursor(connection, BufferedCursor) as cursor:
             cursor.executemany(f"{head} VALUES ({marks})", rows)
         record_rows(written=len(rows))
 
     def stage(self, connection: MySqlConnection, table: str) -> str:
-        """Make an empty table like another, in which any column may be NULL."""
+        """Create an empty table like another, in which any column may be NULL."""
         name = self.quote_name(f"flowstone_{token_hex(8)}")
-        # An outer join: what comes from a table as it is may not be NULL where it is a key there.
+        # An outer join, as columns copied directly from a table keep the NOT NULL of its keys.
         rows = f"SELECT it.* FROM (SELECT 1 AS one) AS o LEFT JOIN {table} AS it ON 1 = 0 LIMIT 0"  # noqa: S608 - it is quoted
         self.execute(connection, f"CREATE TEMPORARY TABLE {name} AS {rows}", ())
         return name
 
     def unstage(self, connection: MySqlConnection, staged: str) -> None:
-        """Drop a table that `stage` made; without TEMPORARY, it would commit."""
+        """Drop a table that `stage` created; without TEMPORARY, it would commit."""
         self.execute(connection, f"DROP TEMPORARY TABLE {staged}", ())
 
     def merge(
@@ -397,7 +397,7 @@ class MySqlDriver(DBAPIDriver[MySqlConnection]):
         columns: Sequence[str],
         keys: Sequence[str],
     ) -> None:
-        """Insert the rows of a table into another, and update those whose key is there."""
+        """Merge the rows of a table into another: insert new keys, and update existing ones."""
         self._check_key(connection, table, keys)
         names = ", ".join(map(self.quote_name, columns))
         others = [self.quote_name(name) for name in columns if name not in keys]
@@ -410,14 +410,14 @@ class MySqlDriver(DBAPIDriver[MySqlConnection]):
         self.execute(connection, statement, ())
 
     def _check_key(self, connection: MySqlConnection, table: str, keys: Sequence[str]) -> None:
-        """Refuse keys that are not a unique key: rows would be added twice without an error."""
+        """Refuse columns that are not a unique key: rows would be added twice without an error."""
         if not self._is_key(connection, table, keys):
             problem = f"the keys {', '.join(map(repr, keys))} are not a unique key of {table}"
             remedy = "Create a unique index on them, or name the columns of an existing one."
             raise OurError(QueryInvalid(self.where, problem, remedy))
 
     def _is_key(self, connection: MySqlConnection, table: str, keys: Sequence[str]) -> bool:
-        """Tell whether columns are a unique key."""
+        """Return whether columns are a unique key."""
         with self._cursor(connection, BufferedCursor) as cursor:
             cursor.execute(f"SHOW INDEX FROM {table}")
             found: dict[str, set[str]] = {}
@@ -427,7 +427,7 @@ class MySqlDriver(DBAPIDriver[MySqlConnection]):
         return {name.lower() for name in keys} in found.values()
 
     def translate_error(self, error: Exception, statement: str | None) -> DatabaseError | None:
-        """Return our error for one of PyMySQL's; None for anybody else's."""
+        """Return Flowstone's error for one of PyMySQL's; None for other errors."""
         if isinstance(error, OurError):
             return error.found
         if isinstance(error, ConnectionLost):
@@ -445,7 +445,7 @@ class MySqlDriver(DBAPIDriver[MySqlConnection]):
         if number == 0:
             words = "the connection is closed"
         usual = find_by_exception(error) if number >= 2000 else None
-        # PyMySQL has one number for all that is in the way of a connection.
+        # PyMySQL has one number for everything that prevents a connection.
         key = TLS if number in UNREACHED and "SSL" in words else number
         kind, remedy = BY_NUMBER.get(key) or usual or (QueryInvalid, FIX)
         said = f"{leave_values_out(words)} (error {number})"
@@ -453,14 +453,14 @@ class MySqlDriver(DBAPIDriver[MySqlConnection]):
 
 
 def find_number(error: BaseException) -> int | None:
-    """Return the number of one of MySQL's errors; None where it has none."""
+    """Return the error number of a MySQL error; None if it has none."""
     return error.args[0] if error.args and isinstance(error.args[0], int) else None
 
 
 def _render(operation: str, values: Sequence[object]) -> str:
-    """Return a statement with placeholders as PyMySQL has them."""
+    """Return a statement with PyMySQL's placeholders."""
     if not values:
-        return operation  # it is sent as it is
+        return operation  # it is sent unchanged
     return replace_places(operation, MYSQL, QMARK, lambda _: "%s", _escape)
 
 
@@ -469,7 +469,7 @@ def _escape(text: str) -> str:
 
 
 def _find_position(words: str, statement: str | None) -> tuple[str, int | None]:
-    """Return a message without the part of the statement that it quotes, and where that is."""
+    """Return a message without the quoted part of the statement, and its position."""
     found = _NEAR.search(words)
     if found is None:
         return words, None

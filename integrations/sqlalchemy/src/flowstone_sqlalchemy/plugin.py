@@ -1,4 +1,4 @@
-"""What this package offers Flowstone; it loads neither SQLAlchemy nor a driver."""
+"""The collection of this package; importing it loads neither SQLAlchemy nor a driver."""
 
 from flowstone.plugins import Collection, hookimpl
 

@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
     from flowstone.blocks.databases import Cursor, Row
 
-#: Statements whose count of rows says how many they changed.
+#: Statements whose row count is the number of changed rows.
 _CHANGING = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE", "COPY"})
-#: Rows of a batch of what is fetched whole.
+#: Number of rows per batch of a result that is fetched as a whole.
 WHOLE = 1_000_000
-#: Arguments of libpq that another tool needs, too.
+#: Parameters of libpq that other tools need, too.
 _SHARED = ("sslmode", "sslrootcert", "sslcert", "sslkey", "options")
 
 
@@ -79,29 +79,29 @@ class PostgresDriver(ArrowDriver[PostgresConnection]):
         return PostgresConnection(self._arguments, pooled=self._pooled, guarded=self._guarded)
 
     def disconnect(self, connection: PostgresConnection) -> None:
-        """Close a connection; a transaction that is open in it is rolled back."""
+        """Close a connection; its open transaction is rolled back."""
         connection.close()
 
     def interrupt(self, connection: PostgresConnection) -> None:
-        """Cancel what the server runs for a connection."""
+        """Cancel the connection's statement on the server."""
         connection.interrupt()
 
     def translate_error(self, error: Exception, statement: str | None) -> DatabaseError | None:
-        """Return our error for one of psycopg's or ADBC's; None for anybody else's."""
+        """Return Flowstone's error for one of psycopg's or ADBC's; None for other errors."""
         return translate(self.where, error, statement)
 
     # -- statements ------------------------------------------------------------------------------
 
     def adapt(self, value: object) -> object:
-        """Return a value as psycopg takes it: a dict as JSON."""
+        """Return a value in psycopg's form: a dict as JSON."""
         return Jsonb(value) if isinstance(value, dict) else value
 
     def execute(
         self, connection: PostgresConnection, operation: str, values: Sequence[object]
     ) -> int:
-        """Run one statement, and return how many rows it changed; 0 where that says nothing."""
+        """Run one statement, and return the number of changed rows; 0 if that is unknown."""
         connection.prepare(seconds_left())
-        # With results in binary, the server refuses a second statement behind a semicolon.
+        # With binary results, the server refuses a second statement after a semicolon.
         with connection.watch_connection():
             cursor = connection.raw.execute(operation, values or None, binary=True)
         word = (cursor.statusmessage or "").partition(" ")[0]
@@ -112,7 +112,7 @@ class PostgresDriver(ArrowDriver[PostgresConnection]):
     def execute_many(
         self, connection: PostgresConnection, operation: str, rows: Sequence[Sequence[object]]
     ) -> int:
-        """Run one statement with each of these, and return how many rows were changed."""
+        """Run one statement for each row of values, and return the number of changed rows."""
         connection.prepare(seconds_left())
         with connection.watch_connection(), connection.raw.cursor() as cursor:
             cursor.executemany(operation, rows)
@@ -123,7 +123,7 @@ class PostgresDriver(ArrowDriver[PostgresConnection]):
     def query(
         self, connection: PostgresConnection, operation: str, values: Sequence[object]
     ) -> Cursor:
-        """Run one statement, and return its rows, of which not all are in memory."""
+        """Run one statement, and return its rows, of which only some are in memory."""
         connection.prepare(seconds_left())
         with connection.watch_connection():
             return CountedRows(connection.query(operation, values, self._size))
@@ -131,12 +131,12 @@ class PostgresDriver(ArrowDriver[PostgresConnection]):
     # -- transactions ----------------------------------------------------------------------------
 
     def begin(self, connection: PostgresConnection, savepoint: str | None) -> None:
-        """Begin a transaction; with the name of a savepoint, a part that is taken back alone."""
+        """Begin a transaction, or a savepoint, which can be rolled back on its own."""
         super().begin(connection, savepoint)
         connection.begin()
 
     def commit(self, connection: PostgresConnection, savepoint: str | None) -> None:
-        """Keep what was done since `begin`."""
+        """Commit the changes since `begin`."""
         if savepoint is not None:
             super().commit(connection, savepoint)
             return
@@ -144,12 +144,12 @@ class PostgresDriver(ArrowDriver[PostgresConnection]):
             done = connection.raw.execute("COMMIT").statusmessage
         connection.end()
         if done == "ROLLBACK":
-            problem = "the transaction was rolled back, as a statement in it had failed"
+            problem = "the transaction was rolled back, because a statement in it had failed"
             remedy = "Let its error leave the block, or run the statement in a nested transaction."
             raise OurError(QueryInvalid(self.where, problem, remedy))
 
     def rollback(self, connection: PostgresConnection, savepoint: str | None) -> None:
-        """Take back what was done since `begin`."""
+        """Roll back the changes since `begin`."""
         if savepoint is not None:
             super().rollback(connection, savepoint)
             connection.forget_limit()
@@ -168,7 +168,7 @@ class PostgresDriver(ArrowDriver[PostgresConnection]):
         columns: Sequence[str],
         rows: Sequence[Row],
     ) -> None:
-        """Add rows to a table, by COPY where the table takes it."""
+        """Add rows to a table, with COPY if the table allows it."""
         connection.prepare(seconds_left())
         with connection.watch_connection():
             target = postgres_copy.find_target(connection.raw, table)
@@ -180,7 +180,7 @@ class PostgresDriver(ArrowDriver[PostgresConnection]):
         super().insert(connection, table, columns, rows)
 
     def insert_arrow(self, connection: PostgresConnection, table: str, data: pa.Table) -> None:
-        """Add the rows of a table of Arrow to a table, by binary COPY where its types allow it."""
+        """Add the rows of an Arrow table to a table, with binary COPY if its types allow it."""
         connection.prepare(seconds_left())
         with connection.watch_connection():
             target = postgres_copy.find_target(connection.raw, table)
@@ -200,7 +200,7 @@ class PostgresDriver(ArrowDriver[PostgresConnection]):
         values: Sequence[object],
         batch_rows: int,
     ) -> pa.RecordBatchReader:
-        """Run one statement, and return a reader of its rows, by ADBC outside of transactions."""
+        """Run one statement, and return a reader of its rows; outside transactions, with ADBC."""
         connection.prepare(seconds_left())
         with connection.watch_connection():
             return open_reader(connection, operation, values, batch_rows)

@@ -1,6 +1,6 @@
-"""Rows of PostgreSQL as Arrow: by ADBC, or where only psycopg's connection sees them, by rows.
+"""Rows of PostgreSQL as Arrow, through ADBC, or through psycopg inside a transaction.
 
-ADBC has a connection of its own, which does not see what a transaction of psycopg's has written.
+ADBC has its own connection, which does not see the uncommitted changes of psycopg's.
 """
 
 from __future__ import annotations
@@ -32,39 +32,39 @@ if TYPE_CHECKING:
     from flowstone.blocks.databases import Cursor
     from flowstone_sqlalchemy.postgres_connection import PostgresConnection
 
-#: Bytes that ADBC fetches at a time, at most; a row is taken to have `WIDTH` of them in a column.
+#: Maximum bytes that ADBC fetches at a time; each column of a row is estimated at `WIDTH` bytes.
 MOST, WIDTH = 16 * 1024 * 1024, 32
-#: Arguments of psycopg that are none of libpq.
+#: Arguments of psycopg that libpq does not have.
 _OF_PSYCOPG = frozenset(
     {"autocommit", "context", "cursor_factory", "prepare_threshold", "row_factory"}
 )
 
 
-#: What psycopg reads and Arrow has as it was written.
+#: Types that psycopg parses, but that are text in Arrow.
 _TEXTS = {"json": "text", "jsonb": "text", "_json": "text[]", "_jsonb": "text[]"}
 
 
 class ArrowConnection:
-    """A connection of ADBC, to the same place as one of psycopg.
+    """An ADBC connection to the same database as a psycopg connection.
 
     Attributes:
-        raw: ADBC's own.
+        raw: ADBC's connection.
     """
 
     def __init__(self, arguments: Mapping[str, Any], *, looks: bool, pooled: bool) -> None:
         words = {key: value for key, value in arguments.items() if key not in _OF_PSYCOPG}
-        # In a transaction, a pooler keeps to one session, which a statement's preparation needs.
+        # In a transaction, a pooler stays in one session, which preparing a statement needs.
         self.raw = adbc.connect(make_conninfo(**words), autocommit=not pooled)
         self.limit: int | None = None
         if looks:
-            # Poolers refuse settings that are given as `options` of the connection.
-            with suppress(Exception), self.raw.cursor() as cursor:  # the server's system can't look
+            # Poolers refuse settings in the `options` of the connection.
+            with suppress(Exception), self.raw.cursor() as cursor:  # not supported on some systems
                 cursor.execute(f"SET client_connection_check_interval = '{LOOK}s'")
         elif pooled:
             self._begin()
 
     def _begin(self) -> None:
-        """Begin the transaction: ADBC puts it off until a statement is executed."""
+        """Begin the transaction, which ADBC would defer until a statement is executed."""
         try:
             with self.raw.cursor() as cursor:
                 cursor.execute("SELECT 1")
@@ -73,26 +73,26 @@ class ArrowConnection:
             raise
 
     def set_limit(self, seconds: int | None) -> None:
-        """Let the server end statements that take so long; None for none of this limit."""
+        """Set the server's limit for statements, in seconds; None for no limit."""
         if seconds != self.limit:
             with self.raw.cursor() as cursor:
                 cursor.execute(f"SET statement_timeout = {1000 * (seconds or 0)}")
             self.limit = seconds
 
     def works(self) -> bool:
-        """Tell whether the server still answers."""
-        with suppress(Exception), self.raw.cursor() as cursor:  # if not, another one is opened
+        """Return whether the server still responds."""
+        with suppress(Exception), self.raw.cursor() as cursor:  # otherwise another one is opened
             cursor.adbc_execute_schema("SELECT 1")
             return True
         return False
 
     def cancel(self) -> None:
-        """Cancel what it runs."""
-        with suppress(Exception):  # it runs nothing, or is closed
+        """Cancel its statement."""
+        with suppress(Exception):  # it is idle, or closed
             self.raw.adbc_cancel()
 
     def close(self) -> None:
-        """Close it; what it runs is cancelled."""
+        """Close it, and cancel its statement."""
         self.cancel()
         with suppress(Exception):
             self.raw.close()
@@ -109,10 +109,10 @@ def open_reader(
     """Run a statement, and return a reader of its rows.
 
     Args:
-        connection: where.
+        connection: the connection.
         operation: the statement.
-        values: of its parameters.
-        batch_rows: about how many rows to fetch at a time.
+        values: the values of its parameters.
+        batch_rows: approximate number of rows to fetch at a time.
         whole: whether all rows are in memory before the types of columns are chosen.
     """
     if connection.in_transaction or not only_reads(operation):
@@ -168,7 +168,7 @@ def _merge(connection: PostgresConnection, operation: str, values: Sequence[obje
 
 
 def _strip(operation: str) -> str:
-    """Return a statement that may be put in parentheses."""
+    """Return a statement in a form that can be put in parentheses."""
     text = operation.strip()
     while text.endswith(";"):
         text = text[:-1].rstrip()
@@ -176,7 +176,7 @@ def _strip(operation: str) -> str:
 
 
 def _read_native(connection: PostgresConnection, query: str, batch_rows: int) -> Iterator[Any]:
-    """Yield the columns, then the batches, as ADBC has them."""
+    """Yield the columns, then ADBC's batches."""
     arrow = connection.take_arrow()
     finished = False
     cursor = arrow.raw.cursor()
@@ -196,13 +196,13 @@ def _read_native(connection: PostgresConnection, query: str, batch_rows: int) ->
     finally:
         if not finished:
             arrow.cancel()
-        with suppress(Exception):  # what was half read fails
+        with suppress(Exception):  # a half-read result fails
             cursor.close()
         connection.give_back_arrow(arrow, usable=finished)
 
 
 def _read_batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
-    """Yield batches; an error of the server's, of which Arrow has the words alone, becomes ours."""
+    """Yield batches; translate errors of the server, of which Arrow has only the message."""
     while True:
         try:
             batch = reader.read_next_batch()
@@ -217,7 +217,7 @@ def _read_batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
 
 
 def _cast(query: str, casts: Sequence[str | None]) -> str:
-    """Return a query of the same rows, with some columns as types that Arrow has."""
+    """Return a query for the same rows, with some columns cast to types that Arrow has."""
     names = [f"c{place}" for place in range(len(casts))]
     parts = [name + (f"::{cast}" if cast else "") for name, cast in zip(names, casts, strict=True)]
     return f"SELECT {', '.join(parts)} FROM ({query}) AS q({', '.join(names)})"  # noqa: S608 - its own names
@@ -229,13 +229,13 @@ def _cast(query: str, casts: Sequence[str | None]) -> str:
 def _read_rows(
     connection: PostgresConnection, operation: str, values: Sequence[object], batch_rows: int
 ) -> Iterator[Any]:
-    """Yield the columns, then batches that are made of psycopg's rows."""
+    """Yield the columns, then batches that are built from psycopg's rows."""
     cursor = connection.query(operation, values, batch_rows)
     try:
         names = [each.name for each in cursor.description or ()]
         kinds = _find_kinds(connection, cursor)
         casts = [find_cast(kind) or _TEXTS.get(kind) for kind in kinds]
-        if any(casts) and only_reads(operation):  # a cursor of the server's, which has read nothing
+        if any(casts) and only_reads(operation):  # a server-side cursor, which has read nothing yet
             cursor.close()
             cursor = connection.query(_cast(_strip(operation), casts), values, batch_rows)
             kinds = _find_kinds(connection, cursor)
@@ -259,7 +259,7 @@ def _read_rows(
 
 
 def _find_kinds(connection: PostgresConnection, cursor: Cursor) -> list[str]:
-    """Return PostgreSQL's names of the types of a result's columns."""
+    """Return PostgreSQL's names of the column types of a result."""
     types, kinds = connection.raw.adapters.types, []
     for each in cursor.description or ():
         found = types.get(each.type_code)

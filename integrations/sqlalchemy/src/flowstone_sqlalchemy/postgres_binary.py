@@ -1,8 +1,8 @@
-"""PostgreSQL's binary format of COPY, made of Arrow column by column, without rows of Python.
+"""PostgreSQL's binary COPY format, built from Arrow column by column, without Python rows.
 
 Each field of a row is its length in four bytes, then its bytes; a NULL has the length -1. A row
 begins with the number of its fields. See https://www.postgresql.org/docs/current/sql-copy.html.
-Fields of one size become a matrix of bytes, others an array of binaries; Arrow joins them by rows.
+Fields of a fixed size become a matrix of bytes, others an array of binaries; Arrow joins them.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     Bytes = np.ndarray[Any, np.dtype[np.uint8]]
-    #: Makes fields of an array: their bytes, each with its length before it.
+    #: Encodes the fields of an array: their bytes, each prefixed by its length.
     Encoder = Callable[[pa.Array], pa.Array]
 
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
-#: Rows, and bytes of Arrow, that are encoded at a time.
+#: Number of rows, and of Arrow's bytes, that are encoded at a time.
 ROWS, BYTES = 16_384, 8 * 1024 * 1024
-#: From 1970 to 2000, where PostgreSQL's time begins.
+#: Days from 1970 to 2000, PostgreSQL's epoch.
 DAYS = 10_957
 MICROSECONDS = DAYS * 86_400_000_000
 #: Digits of a `numeric` are of base 10,000.
@@ -34,7 +34,7 @@ BASE, DIGITS = 10_000, 4
 
 
 def encode(data: pa.Table, encoders: Sequence[Encoder]) -> Iterator[memoryview]:
-    """Yield the rows of a table, a part at a time, without the header and the trailer."""
+    """Yield the rows of a table in parts, without the header and the trailer."""
     count = np.frombuffer(len(encoders).to_bytes(2, "big"), np.uint8)
     rows = max(1, min(ROWS, data.num_rows * BYTES // max(1, data.nbytes)))
     for batch in data.to_batches(max_chunksize=rows):
@@ -47,10 +47,10 @@ def encode(data: pa.Table, encoders: Sequence[Encoder]) -> Iterator[memoryview]:
 
 
 def find_encoders(schema: pa.Schema, targets: Mapping[str, str]) -> list[Encoder] | None:
-    """Return what encodes each column for the type that it goes to; None where one has none.
+    """Return an encoder of each column for its target type; None if one has none.
 
     Args:
-        schema: of the rows.
+        schema: the schema of the rows.
         targets: PostgreSQL's name of the type, by the name of the column.
     """
     found = [_find_encoder(field.type, targets.get(field.name, "")) for field in schema]
@@ -77,7 +77,7 @@ def _get_data(array: pa.Array) -> memoryview:
 
 
 def _join_fixed(values: Bytes, array: pa.Array) -> pa.Array:
-    """Return fields of one size, whose bytes are a matrix; those of a null don't count."""
+    """Return fields of a fixed size from a matrix of bytes; the bytes of nulls are ignored."""
     count, width = values.shape
     fields = np.empty((count, 4 + width), np.uint8)
     fields[:, :4] = np.frombuffer(width.to_bytes(4, "big"), np.uint8)
@@ -97,7 +97,7 @@ def _join_fixed(values: Bytes, array: pa.Array) -> pa.Array:
 
 
 def _join_varying(array: pa.Array, prefix: bytes = b"") -> pa.Array:
-    """Return fields of an array of binaries, each with something before it."""
+    """Return the fields of an array of binaries, each with a prefix."""
     lengths = pc.binary_length(array).to_numpy(zero_copy_only=False)
     if array.null_count:
         lengths = np.where(np.isnan(lengths), -1 - len(prefix), lengths)
@@ -136,7 +136,7 @@ def _encode_bool(array: pa.Array) -> pa.Array:
 
 
 def _encode_time(unit: pa.DataType, shift: int) -> Encoder:
-    """Return an encoder of times; what is finer than microseconds is cut."""
+    """Return an encoder of times, which truncates to microseconds."""
     whole = _encode_number(pa.int64(), ">i8", shift)
 
     def encode_times(array: pa.Array) -> pa.Array:
@@ -171,9 +171,9 @@ def _encode_nested(encoder: Encoder) -> Encoder:
 
 
 def _encode_decimal(precision: int, scale: int) -> Encoder:
-    """Return an encoder of decimals of 128 bits, with as many digits for each value.
+    """Return an encoder of 128-bit decimals, with the same number of digits for each value.
 
-    The server drops the digits that are zero at either end.
+    The server drops zeros at either end.
     """
     after = -(-scale // DIGITS)
     before = -(-(precision - scale) // DIGITS)
@@ -192,13 +192,13 @@ def _encode_decimal(precision: int, scale: int) -> Encoder:
 
 
 def _split_decimals(array: pa.Array, factor: int) -> tuple[list[Any], Any]:
-    """Return magnitudes times a factor, as limbs of 32 bits, and which are negative."""
+    """Return the magnitudes multiplied by a factor, as limbs of 32 bits, and the signs."""
     found = pc.fill_null(array, 0) if array.null_count else array
     words = np.frombuffer(found.buffers()[1], np.uint64)
     words = words[2 * found.offset : 2 * (found.offset + len(found))].reshape(-1, 2)
     low, high = words[:, 0].copy(), words[:, 1].copy()
     negative = high.view(np.int64) < 0
-    # Two's complement: all bits the other way, and one more.
+    # Two's complement: invert all bits, and add one.
     high = np.where(negative, ~high + (low == 0), high)
     low = np.where(negative, ~low + np.uint64(1), low)
     mask = np.uint64(0xFFFFFFFF)
@@ -211,7 +211,7 @@ def _split_decimals(array: pa.Array, factor: int) -> tuple[list[Any], Any]:
 
 
 def _divide(limbs: list[Any]) -> Any:
-    """Divide numbers by the base, and return the rests."""
+    """Divide numbers by the base, and return the remainders."""
     rest = np.zeros(len(limbs[0]), np.uint64)
     for place, limb in enumerate(limbs):
         if not place and not limb.any():
@@ -239,7 +239,7 @@ _TEXTS = frozenset({"text", "varchar", "bpchar", "name", "json", "enum", "citext
 
 
 def _find_encoder(kind: pa.DataType, target: str) -> Encoder | None:
-    """Return what encodes a type of Arrow as one of PostgreSQL; None where rows have to."""
+    """Return an encoder of an Arrow type as a PostgreSQL type; None if rows are needed."""
     if types.is_dictionary(kind):
         inner = _find_encoder(kind.value_type, target)
         return inner and (lambda array: inner(array.dictionary_decode()))

@@ -1,4 +1,4 @@
-"""A connection to PostgreSQL: opened again when it was lost, guarded on the server, its rows."""
+"""A PostgreSQL connection: reopened if it was lost, guarded by the server; and its rows."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from flowstone.blocks.databases import Cursor
     from flowstone_sqlalchemy.postgres_arrow import ArrowConnection
 
-#: Seconds between two looks of the server whether we are still there, while it runs our statement.
+#: Seconds between two checks by the server that the client is alive, while a statement runs.
 LOOK = 2
-#: The oldest server that looks whether its clients are there.
+#: The oldest server version that checks whether clients are alive.
 LOOKING_SINCE = 140000
-#: Statements that only read, and whose rows can come a part at a time.
+#: Statements that only read, and whose rows can be fetched in parts.
 _READING = re.compile(
     r"(?:\s|--[^\n]*\n|/\*.*?\*/|\()*(select|values|table|with)\b", re.IGNORECASE | re.DOTALL
 )
@@ -34,16 +34,16 @@ _WRITING = re.compile(r"\b(?:insert|update|delete|merge|into)\b", re.IGNORECASE)
 
 
 def only_reads(statement: str) -> bool:
-    """Tell whether a statement plainly does nothing but read."""
+    """Return whether a statement certainly only reads."""
     return _READING.match(statement) is not None and _WRITING.search(statement) is None
 
 
 class PostgresConnection:
-    """A connection of psycopg, and beside it one of ADBC, for tables of Arrow.
+    """A psycopg connection, with ADBC connections beside it for Arrow tables.
 
     Attributes:
-        raw: the connection of psycopg.
-        in_transaction: whether a transaction was begun by us.
+        raw: the psycopg connection.
+        in_transaction: whether this package began a transaction.
     """
 
     raw: psycopg.Connection[tuple[Any, ...]]
@@ -55,7 +55,7 @@ class PostgresConnection:
         self.in_transaction = False
         self._spare: ArrowConnection | None = None
         self._reading: list[ArrowConnection] = []
-        #: The server's limit on statements now, and what the last caller wanted.
+        #: The server's current limit for statements, and the one of the last caller.
         self._limit: float | None = None
         self._wanted: int | None = None
         self._used = monotonic()
@@ -64,7 +64,7 @@ class PostgresConnection:
     def _open(self) -> None:
         self.raw = psycopg.connect(
             **{
-                # A statement that is prepared is in the way of poolers, and of changes of tables.
+                # Prepared statements don't work with poolers, and break when tables are altered.
                 "prepare_threshold": None,
                 "autocommit": True,
                 "cursor_factory": psycopg.RawCursor,
@@ -73,31 +73,31 @@ class PostgresConnection:
         )
         self._limit = None
         if self.looks:
-            with suppress(psycopg.Error):  # the server's system can't look
+            with suppress(psycopg.Error):  # not supported on some systems
                 self.raw.execute(f"SET client_connection_check_interval = '{LOOK}s'")
 
     @property
     def looks(self) -> bool:
-        """Whether the server is to look, while a statement runs, whether we are still there."""
+        """Whether the server should check, while a statement runs, that the client is alive."""
         new = self.raw.info.server_version >= LOOKING_SINCE
         return new and self._guarded and not self.pooled
 
     def close(self) -> None:
-        """Close it, with the connections of ADBC."""
+        """Close it, with the ADBC connections."""
         spare, self._spare = self._spare, None
         for arrow in [*self._reading, *([spare] if spare else [])]:
             arrow.close()
         self.raw.close()
 
     def interrupt(self) -> None:
-        """Cancel what it runs, in ADBC too."""
+        """Cancel its statement, including ADBC's."""
         for arrow in [*self._reading]:
             arrow.cancel()
         self.raw.cancel_safe(timeout=5.0)
 
     def take_arrow(self) -> ArrowConnection:
-        """Return a connection of ADBC that nobody uses; give it back."""
-        from flowstone_sqlalchemy.postgres_arrow import ArrowConnection  # rows need no pyarrow
+        """Return an unused ADBC connection; pass it to `give_back_arrow` later."""
+        from flowstone_sqlalchemy.postgres_arrow import ArrowConnection  # rows don't need pyarrow
 
         arrow, self._spare = self._spare, None
         if arrow is not None and not arrow.works():
@@ -111,7 +111,7 @@ class PostgresConnection:
         return arrow
 
     def give_back_arrow(self, arrow: ArrowConnection, *, usable: bool) -> None:
-        """Keep a connection of ADBC for the next, or close it: it is half read, or one too many."""
+        """Store an ADBC connection for reuse, or close it: it is half-read, or one too many."""
         self._reading.remove(arrow)
         if usable and not self.pooled and self._spare is None and not self.raw.closed:
             self._spare = arrow
@@ -121,10 +121,10 @@ class PostgresConnection:
     # -- before a statement ----------------------------------------------------------------------
 
     def prepare(self, seconds_left: float | None) -> None:
-        """Open it again where it was lost, and let the server know how long a statement may take.
+        """Reopen it if it was lost, and set the server's limit for the next statement.
 
         Args:
-            seconds_left: how long the task may still take; None for as long as it wants.
+            seconds_left: the remaining seconds of the task; None for no limit.
         """
         if not self.in_transaction and self._is_lost():
             self.close()
@@ -133,7 +133,7 @@ class PostgresConnection:
         limit = find_limit(seconds_left) if self._guarded else None
         self._wanted = limit
         failed = self.raw.info.transaction_status is TransactionStatus.INERROR
-        # A pooler gives the session to others between transactions.
+        # A pooler assigns the session to other clients between transactions.
         if (
             failed
             or (self.pooled and not self.in_transaction)
@@ -149,7 +149,7 @@ class PostgresConnection:
         self.in_transaction = True
 
     def end(self) -> None:
-        """Note that a transaction has ended, which may have taken a setting back."""
+        """Note that a transaction has ended, which may have reset a setting."""
         self.in_transaction = False
         self.forget_limit()
         if self.pooled:
@@ -168,7 +168,7 @@ class PostgresConnection:
 
     @contextmanager
     def watch_connection(self, when: str = ConnectionLost.INSIDE) -> Iterator[None]:
-        """Raise what it means for a transaction where its connection is lost in this block."""
+        """Raise an error about the transaction if the connection is lost in this block."""
         try:
             yield
         except psycopg.OperationalError as error:
@@ -177,19 +177,19 @@ class PostgresConnection:
             raise
 
     def forget_limit(self) -> None:
-        """Note that a setting may have been taken back, with a part of a transaction."""
+        """Note that the rollback of a savepoint may have reset a setting."""
         if self._limit is not None:
             self._limit = UNKNOWN
 
     # -- rows ------------------------------------------------------------------------------------
 
     def query(self, operation: str, values: Sequence[object], size: int) -> Cursor:
-        """Run a statement; the rows of one that only reads come so many at a time.
+        """Run a statement; if it only reads, its rows are fetched `size` at a time.
 
-        The rows of any other are all fetched: closed half-way, it would be taken back.
+        For any other statement, all rows are fetched: closing it halfway would undo it.
         """
         if self.in_transaction and only_reads(operation):
-            # Another statement may come in between, which it may not while a result is streamed.
+            # Another statement may run in between, which is impossible while a result is streamed.
             return NamedRows(self, operation, values)
         return PostgresRows(self, operation, values, size)
 
@@ -210,7 +210,7 @@ class PostgresRows:
     ) -> None:
         self._cursor = connection.raw.cursor()
         self._stream = self._cursor.stream(operation, values or None, size=size)
-        # One more than a part: of a short result nothing is left to come, which `close` would cut.
+        # One more than a part, so that a short result is complete, and `close` need not cancel it.
         wanted = size + 1 if only_reads(operation) else None
         self._rest: Iterator[Any]
         try:
@@ -218,7 +218,7 @@ class PostgresRows:
         except psycopg.ProgrammingError as error:
             if error.sqlstate is not None or "produce" not in str(error):
                 raise
-            self._rest = iter(())  # it was done, and has no rows
+            self._rest = iter(())  # it is complete, and has no rows
         self.description: Any = self._cursor.description
 
     def fetchmany(self, size: int, /) -> list[Any]:
@@ -230,7 +230,7 @@ class PostgresRows:
 
 
 class NamedRows:
-    """The rows of a cursor in the server, which other statements of its transaction don't disturb.
+    """The rows of a server-side cursor, which other statements of its transaction don't disturb.
 
     Attributes:
         description: the columns, as psycopg describes them.
@@ -253,13 +253,13 @@ class NamedRows:
     def close(self) -> None:
         try:
             self._cursor.close()
-        except psycopg.Error:  # it went with its transaction or its connection
+        except psycopg.Error:  # closed with its transaction or its connection
             psycopg.Cursor.close(self._cursor)
         except BaseException:
             psycopg.Cursor.close(self._cursor)
             raise
 
     def __del__(self) -> None:
-        # A call that was cancelled as it returned drops it; the server's part ends with the
+        # Dropped by a call that was cancelled as it returned; the server's cursor ends with the
         # transaction.
         psycopg.Cursor.close(self._cursor)

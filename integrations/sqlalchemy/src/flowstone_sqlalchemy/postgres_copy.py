@@ -1,4 +1,4 @@
-"""Rows into PostgreSQL by COPY: those of Python as text, tables of Arrow in its binary format."""
+"""Loads into PostgreSQL with COPY: Python rows as text, Arrow tables in the binary format."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from flowstone.blocks.databases import Row
 
-#: Tables that COPY writes to: plain, partitioned and foreign ones.
+#: Kinds of tables that COPY can write to: plain, partitioned and foreign ones.
 _COPYABLE = frozenset({"r", "p", "f"})
 _TARGET = """
 SELECT c.relkind::text, c.relrowsecurity, a.attname::text,
@@ -30,11 +30,11 @@ WHERE c.oid = to_regclass($1)
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A table that rows go to.
+    """A table to which rows are added.
 
     Attributes:
-        takes_copy: whether COPY writes to it; views, and tables with policies on rows, don't.
-        types: PostgreSQL's name of each column's type, of a domain its base; ``enum`` for those.
+        takes_copy: whether COPY can write to it: not to views, nor with row-level security.
+        types: PostgreSQL's name of each column's type; a domain's base type; ``enum`` for enums.
     """
 
     takes_copy: bool
@@ -42,10 +42,10 @@ class Target:
 
 
 def find_target(connection: psycopg.Connection[Any], table: str) -> Target:
-    """Return what a table takes; where there is none, COPY is left to say so.
+    """Return the properties of a table; if it does not exist, COPY reports that.
 
     Args:
-        connection: where.
+        connection: the connection.
         table: its name, quoted.
     """
     found = connection.execute(_TARGET, [table]).fetchall()
@@ -62,17 +62,17 @@ def copy_rows(
     rows: Sequence[Row],
     target: Target,
 ) -> None:
-    """Add rows of Python to a table.
+    """Add Python rows to a table.
 
     Args:
-        connection: where.
+        connection: the connection.
         table: its name, quoted.
         columns: the names of the columns.
-        names: the same, quoted.
-        rows: their values.
-        target: what the table takes.
+        names: the same names, quoted.
+        rows: the values.
+        target: the properties of the table.
     """
-    # A list is an array, or JSON, as its column is.
+    # A list becomes an array or JSON, depending on its column.
     as_json = [target.types.get(name) in {"json", "jsonb"} for name in columns]
     statement = f"COPY {table} ({', '.join(names)}) FROM STDIN"
     with connection.cursor() as cursor, cursor.copy(statement) as copy:
@@ -94,16 +94,16 @@ def copy_table(
     data: pa.Table,
     target: Target,
 ) -> bool:
-    """Add a table of Arrow to a table; return False where its types have no binary form here.
+    """Add an Arrow table to a table; return False if a type is not supported in binary.
 
     Args:
-        connection: where.
+        connection: the connection.
         table: its name, quoted.
-        names: of the columns, quoted.
+        names: the names of the columns, quoted.
         data: the rows.
-        target: what the table takes.
+        target: the properties of the table.
     """
-    # Rows need no numpy.
+    # Python rows don't need numpy.
     from flowstone_sqlalchemy.postgres_binary import HEADER, TRAILER, encode, find_encoders
 
     encoders = find_encoders(data.schema, target.types) if target.takes_copy else None

@@ -1,4 +1,4 @@
-"""Errors of psycopg and of ADBC as Flowstone's, with PostgreSQL's code."""
+"""Errors of psycopg and ADBC as Flowstone's, with PostgreSQL's code."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from flowstone_sqlalchemy.errors import (
     leave_values_out,
 )
 
-#: What the server says to a connection that it refuses, which has no SQLSTATE.
+#: The server's messages for refused connections, which have no SQLSTATE.
 _REFUSALS: tuple[tuple[str, Kind], ...] = (
     ("authentication failed", (DatabaseDenied, LOGIN)),
     ("no password supplied", (DatabaseDenied, LOGIN)),
@@ -40,7 +40,7 @@ _REFUSALS: tuple[tuple[str, Kind], ...] = (
     ("connection slots", find_by_sqlstate("53300")),
     ("certificate", (DatabaseUnreachable, "Check the certificates of both sides.")),
 )
-#: Where a message comes without its SQLSTATE.
+#: Messages that come without their SQLSTATE.
 _STATES = (
     ("canceling statement", "57014"),
     ("terminating connection", "57P01"),
@@ -54,12 +54,12 @@ _NAMED = re.compile(r'"([^"]+)"')
 
 
 def translate(where: str, error: Exception, statement: str | None) -> DatabaseError | None:
-    """Return our error for one of psycopg's or ADBC's; None for anybody else's.
+    """Return Flowstone's error for one of psycopg's or ADBC's; None for other errors.
 
     Args:
-        where: which database; it begins the message.
-        error: what a method of the driver has raised.
-        statement: what was to be run; None where it is about the connection.
+        where: the database, for the message.
+        error: the exception of a method of the driver.
+        statement: the statement; None if the error is about the connection.
     """
     if isinstance(error, OurError):
         return error.found
@@ -133,7 +133,7 @@ def _translate_state(
 
 
 def _translate_refusal(where: str, words: str) -> DatabaseError:
-    # The last attempt, of several addresses of a host; the words after "FATAL:" are the server's.
+    # The last attempt, of several addresses of a host; the text after "FATAL:" is the server's.
     said = _join(words.strip().splitlines()[0]).rpartition("FATAL: ")[2].strip()
     for part, (kind, remedy) in _REFUSALS:
         if part in said:
@@ -146,7 +146,7 @@ def _join(words: str) -> str:
 
 
 def _find_position(words: str, position: str | None, statement: str | None) -> int | None:
-    """Return where in the statement a problem is; the server counts with its own placeholders."""
+    """Return the position of a problem in the statement; the server uses its own placeholders."""
     if statement is None:
         return None
     place = int(position) - 1 if position else 0

@@ -1,4 +1,4 @@
-"""Columns of PostgreSQL as Arrow has them: what ADBC leaves as opaque text becomes typed."""
+"""PostgreSQL's column types in Arrow: ADBC's opaque text gets a type."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from flowstone_sqlalchemy.errors import NoDecimal
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-#: The largest precision of Arrow's two decimals; most tools know the first alone.
+#: The largest precisions of Arrow's two decimals; most tools support only the first.
 DECIMAL128, DECIMAL256 = 38, 76
-#: The scale of a `numeric` without one, where its first rows allow it.
+#: The scale of a `numeric` without one, if its first rows fit.
 SCALE = 18
-#: What the server casts before ADBC reads it, by PostgreSQL's name of the type.
+#: Casts by the server before ADBC reads, by PostgreSQL's name of the type.
 _CASTS: Mapping[str, str] = {"oid": "int8", "xid": "text", "cid": "text", "money": "text"}
-#: Types that ADBC hands out as they are.
+#: Types that ADBC returns as they are.
 _NATIVE = frozenset(
     {
         "bool", "bpchar", "bytea", "char", "date", "float4", "float8", "int2", "int4", "int8",
@@ -31,7 +31,7 @@ _NATIVE = frozenset(
 
 
 def find_cast(kind: str) -> str | None:
-    """Return what the server has to cast a column to, as Arrow lacks its type; usually None.
+    """Return the type to which the server has to cast a column, if Arrow lacks its type.
 
     Args:
         kind: PostgreSQL's name of the type; that of an array begins with ``_``.
@@ -48,12 +48,12 @@ def find_name(field: pa.Field) -> str:
 
 @dataclass(slots=True)
 class Column:
-    """How a column of ADBC becomes one of ours.
+    """The conversion of an ADBC column.
 
     Attributes:
-        name: of the column.
-        kind: the type in Arrow; None for a `numeric` without a scale, till `decide`.
-        is_numeric: whether it is a `numeric`, or an array of those.
+        name: the name of the column.
+        kind: the type in Arrow; None for a `numeric` without a scale, until `decide`.
+        is_numeric: whether it is a `numeric`, or an array of them.
         is_list: whether it is an array.
     """
 
@@ -75,7 +75,7 @@ class Column:
 
     @property
     def field(self) -> pa.Field:
-        """The field of our schema."""
+        """The field of the converted schema."""
         return pa.field(self.name, pa.list_(self.kind) if self.is_list else self.kind)
 
     def decide(self, arrays: Sequence[pa.Array], *, whole: bool) -> None:
@@ -85,7 +85,7 @@ class Column:
             self.kind = _choose_decimal(self.name, texts, whole=whole)
 
     def convert(self, array: pa.Array) -> pa.Array:
-        """Return the values of a batch in our type."""
+        """Return the converted values of a batch."""
         if not self.is_list:
             return self._convert_plain(array)
         values = self._convert_plain(array.values)
@@ -110,7 +110,7 @@ def _get_storage(array: pa.Array) -> pa.Array:
 
 
 def find_decimal(modifier: int) -> pa.DataType | None:
-    """Return the decimal for the type modifier of a `numeric`; None where it has no scale."""
+    """Return the decimal type for the type modifier of a `numeric`; None if it has no scale."""
     if modifier < 4:
         return None
     precision, scale = (modifier - 4 >> 16) & 0xFFFF, (modifier - 4) & 0x7FF
@@ -118,7 +118,7 @@ def find_decimal(modifier: int) -> pa.DataType | None:
 
 
 def make_decimal(precision: int, scale: int) -> pa.DataType | None:
-    """Return the decimal for a precision and a scale; None where Arrow has none."""
+    """Return the decimal type for a precision and a scale; None if Arrow has none."""
     if not 0 < precision <= DECIMAL256 or not 0 <= scale <= precision:
         return None
     return (pa.decimal128 if precision <= DECIMAL128 else pa.decimal256)(precision, scale)
@@ -155,16 +155,16 @@ _PLAIN: Mapping[str, pa.DataType] = {
 
 
 def make_column(name: str, kind: str, decimal: pa.DataType | None) -> tuple[Column, pa.DataType]:
-    """Return the column for a type of PostgreSQL, and the type of the arrays it is made of.
+    """Return the column for a PostgreSQL type, and the type of its intermediate arrays.
 
     Args:
-        name: of the column.
+        name: the name of the column.
         kind: PostgreSQL's name of the type.
-        decimal: what a `numeric` is, where it has a scale.
+        decimal: the type of a `numeric`, if it has a scale.
     """
     is_list, kind = kind.startswith("_"), kind.removeprefix("_")
     if kind == "numeric":
-        # ADBC does not tell the scale of what is in an array.
+        # ADBC does not report the scale of numerics in arrays.
         decimal = None if is_list else decimal
         return Column(name, decimal, is_numeric=True, is_list=is_list), pa.string()
     found = _PLAIN.get(kind, pa.string())
@@ -172,7 +172,7 @@ def make_column(name: str, kind: str, decimal: pa.DataType | None) -> tuple[Colu
 
 
 def make_encoder(kind: str) -> Callable[[Any], str] | None:
-    """Return what makes a value that Arrow takes of one of psycopg's; None where it takes it."""
+    """Return a converter of psycopg's values to ones that Arrow accepts; None if not needed."""
     kind = kind.removeprefix("_")
     if kind in _PLAIN:
         return None

@@ -1,4 +1,4 @@
-"""Redshift: loads and unloads by its own jobs on S3, and temporary logins by IAM.
+"""Redshift: loads and unloads by its own jobs on S3, and temporary credentials through IAM.
 
 See https://docs.aws.amazon.com/redshift/latest/dg/r_COPY.html and r_UNLOAD.html there.
 """
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from flowstone_sqlalchemy.connection import RedshiftOptions
     from flowstone_sqlalchemy.connector import SqlAlchemyConnector
 
-#: The words of a login to AWS: in a StoreAccess, and in COPY and UNLOAD.
+#: The names of AWS credentials: in a StoreAccess, and in COPY and UNLOAD.
 _KEYS = {
     "access_key_id": "ACCESS_KEY_ID",
     "secret_access_key": "SECRET_ACCESS_KEY",
@@ -34,13 +34,13 @@ _KEYS = {
 
 
 def make_redshift_driver(connector: SqlAlchemyConnector) -> RedshiftDriver:
-    """Return a driver for Redshift, by the dialect of sqlalchemy-redshift."""
+    """Return a driver for Redshift, with the dialect of sqlalchemy-redshift."""
     where = connector.connection_info.describe()
     return RedshiftDriver(where, make_plain_engine(connector), connector.redshift)
 
 
 class RedshiftDriver(DialectDriver, StoreDriver[DialectConnection]):
-    """Redshift over the driver of its dialect, with COPY and UNLOAD for what is on S3."""
+    """Redshift through the driver of its dialect, with COPY and UNLOAD for S3."""
 
     def __init__(self, where: str, engine: Engine, options: RedshiftOptions | None = None) -> None:
         super().__init__(where, engine)
@@ -49,7 +49,7 @@ class RedshiftDriver(DialectDriver, StoreDriver[DialectConnection]):
             event.listen(engine, "do_connect", self._log_in)
 
     def _log_in(self, *given: Any) -> None:
-        """Put a temporary login into the arguments of a connection that is to be opened."""
+        """Add temporary credentials to the arguments of a new connection."""
         words: dict[str, Any] = given[-1]
         user, password = self._find_login()
         words |= {"user": user, "password": password}
@@ -60,10 +60,10 @@ class RedshiftDriver(DialectDriver, StoreDriver[DialectConnection]):
         return find_login(self._options, url.username or "", url.database or "", self.where)
 
     def make_access(self) -> DatabaseAccess:
-        """Return what another tool needs; a login by IAM is temporary, and can be refreshed.
+        """Return the access for other tools; IAM's temporary credentials can be refreshed.
 
         Raises:
-            DatabaseDenied: IAM gives no login.
+            DatabaseDenied: IAM refused to issue credentials.
         """
         found = super().make_access()
         if self._options is None or not (self._options.cluster or self._options.workgroup):
@@ -71,7 +71,7 @@ class RedshiftDriver(DialectDriver, StoreDriver[DialectConnection]):
         try:
             user, password = self._find_login()
         except OurError as error:
-            raise error.found from None  # it has the problem in its words
+            raise error.found from None  # its message contains the problem
         return DatabaseAccess(
             found.dialect, found.database, found.host, found.port, user,
             options=found.options, secrets={"password": SecretStr(password)},
@@ -81,7 +81,7 @@ class RedshiftDriver(DialectDriver, StoreDriver[DialectConnection]):
     def copy_from(
         self, connection: DialectConnection, table: str, access: StoreAccess, paths: Sequence[str]
     ) -> int | None:
-        """Load Parquet files on S3 by COPY; None for any other store."""
+        """Load Parquet files on S3 with COPY; return None for any other store."""
         if access.scheme != "s3" or access.endpoint:
             return None
         count = 0
@@ -99,7 +99,7 @@ class RedshiftDriver(DialectDriver, StoreDriver[DialectConnection]):
         access: StoreAccess,
         folder: str,
     ) -> list[str] | None:
-        """Write the rows of a query to S3 by UNLOAD; None for any other store.
+        """Write the rows of a query to S3 with UNLOAD; return None for any other store.
 
         UNLOAD has no parameters: a query with values is streamed through this process.
         """
@@ -116,7 +116,7 @@ class RedshiftDriver(DialectDriver, StoreDriver[DialectConnection]):
         return None if self._options is None else self._options.iam_role
 
     def _run(self, connection: DialectConnection, statement: str, access: StoreAccess) -> None:
-        """Run a statement with a login in it, which is in no error."""
+        """Run a statement that contains credentials, which are kept out of errors."""
         try:
             self.execute(connection, statement, ())
             return
@@ -135,9 +135,9 @@ def render_copy(table: str, access: StoreAccess, path: str, role: str | None = N
 
     Args:
         table: its name, quoted.
-        access: how to reach the bucket.
-        path: of the file, within the folder of ``access``.
-        role: the ARN of a role of the cluster's own, in place of the login.
+        access: the address and credentials of the bucket.
+        path: the path of the file, within the folder of ``access``.
+        role: the ARN of a role of the cluster, instead of the credentials.
     """
     return (
         f"COPY {table} FROM {_quote(make_uri(access, path))} "
@@ -150,9 +150,9 @@ def render_unload(operation: str, access: StoreAccess, folder: str, role: str | 
 
     Args:
         operation: the query.
-        access: how to reach the bucket.
-        folder: where the files go, within the folder of ``access``.
-        role: the ARN of a role of the cluster's own, in place of the login.
+        access: the address and credentials of the bucket.
+        folder: the folder of the files, within the folder of ``access``.
+        role: the ARN of a role of the cluster, instead of the credentials.
     """
     target = make_uri(access, f"{folder.strip('/')}/part-" if folder.strip("/") else "part-")
     query = operation.strip().rstrip(";")
@@ -170,7 +170,7 @@ def make_uri(access: StoreAccess, path: str) -> str:
 
 def _render_login(access: StoreAccess, role: str | None) -> str:
     region = access.options.get("region")
-    # UNLOAD and COPY both take the region of the bucket, where it is not the cluster's.
+    # UNLOAD and COPY both accept the region of the bucket, if it is not the cluster's.
     place = f"REGION {_quote(region)} " if region else ""
     if role:
         return f"IAM_ROLE {_quote(role)} {place}"
@@ -188,16 +188,16 @@ def _quote(text: str) -> str:
 
 
 def find_login(options: RedshiftOptions, user: str, database: str, where: str) -> tuple[str, str]:
-    """Return the name and the password of a temporary login, made by IAM.
+    """Return the user and the password of temporary credentials from IAM.
 
     Args:
-        options: the cluster or workgroup, and the store whose login to AWS is used.
-        user: the user of the database.
-        database: its name.
-        where: which database it is, for errors.
+        options: the cluster or workgroup, and the store with the AWS credentials.
+        user: the database user.
+        database: the database's name.
+        where: the database, for errors.
 
     Raises:
-        OurError: AWS refused.
+        OurError: AWS refused the request.
     """
     boto3, errors = _import_boto()
     words: dict[str, Any] = {"region_name": options.region}
@@ -218,14 +218,14 @@ def find_login(options: RedshiftOptions, user: str, database: str, where: str) -
         )
         return found["DbUser"], found["DbPassword"]
     except (errors.BotoCoreError, errors.ClientError) as error:
-        problem = f"AWS gave no temporary login: {error}".rstrip(".")
+        problem = f"AWS issued no temporary credentials: {error}".rstrip(".")
     raise OurError(DatabaseDenied(where, problem, GRANT))
 
 
 def _import_boto() -> tuple[Any, Any]:
     try:
-        import boto3  # of an extra
-        from botocore import exceptions  # it comes with the other
+        import boto3  # needs an extra
+        from botocore import exceptions  # installed with boto3
     except ImportError as error:
-        raise MissingExtra("A login by IAM", "flowstone-sqlalchemy[redshift]") from error
+        raise MissingExtra("A login through IAM", "flowstone-sqlalchemy[redshift]") from error
     return boto3, exceptions

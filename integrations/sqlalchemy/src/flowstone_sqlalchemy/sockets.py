@@ -1,4 +1,4 @@
-"""Sockets of connections: whether the server has sent anything."""
+"""Check of a socket for received data."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class HasFileno(Protocol):
 
 
 def has_input(file: int | HasFileno) -> bool:
-    """Return whether there is something to read, or the other end has closed; without waiting.
+    """Return whether there is something to read, or the other end has closed; never wait.
 
-    `select.select` refuses file descriptors above 1,023, which a program with many open files has.
+    `select.select` refuses file descriptors above 1,023, which programs with many open files have.
     """
     if not hasattr(select, "poll"):  # Windows, where select has no such limit
         return bool(select.select([file], [], [], 0)[0])

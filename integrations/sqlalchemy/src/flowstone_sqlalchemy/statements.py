@@ -1,4 +1,4 @@
-"""Statements with placeholders that their drivers want written otherwise."""
+"""Rewriting of placeholders in statements for drivers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 POSTGRES = SqlSyntax(nested_comments=True)
 MYSQL = SqlSyntax(backslash_escapes=True, dollar_quotes=False, hash_comments=True)
-#: What placeholders are: PostgreSQL's ``$1``, or ``?``.
+#: Patterns of placeholders: PostgreSQL's ``$1``, or ``?``.
 DOLLAR = r"(?<![\w$])\$(?P<place>[1-9]\d*)(?!\w)"
 QMARK = r"(?P<place>\?)"
 
@@ -24,14 +24,14 @@ def replace_places(
     replace: Callable[[int], str],
     keep: Callable[[str], str] = str,
 ) -> str:
-    """Return a statement with other placeholders, or with what stands for their values.
+    """Return a statement with other placeholders, or with literals for their values.
 
     Args:
         operation: the statement.
-        syntax: of its dialect.
-        pattern: what its placeholders are: `DOLLAR` or `QMARK`.
-        replace: returns what stands for the value at a place; the first is at 0.
-        keep: returns what stands for a part that is no placeholder.
+        syntax: the syntax of its dialect.
+        pattern: the pattern of its placeholders: `DOLLAR` or `QMARK`.
+        replace: returns the replacement for the value at a position, from 0.
+        keep: returns the replacement for a part that is not a placeholder.
     """
     parts, end, count = [], 0, 0
     for token in find_tokens(operation, syntax, pattern):
