@@ -413,13 +413,13 @@ def test_a_task_option_that_is_none_is_unset() -> None:
         ({"retries": -1}, "option retries of flow 'f': -1 is not a count"),
         ({"log_prints": "no"}, "option log_prints of flow 'f': 'no' is neither True nor False"),
         ({"flow_run_name": 5}, "option flow_run_name of flow 'f': 5 is not a text"),
-        ({"result_serializer": 5}, "option result_serializer of flow 'f': 5 is no serializer"),
+        ({"result_serializer": 5}, "option result_serializer of flow 'f': 5 is not a serializer"),
         ({"task_runner": 5}, "option task_runner: 5 is no task runner"),
         ({"timeout_seconds": 0}, "0 leaves no time"),
         ({"retry_delay_seconds": "soon"}, "'soon' is not a duration"),
         ({"name": "a/b"}, "'a/b' is not a name"),
         ({"retry": 3}, "there is no option 'retry'. Did you mean 'retries'"),
-        ({"on_failure": [3]}, "holds no functions"),
+        ({"on_failure": [3]}, "contains no functions"),
     ],
 )
 def test_a_bad_option_is_named(options: dict[str, Any], message: str) -> None:

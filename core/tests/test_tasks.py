@@ -416,7 +416,7 @@ def test_exponential_backoff() -> None:
 
 
 def test_task_options_are_checked() -> None:
-    with pytest.raises(ConfigurationError, match="is not a list of texts"):
+    with pytest.raises(ConfigurationError, match="is not a list of strings"):
         task(tags="one")(print)
     with pytest.raises(ConfigurationError, match="max_workers=0"):
         ThreadPoolTaskRunner(max_workers=0)

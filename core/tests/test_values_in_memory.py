@@ -100,5 +100,5 @@ def test_what_can_not_be_kept_stays_in_memory(services: Services) -> None:
 def test_without_a_file_there_is_nothing_to_read() -> None:
     with pytest.raises(ConfigurationError, match="leaves no file to read the result from"):
         task(cache_result_in_memory=False, persist_result=False)(large.fn)
-    with pytest.raises(ConfigurationError, match="Leave one of the two out"):
+    with pytest.raises(ConfigurationError, match="Omit one of the two"):
         large.with_options(persist_result=False)

@@ -1,4 +1,4 @@
-"""Settings: the one reader of the environment."""
+"""Settings, read from environment variables."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
 def parse_path(text: str) -> Path:
-    # 6 ms to import, which a program pays at its first run, not at its imports.
+    # Takes 6 ms, which a program spends at its first run, not at its imports.
     from pathlib import Path
 
     try:
@@ -108,63 +108,67 @@ def parse_store(text: str) -> str:
 
 
 def read_from(variable: str, parse: Callable[[str], T], default: T, *, show: bool = True) -> T:
-    """Make a field that an environment variable sets.
+    """Create a field that is set by an environment variable.
 
     Args:
-        variable: Its name.
-        parse: Turns its text into a value; a ValueError says what the text should have been.
-        default: The value where the variable is not set, or empty.
-        show: Whether the value may stand in the ``repr``.
+        variable: The name of the variable.
+        parse: Parses the variable's text; the message of its ValueError describes valid texts.
+        default: The value if the variable is not set or empty.
+        show: Whether the value appears in the ``repr``.
     """
     return field(default=default, show=show, metadata={"variable": variable, "parse": parse})
 
 
 @record
 class Settings:
-    """What the environment says; every field has a default that works.
+    """The settings; every field has a default that works.
 
     Attributes:
         home: The directory that Flowstone writes to: the store, results, the key file.
-        store: ``sqlite`` keeps runs and blocks in `home`; ``memory`` forgets them at exit.
-        secret_key: Seals secrets: base64 of 32 bytes, or a passphrase; None for a key file in
-            `home`.
-        secret_key_old: The key before it, which still opens what it has sealed.
-        secrets_ttl_seconds: Seconds for which a process remembers what a reference to a secret
-            resolved to.
+        store: ``sqlite`` stores runs and blocks in `home`; ``memory`` discards them at exit.
+        secret_key: The key that encrypts secrets: base64 of 32 bytes, or a passphrase; None for a
+            key file in `home`.
+        secret_key_old: The previous key, which still decrypts the secrets encrypted with it.
+        secrets_ttl_seconds: Seconds for which a process caches the secret that a reference resolved
+            to.
         logging_level: The lowest level that run loggers record.
         logging_format: The format of log lines on standard error: ``text``, or ``json`` for one
             object per line.
-        logging_colors: Whether they are coloured by level on a terminal, unless `NO_COLOR` is set.
+        logging_colors: Whether log lines are colored by level on a terminal, unless `NO_COLOR` is
+            set.
         live_tree: Whether every program shows a live tree of its flow runs on a terminal.
-        log_prints: Whether to log what `print` prints in a run, unless the flow or task says.
-        capture_stdout: Whether to log what any code in a run writes to standard output, except in
-            runs with ``log_prints=False``.
-        extra_loggers: Names of loggers, such as a library's, whose lines belong to the run that
-            they are written in; ``root`` for all.
-        flow_retries: `retries` of a flow that does not say.
-        flow_retry_delay_seconds: `retry_delay_seconds` of a flow that does not say.
-        task_retries: `retries` of a task that does not say.
-        task_retry_delay_seconds: `retry_delay_seconds` of a task that does not say.
-        max_workers: Threads of a `ThreadPoolTaskRunner` that does not say.
-        max_in_flight: How many calls of a `.map` that does not say may be unfinished at a time;
-            None for any number.
-        persist_results: Whether to keep results, unless the flow or task says.
-        result_serializer: The name of the serializer of results, unless the flow or task says.
-        result_storage: Where results are kept, unless the flow or task says: the name of a saved
-            object store, such as ``s3-bucket/results``; None for files in `results_path`.
-        results_path: Where results are kept as files; None for ``storage`` in `home`.
-        refresh_cache: Whether to compute cached results anew, unless the task says.
-        default_no_cache: Whether tasks without a `cache_policy` cache nothing.
-        disable_caching: Whether no task caches anything, whatever it says.
-        lease_seconds: Seconds for which a run whose process is out of sight, as on another machine,
-            counts as alive and holds its slots.
-        keep_runs_days: Days after their end for which runs are kept; None for ever.
-        plugins_timeout_seconds: Seconds that a plugin may take to import before it counts as
+        log_prints: Default of `log_prints` for flows and tasks: whether to log the output of
+            `print` in a run.
+        capture_stdout: Whether to log everything that code in a run writes to standard output,
+            except in runs with ``log_prints=False``.
+        extra_loggers: Names of further loggers, such as a library's, whose records are stored with
+            the run in which they are logged; ``root`` for all.
+        flow_retries: Default of `retries` for flows.
+        flow_retry_delay_seconds: Default of `retry_delay_seconds` for flows.
+        task_retries: Default of `retries` for tasks.
+        task_retry_delay_seconds: Default of `retry_delay_seconds` for tasks.
+        max_workers: Default number of threads of a `ThreadPoolTaskRunner`.
+        max_in_flight: Default of `max_in_flight` for `.map`, the maximum number of unfinished
+            calls; None for no limit.
+        persist_results: Default of `persist_result` for flows and tasks.
+        result_serializer: Default of `result_serializer`: the name of a serializer.
+        result_storage: Default of `result_storage`: the name of a saved object store, such as
+            ``s3-bucket/results``; None for files in `results_path`.
+        results_path: The directory for results as files; None for ``storage`` in `home`.
+        refresh_cache: Default of `refresh_cache` for tasks: whether to compute cached results
+            again.
+        default_no_cache: Whether caching is off for tasks without a `cache_policy`.
+        disable_caching: Whether caching is off for all tasks, regardless of their options.
+        lease_seconds: Seconds after which a run without a heartbeat is recorded as Crashed and its
+            slots are freed, if its process can't be checked from this machine.
+        keep_runs_days: Retention of runs: days after their end; None for no deletion.
+        plugins_timeout_seconds: Seconds that a plugin may take to import before it is reported as
             broken.
         imports: Modules or Python files that define your own blocks, imported when the type of a
             block is looked up.
-        observers: Names of the observers that are told of every run.
-        events_file: Where the observer ``events-file`` writes; None for ``events.jsonl`` in `home`.
+        observers: Names of the observers that receive the events of every run.
+        events_file: The file that the observer ``events-file`` writes to; None for ``events.jsonl``
+            in `home`.
     """
 
     home: Path = field(
@@ -218,7 +222,7 @@ class Settings:
 
 
 def list_variables() -> dict[str, str]:
-    """Return the environment variables that are read, each with the name of its field."""
+    """Return the names of all environment variables, each with the name of its field."""
     return {each.metadata["variable"]: each.name for each in list_fields(Settings)}
 
 
@@ -226,14 +230,14 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """Read the settings from the environment.
 
     Raises:
-        ConfigurationError: a variable has a value that can't be used; it is named.
+        ConfigurationError: a variable has an invalid value; the error names the variable.
     """
     env = os.environ if environ is None else environ
     return Settings(**_read_values(env, list_fields(Settings)))  # type: ignore[arg-type]
 
 
 def make_child_environ(settings: Settings) -> dict[str, str]:
-    """Return the environment for another process that is to have the same home."""
+    """Return the environment for a child process with the same home."""
     return {**os.environ, "FLOWSTONE_HOME": str(settings.home)}
 
 
@@ -261,16 +265,16 @@ def _read_values(env: Mapping[str, str], wanted: Iterable[RecordField]) -> dict[
 
 
 class SettingSource(NamedTuple):
-    """A setting, and where its value comes from.
+    """A setting, and the source of its value.
 
     Attributes:
-        name: of the field of `Settings`.
-        variable: that sets it.
-        value: what it is; the default where the variable's text can't be used.
-        is_set: whether the variable says so, and not the default.
+        name: the name of the field of `Settings`.
+        variable: the environment variable.
+        value: the value; the default if the variable's text is invalid.
+        is_set: whether the variable is set.
         is_secret: whether the value must not be shown.
-        problem: why the variable's text can't be used, or what is missing; None if it is valid.
-        remedy: how to fix that.
+        problem: why the variable's text is invalid, or what is missing; None if it is valid.
+        remedy: how to fix the problem.
     """
 
     name: str
@@ -283,7 +287,7 @@ class SettingSource(NamedTuple):
 
 
 def explain_settings(environ: Mapping[str, str] | None = None) -> list[SettingSource]:
-    """Return every setting with where its value comes from, those that can't be used too."""
+    """Return every setting with the source of its value, including invalid ones."""
     env = os.environ if environ is None else environ
     found = []
     for each in list_fields(Settings):
@@ -303,7 +307,7 @@ def explain_settings(environ: Mapping[str, str] | None = None) -> list[SettingSo
 
 
 def _find_default(setting: RecordField, *, is_needed: bool) -> tuple[object, str | None]:
-    """Return a setting's default; if it is needed and there is none, None and the reason."""
+    """Return a setting's default; if there is none, return None, and the reason if it is needed."""
     if setting.name != "home":
         return setting.default, None
     try:
@@ -316,16 +320,16 @@ _PREFIX = "FLOWSTONE_"
 
 
 def find_misspelt(environ: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the variables that are nearly one that is read, each with that one."""
+    """Return misspelt variables of the environment, each with the variable that it resembles."""
     known = list_variables()
     env = os.environ if environ is None else environ
     unknown = [name for name in env if name.upper().startswith(_PREFIX) and name not in known]
     if not unknown:
         return {}
-    # 2 ms to import, which only a program pays that has such a variable.
+    # Takes 2 ms, which only a program with such a variable needs.
     from difflib import get_close_matches
 
-    # Compared without what they all begin with, which would make all alike.
+    # Compared without the common prefix, which would make all of them similar.
     rests = [name.removeprefix(_PREFIX) for name in known]
     near = {
         name: get_close_matches(name.upper().removeprefix(_PREFIX), rests, n=1, cutoff=0.75)
@@ -335,24 +339,24 @@ def find_misspelt(environ: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def wants_color(environ: Mapping[str, str] | None = None) -> bool:
-    """Tell whether the environment allows colours on a terminal; see https://no-color.org."""
+    """Return whether the environment allows colors on a terminal; see https://no-color.org."""
     env = os.environ if environ is None else environ
     return not env.get("NO_COLOR") and env.get("TERM") != "dumb" and os.name != "nt"
 
 
 def make_private_directory(path: Path) -> None:
-    """Make a directory where there is none, and what is above it: its owner's alone."""
+    """Create a directory and its parents if they don't exist, accessible only to the owner."""
     if not path.is_dir():
         make_private_directory(path.parent)
         path.mkdir(mode=0o700, exist_ok=True)
 
 
 def read_environment() -> Mapping[str, str]:
-    """Return the environment, for the variables that a user names, and for a child process."""
+    """Return the environment, to look up variables that the user names, or for a child process."""
     return os.environ
 
 
 def replace_environment(environ: Mapping[str, str]) -> None:
-    """Give this process another environment: it was forked to stand for one with that."""
+    """Replace the environment of this process, which was forked to run with another one."""
     os.environ.clear()
     os.environ.update(environ)

@@ -31,8 +31,8 @@ def make() -> None:
 
 
 def test_nothing_is_listed_of_nothing(cli: InProcess) -> None:
-    assert cli("artifact", "ls").out == "There is no artifact yet.\n"
-    assert cli("artifact", "ls", "--kind", "table").out == "No artifact fits.\n"
+    assert cli("artifact", "ls").out == "There are no artifacts yet.\n"
+    assert cli("artifact", "ls", "--kind", "table").out == "No artifact matches.\n"
 
 
 def test_artifacts_are_listed_the_last_saved_first(cli: InProcess) -> None:

@@ -253,7 +253,7 @@ def test_a_name_is_taken_once(cli: InProcess) -> None:
 
 
 def test_blocks_are_listed_with_their_condition(cli: InProcess) -> None:
-    assert cli("block", "ls").out == "No block is saved yet.\n"
+    assert cli("block", "ls").out == "There are no blocks yet.\n"
     cli("block", "create", "secret", "x", "value=@-", stdin="word")
     DoorCredentials().save("front")
     found = {each["block"]: each for each in cli("block", "ls", "--json").json}
@@ -333,11 +333,11 @@ def test_a_login_that_is_refused_exits_with_1_and_hides_the_secret(cli: InProces
 def test_only_logins_are_checked(cli: InProcess) -> None:
     Shed(place=Path("x")).save("s")
     done = cli("block", "check", "s")
-    assert (done.code, "a Shed has no login to check. Save its login" in done.err) == (1, True)
+    assert (done.code, "a Shed has no credentials to check. Save" in done.err) == (1, True)
     login = DoorCredentials()
     login.save("front")
     Shed(place=Path("x"), login=login).save("t")
-    assert "Check the one that it uses: door-credentials/front." in cli("block", "check", "t").err
+    assert "that it uses: door-credentials/front." in cli("block", "check", "t").err
 
 
 def test_a_block_is_deleted(cli: InProcess) -> None:
@@ -371,7 +371,7 @@ def test_what_is_shown_and_put_back_changes_nothing(cli: InProcess, ref: str) ->
     shown = cli("block", "show", ref, "--json").out
     done = cli("block", "edit", ref, "--json-file", "-", stdin=shown)
     assert (done.code, done.err) == (0, "")
-    assert "Nothing is changed" in done.out
+    assert "No changes" in done.out
     assert cli("block", "show", ref, "--json").out == shown
 
 

@@ -95,7 +95,7 @@ def test_a_wrong_name_or_kind_is_told_with_near_ones(cli: InProcess) -> None:
     assert cli("catalog", "show", "secret", "--kind", "task").code == 1
     done = cli("catalog", "ls", "--kind", "blocks")
     assert (done.code, "'blocks' is none of block, task" in done.err) == (2, True)
-    assert "Nothing that is installed has 'xyz' in its name." in cli("catalog", "ls", "xyz").out
+    assert "No installed object has 'xyz' in its name." in cli("catalog", "ls", "xyz").out
 
 
 def test_a_kind_is_shown_as_words_and_found_by_them(cli: InProcess) -> None:

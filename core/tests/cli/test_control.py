@@ -327,7 +327,7 @@ def test_an_error_that_ends_with_a_stop_is_not_given_a_second_one(shop: Shop) ->
         "from flowstone import flow\nflow(timeout_seconds=0)(print)"
     )
     told = shop.run("start", "broken.py:f").stderr.partition("\n")[0]
-    assert told.endswith("Leave it out for no limit. Fix it, and try again.")
+    assert told.endswith("Omit it for no limit. Fix it, and try again.")
 
 
 def test_a_run_whose_process_is_dead_is_not_waited_for(shop: Shop) -> None:

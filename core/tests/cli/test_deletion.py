@@ -49,7 +49,7 @@ def test_a_run_is_deleted_with_all_that_is_kept_of_it(
     squares(2)
     squares(3)
     done = cli("run", "delete", "squares-of-2", "--yes")
-    assert done.out == "Deleted 1 run and 1 kept result.\n"
+    assert done.out == "Deleted 1 run and 1 result.\n"
     assert "squares-of-2 of squares, Completed, ended" in done.err
     assert list_names() == ["squares-of-3"]
     assert len(list_results(flowstone_services)) == 1
@@ -70,7 +70,7 @@ def test_it_asks_first_and_a_no_deletes_nothing(cli: InProcess) -> None:
     squares(2)
     done = cli("run", "delete", "squares-of-2", stdin="n\n")
     assert (done.code, list_names()) == (1, ["squares-of-2"])
-    assert "1 run to delete, with what they called" in done.err
+    assert "1 run to delete, with the runs that they called" in done.err
     assert cli("run", "delete", "squares-of-2", stdin="y\n").code == 0
     assert list_names() == []
 
@@ -80,7 +80,7 @@ def test_runs_are_chosen_by_state_flow_and_age(cli: InProcess) -> None:
         squares(number)
     broken(return_state=True)
     done = cli("run", "delete", "--older-than", "1d", "--yes")
-    assert (done.code, done.out) == (0, "No run that has ended fits.\n")
+    assert (done.code, done.out) == (0, "No finished run matches.\n")
     assert cli("run", "delete", "--flow", "squ*", "--state", "failed", "-y", "--json").json == {
         "runs": [],
         "results": 0,
@@ -105,7 +105,7 @@ def test_a_live_run_is_never_deleted(cli: InProcess) -> None:
         done = cli("run", "delete", "long", "-y")
         assert done.code == 1
         assert "is Running, and has to end first. Cancel it: `flowstone run cancel" in done.err
-        assert cli("run", "delete", "--flow", "long", "-y").out == "No run that has ended fits.\n"
+        assert cli("run", "delete", "--flow", "long", "-y").out == "No finished run matches.\n"
         assert list_names() == ["long"]
     finally:
         may_end.set()
@@ -116,14 +116,14 @@ def test_a_part_is_deleted_with_its_root(cli: InProcess) -> None:
     squares(2)
     done = cli("run", "delete", "square-0", "-y")
     assert done.code == 2
-    assert "square-0 is a part of squares-of-2, and is deleted with it" in done.err
+    assert "square-0 belongs to squares-of-2, and is deleted with it" in done.err
 
 
 @pytest.mark.parametrize(
     ("args", "told"),
     [
-        ((), "Name runs, or choose them"),
-        (("x", "--state", "failed"), "one of the two"),
+        ((), "Either name runs, or select them"),
+        (("x", "--state", "failed"), "select them by --state"),
         (("--older-than", "soon"), "'soon' is not an age"),
         (("--state", "faild"), "Did you mean 'Failed'"),
         (("nothing", "-y"), "there is no run 'nothing'"),

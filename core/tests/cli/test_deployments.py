@@ -61,7 +61,7 @@ def test_deployments_are_listed(cli: InProcess) -> None:
 def test_there_may_be_none(cli: InProcess) -> None:
     cli("deployment", "delete", "nightly")
     told = cli("deployment", "ls").out
-    assert told.startswith("There is no deployment yet: `flow.serve`, `flow.deploy` or ")
+    assert told.startswith("There are no deployments yet: `flow.serve`, `flow.deploy` or ")
     assert cli("deployment", "ls", "--json").json == []
 
 
@@ -86,7 +86,7 @@ def test_a_deployment_is_shown(cli: InProcess, flowstone_services: Services) -> 
     ):
         assert part in told
     presence.leave()
-    assert "served by    nobody" in cli("deployment", "show", "nightly").out
+    assert "served by    no process" in cli("deployment", "show", "nightly").out
     shown = cli("deployment", "show", "nightly", "--json").json
     assert shown["parameter_schema"]["properties"]["n"]["type"] == "integer"
     assert [run["name"] for run in shown["runs"]] == ["first"]
@@ -128,7 +128,7 @@ def test_runs_are_listed_by_deployment(cli: InProcess) -> None:
     for name in ("nightly", "etl/nightly"):
         (told,) = cli("run", "ls", "--deployment", name, "--json").json
         assert told["name"] == "first"
-    assert cli("run", "ls", "--deployment", "etl/other").out == "No run fits.\n"
+    assert cli("run", "ls", "--deployment", "etl/other").out == "No run matches.\n"
 
 
 def test_a_run_that_waits_says_why(cli: InProcess, flowstone_services: Services) -> None:

@@ -85,7 +85,7 @@ def test_a_new_home_is_well(home: Home) -> None:
     assert found.keys() == {
         "python", "settings", "home", "store", "key", "clock", "plugins", "disk"
     }  # fmt: skip
-    assert found["home"][1].endswith("will be made at the first run")
+    assert found["home"][1].endswith("will be created by the first run")
     assert not home.path.exists(), "looking makes nothing"
 
 
@@ -93,7 +93,7 @@ def test_a_used_home_is_well(home: Home) -> None:
     home.python(PROGRAM)
     assert home.run("block", "create", "secret", "s", "value=@-", stdin="hush").code == 0
     found = find(home)
-    assert found["store"][1].startswith(f"{home.path / 'flowstone.db'}, whole: 1 run, ")
+    assert found["store"][1].startswith(f"{home.path / 'flowstone.db'}, intact: 1 run, ")
     assert "secret.key" in found["key"][1]
     assert "flowstone" in found["plugins"][1]
     assert home.run("doctor").code == 0

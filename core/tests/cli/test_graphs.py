@@ -218,7 +218,7 @@ def test_a_name_of_another_form_is_refused(cli: InProcess, tmp_path: Path) -> No
     small()
     done = cli("run", "graph", "small", "-o", str(tmp_path / "a.png"))
     assert (done.code, list(tmp_path.glob("a.*"))) == (1, [])
-    assert "no form of graphs is known by '.png'. Let it end with .svg" in done.err
+    assert "'.png' is not the suffix of a known format. Use .svg" in done.err
     for name in ("a.md", "b.png --format svg"):
         path, *form = name.split()
         assert cli("run", "graph", "small", "-o", str(tmp_path / path), *form).code == 0

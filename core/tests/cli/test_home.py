@@ -78,11 +78,11 @@ def test_after_kill_9_the_next_list_says_crashed_and_why(home: Home) -> None:
     assert "Crashed" in line
     assert f"its process (pid {process.pid} on host" in line
     assert "was killed or died; it was last seen at" in line
-    assert home.run("run", "ls", "--state", "running").out == "No run fits.\n"
+    assert home.run("run", "ls", "--state", "running").out == "No run matches.\n"
     found = home.run("run", "show", "doomed", "--json").json
     assert found["duration_seconds"] is None
     assert all(child["state"]["type"] == "CRASHED" for child in found["children"])
-    assert "nobody saw it end" in home.run("run", "show", "doomed").out
+    assert "its end was not recorded" in home.run("run", "show", "doomed").out
 
 
 def test_following_a_run_ends_when_its_process_dies(home: Home) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def test_a_limit_is_set_and_listed(cli: InProcess) -> None:
-    assert cli("limit", "ls").out == "There is no limit yet.\n"
+    assert cli("limit", "ls").out == "There are no limits yet.\n"
     assert cli("limit", "set", "db", "--slots", "1").out == "The limit 'db' has 1 slot.\n"
     told = cli("limit", "set", "api", "--slots", "10", "--decay-per-second", "2.5", "--inactive")
     assert told.out == "The limit 'api' has 10 slots, 2.5 a second, and is not active.\n"
@@ -37,7 +37,7 @@ def test_a_limit_is_changed(cli: InProcess) -> None:
 
 def test_who_holds_slots_is_shown(cli: InProcess) -> None:
     cli("limit", "set", "db", "--slots", "3")
-    assert "Nobody holds a slot." in cli("limit", "show", "db").out
+    assert "No slot is in use." in cli("limit", "show", "db").out
 
     @task(task_run_name="the-task")
     def hold() -> tuple[str, dict[str, Any]]:
@@ -66,7 +66,7 @@ def test_a_rate_is_shown(cli: InProcess) -> None:
 
 def test_an_inactive_limit_says_so(cli: InProcess) -> None:
     cli("limit", "set", "db", "--slots", "0", "--inactive")
-    assert "it limits nothing" in cli("limit", "show", "db").out
+    assert "no: not enforced" in cli("limit", "show", "db").out
     with concurrency("db", timeout_seconds=0):
         pass
 
@@ -75,7 +75,7 @@ def test_reset_frees_the_slots(cli: InProcess) -> None:
     cli("limit", "set", "db", "--slots", "1")
     with concurrency("db"):
         told = cli("limit", "reset", "db").out
-        assert told == "The slots of 'db' are free; 1 holder had some.\n"
+        assert told == "Freed the slots of 'db', from 1 holder.\n"
         assert current.services().slots.list_slots() == []
     assert cli("limit", "reset", "db", "--json").json == {"name": "db", "freed": 0}
 

@@ -242,7 +242,7 @@ def test_prune_deletes_what_no_file_names(cli: InProcess) -> None:
     ]
     assert Variable.get("other") is None
     assert "1 deleted" in cli("prune", "-", "--yes", stdin=FILE).out
-    assert "Everything that is saved stands" in cli("prune", "-", "--yes", stdin=FILE).out
+    assert "All saved entries are in the files." in cli("prune", "-", "--yes", stdin=FILE).out
     assert cli("diff", "-", stdin=FILE).code == 0
 
 
@@ -255,9 +255,9 @@ def test_prune_leaves_what_the_files_refer_to(cli: InProcess) -> None:
     text = "flowstone: 1\nblocks: {wagon/outer: {fields: {next: {block: wagon/inner}}}}"
     done = cli("prune", "-", "--yes", stdin=text)
     assert "deleted  blocks.wagon/other" in done.out
-    assert "Kept: wagon/inner, which no file names, as wagon/outer refers to it." in done.err
+    assert "Kept: wagon/inner, which is in no file, because wagon/outer refers to it." in done.err
     assert Wagon.load("outer").next == Wagon(next=Secret(value="a word of three"))
-    assert "There is nothing else." in cli("prune", "-", "--yes", stdin=text).out
+    assert "There is nothing to delete." in cli("prune", "-", "--yes", stdin=text).out
 
 
 def test_what_somebody_else_changed_meanwhile_is_left(cli: InProcess) -> None:

@@ -128,9 +128,12 @@ def test_a_command_of_a_broken_plugin_says_so(home: Home) -> None:
 
 
 def test_no_package_takes_a_command_of_core(home: Home, garden: dict[str, str]) -> None:
-    assert home.run("run", "ls", **garden).out == "There is no run yet.\n"
+    assert home.run("run", "ls", **garden).out == "There are no runs yet.\n"
     assert "rotate" in listed(home.run("secret", "--help", **garden).out)
-    clash = "`flowstone run ls` of garden can't be called: Flowstone itself has that command.\n"
+    clash = (
+        "`flowstone run ls` of garden can't be called: "
+        "Flowstone itself has a command of that name.\n"
+    )
     assert home.run("run", "--help", **garden).err.strip() == clash.strip()
     done = home.run("--help", **garden)
     assert "`flowstone secret` of garden can't be called" in done.err
@@ -145,7 +148,7 @@ def test_a_command_that_a_known_package_would_bring_says_which(home: Home) -> No
     argv = [sys.executable, "-S", "-m", "flowstone", "plugin", "check", "garden"]
     done = home.execute(argv, PYTHONPATH=str(site))
     assert done.code == 2
-    wanted = "No such command 'check'. `pip install flowstone-testing` brings it."
+    wanted = "No such command 'check'. To install it, run `pip install flowstone-testing`."
     assert wanted in done.err
 
 

@@ -46,7 +46,7 @@ def test_pools_are_listed(cli: InProcess) -> None:
     assert (told["name"], told["concurrency_limit"], told["paused"]) == ("p", 2, False)
     assert told["workers"][0]["name"] == "w"
     cli("pool", "delete", "p")
-    assert cli("pool", "ls").out == "There is no work pool yet: `flowstone pool create NAME`.\n"
+    assert cli("pool", "ls").out == "There are no work pools yet: `flowstone pool create NAME`.\n"
 
 
 def test_a_pool_is_shown_with_its_queues_and_workers(cli: InProcess) -> None:
@@ -84,7 +84,7 @@ def test_variables_are_removed(cli: InProcess) -> None:
     told = "Error: there is no job variable of the work pool 'p' named 'env'."
     assert cli("pool", "set", "p", "--unset", "env").err.startswith(told)
     nothing = cli("pool", "set", "p")
-    assert (nothing.code, "there is nothing to change" in nothing.err) == (2, True)
+    assert (nothing.code, "nothing to change" in nothing.err) == (2, True)
 
 
 def test_a_pool_counts_runs_whose_worker_has_died(cli: InProcess) -> None:
@@ -141,7 +141,7 @@ def test_a_run_of_a_pool_without_a_worker_says_so(cli: InProcess) -> None:
     assert "served by   no worker: `flowstone worker start --pool p`" in shown
     assert cli("deployment", "ls").out.splitlines()[0].split()[-3:] == ["POOL", "SERVED", "BY"]
     shown = cli("run", "show", "etl").out
-    assert "reason      asked for on the command line" in shown
+    assert "reason      requested on the command line" in shown
     assert "Deployments that still name it: 1." in cli("pool", "delete", "p").out
     run_deployment("x", timeout=0)
     assert "its work pool 'p' has been deleted" in cli("run", "ls").out
@@ -157,7 +157,7 @@ def test_runs_are_listed_by_their_pool(cli: InProcess) -> None:
     assert [each["id"] for each in listed] == [ids[2], ids[0]]
     (one,) = cli("run", "ls", "--pool", "p", "--deployment", "y", "--json").json
     assert one["id"] == ids[2]
-    assert cli("run", "ls", "--pool", "p", "--deployment", "served").out == "No run fits.\n"
+    assert cli("run", "ls", "--pool", "p", "--deployment", "served").out == "No run matches.\n"
     cli("pool", "create", "empty")
     assert cli("run", "ls", "--pool", "empty", "--json").json == []
     assert "work pool" in cli("run", "ls", "--pool", "none").err
@@ -216,6 +216,6 @@ def test_a_watch_that_is_interrupted_leaves_the_run(cli: InProcess) -> None:
 
     with use_services(replace(services(), clock=WatchedClock(interrupt))):
         done = cli("deployment", "run", "x", "--name", "wt", "--watch")
-    assert (done.code, "wt goes on: `flowstone run cancel" in done.err) == (130, True)
+    assert (done.code, "wt continues: `flowstone run cancel" in done.err) == (130, True)
     (run,) = services().runs.runs(RunQuery())
     assert not run.state.is_final()

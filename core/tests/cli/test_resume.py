@@ -86,7 +86,7 @@ def test_a_paused_run_is_shown_and_resumed(home: Home) -> None:
         assert "waits for input (good, rows, day, token)" in home.run("run", "ls").out
         shown = home.run("run", "show", "paused").out
         for part in (
-            "Ship **this**?", "good (boolean): ship it?", "rows (integer, if you like)",
+            "Ship **this**?", "good (boolean): ship it?", "rows (integer, optional)",
             "token (password)",
         ):  # fmt: skip
             assert part in shown
@@ -99,7 +99,7 @@ def test_a_paused_run_is_shown_and_resumed(home: Home) -> None:
         typed = resume(home, "-i", "good=yes", "-i", f"tokken={CANARY}")
         assert "Did you mean 'token'" in typed.err
         done = resume(home, "-i", "good=true", "--input", "rows=2", "-i", "token=@env:TOKEN")
-        assert (done.code, done.out) == (0, "paused goes on.\n"), done.err
+        assert (done.code, done.out) == (0, "paused is resumed.\n"), done.err
         out, errors = child.communicate(timeout=300)
         assert out == f"42 True ********** {len(CANARY)}\n"
         again = resume(home, "-i", "good=true")
@@ -139,7 +139,7 @@ def test_on_a_terminal_each_field_is_asked_for(home: Home) -> None:
         person.type(CANARY)
         done = person.finish()
         assert done.code == 0
-        assert "paused goes on." in done.out
+        assert "paused is resumed." in done.out
         assert CANARY not in done.out
         assert child.communicate(timeout=300)[0].startswith("43 True")
 
@@ -207,7 +207,7 @@ if __name__ == "__main__":
     try:
         while not home.run("run", "ls", "--state", "paused", "--json").json:
             assert child.poll() is None
-        assert home.run("run", "resume", "inner", "-i", "value=5").out == "inner goes on.\n"
+        assert home.run("run", "resume", "inner", "-i", "value=5").out == "inner is resumed.\n"
         assert child.communicate(timeout=300)[0] == "5\n"
     finally:
         child.kill()

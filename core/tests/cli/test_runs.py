@@ -78,8 +78,8 @@ def test_a_task_run_tells_why_it_hit_or_missed(cli: InProcess) -> None:
 
 
 def test_an_empty_store_says_so(cli: InProcess) -> None:
-    assert cli("run", "ls").out == "There is no run yet.\n"
-    assert cli("run", "ls", "--flow", "x").out == "No run fits.\n"
+    assert cli("run", "ls").out == "There are no runs yet.\n"
+    assert cli("run", "ls", "--flow", "x").out == "No run matches.\n"
     assert cli("run", "ls", "--json").json == []
 
 
@@ -333,8 +333,8 @@ def test_pages_lead_through_all_runs(cli: InProcess) -> None:
 def test_runs_are_listed_by_time(cli: InProcess) -> None:
     numbers(1)
     assert len(cli("run", "ls", "--since", "1h", "--json").json) == 2
-    assert cli("run", "ls", "--until", "1h").out == "No run fits.\n"
-    assert cli("run", "ls", "--since", "2999-01-01").out == "No run fits.\n"
+    assert cli("run", "ls", "--until", "1h").out == "No run matches.\n"
+    assert cli("run", "ls", "--since", "2999-01-01").out == "No run matches.\n"
     assert len(cli("run", "ls", "--until", "2999-01-01T10:00:00+02:00", "--json").json) == 2
     wrong = cli("run", "ls", "--since", "yesterday")
     assert wrong.code == 2
@@ -345,7 +345,7 @@ def test_flows_are_chosen_by_a_pattern(cli: InProcess) -> None:
     numbers(1)
     assert [run["unit"] for run in cli("run", "ls", "--flow", "inn*", "--json").json] == ["inner"]
     assert len(cli("run", "ls", "--flow", "*n*", "--json").json) == 2
-    assert cli("run", "ls", "--flow", "[in]*").out == "No run fits.\n"
+    assert cli("run", "ls", "--flow", "[in]*").out == "No run matches.\n"
 
 
 @pytest.mark.parametrize("command", ["show", "logs", "graph"])

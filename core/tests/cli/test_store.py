@@ -35,17 +35,17 @@ def test_a_store_is_measured_vacuumed_backed_up_and_checked(home: Home, tmp_path
     assert (freed["runs"], freed["facts"], freed["free_bytes"]) == (0, 0, 0)
     assert home.run("store", "vacuum", "--full").out.startswith("The store has ")
     copy = tmp_path / "copy.db"
-    assert "the copy is whole" in home.run("store", "backup", str(copy)).out
+    assert "the copy is intact" in home.run("store", "backup", str(copy)).out
     again = home.run("store", "backup", str(copy))
-    assert (again.code, "there is a file of that name" in again.err) == (1, True)
-    assert home.run("store", "check").out.endswith("flowstone.db is whole.\n")
+    assert (again.code, "the file exists already" in again.err) == (1, True)
+    assert home.run("store", "check").out.endswith("flowstone.db is intact.\n")
     assert home.run("store", "check", "--json").json["ok"] is True
 
 
 def test_the_key_is_named_beside_a_backup(home: Home, tmp_path: Path) -> None:
     assert home.run("block", "create", "secret", "s", "value=@-", stdin="hush").code == 0
     done = home.run("store", "backup", str(tmp_path / "copy.db"))
-    assert "keep" in done.err
+    assert "store" in done.err
     assert "secret.key" in done.err
 
 

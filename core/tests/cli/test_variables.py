@@ -50,7 +50,7 @@ def test_a_variable_is_replaced_only_if_asked(cli: InProcess) -> None:
 
 
 def test_variables_are_listed(cli: InProcess) -> None:
-    assert cli("variable", "ls").out == "There is no variable yet.\n"
+    assert cli("variable", "ls").out == "There are no variables yet.\n"
     cli("variable", "set", "b", "text", "--tag", "x", "--tag", "y")
     cli("variable", "set", "a", "[1, 2]", "--json-value")
     lines = cli("variable", "ls").out.splitlines()
@@ -58,7 +58,7 @@ def test_variables_are_listed(cli: InProcess) -> None:
     assert lines[1].startswith("a     [1, 2]")
     assert lines[2].startswith('b     "text"  x, y')
     assert [each["name"] for each in cli("variable", "ls", "--tag", "y", "--json").json] == ["b"]
-    assert cli("variable", "ls", "--tag", "z").out == "No variable fits.\n"
+    assert cli("variable", "ls", "--tag", "z").out == "No variable matches.\n"
 
 
 def test_a_variable_is_shown(cli: InProcess) -> None:

@@ -1,7 +1,7 @@
-"""Checks of options: each takes what it is, for its error, and a value, and returns what to keep.
+"""Checks of options: each takes a description for errors and a value, and returns the final value.
 
 Raises:
-    ConfigurationError: the value can't be used.
+    ConfigurationError: the value is invalid.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from flowstone.errors import ConfigurationError
 if TYPE_CHECKING:
     from flowstone.records.specs import Delay, Hook
 
-#: Characters that a name may not have: they mean something in URLs and paths.
+#: Characters that a name must not contain: they have a meaning in URLs and paths.
 BANNED = "/%&<>"
 
 
 def accept(_what: str, value: object) -> object:
-    """Take any value."""
+    """Accept any value."""
     return value
 
 
 def check_name(what: str, value: object) -> str:
     if not isinstance(value, str) or not value or any(char in BANNED for char in value):
         problem = f"{value!r} is not a name"
-        raise ConfigurationError(what, problem, f"Use a text without the characters {BANNED}")
+        raise ConfigurationError(what, problem, f"Use a string without the characters {BANNED}")
     return value
 
 
@@ -47,7 +47,7 @@ def check_seconds(what: str, value: object) -> float:
 def check_timeout(what: str, value: object) -> float:
     seconds = check_seconds(what, value)
     if seconds == 0:
-        raise ConfigurationError(what, "0 leaves no time to run", "Leave it out for no limit.")
+        raise ConfigurationError(what, "0 leaves no time to run", "Omit it for no limit.")
     return seconds
 
 
@@ -67,7 +67,9 @@ def check_factor(what: str, value: object) -> float:
 
 def check_tags(what: str, value: Any) -> frozenset[str]:
     if isinstance(value, str) or not all(isinstance(tag, str) for tag in value):
-        raise ConfigurationError(what, f"{value!r} is not a list of texts", "Use tags=['a', 'b'].")
+        raise ConfigurationError(
+            what, f"{value!r} is not a list of strings", "Use tags=['a', 'b']."
+        )
     return frozenset(value)
 
 
@@ -75,7 +77,7 @@ def check_hooks(what: str, value: object) -> tuple[Hook, ...]:
     hooks = tuple(value) if isinstance(value, (list, tuple)) else (value,)
     if not all(callable(hook) for hook in hooks):
         raise ConfigurationError(
-            what, f"{value!r} holds no functions", "Use a function, or a list of them."
+            what, f"{value!r} contains no functions", "Use a function, or a list of functions."
         )
     return hooks
 
@@ -87,8 +89,8 @@ def check_function(what: str, value: object) -> Hook:
 
 
 def check_key_function(what: str, value: object) -> object:
-    """Return the cache policy that a function of keys is."""
-    # Imported where it is used: hashing takes 5 ms that most programs save.
+    """Return the cache policy for a function that computes keys."""
+    # Takes 5 ms, for hashing, which most programs don't need.
     from flowstone.results.policies import CacheKeyFnPolicy
 
     return CacheKeyFnPolicy(check_function(what, value))
@@ -97,7 +99,7 @@ def check_key_function(what: str, value: object) -> object:
 def check_template(what: str, value: object) -> object:
     if isinstance(value, str):
         return value
-    raise ConfigurationError(what, f"{value!r} is not a text", "Use a template, as 'load-{day}'.")
+    raise ConfigurationError(what, f"{value!r} is not a text", "Use a template: 'load-{day}'.")
 
 
 def check_run_name(what: str, value: object) -> object:
@@ -106,21 +108,21 @@ def check_run_name(what: str, value: object) -> object:
 
 def check_flag(what: str, value: object) -> bool:
     if not isinstance(value, bool):
-        raise ConfigurationError(what, f"{value!r} is neither True nor False", "Use one of them.")
+        raise ConfigurationError(what, f"{value!r} is neither True nor False", "Use True or False.")
     return value
 
 
 def check_serializer(what: str, value: object) -> object:
     if not (isinstance(value, str) or (hasattr(value, "dumps") and hasattr(value, "loads"))):
-        problem = f"{value!r} is no serializer"
-        raise ConfigurationError(what, problem, "Use one, or a name such as 'json'.")
+        problem = f"{value!r} is not a serializer"
+        raise ConfigurationError(what, problem, "Use a serializer, or a name such as 'json'.")
     return value
 
 
 def check_policy(what: str, value: object) -> object:
     if not hasattr(value, "parts"):
         problem = f"{value!r} is not a cache policy"
-        raise ConfigurationError(what, problem, "Use one of flowstone.cache_policies, as INPUTS.")
+        raise ConfigurationError(what, problem, "Use one of flowstone.cache_policies.")
     return value
 
 

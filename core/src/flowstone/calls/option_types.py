@@ -1,6 +1,6 @@
 """The options of `@flow` and `@task`, and their types: for type checkers and for docs.
 
-A start of a program does not load it.
+It is not imported when a program starts.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class RunnableOptions(TypedDict, total=False):
-    """The options that flows and tasks have in common; `OPTIONS` says what each is for."""
+    """The options that flows and tasks have in common; `OPTIONS` describes them."""
 
     name: str | None
     version: str | None

@@ -1,4 +1,4 @@
-"""The options of `@flow` and `@task`: one table describes them, and makes a `Spec` of them."""
+"""The options of `@flow` and `@task`: one table describes them, and creates a `Spec` from them."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ class OptionRow:
     """The description of an option.
 
     Attributes:
-        name: as the decorator takes it.
-        check: returns the value to keep, or raises ConfigurationError; None if the spec does not
+        name: the name of the decorator's argument.
+        check: returns the value to store, or raises ConfigurationError; None if the spec does not
             have the option.
         help: its meaning.
         default: a description of its default.
-        field: of the `Spec`; empty where it has the option's name.
-        state: of a hook, the state after which it is called.
+        field: the field of the `Spec`; empty if it has the same name as the option.
+        state: for a hook, the state after which it is called.
     """
 
     name: str
@@ -80,7 +80,7 @@ _OF_BOTH = (
     OptionRow(
         "name",
         check_name,
-        "The name of the flow or task, to list and find runs by.",
+        "The name of the flow or task, which is shown with its runs.",
         "the function's name, with hyphens for a flow",
     ),
     OptionRow(
@@ -93,41 +93,43 @@ _OF_BOTH = (
     OptionRow(
         "retries",
         check_count,
-        "How many times to retry a failed run.",
-        "0, or as in the settings",
+        "Maximum number of retries of a failed run.",
+        "that of the settings: 0",
     ),
     OptionRow(
         "retry_delay_seconds",
         check_delay,
-        "Seconds between retries: a number, a list with one for each retry, or a function of the "
-        "number of retries that returns such a list, such as `exponential_backoff(2)`.",
-        "0, or as in the settings",
+        "Seconds between retries: a number, a list with one number for each retry, or a function "
+        "that takes the number of retries and returns such a list, such as the backoff "
+        "`exponential_backoff(2)`.",
+        "that of the settings: 0",
     ),
     OptionRow("timeout_seconds", check_timeout, "The timeout of one attempt, in seconds.", "none"),
     OptionRow(
         "log_prints",
         check_flag,
-        "Whether to log what `print` prints.",
-        "as the enclosing run, or the settings: False",
+        "Whether to log the output of `print`.",
+        "that of the enclosing run, or of the settings: False",
     ),
     OptionRow(
         "persist_result",
         check_flag,
         "Whether to persist results.",
-        "True if another option needs it; otherwise as the enclosing flow, or the settings: False",
+        "True if another option needs it; otherwise that of the enclosing flow, or of the "
+        "settings: False",
     ),
     OptionRow(
         "result_storage",
         accept,
         "Where to persist results: a Path, an object store block, or the name of a saved one.",
-        "as the enclosing flow, or the settings: files in the home",
+        "that of the enclosing flow, or of the settings: files in the home",
     ),
     OptionRow(
         "result_serializer",
         check_serializer,
         'How to serialize results: a serializer or its name, such as ``"json"``.',
-        "as the enclosing flow, or the settings: JSON if that is lossless, Arrow for tables, "
-        "otherwise pickle",
+        "that of the enclosing flow, or of the settings: JSON if that is lossless, Arrow for "
+        "tables, otherwise pickle",
     ),
     OptionRow(
         "cache_result_in_memory",
@@ -153,7 +155,7 @@ _OF_FLOWS = (
     OptionRow(
         "task_runner",
         None,
-        "What runs submitted tasks: a task runner, or the name of an installed one, such as "
+        "The task runner that executes submitted tasks, or the name of an installed one, such as "
         '``"threads"`` or ``"processes"``.',
         "`ThreadPoolTaskRunner()`",
     ),
@@ -176,13 +178,13 @@ _OF_TASKS = (
     OptionRow(
         "tags",
         check_tags,
-        "Tags of each run, in addition to those of `tags(...)` around the call.",
+        "Tags for each run, in addition to those of an enclosing `tags(...)`.",
         "none",
     ),
     OptionRow(
         "retry_jitter_factor",
         check_factor,
-        "The largest random addition to each delay, as a multiple of the delay.",
+        "The maximum random jitter that is added to each delay, as a multiple of the delay.",
         "none",
     ),
     OptionRow(
@@ -194,27 +196,28 @@ _OF_TASKS = (
     OptionRow(
         "cache_policy",
         check_policy,
-        "What the cache key is computed from, such as `INPUTS` or `INPUTS + TASK_SOURCE`.",
+        "The inputs of the cache key, such as `INPUTS` or `INPUTS + TASK_SOURCE`.",
         "`DEFAULT`, which caches within one flow run",
     ),
     OptionRow(
         "cache_key_fn",
         check_key_function,
-        "``(call, parameters) -> key``, in place of a policy; None turns caching off for the call.",
+        "``(call, parameters) -> key``, instead of a policy; to turn caching off for a call, it "
+        "returns None.",
         "none",
         "cache_policy",
     ),
     OptionRow(
         "cache_expiration",
         check_seconds,
-        "How long a cached result is valid, as a timedelta or in seconds.",
+        "The time for which a cached result is valid, as a timedelta or in seconds.",
         "no expiration",
     ),
     OptionRow(
         "refresh_cache",
         check_flag,
         "Whether to execute the task even if its result is cached, and replace that result.",
-        "False, or as in the settings",
+        "that of the settings: False",
     ),
     OptionRow(
         "result_storage_key",
@@ -239,7 +242,7 @@ _OF_TASKS = (
     OptionRow(
         "viz_return_value",
         accept,
-        "What `flow.visualize()` uses as the result of the task, which it does not execute.",
+        "The value that `flow.visualize()` uses as the result of the task, without executing it.",
         "a placeholder",
     ),
 )
@@ -256,15 +259,15 @@ def find_field(option: str) -> str:
     return row.field or option
 
 
-#: What `make_spec` finds out by itself: None leaves these as they are.
+#: Options that `make_spec` derives: None leaves these unchanged.
 _FOUND = frozenset({"description", "name", "version"})
-#: Two options of one field: what one of them says holds, though the other is None.
+#: Two options of one field: if one of them is set, the other may be None.
 _OF_KEYS = ("cache_key_fn", "cache_policy")
 _PLAIN = Spec("task", "")
 
 
 def unset_options(spec: Spec, options: Mapping[str, object]) -> Spec:
-    """Return a spec in which the options that are None have their defaults again."""
+    """Return a spec in which the options that are None are reset to their defaults."""
     known, hooks, changes = OPTIONS[spec.kind], dict(spec.hooks), dict[str, object]()
     for name in [each for each, value in options.items() if value is None and each in known]:
         row = known[name]
@@ -279,10 +282,10 @@ def unset_options(spec: Spec, options: Mapping[str, object]) -> Spec:
 
 
 def apply_options(spec: Spec, options: Mapping[str, object]) -> Spec:
-    """Return a spec with some options changed; one that is None stays as it was.
+    """Return a spec with some options changed; options that are None are not changed.
 
     Raises:
-        ConfigurationError: an option is not known, or its value can't be used.
+        ConfigurationError: an option is unknown, or its value is invalid.
     """
     known = OPTIONS[spec.kind]
     changes: dict[str, Any] = {}
@@ -295,7 +298,7 @@ def apply_options(spec: Spec, options: Mapping[str, object]) -> Spec:
         if value is None or row.check is None:
             continue
         if name == "cache_policy" and options.get("cache_key_fn") is not None:
-            continue  # the function wins, whichever comes first
+            continue  # the function takes precedence, in any order
         kept = row.check(_describe(spec, name), value)
         if row.state is not None:
             changes["hooks"] = hooks = {**hooks, row.state: kept}
@@ -305,7 +308,7 @@ def apply_options(spec: Spec, options: Mapping[str, object]) -> Spec:
     if not new.cache_result_in_memory and new.persist_result is False:
         what = _describe(new, "cache_result_in_memory")
         problem = "persist_result=False leaves no file to read the result from"
-        raise ConfigurationError(what, problem, "Leave one of the two out.")
+        raise ConfigurationError(what, problem, "Omit one of the two.")
     return new
 
 
@@ -314,7 +317,7 @@ def _describe(spec: Spec, option: str) -> str:
 
 
 class Option(Generic[T]):
-    """An option as an attribute of a flow or task, `my_task.retries`: what its spec says."""
+    """An option as an attribute of a flow or task, such as `my_task.retries`."""
 
     def __set_name__(self, _owner: type, name: str) -> None:
         self._field = find_field(name)
@@ -328,7 +331,7 @@ class Option(Generic[T]):
 
 
 class OptionAttributes:
-    """Something with a spec, whose options can be asked for; None where one was not given."""
+    """The options of a flow or task as attributes; an option that was not passed is None."""
 
     spec: Spec
 

@@ -17,14 +17,17 @@ COMMANDS = {
     ),
     "artifact": ("flowstone.cli.artifact:artifact", "List and show the artifacts of runs."),
     "block": ("flowstone.cli.block:block", "Create, show, edit, check and delete blocks."),
-    "catalog": ("flowstone.cli.catalog:catalog", "Show what installed packages offer."),
+    "catalog": (
+        "flowstone.cli.catalog:catalog",
+        "List the block types, tasks and more of installed packages.",
+    ),
     "completion": (
         "flowstone.cli.completion:print_completion",
-        "Print a script that completes commands and names in a shell.",
+        "Print a script for shell completion.",
     ),
     "deploy": (
         "flowstone.cli.deploy:deploy",
-        "Deploy flows to work pools, as flowstone.yaml declares.",
+        "Deploy the deployments in flowstone.yaml to work pools.",
     ),
     "deployment": (
         "flowstone.cli.deployment:deployment",
@@ -33,7 +36,7 @@ COMMANDS = {
     "diff": ("flowstone.cli.manifest:diff", "Show what `apply` would change."),
     "doctor": (
         "flowstone.cli.doctor:examine",
-        "Check the installation, and say how to fix what is wrong.",
+        "Check the installation, and say how to fix problems.",
     ),
     "export": ("flowstone.cli.manifest:export", "Export blocks, variables and limits as YAML."),
     "flow": ("flowstone.cli.flow:flow", "List flows, with their deployments and last runs."),
@@ -48,7 +51,7 @@ COMMANDS = {
     ),
     "prune": (
         "flowstone.cli.manifest:prune",
-        "Delete blocks, variables and limits that no file names.",
+        "Delete blocks, variables and limits that are in no file.",
     ),
     "run": (
         "flowstone.cli.run:run",
@@ -88,7 +91,7 @@ def flowstone() -> None:
 
 
 def main() -> None:
-    """Run the command, and exit: 0 for done, 1 for an error, 2 for a wrong command line."""
+    """Run the command, and exit with 0 for success, 1 for an error, or 2 for wrong usage."""
     for stream in (sys.stdout, sys.stderr):
         # A name or message may have characters that the terminal's encoding lacks.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

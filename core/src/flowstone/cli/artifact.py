@@ -1,4 +1,4 @@
-"""`flowstone artifact`: what runs have saved for people to see."""
+"""`flowstone artifact`: lists and shows the artifacts of runs."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from flowstone.cli.views import View
 
 KINDS = ("image", "link", "markdown", "progress", "table")
-#: Of a table, so many rows are shown on a terminal; of a line that tells of an artifact, so many
-#: characters.
+#: Maximum rows of a table, and characters of an artifact's summary, that a terminal shows.
 _MOST_ROWS, _LONGEST = 100, 60
 
 
@@ -28,8 +27,8 @@ _MOST_ROWS, _LONGEST = 100, 60
 def artifact() -> None:
     """List and show the tables, texts, links, images and progress that runs have saved.
 
-    An ARTIFACT is a key, which stands for its newest version, or an id, of which the first or last
-    eight characters are enough.
+    An ARTIFACT is a key, for its newest version, or an id; the first or last eight characters of an
+    id are enough.
     """
 
 
@@ -38,7 +37,7 @@ def artifact() -> None:
     "--run",
     "run",
     metavar="RUN",
-    help="Only artifacts of this run and of the flow run that it is part of.",
+    help="Only artifacts of this run and of the flow run that it belongs to.",
 )
 @click.option(
     "--kind",
@@ -62,7 +61,7 @@ def list_artifacts(run: str | None, kind: str | None, limit: int, as_json: bool)
         return
     now = services().clock.time()
     rows = [Row(_make_cells(each, now)) for each in found]
-    empty = "No artifact fits." if run or kind else "There is no artifact yet."
+    empty = "No artifact matches." if run or kind else "There are no artifacts yet."
     columns = ("id", "key", "kind", "content", "saved", "versions")
     show(Table(columns, rows, empty=empty, right=frozenset({"versions"})))
     if more:
@@ -75,7 +74,7 @@ def list_artifacts(run: str | None, kind: str | None, limit: int, as_json: bool)
 @click.option("--all", "whole", is_flag=True, help="Show long tables in full.")
 @json_option
 def show_artifact(artifact: str, versions: bool, whole: bool, as_json: bool) -> None:
-    """Show an artifact: what it is, which run saved it, and its content."""
+    """Show an artifact: its kind, its run, and its content."""
     found = read.find(artifact)
     if versions:
         _show_versions(found, as_json=as_json)
@@ -163,7 +162,7 @@ def _make_table(data: object, *, whole: bool) -> list[View]:
 
 
 def _read_grid(data: Any) -> tuple[list[str], list[list[Any]]]:
-    """Return the columns and rows of a table, in whichever of its forms it was saved."""
+    """Return the columns and rows of a table that was saved in any of the supported forms."""
     if isinstance(data, dict):
         columns = [
             each if isinstance(each, list) else list(each.values()) for each in data.values()

@@ -1,7 +1,7 @@
-"""What the shell offers for a word that is begun: names of runs, blocks and the rest.
+"""Shell completion of the names of runs, blocks and other objects.
 
-A completion never fails, says nothing, and makes no home: where something is wrong, there is
-nothing to offer.
+A completion never fails, logs nothing, and doesn't create the home: on an error, it has no
+candidates.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ if TYPE_CHECKING:
 
     from flowstone.records.runs import Run
 
-    #: What is offered, with a few words on each.
+    #: The candidates, each with a short description.
     Candidates = Iterable[tuple[str, str]]
     Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
-#: So many of the newest runs are offered.
+#: Maximum number of runs to offer, newest first.
 _NEWEST = 500
 
 
 def _offer(find: Callable[[], Candidates]) -> Completer:
-    """Make a completer of what finds all that there is."""
+    """Return a completer for a function that lists all candidates."""
 
     @wraps(find)
     def complete(_: click.Context, __: click.Parameter, begun: str) -> list[CompletionItem]:
         before = logging.root.manager.disable
-        logging.disable()  # a warning would stand in the middle of the command line
+        logging.disable()  # a warning would appear in the middle of the command line
         try:
             found = dict(find())
         except FlowstoneError:
-            return []  # the command itself will say what is wrong
+            return []  # the command itself will report the error
         finally:
             logging.disable(before)
         return [
@@ -57,7 +57,7 @@ def _offer(find: Callable[[], Candidates]) -> Completer:
 
 
 def _has_store() -> bool:
-    # As much as a whole command costs; most completions do without.
+    # Importing this takes as long as a whole command; most completions don't need it.
     from flowstone.bootstrap import find_store_file
 
     return find_store_file(read_settings()).exists()
@@ -101,7 +101,7 @@ def complete_blocks() -> Candidates:
 @_offer
 def complete_block_types() -> Candidates:
     """Offer the block types of installed packages, and the user's own."""
-    # Asks plugins, which no other completion needs.
+    # Loads plugins, which no other completion needs.
     from flowstone.plugins import catalog, registry
 
     yield from ((slug, kind.__module__) for slug, kind in registry.list_own())
@@ -129,7 +129,7 @@ def complete_work_pools() -> Candidates:
 @_offer
 def complete_limits() -> Candidates:
     """Offer the names of limits."""
-    # It is where limits are; the others need none of it.
+    # Only this completion needs it.
     from flowstone.records.limits import KIND
 
     return _list_documents(KIND, lambda _, name: name)

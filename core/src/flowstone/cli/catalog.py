@@ -1,4 +1,4 @@
-"""`flowstone catalog`: what every installed package offers, and what else there is."""
+"""`flowstone catalog`: lists the contents of installed packages, and packages to install."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @click.group(cls=Commands)
 def catalog() -> None:
-    """Show what installed packages offer: block types, tasks and more."""
+    """List and show the block types, tasks and other objects of installed packages."""
 
 
 @catalog.command("ls")
@@ -32,9 +32,10 @@ def catalog() -> None:
 @click.option("--kind", help="Only this kind, such as block or task.")
 @json_option
 def list_offers(text: str, kind: str | None, as_json: bool) -> None:
-    """List what installed packages offer, or what has TEXT in its name or package.
+    """List the objects of installed packages, or those that match TEXT.
 
-    Nothing is imported. Known packages that are not installed are listed, too.
+    TEXT is a part of the name of an object or package. The objects are not imported. Known packages
+    that are not installed are listed, too.
     """
     found = [
         offer
@@ -82,7 +83,7 @@ def _make_table(found: list[Offer], text: str) -> Table:
         )
         for offer in found
     ]
-    empty = f"Nothing that is installed has {text!r} in its name." if text else "There is nothing."
+    empty = f"No installed object has {text!r} in its name." if text else "There are no objects."
     return Table(("name", "kind", "package"), rows, empty=empty)
 
 
@@ -91,7 +92,7 @@ def _make_absent_table(absent: dict[str, str]) -> Table:
         Row((Cell(name, "dim"), Cell(what, "dim"), Cell(f"pip install {name}")))
         for name, what in absent.items()
     ]
-    return Table(("not installed", "what it brings", "command"), rows)
+    return Table(("not installed", "provides", "command"), rows)
 
 
 def _describe(offer: Offer) -> dict[str, object]:
@@ -109,11 +110,11 @@ def _describe(offer: Offer) -> dict[str, object]:
 @click.option("--kind", help="Its kind, if a block and a task have the same name.")
 @json_option
 def show_offer(name: str, kind: str | None, as_json: bool) -> None:
-    """Show what NAME is for, and its fields or parameters.
+    """Show the purpose of NAME, and its fields or parameters.
 
     Only NAME is imported.
     """
-    # Cost 150 ms, for pydantic; a list needs none of it.
+    # Takes 150 ms, for pydantic, which a list doesn't need.
     from flowstone.cli.sheets import make_sheet
 
     sheets = [make_sheet(offer) for offer in _find_offers(name, kind)]
@@ -124,7 +125,7 @@ def show_offer(name: str, kind: str | None, as_json: bool) -> None:
 
 
 def _find_offers(name: str, kind: str | None) -> list[Offer]:
-    """Return the offers of a name; one of a broken plugin raises the plugin's own error."""
+    """Return the offers with a name; for a broken plugin, raise the plugin's own error."""
     kinds = _find_kinds(kind)
     found = [offer for each in kinds for offer in offered.offers(each) if offer.name == name]
     if found:
@@ -136,7 +137,7 @@ def _find_offers(name: str, kind: str | None) -> list[Offer]:
         except UnknownName as error:
             unknown = unknown or error
     everything = [offer.name for each in kinds for offer in offered.offers(each)]
-    kind = format_kind(kind) if kind else "block, task or other thing"
+    kind = format_kind(kind) if kind else "block, task or other object"
     near = UnknownName(kind, name, everything, unknown.package if unknown else None)
     for note in getattr(unknown, "__notes__", ()):
         near.add_note(note)

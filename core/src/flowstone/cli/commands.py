@@ -1,4 +1,4 @@
-"""A group of commands: core's own, each imported when it is called, and those of packages."""
+"""Groups of commands: core's own, imported when they are called, and those of packages."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ if TYPE_CHECKING:
 
     from flowstone.plugins import Offer
 
-#: Longer than any help: the formatter breaks lines, so that nothing need be cut.
+#: Longer than any help text: the formatter wraps lines, so nothing is truncated.
 _WHOLE = 1000
 
 
 class Commands(click.Group):
     """A group whose commands are imported when they are called.
 
-    A package adds commands to a group, or to the top, by the `commands` of its `Collection`. None
-    can replace one of core's: plugins are asked only for the list of commands, and for a name that
-    core does not have.
+    A package adds commands to a group, or to the top level, with `commands` of its `Collection`. It
+    can't replace a command of core: plugins are loaded only to list commands, and for names that
+    core doesn't have.
     """
 
     def __init__(
         self, *args: Any, lazy: Mapping[str, tuple[str, str]] | None = None, **options: Any
     ) -> None:
-        """Make a group.
+        """Create a group.
 
         Args:
-            *args: as of `click.Group`.
-            lazy: commands to import when they are called, by name: ``"module:attribute"``, and
-                what the list says of it.
-            **options: as of `click.Group`.
+            *args: as for `click.Group`.
+            lazy: commands to import when they are called, by name: ``"module:attribute"``, and the
+                line for the list of commands.
+            **options: as for `click.Group`.
         """
         super().__init__(*args, **options)
         self._lazy = lazy or {}
 
     def main(self, *args: Any, **options: Any) -> Any:
-        """Run the command line; an error of ours ends it with one message and exit code 1."""
+        """Run the command line; for a `FlowstoneError`, print its message and exit with 1."""
         try:
             return super().main(*args, **options)
         except FlowstoneError as error:
@@ -60,7 +60,7 @@ class Commands(click.Group):
         return sorted({*shown, *self._lazy, *_find_offers(ctx)})
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Offer commands that begin so, with the list's words on each; none is imported."""
+        """Complete the names of commands, with their lines in the list; imports none of them."""
         items = [
             CompletionItem(name, help=self._lazy[name][1] if name in self._lazy else None)
             for name in self.list_commands(ctx)
@@ -69,10 +69,10 @@ class Commands(click.Group):
         return [*items, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import and return a command; None where neither core nor a package has it.
+        """Import and return a command; None if neither core nor a package has it.
 
         Raises:
-            PluginBroken: the package that offers it can't be loaded.
+            PluginBroken: the package that provides it can't be loaded.
         """
         if cmd_name in self._lazy:
             module, _, attribute = self._lazy[cmd_name][0].partition(":")
@@ -87,7 +87,7 @@ class Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command of a command line; where there is none, say what may help."""
+        """Find the command to call; if there is none, fail with a suggestion."""
         name = args[0]
         is_word = not ctx.resilient_parsing and not name.startswith("-")
         if is_word and self.get_command(ctx, name) is None:
@@ -99,12 +99,12 @@ class Commands(click.Group):
             plugins.get_host().offer("command", _spell(ctx, name))
         except UnknownName as error:
             if error.package:
-                return f" `pip install {error.package}` brings it."
+                return f" To install it, run `pip install {error.package}`."
             return "\n".join([suggest_names(name, self.list_commands(ctx)), *_read_notes(error)])
         return ""
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands; none is imported for that."""
+        """List the commands without importing them."""
         rows = {
             name: command.get_short_help_str(_WHOLE)
             for name, command in self.commands.items()
@@ -115,7 +115,7 @@ class Commands(click.Group):
             plugin = offer.plugin
             if name in rows:
                 which = f"`flowstone {offer.name}` of {plugin.distribution} can't be called"
-                click.echo(f"{which}: Flowstone itself has that command.\n", err=True)
+                click.echo(f"{which}: Flowstone itself has a command of that name.\n", err=True)
             else:
                 rows[name] = plugin.collection.command_help[offer.name]
         with formatter.section("Commands"):
@@ -123,7 +123,7 @@ class Commands(click.Group):
 
 
 def make_hidden_alias(command: click.Command, name: str) -> click.Command:
-    """Return a command under another name, hidden from help."""
+    """Return a command under another name that is hidden from help."""
     hidden = copy(command)
     hidden.name, hidden.hidden = name, True
     return hidden
@@ -132,13 +132,13 @@ def make_hidden_alias(command: click.Command, name: str) -> click.Command:
 def _load_offer(ctx: click.Context, name: str) -> click.Command:
     words = _spell(ctx, name)
     package = find_package_offering("command", words)
-    # A known command needs no other plugin: one that is slow, or ends the process, is not met.
+    # For a known command, load only its package: other plugins may be slow, or end the process.
     host = plugins.get_host_of(package) if package else plugins.get_host()
     return cast("click.Command", host.load("command", words))
 
 
 def _find_offers(ctx: click.Context) -> dict[str, Offer]:
-    """Return what packages offer for a group, by the last word of its name."""
+    """Return the commands that packages add to a group, by the last word of their names."""
     found = {}
     for offer in plugins.get_host().offers("command"):
         *words, name = offer.name.split()
@@ -148,12 +148,12 @@ def _find_offers(ctx: click.Context) -> dict[str, Offer]:
 
 
 def _spell(ctx: click.Context, name: str) -> str:
-    """Return a command's words, as a package offers it: ``plugin check``."""
+    """Return the full name of a command, as in a `Collection`: ``plugin check``."""
     return " ".join([*_find_group(ctx), name])
 
 
 def _find_group(ctx: click.Context) -> list[str]:
-    """Return the words of a group; none for the top."""
+    """Return the words of a group's name; empty for the top level."""
     words = []
     while ctx.parent is not None:
         words.append(ctx.info_name or "")

@@ -1,4 +1,4 @@
-"""`flowstone completion`: what makes a shell complete the command's words."""
+"""`flowstone completion`: prints a shell completion script."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _WHERE = {
 def print_completion(ctx: click.Context, shell: str) -> None:
     """Print a script that makes the shell complete commands, options and names.
 
-    For bash, add this line to ~/.bashrc; for zsh, the same with zsh to ~/.zshrc:
+    For bash, add this line to ~/.bashrc; for zsh, add it to ~/.zshrc, with zsh instead of bash:
 
     eval "$(flowstone completion bash)"
 
-    For fish, write it to ~/.config/fish/completions/flowstone.fish.
+    For fish, write the output to ~/.config/fish/completions/flowstone.fish.
     """
     kind = get_completion_class(shell)
     assert kind is not None, "click knows these three"
     made = kind(ctx.find_root().command, {}, "flowstone", "_FLOWSTONE_COMPLETE")
-    # Not `source()`, which first runs the shell to see how old it is.
+    # Not `source()`, which first runs the shell to check its version.
     click.echo(made.source_template % made.source_vars())

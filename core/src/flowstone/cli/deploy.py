@@ -1,4 +1,4 @@
-"""`flowstone deploy`: the deployments that a file declares."""
+"""`flowstone deploy`: deploys the deployments that a file declares."""
 
 from __future__ import annotations
 
@@ -31,19 +31,17 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="The file that declares them.",
 )
-@click.option("--all", "every", is_flag=True, help="Deploy all that the file declares.")
-@click.option("--plan", is_flag=True, help="Show what would change, and change nothing.")
-@click.option(
-    "--prune", is_flag=True, help="Delete deployments that the file declared before, and no longer."
-)
+@click.option("--all", "every", is_flag=True, help="Deploy all deployments in the file.")
+@click.option("--plan", is_flag=True, help="Show what would change, without changing it.")
+@click.option("--prune", is_flag=True, help="Delete deployments that the file no longer declares.")
 @json_option
 def deploy(
     names: tuple[str, ...], file: str, every: bool, plan: bool, prune: bool, as_json: bool
 ) -> None:
-    """Deploy flows to work pools, as a file declares.
+    """Deploy the deployments that a file declares to work pools.
 
-    NAME is FLOW/NAME, or only the second part. The flows are read as text: nothing that they import
-    has to be installed here. What an operator has changed stays: a pause, and added schedules.
+    NAME is FLOW/NAME, or only the second part. The flows are read as text, so their imports don't
+    have to be installed here. Changes by an operator are kept: pauses and added schedules.
     """
     path = Path(file)
     declared = read_deployments(path)
@@ -66,7 +64,7 @@ def _choose_names(
     declared: Sequence[Deployment], names: tuple[str, ...], every: bool
 ) -> tuple[str, ...]:
     if every and names:
-        raise click.UsageError("Use --all, or names.")
+        raise click.UsageError("Use either --all or names.")
     known = tuple(each.full_name for each in declared)
     if names or every or len(known) == 1:
         return names or known

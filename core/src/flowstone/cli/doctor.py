@@ -1,4 +1,4 @@
-"""`flowstone doctor`: check the installation, and say how to fix what is wrong."""
+"""`flowstone doctor`: checks the installation, and says how to fix problems."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
     from flowstone.settings import Settings
 
-#: Less free disk than this, in bytes, is little.
+#: Minimum free disk space, in bytes.
 _LITTLE = 500_000_000
-#: Clocks may differ by so many seconds.
+#: Maximum difference between clocks, in seconds.
 _DRIFT = 5.0
-#: No clock that is right says less: 1 January 2025.
+#: A correct clock is later than this: 1 January 2025.
 _EARLIEST = 1_735_689_600.0
 
 
@@ -42,8 +42,8 @@ class Finding(NamedTuple):
 
     Attributes:
         what: what was checked.
-        told: its condition.
-        remedy: how to fix it; None if nothing is wrong.
+        told: the result.
+        remedy: how to fix it; None if there is no problem.
     """
 
     what: str
@@ -56,7 +56,7 @@ class Finding(NamedTuple):
 def examine(as_json: bool) -> None:
     """Check the home, the store, the key, plugins, Python, the clock and the disk.
 
-    Each line says what is wrong and how to fix it. Exits with 1 if something is wrong.
+    Each line is ok, or shows a problem and how to fix it. Exits with 1 if there is a problem.
     """
     findings = list(_examine())
     if as_json:
@@ -96,7 +96,7 @@ def _examine() -> Iterator[Finding]:
     try:
         settings = read_settings()
     except ConfigurationError:
-        return  # what is wrong with it is said, and where all the rest is depends on it
+        return  # already reported; all other checks depend on the settings
     home = _examine_home(settings.home)
     yield home
     if home.remedy is None:
@@ -108,7 +108,7 @@ def _examine() -> Iterator[Finding]:
 
 
 def _examine_python() -> Finding:
-    # Costs 20 ms; only few commands need it.
+    # Takes 20 ms, which only few commands need.
     from importlib.metadata import version
 
     told = f"{platform.python_version()} ({platform.system()}), flowstone {version('flowstone')}"
@@ -128,23 +128,23 @@ def _examine_settings() -> Iterator[Finding]:
 
 
 def _examine_home(home: Path) -> Finding:
-    elsewhere = "or point FLOWSTONE_HOME at another directory."
+    elsewhere = "or set FLOWSTONE_HOME to another directory."
     if not home.exists():
         above = next(path for path in home.parents if path.exists())
         if os.access(above, os.W_OK | os.X_OK):
-            return Finding("home", f"{home} will be made at the first run")
-        return Finding("home", f"{above} can't be written", f"Make it writable, {elsewhere}")
+            return Finding("home", f"{home} will be created by the first run")
+        return Finding("home", f"{above} is not writable", f"Make it writable, {elsewhere}")
     if not home.is_dir():
         return Finding("home", f"{home} is not a directory", f"Move it away, {elsewhere}")
     try:
         with tempfile.TemporaryFile(dir=home):
             pass
     except OSError as error:
-        told = f"{home} can't be written: {error.strerror}"
+        told = f"{home} is not writable: {error.strerror}"
         return Finding("home", told, f"Make it writable, {elsewhere}")
     if (kind := find_network_mount(home)) is not None:
         told = f"{home} is on a network file system ({kind}), which can damage the store"
-        return Finding("home", told, "Point FLOWSTONE_HOME at a disk of this machine.")
+        return Finding("home", told, "Set FLOWSTONE_HOME to a directory on a local disk.")
     if sys.platform != "win32" and stat.S_IMODE(home.stat().st_mode) & 0o077:
         return Finding("home", f"others can read {home}", f"Run `chmod 700 {home}`.")
     return Finding("home", f"{home}, writable and private")
@@ -152,41 +152,41 @@ def _examine_home(home: Path) -> Finding:
 
 def _examine_store(settings: Settings) -> Iterator[Finding]:
     if settings.store != "sqlite":
-        yield Finding("store", "in memory: forgotten at exit")
+        yield Finding("store", "in memory: discarded at exit")
         return
     path = find_store_file(settings)
     if not path.exists():
-        yield Finding("store", f"{path} will be made at the first run")
+        yield Finding("store", f"{path} will be created by the first run")
         return
     try:
         with closing(open_upkeep(settings)) as upkeep:
             info, problems = upkeep.measure(), upkeep.check()
     except FlowstoneError as error:
-        yield Finding("store", str(error), "See what it says; a backup can take its place.")
+        yield Finding("store", str(error), "Follow the error message, or restore a backup.")
         return
     if problems:
-        remedy = "Stop what writes to it, keep a copy of the file, and put a backup in its place."
+        remedy = "Stop all processes that use it, copy the file, and restore a backup."
         yield from (Finding("store", f"{path}: {problem}", remedy) for problem in problems)
     else:
         runs = format_count(info.counts["runs"], "run")
         size = format_measure(info.file_bytes + info.log_bytes, "bytes")
-        yield Finding("store", f"{path}, whole: {runs}, {size}")
+        yield Finding("store", f"{path}, intact: {runs}, {size}")
 
 
 def _examine_key(settings: Settings) -> Finding:
-    # Only this command needs it without a secret.
+    # Only this command needs it for anything other than a secret.
     from flowstone.secrets.vault import Vault
 
     vault = Vault(settings)
     try:
         if settings.secret_key is None and not vault.path.exists():
-            return Finding("key", f"none yet: {vault.path} is made with the first secret")
+            return Finding("key", f"none yet: {vault.path} is created with the first secret")
         key = vault.key()
         if settings.secret_key is None and vault.file.is_unfinished():
             remedy = "Run `flowstone secret rotate`, which finishes it."
-            return Finding("key", "a rotation has begun, and not ended", remedy)
+            return Finding("key", "a rotation has started, but not finished", remedy)
     except FlowstoneError as error:
-        remedy = "Put the right key back: nothing that it sealed can be read without it."
+        remedy = "Restore the right key: secrets encrypted with it can't be read without it."
         return Finding("key", str(error), remedy)
     place = vault.path if settings.secret_key is None else "FLOWSTONE_SECRET_KEY"
     return Finding("key", f"{key}, from {place}")
@@ -194,7 +194,7 @@ def _examine_key(settings: Settings) -> Finding:
 
 def _examine_clock(settings: Settings) -> Finding:
     now = time()
-    remedy = "Set the clock of this machine, as by NTP."
+    remedy = "Set the clock of this machine, for example with NTP."
     if now < _EARLIEST:
         return Finding("clock", f"it says {format_time(now)}", remedy)
     if settings.home.is_dir():
@@ -207,7 +207,7 @@ def _examine_clock(settings: Settings) -> Finding:
 
 
 def _examine_plugins() -> Iterator[Finding]:
-    # Loads every plugin, which no other line needs.
+    # Loads every plugin, which no other check needs.
     from flowstone.plugins import catalog
 
     found = catalog.plugins()

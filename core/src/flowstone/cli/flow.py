@@ -1,4 +1,4 @@
-"""`flowstone flow`: which flows there are."""
+"""`flowstone flow`: lists flows."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
     from flowstone.records.runs import Run
 
-#: So many of the newest runs are looked at.
+#: Maximum number of runs to search for flows, newest first.
 _NEWEST = 1000
 
 
 @click.group(cls=Commands)
 def flow() -> None:
-    """List flows: those that are deployed, and those that have run lately."""
+    """List flows that are deployed or have run recently."""
 
 
 @flow.command("ls")
@@ -34,7 +34,7 @@ def flow() -> None:
 def list_flows(as_json: bool) -> None:
     """List flows, with their deployments and last runs.
 
-    Lists flows that are deployed, and those that one of the newest 1000 runs is of.
+    Lists flows that are deployed, and the flows of the newest 1000 runs.
     """
     now = services().clock.time()
     deployed, runs = _find_deployed(), _find_last_runs()
@@ -52,7 +52,7 @@ def list_flows(as_json: bool) -> None:
         )
         return
     rows = [_make_row(name, deployed.get(name, []), runs, now) for name in names]
-    empty = "There is no flow yet: `flowstone run start FILE.py` runs one."
+    empty = "There are no flows yet: `flowstone run start FILE.py` runs one."
     show(Table(("flow", "deployments", "last run", "state", "created"), rows, empty=empty))
 
 
@@ -65,7 +65,7 @@ def _find_deployed() -> dict[str, list[str]]:
 
 
 def _find_last_runs() -> dict[str, Run]:
-    """Return the newest run of each flow, of those that are looked at."""
+    """Return the newest run of each flow, among the newest runs."""
     query = RunQuery(listed=True, newest_first=True, limit=_NEWEST)
     found: dict[str, Run] = {}
     for run in services().runs.runs(query):

@@ -1,4 +1,4 @@
-"""Type hints, as a person reads them."""
+"""Type hints in readable form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`flowstone limit`: how many may do a thing at a time, and who does."""
+"""`flowstone limit`: manages concurrency and rate limits."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
 
 @click.group(cls=Commands)
 def limit() -> None:
-    """Manage concurrency and rate limits, and see who holds their slots.
+    """Manage concurrency and rate limits, and show which runs hold their slots.
 
-    Code takes slots of a limit with `concurrency(NAME)` and `rate_limit(NAME)`. A limit that is
-    named tag:TAG applies to all task runs with that tag.
+    Code takes slots of a limit with `concurrency(NAME)` and `rate_limit(NAME)`. A limit with the
+    name tag:TAG applies to all task runs with that tag.
     """
 
 
 @limit.command("ls")
 @json_option
 def list_limits(as_json: bool) -> None:
-    """List limits, and how many of their slots are in use."""
+    """List limits, with the number of slots in use."""
     limits = _load_limits()
     used = services().slots.count_slots([each.name for each in limits])
     if as_json:
@@ -56,14 +56,16 @@ def list_limits(as_json: bool) -> None:
         for each in limits
     ]
     columns = ("name", "slots", "in use", "decay", "active")
-    show(Table(columns, rows, empty="There is no limit yet.", right=frozenset({"slots", "in use"})))
+    show(
+        Table(columns, rows, empty="There are no limits yet.", right=frozenset({"slots", "in use"}))
+    )
 
 
 @limit.command("show")
 @click.argument("name", shell_complete=complete_limits)
 @json_option
 def show_limit(name: str, as_json: bool) -> None:
-    """Show a limit, and who holds its slots."""
+    """Show a limit, and the holders of its slots."""
     found, now = _load_limit(name), services().clock.time()
     held = services().slots.list_slots([name])
     used = services().slots.count_slots([name])[name]
@@ -78,7 +80,7 @@ def show_limit(name: str, as_json: bool) -> None:
     if found.slot_decay_per_second:
         facts.append(("decay", Cell(_format_decay(found))))
     if not found.active:
-        facts.append(("active", Cell("no: it limits nothing", "yellow")))
+        facts.append(("active", Cell("no: not enforced", "yellow")))
     show(Facts(facts), _make_table(held, now))
 
 
@@ -99,7 +101,7 @@ def show_limit(name: str, as_json: bool) -> None:
 def set_limit(
     name: str, slots: int, decay_per_second: float, inactive: bool, as_json: bool
 ) -> None:
-    """Create or change a limit. Slots that are held stay held."""
+    """Create or change a limit. Slots in use are not taken away."""
     made = check_limit(Limit(name, slots, not inactive, decay_per_second))
     services().documents.put(KIND, name, encode_limit(made))
     if as_json:
@@ -114,7 +116,7 @@ def set_limit(
 @click.argument("name", shell_complete=complete_limits)
 @json_option
 def delete_limit(name: str, as_json: bool) -> None:
-    """Delete a limit. Whatever waits for its slots goes on."""
+    """Delete a limit. Runs that wait for its slots continue."""
     check_limit(_load_limit(name))
     services().documents.delete(KIND, name)
     if as_json:
@@ -129,8 +131,8 @@ def delete_limit(name: str, as_json: bool) -> None:
 def reset_limit(name: str, as_json: bool) -> None:
     """Free all slots of a limit.
 
-    This is rarely needed: the slots of a dead process become free by themselves. A process that is
-    alive goes on, and takes its slots again at its next renewal if there is room.
+    This is rarely needed: the slots of a dead process are freed automatically. A process that is
+    alive continues, and takes its slots again at its next renewal if there are free slots.
     """
     _load_limit(name)
     tokens = [slot.token for slot in services().slots.list_slots([name])]
@@ -138,7 +140,7 @@ def reset_limit(name: str, as_json: bool) -> None:
     if as_json:
         emit({"name": name, "freed": len(tokens)})
     else:
-        say(f"The slots of {name!r} are free; {format_count(len(tokens), 'holder')} had some.")
+        say(f"Freed the slots of {name!r}, from {format_count(len(tokens), 'holder')}.")
 
 
 def _load_limits() -> list[Limit]:
@@ -183,7 +185,7 @@ def _make_table(held: list[Slot], now: float) -> Table:
         for slot in held
     ]
     columns = ("holder", "slots", "since", "until", "process")
-    return Table(columns, rows, empty="Nobody holds a slot.", right=frozenset({"slots"}))
+    return Table(columns, rows, empty="No slot is in use.", right=frozenset({"slots"}))
 
 
 def _format_number(used: float) -> str:

@@ -37,7 +37,7 @@ _only: Callable[..., Any] = click.option(
 def export(output: str | None, only: tuple[str, ...]) -> None:
     """Export blocks, variables and limits as YAML, for `flowstone apply`.
 
-    A secret is written as its reference, or as {set: true}, which keeps the saved one.
+    A secret is written as its reference, or as {set: true}, which leaves the saved one unchanged.
     """
     text = manifests.export_sections(manifests.find_sections(only))
     if output is None:
@@ -58,8 +58,8 @@ def export(output: str | None, only: tuple[str, ...]) -> None:
 def diff(ctx: click.Context, files: tuple[str, ...], as_json: bool) -> None:
     """Show what `flowstone apply` would change.
 
-    Exits with 0 if nothing differs, 1 if something does, and 2 if that can't be told. FILE may be a
-    directory, for all .yaml and .yml files in it, and - for standard input.
+    Exits with 0 if nothing differs, 1 if something does, and 2 on an error. FILE may be a
+    directory, for all .yaml and .yml files in it, or - for standard input.
     """
     try:
         plan = manifests.make_plan(_read_sources(files))
@@ -80,9 +80,9 @@ def diff(ctx: click.Context, files: tuple[str, ...], as_json: bool) -> None:
 @json_option
 @click.pass_context
 def apply(ctx: click.Context, files: tuple[str, ...], as_json: bool) -> None:
-    """Create and update what the files describe; whatever they don't name stays as it is.
+    """Create and update the entries in the files. Entries in no file are not changed.
 
-    Everything is checked before anything is written. Applying twice changes nothing.
+    All entries are checked before the first one is written. Applying twice has no further effect.
     """
     _carry_out(ctx, manifests.make_plan(_read_sources(files)), as_json=as_json)
 
@@ -96,19 +96,15 @@ def apply(ctx: click.Context, files: tuple[str, ...], as_json: bool) -> None:
 def prune(
     ctx: click.Context, files: tuple[str, ...], only: tuple[str, ...], yes: bool, as_json: bool
 ) -> None:
-    """Delete blocks, variables and limits that no file names, after asking.
+    """Delete blocks, variables and limits that are in no file, after confirmation.
 
-    A block stays if one that stays refers to it.
+    A block is kept if a remaining block refers to it.
     """
     plan = manifests.plan_deletions(_read_sources(files), manifests.find_sections(only))
     for key, users in plan.held.items():
-        warn(f"Kept: {key}, which no file names, as {', '.join(users)} refers to it.")
+        warn(f"Kept: {key}, which is in no file, because {', '.join(users)} refers to it.")
     if not plan.steps:
-        told = (
-            "There is nothing else."
-            if plan.held
-            else "Everything that is saved stands in the files."
-        )
+        told = "There is nothing to delete." if plan.held else "All saved entries are in the files."
         emit([]) if as_json else say(told)
         return
     if not yes:
@@ -153,7 +149,7 @@ def _carry_out(ctx: click.Context, plan: Plan, *, as_json: bool) -> None:
     except FlowstoneError as error:
         left = plan.steps[len(done) :]
         error.add_note(f"Not done: {', '.join(f'{each.section}.{each.key}' for each in left)}.")
-        error.add_note("What stands before is written; run the command again to go on.")
+        error.add_note("Earlier entries are written. Run the command again for the rest.")
         raise
     if as_json:
         emit([_describe(step, error) for step, error in done])
@@ -182,7 +178,7 @@ def _show(steps: list[Step], words: dict[str, str], *, err: bool = False) -> Non
 
 def format_change(path: str, was: object, now: object) -> str:
     if was == now:
-        return f"{path} is another one"
+        return f"{path} differs"
     return f"{path}: {_format_value(was)} → {_format_value(now)}"
 
 

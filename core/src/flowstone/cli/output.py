@@ -1,4 +1,4 @@
-"""Where views go: to a terminal by rich, to a pipe as plain lines, or as JSON."""
+"""Output of views: with rich on a terminal, as plain lines to a pipe, or as JSON."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ limit_option: Option = click.option(
 
 def _import_all(ctx: click.Context, places: tuple[str, ...]) -> None:
     if places and not ctx.resilient_parsing:
-        # 10 ms of start-up, which only a command with such an option pays.
+        # Takes 10 ms, which only commands with such an option need.
         from flowstone.plugins.modules import import_code
 
         for place in places:
@@ -52,9 +52,9 @@ def _import_all(ctx: click.Context, places: tuple[str, ...]) -> None:
 
 
 def show(*views: View) -> None:
-    """Show views, one under the other with a blank line between."""
+    """Show views, one below the other, separated by blank lines."""
     if is_terminal():
-        # Costs 60 ms; a pipe must not pay it.
+        # Takes 60 ms, which a pipe doesn't need.
         from flowstone.cli import terminal
 
         terminal.show(views)
@@ -63,24 +63,24 @@ def show(*views: View) -> None:
 
 
 def emit(document: object) -> None:
-    """Print a JSON document; as ASCII, which every terminal and pipe can carry."""
+    """Print a JSON document as ASCII, which every terminal and pipe supports."""
     click.echo(json.dumps(document, indent=2))
 
 
 def say(text: str) -> None:
-    """Print a line that is the command's result."""
+    """Print a line of the command's result."""
     click.echo(make_printable(text))
 
 
 def warn(text: str) -> None:
-    """Print a line beside the result, on standard error; secrets in it are masked."""
+    """Print a line to standard error; secrets in it are masked."""
     click.echo(make_printable(redact(text)), err=True)
 
 
 def show_traceback(text: str) -> None:
     """Show a traceback on standard error; secrets in it are masked."""
     if sys.stderr.isatty():
-        # Costs 60 ms; a pipe must not pay it.
+        # Takes 60 ms, which a pipe doesn't need.
         from flowstone.cli import terminal
 
         terminal.show_traceback(redact(text))
@@ -89,5 +89,5 @@ def show_traceback(text: str) -> None:
 
 
 def is_terminal() -> bool:
-    """Tell whether a person reads standard output."""
+    """Return whether standard output is a terminal."""
     return sys.stdout.isatty()

@@ -1,4 +1,4 @@
-"""Views as plain lines for a pipe: aligned, uncut, without colours."""
+"""Views as plain lines for a pipe: aligned, not truncated, without colors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`flowstone plugin`: what is installed, what it offers, and what is broken."""
+"""`flowstone plugin`: lists and shows installed plugins."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def plugin() -> None:
 @json_option
 @click.pass_context
 def list_plugins(ctx: click.Context, strict: bool, as_json: bool) -> None:
-    """List the installed plugins, and what each offers.
+    """List the installed plugins, and what each of them offers.
 
-    Nothing that they offer is imported. A broken plugin is listed with its traceback, and does not
-    affect the others.
+    The objects that they offer are not imported. A broken plugin is listed with its traceback, and
+    does not affect the others.
     """
     found = catalog.plugins()
     broken = [each for each in found if each.error]
@@ -88,7 +88,7 @@ def _describe(plugin: Plugin) -> dict[str, object]:
 @click.argument("name")
 @json_option
 def show_plugin(name: str, as_json: bool) -> None:
-    """Show what a plugin offers, and where in its code that is."""
+    """Show the objects that a plugin offers, and where they are."""
     found = _find_plugin(name)
     if as_json:
         emit(_describe(found))
@@ -106,7 +106,7 @@ def show_plugin(name: str, as_json: bool) -> None:
 
 
 def _find_plugin(name: str) -> Plugin:
-    """Return a plugin by its own name, or by that of its package."""
+    """Return a plugin by its name or the name of its package."""
     plugins = catalog.plugins()
     for each in plugins:
         if name in {each.name, each.distribution}:

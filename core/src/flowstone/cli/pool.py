@@ -1,4 +1,4 @@
-"""`flowstone pool`: the runs that workers share, and their queues."""
+"""`flowstone pool`: manages work pools and their queues."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ _limit: Option = click.option(
     "--limit",
     type=click.IntRange(min=0),
     metavar="N",
-    help="Maximum number of runs at a time, by all workers together; 0 for any number.",
+    help="Maximum number of concurrent runs, over all workers; 0 for no limit.",
 )
 _description: Option = click.option(
-    "--description", metavar="TEXT", help="What a person should know of it."
+    "--description", metavar="TEXT", help="A description for people."
 )
 _variables: Option = click.option(
     "--var",
     "pairs",
     multiple=True,
     metavar="NAME=VALUE",
-    help="A default of its jobs, such as env.REGION=eu. Can be repeated.",
+    help="A default job variable, such as env.REGION=eu. Can be repeated.",
 )
 
 
@@ -57,7 +57,7 @@ _variables: Option = click.option(
 def pool() -> None:
     """Create, list, change, pause and delete work pools and their queues.
 
-    Deployments of a pool are executed by its workers: `flowstone worker start --pool NAME`.
+    The workers of a pool execute the runs of its deployments: `flowstone worker start --pool NAME`.
     """
 
 
@@ -100,7 +100,7 @@ def create(
 @pool.command("ls")
 @json_option
 def list_pools(as_json: bool) -> None:
-    """List work pools, how many runs they execute, and how many workers they have."""
+    """List work pools, with their deployments, workers and limits."""
     pools = find_work_pools()
     if as_json:
         emit([_describe(each) for each in pools])
@@ -121,7 +121,7 @@ def list_pools(as_json: bool) -> None:
         for each in pools
     ]
     columns = ("name", "type", "deployments", "workers", "limit", "")
-    empty = "There is no work pool yet: `flowstone pool create NAME`."
+    empty = "There are no work pools yet: `flowstone pool create NAME`."
     right = frozenset({"deployments", "workers", "limit"})
     show(Table(columns, rows, empty=empty, right=right))
 
@@ -165,7 +165,7 @@ def show_pool(name: str, as_json: bool) -> None:
     "removed",
     multiple=True,
     metavar="NAME",
-    help="Remove a default of its jobs. Can be repeated.",
+    help="Remove a default job variable. Can be repeated.",
 )
 @json_option
 def set_pool(
@@ -176,10 +176,10 @@ def set_pool(
     removed: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Change a work pool. Variables that are given are added to those that it has."""
+    """Change a work pool. Variables are added to the existing ones."""
     found = load_work_pool(name)
     if limit is None and description is None and not (pairs or removed):
-        problem = "there is nothing to change: use --limit, --description, --var or --unset"
+        problem = "nothing to change: use --limit, --description, --var or --unset"
         raise click.UsageError(problem)
     variables = {**remove_variables(found, removed), **read_variables(found.type, pairs)}
     made = change_work_pool(
@@ -198,7 +198,7 @@ def set_pool(
 @_name
 @json_option
 def pause(name: str, as_json: bool) -> None:
-    """Pause a work pool: workers take no more of its runs. Those that are executed go on."""
+    """Pause a work pool: workers claim no more of its runs. Active runs continue."""
     made = change_work_pool(name, paused=True)
     _tell(made, f"The work pool {name!r} is paused.", as_json=as_json)
 
@@ -207,7 +207,7 @@ def pause(name: str, as_json: bool) -> None:
 @_name
 @json_option
 def resume(name: str, as_json: bool) -> None:
-    """Resume a work pool: workers take its runs again, also those that became due meanwhile."""
+    """Resume a work pool. Runs that became due meanwhile are executed, too."""
     made = change_work_pool(name, paused=False)
     _tell(made, f"The work pool {name!r} is resumed.", as_json=as_json)
 
@@ -216,7 +216,7 @@ def resume(name: str, as_json: bool) -> None:
 @_name
 @json_option
 def delete(name: str, as_json: bool) -> None:
-    """Delete a work pool. Its deployments stay, and their runs wait until it is created again."""
+    """Delete a work pool. Its deployments remain; their runs wait until it is created again."""
     delete_work_pool(name)
     if as_json:
         emit({"name": name, "deleted": True})
@@ -238,7 +238,7 @@ def queue_group() -> None:
     "--priority",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Runs of queues with lower numbers are taken first; 1 by default.",
+    help="Runs of queues with lower numbers are claimed first; 1 by default.",
 )
 @_limit
 @json_option
@@ -258,7 +258,7 @@ def set_queue(
 @click.argument("queue")
 @json_option
 def pause_queue(name: str, queue: str, as_json: bool) -> None:
-    """Pause a queue: workers take no more of its runs."""
+    """Pause a queue: workers claim no more of its runs."""
     _check_queue(name, queue)
     made = set_work_queue(name, queue, paused=True)
     _tell_queue(made, f"The queue {queue!r} of {name!r} is paused.", as_json=as_json)
@@ -280,7 +280,7 @@ def resume_queue(name: str, queue: str, as_json: bool) -> None:
 @click.argument("queue")
 @json_option
 def delete_queue(name: str, queue: str, as_json: bool) -> None:
-    """Delete a queue. Runs of deployments that name it wait until there is one again."""
+    """Delete a queue. Runs of deployments that use it wait until it is created again."""
     delete_work_queue(name, queue)
     if as_json:
         emit({"pool": name, "name": queue, "deleted": True})
@@ -292,8 +292,8 @@ def make_worker_table(workers: list[OnlineWorker], pool_name: str | None = None)
     """Return workers as a table.
 
     Args:
-        workers: that are online.
-        pool_name: the pool whose workers they are; None for those of all pools.
+        workers: the workers that are online.
+        pool_name: the pool that they belong to; None for workers of all pools.
     """
     rows = [
         Row(
@@ -362,7 +362,7 @@ def describe_worker(worker: OnlineWorker) -> dict[str, object]:
 
 
 def _count_running(name: str) -> int:
-    """Return how many runs of a pool are running, also those whose worker has died."""
+    """Return the number of active runs of a pool, including those whose worker has died."""
     names = [each.full_name for each in find_deployments() if each.work_pool_name == name]
     if not names:
         return 0
@@ -376,7 +376,7 @@ def _format_limit(limit: int | None) -> str:
 
 
 def _read_schema(found: WorkPool) -> dict[str, object]:
-    # 30 ms of pydantic and plugins, which only the JSON needs.
+    # Takes 30 ms, for pydantic and plugins, which only the JSON output needs.
     from flowstone.infrastructure.variables import load_infrastructure
 
     return load_infrastructure(found.type).variables.model_json_schema()

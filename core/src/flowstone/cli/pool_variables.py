@@ -1,4 +1,4 @@
-"""Job variables of a work pool as they are typed on the command line."""
+"""Job variables of a work pool, parsed from the command line."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 def read_variables(kind: str, pairs: tuple[str, ...]) -> dict[str, object]:
-    """Return variables that were typed as ``NAME=VALUE``, for an infrastructure."""
-    # 40 ms of pydantic, which only a command with variables needs.
+    """Parse variables of the form ``NAME=VALUE`` for an infrastructure type."""
+    # Takes 40 ms, for pydantic, which only a command with variables needs.
     from flowstone.infrastructure.variables import load_infrastructure
 
     if not pairs:
@@ -31,22 +31,22 @@ def read_variables(kind: str, pairs: tuple[str, ...]) -> dict[str, object]:
 
 
 def _read_variable(infrastructure: Infrastructure, key: str, text: str) -> object:
-    """Return a variable as it is kept: what was typed has the type that it is checked by."""
-    # 40 ms of pydantic, which only a command with variables needs.
+    """Return the value to save for a variable, converted to the type of the variable."""
+    # Takes 40 ms, for pydantic, which only a command with variables needs.
     from flowstone.infrastructure.variables import check_variables, read_variable
 
     value = read_variable(infrastructure, key, text)
     try:
         checked = check_variables("", infrastructure, {key: value})
     except ConfigurationError:
-        return value  # it is refused with the others, with a message that names the pool
+        return value  # refused later, with all variables, by an error that names the pool
     name, dot, part = key.partition(".")
     kept = checked.model_dump(mode="json", exclude_unset=True).get(name)
     return kept[part] if dot and isinstance(kept, dict) else kept
 
 
 def remove_variables(found: WorkPool, names: tuple[str, ...]) -> dict[str, object]:
-    """Return the variables of a pool without those of these names."""
+    """Return the variables of a pool without those with the given names."""
     left = dict(found.job_variables)
     for name in names:
         keys = [key for key in left if key == name or key.startswith(f"{name}.")]

@@ -1,4 +1,4 @@
-"""`flowstone secret`: references to secrets, and the key that seals what is saved."""
+"""`flowstone secret`: checks references to secrets, and rotates the encryption key."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from flowstone.blocks.rotation import Rotation
 
 
-#: So many blocks are named.
+#: Maximum number of blocks to name.
 MOST = 10
 
 
 @click.group(cls=Commands)
 def secret() -> None:
-    """Check references to secrets, and rotate the key that encrypts saved ones.
+    """Check references to secrets, and rotate the key that encrypts saved secrets.
 
-    A reference stands for a secret: env:NAME, file:PATH, or PROVIDER:NAME with a provider of an
-    installed package.
+    A reference says where a secret is: env:NAME, file:PATH, or PROVIDER:NAME with a secret provider
+    of an installed package.
     """
 
 
@@ -46,7 +46,7 @@ def check_reference(ctx: click.Context, reference: str, as_json: bool) -> None:
         problem = f"{error.problem}. {error.remedy}"
     took = perf_counter() - began
     if as_json:
-        reason = problem or "it leads to a secret"
+        reason = problem or "the secret can be read"
         emit(
             {
                 "reference": reference,
@@ -78,7 +78,7 @@ def _make_error(reference: str) -> ReferenceUnresolved:
         return ReferenceUnresolved(reference, "it is not a reference", remedy)
     name = provider.partition("/")[0]
     near = suggest_names(name, providers()).strip()
-    remedy = f"{near} `flowstone catalog ls --kind 'secret provider'` lists what is installed."
+    remedy = f"{near} `flowstone catalog ls --kind 'secret provider'` lists the installed ones."
     return ReferenceUnresolved(reference, f"there is no secret provider {name!r}", remedy)
 
 
@@ -94,22 +94,22 @@ def _make_error(reference: str) -> ReferenceUnresolved:
 def rotate_key(ctx: click.Context, new_key: str | None, drop_old: bool, as_json: bool) -> None:
     """Rotate the key that encrypts saved secrets.
 
-    Everything that is saved is encrypted again with a new key; the old key can still decrypt. Flows
-    may run meanwhile, and blocks may be saved. If it is interrupted, run it again. Exits with 1 if
-    there is a secret that no key decrypts.
+    All saved secrets are encrypted again with a new key; the old key can still decrypt. Flows can
+    run and blocks can be saved meanwhile. If the command is interrupted, run it again. Exits with 1
+    if no key can decrypt a secret.
 
-    If your key is in FLOWSTONE_SECRET_KEY, first set that to the new key and
+    If your key is in FLOWSTONE_SECRET_KEY, first set that variable to the new key, and
     FLOWSTONE_SECRET_KEY_OLD to the old one, wherever flows run.
     """
-    # pydantic takes 100 ms to load, which only this command needs.
+    # Takes 100 ms, for pydantic, which only this command needs.
     from flowstone.blocks.rotation import rotate_file, rotate_setting
 
     current = services()
     settings = current.settings
     if settings.secret_key is None:
         if new_key is not None:
-            problem = "the key is in a file, and the new one is made there"
-            raise ConfigurationError("--new-key", problem, "Leave it out.")
+            problem = "the key is in a file, where a new one is generated"
+            raise ConfigurationError("--new-key", problem, "Omit it.")
         found = rotate_file(current.documents, settings, drop_old=drop_old)
     else:
         key = None if new_key is None else current.references.resolve(new_key).decode()
@@ -129,7 +129,7 @@ def rotate_key(ctx: click.Context, new_key: str | None, drop_old: bool, as_json:
     if new_key is not None:
         warn(
             "Now set FLOWSTONE_SECRET_KEY to the new key wherever flows run, and "
-            "FLOWSTONE_SECRET_KEY_OLD to the old one till all of them have it."
+            "FLOWSTONE_SECRET_KEY_OLD to the old one until all of them have it."
         )
     if found.unreadable:
         ctx.exit(1)
@@ -137,15 +137,15 @@ def rotate_key(ctx: click.Context, new_key: str | None, drop_old: bool, as_json:
 
 def _tell(found: Rotation) -> None:
     if found.resumed:
-        say("An earlier rotation had not finished; this has finished it, with its key.")
+        say("Finished an earlier, interrupted rotation, with its key.")
     count = len(found.resealed)
     say(f"Sealed {count} document{'' if count == 1 else 's'} anew, with key {found.key}.")
     if found.dropped:
-        say(f"Forgot {found.dropped} older key{'' if found.dropped == 1 else 's'}.")
+        say(f"Removed {found.dropped} older key{'' if found.dropped == 1 else 's'}.")
     if found.unreadable:
         names = sorted(found.unreadable)
         more = f" and {len(names) - MOST} more" if len(names) > MOST else ""
         warn(
-            f"No key opens secrets of {', '.join(names[:MOST])}{more}: they are as they were. "
+            f"No key decrypts secrets of {', '.join(names[:MOST])}{more}: they are not changed. "
             "Put the key that they were saved with into the file, or save them again."
         )

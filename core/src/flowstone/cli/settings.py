@@ -1,4 +1,4 @@
-"""`flowstone settings`: every setting, and where its value comes from."""
+"""`flowstone settings`: shows every setting, and the source of its value."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 @click.command("settings")
 @json_option
 def show_settings(as_json: bool) -> None:
-    """Show each setting with its value and where that comes from.
+    """Show each setting, its value, and the source of the value.
 
-    Secrets are masked. A variable that is nearly the name of a setting is warned about. Exits with
-    1 if the value of a variable can't be used.
+    Secrets are masked. Misspelt variables cause a warning. Exits with 1 if the value of a variable
+    is invalid.
     """
     found, misspelt = explain_settings(), find_misspelt()
     if as_json:

@@ -1,6 +1,6 @@
-"""Sheets: what there is to know of something that a package offers, as data for any page."""
+"""Sheets: descriptions of the objects that packages offer, as data."""
 
-# ruff: noqa: SLF001 - a block type says in such names what it is
+# ruff: noqa: SLF001 - block types have their descriptions in such attributes
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Input:
 
     Attributes:
         type: its type hint, without the modules of its names.
-        default: as code; None where it must be given.
+        default: the default as code; None if it is required.
     """
 
     name: str
@@ -37,15 +37,15 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """Something that a package offers.
+    """The description of an object that a package offers.
 
     Attributes:
-        target: where it is, as ``module:attribute``.
-        install: what pip has to install for it.
-        summary: what it is, in a line or two.
-        notes: the rest of what its docstring says, parameters left out.
+        target: its location, as ``module:attribute``.
+        install: the command that installs it.
+        summary: its purpose, in a line or two.
+        notes: the rest of its docstring, without the parameters.
         inputs: fields or parameters, in order.
-        example: code that uses it; empty where it has none.
+        example: code that uses it; empty if there is none.
     """
 
     kind: str
@@ -62,7 +62,7 @@ class Sheet:
 
 
 def make_sheet(offer: Offer) -> Sheet:
-    """Import what is offered, and tell what it is.
+    """Import an object that a package offers, and return its description.
 
     Raises:
         PluginBroken: it, or its plugin, can't be loaded.
@@ -77,7 +77,7 @@ def make_sheet(offer: Offer) -> Sheet:
 
 
 def format_install(offer: Offer) -> str:
-    """Return the command that installs what brings an offer."""
+    """Return the command that installs the package of an offer."""
     wanted = offer.plugin.collection.extras.get(offer.name, offer.plugin.distribution)
     return f"pip install {wanted!r}" if "[" in wanted else f"pip install {wanted}"
 
@@ -119,7 +119,7 @@ def _describe_callable(plain: Sheet, what: Any) -> Sheet:
         for name, each in signature.parameters.items()
     ]
     returns = signature.return_annotation
-    # What a class gives is itself, whatever its signature says.
+    # Calling a class returns an instance, whatever its signature says.
     given = "" if returns is signature.empty or isinstance(what, type) else format_hint(returns)
     return replace(known, inputs=inputs, returns=given)
 

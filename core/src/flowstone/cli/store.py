@@ -1,4 +1,4 @@
-"""`flowstone store`: how large the store is, its space, its backup, whether it is whole."""
+"""`flowstone store`: measures, vacuums, backs up and checks the store."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
 @click.group(cls=Commands)
 def store() -> None:
-    """Look at the store's file, give its free space back, back it up, and check it.
+    """Measure, vacuum, back up and check the store.
 
-    Flows may run meanwhile.
+    Flows can run meanwhile.
     """
 
 
 @store.command("info")
 @json_option
 def show_info(as_json: bool) -> None:
-    """Show how large the store is, and what is in it."""
+    """Show the size and the contents of the store."""
     with closing(open_upkeep()) as upkeep:
         info = upkeep.measure()
     files, size = _measure_results()
@@ -53,14 +53,14 @@ def show_info(as_json: bool) -> None:
 
 @store.command("vacuum")
 @click.option(
-    "--full", is_flag=True, help="Rewrite the whole file, packed: slower, and blocks writers."
+    "--full", is_flag=True, help="Rewrite and compact the whole file: slower, and blocks writers."
 )
 @json_option
 def vacuum_store(full: bool, as_json: bool) -> None:
-    """Give the space of what was deleted back to the disk.
+    """Return the space of deleted runs to the file system.
 
-    The first time the file is written anew, and what writes to it waits for that: about a second
-    for each 100 MB that are left. Later it goes in small steps.
+    The first vacuum rewrites the file, and writers wait meanwhile: about a second for each 100 MB
+    that remain. Later vacuums work in small steps.
     """
     with closing(open_upkeep()) as upkeep:
         before = upkeep.measure()
@@ -78,42 +78,43 @@ def vacuum_store(full: bool, as_json: bool) -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @json_option
 def back_up_store(file: Path, as_json: bool) -> None:
-    """Write a copy of the store to a new FILE, and check it.
+    """Back up the store to a new FILE, and check the copy.
 
-    The copy is what the store was at one moment. Put it back as flowstone.db in the home, while
-    nothing runs. Saved secrets need the key file, too; results are in the home's storage.
+    The copy is a consistent snapshot. To restore it, stop all processes, and copy it to
+    flowstone.db in the home. Saved secrets also need the key file; results are in the home's
+    directory storage.
     """
     with closing(open_upkeep()) as upkeep:
         try:
             upkeep.back_up(file.absolute())
         except FileExistsError:
             raise ConfigurationError(
-                str(file), "there is a file of that name", "Name a new one."
+                str(file), "the file exists already", "Name a new file."
             ) from None
     size = file.stat().st_size
     if as_json:
         emit({"file": str(file.absolute()), "bytes": size})
         return
-    say(f"Backed up to {file}, {format_measure(size, 'bytes')}; the copy is whole.")
+    say(f"Backed up to {file}, {format_measure(size, 'bytes')}; the copy is intact.")
     key = read_settings().home / "secret.key"
     if key.exists():
-        warn(f"Saved secrets can't be read without the key: keep {key} as well, in another place.")
+        warn(f"Saved secrets can't be read without the key: store {key} as well, in another place.")
 
 
 @store.command("check")
 @json_option
 def check_store(as_json: bool) -> None:
-    """Check that the store is whole; exit with 1 if it is not."""
+    """Check the integrity of the store; exit with 1 if it is damaged."""
     with closing(open_upkeep()) as upkeep:
         path, problems = upkeep.measure().path, upkeep.check()
     if as_json:
         emit({"file": str(path), "ok": not problems, "problems": problems})
     elif not problems:
-        say(f"{path} is whole.")
+        say(f"{path} is intact.")
     else:
         for problem in problems:
             warn(f"{path}: {problem}")
-        warn("Stop what writes to it, keep a copy of the file, and put a backup in its place.")
+        warn("Stop all processes that use it, copy the file, and restore a backup.")
     if problems:
         sys.exit(1)
 
@@ -137,11 +138,11 @@ def _sum_bytes(info: StoreInfo) -> int:
 def _format_free(info: StoreInfo) -> str:
     told = format_measure(info.free_bytes, "bytes")
     is_much = info.free_bytes > info.file_bytes / 4
-    return f"{told}: `flowstone store vacuum` gives it back" if is_much else told
+    return f"{told}: `flowstone store vacuum` returns it to the disk" if is_much else told
 
 
 def _measure_results() -> tuple[int, int]:
-    """Return how many results are kept in the home, and their size."""
+    """Return the number and the total size of the results in the home."""
     folder = read_settings().home / "storage"
     sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
     return len(sizes), sum(sizes)

@@ -1,4 +1,4 @@
-"""Views on a terminal, by rich: coloured, and no wider than it is."""
+"""Views on a terminal, with rich: colored, and no wider than the terminal."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def show(views: Iterable[View]) -> None:
-    """Print the views, one under the other with a blank line between."""
+    """Print the views, one below the other, separated by blank lines."""
     console = Console(highlight=False)
     for number, view in enumerate(views):
         if number:
@@ -39,7 +39,7 @@ def show(views: Iterable[View]) -> None:
 
 
 def print_line(console: Console, cells: Iterable[Cell]) -> None:
-    """Print cells beside each other; long lines are left to the terminal to wrap."""
+    """Print cells next to each other; the terminal wraps long lines."""
     line = Text.assemble(*((make_printable(cell.text), cell.style) for cell in cells))
     console.print(line, soft_wrap=True)
 
@@ -84,7 +84,13 @@ def _make_facts(view: Facts) -> Grid:
 
 
 def build_tree(branch: Branch, *, one_line: bool = False, above: Tree | None = None) -> Tree:
-    """Return a tree to print; with `one_line`, what is too long for a line is cut."""
+    """Return a tree to print.
+
+    Args:
+        branch: the root of the tree.
+        one_line: whether to truncate labels that are too long for a line.
+        above: the tree to add it to; None for a new one.
+    """
     label = Text("  ").join(Text(cell.line, cell.style) for cell in branch.cells if cell.text)
     if one_line:
         label.no_wrap, label.overflow = True, "ellipsis"

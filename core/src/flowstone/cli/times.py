@@ -1,4 +1,4 @@
-"""Ages and points in time, as people write them on a command line."""
+"""Parameter types for ages and times on the command line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _AGE = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
 
 
 class Age(FloatParam):
-    """How long ago, in seconds: ``30d``, ``12h``, ``90m``, ``2w``."""
+    """An age, such as ``30d``, ``12h``, ``90m`` or ``2w``, in seconds."""
 
     name = "age"
 
@@ -36,10 +36,10 @@ class Age(FloatParam):
 
 
 class Moment(DateParam):
-    """A time, as ISO 8601 writes it: ``2026-12-24T18:00``; without a zone it is a local one.
+    """A time in ISO 8601, such as ``2026-12-24T18:00``; without a time zone, it is local time.
 
     Args:
-        keeps_days: whether a date without a time stays one; otherwise it is its midnight.
+        keeps_days: whether a date without a time remains a date; otherwise it means midnight.
     """
 
     name = "time"
@@ -65,7 +65,7 @@ MOMENT, MOMENT_OR_DAY = Moment(), Moment(keeps_days=True)
 
 
 def parse_age(text: str) -> float | None:
-    """Return the seconds of an age; None where the text is none."""
+    """Return the seconds of an age; None if the text is not an age."""
     found = _AGE.fullmatch(text.strip().lower())
     return None if found is None else float(found[1]) * _UNITS[found[2]]
 
@@ -73,7 +73,7 @@ def parse_age(text: str) -> float | None:
 def parse_moment(text: str, now: float) -> float | None:
     """Return a point in time, in seconds since the epoch: an age, or a date with or without a time.
 
-    A time without a zone is the local one. None where the text is neither.
+    A time without a time zone is local time. None if the text is neither.
     """
     age = parse_age(text)
     if age is not None:

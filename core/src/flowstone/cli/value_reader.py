@@ -1,4 +1,4 @@
-"""Values of the command line: written there, or in a variable, a file or standard input."""
+"""Values from the command line, or from an environment variable, a file or standard input."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from flowstone.settings import read_environment
 
 
 class ValueReader:
-    """Reads what ``@env:NAME``, ``@file:PATH`` and ``@-`` stand for; standard input only once."""
+    """Reads ``@env:NAME``, ``@file:PATH`` and ``@-``; standard input can be used only once."""
 
     def __init__(self) -> None:
         self._stdin_of: str | None = None
 
     def read(self, name: str, text: str) -> tuple[str, bool]:
-        """Return the text that was meant, and whether it was written there itself."""
+        """Return the value, and whether it was typed on the command line itself."""
         if text == "@-":
             return _strip_newline(self.read_file("-", name)), False
         if text.startswith("@env:"):
@@ -38,7 +38,7 @@ class ValueReader:
         return text, True
 
     def read_file(self, path: str, name: str) -> str:
-        """Return what is in a file; ``-`` is standard input."""
+        """Return the text of a file; ``-`` is standard input."""
         if path == "-":
             return self.open_stdin(name).read()
         try:
@@ -53,7 +53,7 @@ class ValueReader:
         """Return standard input, for a field or an option.
 
         Raises:
-            BadParameter: it was read for another already.
+            BadParameter: another field or option has already read it.
         """
         if self._stdin_of is not None:
             problem = f"standard input is already used for {self._stdin_of}"
@@ -63,7 +63,7 @@ class ValueReader:
 
 
 def warn_of_typed(name: str) -> None:
-    """Say that a secret stood on the command line."""
+    """Warn that a secret was typed on the command line."""
     warn(
         f"Warning: {name} was typed on the command line, and may stay in the shell's history. "
         f"Better: {name}=@env:NAME, {name}=@file:PATH or {name}=@-"
@@ -71,5 +71,5 @@ def warn_of_typed(name: str) -> None:
 
 
 def _strip_newline(text: str) -> str:
-    """Return the text without the newline that editors and `echo` put at its end."""
+    """Return the text without the newline that editors and `echo` add at the end."""
     return text.removesuffix("\n").removesuffix("\r")

@@ -1,4 +1,4 @@
-"""`flowstone variable`: small values that flows read by name."""
+"""`flowstone variable`: manages variables, small values that flows read by name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from flowstone.errors import ObjectAlreadyExists, ObjectNotFound
 if TYPE_CHECKING:
     from flowstone.records.documents import Document
 
-#: Of a value, so many characters are shown in a list on a terminal.
+#: Maximum characters of a value in a list on a terminal.
 _LONGEST = 60
 
 
@@ -27,8 +27,8 @@ _LONGEST = 60
 def variable() -> None:
     """List, show, set and delete variables.
 
-    A variable is a JSON value, for settings that change without the code and are not secret. Flows
-    read it with `Variable.get(NAME)`.
+    A variable is a JSON value, for settings that change independently of the code and are not
+    secret. Flows read it with `Variable.get(NAME)`.
     """
 
 
@@ -60,7 +60,7 @@ def list_variables(tags: tuple[str, ...], as_json: bool) -> None:
         )
         for each in found
     ]
-    empty = "No variable fits." if tags else "There is no variable yet."
+    empty = "No variable matches." if tags else "There are no variables yet."
     show(Table(("name", "value", "tags", "updated"), rows, empty=empty))
 
 
@@ -86,7 +86,7 @@ def show_variable(name: str, as_json: bool) -> None:
 @click.argument("name", shell_complete=complete_variables)
 @json_option
 def get_variable(name: str, as_json: bool) -> None:
-    """Print only the value of a variable: a string as it is, anything else as JSON."""
+    """Print only the value of a variable: a string as text, other values as JSON."""
     found = _load(name)
     value = found.body["value"]
     if as_json:
@@ -138,7 +138,7 @@ variable.add_command(make_hidden_alias(delete_variable, "unset"))  # its former 
 
 
 def _load(name: str) -> Document:
-    Variable.load(name)  # checks the name, and suggests near ones
+    Variable.load(name)  # checks the name, and suggests similar ones
     return services().documents.get(KIND, name)
 
 

@@ -1,4 +1,4 @@
-"""What `flowstone --version` says."""
+"""The output of `flowstone --version`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from flowstone.settings import read_settings
 
 
 def show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
-    """Say which versions these are, and where facts are kept; nothing is opened."""
+    """Show the versions, the home and the store, without opening the store."""
     if not wanted or ctx.resilient_parsing:
         return
-    # Costs 20 ms; only this option needs it.
+    # Takes 20 ms, which only this option needs.
     from importlib.metadata import version
 
     settings = read_settings()
@@ -21,5 +21,5 @@ def show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     click.echo(f"flowstone {version('flowstone')}")
     click.echo(f"Python    {platform.python_version()} ({platform.system()})")
     click.echo(f"home      {settings.home}")
-    click.echo(f"store     {store or 'in memory: forgotten at exit'}")
+    click.echo(f"store     {store or 'in memory: discarded at exit'}")
     ctx.exit()

@@ -1,23 +1,23 @@
-"""What a command shows, before it is known where: tables, facts and trees of styled cells."""
+"""Views: the output of commands, independent of its destination."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-#: Control characters but for the tab and the newline: a terminal would obey them.
+#: Control characters except tab and newline: a terminal would interpret them.
 _CONTROLS = {
     code: f"\\x{code:02x}" for code in [*range(32), *range(127, 160)] if code not in {9, 10}
 }
 
 
 def make_printable(text: str) -> str:
-    """Return the text with control characters written out."""
+    """Return the text with control characters escaped."""
     return text.translate(_CONTROLS)
 
 
 class Cell(NamedTuple):
-    """A short text; `style` is one of rich's, and means nothing in a pipe."""
+    """A short text; `style` is a style of rich, which a pipe ignores."""
 
     text: str
     style: str = ""
@@ -29,7 +29,7 @@ class Cell(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A row of a table; `detail` is too long for a column."""
+    """A row of a table; `detail` is a text that is too long for a column."""
 
     cells: tuple[Cell, ...]
     detail: Cell | None = None
@@ -40,11 +40,11 @@ class Table(NamedTuple):
 
     Attributes:
         columns: the headings.
-        detail: the heading of the rows' details: a last column in a pipe, and a list under the
+        detail: the heading of the rows' details: the last column in a pipe, and a list below the
             table on a terminal.
-        empty: what to say where there is no row.
-        right: the headings of columns of numbers.
-        verbatim: whether the headings are somebody else's, and stay as they are.
+        empty: the text to show if there are no rows.
+        right: the headings of right-aligned columns.
+        verbatim: whether the headings are user data, which is shown unchanged.
     """
 
     columns: tuple[str, ...]
@@ -56,28 +56,28 @@ class Table(NamedTuple):
 
     @property
     def headings(self) -> list[str]:
-        """The columns' headings as they are shown."""
+        """The headings to show."""
         if self.verbatim:
             return [Cell(column).line for column in self.columns]
         return [column.upper() for column in self.columns]
 
 
 class Facts(NamedTuple):
-    """Named texts; longer ones may have several lines."""
+    """Named texts, which may have several lines."""
 
     facts: list[tuple[str, Cell]]
 
 
 @dataclass(slots=True)
 class Branch:
-    """A line of a tree, and what hangs on it."""
+    """A line of a tree, and its children."""
 
     cells: tuple[Cell, ...]
     children: list[Branch] = field(default_factory=list)
 
 
 class Prose(NamedTuple):
-    """A text in Markdown: set on a terminal, as it was written in a pipe."""
+    """A Markdown text: rendered on a terminal, and unchanged in a pipe."""
 
     markdown: str
 

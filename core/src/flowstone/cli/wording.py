@@ -1,4 +1,4 @@
-"""Times, durations and states, as a person reads them."""
+"""Times, durations and states in readable form."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ STYLES: dict[StateType, str] = {
     CANCELLING: "yellow",
 }
 
-#: So much of the end of an id is unique but for a chance of one in millions.
+#: Characters at the end of an id that are shown: they collide with a chance of one in millions.
 SHORT = 12
 
 
 def shorten_id(run: Run) -> str:
-    """Return the end of the id: its beginning is the time, which runs share."""
+    """Return the end of the id: it begins with the time, which runs share."""
     return run.id[-SHORT:]
 
 
@@ -53,11 +53,11 @@ def make_state_cell(state: State) -> Cell:
 
 
 def make_reason_cell(state: State) -> Cell | None:
-    """Return why a run did not complete, or does not go on."""
+    """Return why a run did not complete, or is waiting."""
     if state.message is None or state.type is COMPLETED:
         return None
     if state.type is RUNNING and state.name != "Suspending":
-        return None  # what it says is how the look for a kept result came out
+        return None  # its message is about the cache lookup
     return Cell(state.message, STYLES[state.type])
 
 
@@ -71,7 +71,7 @@ def format_time(at: float) -> str:
 
 
 def format_ago(at: float, now: float) -> str:
-    """Return how long ago that was; the day, where it was long ago."""
+    """Return how long ago a time was; for times long ago, the date."""
     seconds = max(0.0, now - at)
     if seconds < 1:
         return "just now"
@@ -89,7 +89,7 @@ def format_count(number: int, noun: str) -> str:
 
 
 def format_measure(value: float, unit: str) -> str:
-    """Return a measure for a person: ``1.2 MB``, ``12.3 s``, ``4,096``."""
+    """Format a measure: ``1.2 MB``, ``12.3 s``, ``4,096``."""
     if unit == "seconds":
         return format_duration(value)
     if unit == "bytes":
@@ -100,6 +100,6 @@ def format_measure(value: float, unit: str) -> str:
 
 
 def format_process(holder: str) -> str:
-    """Return ``pid 42 on host``, where the holder of a slot says so much."""
+    """Return ``pid 42 on host`` if the holder of a slot has that form, otherwise the holder."""
     host, _, rest = holder.partition("/")
     return f"pid {rest.partition('/')[0]} on {host}" if rest else holder

@@ -1,4 +1,4 @@
-"""`flowstone worker`: processes that execute the runs of work pools."""
+"""`flowstone worker`: starts and lists the workers of work pools."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def worker() -> None:
     required=True,
     metavar="NAME",
     shell_complete=complete_work_pools,
-    help="The work pool; created where there is none and --type is given.",
+    help="The work pool; created if it does not exist and --type is used.",
 )
 @click.option(
     "--type",
@@ -38,15 +38,17 @@ def worker() -> None:
     "queues",
     multiple=True,
     metavar="NAME",
-    help="Only take runs of this queue. Can be repeated.",
+    help="Only execute runs of this queue. Can be repeated.",
 )
-@click.option("--name", "-n", metavar="TEXT", help="Its name; the host and process by default.")
+@click.option(
+    "--name", "-n", metavar="TEXT", help="The worker's name; the host and process by default."
+)
 @click.option(
     "--limit",
     "-l",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Maximum number of runs that it executes at a time.",
+    help="Maximum number of concurrent runs of this worker.",
 )
 @click.option("--run-once", is_flag=True, help="Execute the runs that are due, and exit.")
 def start(
@@ -57,12 +59,12 @@ def start(
     limit: int | None,
     run_once: bool,
 ) -> None:
-    """Execute the runs of a work pool until it is stopped.
+    """Execute the runs of a work pool until stopped.
 
-    The first SIGTERM or Ctrl-C drains it: it takes no more runs, and ends when those that it
-    executes have ended. The second one ends those, too.
+    On the first SIGTERM or Ctrl-C, the worker drains: it claims no more runs, and exits when its
+    active runs have ended. On the second one, it stops those, too.
     """
-    # The engine and pydantic: 100 ms that listing workers does without.
+    # Takes 100 ms, for the engine and pydantic, which listing workers doesn't need.
     from flowstone.workers.worker import Worker
 
     made = Worker(pool, queues or None, name=name, limit=limit, infrastructure=kind)

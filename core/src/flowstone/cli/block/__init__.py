@@ -1,4 +1,4 @@
-"""`flowstone block`: the block types that are installed, and the blocks that are saved."""
+"""`flowstone block`: manages blocks, and lists block types."""
 
 from __future__ import annotations
 

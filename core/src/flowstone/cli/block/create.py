@@ -43,10 +43,10 @@ def create_block(
     field=@file:PATH   the content of a file
     field=@-           standard input
 
-    Pass secrets in one of the last three ways, so that they don't end up in the shell's history. On
-    a terminal, missing fields are asked for; secrets are not shown as you type.
+    Pass secrets in one of the last three ways, so that they are not stored in the shell's history.
+    On a terminal, the command asks for missing fields; secrets are not shown as you type.
     """  # noqa: D301 - click's mark for lines to leave as they are
-    # pydantic takes 100 ms to load, which neither the help nor completion needs.
+    # Takes 100 ms, for pydantic, which neither help nor completion needs.
     from flowstone.cli.block.fields import FieldReader
 
     kind = registry.find_block_type(slug)
@@ -68,7 +68,7 @@ def create_block(
 
 
 def _refuse_taken(slug: str, name: str) -> None:
-    """Say that a name is taken before anything is asked for."""
+    """Refuse a name that is in use before asking for fields."""
     if services().documents.find(f"block:{slug}", names=[name]):
         remedy = "Pass --overwrite to replace it, or choose another name."
         raise ObjectAlreadyExists(f"{slug} block", name, remedy)

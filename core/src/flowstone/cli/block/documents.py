@@ -1,4 +1,4 @@
-"""Saved blocks, read as documents: nothing of their types is imported."""
+"""Saved blocks, read as documents, without importing their types."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def format_reference(document: Document) -> str:
 
 
 def find(ref: str) -> Document:
-    """Return the document of ``slug/name``, or of a name that only one block has.
+    """Return the document of ``slug/name``, or of a name that is unique.
 
     Raises:
-        ConfigurationError: several have that name.
-        ObjectNotFound: there is none; near ones are named.
+        ConfigurationError: several blocks have that name.
+        ObjectNotFound: there is no such block; the error suggests similar names.
     """
     saved = list(iterate_documents(services().documents, PREFIX, prefix=True))
     fits = [each for each in saved if ref in {format_reference(each), each.name}]
@@ -45,7 +45,7 @@ def find(ref: str) -> Document:
 
 
 def find_referrers(ref: str) -> list[str]:
-    """Return the blocks that have this one in them, by reference."""
+    """Return the blocks that refer to this one."""
     return [
         format_reference(each)
         for each in iterate_documents(services().documents, PREFIX, prefix=True)
@@ -58,8 +58,8 @@ def diagnose(document: Document, known: set[str], saved: set[str]) -> str:
 
     Args:
         document: the saved block.
-        known: the slugs of the types that are installed.
-        saved: all blocks that there are.
+        known: the slugs of the installed types.
+        saved: the references of all saved blocks.
     """
     if gone := sorted(set(find_references(document.body)) - saved):
         return f"it refers to {', '.join(gone)}, which is not saved"
@@ -76,7 +76,7 @@ def diagnose(document: Document, known: set[str], saved: set[str]) -> str:
 
 
 def _find_sealed(value: object, purpose: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the sealed tokens of a block's body, each with what it was sealed for."""
+    """Yield the encrypted tokens in a block's body, each with the purpose of its encryption."""
     if isinstance(value, dict):
         if "fields" in value and "type" in value:
             purpose = f"{PREFIX}{value['type']}"
@@ -90,7 +90,7 @@ def _find_sealed(value: object, purpose: str = "") -> Iterator[tuple[str, str]]:
 
 
 def describe(document: Document) -> dict[str, object]:
-    """Return what every `--json` says of a saved block."""
+    """Return the JSON values of a saved block that all commands print."""
     return {
         "block": format_reference(document),
         "type": document.kind.removeprefix(PREFIX),

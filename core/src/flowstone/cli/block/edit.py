@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 @import_option
 @json_option
 def edit_block(block: str, fields: tuple[str, ...], json_file: str | None, as_json: bool) -> None:
-    """Change fields of a block. Other fields, and its secrets, stay as they are.
+    """Change fields of a block. Other fields are not changed.
 
-    Write fields as for `block create`. A file may be the edited output of `block show --json`, in
-    which {"set": true} keeps a secret and {"set": false} removes it.
+    Write fields as for `block create`. The JSON file can be the edited output of `block show
+    --json`, in which {"set": true} leaves a secret unchanged and {"set": false} removes it.
     """
-    # pydantic takes 100 ms to load, which neither the help nor completion needs.
+    # Takes 100 ms, for pydantic, which neither help nor completion needs.
     from flowstone.blocks import Block
     from flowstone.blocks.display import apply_redacted
     from flowstone.cli.block.fields import FieldReader
@@ -52,13 +52,13 @@ def edit_block(block: str, fields: tuple[str, ...], json_file: str | None, as_js
     if as_json:
         emit({**documents.describe(documents.find(ref)), "changed": version != found.version})
     elif version == found.version:
-        say(f"Nothing is changed: {ref} stays at version {version}.")
+        say(f"No changes: {ref} is still at version {version}.")
     else:
         say(f"Saved {ref}, version {version}.")
     reader.warn_of_typed()
 
 
 def _refuse_stale(found: Document, version: object) -> None:
-    """Refuse to put back what was shown of an older version: it would undo what came after."""
+    """Refuse the output of an older version, which would undo later changes."""
     if isinstance(version, int) and version != found.version:
         raise StaleDocument(found.kind, found.name, version, found.version)

@@ -1,4 +1,4 @@
-"""The fields of a model, as they are given on the command line, in a file, or at a prompt."""
+"""The fields of a model, read from the command line, a file, or a prompt."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _FORM = "write field=value, field=@env:NAME, field=@file:PATH, field=@- or field
 
 
 class FieldReader:
-    """Collects the fields of one model, as a block type, from wherever they come.
+    """Collects the fields of one model, such as a block type, from all sources.
 
     Attributes:
-        fields: what was read so far, by the field's name.
-        typed: the secret fields whose value stood on the command line.
+        fields: the values so far, by the names of the fields.
+        typed: the secret fields whose values were typed on the command line.
     """
 
     def __init__(self, kind: type[BaseModel]) -> None:
@@ -47,13 +47,13 @@ class FieldReader:
         found = _parse(text, "--json-file")
         if not isinstance(found, dict):
             raise click.BadParameter(
-                "it is JSON, but no object of fields", param_hint="--json-file"
+                "it is JSON, but not an object of fields", param_hint="--json-file"
             )
         for name, value in found.items():
             self._put(name, value)
 
     def read_shown(self, path: str) -> dict[str, Any]:
-        """Read what `block show --json` printed of a block; ``-`` is standard input."""
+        """Read the output of `block show --json`; ``-`` is standard input."""
         text = self._values.read_file(path, "--json-file")
         found = _parse(text, "--json-file")
         if not isinstance(found, dict) or not isinstance(found.get("fields", {}), dict):
@@ -62,12 +62,12 @@ class FieldReader:
         return found
 
     def warn_of_typed(self) -> None:
-        """Say which secrets stood on the command line."""
+        """Warn of secrets that were typed on the command line."""
         for field in self.typed:
             warn_of_typed(field)
 
     def read_arguments(self, arguments: Iterable[str]) -> None:
-        """Read ``field=value`` arguments. Errors never repeat a value: it may be a secret."""
+        """Read ``field=value`` arguments. Errors never contain a value, which may be a secret."""
         for number, argument in enumerate(arguments, 1):
             name, equals, text = argument.partition("=")
             if not equals or not name:
@@ -84,7 +84,7 @@ class FieldReader:
                 self.typed.append(name)
 
     def ask(self) -> None:
-        """Ask for the fields that are required or secret, and were not given."""
+        """Ask for missing fields that are required or secret."""
         for name, field in self._known.items():
             given = name in self.fields or field.alias in self.fields
             is_secret = hides(field.annotation) and _takes_text(field.annotation)
@@ -102,7 +102,7 @@ class FieldReader:
                 self._put(name, text)
 
     def read(self, name: str, text: str) -> None:
-        """Read a text that somebody typed for a field."""
+        """Read the text that was typed for a field."""
         self._put(name, text)
 
     def _put(self, name: str, value: object) -> FieldInfo:
@@ -121,7 +121,7 @@ class FieldReader:
 
 
 def _fit(hint: object, value: object) -> object:
-    """Return a text as what the field wants: a saved block, JSON where it takes no text."""
+    """Convert a text to the type of a field: a saved block, or JSON if it accepts no text."""
     if not isinstance(value, str):
         return value
     kinds = [
@@ -133,12 +133,12 @@ def _fit(hint: object, value: object) -> object:
         try:
             return json.loads(value)
         except ValueError:
-            return value  # a date, an enum's name: pydantic reads those
+            return value  # a date, or the name of an enum member: pydantic parses those
     return value
 
 
 def _takes_text(hint: object) -> bool:
-    """Whether a text is a value of this type as it is."""
+    """Return whether the type accepts text."""
     return any(
         choice is Any or isinstance(choice, str) or _is_text(choice)
         for choice in _list_choices(hint)
@@ -150,7 +150,7 @@ def _is_text(choice: object) -> bool:
 
 
 def _list_choices(hint: Any) -> list[Any]:
-    """Return what a value of this type may be; nothing for containers, which take JSON."""
+    """Return the alternatives of a type; empty for containers, which are read as JSON."""
     if hasattr(hint, "__metadata__"):
         return _list_choices(hint.__origin__)
     origin = getattr(hint, "__origin__", None)
@@ -166,7 +166,7 @@ def _parse(text: str, name: str) -> object:
         return json.loads(text)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
-    # Outside the `except`: the error's own text is in it, and may be a secret.
+    # Outside the `except`: the error contains the text, which may be a secret.
     raise click.BadParameter(f"that is not JSON ({where}). {_FORM}", param_hint=name)
 
 

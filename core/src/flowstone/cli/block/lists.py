@@ -1,4 +1,4 @@
-"""The commands that read documents and the catalog only: no block type is imported for them."""
+"""The commands that read only documents and the catalog, without importing block types."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from flowstone.ports.paging import iterate_documents
 def list_types(slug: str | None, as_json: bool) -> None:
     """List block types, or show the fields of one."""
     if slug is not None:
-        # Costs 150 ms, for pydantic; a list needs none of it.
+        # Takes 150 ms, for pydantic, which a list doesn't need.
         from flowstone.cli.block.one import show_type
 
         show_type(slug, as_json=as_json)
@@ -94,13 +94,13 @@ def list_blocks(as_json: bool) -> None:
         )
         for each, condition in found
     ]
-    show(Table(("block", "updated", "state"), rows, empty="No block is saved yet."))
+    show(Table(("block", "updated", "state"), rows, empty="There are no blocks yet."))
     if any(condition == documents.ABSENT for _, condition in found):
         warn(f"\n{registry.HOW_TO_FIND}")
 
 
 def _find_own() -> set[str]:
-    """Return the user's own types; warn if a module can't be imported."""
+    """Return the user's own block types; warn if a module can't be imported."""
     try:
         return {slug for slug, _ in registry.list_own()}
     except ConfigurationError as error:

@@ -1,6 +1,6 @@
-"""The commands that look at one block, or at one block type."""
+"""The commands that show or check one block, or one block type."""
 
-# ruff: noqa: SLF001 - a block type says in such names what it is
+# ruff: noqa: SLF001 - block types have their descriptions in such attributes
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ def show_block(block: str, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def check_block(ctx: click.Context, block: str, as_json: bool) -> None:
-    """Connect with saved credentials, and tell whether they work; exit with 1 if not.
+    """Connect with saved credentials, and report whether they work; exit with 1 if not.
 
-    For any other block, check that its references to secrets resolve.
+    For other blocks, check that their references to secrets resolve.
     """
     ref = documents.format_reference(documents.find(block))
     loaded = Block.load(ref)
@@ -62,7 +62,7 @@ def check_block(ctx: click.Context, block: str, as_json: bool) -> None:
         what, answer = "references", _follow_references(loaded)
     else:
         raise ConfigurationError(
-            ref, f"a {loaded.block_type_name()} has no login to check", _suggest(loaded)
+            ref, f"a {loaded.block_type_name()} has no credentials to check", _suggest(loaded)
         )
     if as_json:
         emit(
@@ -90,8 +90,8 @@ def check_block(ctx: click.Context, block: str, as_json: bool) -> None:
 
 
 def _follow_references(block: Block) -> Check:
-    """Try the references to secrets that are in a block."""
-    began, ok, reason = perf_counter(), True, "all of them lead to secrets"
+    """Resolve the references to secrets in a block."""
+    began, ok, reason = perf_counter(), True, "all of them resolve"
     try:
         for found in find_references(block):
             services().references.resolve(found.reference, found.place)
@@ -104,12 +104,12 @@ def _suggest(block: Block) -> str:
     used = [each for each in block.__dict__.values() if isinstance(each, Credentials)]
     for each in used:
         if each.name:
-            return f"Check the one that it uses: {each.block_type_slug()}/{each.name}."
-    return "Save its login as a block of its own, and check that." if used else "Check a login."
+            return f"Check the credentials that it uses: {each.block_type_slug()}/{each.name}."
+    return "Save its credentials as a block, and check that." if used else "Check credentials."
 
 
 def _format_fields(fields: dict[str, object]) -> Iterator[tuple[str, Cell]]:
-    """Yield the fields as lines; of what is inside them, only what is set."""
+    """Yield the fields as lines; of nested fields, only those that are set."""
     for name, value in fields.items():
         lines = list(_format_inner(name, value))
         yield from lines or [(name, Cell("not set", "dim"))]
@@ -123,7 +123,7 @@ def _format_inner(path: str, value: Any) -> Iterator[tuple[str, Cell]]:
     elif keys == {"block"}:
         yield path, Cell(f"the saved block {value['block']}")
     elif keys == {"type", "fields"}:
-        yield path, Cell(f"a block of type {value['type']}, kept in this one")
+        yield path, Cell(f"a block of type {value['type']}, saved in this one")
         yield from _format_below(path, value["fields"])
     elif isinstance(value, dict):
         yield from _format_below(path, value)

@@ -1,4 +1,4 @@
-"""`flowstone deployment`: flows that run on schedules and on request."""
+"""`flowstone deployment`: manages deployments, which run on schedules and on request."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _HERE = "flowstone.cli.deployment"
     lazy={
         "backfill": (
             f"{_HERE}.backfill:backfill",
-            "Create the runs that schedules would have had in a past window.",
+            "Create the runs of schedules for a past window.",
         ),
         "check": (
             f"{_HERE}.check:check",
-            "Import the flow of a deployment as a run does, and check all parameters.",
+            "Check that the flow of a deployment can be imported, and its parameters.",
         ),
-        "delete": (f"{_HERE}.control:delete", "Delete a deployment, and cancel runs that wait."),
+        "delete": (f"{_HERE}.control:delete", "Delete a deployment, and cancel its waiting runs."),
         "ls": (f"{_HERE}.list:list_deployments", "List deployments."),
         "pause": (f"{_HERE}.control:pause", "Pause the schedules of a deployment."),
         "resume": (f"{_HERE}.control:resume", "Resume the schedules of a deployment."),
@@ -36,7 +36,7 @@ def deployment() -> None:
     """List, show, run, check, backfill, pause, resume and delete deployments.
 
     A deployment is a flow with its schedules, parameters and tags. A program that calls
-    `flow.serve` creates one, and executes its runs; one of a work pool is created by `flow.deploy`
-    or `flowstone deploy`, and the workers of the pool execute its runs. NAME is FLOW/NAME, or only
-    the second part where one deployment has it.
+    `flow.serve` creates one, and executes its runs. `flow.deploy` and `flowstone deploy` create one
+    for a work pool, whose workers execute its runs. NAME is FLOW/NAME, or only the second part if
+    it is unique.
     """

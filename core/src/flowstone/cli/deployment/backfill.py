@@ -1,4 +1,4 @@
-"""`flowstone deployment backfill`: runs for times that have passed."""
+"""`flowstone deployment backfill`: creates runs for times that have passed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from flowstone.cli.wording import format_count, format_iso, format_time
 from flowstone.context.current import services
 from flowstone.deployments.backfills import LIMIT, Backfill
 
-#: Seconds between two looks at the runs in flight.
+#: Seconds between polls of the runs in flight.
 _LOOK = 0.5
 
 
@@ -26,9 +26,9 @@ _LOOK = 0.5
     "start",
     required=True,
     metavar="TIME",
-    help="The first time that may be due: a date and time, or an age such as 7d.",
+    help="Start of the window, included: a date, a date and time, or an age such as 7d.",
 )
-@click.option("--to", "end", metavar="TIME", help="The first time that may not; now by default.")
+@click.option("--to", "end", metavar="TIME", help="End of the window, excluded; now by default.")
 @click.option(
     "--schedule", "slug", metavar="SLUG", help="Only this schedule; all active ones by default."
 )
@@ -38,18 +38,18 @@ _LOOK = 0.5
     default=LIMIT,
     show_default=True,
     metavar="N",
-    help="Number of runs that are in flight at a time.",
+    help="Maximum number of runs in flight.",
 )
-@click.option("--plan", is_flag=True, help="Only show what it would do.")
+@click.option("--plan", is_flag=True, help="Show what would be created, without creating it.")
 @json_option
 def backfill(
     name: str, start: str, end: str | None, slug: str | None, limit: int, plan: bool, as_json: bool
 ) -> None:
-    """Create the runs that schedules would have had in a past window, and wait for their ends.
+    """Create the runs of schedules for a past window, and wait until they have ended.
 
-    Times that have a run already are left alone, so the same command goes on where one was
-    interrupted. A process that serves the deployment, or a worker of its pool, executes the runs.
-    The exit code is 1 where one of them has not completed.
+    Times that already have a run are skipped, so the same command resumes an interrupted backfill.
+    A process that serves the deployment, or a worker of its pool, executes the runs. Exits with 1
+    if one of them has not completed.
     """
     now = services().clock.time()
     since, until = parse_time("--from", start, now), parse_time("--to", end, now)
@@ -64,7 +64,7 @@ def backfill(
         missing = f"No process serves {full_name!r}"
         if pool is not None:
             missing = f"No worker is online in {pool!r}, the pool of {full_name!r}"
-        warn(f"{missing}: the runs wait until one is there.")
+        warn(f"{missing}: the runs wait until one starts.")
     while made.step():
         services().clock.sleep(_LOOK)
     done = made.result

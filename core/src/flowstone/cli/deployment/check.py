@@ -1,4 +1,4 @@
-"""`flowstone deployment check`: whether runs of a deployment could be executed."""
+"""`flowstone deployment check`: checks whether runs of a deployment can be executed."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from flowstone.deployments.documents import load_deployment
 def check(name: str, as_json: bool) -> None:
     """Import the flow of a deployment as a run does, and check all parameters.
 
-    The flow is imported in a process of its own, started from the current directory. Default
-    parameters, and those of each schedule, are checked against the flow as it is now. The exit
-    code is 1 where something is wrong.
+    The flow is imported in a new process, started from the current directory. The default
+    parameters, and those of each schedule, are checked against the current flow. Exits with 1 if
+    there is a problem.
     """
     full_name = load_deployment(name).full_name
-    # 40 ms of pydantic, which only this command needs.
+    # Takes 40 ms, for pydantic, which only this command needs.
     from flowstone.deployments.checks import check_deployment
 
     report = check_deployment(full_name)

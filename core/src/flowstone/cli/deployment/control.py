@@ -35,9 +35,11 @@ if TYPE_CHECKING:
 @params_option
 @click.option("--name", "run_name", metavar="TEXT", help="A name for the run.")
 @click.option(
-    "--tag", "tags", multiple=True, metavar="TAG", help="A tag of the run; can be repeated."
+    "--tag", "tags", multiple=True, metavar="TAG", help="A tag for the run; can be repeated."
 )
-@click.option("--watch", is_flag=True, help="Wait for the run's end; exit as `run start` does.")
+@click.option(
+    "--watch", is_flag=True, help="Wait until the run has ended; exit as `run start` does."
+)
 @json_option
 def run_now(
     name: str,
@@ -50,9 +52,9 @@ def run_now(
 ) -> None:
     """Start a run of a deployment.
 
-    A process that serves the deployment executes it, or a worker of its work pool.
+    A process that serves the deployment, or a worker of its work pool, executes the run.
     """
-    # 40 ms of pydantic, which only this command needs.
+    # Takes 40 ms, for pydantic, which only this command needs.
     from flowstone.deployments.requests import make_run, wait_for_end
     from flowstone.deployments.waits import BLOCKED, find_wait_reasons
 
@@ -61,7 +63,7 @@ def run_now(
         found.full_name,
         read_values(found, read_parameters(file, pairs)),
         {"flow_run_name": run_name, "tags": tags},
-        "asked for on the command line",
+        "requested on the command line",
     )
     reason = find_wait_reasons([run], services().clock.time()).get(run.id)
     if reason is not None and reason.kind in BLOCKED:
@@ -70,7 +72,7 @@ def run_now(
         try:
             run = wait_for_end(run)
         except KeyboardInterrupt:
-            warn(f"{run.name} goes on: `flowstone run cancel {shorten_id(run)}`.")
+            warn(f"{run.name} continues: `flowstone run cancel {shorten_id(run)}` cancels it.")
             sys.exit(EXITS[CANCELLED])
     if as_json:
         emit(describe_run(run, services().clock.time()))
@@ -95,7 +97,7 @@ def _tell_end(run: Run) -> None:
 @click.argument("name", shell_complete=complete_deployments)
 @json_option
 def pause(name: str, as_json: bool) -> None:
-    """Pause the schedules of a deployment, whatever its code says. Runs can still be started."""
+    """Pause the schedules of a deployment, regardless of its code. You can still start runs."""
     found = pause_deployment(name)
     if as_json:
         emit(describe_deployment(found, services().clock.time(), count_servers([found])))
@@ -122,10 +124,10 @@ def resume(name: str, as_json: bool) -> None:
 @click.argument("name", shell_complete=complete_deployments)
 @json_option
 def delete(name: str, as_json: bool) -> None:
-    """Delete a deployment, and cancel its runs that have not been started.
+    """Delete a deployment, and cancel its runs that have not started.
 
-    The program that serves it creates it again the next time it is started, as `flow.deploy` and
-    `flowstone deploy` do.
+    The next start of the program that serves it creates it again, and so do `flow.deploy` and
+    `flowstone deploy`.
     """
     full_name = load_deployment(name).full_name
     cancelled = delete_deployment(full_name)

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 @click.command("ls")
 @json_option
 def list_deployments(as_json: bool) -> None:
-    """List deployments, when they are due next, and how many processes or workers serve them."""
+    """List deployments, their next due times, and the number of processes that serve them."""
     found, now = find_deployments(), services().clock.time()
     served = count_servers(found)
     if as_json:
@@ -59,7 +59,8 @@ def list_deployments(as_json: bool) -> None:
     ]
     columns = ("name", "schedules", "next", "pool", "served by")
     empty = (
-        "There is no deployment yet: `flow.serve`, `flow.deploy` or `flowstone deploy` makes one."
+        "There are no deployments yet: `flow.serve`, `flow.deploy` or `flowstone deploy` "
+        "creates one."
     )
     show(Table(columns, rows, empty=empty, right=frozenset({"served by"})))
 
@@ -68,7 +69,7 @@ def list_deployments(as_json: bool) -> None:
 @click.argument("name", shell_complete=complete_deployments)
 @json_option
 def show_deployment(name: str, as_json: bool) -> None:
-    """Show a deployment: its schedules, what it runs, who serves it, and its newest runs."""
+    """Show a deployment: its flow, its schedules, its processes or workers, and its newest runs."""
     found, now = load_deployment(name), services().clock.time()
     query = RunQuery(deployments=(found.full_name,), newest_first=True, limit=SHOWN)
     runs = services().runs.runs(query)
@@ -122,12 +123,12 @@ def _make_facts(found: Deployment, now: float) -> Facts:
 
 
 def _list_place(found: Deployment) -> list[tuple[str, Cell]]:
-    """Return where its runs are executed, how many at a time, and by whom."""
+    """Return the pool, the limit, and the processes or workers that serve it."""
     facts = []
     if found.work_pool_name is None:
         holders = [slot.holder for slot in find_servers() if slot.owner == found.full_name]
         served = ", ".join(map(format_process, holders))
-        unserved = "nobody"
+        unserved = "no process"
     else:
         queue = f", queue {found.work_queue_name!r}" if found.work_queue_name else ""
         facts.append(("pool", Cell(f"{found.work_pool_name}{queue}")))
@@ -153,7 +154,7 @@ def _format_schedule(found: Deployment, schedule: Schedule) -> str:
 
 
 def _list_skipped(found: Deployment) -> list[str]:
-    """Return what was left out last, by its schedules."""
+    """Return the times that each schedule skipped last."""
     progress = services().documents.find(PROGRESS, names=[found.full_name])
     return [
         f"{format_count(each['skipped'], 'missed time')} of {key.rpartition('@')[0]} "

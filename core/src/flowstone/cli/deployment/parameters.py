@@ -1,4 +1,4 @@
-"""Parameters of a deployment's runs, as a command line gives them."""
+"""Parameters of a deployment's runs, parsed from the command line."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 
 def read_values(found: Deployment, given: Mapping[str, object]) -> dict[str, object]:
-    """Return parameters as the schema wants them: what a text says in JSON, or the text itself."""
-    # 40 ms of pydantic, which only this command needs.
+    """Convert parameters by the schema: parse a text as JSON if that fits, or leave it as text."""
+    # Takes 40 ms, for pydantic, which only this command needs.
     from flowstone.calls.parameters import Written
     from flowstone.flow_runs.schemas import find_misfits
 

@@ -1,4 +1,4 @@
-"""Deployments as the command line shows them."""
+"""Deployments in the form that the command line shows."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from flowstone.records.deployments import Deployment
     from flowstone.records.schedules import Schedule
 
-#: So many times and runs are shown of a deployment.
+#: Maximum number of due times and runs to show for a deployment.
 SHOWN = 5
 
 
 def count_servers(found: Iterable[Deployment]) -> dict[str, int]:
-    """Return how many processes execute runs of deployments, by the full names."""
+    """Return the number of processes that serve each deployment, by full name."""
     served = Counter(slot.owner for slot in find_servers())
     workers = Counter(each.pool for each in find_workers())
     return {
@@ -34,7 +34,7 @@ def count_servers(found: Iterable[Deployment]) -> dict[str, int]:
 
 
 def find_next(found: Deployment, now: float) -> list[float]:
-    """Return the next times at which it is due; none where it is paused."""
+    """Return the next times at which it is due; empty if it is paused."""
     if found.is_paused:
         return []
     times = [at for each in found.active_schedules for at in islice(each.iterate(now), SHOWN)]
@@ -42,7 +42,7 @@ def find_next(found: Deployment, now: float) -> list[float]:
 
 
 def explain_pause(found: Deployment) -> str:
-    """Return why a deployment that is paused is paused."""
+    """Return why a paused deployment is paused."""
     if found.paused_by_operator:
         return "paused by an operator"
     return "paused in its code" if found.paused else "paused until a process serves it"
@@ -78,7 +78,7 @@ def describe_deployment(
 
 
 def describe_schedule(found: Deployment, schedule: Schedule) -> dict[str, object]:
-    """Return a schedule of a deployment as JSON values, and whether it makes runs there."""
+    """Return a schedule of a deployment as JSON values, including whether it is active."""
     return {
         **encode_schedule(schedule),
         "active": found.is_active(schedule),
@@ -88,7 +88,7 @@ def describe_schedule(found: Deployment, schedule: Schedule) -> dict[str, object
 
 
 def explain_schedule_pause(found: Deployment, schedule: Schedule) -> str | None:
-    """Return why a single schedule makes no runs; None where it does."""
+    """Return why a single schedule creates no runs; None if it is active."""
     if found.is_active(schedule):
         return None
     return "not active in its code" if not schedule.active else "paused by an operator"

@@ -1,4 +1,4 @@
-"""`flowstone deployment schedule`: single schedules of a deployment."""
+"""`flowstone deployment schedule`: manages single schedules of a deployment."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def schedule_group() -> None:
 @click.argument("name", shell_complete=complete_deployments)
 @json_option
 def list_schedules(name: str, as_json: bool) -> None:
-    """List the schedules of a deployment, and when each is due next."""
+    """List the schedules of a deployment, and their next due times."""
     found, now = load_deployment(name), services().clock.time()
     if as_json:
         emit(
@@ -78,7 +78,7 @@ def list_schedules(name: str, as_json: bool) -> None:
 @schedule_group.command("create")
 @click.argument("name", shell_complete=complete_deployments)
 @click.option("--cron", metavar="TEXT", help='A cron string: "0 9 * * MON-FRI".')
-@click.option("--interval", type=float, metavar="SECONDS", help="Seconds between two runs.")
+@click.option("--interval", type=float, metavar="SECONDS", help="Seconds between runs.")
 @click.option("--rrule", metavar="TEXT", help="A rule of RFC 5545: FREQ=DAILY;BYHOUR=9.")
 @click.option("--timezone", metavar="NAME", help="The time zone; UTC by default.")
 @click.option("--slug", metavar="TEXT", help="Its name; derived from the rule by default.")
@@ -96,7 +96,7 @@ def list_schedules(name: str, as_json: bool) -> None:
     default=GRACE,
     show_default=True,
     metavar="SECONDS",
-    help="How late a time may be without counting as missed.",
+    help="How late a run may start without its time counting as missed.",
 )
 @click.option(
     "--jitter",
@@ -104,10 +104,10 @@ def list_schedules(name: str, as_json: bool) -> None:
     type=float,
     default=0.0,
     metavar="SECONDS",
-    help="Start each run up to so many seconds after its time.",
+    help="Maximum random delay of each run, in seconds.",
 )
-@click.option("--start", type=MOMENT, metavar="TIME", help="It is not due before this.")
-@click.option("--end", type=MOMENT, metavar="TIME", help="It is not due after this.")
+@click.option("--start", type=MOMENT, metavar="TIME", help="First time at which it can be due.")
+@click.option("--end", type=MOMENT, metavar="TIME", help="Last time at which it can be due.")
 @click.option(
     "--exclude",
     multiple=True,
@@ -128,9 +128,9 @@ def create(
     as_json: bool,
     **options: Unpack[_Options],
 ) -> None:
-    """Create a schedule. It stays when the program that serves the deployment is started again.
+    """Create a schedule. It survives restarts of the program that serves the deployment.
 
-    Times are local ones of the schedule's time zone: 2026-12-24 or 2026-12-24T18:00.
+    Times are in the schedule's time zone: 2026-12-24 or 2026-12-24T18:00.
     """
     if sum(each is not None for each in (cron, interval, rrule)) != 1:
         raise click.UsageError("Use one of --cron, --interval and --rrule.")
@@ -155,7 +155,7 @@ def create(
 @click.argument("slug")
 @json_option
 def delete(name: str, slug: str, as_json: bool) -> None:
-    """Delete a schedule that was made by `create`; delete those of the code in the code."""
+    """Delete a schedule that `create` created. Schedules in the code must be removed there."""
     remove_schedule(name, slug)
     if as_json:
         emit({"slug": slug, "deleted": True})
@@ -168,7 +168,7 @@ def delete(name: str, slug: str, as_json: bool) -> None:
 @click.argument("slug")
 @json_option
 def pause(name: str, slug: str, as_json: bool) -> None:
-    """Pause a schedule, whatever the code says; other schedules go on."""
+    """Pause a schedule, regardless of the code. Other schedules stay active."""
     made = pause_schedule(name, slug)
     if as_json:
         emit(describe_schedule(load_deployment(name), made))

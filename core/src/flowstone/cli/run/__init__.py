@@ -1,4 +1,4 @@
-"""`flowstone run`: list runs, show one, read its log; start, cancel, retry and resume them."""
+"""`flowstone run`: starts, lists, shows, cancels, retries, resumes and deletes runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _HERE = "flowstone.cli.run"
         "cancel": (f"{_HERE}.control:cancel_run", "Cancel a run, and wait until it has ended."),
         "cleanup": (
             f"{_HERE}.cleanup:cleanup_run",
-            "Cancel external jobs and queries that a run left running.",
+            "Cancel external jobs and queries that a run left behind.",
         ),
         "delete": (
             f"{_HERE}.delete:delete_runs",
@@ -34,6 +34,6 @@ _HERE = "flowstone.cli.run"
 def run() -> None:
     """Start, list, show, cancel, retry, resume and delete runs; read logs and draw graphs.
 
-    A RUN is an id, of which the first or last eight characters are enough, or a name, which stands
-    for the newest run of that name.
+    A RUN is an id, or a name, for the newest run with that name. The first or last eight characters
+    of an id are enough.
     """

@@ -1,4 +1,4 @@
-"""Which attempt of a flow run called what: the runs of all attempts are in one tree."""
+"""The attempts of a flow run that called each run: the runs of all attempts are in one tree."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _STARTS = (KINDS["flow"][RUNNING],)
 
 
 class Attempts:
-    """When each attempt of the flow runs with several began."""
+    """The start times of the attempts of flow runs that have several."""
 
     def __init__(self, store: RunStore, runs: Iterable[Run]) -> None:
         self._starts: dict[str, list[float]] = {}
@@ -28,13 +28,13 @@ class Attempts:
                 self._starts[run.id] = _find_starts(store, run)
 
     def of(self, run: Run) -> int:
-        """Return the attempt of its caller that called a run: 1 for most."""
+        """Return the number of the caller's attempt that called a run; usually 1."""
         return max(1, bisect_right(self._starts.get(run.parent_id or "", ()), run.created))
 
     def group_calls(
         self, run: Run, called: Sequence[Run]
     ) -> list[tuple[int | None, Sequence[Run]]]:
-        """Return what a run called, by its attempts; with None where there is one."""
+        """Group the runs that a run called by its attempts; under None if there is only one."""
         if run.id not in self._starts:
             return [(None, called)]
         found: dict[int | None, list[Run]] = defaultdict(list)
@@ -43,7 +43,7 @@ class Attempts:
         return list(found.items())
 
     def keep_last(self, runs: Iterable[Run]) -> list[Run]:
-        """Return of a tree, callers first, what is not of an earlier attempt of some flow."""
+        """Return a tree of runs, callers first, without those of earlier attempts."""
         kept: dict[str, Run] = {}
         for run in runs:
             starts = self._starts.get(run.parent_id or "")
@@ -54,7 +54,7 @@ class Attempts:
 
 
 def _find_starts(store: RunStore, run: Run) -> list[float]:
-    """Return when each attempt began; one that was paused has several starts, the first counts."""
+    """Return the start of each attempt; for an attempt that was paused, the first of its starts."""
     begun: dict[int, float] = {}
     for _, event in store.events(run_id=run.id, kinds=_STARTS):
         if isinstance(event.payload, (Run, StateChange)) and event.payload.attempt:

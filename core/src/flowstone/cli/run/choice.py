@@ -1,4 +1,4 @@
-"""What chooses runs: their state, their flow, their times."""
+"""Options and arguments that select runs: by state, flow, deployment and time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from flowstone.records.runs import Run
 
 _TYPES = tuple(state.value for state in StateType)
-#: State names that are no types.
+#: State names that are not state types.
 _FINER = (
     "AwaitingConcurrencySlot",
     "AwaitingRetry",
@@ -46,25 +46,25 @@ flow_option: Option = click.option(
     "unit",
     metavar="PATTERN",
     shell_complete=complete_flows,
-    help="Only runs of this flow; * stands for any characters, ? for one.",
+    help="Only runs of this flow; * matches any characters, ? matches one.",
 )
 deployment_option: Option = click.option(
     "--deployment",
     metavar="NAME",
     shell_complete=complete_deployments,
-    help="Only runs of this deployment: FLOW/NAME, or NAME where that is enough.",
+    help="Only runs of this deployment: FLOW/NAME, or NAME if it is unique.",
 )
 
 
 def source_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add options for a deployment and a pool, which the command takes as one: ``source``."""
+    """Add options for a deployment and a pool, passed to the command as one argument ``source``."""
 
     @deployment_option
     @click.option(
         "--pool",
         metavar="NAME",
         shell_complete=complete_work_pools,
-        help="Only runs of deployments that belong to this work pool.",
+        help="Only runs of this work pool's deployments.",
     )
     @wraps(command)
     def call(*args: object, deployment: str | None, pool: str | None, **options: object) -> None:
@@ -74,9 +74,9 @@ def source_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def choose_deployments(deployment: str | None, pool: str | None) -> tuple[str, ...] | None:
-    """Return the full names of the deployments whose runs are meant; None where none can be.
+    """Return the full names of the selected deployments; None if there are none.
 
-    An empty one stands for all runs, also of no deployment.
+    An empty tuple means all runs, including those without a deployment.
 
     Raises:
         ObjectNotFound: there is no such deployment, or no such pool.
@@ -84,34 +84,34 @@ def choose_deployments(deployment: str | None, pool: str | None) -> tuple[str, .
     names = parse_deployment(deployment)
     if pool is None:
         return names
-    # 10 ms of start-up, which only a command with a pool pays.
+    # Takes 10 ms, which only a command with a pool needs.
     from flowstone.deployments.documents import find_deployments
     from flowstone.infrastructure.work_pools import load_work_pool
 
     found = {each.full_name for each in find_deployments() if each.work_pool_name == pool}
     if not found:
-        load_work_pool(pool)  # says where there is none of that name
+        load_work_pool(pool)  # raises an error if there is no such pool
     return tuple(sorted(found.intersection(names) if names else found)) or None
 
 
 def parse_deployment(name: str | None) -> tuple[str, ...]:
-    """Return the full name of a deployment; one that is deleted has it already."""
+    """Return the full name of a deployment; a full name may be of a deleted one."""
     if name is None or "/" in name:
         return () if name is None else (name,)
-    # 10 ms of start-up, which only a command with such a name pays.
+    # Takes 10 ms, which only a command with such a name needs.
     from flowstone.deployments.documents import load_deployment
 
     return (load_deployment(name).full_name,)
 
 
 def period_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add options for a time, which the command takes as one: ``period``."""
+    """Add options for a period, passed to the command as one argument ``period``."""
 
     @click.option(
         "--since",
         metavar="TIME",
-        help="Only runs created at this time or later: an age, as 2h or 7d, or a date, as "
-        "2026-03-01.",
+        help="Only runs created at this time or later: an age, such as 2h or 7d, or a date, such "
+        "as 2026-03-01.",
     )
     @click.option(
         "--until", metavar="TIME", help="Only runs created before this time: an age or a date."
@@ -124,7 +124,7 @@ def period_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def parse_states(names: Iterable[str]) -> tuple[str, ...]:
-    """Return states as a store knows them.
+    """Return the states of these names, in the form that a store uses.
 
     Raises:
         BadParameter: there is no such state.
@@ -148,16 +148,16 @@ def parse_time(option: str, text: str | None, now: float) -> float | None:
 
 
 def find_run(ref: str) -> Run:
-    """Return a run by its id, a part of it, or its name; of a flow's name, its newest run.
+    """Return a run by its id, a part of it, or its name; for a flow's name, its newest run.
 
     Raises:
-        RunNotFound: there is none.
+        RunNotFound: there is no such run.
     """
     store = services().runs
     try:
         return store.run(ref)
     except RunNotFound:
-        # Characters of a pattern mean themselves here.
+        # Wildcards are literal here.
         query = RunQuery(listed=True, unit=ref, newest_first=True, limit=1)
         found = [] if set(ref) & set("*?") else store.runs(query)
         if not found:

@@ -1,4 +1,4 @@
-"""`flowstone run cleanup`: cancel the external work that a run left running."""
+"""`flowstone run cleanup`: cancels external work that a run left behind."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 @click.argument("run", shell_complete=complete_runs)
 @json_option
 def cleanup_run(run: str, as_json: bool) -> None:
-    """Cancel external jobs, queries and uploads that a finished run left.
+    """Cancel external jobs, queries and uploads that a finished run left behind.
 
-    Uses the saved block that started each one. Exits with 1 if any could not be cancelled.
+    Uses the saved block that started each of them. Exits with 1 if one could not be cancelled.
     """
-    # The packages of the blocks that began the work are loaded: here, and in no other command.
+    # Loads the packages of the blocks that started the work, which no other command needs.
     from flowstone.flow_runs.cleanup import cleanup_flow_run
 
     cleanups = cleanup_flow_run(run)

@@ -1,4 +1,4 @@
-"""`flowstone run start` and `flowstone run cancel`: what makes runs begin and end."""
+"""`flowstone run start` and `flowstone run cancel`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from flowstone.records.runs import Run
 
-#: How often, in seconds, it is looked whether the run has ended.
+#: Seconds between polls for the end of the run.
 _LOOK = 0.1
 
 
@@ -38,14 +38,14 @@ _LOOK = 0.1
     default=30.0,
     metavar="SECONDS",
     show_default=True,
-    help="How long to wait for the run to end; 0 does not wait.",
+    help="How long to wait until the run has ended; 0 does not wait.",
 )
 @json_option
 def cancel_run(run: str, seconds: float, as_json: bool) -> None:
     """Cancel a run, and wait until it has ended.
 
-    The run's process stops within about a second, and whatever it was running ends as Cancelled,
-    as do the runs that it has asked for by run_deployment. A run whose process is dead ends as
+    The run's process stops within about a second, and its unfinished runs end as Cancelled,
+    including those that it has started with run_deployment. A run whose process has died ends as
     Crashed.
     """
     found = _request_cancel(run)
@@ -55,8 +55,8 @@ def cancel_run(run: str, seconds: float, as_json: bool) -> None:
     elif found.state.is_final():
         say(f"{found.name} is {found.state.name}.")
     else:
-        warn(f"{found.name} is still {found.state.name}: it was asked to end {seconds:g} s ago.")
-        warn("Its process may be in a call that can't be interrupted; `kill` ends that.")
+        warn(f"{found.name} is still {found.state.name}, {seconds:g} s after the cancel request.")
+        warn("Its process may be in a call that can't be interrupted; `kill` ends the process.")
     if not found.state.is_final() and seconds:
         sys.exit(1)
 
@@ -66,9 +66,9 @@ def _request_cancel(ref: str) -> Run:
     found = store.run(ref)
     if not found.is_root:
         root = store.run(found.root_id)
-        warn(f"{found.name} is a part of {root.name}, which is cancelled as a whole.")
+        warn(f"{found.name} belongs to {root.name}, which is cancelled as a whole.")
         found = root
-    return request_cancel(found, "asked on the command line")
+    return request_cancel(found, "requested on the command line")
 
 
 def _await_end(run: Run, until: float) -> Run:
@@ -93,10 +93,10 @@ def start_run(
 
     FLOW can be omitted if the module or file has only one flow.
 
-    On a terminal, a live tree shows what the flow calls. Exits with 0 if the run completed or was
-    suspended, 1 if it failed, 3 if it crashed, and 130 if it was cancelled.
+    On a terminal, a live tree shows the tasks and flows that it calls. Exits with 0 if the run
+    completed or was suspended, 1 if it failed, 3 if it crashed, and 130 if it was cancelled.
     """
-    # What a program of the user's imports is its own affair; the command itself starts fast.
+    # Imported here, so that the command itself starts fast.
     from flowstone.calls.entrypoints import load_flow_from_entrypoint
 
     flow = load_flow_from_entrypoint(entrypoint)

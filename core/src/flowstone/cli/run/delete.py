@@ -1,4 +1,4 @@
-"""`flowstone run delete`: delete runs that have ended, with all that was kept of them."""
+"""`flowstone run delete`: deletes runs that have ended, with everything that belongs to them."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
     from flowstone.records.runs import Run
 
-#: So many runs are named before they are deleted.
+#: Maximum number of runs to list before deleting them.
 _NAMED = 10
-#: So many are read at a time.
+#: Number of runs to read at a time.
 _PAGE = 1000
-_WITH = "with what they called, their logs, artifacts and kept results"
+_WITH = "with the runs that they called, their logs, artifacts and results"
 
 
 @click.command("delete")
@@ -48,14 +48,14 @@ def delete_runs(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Delete runs that have ended, by name or id, or all that fit, after asking.
+    """Delete finished runs, by name or id, or all that match, after confirmation.
 
-    With a run go what it called, its logs and artifacts, and the results that it kept in the home,
+    Deletes a run with the runs that it called, its logs and artifacts, and its results in the home,
     unless another run uses them. A run that has not ended is never deleted.
     """
     is_choice = bool(states or unit or age is not None)
     if bool(runs) == is_choice:
-        problem = "Name runs, or choose them by --state, --flow and --older-than: one of the two."
+        problem = "Either name runs, or select them by --state, --flow and --older-than."
         raise click.UsageError(problem)
     if runs:
         pages = iter([_load_roots(runs)])
@@ -64,23 +64,23 @@ def delete_runs(
         pages = _list_pages(RunQuery(states=parse_states(states), unit=unit, ended_until=before))
     ids = _announce(pages)
     if not ids:
-        services().runs.delete_trees(())  # what an earlier deletion has left, if it was interrupted
-        emit({"runs": [], "results": 0}) if as_json else say("No run that has ended fits.")
+        services().runs.delete_trees(())  # finishes an earlier deletion that was interrupted
+        emit({"runs": [], "results": 0}) if as_json else say("No finished run matches.")
         return
     if not yes:
         click.confirm(f"Delete {format_count(len(ids), 'run')}?", abort=True, err=True)
-    # Reads results, which no other command of `run` does.
+    # Reads results, which no other `run` command does.
     from flowstone.flow_runs.deletion import delete_flow_runs
 
     gone = delete_flow_runs(ids)
     if as_json:
         emit({"runs": list(gone.root_ids), "results": gone.results})
         return
-    results = f" and {format_count(gone.results, 'kept result')}" if gone.results else ""
+    results = f" and {format_count(gone.results, 'result')}" if gone.results else ""
     say(f"Deleted {format_count(len(gone.root_ids), 'run')}{results}.")
     if len(gone.root_ids) < len(ids):
         left = format_count(len(ids) - len(gone.root_ids), "run")
-        warn(f"{left} went on or was deleted by somebody else meanwhile.")
+        warn(f"{left} was resumed, or deleted by another process, meanwhile.")
 
 
 def _load_roots(refs: Sequence[str]) -> list[Run]:
@@ -91,7 +91,7 @@ def _load_roots(refs: Sequence[str]) -> list[Run]:
         if not run.is_root:
             root = store.run(run.root_id)
             problem = (
-                f"{run.name} is a part of {root.name}, and is deleted with it: "
+                f"{run.name} belongs to {root.name}, and is deleted with it: "
                 f"`flowstone run delete {shorten_id(root)}`."
             )
             raise click.BadParameter(problem, param_hint="RUN")
@@ -102,7 +102,7 @@ def _load_roots(refs: Sequence[str]) -> list[Run]:
 
 
 def _list_pages(query: RunQuery) -> Iterator[list[Run]]:
-    """Yield the roots that fit, the oldest first."""
+    """Yield the matching root runs in pages, oldest first."""
     after = None
     while True:
         page = services().runs.runs(
@@ -122,7 +122,7 @@ def _list_pages(query: RunQuery) -> Iterator[list[Run]]:
 
 
 def _announce(pages: Iterator[list[Run]]) -> list[str]:
-    """Say what is to be deleted; return its ids."""
+    """Print the runs to delete, and return their ids."""
     named: list[Run] = []
     ids: list[str] = []
     for page in pages:

@@ -1,4 +1,4 @@
-"""`flowstone run execute`: execute a scheduled run in this process."""
+"""`flowstone run execute`: executes a scheduled run in this process."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from flowstone.context.current import services
 @click.command("execute")
 @click.argument("run", shell_complete=complete_live_runs)
 @click.option(
-    "--stay", is_flag=True, help="Stay in the current directory, whatever the run's code says."
+    "--stay", is_flag=True, help="Stay in the current directory, wherever the run's code is."
 )
 @tree_option
 @json_option
 def execute_run(run: str, stay: bool, tree: bool, as_json: bool) -> None:
-    """Execute a scheduled run of a deployment in this process, whether it is due or not.
+    """Execute a scheduled run of a deployment in this process, even if it is not due yet.
 
-    This is what `serve` and workers do for each run. A run whose code came from a repository, a
-    store or another directory starts in its own copy of that. Exit codes are those of `run start`.
+    `serve` and workers use this command for each run. If the code came from a repository, a store
+    or another directory, the run starts in its own copy. The exit codes are those of `run start`.
     """
-    # What a program of the user's imports is its own affair; the command itself starts fast.
+    # Imported here, so that the command itself starts fast.
     from flowstone.flow_runs.executions import execute_scheduled_run, prepare_process
 
     found = services().runs.run(run)

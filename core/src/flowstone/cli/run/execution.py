@@ -1,4 +1,4 @@
-"""Runs that the command line executes itself: their options, how they are shown, the exit code."""
+"""Executing runs on the command line: options, output, and exit codes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from flowstone.calls.parameters import Written
     from flowstone.records.events import Event
 
-#: The exit code of `run start`, by how the run ended; as shells have it for an interrupt.
+#: The exit code of `run start` for each final state; 130 is that of shells for an interrupt.
 EXITS = {COMPLETED: 0, PAUSED: 0, FAILED: 1, CRASHED: 3, CANCELLED: 130}
 
 param_option = click.option(
@@ -49,12 +49,12 @@ params_option = click.option(
 tree_option = click.option(
     "--tree/--no-tree",
     default=True,
-    help="Show a live tree of what runs, on a terminal; use --no-tree with a debugger.",
+    help="On a terminal, show a live tree of the runs; use --no-tree with a debugger.",
 )
 
 
 class FirstRun:
-    """An `Observer` that takes note of which run began first: the one that was started."""
+    """An `Observer` that remembers the first run: the one that was started."""
 
     def __init__(self, run: Run | None) -> None:
         self.run = run
@@ -65,21 +65,21 @@ class FirstRun:
                 self.run = event.payload
 
     def close(self) -> None:
-        """Do nothing: what began is known."""
+        """Do nothing: the run is known."""
 
 
 def execute(
     call: Callable[[], Any], again: Run | None = None, *, tree: bool, as_json: bool
 ) -> None:
-    """Execute a run here, tell how it ended, and exit with the code for that.
+    """Execute a run, report how it ended, and exit with the code of its state.
 
     Args:
-        call: executes it; its state, or a coroutine of it.
-        again: the run, where it is executed again.
-        tree: whether to show what it calls, on a terminal.
-        as_json: whether to print the run as JSON in the end.
+        call: executes the run, and returns its state, or a coroutine of the state.
+        again: the run, if it is executed again.
+        tree: whether to show a live tree on a terminal.
+        as_json: whether to print the run as JSON when it has ended.
     """
-    # Only the commands that execute runs need them.
+    # Only commands that execute runs need these.
     from flowstone.engine.policy import is_cancellation
     from flowstone.observers import observing
 
@@ -108,18 +108,18 @@ def execute(
 
 
 def _finish(ended: State | Coroutine[object, object, State]) -> State:
-    """Return the state that a call has come to; a coroutine of it is run to its end."""
+    """Return the state that a call has returned; if it is a coroutine, run it first."""
     if isinstance(ended, State):
         return ended
-    import asyncio  # 40 ms of start-up, which only async flows need
+    import asyncio  # takes 40 ms, which only async flows need
 
     return asyncio.run(ended)
 
 
 def _find_crash(run: Run | None, error: BaseException) -> State | None:
-    """Return the state of a run that its own code crashed, as by `sys.exit`; None for no crash.
+    """Return the state of a run that its own code crashed, such as by `sys.exit`, or None.
 
-    The exit code tells of the run: `sys.exit(0)` in a flow is no success.
+    The exit code is that of the run's state: `sys.exit(0)` in a flow is not a success.
     """
     if run is None or isinstance(error, Exception):
         return None
@@ -128,7 +128,7 @@ def _find_crash(run: Run | None, error: BaseException) -> State | None:
 
 
 def _tell(run: Run, state: State | None, failure: BaseException | None, *, as_json: bool) -> None:
-    """Tell how a run ended, and what can be done about it; without a state it was stopped."""
+    """Report how a run ended, and what to do next; without a state, it was cancelled."""
     if as_json:
         emit(describe_run(run, services().clock.time()))
         return
@@ -144,7 +144,7 @@ def _tell(run: Run, state: State | None, failure: BaseException | None, *, as_js
         if not isinstance(failure, SystemExit | None) and has_foreign_frame(failure):
             traceback = format_traceback(failure)
             show_traceback(traceback)
-            # The name of an exception has its module there.
+            # In a traceback, the name of an exception includes its module.
             is_told = traceback.endswith((f"\n{state.message}", f".{state.message}"))
             message = f"\n{run.name} ended {state.name}." if is_told else f"\n{message}"
         warn(message)
@@ -158,14 +158,14 @@ def _tell(run: Run, state: State | None, failure: BaseException | None, *, as_js
 def _show_tree(run: Run | None, *, is_wanted: bool) -> AbstractContextManager[None]:
     if not is_wanted or not (sys.stderr.isatty() or sys.stdout.isatty()):
         return nullcontext()
-    # Costs 60 ms; a pipe must not pay it.
+    # Takes 60 ms, which a pipe doesn't need.
     from flowstone.cli.run import screen
 
     return screen.show(run)
 
 
 def read_parameters(file: Path | None, pairs: tuple[str, ...]) -> dict[str, object]:
-    """Return the parameters of a command line by name; those of `--param` come before a file's."""
+    """Return the parameters of a command line; `--param` overrides the file of `--params`."""
     reader = ValueReader()
     found = {} if file is None else _read_file(file, reader)
     return {**found, **dict(_read_pair(pair, reader) for pair in pairs)}
@@ -173,7 +173,7 @@ def read_parameters(file: Path | None, pairs: tuple[str, ...]) -> dict[str, obje
 
 def _read_file(file: Path, reader: ValueReader) -> Mapping[str, object]:
     try:
-        # As bytes: JSON is UTF-8, whatever the locale, and may begin with a byte order mark.
+        # As bytes: JSON is UTF-8 in any locale, and may begin with a byte order mark.
         is_stdin = str(file) == "-"
         content = reader.open_stdin("--params").buffer.read() if is_stdin else file.read_bytes()
         found = json.loads(content)
@@ -186,12 +186,12 @@ def _read_file(file: Path, reader: ValueReader) -> Mapping[str, object]:
 
 
 def _read_pair(pair: str, reader: ValueReader) -> tuple[str, Written]:
-    # 5 ms of start-up, which only the commands that execute runs need.
+    # Takes 5 ms, which only commands that execute runs need.
     from flowstone.calls.parameters import Written
 
     name, equals, text = pair.partition("=")
-    if not equals or not name:  # what is behind a sign may be a secret
-        told = "what has no name" if equals else repr(pair)
+    if not equals or not name:  # the text after the sign may be a secret
+        told = "a value without a name" if equals else repr(pair)
         raise click.BadParameter(f"{told} is not NAME=VALUE", param_hint="--param")
     value, is_typed = reader.read(name, text)
     return name, Written(value, warn_of_typed if is_typed else None)

@@ -1,4 +1,4 @@
-"""`flowstone run graph`: what went into what, as Mermaid's text or as a picture."""
+"""`flowstone run graph`: prints the graph of a run as a Mermaid diagram or an SVG picture."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from flowstone.graphs import build_graph
 if TYPE_CHECKING:
     from flowstone.graphs import Graph
 
-#: How what this command has written begins; nothing else is overwritten.
+#: The beginnings of files that this command has written; it overwrites no others.
 _OURS = ("flowchart LR\n  n0", '<svg xmlns="http://www.w3.org/2000/svg" class="flowstone-graph"')
 _SUFFIXES = {".svg": "svg", ".mmd": "mermaid", ".mermaid": "mermaid"}
-#: Ends of names of files that may hold any text.
+#: Suffixes of files that may contain any text.
 _TEXTS = ("", ".md", ".txt")
 
 
@@ -33,7 +33,7 @@ _TEXTS = ("", ".md", ".txt")
     "--format",
     "form",
     type=click.Choice(["mermaid", "svg"]),
-    help="By default, the format that the file's name ends with, or else mermaid.",
+    help="By default, the format of the file's suffix, or else mermaid.",
 )
 @click.option(
     "--output",
@@ -44,14 +44,14 @@ _TEXTS = ("", ".md", ".txt")
 )
 @json_option
 def show_graph(run: str, whole: bool, form: str | None, output: Path | None, as_json: bool) -> None:
-    """Print the graph of a run in Mermaid's language, or draw it as SVG.
+    """Print the graph of a run as a Mermaid diagram, or draw it as SVG.
 
-    A solid arrow means that a result went into a run, a dotted one that a run called another. Many
-    calls of one task are one node. Of a run that was retried, the last attempt is shown. Markdown
-    pages draw Mermaid between ```mermaid and ```; every browser shows SVG.
+    A solid arrow means that a result was passed to a run, and a dotted arrow that a run called
+    another. Many calls of one task are one node. For a run that was retried, the last attempt is
+    shown. Markdown pages draw Mermaid between ```mermaid and ```; every browser shows SVG.
     """
     if as_json and (form or output):
-        raise click.UsageError("--json prints a document of its own: leave out --format and -o.")
+        raise click.UsageError("--json prints a JSON document: omit --format and -o.")
     store = services().runs
     found = find_run(run)
     tree = find_tree(found.root_id)
@@ -64,8 +64,8 @@ def show_graph(run: str, whole: bool, form: str | None, output: Path | None, as_
     to_file = output is not None and str(output) != "-"
     suffix = output.suffix.lower() if output is not None and to_file else ""
     if form is None and suffix not in {*_SUFFIXES, *_TEXTS}:
-        problem = f"no form of graphs is known by {suffix!r}"
-        remedy = "Let it end with .svg or .mmd, or say --format."
+        problem = f"{suffix!r} is not the suffix of a known format"
+        remedy = "Use .svg or .mmd, or --format."
         raise ConfigurationError(f"-o {output}", problem, remedy)
     form = form or _SUFFIXES.get(suffix, "mermaid")
     text = graph.svg() if form == "svg" else graph.mermaid()
@@ -76,10 +76,10 @@ def show_graph(run: str, whole: bool, form: str | None, output: Path | None, as_
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a file, over an older graph too, but over nothing else.
+    """Write a file; overwrite an older graph, but no other file.
 
     Raises:
-        ConfigurationError: there is something else, or it can't be written.
+        ConfigurationError: there is another file, or it can't be written.
     """
     try:
         if path.exists() and path.stat().st_size and not _is_ours(path):

@@ -1,4 +1,4 @@
-"""`flowstone run ls`: the runs of flows, the newest first."""
+"""`flowstone run ls`: lists runs, the newest first."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     "--before",
     metavar="RUN",
     shell_complete=complete_runs,
-    help="Only runs that were created before this one: the next page.",
+    help="Only runs created before this one, for the next page.",
 )
 @click.option(
     "--limit",
@@ -74,8 +74,8 @@ def list_runs(
 ) -> None:
     """List runs, most recent first.
 
-    Lists flow runs, and runs of tasks that were called outside a flow. TASKS shows how many of a
-    run's task runs have completed.
+    Lists flow runs, and runs of tasks that were called outside a flow. TASKS is the number of
+    completed task runs of a run.
     """
     store, now = services().runs, services().clock.time()
     since, until = period
@@ -117,7 +117,7 @@ def _make_table(
     *,
     is_choice: bool,
 ) -> Table:
-    empty = "No run fits." if is_choice else "There is no run yet."
+    empty = "No run matches." if is_choice else "There are no runs yet."
     rows = [
         Row(
             (

@@ -1,4 +1,4 @@
-"""`flowstone run logs`: what a run has logged, read from the store and printed line by line."""
+"""`flowstone run logs`: prints the log records of a run from the store."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
     from flowstone.records.events import Event
     from flowstone.records.runs import Run
 
-#: So many facts are read at a time.
+#: Number of events to read at a time.
 _PAGE = 1000
-#: So often, in seconds, one looks for more.
+#: Seconds between polls for new lines.
 _PAUSE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """A line with who said it, and when."""
+    """A log line, with its time and its run."""
 
     at: float
     run_id: str
@@ -57,7 +57,7 @@ class LogEntry:
 def show_logs(run: str, level: str, follow: bool, as_json: bool) -> None:
     """Show the logs of a run and of everything it called."""
     if follow and as_json:
-        raise click.UsageError("--follow has no end to close a JSON document at: leave one out.")
+        raise click.UsageError("--follow and --json can't be used together.")
     found = find_run(run)
     lines = read_lines(found, level, follow=follow)
     if as_json:
@@ -68,12 +68,12 @@ def show_logs(run: str, level: str, follow: bool, as_json: bool) -> None:
 
 
 def read_lines(run: Run, level: str, *, follow: bool = False) -> Iterator[LogEntry]:
-    """Yield what a run and all that it called have logged, in the order it was kept.
+    """Yield the log lines of a run and of the runs that it called, in the order of the store.
 
     Args:
-        run: whose.
-        level: the lowest to show, as ``INFO``.
-        follow: go on until the run has ended, or its process is found dead.
+        run: the run.
+        level: the lowest level, such as ``INFO``.
+        follow: whether to wait for new lines until the run has ended, or its process has died.
     """
     store, clock = services().runs, services().clock
     names = _Names(run)
@@ -95,14 +95,14 @@ def read_lines(run: Run, level: str, *, follow: bool = False) -> Iterator[LogEnt
 
 
 class _Names:
-    """The names of a run and of all that it called; the tree is read again where it has grown."""
+    """The names of a run and of the runs that it called; reads the tree again if it has grown."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
         self._names: dict[str, str | None] = {run.id: run.name}
 
     def of(self, event: Event) -> str | None:
-        """Return the name of the run that logged; None where it does not belong."""
+        """Return the name of the run that logged an event; None if it is not in the tree."""
         if event.run_id not in self._names:
             tree = list(iterate_runs(services().runs, RunQuery(root_id=self._run.root_id)))
             self._names |= {run.id: None for run in tree}
@@ -111,7 +111,7 @@ class _Names:
 
 
 def _describe(logged: LogEntry) -> dict[str, object]:
-    """Return a line as `--json` prints it."""
+    """Return a line as JSON values."""
     return {
         "at": format_iso(logged.at),
         "level": logging.getLevelName(logged.line.level),
@@ -124,7 +124,7 @@ def _describe(logged: LogEntry) -> dict[str, object]:
 
 
 def _print_lines(lines: Iterable[LogEntry]) -> bool:
-    """Print lines as they come; tell whether there was any."""
+    """Print lines as they arrive, and return whether there were any."""
     write = _make_printer() if is_terminal() else _print_plain
     any_came = False
     for logged in lines:
@@ -151,7 +151,7 @@ def _print_plain(cells: list[Cell]) -> None:
 
 
 def _make_printer() -> Any:
-    # Costs 60 ms; a pipe must not pay it.
+    # Takes 60 ms, which a pipe doesn't need.
     from rich.console import Console
 
     from flowstone.cli.terminal import print_line

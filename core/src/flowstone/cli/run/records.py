@@ -1,4 +1,4 @@
-"""Runs as the documents that `--json` prints."""
+"""Runs as JSON values, for `--json`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from flowstone.deployments.waits import WaitReason
     from flowstone.records.runs import CodeVersion, Run
 
-    #: Why runs wait, by their ids.
+    #: The reasons why runs wait, by their ids.
     Waits = Mapping[str, WaitReason]
 
 Json = dict[str, Any]
@@ -24,7 +24,7 @@ def find_waits(runs: Sequence[Run], now: float) -> Waits:
     """Return why runs of deployments and background tasks wait, by their ids."""
     if not any(run.lease is None and run.state.type is SCHEDULED for run in runs):
         return {}
-    # 10 ms of start-up, which only a list with such runs pays.
+    # Takes 10 ms, which only a list with such runs needs.
     from flowstone.deployments.waits import find_wait_reasons
 
     return find_wait_reasons(runs, now)
@@ -33,7 +33,14 @@ def find_waits(runs: Sequence[Run], now: float) -> Waits:
 def describe_run(
     run: Run, now: float, root: Run | None = None, *, waits: Waits | None = None
 ) -> Json:
-    """Return a run; times are ISO 8601 in UTC, durations seconds."""
+    """Return a run as JSON values, with times as ISO 8601 in UTC, and durations in seconds.
+
+    Args:
+        run: the run.
+        now: the current time, in seconds since the epoch.
+        root: the root of its tree; None if it is the root.
+        waits: the reasons why runs wait.
+    """
     wait = (waits or {}).get(run.id)
     return {
         "id": run.id,
@@ -63,11 +70,11 @@ def describe_run(
 
 
 def describe_code(code: CodeVersion | None) -> Json | None:
-    """Return a version of code; None for a run that has the code as it is then."""
+    """Return a version of the code as JSON values; None if the code is not pinned."""
     return None if code is None else {"source": code.source, "snapshot": code.snapshot}
 
 
 def describe_tally(counts: Mapping[str, int]) -> Json:
-    """Return how many task runs there are in each state, and in all."""
+    """Return the number of task runs in each state, and in total."""
     states = {state.lower(): count for state, count in sorted(counts.items())}
     return {"total": sum(counts.values()), **states}

@@ -1,4 +1,4 @@
-"""`flowstone run retry` and `flowstone run resume`: let runs go on that ended, or that wait."""
+"""`flowstone run retry` and `flowstone run resume`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from flowstone.records.runs import Run
 
 entrypoint_option = click.option(
-    "--entrypoint", metavar="MODULE:FLOW", help="Where the flow is now, if its code has moved."
+    "--entrypoint",
+    metavar="MODULE:FLOW",
+    help="The new location of the flow, if its code has moved.",
 )
 
 
@@ -46,10 +48,10 @@ def retry_run(
 ) -> None:
     """Retry a run that failed, crashed or was cancelled, in this process and under the same id.
 
-    Tasks whose results were kept don't run again: they are Cached. Parameters are those of the
-    first attempt, unless --param changes them. Exit codes are those of `run start`.
+    Tasks with persisted results are not executed again: they are Cached. The parameters are those
+    of the first attempt, unless --param changes them. The exit codes are those of `run start`.
     """
-    # What a program of the user's imports is its own affair; the command itself starts fast.
+    # Imported here, so that the command itself starts fast.
     from flowstone.flow_runs.pinned_code import enter_code, enter_environment
     from flowstone.flow_runs.restarts import retry_flow_run
 
@@ -74,7 +76,7 @@ def retry_run(
     "inputs",
     multiple=True,
     metavar="NAME=VALUE",
-    help="A field of the input, written as for `block create`. Can be repeated.",
+    help="A field of the input, in the syntax of `block create`. Can be repeated.",
 )
 @click.option(
     "--input-file", metavar="FILE", help="Read the input from a JSON file; - is standard input."
@@ -96,10 +98,10 @@ def resume_run(
 ) -> None:
     """Resume a paused or suspended run.
 
-    A paused run goes on in its own process. A suspended run runs again in this one, as with `run
-    retry`, and takes the same options. On a terminal, missing input is asked for.
+    A paused run continues in its own process. A suspended run is executed again in this process,
+    as with `run retry`, with the same options. On a terminal, the command asks for missing input.
     """
-    # What a program of the user's imports is its own affair; the command itself starts fast.
+    # Imported here, so that the command itself starts fast.
     from flowstone.flow_runs.pinned_code import enter_code, enter_environment
     from flowstone.flow_runs.restarts import find_waiting_run, resume_flow_run
 
@@ -119,7 +121,7 @@ def resume_run(
     if as_json:
         emit(describe_run(services().runs.run(found.id), services().clock.time()))
     else:
-        say(f"{found.name} goes on.")
+        say(f"{found.name} is resumed.")
 
 
 def _read_input(
@@ -129,7 +131,7 @@ def _read_input(
         if inputs or file:
             raise click.UsageError(f"{run.name} asks for no input.")
         return None
-    # pydantic: 40 ms of start-up, which only a run that asks for input pays.
+    # Takes 40 ms, for pydantic, which only a run that asks for input needs.
     from flowstone.cli.block.fields import FieldReader
     from flowstone.errors import BlockInvalid, InputInvalid
     from flowstone.flow_runs.schemas import make_form
@@ -153,7 +155,7 @@ def _read_input(
 
 
 def _ask(question: Question, reader: Any) -> None:
-    """Ask a person for each field, until it fits."""
+    """Prompt for each field until its value is valid."""
     from flowstone.flow_runs.schemas import find_misfits  # see above
 
     assert question.schema is not None
@@ -188,5 +190,5 @@ def _find_property(question: Question, name: str) -> object:
 
 def _describe_default(field: Any) -> str:
     if field.is_secret:
-        return "; Enter leaves it"
+        return "; Enter for the default"
     return "; Enter for none" if field.default is None else f"; Enter for {field.default!r}"

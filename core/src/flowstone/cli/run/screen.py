@@ -1,4 +1,4 @@
-"""A live tree on a terminal: what a run calls, drawn anew while it runs, with its log above."""
+"""A live tree of a run on a terminal, redrawn while it runs, with its log above."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
     from flowstone.records import events
     from flowstone.records.runs import Run
 
-#: Between two drawings are so many seconds at the least,
+#: Minimum seconds between redraws.
 PAUSE = 0.1
-#: and so many times what drawing takes.
+#: Minimum pause between redraws, as a multiple of the time that drawing takes.
 REST = 10
 
 
 @contextmanager
 def show(run: Run | None = None) -> Iterator[None]:
-    """Show what runs inside the block, and at its end how it ended; on a dumb terminal nothing.
+    """Show a live tree of the runs in the block; on a dumb terminal, show nothing.
 
     Args:
-        run: one that began before, and is executed again inside the block.
+        run: a run that is executed again inside the block.
     """
     console = Console(file=sys.stderr if sys.stderr.isatty() else sys.stdout, highlight=False)
     if console.is_dumb_terminal:
@@ -53,16 +53,16 @@ def show(run: Run | None = None) -> Iterator[None]:
 
 @contextmanager
 def show_alone() -> Iterator[None]:
-    """Show a live tree of what runs in the block, unless something else draws on the terminal."""
+    """Show a live tree of the runs in the block, unless other code draws on the terminal."""
     with progress.claim_terminal() as may_draw, show() if may_draw else nullcontext():
         yield
 
 
 class Screen:
-    """An `Observer` that draws the tree of what runs, and above it what is printed meanwhile.
+    """An `Observer` that draws the tree of runs, and above it the output that is printed meanwhile.
 
-    It draws at a steady pace. What is printed in a burst waits for the next drawing: each line
-    would draw the tree anew.
+    It draws at a steady pace. A burst of output waits for the next redraw, as otherwise each line
+    would redraw the tree.
     """
 
     def __init__(self, console: Console, run: Run | None = None) -> None:
@@ -83,7 +83,7 @@ class Screen:
         self._next = 0.0
 
     def begin(self) -> None:
-        """Begin to draw; what is written to the terminal goes above the tree from here on."""
+        """Start drawing; from now on, output to the terminal appears above the tree."""
         self._live.start()
         self._above = [Above(name, self) for name in ("stdout", "stderr") if _is_terminal(name)]
         self._thread.start()
@@ -92,10 +92,9 @@ class Screen:
         self._tree.observe(events)
 
     def close(self) -> None:
-        """Leave the terminal as it was, below the tree as it is in the end; twice is fine.
+        """Draw the final tree, and restore the terminal; can be called twice.
 
-        It is called from the observer's thread too: before SIGTERM ends the process, nothing else
-        comes by here.
+        The observer's thread calls it, too: before SIGTERM ends the process, no other code does.
         """
         with self._lock:
             if self._over.is_set():
@@ -111,15 +110,15 @@ class Screen:
             self._console.print(self._build(None))
 
     def print(self, text: str) -> None:
-        """Print whole lines above the tree: now, or with the next drawing."""
+        """Print whole lines above the tree, now or with the next redraw."""
         with self._lock:
             self._printed += text
         if monotonic() > self._next:
             self.draw()
 
     def draw(self) -> None:
-        """Draw the tree as it is now."""
-        with suppress(Exception), self._lock:  # the terminal may go away; the run goes on
+        """Draw the current tree."""
+        with suppress(Exception), self._lock:  # the terminal may close; the run continues
             began = monotonic()
             printed, self._printed = self._printed, ""
             self._live.update(self._build(self._console.height - 1))
@@ -141,7 +140,7 @@ class Screen:
 
 
 class Above:
-    """Takes the place of a stream of the terminal; its lines go above the tree."""
+    """Replaces a stream of the terminal; its lines appear above the tree."""
 
     def __init__(self, name: str, screen: Screen) -> None:
         self._name, self._screen = name, screen
@@ -171,7 +170,7 @@ class Above:
         self._stream.flush()
 
     def leave(self) -> None:
-        """Give the stream its place back; who has this in hand, as a log handler, writes to it."""
+        """Restore the stream; later writes to this object, as by log handlers, are passed to it."""
         self.flush()
         self._has_left = True
         if getattr(sys, self._name) is self:

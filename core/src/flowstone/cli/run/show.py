@@ -1,4 +1,4 @@
-"""`flowstone run show`: what a run was given, how it ended, and all that it called."""
+"""`flowstone run show`: shows a run, its parameters, its state, and the runs that it called."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from flowstone.cli.run.records import Json
 
-#: Of a parameter's value, so many characters are shown on a terminal.
+#: Maximum characters of a parameter's value on a terminal.
 _LONGEST = 300
 
 
@@ -48,7 +48,7 @@ _LONGEST = 300
 def show_run(run: str, whole: bool, as_json: bool) -> None:
     """Show a run: its parameters, its state, and everything it called.
 
-    RUN may also be the name of a flow, which stands for its newest run.
+    RUN can also be the name of a flow, for its newest run.
     """
     store, now = services().runs, services().clock.time()
     found = find_run(run)
@@ -66,7 +66,15 @@ def show_run(run: str, whole: bool, as_json: bool) -> None:
 
 
 def _describe(run: Run, children: Children, now: float, root: Run, attempts: Attempts) -> Json:
-    """Return a run with its parameters, and all that it called as `children`."""
+    """Return a run with its parameters as JSON values, and the runs that it called as `children`.
+
+    Args:
+        run: the run.
+        children: the runs that each run of the tree called.
+        now: the current time, in seconds since the epoch.
+        root: the root of the tree.
+        attempts: the attempts of the flow runs in the tree.
+    """
     records: dict[str, Json] = {}
     waits = find_waits([run], now)
     for each in children.below(run):
@@ -104,19 +112,19 @@ def _describe(run: Run, children: Children, now: float, root: Run, attempts: Att
 
 
 def _list_ids(run: Run, children: Children) -> set[str] | None:
-    """Return the ids of a run and of all that it called; None for the whole tree."""
+    """Return the ids of a run and of the runs that it called; None for the whole tree."""
     return None if run.is_root else {each.id for each in children.below(run)}
 
 
 def _list_measures(run: Run, run_ids: set[str] | None) -> Iterator[tuple[str, Cell]]:
-    """Yield what a run and all that it called have measured, added up."""
+    """Yield the sums of the measures of a run and of the runs that it called."""
     measured = sum_measures(run.root_id, run_ids)
     for number, (name, (value, unit)) in enumerate(sorted(measured.items())):
         yield "measures" if not number else "", Cell(f"{name} = {format_measure(value, unit)}")
 
 
 def _list_open_handles(run: Run, root: Run) -> Iterator[tuple[str, Cell]]:
-    """Yield external work that may still be running; no service is asked."""
+    """Yield external work that may still be running, without requests to services."""
     for number, work in enumerate(find_open_handles(run)):
         told = f"{work.handle} is running"
         if root.state.is_final():
@@ -133,7 +141,7 @@ def _make_facts(run: Run, now: float, root: Run, run_ids: set[str] | None, *, wh
     ]
     wait = find_waits([run], now).get(run.id)
     reason = make_reason_cell(run.state)
-    # Which limit was full when it was looked last is told by what it waits for, or not true now.
+    # The wait reason already names the full limit, or the limit has free slots by now.
     if reason and not (wait and run.state.name == "AwaitingConcurrencySlot"):
         facts.append(("reason", reason))
     if wait:
@@ -144,7 +152,7 @@ def _make_facts(run: Run, now: float, root: Run, run_ids: set[str] | None, *, wh
         facts.append(("deployment", Cell(run.deployment)))
         caller = find_caller(run.id)
         if caller is not None:
-            facts.append(("asked for by", Cell(f"run {caller}")))
+            facts.append(("requested by", Cell(f"run {caller}")))
     if run.recipe is not None and run.recipe.code is not None:
         facts.append(("code", Cell(str(run.recipe.code))))
     if run.scheduled_time is not None:
@@ -159,7 +167,7 @@ def _make_facts(run: Run, now: float, root: Run, run_ids: set[str] | None, *, wh
         )
         took = duration(run, now, root)
         attempts = f", {format_count(run.attempt, 'attempt')}" if run.attempt > 1 else ""
-        told = "unknown: nobody saw it end" if took is None else format_duration(took)
+        told = "unknown: its end was not recorded" if took is None else format_duration(took)
         facts.append(("took", Cell(told + attempts)))
     facts += _list_measures(run, run_ids)
     facts += _list_open_handles(run, root)
@@ -175,7 +183,7 @@ def _make_facts(run: Run, now: float, root: Run, run_ids: set[str] | None, *, wh
 
 
 def _find_cache_lookup(run: Run) -> str | None:
-    """Return what a task run told of its look for a kept result; None where it did not look."""
+    """Return the outcome of a task run's cache lookup; None if there was none."""
     if run.kind != "task":
         return None
     told = None
@@ -188,12 +196,12 @@ def _find_cache_lookup(run: Run) -> str | None:
 
 
 def _list_questions(question: requests.Question) -> Iterator[tuple[str, Cell]]:
-    """Yield what a run waits for."""
+    """Yield the description and the fields of the input that a run waits for."""
     if question.description:
         yield "asks", Cell(question.description)
     for number, field in enumerate(question.fields):
         told = f": {field.description}" if field.description else ""
-        optional = "" if field.is_required else ", if you like"
+        optional = "" if field.is_required else ", optional"
         cell = Cell(f"{field.name} ({field.kind}{optional}){told}")
         yield "input" if not number else "", cell
 

@@ -1,4 +1,4 @@
-"""The tree of a run: what it called, with long maps folded."""
+"""The tree of a run and the runs that it called, with long maps folded."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from flowstone.graphs.tree import Children
     from flowstone.records.runs import Run
 
-#: Of a folded one, so many that completed are shown, and so many of each other state.
+#: Maximum number of completed runs to show of a folded map, and of runs in each other state.
 SHOWN, SHOWN_BAD = 3, 20
 
 
 def make_cells(run: Run, now: float, root: Run | None = None) -> tuple[Cell, ...]:
-    """Return the line of a run: its name, state and duration, and last of all why it ended so."""
+    """Return the line of a run: its name, state and duration, and last the reason of its state."""
     is_nested = run.kind == "flow" and not run.is_root
     what = Cell(f"flow {run.unit}", "dim") if is_nested else Cell("")
     attempts = Cell(f"{run.attempt} attempts" if run.attempt > 1 else "", "yellow")
@@ -35,11 +35,11 @@ def make_cells(run: Run, now: float, root: Run | None = None) -> tuple[Cell, ...
 
 @dataclass(frozen=True, slots=True)
 class TreeView:
-    """Makes the tree to show of a run.
+    """Builds the tree to show for a run.
 
     Attributes:
         whole: whether long maps are shown in full.
-        attempts: which of them called what; None shows all beside each other.
+        attempts: groups called runs by attempts; None to show all of them together.
     """
 
     children: Children
@@ -49,7 +49,7 @@ class TreeView:
     attempts: Attempts | None = None
 
     def build_branch(self, run: Run) -> Branch:
-        """Return the run with all that it called; why it ended so stands elsewhere."""
+        """Return the run with the runs that it called, without the reason of its own state."""
         branch = Branch(make_cells(run, self.now, self.root)[:-1])
         waiting = [(run, branch)]
         while waiting:
@@ -73,7 +73,7 @@ class TreeView:
         return [(None, called)] if self.attempts is None else self.attempts.group_calls(run, called)
 
     def _select(self, runs: Sequence[Run]) -> Iterator[Run | Branch]:
-        """Yield the runs to show, and for each folded unit, at its end, what is left out."""
+        """Yield the runs to show, and after each folded unit, the number of omitted runs."""
         left = Counter(run.unit for run in runs)
         folded = {unit for unit, count in left.items() if count > FOLD and not self.whole}
         seen: Counter[tuple[str, str]] = Counter()

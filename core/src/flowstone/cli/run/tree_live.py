@@ -1,4 +1,4 @@
-"""The tree of what runs now: an observer that folds long maps and keeps no more than it shows."""
+"""The live tree of runs: an observer that folds long maps, and stores only what it shows."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from flowstone.records.events import Event
     from flowstone.records.states import StateType
 
-#: Of a folded flow or task, so many that ended badly are shown.
+#: Maximum number of failed runs to show of a folded flow or task.
 SHOWN_BAD = 3
-#: What is called more levels deep is only counted.
+#: Maximum depth of the tree; deeper runs are only counted.
 DEEPEST = 20
 MARKS = {COMPLETED: "✓", RUNNING: "●", FAILED: "✗", CRASHED: "✗", CANCELLED: "■"}
 _WAITING, TIMES = "○", "\N{MULTIPLICATION SIGN}"
@@ -30,7 +30,7 @@ _WAITING, TIMES = "○", "\N{MULTIPLICATION SIGN}"
 
 @dataclass(slots=True, eq=False)
 class TreeRow:
-    """A run, and what it called."""
+    """A run, and the runs that it called."""
 
     run: Run
     group: Group
@@ -42,10 +42,10 @@ class Group:
     """The runs of one flow or task that one run called; many are folded, and only counted.
 
     Attributes:
-        rows: those that have a line of their own.
-        bad: of a folded one, the first that ended badly.
-        groups: what the runs of a folded one called.
-        into: the group that took this one in, when what called it was folded.
+        rows: the runs that have their own line.
+        bad: for a folded group, the first runs that did not complete.
+        groups: for a folded group, the groups that its runs called.
+        into: the group that this one was merged into when its caller was folded.
     """
 
     unit: str
@@ -70,12 +70,12 @@ class Group:
 
 @dataclass(slots=True, eq=False)
 class LiveBranch(Branch):
-    """A line of the tree that may have to make room.
+    """A line of the tree whose children can be omitted to save space.
 
     Attributes:
-        is_open: whether it, or something below it, has not ended.
-        is_bad: whether it ended badly.
-        left_out: how many lines below it made room.
+        is_open: whether it, or a run below it, has not ended.
+        is_bad: whether it ended without completing.
+        left_out: the number of omitted lines below it.
     """
 
     is_open: bool = False
@@ -92,8 +92,8 @@ class LiveBranch(Branch):
         return 1 + below + (self.left_out > 0)
 
     def shorten(self, lines: int, *, bad_too: bool) -> int:
-        """Leave out what has ended, the oldest first, to save so many lines; return how many."""
-        toll = int(self.left_out == 0)  # saying that some are left out takes a line
+        """Omit finished runs, oldest first, to save a number of lines; return the saved lines."""
+        toll = int(self.left_out == 0)  # the note about omitted lines takes a line
         saved, count, kept = 0, 0, list[Branch]()
         for knot in self.live_children:
             may_go = not knot.is_open and (bad_too or not knot.is_bad)
@@ -114,7 +114,7 @@ class LiveBranch(Branch):
 
 
 class LiveTree:
-    """An `Observer` that knows the tree of the runs that it is told of, and of one before them."""
+    """An `Observer` that builds the tree of the runs that it observes, and of an earlier run."""
 
     def __init__(self, run: Run | None = None, *, marks: bool = True) -> None:
         self._marks = marks
@@ -133,10 +133,10 @@ class LiveTree:
                     self._change(event.run_id, event.payload)
 
     def close(self) -> None:
-        """Do nothing: what is known can still be drawn."""
+        """Do nothing: the tree can still be drawn."""
 
     def build_branches(self, now: float, height: int | None = None) -> list[Branch]:
-        """Return the trees to draw, at most so many lines high where what goes on allows it."""
+        """Return the trees to draw, with at most `height` lines if the active runs allow it."""
         with self._lock:
             knots = list(self._build(self._top, now))
         if height is not None:
@@ -145,7 +145,7 @@ class LiveTree:
             knot.tell_left_out()
         return list(knots)
 
-    # ------------------------------------------------------------ what happened
+    # ------------------------------------------------------------ events
 
     def _add(self, run: Run) -> None:
         if run.id in self._rows:
@@ -161,7 +161,7 @@ class LiveTree:
                 self._fold(group)
 
     def _find_groups(self, run: Run) -> dict[str, Group]:
-        """Return the groups below a run's caller; below the root where that is forgotten."""
+        """Return the groups below a run's caller, or below the root if the caller was removed."""
         row = self._rows.get(run.parent_id or "") or self._rows.get(run.root_id)
         if row is None:
             return self._top
@@ -206,7 +206,7 @@ class LiveTree:
             if group.folded or other.folded or len(other.rows) > FOLD:
                 self._fold(other)
 
-    # ------------------------------------------------------------ how it is shown
+    # ------------------------------------------------------------ drawing
 
     def _build(self, groups: dict[str, Group], now: float, depth: int = 0) -> Iterator[LiveBranch]:
         for group in groups.values():
@@ -228,7 +228,7 @@ class LiveTree:
     def _build_below(
         self, groups: dict[str, Group], now: float, depth: int
     ) -> tuple[list[LiveBranch], int]:
-        """Return what to draw below a line, and how much is left out as it lies too deep."""
+        """Return the lines to draw below a line, and the number of runs that are too deep."""
         if depth < DEEPEST:
             return list(self._build(groups, now, depth + 1)), 0
         return [], sum(group.counts.total() for group in groups.values())
