@@ -1,4 +1,4 @@
-"""Puts the template of new packages into the wheel, and into the source archive that makes one."""
+"""Include the template of new packages in the wheel and in the source distribution."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ PLACES = {"wheel": "flowstone_testing/cli/plugin-template", "sdist": "plugin-tem
 
 
 class Template(BuildHookInterface[Any]):
-    """Takes the folder from the top of the workspace, or, in a source archive, from inside."""
+    """Finds the template at the top of the workspace, or inside a source distribution."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        if version == "editable":  # it is found where it stands
+        if version == "editable":  # it is found in the workspace
             return
         inside, beside = (folder / "plugin-template" for folder in self._folders())
         source = inside if inside.is_dir() else beside

@@ -1,4 +1,4 @@
-"""The service's channels: they keep what they are told, and behave as a test wants."""
+"""The service's channels: they store notes, and behave as a test requests."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 from flowstone_testing.desks import Script
 
-#: Seconds that a busy channel asks for.
+#: Seconds that a busy channel asks to wait.
 PATIENCE = 7.0
 
 
 class Channels(Script):
-    """Where notes arrive, as the suite looks at it."""
+    """The desk of the suite, where notes arrive."""
 
     def __init__(self) -> None:
         super().__init__()

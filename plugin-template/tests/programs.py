@@ -1,4 +1,4 @@
-"""The service's programs: `count` writes two lines, `fail` fails, `wait` goes on until the end."""
+"""The service's programs: `count` writes two lines, `fail` fails, `wait` runs until cancelled."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from typing import Any
 from uuid import uuid4
 
-#: What each program does: where it is from then on, what it writes, what went wrong.
+#: The state of each program after its start, its output, and its error.
 PROGRAMS = {
     "count": ("completed", ["one", "two"], ""),
     "fail": ("failed", [], "exit code 3"),
@@ -21,7 +21,7 @@ class Programs:
         self.runs: dict[str, dict[str, Any]] = {}
 
     def is_running(self, handle: str) -> bool:
-        """Tell, by another way than over HTTP, whether a run goes on."""
+        """Return whether a run is active, without HTTP."""
         return bool(self.runs[handle]["status"] == "running")
 
     def take(self, handler: Any, handle: str) -> None:

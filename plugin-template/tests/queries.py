@@ -1,4 +1,4 @@
-"""The service's databases: SQLite behind sessions, each with its transaction and its rows."""
+"""The service's databases: SQLite with sessions, each with its transaction and rows."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Session:
 
 
 class Databases:
-    """All databases of the service; files in a folder."""
+    """All databases of the service, as files in a directory."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

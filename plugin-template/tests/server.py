@@ -1,4 +1,4 @@
-"""The service, over HTTP, with a token; small, but real."""
+"""A small but real HTTP service with a token."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Service(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
     def clear(self) -> None:
-        """Forget what it was told."""
+        """Delete all data."""
         # % if interface == "database"
         self.databases.close()
         # % endif

@@ -1,4 +1,4 @@
-"""The service's spaces: objects by key, whose content is on disk."""
+"""The service's spaces: objects by key, with their content on disk."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Spaces = dict[str, dict[str, dict[str, Any]]]
 
 
 class Request:
-    """What is asked of one space; it answers by the methods of the handler."""
+    """A request to one space, answered by methods of the handler."""
 
     def __init__(self, handler: Any, objects: dict[str, Any], folder: Path) -> None:
         self.handler: Any = handler
@@ -56,7 +56,7 @@ class Request:
                 left -= len(chunk)
                 digest.update(chunk)
                 file.write(chunk)
-        if left:  # cut: nothing is kept
+        if left:  # incomplete: nothing is stored
             draft.unlink()
             self.http.close_connection = True
             return

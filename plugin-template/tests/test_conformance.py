@@ -65,7 +65,7 @@ from .server import Service
 
 
 def nowhere() -> str:
-    """Return an address where nobody listens."""
+    """Return the address of a closed port."""
     return f"http://127.0.0.1:{reserve_closed_port()}"
 
 

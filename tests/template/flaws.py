@@ -114,7 +114,7 @@ FLAWS = {
         "TestAcmeTasks",
         "test_every_parameter_is_documented",
         "tasks.py",
-        "        folder: inside the store's folder.\n",
+        "        folder: the folder, in the store's folder.\n",
         "",
     ),
     "a plugin loads its SDK": Flaw(

@@ -103,7 +103,7 @@ def test_a_new_version_wants_a_migration_and_keeps_the_old(pytester: pytest.Pyte
     Path(pytester.path / "golden/parcel.1.json").unlink()
     failed, told = outcome(pytester, migrated)
     assert failed == {OLD}
-    assert "parcel.1.json is gone: people have such documents" in told
+    assert "parcel.1.json is missing: users have such documents" in told
 
 
 class One(Block):

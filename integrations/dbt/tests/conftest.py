@@ -1,4 +1,4 @@
-"""A project for each test, which is parsed once for all, runs of flows on disk, and dbt Cloud."""
+"""A project for each test, parsed once for all; runs of flows on disk; and dbt Cloud."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _memory() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def no_login_of_yours(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing of the developer's own login to dbt Cloud is seen by a test."""
+    """Hide the developer's own dbt Cloud credentials from the tests."""
     for name in ("DBT_CLOUD_TOKEN", "DBT_CLOUD_ACCOUNT_ID", "DBT_CLOUD_HOST_URL"):
         monkeypatch.delenv(name, raising=False)
 
@@ -50,7 +50,7 @@ def login(cloud: DbtCloud) -> DbtCloudCredentials:
 
 @pytest.fixture(scope="session")
 def parsed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The shop, parsed: what is copied of it needs no parsing from scratch."""
+    """The shop, parsed, so that copies need not be parsed from scratch."""
     folder = write_project(tmp_path_factory.mktemp("shop"))
     DbtRunner(DbtProject(project_dir=folder, profiles_dir=folder)).invoke(["parse"])
     return folder
@@ -58,7 +58,7 @@ def parsed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def built(parsed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The shop, built: all of its tables are there."""
+    """The shop, built, with all its tables."""
     folder = Path(shutil.copytree(parsed, tmp_path_factory.mktemp("built") / "shop"))
     add_arrivals(folder)
     DbtRunner(DbtProject(project_dir=folder, profiles_dir=folder)).invoke(["build"])
@@ -67,7 +67,7 @@ def built(parsed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def shop(parsed: Path, tmp_path: Path, home: Path) -> Path:
-    """A folder with the shop, and a home with a store on disk."""
+    """A directory with the shop, and a home with a store on disk."""
     return Path(shutil.copytree(parsed, tmp_path / "shop"))
 
 
@@ -89,13 +89,13 @@ def open_database(shop: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def add_arrivals(shop: Path) -> None:
-    """Make the table that the model `late` waits for."""
+    """Create the table that the model `late` waits for."""
     with open_database(shop) as database:
         database.execute("CREATE TABLE IF NOT EXISTS main.arrivals AS SELECT 1 AS id")
 
 
 def run_in_flow(work: Callable[[], object], **options: Any) -> Run:
-    """Do work in a flow, and return its run."""
+    """Do work in a flow and return its run."""
 
     @flow(**options)
     def main() -> None:
@@ -106,7 +106,7 @@ def run_in_flow(work: Callable[[], object], **options: Any) -> Run:
 
 
 def list_nodes(root: Run) -> list[Run]:
-    """Return the task runs of nodes, in the order in which they were recorded."""
+    """Return the task runs of nodes, in the order of recording."""
     current.services().journal.flush()
     tree = current.services().runs.runs(RunQuery(root_id=root.id))
     return [run for run in tree if "unique_id" in (run.parameters or {})]
@@ -118,7 +118,7 @@ def map_states(root: Run) -> dict[str, str]:
 
 
 def list_lines(root: Run) -> list[str]:
-    """Return the lines of a run's own log."""
+    """Return the log lines of a run."""
     current.services().journal.flush()
     events = current.services().runs.events(0, root_id=root.root_id, kinds=(LOG_WRITTEN,))
     return [

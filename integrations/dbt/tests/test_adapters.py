@@ -1,4 +1,4 @@
-"""What dbt's adapters make of the targets: logins that are accepted, and `dbt debug`."""
+"""Targets in dbt's adapters: accepted credentials, and `dbt debug`."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 for name in ("snowflake.connector", "botocore", "boto3"):
     logging.getLogger(name).setLevel(logging.NOTSET)
 
-#: What `dbt debug` prints where all is well.
+#: The output of a successful `dbt debug`.
 WELL = "All checks passed!"
 
 
@@ -55,10 +55,10 @@ WELL = "All checks passed!"
 
 
 def debug(profile: DbtCliProfile, folder: Path) -> tuple[int, str]:
-    """Run `dbt debug` with a profile, and return its exit code, and all that it wrote."""
+    """Run `dbt debug` with a profile; return its exit code and output."""
     project = folder / "project"
     project.mkdir()
-    # Flags of the project: dbt refuses them beside those of a profiles.yml.
+    # dbt refuses flags in both a project and a profiles.yml.
     (project / "dbt_project.yml").write_text(
         "name: shop\nprofile: shop\nflags: {send_anonymous_usage_stats: false}\n"
     )
@@ -130,7 +130,7 @@ def test_dbt_reaches_postgres_and_shows_no_password(tmp_path: Path, postgres: st
 def test_dbt_reaches_snowflake_and_shows_no_password(
     tmp_path: Path, snowflake: Snowflake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The emulator looks at passwords."""
+    """The emulator checks passwords."""
     monkeypatch.setenv("SNOWFLAKE_DISABLE_PLATFORM_DETECTION", "true")
     login = SnowflakeCredentials(
         account=ACCOUNT, user=USER, password=SecretStr(PASSWORD), server_url=snowflake.url
@@ -163,7 +163,7 @@ def make_key(passphrase: str | None = None, *, as_der: bool = False) -> tuple[st
 
 
 def log_in_to_snowflake(**login: Any) -> Any:
-    """Return the adapter's credentials for those of ours."""
+    """Return the adapter's credentials for those of a block."""
     credentials = SnowflakeCredentials(account="acme-prod", **login)
     connector = SnowflakeConnector(
         credentials=credentials, database="SALES", warehouse="LOADING", schema_="PUBLIC", role="R"
@@ -186,7 +186,7 @@ def test_a_password_of_snowflake() -> None:
 @pytest.mark.parametrize("passphrase", [None, "a-passphrase"])
 @pytest.mark.parametrize("as_der", [False, True])
 def test_a_key_pair_of_snowflake(passphrase: str | None, as_der: bool) -> None:
-    """PrefectHQ's prefect-dbt issue 108: a key could not be given at all."""
+    """A known issue of prefect-dbt: a key could not be set."""
     key, modulus = make_key(passphrase, as_der=as_der)
     login = {"private_key_passphrase": passphrase} if passphrase else {}
     made = log_in_to_snowflake(user="loader", private_key=key, **login)
@@ -276,7 +276,7 @@ SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
 
 
 def reach_bigquery(credentials: Block | None, **fields: Any) -> dict[str, Any]:
-    """Return the target as dbt renders it; no canary is in what is written."""
+    """Return the target as dbt renders it; the written file contains no canary."""
     target = BigQueryTargetConfigs(credentials=credentials, **fields).make_target()
     assert "canary" not in repr(target)
     return render(target)

@@ -1,4 +1,4 @@
-"""What is wrong is said in one sentence, with dbt's own words behind it, and the flow fails."""
+"""Errors are reported in one sentence, followed by dbt's message, and the flow fails."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ DBT = str(Path(sys.executable).with_name("dbt"))
 
 @dataclass(frozen=True)
 class Mistake:
-    """Something that is wrong, and what is said of it.
+    """A mistake, and the expected message.
 
     Attributes:
         name: of the test.
@@ -156,7 +156,7 @@ MISTAKES = (
     ),
     Mistake(
         "packages that are not there",
-        ("dbt deps: ", "nowhere/dbt_project.yml"),  # they are installed before anything is run
+        ("dbt deps: ", "nowhere/dbt_project.yml"),  # they are installed before anything runs
         files={"packages.yml": "packages:\n  - local: nowhere\n"},
     ),
     Mistake(
@@ -175,7 +175,7 @@ MISTAKES = (
     Mistake("vars that are no YAML", ("is not valid YAML",), "run --vars '{a: '"),
     Mistake(
         "vars that are no JSON",
-        ("'vars' can't be written as JSON: ", "Give it texts"),
+        ("'vars' can't be written as JSON: ", "Pass strings"),
         options={"vars": {"price": object()}},
     ),
     Mistake(
@@ -185,7 +185,7 @@ MISTAKES = (
     ),
     Mistake(
         "an executable that is another program",
-        ("'/bin/true' did not write the JSON log of dbt. Set `executable`",),
+        ("'/bin/true' did not write dbt's JSON log. Set `executable`",),
         project={"executable": "/bin/true"},
     ),
     Mistake(
@@ -208,7 +208,7 @@ def read_log(root: Run) -> list[tuple[int, str]]:
 
 
 def assert_whole(shop: Path) -> None:
-    """See that nothing of a command is left half done."""
+    """Check that a command leaves nothing incomplete."""
     target = shop / "target"
     for file in target.rglob("*.json"):
         json.loads(file.read_text())
@@ -217,7 +217,7 @@ def assert_whole(shop: Path) -> None:
 
 
 def fail(shop: Path, work: Callable[[], object]) -> str:
-    """Do work in a flow that fails, and return why it did."""
+    """Do work in a flow that fails, and return the reason."""
     root = run_in_flow(work)
     assert root.state.name == "Failed"
     assert_whole(shop)
@@ -324,7 +324,7 @@ def test_a_target_folder_that_may_not_be_written(shop: Path, runner: DbtRunner) 
 @pytest.mark.check
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="limits of a process are Linux's")
 def test_a_disk_that_is_full(shop: Path, runner: DbtRunner) -> None:
-    """A limit to the size of files is met as the end of a disk is."""
+    """A limit on the size of files has the same effect as a full disk."""
     before = (shop / "target/manifest.json").read_bytes()
     end_idle()
     warm = borrow_dbt()
@@ -335,9 +335,7 @@ def test_a_disk_that_is_full(shop: Path, runner: DbtRunner) -> None:
         message = fail(shop, lambda: runner.invoke("run", select="more"))
     finally:
         end_idle()
-    assert_in_order(
-        ("the disk is full, or a file may not be that large: ", "Free some space"), message
-    )
+    assert_in_order(("the disk is full, or the file is too large: ", "Free some space"), message)
     assert (shop / "target/manifest.json").read_bytes() == before
     assert runner.invoke("run", select="more").success
 
@@ -345,15 +343,15 @@ def test_a_disk_that_is_full(shop: Path, runner: DbtRunner) -> None:
 CONTRADICTIONS: tuple[tuple[Callable[[], DbtProject], str], ...] = (
     (
         lambda: DbtProject(project_dir=Path(), git_url="https://example.org/a.git"),
-        "give one of project_dir, store and git_url",
+        "set one of project_dir, store and git_url",
     ),
     (
         lambda: DbtProject(project_dir=Path(), store=LocalDirectory(basepath=".")),
-        "give one of project_dir, store and git_url",
+        "set one of project_dir, store and git_url",
     ),
     (
         lambda: DbtProject(profiles_dir=Path(), database=DuckDBDatabase(path="shop.duckdb")),
-        "give one of database, profile and profiles_dir",
+        "set one of database, profile and profiles_dir",
     ),
 )
 

@@ -13,7 +13,7 @@ import pytest
 from flowstone.testing import flowstone_test_harness
 from flowstone_dbt import DbtCloudCredentials, DbtCloudJob, DbtCloudJobRunStatus
 
-#: As the process began: a fixture hides it from the other tests.
+#: From the start of the process: a fixture hides it from other tests.
 LOGIN = {
     name: os.environ[name]
     for name in ("DBT_CLOUD_TOKEN", "DBT_CLOUD_ACCOUNT_ID", "DBT_CLOUD_HOST_URL")

@@ -1,4 +1,4 @@
-"""What becomes of a run in dbt Cloud when the process that waits for it is ended."""
+"""Runs in dbt Cloud when the process that waits for them ends."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def environment(cloud: DbtCloud, tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def command(environment: dict[str, str]) -> Callable[..., str]:
-    """Runs `flowstone` with arguments, and returns what it writes."""
+    """Runs `flowstone` with arguments, and returns its output."""
 
     def run(*arguments: str) -> str:
         program = Path(sys.executable).with_name("flowstone")
@@ -57,7 +57,7 @@ def command(environment: dict[str, str]) -> Callable[..., str]:
 def waiting(
     cloud: DbtCloud, environment: dict[str, str], folder: Path
 ) -> Iterator[subprocess.Popen[str]]:
-    """Run a process that waits for a run without an end; inside, it waits."""
+    """Run a process that waits for an endless run, for the duration of the block."""
     text = PROGRAM.format(
         account=ACCOUNT, domain=cloud.url, job=cloud.make_job(Plan(is_endless=True))
     )

@@ -1,4 +1,4 @@
-"""Requests to dbt Cloud: where they go, what is repeated, and what answers mean."""
+"""Requests to dbt Cloud: URLs, retries, and responses."""
 
 from __future__ import annotations
 
@@ -243,7 +243,7 @@ def test_options_go_into_the_body(cloud: DbtCloud, login: DbtCloudCredentials) -
     ]
 
 
-# ---------------------------------------------------------------- the login
+# ---------------------------------------------------------------- the credentials
 
 
 def test_domains_become_urls() -> None:
@@ -280,7 +280,7 @@ def test_the_environment_has_a_login(cloud: DbtCloud, monkeypatch: pytest.Monkey
     monkeypatch.setenv("DBT_CLOUD_ACCOUNT_ID", str(ACCOUNT))
     monkeypatch.setenv("DBT_CLOUD_HOST_URL", f"{cloud.url}/api")
     assert DbtCloudCredentials().check().ok
-    # A token of the block's goes nowhere that the environment says.
+    # A token of the block is never sent to a host from the environment.
     with DbtCloudCredentials(api_key="a" * 20, account_id=1).client() as client:
         assert client.where == "dbt Cloud account 1 at cloud.getdbt.com"
     monkeypatch.setenv("DBT_CLOUD_HOST_URL", "http://cloud.getdbt.com/api")

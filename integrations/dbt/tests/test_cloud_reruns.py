@@ -1,4 +1,4 @@
-"""What runs again after a run failed, and the flows that do that."""
+"""What a retry of a failed run runs, and the flows that retry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs of dbt Cloud jobs: what is told of them, how they end, and how they are ended."""
+"""Runs of dbt Cloud jobs: results, logs, and cancelling."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_a_timeout_looks_once_more_and_lets_it_go_on(
         run.wait()
     assert cloud.is_alive(run.run_id)
     run.cancel()
-    # It ends while we sleep for the whole time that is left: the last look sees that.
+    # It ends during the last sleep; the final poll notices it.
     ending = make_job(
         login, cloud.make_job(Plan()), timeout_seconds=0.001, interval_seconds=0.001
     ).trigger()
@@ -177,7 +177,7 @@ def test_an_outage_is_borne_for_a_while(
     assert cloud.is_alive(run.run_id)
 
 
-# ---------------------------------------------------------------- what is told of it
+# ---------------------------------------------------------------- logs
 
 
 def test_its_progress_is_logged(
@@ -259,7 +259,7 @@ def test_twins_of_jobs_and_runs(cloud: DbtCloud, login: DbtCloudCredentials) -> 
     asyncio.run(use())
 
 
-# ---------------------------------------------------------------- how it is ended
+# ---------------------------------------------------------------- cancelling
 
 
 def test_a_run_that_ends_while_it_is_cancelled_is_no_error(

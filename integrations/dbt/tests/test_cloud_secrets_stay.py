@@ -1,4 +1,4 @@
-"""Canaries: the token is in nothing that leaves the process, but in requests to dbt Cloud."""
+"""Canaries: the token leaves the process only in requests to dbt Cloud."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 def use(job: DbtCloudJob) -> list[str]:
-    """Do what may go wrong, and return all that it says."""
+    """Do what may fail, and return all messages."""
     said: list[str] = []
     login = job.dbt_cloud_credentials
 
@@ -71,7 +71,7 @@ def test_canaries_are_nowhere(
         caplog.at_level(logging.DEBUG),
     ):
         login = DbtCloudCredentials(api_key=canary, account_id=ACCOUNT, domain=cloud.url)
-        # What dbt prints, and what the service answers, may quote it.
+        # dbt's output, and the responses of the service, may quote it.
         words = f"could not log in with {canary}"
         plan = Plan({"dbt build": [("model.shop.a", "error", words)]}, logs=words)
         number = cloud.make_job(Plan(broken=("dbt build",), logs=words), plan)
@@ -100,7 +100,7 @@ def test_a_token_that_can_not_be_sent_is_in_no_error(wrong: str) -> None:
 
 
 class Later:
-    """A clock that goes by hand."""
+    """A clock that is set by hand."""
 
     now = 1000.0
 

@@ -1,4 +1,4 @@
-"""The commands of a retry, run by dbt itself: it does exactly what did not complete."""
+"""The commands of a retry, run by dbt itself: it runs exactly what did not complete."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def run_dbt(project: Path, *words: str) -> list[dict[str, Any]]:
-    """Run a command, and return the results of its nodes."""
+    """Run a command and return the results of its nodes."""
     found = project / "target" / "run_results.json"
     found.unlink(missing_ok=True)
     program = "from dbt.cli.main import cli; cli()"

@@ -39,7 +39,7 @@ from flowstone_testing import (
     reserve_closed_port,
 )
 
-#: Whatever the database is, the target configs keep its block.
+#: Target configs keep the block of any database.
 DATABASE = SqliteDatabase(path="shop.db")
 
 
@@ -190,7 +190,7 @@ COMMAND = "Invoke dbt with `dbt build`"
 
 
 class Built:
-    """Equal to a run that has built all, with its artifacts."""
+    """Equal to a run that has built everything, with its artifacts."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, dict) and (other["status"], other["artifact_paths"]) == (
@@ -308,7 +308,7 @@ class TestTasks(TaskSuite):
         by_run = {"dbt_cloud_credentials": login, "run_id": done}
 
         def copy() -> dict[str, Any]:
-            """Return a project of its own for each call, as DuckDB's file has one writer."""
+            """Return a new project for each call, as a DuckDB file has one writer."""
             shop = Path(shutil.copytree(built, tmp_path / token_hex(4)))
             return {"project_dir": shop, "profiles_dir": shop}
 

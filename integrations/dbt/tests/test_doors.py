@@ -1,4 +1,4 @@
-"""Each command of dbt does the same through each of the ways to run it."""
+"""Each dbt command does the same in each way to run it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from flowstone_dbt import (
 
 from .conftest import add_arrivals, list_nodes, open_database, run_in_flow
 
-#: What the shop has beside its models, for the commands that are about them.
+#: Files of the shop beside its models, for the commands that need them.
 MORE = {
     "models/sources.yml": """
 sources:
@@ -92,7 +92,7 @@ COMMANDS = (
     Command("snapshot", {"history"}, ("target/run_results.json",), "history: success"),
     Command(
         "compile --select orders",
-        set(),  # what is only compiled is no task run
+        set(),  # nodes that are only compiled are no task runs
         ("target/compiled/shop/models/orders.sql",),
         "with __dbt__cte__cheap as",
     ),
@@ -119,7 +119,7 @@ COMMANDS = (
 
 
 def read_lines(result: DbtResult) -> list[str]:
-    """Return of a result what `DbtCoreOperation.run` returns."""
+    """Return the value of `DbtCoreOperation.run` for a result."""
     assert result.success
     return [*result.lines, *(f"{node.name}: {node.status}" for node in result.nodes)]
 
@@ -174,7 +174,7 @@ DOORS = (invoke, run, trigger_command, ainvoke, arun, trigger, atrigger_command)
 
 @pytest.fixture(scope="session")
 def built(parsed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The shop with all that commands are for, built."""
+    """The shop with the files for all commands, built."""
     folder = Path(shutil.copytree(parsed, tmp_path_factory.mktemp("built") / "shop"))
     write_project(folder, MORE)
     add_arrivals(folder)
@@ -192,7 +192,7 @@ def stocked(built: Path, tmp_path: Path, home: Path) -> Path:
 
 
 def prepare(shop: Path, command: Command) -> None:
-    """Make what a command needs, and remove what it is to write."""
+    """Create what a command needs, and remove what it is going to write."""
     if command.args == "retry":
         with open_database(shop) as database:
             database.execute("ALTER TABLE arrivals RENAME TO departures")
@@ -207,7 +207,7 @@ def prepare(shop: Path, command: Command) -> None:
 
 
 def check_effects(shop: Path, command: Command) -> None:
-    """See what a command leaves where it is not to be seen in its nodes."""
+    """Check the effects of a command that its nodes don't show."""
     for name in command.files:
         assert (shop / name).exists(), name
     if command.args == "clean":
@@ -220,7 +220,7 @@ def check_effects(shop: Path, command: Command) -> None:
 
 
 def list_commands() -> list[object]:
-    """Return each command by each door; `make test` takes all of one door, and one of all doors."""
+    """Return each command by each door; `make test` runs all by one door, and one by all doors."""
     return [
         pytest.param(
             *(door, command),
@@ -246,7 +246,7 @@ def test_commands(stocked: Path, door: Callable[[Path, str], list[str]], command
     check_effects(stocked, command)
 
 
-#: Tasks that have a command of their own, with their async twins.
+#: Tasks for one command, with their async twins.
 TASKS = (
     ("build", run_dbt_build, arun_dbt_build),
     ("run", run_dbt_model, arun_dbt_model),

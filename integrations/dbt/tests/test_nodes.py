@@ -1,4 +1,4 @@
-"""What dbt's words on a node mean: each status is one state, and names are those of the project."""
+"""dbt's results of nodes: each status is one state, and names are those of the project."""
 
 from __future__ import annotations
 

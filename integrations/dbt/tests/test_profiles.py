@@ -1,4 +1,4 @@
-"""Profiles: their secrets are variables, dbt reads back what was meant, and the file is private."""
+"""Profiles: secrets are variables, dbt reads the intended values, and the file is private."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from flowstone_dbt.targets import build_target
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: Texts that a process can be given.
+#: Text that can be passed to a process.
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
 TRICKY = st.sampled_from(
     [
@@ -81,7 +81,7 @@ def test_a_secret_is_a_variable() -> None:
 @example(value="Größe \u2028")
 @given(value=TEXTS | TRICKY | st.tuples(TEXTS, TRICKY, TEXTS).map("".join))
 def test_dbt_reads_back_what_was_meant(value: str) -> None:
-    """Whatever is in a value or a secret, dbt gives its adapter the same."""
+    """dbt passes any value or secret to its adapter unchanged."""
     target = build_target({"database": value, "password": SecretStr(value), "n": [value]}, {})
     with open_profile(make_profile("shop", "dev", target)) as folder:
         content = yaml.safe_load((folder / "profiles.yml").read_text("utf-8"))
@@ -151,7 +151,7 @@ def test_extras_win_where_they_may() -> None:
     target = make_target(access, schema="a", extras={"password": "another", "keepalives_idle": 5})
     assert render(target)["password"] == "another"
     assert [each.get_secret_value() for each in target.secrets.values()] == ["another"]
-    with pytest.raises(ConfigurationError, match="password would replace") as caught:
+    with pytest.raises(ConfigurationError, match="password would override") as caught:
         make_target(access, schema="a", extras={"password": "another"}, allow_overrides=False)
     assert "allow_field_overrides=True" in str(caught.value)
 
@@ -194,7 +194,7 @@ def test_settings_of_postgres(options: str, expected: dict[str, str]) -> None:
 
 def test_other_settings_of_postgres_are_refused() -> None:
     access = reach_postgres(options={"options": "-c role=me -c statement_timeout=5"})
-    with pytest.raises(ConfigurationError, match=r"not 'statement_timeout'\. Give dbt a block"):
+    with pytest.raises(ConfigurationError, match=r"not 'statement_timeout'\. Use a block"):
         make_target(access, schema="s")
 
 

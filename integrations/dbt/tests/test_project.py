@@ -1,4 +1,4 @@
-"""Where a project comes from, how it reaches its database, and what is left of that."""
+"""The location of a project, its database connection, and cleaning up."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from .conftest import add_arrivals, list_nodes, map_states, run_in_flow
 
 #: The console script of dbt in this environment.
 DBT = str(Path(sys.executable).with_name("dbt"))
-#: What lists how all processes were called.
+#: The command that lists the arguments of all processes.
 PS = ["ps", "-ewwo", "args"]
 SEEDED = {"seed.shop.items": "Completed"}
 
@@ -54,7 +54,7 @@ def count_items(path: Path) -> int:
     return int(count)
 
 
-# -- where it comes from -------------------------------------------------------------------------
+# -- location ------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def warehouse(tmp_path: Path) -> DuckDBDatabase:
 
 @pytest.fixture
 def sources(parsed: Path, tmp_path: Path, home: Path) -> Path:
-    """The files of the shop, as somebody wrote them."""
+    """The files of the shop, before anything has run."""
     kept = shutil.ignore_patterns("target", "logs", "*.duckdb")
     return Path(shutil.copytree(parsed, tmp_path / "sources", ignore=kept))
 
@@ -157,7 +157,7 @@ def test_a_project_that_a_repository_does_not_have(
 
 
 def test_an_executable_gives_the_same_states(shop: Path, runner: DbtRunner) -> None:
-    """It is driven by its log in JSON alone."""
+    """It is used only through its JSON log."""
     expected = map_states(run_in_flow(lambda: runner.invoke("build")))
     assert set(expected.values()) == {"Completed", "Warning", "Failed", "Skipped"}
     project = DbtProject(project_dir=shop, profiles_dir=shop, executable=DBT)
@@ -173,7 +173,7 @@ def test_an_executable_gives_the_same_states(shop: Path, runner: DbtRunner) -> N
 def test_an_environment_of_its_own(
     shop: Path, runner: DbtRunner, version: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The lowest version that is supported; the newest one is that of the lock."""
+    """The lowest supported version; the newest is in uv.lock."""
     expected = map_states(run_in_flow(lambda: runner.invoke("build")))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     requirements = [f"dbt-core=={version}", "dbt-duckdb>=1.10", "duckdb<1.5"]
@@ -185,7 +185,7 @@ def test_an_environment_of_its_own(
     def work() -> None:
         with pytest.raises(DbtNodesFailed):
             DbtRunner(project).invoke("build")
-        # DuckDB of this environment can't be asked for the table that is missing.
+        # This environment's DuckDB can't be queried for the missing table.
         write_project(shop, {"models/late.sql": "select * from {{ ref('stg_items') }}"})
         results.append(DbtRunner(project).invoke("build").count())
 
@@ -229,7 +229,7 @@ def test_the_block_of_a_database_works_before_and_after(shop: Path, tmp_path: Pa
 
 @contextmanager
 def watch_processes(folder: Path) -> Iterator[tuple[list[str], set[tuple[str, int]]]]:
-    """Give what all processes are called with, and the modes of profiles, while dbt runs."""
+    """Return the arguments of all processes, and the modes of profiles, while dbt runs."""
     arguments: list[str] = []
     modes: set[tuple[str, int]] = set()
     end = threading.Event()
@@ -256,7 +256,7 @@ def watch_processes(folder: Path) -> Iterator[tuple[list[str], set[tuple[str, in
 
 
 def tell_all(root: Run) -> str:
-    """Return all that was recorded of a run."""
+    """Return everything that was recorded of a run."""
     services = current.services()
     services.journal.flush()
     runs = services.runs.runs(RunQuery(root_id=root.id))
@@ -293,7 +293,7 @@ def test_a_secret_is_nowhere(
             assert not file.is_file() or canary.encode() not in file.read_bytes(), file
 
 
-# -- packages, and projects beside each other ----------------------------------------------------
+# -- packages, and concurrent projects -----------------------------------------------------------
 
 
 def test_packages_are_installed_once_at_a_time(shop: Path, runner: DbtRunner) -> None:
@@ -320,7 +320,7 @@ def test_packages_are_installed_once_at_a_time(shop: Path, runner: DbtRunner) ->
 
 
 def build(folder: str) -> dict[str, int]:
-    """Build a project; it is at the level of the module for the processes that run it."""
+    """Build a project; a function of the module, so that processes can run it."""
     project = DbtProject(project_dir=Path(folder), profiles_dir=Path(folder))
     return DbtRunner(project, raise_on_failure=False).invoke("build").count()
 

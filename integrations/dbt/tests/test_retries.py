@@ -22,7 +22,7 @@ from flowstone_testing.conformance.database.base import until
 
 from .conftest import add_arrivals, list_nodes, open_database, run_in_flow
 
-#: The flow of a program of its own.
+#: The flow of a separate program.
 PROGRAM = """
 import os, sys
 from flowstone import flow
@@ -118,7 +118,7 @@ def test_all_is_run_again_where_that_is_wanted(shop: Path) -> None:
 
 
 def test_what_was_recorded_is_run_again_and_not_what_is_asked_for_now(shop: Path) -> None:
-    """Think of variables with the time of day: a retry is of what was begun."""
+    """Variables may contain the time of day: a retry resumes the same command."""
     late = "select {{ var('price') }} as price from main.arrivals"
     write_project(shop, {"models/late.sql": f"{{{{ config(materialized='table') }}}} {late}"})
     runner = DbtRunner(DbtProject(project_dir=shop, profiles_dir=shop))
@@ -165,7 +165,7 @@ def test_a_retry_in_a_new_process(shop: Path, home: Path, tmp_path: Path) -> Non
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no kill -9 here")
 def test_a_retry_after_a_kill(shop: Path, home: Path, tmp_path: Path) -> None:
-    """The process of the flow dies when dbt waits within a model; dbt leaves no file."""
+    """The process of the flow dies while dbt runs a model; dbt leaves no file."""
     slow = "select count(*) as n from range(10000000000) a, {{ ref('orders') }} b"
     write_project(shop, {"models/report.sql": f"{{{{ config(materialized='table') }}}} {slow}"})
     with start(home, tmp_path, str(shop)) as process:
@@ -242,7 +242,7 @@ def test_two_tasks_of_one_flow_are_told_apart(shop: Path, runner: DbtRunner) -> 
 
 
 def test_commands_in_another_order_are_told_apart(shop: Path, runner: DbtRunner) -> None:
-    """The second attempt begins with the model that has never been built."""
+    """The second attempt starts with the model that has never been built."""
     attempts: list[bool] = []
 
     def work() -> None:
@@ -298,7 +298,7 @@ def add_items(shop: Path) -> None:
 
 
 def test_a_retry_with_the_state_of_another_run(shop: Path, tmp_path: Path) -> None:
-    """The artifacts are downloaded to another folder in each attempt; it is the same command."""
+    """Each attempt downloads the artifacts to another directory; it is the same command."""
     store = LocalDirectory(basepath=str(tmp_path / "artifacts"))
     project = DbtProject(project_dir=shop, profiles_dir=shop)
     everything = DbtRunner(project, store_artifacts=store, raise_on_failure=False)

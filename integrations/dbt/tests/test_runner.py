@@ -1,4 +1,4 @@
-"""What `DbtRunner` adds to a command: strategies, state, artifacts in a store, microbatches."""
+"""Options of `DbtRunner`: test strategies, state, artifacts in a store, microbatches."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_docs_are_generated_into_a_store(project: DbtProject, tmp_path: Path) ->
 
 
 def test_only_failed_batches_are_run_again(shop: Path) -> None:
-    """Three days; the table of the second is not there in the first attempt."""
+    """Three days; the table of the second is missing in the first attempt."""
     today = datetime.now(UTC).date()
     days = [today - timedelta(days=number) for number in (2, 1, 0)]
     batches = """{{ config(materialized='incremental', incremental_strategy='microbatch',

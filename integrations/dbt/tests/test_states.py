@@ -1,4 +1,4 @@
-"""Each node is a task run, and ends as dbt says that it did."""
+"""Each node is a task run with the state of dbt's result."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from flowstone_dbt import DbtError, DbtNodesFailed, DbtProject, DbtRunner, DbtSe
 
 from .conftest import add_arrivals, list_nodes, map_states, open_database, run_in_flow
 
-#: The names of our states by dbt's statuses.
+#: The names of states by dbt's statuses.
 NAMES = {
     "success": "Completed",
     "pass": "Completed",
@@ -32,13 +32,13 @@ NAMES = {
 
 
 def read_statuses(shop: Path) -> dict[str, str]:
-    """Return what dbt wrote of each node."""
+    """Return dbt's result of each node."""
     content = json.loads((shop / "target/run_results.json").read_text())
     return {each["unique_id"]: each["status"] for each in content["results"]}
 
 
 def assert_same(shop: Path, root: Run) -> None:
-    """See that each node has one run, which ended as dbt says."""
+    """Check that each node has one run, with the state of dbt's result."""
     expected = {
         node: NAMES[status]
         for node, status in read_statuses(shop).items()

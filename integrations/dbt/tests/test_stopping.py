@@ -1,4 +1,4 @@
-"""dbt ends when its run does, and its queries before anything else begins."""
+"""dbt ends with its run, and its queries end before anything else starts."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PATIENCE = 60
 
 
 def find_pids() -> list[int]:
-    """Return the processes of dbt that runs have started and that have not ended."""
+    """Return the dbt processes of runs that have not ended."""
     services = current.services()
     services.journal.flush()
     runs = services.runs.runs(RunQuery(listed=True))
@@ -50,7 +50,7 @@ def is_running(pid: int) -> bool:
 
 
 def has_started(shop: Path, node: str) -> bool:
-    """Tell whether dbt has compiled a model, which it does before it is run."""
+    """Return whether dbt has compiled a model, which it does before running it."""
     return any((shop / "target/.flowstone").rglob(f"run/shop/models/{node}.sql"))
 
 
@@ -174,7 +174,7 @@ def start(home: Path) -> subprocess.Popen[bytes]:
 def test_no_query_is_left_when_a_flow_is_killed(
     tmp_path: Path, home: Path, postgres: str, number: signal.Signals
 ) -> None:
-    """dbt notices that its flow is gone, and lets PostgreSQL cancel what it runs."""
+    """dbt notices that its flow's process has exited, and PostgreSQL cancels the query."""
     mark = f"/* {token_hex(8)} */"
     endless = (
         "{{ config(materialized='table') }} "
@@ -253,7 +253,7 @@ def test_no_query_of_one_attempt_is_left_when_the_next_begins(
 
 
 def test_cleanup_ends_what_a_killed_process_left(shop: Path, home: Path) -> None:
-    """Its dbt is stopped, too, so that it can't end by itself."""
+    """dbt is stopped, too, so that it can't end by itself."""
     write_project(shop, {"models/endless.sql": ENDLESS})
     DbtProject(project_dir=shop, profiles_dir=shop).save("shop")
     env = {**os.environ, "FLOWSTONE_HOME": str(home)}

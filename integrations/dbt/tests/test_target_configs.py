@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 CANARY = f"canary-{token_hex(12)}"
 URL = f"postgresql://loader:{CANARY}@db.example.org/shop"
 
-#: Of each kind, with a secret in it.
+#: One of each kind, with a secret.
 CONFIGS: dict[str, BaseTargetConfigs] = {
     "any": TargetConfigs(type="trino", schema_="shop", extras={"password": CANARY, "host": "h"}),
     "duckdb": DuckDBTargetConfigs(
@@ -71,7 +71,7 @@ def make_profile(configs: BaseTargetConfigs, **fields: Any) -> DbtCliProfile:
 @pytest.mark.parametrize("kind", CONFIGS)
 @pytest.mark.parametrize("saved_by_itself", [False, True])
 def test_nothing_is_lost_in_a_saved_profile(kind: str, saved_by_itself: bool) -> None:
-    """prefect-dbt 114: the credentials in target configs were gone after a load."""
+    """A known issue of prefect-dbt: credentials in target configs were lost after a load."""
     configs = CONFIGS[kind].model_copy()
     profile = make_profile(configs, global_configs=GlobalConfigs(use_colors=False))
     if saved_by_itself:
@@ -131,12 +131,12 @@ def test_a_password_by_reference_is_read_when_a_profile_is_made(
 
 def test_extras_replace_fields_only_where_they_may() -> None:
     configs = TargetConfigs(type="trino", schema_="shop", extras={"schema": "other"})
-    with pytest.raises(ConfigurationError, match="schema would replace"):
+    with pytest.raises(ConfigurationError, match="schema would override"):
         configs.get_configs()
     configs.allow_field_overrides = True
     assert configs.get_configs()["schema"] == "other"
     flags = GlobalConfigs(debug=True, extras={"debug": False})
-    with pytest.raises(ConfigurationError, match="debug would replace"):
+    with pytest.raises(ConfigurationError, match="debug would override"):
         flags.get_configs()
 
 
@@ -151,7 +151,7 @@ def test_threads_are_a_number_or_jinja() -> None:
 
 def test_a_block_of_another_database_is_refused() -> None:
     configs = PostgresTargetConfigs(schema_="s", credentials=SqliteDatabase(path="shop.db"))
-    with pytest.raises(ConfigurationError, match=r"for postgresql, and the block reaches sqlite"):
+    with pytest.raises(ConfigurationError, match="but the block connects to sqlite"):
         configs.get_configs()
 
 
@@ -269,7 +269,7 @@ def test_other_profiles_and_targets(folder: Path) -> None:
         (("absent", None), r"no profile 'absent'\. Choose one of 'shop', 'other', 'chosen'\."),
         (("shop", "absent"), r"no target 'absent'\. Choose one of 'dev', 'prod',"),
         (("shop", "bare"), r"the target 'bare' has no type\. Add it"),
-        (("chosen", None), r"it chooses its target by Jinja, .*\. Set target_name\."),
+        (("chosen", None), r"its target is set by Jinja, .*\. Set target_name\."),
     ],
 )
 def test_what_is_not_in_a_profiles_yml(

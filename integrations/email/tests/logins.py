@@ -1,4 +1,4 @@
-"""Logins to the mail server of the tests."""
+"""Credentials for the mail server of the tests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PASSWORD = f"canary-{secrets.token_hex(12)}"
 
 
 def login(port: int, way: Way = "SSL", password: str = PASSWORD) -> EmailServerCredentials:
-    """Return a login to a desk of this machine."""
+    """Return credentials for a desk on this machine."""
     return EmailServerCredentials(
         smtp_server="127.0.0.1",
         smtp_port=port,

@@ -19,7 +19,7 @@ from flowstone_testing.ports import reserve_closed_port
 
 from .logins import PASSWORD, login
 
-# The server warns that it takes logins without TLS; it has it from the first byte on.
+# The server warns about logins without TLS, although it uses TLS from the start.
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while")
 
 

@@ -1,4 +1,4 @@
-"""Mail as a task: what arrives, for whom, and what can't be sent."""
+"""The mail task: what arrives, the recipients, and errors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from flowstone_email import aemail_send_message, email_send_message
 
 from .logins import PASSWORD, login
 
-# The server warns that it takes logins without TLS; it has it from the first byte on.
+# The server warns about logins without TLS, although it uses TLS from the start.
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while")
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(40))
@@ -90,7 +90,7 @@ def test_secrets_that_are_known_are_masked(desk: MailDesk) -> None:
 @pytest.mark.parametrize(
     ("more", "problem"),
     [
-        ({}, "nobody to send from, or to"),
+        ({}, "no sender or no recipients"),
         ({"email_to": "a@example.org\r\nBcc: b@example.org"}, "can't be sent"),
         ({"email_to": "a@example.org", "attachments": ["/no/such/file"]}, "No such file"),
         ({"email_to": "a@example.org", "inline_images": {"a": "/no/such.png"}}, "No such file"),

@@ -1,4 +1,4 @@
-"""Mail, over a real SMTP server: with and without TLS, with and without a login."""
+"""Mail by a real SMTP server: with and without TLS, with and without credentials."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from flowstone_testing.conformance.notifier import HastyClock
 
 from .logins import PASSWORD, login
 
-# The server warns that it takes logins without TLS; it has it from the first byte on.
+# The server warns about logins without TLS, although it uses TLS from the start.
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while")
 
 
 class Later:
-    """A clock that goes by hand."""
+    """A clock that is set by hand."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -49,7 +49,7 @@ def services(flowstone_services: Services) -> Services:
 
 @pytest.fixture
 def later(services: Services) -> Iterator[Later]:
-    """Give the clock by which secrets that were read grow old."""
+    """Return the clock for the age of secrets that were read."""
     clock = Later()
     ticking = cast("Clock", clock)
     with use_services(replace(services, clock=ticking, references=Resolver(ticking, 3600))):

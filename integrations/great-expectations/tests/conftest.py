@@ -1,4 +1,4 @@
-"""Orders of which some are wrong, a place for them, and runs of flows in memory."""
+"""Orders, some of them invalid; a store for them; and runs of flows in memory."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _memory() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _no_context() -> Iterator[None]:
-    """Each test begins without a current context, as most flows do."""
+    """Each test starts without a current context, like most flows."""
     set_context(None)
     yield
     set_context(None)
@@ -56,7 +56,7 @@ def orders() -> pd.DataFrame:
 
 @pytest.fixture
 def expected() -> list[Expectation]:
-    """What the orders are expected to be, which they are not."""
+    """The expectations of the orders, which fail."""
     return [
         gxe.ExpectTableRowCountToBeBetween(min_value=1),
         gxe.ExpectColumnValuesToNotBeNull(column="customer"),
@@ -65,7 +65,7 @@ def expected() -> list[Expectation]:
 
 
 def run_in_flow(work: Callable[[], object], **options: Any) -> Run:
-    """Do work in a flow, and return its run."""
+    """Do work in a flow and return its run."""
 
     @flow(**options)
     def main() -> None:
@@ -83,7 +83,7 @@ def list_tasks(root: Run) -> list[Run]:
 
 
 def list_facts(root: Run, *kinds: str) -> list[Any]:
-    """Return what a flow run and its tasks have recorded, of some kinds."""
+    """Return the records of some kinds of a flow run and its tasks."""
     current.services().journal.flush()
     events = current.services().runs.events(0, root_id=root.root_id, kinds=kinds)
     return [event.payload for _, event in events]

@@ -1,4 +1,4 @@
-"""The process's current context: as before, however a validation ends; and many at once."""
+"""The current context of the process: restored after any validation; and many at once."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_the_current_context_is_as_before(
 def test_a_context_is_not_replaced_while_it_is_used(
     orders: pd.DataFrame, expected: Expected, tmp_path: Path
 ) -> None:
-    """Another thread of the caller's goes on with its own."""
+    """Another thread of the caller continues with its own."""
     context = use_own(tmp_path)
     seen = set()
 
@@ -88,7 +88,7 @@ def test_a_context_is_not_replaced_while_it_is_used(
 
 
 def test_many_at_once(request: pytest.FixtureRequest, orders: pd.DataFrame) -> None:
-    """Ten in parallel, ten times; each has expectations of its own, and bad rows of its own.
+    """Ten in parallel, ten times; each with its own expectations and bad rows.
 
     See great-expectations issue 12209, and issue 138 of airflow-provider-great-expectations.
     """
@@ -145,7 +145,7 @@ def test_a_mapped_task_in_threads() -> None:
 
 @pytest.mark.slow
 def test_a_mapped_task_in_processes(orders: pd.DataFrame, expected: Expected) -> None:
-    """Frames, expectations and reports travel."""
+    """Frames, expectations and reports can be sent to another process."""
 
     @flow(task_runner=ProcessPoolTaskRunner(max_workers=2))
     def main() -> list[int]:
@@ -158,7 +158,7 @@ def test_a_mapped_task_in_processes(orders: pd.DataFrame, expected: Expected) ->
     assert main() == [2, 2, 2]
 
 
-# -- contexts of the caller's --------------------------------------------------------------------
+# -- contexts of the caller ----------------------------------------------------------------------
 
 
 def make_project(context: Any, orders: pd.DataFrame) -> str:
@@ -252,7 +252,7 @@ def test_checkpoints_and_validations_at_once(
 
 
 def test_a_validation_outlasts_a_checkpoint(orders: pd.DataFrame, project: Path) -> None:
-    """It began while the checkpoint's context was the current one, which then goes."""
+    """It started while the checkpoint's context was the current one, which is then replaced."""
     begun, gone = Event(), Event()
     seen: list[object] = []
 

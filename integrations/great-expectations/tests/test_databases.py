@@ -1,4 +1,4 @@
-"""Tables and queries: evaluated by SQLite, PostgreSQL and MariaDB, read of DuckDB."""
+"""Tables and queries: evaluated by SQLite, PostgreSQL and MariaDB, or read from DuckDB."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ EXPECTED = [
     gxe.ExpectColumnValuesToBeBetween(column="price", min_value=0),
     gxe.ExpectColumnValuesToNotBeNull(column="name"),
 ]
-#: 15 rows have a negative price, and one no name.
+#: 15 rows have a negative price, and one has no name.
 FAILING = sorted({*range(0, 100, 7), 5})
 
 
@@ -79,7 +79,7 @@ def open_memory(_: Path, __: pytest.FixtureRequest) -> Database:
     return SqliteDatabase()
 
 
-#: Processes of a run share the servers.
+#: The processes of a test run share the servers.
 TABLE = f"gx_orders_{os.getpid()}"
 IN_PLACE = [open_sqlite, open_postgres, open_mariadb]
 READ = [open_duckdb, open_memory]
@@ -105,7 +105,7 @@ def read_quarantined(store: LocalDirectory, report: Any) -> list[dict[str, Any]]
 @pytest.mark.parametrize("database", [*IN_PLACE, *READ], indirect=True)
 @pytest.mark.parametrize("wanted", ["table", "query"])
 def test_a_table_and_a_query(database: Database, wanted: str, store: LocalDirectory) -> None:
-    """More rows fail than the 20 that Great Expectations lists of a database."""
+    """More rows fail than the 20 that Great Expectations lists for a database."""
     source = DatabaseSource(database, TABLE)
     if wanted == "query":
         source = DatabaseSource(database, query=f"SELECT * FROM {TABLE} WHERE id < 1000;")
@@ -230,7 +230,7 @@ def test_a_schema_and_names_that_are_quoted(postgres: str) -> None:
 
 
 def test_no_password_is_told(postgres: str) -> None:
-    """Neither in results nor in logs, artifacts or errors, of tables that are there or not."""
+    """Not in results, logs, artifacts or errors, whether the table exists or not."""
     canary = "canary-of-a-password"
     url = make_url(postgres).set(password=canary).render_as_string(hide_password=False)
     told: list[str] = []
@@ -266,7 +266,7 @@ def test_a_server_that_is_away() -> None:
 
 
 class Elsewhere(SqliteDatabase):
-    """A database that another tool would reach in a way that we don't know."""
+    """A database with an unknown way for other tools to connect."""
 
     dialect: str
 
@@ -299,7 +299,7 @@ def test_a_source_is_a_table_or_a_query() -> None:
 def test_keys_are_not_for_databases_in_this_process() -> None:
     with DuckDBDatabase() as database:
         database.insert("orders", ROWS, create=True)
-        with pytest.raises(ValidationInvalid, match="Leave it out"):
+        with pytest.raises(ValidationInvalid, match="Remove it"):
             validate(DatabaseSource(database, "orders"), EXPECTED, name="o", key_columns="id")
         with pytest.raises(DataQualityFailed):
             validate(DatabaseSource(database, "orders"), EXPECTED, name="o")

@@ -1,4 +1,4 @@
-"""Frames of each kind come back as they came: kind, types, labels of rows."""
+"""Frames of each kind are returned with the same kind, types and row labels."""
 
 from __future__ import annotations
 
@@ -86,10 +86,10 @@ def test_polars(store: LocalDirectory) -> None:
     assert failing.num_rows == 2
 
 
-# pyarrow reads times with a zone so.
+# pyarrow reads times with a time zone like this.
 @pytest.mark.filterwarnings("ignore:Series.values returning an ndarray:DeprecationWarning")
 def test_pandas_with_labels_and_types(store: LocalDirectory) -> None:
-    """Labels that are there twice, a categorical, whole numbers with nulls."""
+    """Duplicate labels, a categorical, integers with nulls."""
     frame = pd.DataFrame(ROWS).astype({"id": "Int64", "name": "category"})
     frame.index = pd.Index(["x", "x", "y", "y", "z"], name="label")
     passing, failing = set_aside(frame, store)
@@ -108,13 +108,13 @@ def test_whatever_speaks_arrow(store: LocalDirectory) -> None:
 
 @pytest.mark.parametrize("make", [pa.Table.from_pylist, pl.DataFrame])
 def test_large_numbers_beside_a_null_stay_exact(make: Any) -> None:
-    """As floats, these two would be the same."""
+    """As floats, these two would be equal."""
     data = make([{"id": 2**53}, {"id": 2**53 + 1}, {"id": None}])
     assert validate(data, [gxe.ExpectColumnValuesToBeUnique(column="id")], name="ids").success
 
 
 def test_columns_of_mixed_types_are_quarantined_as_text(store: LocalDirectory) -> None:
-    """Bad data is of mixed types more often than good data."""
+    """Bad data often has mixed types."""
     frame = pd.DataFrame({"id": [1, "two", None, 4.5], "n": [1, -1, -2, -3]})
     wanted = [gxe.ExpectColumnValuesToBeBetween(column="n", min_value=0)]
     passing, failing = set_aside(frame, store, wanted)

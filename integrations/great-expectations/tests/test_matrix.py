@@ -21,7 +21,7 @@ PACKAGES = (
     "integrations/sqlalchemy[mysql,postgresql]",
     "integrations/testing[database]",
 )
-#: What stands in for the services of the workspace, whose other needs are not installed there.
+#: Replaces the services of the workspace, whose other requirements are not installed there.
 SERVICES = """
 import os, pytest
 

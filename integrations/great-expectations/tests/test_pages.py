@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Page(HTMLParser):
-    """What a browser would load, and what it would show."""
+    """Collects what a browser would load and show."""
 
     def __init__(self, text: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Expectations in each form that people have them."""
+"""Expectations in each accepted form."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def test_the_same_expectation_twice(orders: pd.DataFrame) -> None:
     ],
 )
 def test_what_is_no_suite(orders: pd.DataFrame, given: Any, words: str) -> None:
-    """Great Expectations drops an expectation that it can't read, and the data passes."""
+    """Great Expectations itself drops an expectation that it can't read, and the data passes."""
     with pytest.raises(ValidationInvalid) as caught:
         validate(orders, given, name="orders")
     assert words in str(caught.value)

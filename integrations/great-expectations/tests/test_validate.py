@@ -1,4 +1,4 @@
-"""What becomes of good and bad data: states, policies, severity, reports, artifacts."""
+"""Good and bad data: states, policies, severity, reports, artifacts."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_a_flow_tells_bad_data_from_an_error(orders: pd.DataFrame, expected: Exp
 def test_what_can_not_be_evaluated_is_an_error(
     orders: pd.DataFrame, expected: Expected, on_failure: Any, store: LocalDirectory
 ) -> None:
-    """Great Expectations does not raise."""
+    """Great Expectations itself does not raise."""
     wanted = [
         *expected,
         gxe.ExpectColumnMaxToBeBetween(
@@ -187,7 +187,7 @@ def test_nothing_is_quarantined_of_good_data(orders: pd.DataFrame, store: LocalD
 def test_a_retry_does_not_quarantine_twice(
     orders: pd.DataFrame, expected: Expected, store: LocalDirectory
 ) -> None:
-    """Neither one of the task nor one of the flow; batches of a mapped task stand side by side."""
+    """Not after a retry of the task or the flow; batches of a mapped task have separate files."""
     attempts = []
 
     @task(retries=1)
@@ -238,7 +238,7 @@ def test_mostly_decides_about_rows(orders: pd.DataFrame, store: LocalDirectory) 
         assert len(report.data) == (10 if success else 8)
 
 
-# Newer versions have another way to say it, which the oldest lacks.
+# Newer versions have another way, which the oldest lacks.
 @pytest.mark.filterwarnings("ignore:.*is deprecated as of GX Core 1.9:DeprecationWarning")
 def test_rows_outside_of_a_condition_pass(orders: pd.DataFrame, store: LocalDirectory) -> None:
     wanted = [
@@ -255,7 +255,7 @@ def test_rows_outside_of_a_condition_pass(orders: pd.DataFrame, store: LocalDire
 
 
 def test_a_second_run_is_served_from_the_cache(orders: pd.DataFrame) -> None:
-    """Frames, expectations and reports are kept, and equal ones are known again."""
+    """Frames, expectations and reports can be stored and cached."""
     calls = []
 
     class ExpectToCount(gxe.ExpectColumnValuesToBeUnique):
@@ -300,7 +300,7 @@ WIDE: list[Expectation] = [
 
 
 def test_no_value_of_a_row_is_in_what_is_kept(people: pd.DataFrame, store: LocalDirectory) -> None:
-    """They are people's data."""
+    """They may be personal data."""
     texts: list[str] = []
 
     def work() -> None:
@@ -346,7 +346,7 @@ def test_a_report_is_plain(orders: pd.DataFrame, expected: Expected) -> None:
 
 
 def test_outcomes_are_in_the_order_of_the_expectations(orders: pd.DataFrame) -> None:
-    """Great Expectations sorts them by column, and what it can't evaluate comes first."""
+    """Great Expectations sorts them by column, with those that it can't evaluate first."""
     wanted = [
         gxe.ExpectColumnMaxToBeBetween(column="price", max_value=99),
         gxe.ExpectColumnValuesToBeUnique(column="id"),
@@ -407,7 +407,7 @@ def test_docs_are_a_page_in_a_store(
 
 
 def test_the_loop_goes_on_meanwhile(orders: pd.DataFrame) -> None:
-    """The validation waits for what the loop does."""
+    """The validation waits for something that the loop does."""
 
     async def main() -> ValidationReport:
         loop, gone_on = asyncio.get_running_loop(), Event()

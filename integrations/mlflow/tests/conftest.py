@@ -1,4 +1,4 @@
-"""A place to track to: an MLflow database of each test's own, copied from one that is migrated."""
+"""A tracking for each test: an MLflow database, copied from one that is migrated."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from flowstone.testing import flowstone_test_harness
 from flowstone_mlflow import MlflowTracking
 from flowstone_mlflow.credentials import INSECURE, VARIABLES
 
-# Warnings of MLflow about itself, which come with the first import only.
+# Warnings of MLflow about itself, on the first import only.
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     importlib.import_module("mlflow.pyfunc")
 
 EXPERIMENT = "churn"
-#: Warnings of MLflow and of what it uses, about each other.
+#: Warnings of MLflow and its dependencies about each other.
 NOT_OURS = (
     "ignore:The ``noload`` loader strategy",
     "ignore:unclosed database in <sqlite3.Connection:ResourceWarning",
@@ -49,7 +49,7 @@ def _memory() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def nothing_of_yours(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Nothing of the developer's own MLflow is seen or written by a test."""
+    """Hide the developer's own MLflow from the tests."""
     for name in (*VARIABLES.values(), INSECURE, "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_NAME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/not-to-be-written.db")
@@ -57,7 +57,7 @@ def nothing_of_yours(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with MLflow's tables, which take 2 s to make."""
+    """A database with MLflow's tables, which take 2 s to create."""
     path = tmp_path_factory.mktemp("mlflow-tables") / "m.db"
     MlflowTracking(tracking_uri=f"sqlite:///{path}").client()
     return path
@@ -65,7 +65,7 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a test tracks to, and what is there."""
+    """The tracking of a test, and its MLflow runs."""
 
     tracking: MlflowTracking
 

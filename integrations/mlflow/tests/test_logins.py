@@ -1,4 +1,4 @@
-"""Logins to a real server behind what asks for them: token, password, certificates; none leaks."""
+"""Credentials for a real server behind a proxy: token, password, certificates; none leaks."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def guard(url: str, login: str, secured_by: ssl.SSLContext | None = None) -> Iterator[Recorder]:
-    """Put before a server what lets in only who shows a login, as a reverse proxy does."""
+    """Run a reverse proxy that requires credentials in front of a server."""
     words = json.dumps({"error_code": "UNAUTHENTICATED", "message": "You are not authenticated."})
 
     def refuse(request: Recorded) -> Any:
@@ -135,7 +135,7 @@ def test_no_secret_is_in_any_output(
         with refused.observe():
             search_briefly()
     spooled = [path for path in _find_home().rglob("*") if path.is_file()]
-    assert spooled  # the login was refused, so all is kept
+    assert spooled  # the credentials were refused, so everything is kept
     said += [path.read_bytes().decode("latin-1") for path in spooled]
     assert caplog.text
     assert "does not answer" in caplog.text
@@ -184,7 +184,7 @@ def test_a_link_leads_from_the_flow_run_to_its_mlflow_run(mlflow_server: str) ->
     [
         (
             {"tracking_uri": "https://ada:pw@mlflow.acme.com"},
-            "a login in the URL would not be kept secret",
+            "credentials in the URL would not be secret",
         ),
         ({"token": "t", "username": "ada", "password": "p"}, "set either a token"),
         ({"on_retry": "sometimes"}, "on_retry"),
@@ -209,6 +209,6 @@ def test_mlflows_own_variables_are_read(
         assert not MlflowTracking().check().ok
         monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", token)
         assert MlflowTracking().check().ok
-        other = MlflowTracking(token=SecretStr("other"))  # a field beats the variable
+        other = MlflowTracking(token=SecretStr("other"))  # a field overrides the variable
         assert not other.check().ok
         assert reserve_closed_port()

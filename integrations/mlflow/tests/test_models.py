@@ -1,4 +1,4 @@
-"""Models by tasks, and automatic logging kept to one task."""
+"""Model tasks, and automatic logging confined to one task."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_autolog_logs_to_the_run_of_its_task(place: Place, search: Any) -> None:
     with place.tracking.observe():
         ids = search()
     found = place.runs()
-    assert len(found) == 5  # and none that MLflow made of its own accord
+    assert len(found) == 5  # and none that MLflow created by itself
     parent = found.pop("search")
     assert "C" not in parent.data.params
     by_id = {run.info.run_id: run for run in found.values()}

@@ -1,4 +1,4 @@
-"""A server that is away, a program that is killed, and a run that is found dead."""
+"""An unavailable server, a killed program, and a crashed run."""
 
 from __future__ import annotations
 
@@ -204,7 +204,7 @@ def test_what_a_program_leaves_is_sent_by_a_command_once(
 ) -> None:
     nowhere = f"http://127.0.0.1:{reserve_closed_port()}"
     said = finish(program("search.py", uri=nowhere))
-    # On a busy machine the program ends before its first attempt to send has failed.
+    # On a busy machine, the program ends before its first attempt to send has failed.
     assert "did not receive all data of 1 flow run" in said
     home = tmp_path / "home/mlflow"
     (left,) = home.iterdir()
@@ -212,7 +212,7 @@ def test_what_a_program_leaves_is_sent_by_a_command_once(
     refused = program("mlflow", "send", uri=nowhere)
     assert "Check the address" in refused.communicate(timeout=300)[0]
     assert refused.returncode == 1
-    # The server comes back: here, at another address.
+    # The server is back, here at another address.
     import pickle
 
     with_place = place.tracking.pin()
@@ -240,7 +240,7 @@ def test_a_run_that_is_found_dead_ends_failed_in_mlflow_too(
     process.stdout and process.stdout.close()
     assert place.runs()["search"].info.status == "RUNNING"
     finish(program("run", "ls"))
-    if place.runs()["search"].info.status != "FAILED":  # on a busy machine it was told so, and kept
+    if place.runs()["search"].info.status != "FAILED":  # reported, on a busy machine, and kept
         finish(program("mlflow", "send"))
     found = place.runs()
     assert found["search"].info.status == "FAILED"

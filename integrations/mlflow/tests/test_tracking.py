@@ -1,4 +1,4 @@
-"""Flows and marked tasks as MLflow runs: over threads, processes and async, with every end."""
+"""Flows and marked tasks as MLflow runs: in threads, processes and async, with every state."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_mlflow_and_flowstone_show_each_other(place: Place) -> None:
     with place.tracking.observe():
         own, of_plain, of_inner = outer()
     outer_run, inner_run = place.list_runs()
-    assert own == of_plain == outer_run.info.run_id  # a task without the mark has no run
+    assert own == of_plain == outer_run.info.run_id  # a task without the tag has no run
     assert of_inner == inner_run.info.run_id
     assert inner_run.data.tags["mlflow.parentRunId"] == own
     tags = outer_run.data.tags

@@ -1,4 +1,4 @@
-"""The lowest and the newest MLflow that are supported, each in an environment of its own."""
+"""The lowest and the newest supported MLflow, each in a separate environment."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PROGRAM = Path(__file__).with_name("versions_program.py")
 
 @pytest.mark.check
 @pytest.mark.slow
-# MLflow 3.1 asks for SQLAlchemy < 3 and does not work with 2.1.
+# MLflow 3.1 requires SQLAlchemy < 3 but does not work with 2.1.
 @pytest.mark.parametrize("version", ["==3.1.0 sqlalchemy<2.1", ">=3.17"])
 def test_an_environment_of_its_own(version: str, tmp_path: Path) -> None:
     uv = shutil.which("uv") or str(ROOT / ".tools/bin/uv")

@@ -1,4 +1,4 @@
-"""What `test_versions` runs in each environment: all that touches MLflow, file and server."""
+"""The program that `test_versions` runs in each environment: everything that uses MLflow."""
 
 from __future__ import annotations
 

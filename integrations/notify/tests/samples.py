@@ -1,4 +1,4 @@
-"""One block of each type, every field of it set, with secrets of the form that its service has."""
+"""One block of each type with every field set, and secrets in the format of its service."""
 
 from __future__ import annotations
 

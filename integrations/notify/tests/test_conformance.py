@@ -48,7 +48,7 @@ class TestNotifyBlocks(BlockSuite):
 
 
 class ReachedByProxy:
-    """Services of the internet: the environment's proxy stands for all of it."""
+    """Services on the internet, all simulated by a proxy."""
 
     @pytest.fixture
     def desk(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[Vendors]:
@@ -102,7 +102,7 @@ class TestTwilioSMS(ReachedByProxy, NotifierSuite):
 
 
 class ReachedAtHome:
-    """Services that anybody may run: on this machine."""
+    """Self-hosted services, on this machine."""
 
     @pytest.fixture
     def desk(self) -> Iterator[Vendors]:

@@ -1,4 +1,4 @@
-"""A request of one's own: each part of it filled, and nothing else of it changed."""
+"""Custom requests: each placeholder is filled, and nothing else is changed."""
 
 from __future__ import annotations
 

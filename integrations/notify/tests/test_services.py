@@ -1,4 +1,4 @@
-"""What each service gets, and what Apprise does where something is wrong."""
+"""The requests to each service, and Apprise's failures."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ def vendors(monkeypatch: pytest.MonkeyPatch) -> Iterator[Vendors]:
 
 
 def send(block: ServiceNotifier | CustomWebhookNotificationBlock, vendors: Vendors) -> str:
-    """Send a note, and return the body that came."""
+    """Send a note and return the body that arrived."""
     block.notify("twelve rows are missing", subject="Orders")
     return vendors.requests[-1][3].decode()
 
 
-#: As users write them: what has to be given, and the URL that Apprise gets.
+#: Blocks with their required fields, and the Apprise URL.
 URLS: dict[str, tuple[ServiceNotifier, str]] = {
     "discord-webhook": (
         DiscordWebhook(webhook_id="7305812946", webhook_token="a_B-c"),
@@ -189,7 +189,7 @@ def test_nobody_is_made_to_call_everybody(vendors: Vendors) -> None:
 
 @pytest.mark.parametrize("slug", [slug for slug, form in FORMS.items() if form.max_body_length])
 def test_the_longest_note_is_no_longer_than_the_service_takes(slug: str) -> None:
-    """Apprise sends what is longer as it is, and the services refuse it, or cut it unmarked."""
+    """Apprise sends longer text unchanged; services refuse it, or truncate it without a mark."""
     limits = {
         # https://discord.com/developers/docs/resources/webhook#execute-webhook
         "discord-webhook": 2_000,
@@ -225,7 +225,7 @@ def test_the_longest_note_is_no_longer_than_the_service_takes(slug: str) -> None
 def test_a_field_that_is_wrong_is_told_and_nothing_sent(
     block: ServiceNotifier, vendors: Vendors
 ) -> None:
-    with pytest.raises(NotificationInvalid, match="Look at the fields") as caught:
+    with pytest.raises(NotificationInvalid, match="Check the fields") as caught:
         block.notify("a note")
     assert "canary" not in str(caught.value)
     assert not vendors.requests
@@ -235,7 +235,7 @@ def test_a_field_that_is_wrong_is_told_and_nothing_sent(
 def test_what_some_have_got_is_not_sent_again(vendors: Vendors, conduct: str) -> None:
     numbers = ["+15557654321", "+15557654322"]
     vendors.behave("takes", "busy" if conduct == "busy" else "refuses")
-    with pytest.raises(NotificationFailed, match="went to some, and not to all") as caught:
+    with pytest.raises(NotificationFailed, match="only some recipients received it") as caught:
         make_twilio().model_copy(update={"to_phone_numbers": numbers}).notify("a note")
     assert not isinstance(caught.value, NotificationUnsent)
     assert vendors.tries() == 2
@@ -275,10 +275,10 @@ def test_any_service_of_apprise(vendors: Vendors) -> None:
 
 
 def test_a_public_url_holds_no_login() -> None:
-    with pytest.raises(BlockInvalid, match="leave it out"):
+    with pytest.raises(BlockInvalid, match="remove them"):
         DiscordWebhook(webhook_id="1", webhook_token="2", avatar_url="https://me:pw@example.org")
 
 
 def test_a_name_that_apprise_would_split_is_refused() -> None:
-    with pytest.raises(BlockInvalid, match="give its id"):
+    with pytest.raises(BlockInvalid, match="use the id"):
         OpsgenieWebhook(apikey="ab-12", target_team=["Data and Co"])

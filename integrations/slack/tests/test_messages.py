@@ -1,4 +1,4 @@
-"""Messages in Slack's own form: what is posted, and what Slack's answers mean."""
+"""Messages in Slack's format: requests, and Slack's responses."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_secrets_that_are_known_are_masked(slack: Slack, bot: SlackCredentials) 
 
 def test_a_token_that_is_not_known(slack: Slack) -> None:
     bot = SlackCredentials(token=f"{TOKEN}-of-before", base_url=f"{slack.url}/api/")
-    with pytest.raises(CredentialsError, match=r"invalid_auth.*Look at `token`") as caught:
+    with pytest.raises(CredentialsError, match=r"invalid_auth.*Check `token`") as caught:
         send_chat_message.fn("#alerts", bot, "a")
     assert TOKEN not in str(caught.value)
     assert not slack.messages
@@ -139,6 +139,6 @@ def test_a_slack_that_is_not_there() -> None:
 def test_what_is_no_message(
     bot: SlackCredentials, slack: Slack, blocks: list[dict[str, object]]
 ) -> None:
-    with pytest.raises(NotificationInvalid, match="Give a text, or blocks"):
+    with pytest.raises(NotificationInvalid, match="Pass a text, or blocks"):
         send_chat_message.fn("#alerts", bot, None, slack_blocks=blocks)
     assert not slack.messages

@@ -1,4 +1,4 @@
-"""Slack's own language, and what its answers mean."""
+"""Slack's markup, and its responses."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ANSWERS: dict[str, tuple[int, type[NotificationFailed]]] = {
 
 @contextmanager
 def answering(status: int, words: str) -> Iterator[str]:
-    """Serve one answer to every request."""
+    """Serve one response to every request."""
 
     class Answer(Handler):
         def do_POST(self) -> None:

@@ -1,4 +1,4 @@
-"""`flowstone plugin check` on packages of strangers: good ones, and some that are dangerous."""
+"""`flowstone plugin check` on foreign packages: good ones, and some that are dangerous."""
 
 from __future__ import annotations
 
@@ -204,7 +204,7 @@ def test_a_flaw_is_told_with_what_to_look_at(home: Home) -> None:
     assert "tasks of garden.test_everything_has_a_type fails" in done.out
     assert "Annotate what is named" in done.out
     assert "block garden-login.test_its_fields_are_described fails" in done.out
-    assert "Give each field that is named a ``Field(description=...)``" in done.out
+    assert "Give each named field a ``Field(description=...)``" in done.out
 
 
 @pytest.mark.check
@@ -250,7 +250,7 @@ class Well(GardenLogin):
 def test_an_abstract_block_is_told_once_with_what_it_lacks(home: Home) -> None:
     plugin = PLUGIN.replace("blocks={", 'blocks={"well": "garden.things:Well",')
     report = Stranger(home, plugin=plugin, things=THINGS + ABSTRACT).check(code=1)
-    assert "block 'well' does not write _wet" in missing(report, "PluginSuite")
+    assert "block 'well' does not define _wet" in missing(report, "PluginSuite")
     told = missing(report, "BlockSuite")
     assert told.count("Can't instantiate abstract class") == 1
     assert "block well skips " in told
@@ -321,7 +321,7 @@ def test_secrets_of_the_samples_are_nowhere(home: Home) -> None:
     assert "sample-" not in str(report)
 
 
-#: Its first login waits, in each process, until somebody has opened a pipe and closed it.
+#: Its first login waits, in each process, until another process has opened and closed a pipe.
 WAITING = """
 from functools import cache
 
@@ -352,7 +352,7 @@ def test_what_it_is_at_is_seen_on_a_terminal(home: Home) -> None:
     assert done.code == 1  # there is no golden document
     assert re.search(r"\d+ s  what it offers  ", done.out)
     left = terminal.screen[0].split()
-    assert left[:3] == ["package", "garden-tools", "1.2"]  # the line is gone
+    assert left[:3] == ["package", "garden-tools", "1.2"]  # the line is erased
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
@@ -363,7 +363,7 @@ def test_a_check_that_is_stopped_leaves_no_process(home: Home, number: signal.Si
     hangs = f"from threading import Event\npipe = open({str(pipe)!r}, 'w')\nEvent().wait()"
     site = str(Stranger(home, things=hangs).site)
     terminal = home.terminal(COMMAND, "plugin", "check", "garden", PYTHONPATH=site)
-    with pipe.open() as until_gone:  # waits for who has the other end
+    with pipe.open() as until_gone:  # waits for the process at the other end
         terminal.interrupt(number)
         assert terminal.finish().code == (1 if number is signal.SIGINT else 128 + number)
         assert until_gone.read() == ""
@@ -378,7 +378,7 @@ def test_in_a_pipe_nothing_is_seen_of_that(home: Home) -> None:
 
 def test_a_line_that_was_not_written_to_its_end_is_left(tmp_path: Path) -> None:
     reading = Reading(tmp_path / "facts", CheckRecord())
-    assert not reading.go_on()  # it is not there yet
+    assert not reading.go_on()  # it does not exist yet
     reading.path.write_text('{"collected": 3}\n{"doing": "a te')
     assert reading.go_on()
     assert (reading.tests, reading.doing, reading.done) == (3, "starting", False)

@@ -1,4 +1,4 @@
-"""A fresh package, and what may be wrong with one: each flaw is found, with what to do about it."""
+"""A new package with one planted flaw: each is found, with a hint."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from flowstone_testing.programs import COMMAND
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-pytestmark = [pytest.mark.slow, pytest.mark.check]  # of the kit, which few changes touch
+pytestmark = [pytest.mark.slow, pytest.mark.check]  # the kit, which few changes touch
 
 TRANSLATED = "with self.client() as client, translate_errors(str(client.base_url)):"
 TWIN = """
@@ -47,7 +47,7 @@ acme_whoami = _make()
 
 @dataclass(frozen=True)
 class Flaw:
-    """One edit of a file, the standard test that must find it, and words of what to do."""
+    """One edit of a file, the standard test that must find it, and text of the hint."""
 
     file: str
     old: str
@@ -62,7 +62,7 @@ FLAWS = {
         "def acme_whoami(",
         "async def acme_whoami(",
         "test_an_async_task_does_not_stand_alone",
-        "Write the sync task that is named",
+        "Write the named sync task",
     ),
     "a twin that blocks": Flaw(
         "tasks.py",
@@ -106,21 +106,21 @@ FLAWS = {
         'if url is not None and "@" in urlsplit(url).netloc:',
         "if False:",
         "test_a_url_holds_no_password",
-        "Refuse a password in the fields that are named",
+        "Refuse a password in the named fields",
     ),
     "a dependency without a lower bound": Flaw(
         "pyproject.toml",
         '"httpx>=0.28"',
         '"httpx<1"',
         "test_dependencies_have_lower_bounds",
-        "Give what is named the oldest version that is tested",
+        "Require the oldest tested version",
     ),
     "a dependency that is not declared": Flaw(
         "pyproject.toml",
         '  "httpx>=0.28",\n',
         "",
         "test_what_is_imported_is_declared",
-        "Add the distributions that are named to `dependencies`",
+        "Add the named distributions to `dependencies`",
     ),
     "a secret in a repr": Flaw(
         "credentials.py",
@@ -157,13 +157,13 @@ FLAWS = {
         '"acme-credentials": "',
         '"secret": "flowstone_acme.credentials:AcmeCredentials", "acme-credentials": "',
         "test_it_loads",
-        "a name that another package has",
+        "another package has the same name",
     ),
 }
 
 
 class Package:
-    """A package's source tree, with what an installation from it writes beside its modules."""
+    """A package's source tree, with the metadata of an editable installation."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -137,12 +137,12 @@ def test_a_directory_that_has_something_is_left_alone(cli: InProcess, tmp_path: 
     for name in ("flowstone-acme", "flowstone-bo"):
         done = cli("plugin", "new", name, "--into", str(tmp_path), "--defaults")
         assert done.code == 1
-        assert "something is there already" in done.err
+        assert "the directory is not empty" in done.err
     assert (tmp_path / "flowstone-bo").read_text() == "a file"
 
 
 def test_without_copier_it_says_what_to_install(home: Home) -> None:
-    """A module of that name that can't be imported stands for one that is not installed."""
+    """A module that can't be imported simulates one that is not installed."""
     site = home.directory / "site"
     site.mkdir()
     (site / "copier.py").write_text("raise ImportError('not here')\n")
@@ -153,15 +153,15 @@ def test_without_copier_it_says_what_to_install(home: Home) -> None:
 
 
 def test_it_asks_on_a_terminal(home: Home) -> None:
-    """All but what is given; Enter takes what is suggested."""
+    """Prompts for all missing answers; Enter accepts the suggestion."""
     directory = str(home.directory)
     words = ["plugin", "new", "flowstone-acme", "--into", directory, "--interface", "none"]
     terminal = home.terminal(COMMAND, *words, PROMPT_TOOLKIT_NO_CPR="1")
-    terminal.read_until(lambda text: "What is the service called?" in text)
+    terminal.read_until(lambda text: "What is the name of the service?" in text)
     terminal.type("\x15ACME\r")
-    terminal.read_until(lambda text: "Who writes it?" in text)
+    terminal.read_until(lambda text: "Who is the author?" in text)
     terminal.type("\r")
-    terminal.read_until(lambda text: "Under which licence?" in text)
+    terminal.read_until(lambda text: "Which license?" in text)
     terminal.type("\r")
     done = terminal.finish()
     assert done.code == 0
@@ -174,7 +174,7 @@ def test_it_asks_on_a_terminal(home: Home) -> None:
 def test_ctrl_c_leaves_nothing(home: Home) -> None:
     words = ["plugin", "new", "flowstone-acme", "--into", str(home.directory)]
     terminal = home.terminal(COMMAND, *words, PROMPT_TOOLKIT_NO_CPR="1")
-    terminal.read_until(lambda text: "What does it bring" in text)
+    terminal.read_until(lambda text: "Which interface does" in text)
     terminal.type("\x03")
     done = terminal.finish()
     assert done.code == 1

@@ -1,4 +1,4 @@
-"""Blocks made up for a check: they fit their fields, and every secret field is set in one."""
+"""Sample blocks for a check: they fit their fields, and every secret field is set in one."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def test_a_gap_runs_on_the_emulator_and_must_fail_there(pytester: pytest.Pyteste
     outcome.assert_outcomes(passed=1, xfailed=1, failed=2)
     outcome.stdout.fnmatch_lines(
         [
-            "*pretend passes test_passes now: take it out of `TestMine.gaps`*",
+            "*pretend passes test_passes now: remove it from `TestMine.gaps`*",
             "XFAIL *pretend 1.0: it forgets*",
         ]
     )
@@ -100,7 +100,7 @@ def test_what_is_built_on_a_lack_is_left_out(pytester: pytest.Pytester) -> None:
     """)
     outcome = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-rs")
     outcome.assert_outcomes(passed=1, skipped=1)
-    outcome.stdout.fnmatch_lines(["SKIPPED*it is declared to lack signs"])
+    outcome.stdout.fnmatch_lines(["SKIPPED*not declared: signs"])
 
 
 ABLE = """
@@ -124,7 +124,11 @@ ABLE = """
     [
         (True, "pass", None),
         (False, "raise OSError('there are no signs here')", None),
-        (True, "raise OSError('there are no signs here')", "*`signs = True` is declared: take it*"),
+        (
+            True,
+            "raise OSError('there are no signs here')",
+            "*`signs = True` is declared: remove*",
+        ),
         (False, "pass", "*declare `signs = True` in TestMine*"),
         (False, "raise OSError('the disk is full')", "*the disk is full*"),
         (False, "raise KeyError('a bug')", "*a bug*"),
@@ -161,7 +165,7 @@ def test_a_report_says_what_to_look_at(pytester: pytest.Pytester) -> None:
     assert told.count("what to look at") == len([t for t in dir(CredentialsSuite) if "test_" in t])
 
 
-#: Suites of ports that no package offers by its `Collection` today.
+#: Suites of ports that no package can list in its `Collection`.
 ENGINE = {"DocumentStoreSuite", "RunStoreSuite", "SlotStoreSuite"}
 
 
@@ -175,7 +179,7 @@ def kit_suites() -> list[type[Suite]]:
 
 
 def test_every_suite_says_what_it_is_for() -> None:
-    """Give it a `kind` and an `interface`: `flowstone plugin check` asks for it by these."""
+    """Set its `kind` and `interface`, by which `flowstone plugin check` selects it."""
     suites = [suite for suite in kit_suites() if suite.__name__.endswith("Suite")]
     unsaid = {suite.__name__ for suite in suites if suite.kind not in Collection().tables()}
     assert unsaid == {"ClockedSuite", "PluginSuite", "Suite", *ENGINE}

@@ -1,4 +1,4 @@
-"""TaskSuite bites: a package with one fault fails the test that is named for it."""
+"""Mutants of TaskSuite: a package with one fault fails the test that is named for it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from flowstone.plugins import get_host
 # Loaded before pytester takes its snapshot of modules, so that there is one of each.
 from flowstone_testing.conformance.tasks import TaskSuite
 
-pytestmark = [pytest.mark.slow, pytest.mark.check]  # of the kit, which few changes touch
+pytestmark = [pytest.mark.slow, pytest.mark.check]  # the kit, which few changes touch
 
 pytest_plugins = ["pytester"]
 
@@ -94,7 +94,7 @@ LAMP = """        from flowstone.blocks import Block
         return {"acme_put": lambda: {"path": path, "text": Lamp()}}
 """
 
-#: What breaks it: the text to replace, what with, and the tests that must see it.
+#: The faults: the text to replace, its replacement, and the tests that must fail.
 FAULTS = {
     "none": ("", "", ""),
     "no task": ("@task\ndef", "def", "test_every_listed_task_is_a_task"),
@@ -204,7 +204,7 @@ FAULTS = {
     ),
     "state in its module": (OPEN, f"    assert READY\n{OPEN}", "test_it_runs_in_another_process"),
 }
-#: Faults of the class that joins: the text to replace in the tests, what with, and who sees it.
+#: Faults of the test class: the text to replace, its replacement, and the tests that must fail.
 JOINED = {
     "no arguments": ('return {"acme_put"', 'return {"other"', "test_every_task_has_arguments"),
     "the same arguments": (
@@ -227,7 +227,7 @@ JOINED = {
 
 @pytest.fixture
 def site(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where packages are installed, for this process and its children."""
+    """The directory of installed packages, for this process and its children."""
     site = pytester.mkdir("site")
     info = site / "acme-1.0.dist-info"
     info.mkdir()
@@ -269,7 +269,7 @@ def test_classes_that_join(pytester: pytest.Pytester, site: Path, fault: str) ->
 
 
 def test_a_name_that_people_know_says_its_unit(pytester: pytest.Pytester, site: Path) -> None:
-    """As a gap for one parameter, and no more: the docstring has the unit."""
+    """For one parameter only; its docstring names the unit."""
     known = TESTS.replace('plugin = "acme"', 'plugin = "acme"; known_names = {"timeout"}')
     run(pytester, site, TASKS.replace("timeout_seconds", "timeout"), known, "")
 

@@ -1,4 +1,4 @@
-"""Template for Flowstone: a login, what the service brings to flows, and tasks."""
+"""Template for Flowstone: credentials, blocks and tasks."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ __all__ = [
 ]
 
 if not TYPE_CHECKING:
-    # To name a package is not to load its SDK.
+    # Importing the package must not load the SDK.
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {

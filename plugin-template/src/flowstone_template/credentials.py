@@ -1,4 +1,4 @@
-"""TemplateCredentials: a login to the service; the only reader of its keys."""
+"""TemplateCredentials: credentials of the service; only this module reads its keys."""
 
 from __future__ import annotations
 
@@ -17,38 +17,38 @@ from flowstone_template.errors import translate_errors
 
 
 class TemplateCredentials(Credentials):
-    """A login to the service; with no fields, ``TEMPLATE_URL`` and ``TEMPLATE_TOKEN`` are read."""
+    """Credentials of the service; by default ``TEMPLATE_URL`` and ``TEMPLATE_TOKEN`` are read."""
 
     _block_type_name: ClassVar[str | None] = "Template Credentials"
     _block_type_slug: ClassVar[str | None] = "template-credentials"
-    _description: ClassVar[str | None] = "A login to the service."
+    _description: ClassVar[str | None] = "Credentials of the service."
     _code_example: ClassVar[str | None] = (
         'TemplateCredentials(url="https://example.org", token="...").save("mine")'
     )
 
-    url: str | None = Field(default=None, description="Where the service is: https://host:port.")
+    url: str | None = Field(default=None, description="The URL of the service: https://host:port.")
     token: SecretStr | None = Field(default=None, description="The access token.")
-    timeout_seconds: float = Field(default=30.0, gt=0, description="To connect, and between bytes.")
+    timeout_seconds: float = Field(default=30.0, gt=0, description="Timeout of connects and reads.")
 
     @field_validator("url")
     @classmethod
     def _hold_no_login(cls, url: str | None) -> str | None:
         if url is not None and "@" in urlsplit(url).netloc:
-            raise ValueError("it holds a login: give `token`, which is kept secret")
+            raise ValueError("it contains credentials: set `token`, which is secret")
         return url
 
     def client(self, **options: Any) -> httpx.Client:
-        """Open a client; close it when you are done, best by `with`.
+        """Open a client; close it when you are done, preferably with `with`.
 
         Args:
-            **options: of `httpx.Client`; they win over those of the block.
+            **options: options of `httpx.Client`; they override those of the block.
 
         Raises:
-            CredentialsError: neither the block nor the environment says where the service is.
+            CredentialsError: neither the block nor the environment has the URL of the service.
         """
         url = self.url or os.environ.get("TEMPLATE_URL")
         if not url:
-            problem, remedy = "there is no url", "Give it one, or set TEMPLATE_URL."
+            problem, remedy = "`url` is not set", "Set it, or TEMPLATE_URL."
             raise CredentialsError(type(self).__name__, problem, remedy)
         token = self.token.get_secret_value() if self.token else os.environ.get("TEMPLATE_TOKEN")
         headers = {"authorization": f"Bearer {token}"} if token else {}
@@ -61,10 +61,10 @@ class TemplateCredentials(Credentials):
         return httpx.Client(**{**base, **options})
 
     def whoami(self) -> str:
-        """Return the name of the user that the login is for.
+        """Return the name of the user that the credentials belong to.
 
         Raises:
-            CredentialsError: the service refused it.
+            CredentialsError: the service refused them.
             Unreachable: the service did not answer.
         """
         with self.client() as client, translate_errors(str(client.base_url)):
@@ -78,5 +78,5 @@ class TemplateCredentials(Credentials):
 
 @cache
 def _tls() -> ssl.SSLContext:
-    """Return one context for all clients: each takes 20 ms to make."""
+    """Return one context for all clients, as creating one takes 20 ms."""
     return ssl.create_default_context()

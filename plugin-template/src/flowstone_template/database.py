@@ -1,4 +1,4 @@
-"""TemplateDatabase: the service's databases, which answer SQL over HTTP."""
+"""TemplateDatabase: the service's databases, with SQL over HTTP."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 class TemplateDatabase(Database):
     """A database of the service.
 
-    It keeps None, int, float, str and bytes; a bool comes back as an int, a Decimal, a date or a
-    time as text in ISO form, a list or dict as JSON.
+    It stores None, int, float, str and bytes. A bool is read back as an int; a Decimal, date or
+    time as ISO text; a list or dict as JSON.
     """
 
     _block_type_name: ClassVar[str | None] = "Template Database"
@@ -42,7 +42,8 @@ class TemplateDatabase(Database):
 
     database: str = Field(description="The name of the database.")
     credentials: TemplateCredentials = Field(
-        default_factory=TemplateCredentials, description="The login; by default the environment's."
+        default_factory=TemplateCredentials,
+        description="Credentials; default: the environment's.",
     )
 
     def make_driver(self) -> TemplateDriver:
@@ -51,14 +52,14 @@ class TemplateDatabase(Database):
 
 
 class TemplateConnection:
-    """A session of the service, which has its transaction and its rows."""
+    """A session of the service, with its transaction and rows."""
 
     def __init__(self, client: httpx.Client, database: str) -> None:
         self._client = client
         self._path = f"/{quote(database, safe='')}/{uuid4().hex}"
 
     def ask(self, what: str, **content: Any) -> Any:
-        """Send one request, and return what is in the answer."""
+        """Send a request and return the content of the response."""
         response = self._client.post(self._path, params={"do": what}, content=encode(content))
         return decode(response.raise_for_status().content)
 
@@ -68,7 +69,7 @@ class TemplateConnection:
 
 
 class TemplateDriver(DatabaseDriver[TemplateConnection]):
-    """The service's SQL, over its sessions."""
+    """The service's SQL, by sessions."""
 
     def __init__(self, credentials: TemplateCredentials, database: str) -> None:
         super().__init__(f"{credentials.url or ''}/{database}")
@@ -81,19 +82,19 @@ class TemplateDriver(DatabaseDriver[TemplateConnection]):
         return TemplateConnection(self._credentials.client(timeout=patience), self._database)
 
     def disconnect(self, connection: TemplateConnection) -> None:
-        """Leave a session; the service rolls back what is open in it."""
+        """Close a session; the service rolls back an open transaction."""
         connection.close()
 
     def interrupt(self, connection: TemplateConnection) -> None:
-        """Stop what a session runs."""
+        """Stop the statement that a session runs."""
         connection.ask("stop")
 
     def translate_error(self, error: Exception, statement: str | None) -> DatabaseError | None:
-        """Return Flowstone's error for one of the service's; None for what is none of its."""
+        """Return the error for an error of the service; None for any other."""
         return make_database_error(self.where, error, statement)
 
     def adapt(self, value: object) -> object:
-        """Return a value as the service takes it."""
+        """Return a value that the service accepts."""
         if isinstance(value, datetime):
             return value.isoformat(" ")
         if isinstance(value, date):
@@ -105,34 +106,34 @@ class TemplateDriver(DatabaseDriver[TemplateConnection]):
     def execute(
         self, connection: TemplateConnection, operation: str, values: Sequence[object]
     ) -> int:
-        """Run one statement, and return how many rows it changed."""
+        """Run a statement and return the number of changed rows."""
         return self.execute_many(connection, operation, [values])
 
     def execute_many(
         self, connection: TemplateConnection, operation: str, rows: Sequence[Sequence[object]]
     ) -> int:
-        """Run one statement with each of these, and return how many rows were changed."""
+        """Run a statement with each row of values and return the number of changed rows."""
         changed: int = connection.ask("execute", statement=operation, rows=rows)
         return changed
 
     def query(
         self, connection: TemplateConnection, operation: str, values: Sequence[object]
     ) -> TemplateRows:
-        """Run one statement; its rows stay in the service until they are fetched."""
+        """Run a statement; its rows stay in the service until they are fetched."""
         found = connection.ask("query", statement=operation, values=values)
         return TemplateRows(connection, found)
 
     def begin(self, connection: TemplateConnection, savepoint: str | None) -> None:
-        """Begin a transaction, or a part of one that is taken back alone."""
+        """Begin a transaction, or a savepoint in one."""
         if savepoint is None:
-            # At once a writer: one that reads first and writes later can't wait for others.
+            # As a writer from the start: one that reads first can't wait for other writers.
             self.execute(connection, "BEGIN IMMEDIATE", ())
         else:
             super().begin(connection, savepoint)
 
 
 class TemplateRows:
-    """The rows of a query, which the service keeps until they are fetched."""
+    """The rows of a query, which stay in the service until they are fetched."""
 
     def __init__(self, connection: TemplateConnection, found: dict[str, Any]) -> None:
         self._connection = connection
@@ -149,7 +150,7 @@ class TemplateRows:
 
 
 def encode(value: Any) -> bytes:
-    """Return a value as JSON, which has no bytes of its own."""
+    """Return a value as JSON, with an encoding for bytes."""
     return json.dumps(value, default=_encode_bytes).encode()
 
 
@@ -160,7 +161,7 @@ def _encode_bytes(value: object) -> dict[str, str]:
 
 
 def decode(content: bytes) -> Any:
-    """Return what was packed."""
+    """Return the value of a JSON document from `encode`."""
     return json.loads(
         content, object_hook=lambda body: b64decode(body["$bytes"]) if "$bytes" in body else body
     )

@@ -1,4 +1,4 @@
-"""TemplateJob: what the service runs, as a job."""
+"""TemplateJob: programs of the service, as jobs."""
 
 from __future__ import annotations
 
@@ -23,20 +23,21 @@ class TemplateJob(Job):
     _description: ClassVar[str | None] = "A program that the service runs, as a job."
     _code_example: ClassVar[str | None] = 'text = TemplateJob(program="count").run()'
 
-    program: str = Field(description="The name of the program, as the service knows it.")
+    program: str = Field(description="The name of the program in the service.")
     credentials: TemplateCredentials = Field(
-        default_factory=TemplateCredentials, description="The login; by default the environment's."
+        default_factory=TemplateCredentials,
+        description="Credentials; default: the environment's.",
     )
 
     def make_provider(self) -> ProgramProvider:
-        """Return the program."""
+        """Return the provider that runs the program."""
         return ProgramProvider(self)
 
 
 class ProgramProvider(JobProvider):
-    """One program of the service; a handle is the number of a run there."""
+    """A program of the service; a handle is the number of a run there."""
 
-    #: Seconds between two questions how it goes, at the most.
+    #: Maximum seconds between two polls.
     poll_seconds = 2.0
     grace_seconds = 30.0
 
@@ -65,7 +66,7 @@ class ProgramProvider(JobProvider):
         return lines[seen:]
 
     def read_result(self, handle: str) -> str:
-        """Return what it has written."""
+        """Return the output."""
         return "\n".join(self.read_logs(handle, 0))
 
     def _ask(self, method: str, handle: str) -> httpx.Response:

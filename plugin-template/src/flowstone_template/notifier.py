@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class TemplateNotifier(Notifier):
-    """Tells people something in one channel of the service."""
+    """Sends notes to one channel of the service."""
 
     _block_type_name: ClassVar[str | None] = "Template Notifier"
     _block_type_slug: ClassVar[str | None] = "template-notifier"
@@ -27,18 +27,19 @@ class TemplateNotifier(Notifier):
 
     channel: str = Field(description="The name of the channel.")
     credentials: TemplateCredentials = Field(
-        default_factory=TemplateCredentials, description="The login; by default the environment's."
+        default_factory=TemplateCredentials,
+        description="Credentials; default: the environment's.",
     )
 
     def make_provider(self) -> ChannelProvider:
-        """Return the channel."""
+        """Return the provider that sends to the channel."""
         return ChannelProvider(self)
 
 
 class ChannelProvider(NotifierProvider):
-    """One channel of the service, and one try to send there."""
+    """Sends to one channel of the service, with one attempt."""
 
-    #: What the service takes at most, in characters.
+    #: Maximum length that the service accepts, in characters.
     max_body_length = 10_000
 
     def __init__(self, notifier: TemplateNotifier) -> None:

@@ -1,4 +1,4 @@
-"""TemplateSecrets: the secrets that the service keeps, where references lead."""
+"""TemplateSecrets: the service as a secret provider."""
 
 from __future__ import annotations
 
@@ -16,24 +16,25 @@ if TYPE_CHECKING:
 
 
 class TemplateSecrets(SecretProvider):
-    """The service's secrets, where references lead: ``template-secrets:db/password``."""
+    """The service's secrets, for references like ``template-secrets:db/password``."""
 
     _block_type_name: ClassVar[str | None] = "Template Secrets"
     _block_type_slug: ClassVar[str | None] = "template-secrets"
-    _description: ClassVar[str | None] = "The secrets that the service keeps."
+    _description: ClassVar[str | None] = "The secrets of the service."
     _code_example: ClassVar[str | None] = 'TemplateSecrets().read("db/password")'
 
     credentials: TemplateCredentials = Field(
-        default_factory=TemplateCredentials, description="The login; by default the environment's."
+        default_factory=TemplateCredentials,
+        description="Credentials; default: the environment's.",
     )
 
     def make_provider(self) -> VaultProvider:
-        """Return the place."""
+        """Return the provider of the service's secrets."""
         return VaultProvider(self.credentials)
 
 
 class VaultProvider(SecretStoreProvider):
-    """The service's secrets, each asked for by its name."""
+    """The service's secrets by name."""
 
     def __init__(self, credentials: TemplateCredentials) -> None:
         self._credentials = credentials
@@ -43,7 +44,7 @@ class VaultProvider(SecretStoreProvider):
         return f"{self._credentials.url or ''}/secrets"
 
     def read(self, name: str, version: str | None) -> bytes:
-        del version  # there are none; the block refuses to ask for one
+        del version  # there are none; the block refuses a version
         return self._ask("GET", name).content
 
     def list_names(self, prefix: str) -> list[str]:

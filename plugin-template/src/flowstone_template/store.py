@@ -38,7 +38,8 @@ class TemplateStore(ObjectStore):
 
     space: str = Field(description="The name of the space.")
     credentials: TemplateCredentials = Field(
-        default_factory=TemplateCredentials, description="The login; by default the environment's."
+        default_factory=TemplateCredentials,
+        description="Credentials; default: the environment's.",
     )
     folder: str = Field(default="", description="The folder that all paths are in.")
 
@@ -47,7 +48,7 @@ class TemplateStore(ObjectStore):
 
 
 class TemplateProvider(ObjectStoreProvider):
-    """The objects of one space by their whole keys."""
+    """The objects of one space, by their full keys."""
 
     def __init__(self, space: str, credentials: TemplateCredentials, folder: str) -> None:
         self._space, self._credentials, self.folder = space, credentials, folder
@@ -72,7 +73,7 @@ class TemplateProvider(ObjectStoreProvider):
         return _Body(client, response, place)
 
     def put(self, key: str, source: BinaryIO, size: int | None) -> None:
-        if size is None:  # the service wants the length first
+        if size is None:  # the service requires the length first
             with TemporaryFile() as draft:
                 shutil.copyfileobj(source, draft, CHUNK_BYTES)
                 size = draft.tell()
@@ -115,13 +116,13 @@ class TemplateProvider(ObjectStoreProvider):
 
 
 class _Body(BufferedIOBase):
-    """An answer's body as a reader, which owns its connection."""
+    """A response's body as a reader, which owns its connection."""
 
     def __init__(self, client: httpx.Client, response: httpx.Response, where: str) -> None:
         self._client, self._response, self._where = client, response, where
         self._chunks = response.iter_raw(CHUNK_BYTES)
         self._rest = b""
-        #: A reader that is opened again sees by it whether the content has changed.
+        #: By the etag, a reader that is reopened detects whether the content has changed.
         self.etag = response.headers["etag"]
 
     def readable(self) -> bool:

@@ -1,4 +1,4 @@
-"""Prebuilt tasks: the service in a flow, without a line of its API."""
+"""Prebuilt tasks for the service."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ __all__ = [
 # % if interface == "store"
 @task
 def template_upload(content: bytes, path: str, store: TemplateStore) -> str:
-    """Write an object, and return its path.
+    """Write an object and return its path.
 
     Args:
-        content: what is in it.
-        path: where it goes, inside the store's folder.
+        content: the content of the object.
+        path: its path, in the store's folder.
         store: the store.
 
     Raises:
@@ -67,11 +67,11 @@ def template_upload(content: bytes, path: str, store: TemplateStore) -> str:
 
 @task
 def template_list_objects(store: TemplateStore, folder: str = "") -> list[ObjectInfo]:
-    """Return what is in a folder and below it, ordered by path.
+    """Return the objects in a folder and below it, ordered by path.
 
     Args:
         store: the store.
-        folder: inside the store's folder.
+        folder: the folder, in the store's folder.
 
     Raises:
         StorageError: the service refused, or could not be reached.
@@ -91,7 +91,7 @@ def template_query(
     """Return all rows of a query.
 
     Args:
-        query: the statement, with ``:name`` where a value goes.
+        query: the statement, with ``:name`` for each value.
         database: the database.
         parameters: the values, by name.
 
@@ -108,7 +108,7 @@ def template_query(
 # % if interface == "job"
 @task
 def template_run(job: TemplateJob) -> str:
-    """Run a program to its end, and return what it has written.
+    """Run a program until it ends, and return its output.
 
     Args:
         job: the program.
@@ -127,12 +127,12 @@ def template_run(job: TemplateJob) -> str:
 # % if interface == "notifier"
 @task
 def template_send(body: str, notifier: TemplateNotifier, subject: str | None = None) -> None:
-    """Tell people something.
+    """Send a note.
 
     Args:
-        body: one line or many.
+        body: the text, of one or several lines.
         notifier: the channel.
-        subject: one line.
+        subject: the subject, one line.
 
     Raises:
         NotificationFailed: the service refused it, or could not be reached.
@@ -146,13 +146,13 @@ def template_send(body: str, notifier: TemplateNotifier, subject: str | None = N
 # % endif
 @task
 def template_whoami(credentials: TemplateCredentials) -> str:
-    """Return the name of the user that a login is for.
+    """Return the name of the user that credentials belong to.
 
     Args:
-        credentials: the login.
+        credentials: the credentials of the service.
 
     Raises:
-        CredentialsError: the service refused it.
+        CredentialsError: the service refused them.
         Unreachable: the service did not answer.
 
     Example:

@@ -1,4 +1,4 @@
-"""dbt for Flowstone: each node a task run, retries of exactly the rest, profiles of blocks."""
+"""dbt for Flowstone: nodes as task runs, retries of what is left, profiles from blocks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What dbt writes for others: its manifest, the results of a command, the age of sources."""
+"""dbt's artifacts: the manifest, the results of a command, the freshness of sources."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ class Manifest:
     """The nodes of a project.
 
     Attributes:
-        parents: the ids of those that each node depends on.
-        ephemeral: the ids of models that have no result of their own.
+        parents: the ids of the nodes that each node depends on.
+        ephemeral: the ids of ephemeral models, which have no results.
     """
 
     parents: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     ephemeral: frozenset[str] = frozenset()
 
     def find_inputs(self, unique_id: str) -> list[str]:
-        """Return what a node reads: its parents, and those of its ephemeral parents."""
+        """Return the inputs of a node: its parents, and the parents of ephemeral ones."""
         found: list[str] = []
         for parent in self.parents.get(unique_id, ()):
             found += self.find_inputs(parent) if parent in self.ephemeral else [parent]
@@ -39,7 +39,7 @@ class Manifest:
 
 
 def read_manifest(path: Path) -> Manifest:
-    """Read ``manifest.json``; an empty manifest if it is not there."""
+    """Read ``manifest.json``; return an empty manifest if it is missing."""
     content = _read(path)
     nodes = content.get("nodes", {})
     return Manifest(
@@ -53,7 +53,7 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def read_results(folder: Path) -> list[NodeResult] | None:
-    """Read what ``run_results.json`` and ``sources.json`` say; None if there is neither."""
+    """Read ``run_results.json`` and ``sources.json``; None if both are missing."""
     results, sources = _read(folder / "run_results.json"), _read(folder / "sources.json")
     if not results and not sources:
         return None

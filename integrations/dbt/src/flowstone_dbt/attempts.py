@@ -1,4 +1,4 @@
-"""Earlier attempts of a command: which nodes they did, as the records of their runs say."""
+"""Earlier attempts of a command: the nodes they completed, from the records of their runs."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ if TYPE_CHECKING:
 
     from flowstone_dbt.artifacts import Manifest
 
-#: The version of run_results.json that is written for `dbt retry`.
+#: The version of the run_results.json that is written for `dbt retry`.
 SCHEMA = "https://schemas.getdbt.com/dbt/run-results/v6.json"
-#: So many attempts of flows are remembered; the oldest are forgotten.
+#: Maximum number of flow attempts in memory; the oldest are dropped.
 MOST = 10_000
 
 _lock = threading.Lock()
-#: The recorded commands that an attempt of a flow goes on with, by its id and number, and which
-#: attempt of a task does.
+#: The recorded commands that an attempt of a flow resumes, by the flow's id and attempt number,
+#: each with the attempt of the task that resumes it.
 _claimed: dict[tuple[str, int], dict[str, tuple[str, int]]] = {}
 
 
 @dataclass(frozen=True)
 class EarlierAttempts:
-    """What is known of a command when it begins.
+    """The state of a command from earlier attempts.
 
     Attributes:
-        args: its arguments; in a retry those that were recorded.
-        parameters: what its nodes are recorded with.
-        earlier: how nodes ended in earlier attempts, by their ids; the last word on each.
+        args: its arguments; in a retry, the recorded ones.
+        parameters: the parameters that its nodes are recorded with.
+        earlier: the last result of each node in earlier attempts, by id.
         runs: the ids of their task runs.
-        settled: the ids of nodes that are not tried again, though they have not succeeded.
+        settled: the ids of nodes that are not retried, although they have not succeeded.
     """
 
     args: tuple[str, ...]
@@ -51,21 +51,21 @@ class EarlierAttempts:
     settled: frozenset[str] = frozenset()
 
     def is_left(self, unique_id: str) -> bool:
-        """Tell whether a node is still to be run."""
+        """Return whether a node still has to run."""
         found = self.earlier.get(unique_id)
         return unique_id not in self.settled and (found is None or not found.succeeded)
 
     def follow(
         self, nodes: Mapping[str, NodeResult], runs: Mapping[str, str], manifest: Manifest
     ) -> EarlierAttempts:
-        """Return what is known when errors of this attempt are tried again.
+        """Return the state for retrying the errors of this attempt.
 
-        A test that failed would fail again: it is not tried, nor what was skipped because of it.
+        A failed test would fail again: it is not retried, nor are nodes skipped because of it.
 
         Args:
-            nodes: how this attempt ended.
+            nodes: the results of this attempt.
             runs: the ids of their task runs.
-            manifest: of the project.
+            manifest: the manifest of the project.
         """
         failed = {each for each, node in nodes.items() if node.status == "fail"}
         blocked = {parent for test in failed for parent in manifest.parents.get(test, ())}
@@ -84,13 +84,13 @@ class EarlierAttempts:
     def write_results(
         self, folder: Path, command: str, given: Mapping[str, Any], pending: Sequence[str]
     ) -> None:
-        """Write ``run_results.json`` as dbt would have left it: `dbt retry` reads it.
+        """Write ``run_results.json`` for `dbt retry`, as dbt would have left it.
 
         Args:
-            folder: where.
-            command: the command that is tried again.
-            given: the options that it was given, by dbt's names for them.
-            pending: the nodes that are left.
+            folder: the directory of the file.
+            command: the command to retry.
+            given: its options, by dbt's names.
+            pending: the nodes that still have to run.
         """
         folder.mkdir(parents=True)
         nodes = {
@@ -131,14 +131,13 @@ class EarlierAttempts:
 
 
 def find_attempts(project: str, command: str, args: Sequence[str]) -> EarlierAttempts:
-    """Return what earlier attempts of the current run, or of its flow, did of a command.
+    """Return the state of a command from earlier attempts of the current run or its flow.
 
-    It is the same command if its arguments are the same. If only its variables are others, as a
-    time of day is in each attempt, it is the one that was recorded with the other arguments, if
-    there is just one.
+    A command is the same if its arguments are the same. If only its variables differ, such as a
+    timestamp, it is the one recorded with the same other arguments, if there is exactly one.
 
     Args:
-        project: what tells the project and its target from others.
+        project: the identifier of the project and its target.
         command: the name of the command.
         args: its arguments in this attempt.
     """
@@ -162,7 +161,7 @@ def find_attempts(project: str, command: str, args: Sequence[str]) -> EarlierAtt
         first = tuple(args)
     if first != tuple(args):
         find_logger("dbt").warning(
-            "this retry goes on with the arguments of the first attempt: %s", " ".join(first)
+            "this retry uses the arguments of the first attempt: %s", " ".join(first)
         )
     parameters = {"invocation": place, "args": list(first)}
     return EarlierAttempts(
@@ -175,11 +174,11 @@ def _hash(*words: str) -> str:
 
 
 def _claim(same: str, recorded: Sequence[str]) -> str:
-    """Return the recorded command that this one goes on with, or a name for a new one.
+    """Return the recorded command that this one resumes, or a name for a new one.
 
     Args:
-        same: what the names of commands with the same arguments begin with.
-        recorded: those of the same kind that earlier attempts recorded, oldest first.
+        same: the common prefix of the names of commands with the same arguments.
+        recorded: the commands of the same kind from earlier attempts, oldest first.
     """
     flow, task = runtime.flow_run, runtime.task_run
     caller = (task.id or "", task.run_count or 0)
@@ -187,7 +186,7 @@ def _claim(same: str, recorded: Sequence[str]) -> str:
         while len(_claimed) > MOST:
             del _claimed[next(iter(_claimed))]
         claimed = _claimed.setdefault((flow.id or "", flow.run_count or 0), {})
-        # What an earlier attempt of the same task went on with is free again.
+        # A command that an earlier attempt of the same task resumed is free again.
         free = [
             each
             for each in recorded

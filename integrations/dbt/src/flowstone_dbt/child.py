@@ -1,9 +1,9 @@
-"""The program that runs dbt: a process that stays warm and does one command after the other.
+"""The program that runs dbt: a process that stays warm and runs one command after another.
 
-It is run by its path, in an environment that may have dbt and nothing of Flowstone. Requests come
-as lines of JSON on standard input; what dbt tells goes out as lines of JSON, each an event as dbt's
-own JSON log has it, and a last one with the key ``ended``. When standard input is closed, because
-the process that started it is gone, it interrupts dbt, whose adapters then cancel their queries.
+It is run by its path, in an environment that may have dbt but not Flowstone. It reads requests as
+lines of JSON on standard input, and writes events as lines of JSON in the format of dbt's JSON log,
+with a last one that has the key ``ended``. If standard input is closed because the parent process
+has exited, it interrupts dbt, whose adapters then cancel their queries.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-#: Seconds that dbt may take to end its queries when the process that wants them is gone.
+#: Seconds that dbt has to cancel its queries after the parent process has exited.
 GRACE = 20.0
-#: Seconds without a request after which it ends.
+#: Seconds without a request after which it exits.
 IDLE = 300.0
-#: Events of the level DEBUG that are always sent: those that say how a node ends.
+#: Events at the level DEBUG that are always sent: the results of nodes.
 NEEDED = frozenset({"NodeStart", "NodeFinished"})
-#: Events of the level DEBUG that are sent where they are wanted: queries.
+#: Events at the level DEBUG that are sent on request: queries.
 QUERIES = frozenset({"SQLQuery", "SQLQueryStatus"})
-#: Resource types that a command runs, by its name; of any other, all.
+#: Resource types that a command runs, by its name; other commands run all.
 RUN = {
     "run": ("model",),
     "seed": ("seed",),
@@ -38,11 +38,11 @@ NOT_RUN = ("analysis", "exposure", "group", "metric", "saved_query", "semantic_m
 
 
 class DbtChild:
-    """Runs the commands.
+    """Serves requests.
 
     Args:
         requests: lines of JSON.
-        replies: where events go.
+        replies: the stream that events are written to.
     """
 
     def __init__(self, requests: IO[str], replies: IO[str]) -> None:
@@ -53,10 +53,10 @@ class DbtChild:
         self._idle.set()
 
     def serve(self) -> None:
-        """Run what is asked for, until there is nobody to ask."""
+        """Run requested commands until the parent process has exited."""
         threading.Thread(target=self._read, daemon=True).start()
         self._send({"ready": os.getpid()})
-        # 2 s, in which the request is made.
+        # Takes 2 s, while the request is prepared.
         import dbt.cli.main  # noqa: F401
 
         while (request := self._next()) is not None:
@@ -88,7 +88,7 @@ class DbtChild:
 
     def _send(self, message: dict[str, Any]) -> None:
         line = json.dumps(message, default=str, ensure_ascii=False)
-        # Where nobody reads any longer, dbt must come to cancel its queries all the same.
+        # If no process reads any more, dbt must still be able to cancel its queries.
         with self._lock, suppress(BrokenPipeError):
             self._replies.write(f"{line}\n")
             self._replies.flush()
@@ -102,11 +102,11 @@ class DbtChild:
             if request.get("list_nodes"):
                 return {"success": True, "nodes": list_nodes(request["args"])}
             return self._invoke(request["args"], queries=bool(request.get("queries")))
-        except Exception as error:  # noqa: BLE001 - the caller words it
+        except Exception as error:  # noqa: BLE001 - the caller formats it
             return _describe(error)
 
     def _invoke(self, args: list[str], *, queries: bool) -> dict[str, Any]:
-        # It is imported by now, and this module must not wait for that.
+        # Imported by now; this module itself must not wait for the import.
         from dbt.cli.main import dbtRunner
         from google.protobuf.json_format import MessageToDict
 
@@ -127,7 +127,7 @@ class DbtChild:
 
 
 def _forget_connections() -> None:
-    """Close what an adapter keeps open between commands: DuckDB keeps its file."""
+    """Close connections that adapters keep between commands: DuckDB keeps its file open."""
     module = sys.modules.get("dbt.adapters.duckdb.connections")
     if module is not None:
         module.DuckDBConnectionManager.close_all_connections()
@@ -137,12 +137,12 @@ def _describe(error: BaseException) -> dict[str, Any]:
     return {"success": False, "error": type(error).__name__, "message": str(error)}
 
 
-# ---------------------------------------------------------------- what a command would run
+# ---------------------------------------------------------------- listing nodes
 
 
 def read_given(args: list[str]) -> tuple[str, dict[str, Any]]:
-    """Return the name of a command, and the options that were given to it, as dbt reads them."""
-    # It is imported by now, and this module must not wait for that.
+    """Return the name of a command and its options, as dbt parses them."""
+    # Imported by now; this module itself must not wait for the import.
     from dbt.cli.flags import args_to_context
 
     context = args_to_context(list(args))
@@ -157,12 +157,12 @@ def read_given(args: list[str]) -> tuple[str, dict[str, Any]]:
 
 
 def list_nodes(args: list[str]) -> dict[str, Any]:
-    """Return what a command would run: its name, its options, and the ids of its nodes.
+    """Return a command's name, its options, and the ids of the nodes that it would run.
 
     Args:
-        args: those of the command.
+        args: the arguments of the command.
     """
-    # It is imported by now, and this module must not wait for that.
+    # Imported by now; this module itself must not wait for the import.
     from dbt.cli.main import cli, dbtRunner
 
     command, given = read_given(args)
@@ -189,7 +189,7 @@ def list_nodes(args: list[str]) -> dict[str, Any]:
     ids = [
         node["unique_id"]
         for node in nodes
-        # It is part of what reads it, and has no result.
+        # It is part of the models that read it, and has no result.
         if node.get("config", {}).get("materialized") != "ephemeral"
         and not node["unique_id"].startswith(tuple(f"{each}." for each in NOT_RUN))
     ]
@@ -197,10 +197,10 @@ def list_nodes(args: list[str]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    # What dbt, its macros and Python models print is no event: it goes to the other pipe.
+    # Prints of dbt, macros and Python models are no events: they go to the other pipe.
     own = os.dup(1)
     os.dup2(2, 1)
-    # A command that asks a question gets no answer, and not a request.
+    # A prompt of a command gets no answer, and must not consume a request.
     asked = os.dup(0)
     with Path(os.devnull).open() as nothing:
         os.dup2(nothing.fileno(), 0)

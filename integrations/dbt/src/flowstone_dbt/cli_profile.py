@@ -1,4 +1,4 @@
-"""DbtCliProfile: a profile of dbt, made of target configs."""
+"""DbtCliProfile: a dbt profile made of target configs."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from flowstone_dbt.target_configs import BaseTargetConfigs, GlobalConfigs
 
 
 class DbtCliProfile(Block):
-    """A profile of dbt: the name that a project has for it, and a target."""
+    """A dbt profile: the name that projects refer to, and a target."""
 
     _block_type_name: ClassVar[str | None] = "dbt CLI Profile"
-    _description: ClassVar[str | None] = "A profile of dbt, made of target configs."
+    _description: ClassVar[str | None] = "A dbt profile made of target configs."
     _code_example: ClassVar[str | None] = (
         "DbtCliProfile(\n"
         '    name="shop", target="dev", target_configs=DuckDBTargetConfigs.load("shop")\n'
@@ -25,7 +25,7 @@ class DbtCliProfile(Block):
 
     name: str = Field(description="The profile's name: `profile` in dbt_project.yml.")
     target: str = Field(description="The target's name, such as 'dev'.")
-    target_configs: BaseTargetConfigs = Field(description="How dbt reaches the database.")
+    target_configs: BaseTargetConfigs = Field(description="How dbt connects to the database.")
     global_configs: GlobalConfigs | None = Field(default=None, description="dbt's global flags.")
 
     @field_validator("name", "target")
@@ -38,31 +38,31 @@ class DbtCliProfile(Block):
     def get_profile(self) -> dict[str, Any]:
         """Return the content of profiles.yml, with a reference for each secret.
 
-        Global flags stand below ``config``, as older versions of dbt have them. dbt refuses that
-        where the project has flags, too: `make_profile` gives them as variables instead.
+        Global flags are below ``config``, as in older versions of dbt. dbt refuses that if the
+        project has flags, too; `make_profile` returns them as environment variables instead.
 
         Raises:
             ConfigurationError: dbt can't log in as the block does, or extras replace fields.
-            ReferenceUnresolved: a secret is a reference, and leads nowhere.
+            ReferenceUnresolved: a secret is a reference that can't be resolved.
         """
         flags = self.global_configs.get_configs() if self.global_configs is not None else {}
         content = dict(self.make_profile().content)
         return {"config": flags, **content} if flags else content
 
     def make_profile(self) -> Profile:
-        """Return the profile, with the secrets apart.
+        """Return the profile, with its secrets separate.
 
         Raises:
             ConfigurationError: dbt can't log in as the block does, or extras replace fields.
-            ReferenceUnresolved: a secret is a reference, and leads nowhere.
+            ReferenceUnresolved: a secret is a reference that can't be resolved.
         """
         flags = self.global_configs.make_flags() if self.global_configs is not None else {}
         return make_profile(self.name, self.target, self.target_configs.make_target(), flags)
 
     async def aget_profile(self) -> dict[str, Any]:
-        """Do as `get_profile`, and let other coroutines run meanwhile."""
+        """Async version of `get_profile`."""
         return await asyncio.to_thread(self.get_profile)
 
     async def amake_profile(self) -> Profile:
-        """Do as `make_profile`, and let other coroutines run meanwhile."""
+        """Async version of `make_profile`."""
         return await asyncio.to_thread(self.make_profile)

@@ -1,4 +1,4 @@
-"""The commands of dbt: what each has and does, and which one stands in arguments."""
+"""dbt's commands: their properties, and finding the command in arguments."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from flowstone_dbt.errors import DbtError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: Commands that have a target path, and write their artifacts there.
+#: Commands that write artifacts to a target path.
 WITH_NODES = frozenset(
     {"build", "run", "test", "seed", "snapshot", "compile", "clone", "run-operation", "generate",
      "freshness", "show", "parse", "list", "ls", "retry"}
 )  # fmt: skip
-#: Commands that `dbt retry` can take up again.
+#: Commands that `dbt retry` can resume.
 RESUMABLE = frozenset({"build", "run", "test", "seed", "snapshot", "compile", "clone"})
-#: Commands that are for somebody at a terminal, and what to do in place of them.
+#: Interactive commands, and what to do instead.
 INTERACTIVE = {
     "init": "Run `dbt init` in a shell, once.",
-    "serve": "Run `docs generate`, and serve the target folder with any web server.",
+    "serve": "Run `docs generate`, and serve the target directory with any web server.",
 }
-#: The commands that have an option for threads.
+#: Commands with an option for threads.
 WITH_THREADS = RESUMABLE | {"freshness", "generate", "retry", "run-operation", "show"}
-#: The commands whose nodes are recorded; others read or compile them.
+#: Commands whose nodes are recorded; others only read or compile nodes.
 RECORDED = RESUMABLE - {"compile"} | {"run-operation", "freshness", "retry"}
-#: The commands that have commands of their own, and the one that people mean.
+#: Commands with subcommands, and the usual one.
 GROUPS = {"docs": "generate", "source": "freshness"}
-#: Options with a value that may stand before the command.
+#: Options with a value that may precede the command.
 WITH_VALUE = frozenset(
     {"--log-format", "--log-format-file", "--log-level", "--log-level-file", "--log-path",
      "--log-file-max-bytes", "--printer-width", "--profile", "--profiles-dir", "--project-dir",
@@ -38,7 +38,7 @@ WITH_VALUE = frozenset(
 
 
 def split_command(text: str) -> list[str]:
-    """Return a command as it is typed in a shell as arguments of dbt, without ``dbt`` itself.
+    """Split a command as typed in a shell into arguments of dbt, without ``dbt`` itself.
 
     Raises:
         ValueError: a quotation is not closed.
@@ -48,20 +48,20 @@ def split_command(text: str) -> list[str]:
 
 
 def list_words(args: Sequence[str]) -> list[str]:
-    """Return the words of arguments that are no options, nor values of options before a command."""
+    """Return the arguments that are neither options nor values of options before a command."""
     pairs = zip(["", *args], args, strict=False)
     return [each for before, each in pairs if not each.startswith("-") and before not in WITH_VALUE]
 
 
 def find_command(args: Sequence[str]) -> str:
-    """Return the name of the command in arguments of dbt, as ``build`` or ``generate``.
+    """Return the name of the command in arguments of dbt: ``build``, ``generate``.
 
     Raises:
-        DbtError: there is none.
+        DbtError: the arguments contain no command.
     """
     names = list_words(args)
     if not names:
-        raise DbtError("no command was given", "Give one, such as ['build'].")
+        raise DbtError("no command is set", "Pass one, such as ['build'].")
     if names[0] not in GROUPS:
         return names[0]
     if len(names) == 1:

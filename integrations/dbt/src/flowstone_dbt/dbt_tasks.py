@@ -1,4 +1,4 @@
-"""Prebuilt tasks: one for each command of dbt that people run, and one for all others."""
+"""Prebuilt tasks: one for each common dbt command, and one for all others."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def trigger_dbt_cli_command(  # noqa: PLR0913 - as users know it
     extra_command_args: list[str] | None = None,
     stream_output: bool = True,
 ) -> DbtResult:
-    """Run a command of dbt; each node becomes a task run.
+    """Run a dbt command; each node becomes a task run.
 
     Args:
-        command: as it is typed in a shell: ``dbt build --select orders+``.
+        command: the command as typed in a shell: ``dbt build --select orders+``.
         profiles_dir: the folder with profiles.yml; by default, dbt looks for it.
         project_dir: the folder with dbt_project.yml; by default, the current directory.
         overwrite_profiles: whether `dbt_cli_profile` takes precedence over the profiles.yml in
@@ -73,13 +73,13 @@ def trigger_dbt_cli_command(  # noqa: PLR0913 - as users know it
 def _make_task(
     trigger: Task[Concatenate[str, P], DbtResult], name: str, command: str, what: str
 ) -> Task[P, DbtResult]:
-    """Return the task for one command, with the parameters of the task for all.
+    """Return the task for one command, with the parameters of the general task.
 
     Args:
-        trigger: the task for all commands, whose first parameter is the command.
-        name: of the task.
-        command: that of dbt.
-        what: the first words of the docstring.
+        trigger: the general task, whose first parameter is the command.
+        name: the name of the task.
+        command: the dbt command.
+        what: the beginning of the docstring.
     """
     _, *rest = signature(trigger.fn).parameters.values()
     key = f"dbt-{command.replace(' ', '-')}-task-summary"

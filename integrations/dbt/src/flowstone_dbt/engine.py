@@ -1,4 +1,4 @@
-"""One command of dbt, from its arguments to its result; every entry point uses this."""
+"""Running one dbt command, from its arguments to its result; used by every entry point."""
 
 from __future__ import annotations
 
@@ -43,24 +43,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Place:
-    """Where dbt runs, and as whom.
+    """The directories, profile and environment that dbt runs with.
 
     Attributes:
-        project_dir: the folder with ``dbt_project.yml``.
-        profiles_dir: the folder with ``profiles.yml``; None for dbt's own search.
-        profile: made of blocks; it takes precedence over any ``profiles.yml``.
-        target_path: the folder for artifacts, in the project.
-        python: the interpreter of an environment that has dbt.
-        executable: a dbt program that is run in place of the Python package; None for the package.
-        env: variables, beside those of this process.
-        block: as `name_block` names what is asked to end a command that was left running.
-        target: the target of the profile; None for the profile's own.
-        log_level: ``debug`` for the queries; None where the run's log decides.
-        streams: whether dbt's lines go to the run's log, and not only to those of its nodes.
-        project_key: identifies the project, even if each attempt has its own folder; by default
-            it is the folder.
-        threads: how many nodes run at a time; None for what the profile says.
-        state: the folder with the artifacts of another run, for `--defer` and ``state:``.
+        project_dir: the directory with ``dbt_project.yml``.
+        profiles_dir: the directory with ``profiles.yml``; None for dbt's own search.
+        profile: a profile made of blocks; it takes precedence over any ``profiles.yml``.
+        target_path: the directory for artifacts, in the project.
+        python: the interpreter of an environment with dbt.
+        executable: a dbt program to run instead of the Python package; None for the package.
+        env: environment variables in addition to those of this process.
+        block: the block (from `name_block`) that can stop a command that was left running.
+        target: the target in the profile; None for the profile's own.
+        log_level: ``debug`` to include queries; None for the level of the run's log.
+        streams: whether dbt's output goes to the run's log, too, not only to those of nodes.
+        project_key: identifies the project even if each attempt has its own directory; by default
+            the directory.
+        threads: the number of nodes that run at a time; None for the profile's.
+        state: the directory with the artifacts of another run, for ``--defer`` and ``state:``.
     """
 
     project_dir: Path
@@ -79,13 +79,13 @@ class Place:
     state: Path | None = None
 
     def identify(self) -> str:
-        """Return what tells the project, and the target that it is run on, from others."""
+        """Return an identifier of the project and its target."""
         profile = self.profile and (self.profile.name, self.profile.target)
         return "\0".join(map(str, (self.project_key or self.project_dir, self.target, profile)))
 
     @property
     def artifacts(self) -> Path:
-        """The folder for artifacts."""
+        """The directory for artifacts."""
         return self.project_dir / self.target_path
 
 
@@ -97,20 +97,20 @@ def run_dbt(
     retries: int = 0,
     retry_delay_seconds: float = 0,
 ) -> DbtResult:
-    """Run a command of dbt, and record each of its nodes as a task run.
+    """Run a dbt command and record each of its nodes as a task run.
 
     In a retry of the task or the flow, only what has not succeeded is run.
 
     Args:
-        place: where.
+        place: where dbt runs.
         args: the command and its options, as on the command line.
-        resume: whether a retry runs only the rest.
-        retries: how often nodes that ended in an error are tried again, with what was skipped
-            because of them; tests that failed are not.
-        retry_delay_seconds: the wait before that.
+        resume: whether a retry runs only what has not succeeded.
+        retries: how often nodes that ended in an error are retried, with the nodes skipped because
+            of them; failed tests are not.
+        retry_delay_seconds: the delay before a retry.
 
     Returns:
-        How it ended, also where nodes failed.
+        The result, even if nodes failed.
 
     Raises:
         DbtError: the command could not be run.
@@ -146,7 +146,7 @@ def run_dbt(
 def _run_once(
     place: Place, attempts: EarlierAttempts, *, resume: bool
 ) -> tuple[DbtResult, EarlierAttempts]:
-    """Run what is left of a command; return the result, and what is known for another attempt."""
+    """Run the rest of a command; return the result and the state for another attempt."""
     command = find_command(attempts.args)
     with ExitStack() as stack:
         work = _Command(place, stack, attempts, command)
@@ -155,7 +155,7 @@ def _run_once(
         pending = work.find_pending()
         if any(not each.startswith("operation.") for each in pending):
             return work.run(work.make_retry(pending))
-        if pending:  # hooks, which dbt runs with whatever it runs
+        if pending:  # hooks, which dbt runs with any selection
             return work.run(list(attempts.args))
         nodes = tuple(attempts.earlier.values())
         success = not any(each.failed for each in nodes)
@@ -165,7 +165,7 @@ def _run_once(
 
 
 class _Command:
-    """A command on its way."""
+    """A command that runs."""
 
     def __init__(
         self, place: Place, stack: ExitStack, attempts: EarlierAttempts, command: str
@@ -195,11 +195,11 @@ class _Command:
         if profiles is not None:
             self._env["DBT_PROFILES_DIR"] = str(profiles)
         if place.state is not None:
-            # `dbt retry` has a use of its own for the first.
+            # `dbt retry` itself uses the first one.
             self._env |= {"DBT_STATE": str(place.state), "DBT_DEFER_STATE": str(place.state)}
 
     def run(self, args: list[str]) -> tuple[DbtResult, EarlierAttempts]:
-        """Run it, and record its nodes; return what is known for another attempt, too."""
+        """Run it and record its nodes; return the result and the state for another attempt."""
         recorder = NodeRecorder(
             self._folder,
             self._attempts.parameters,
@@ -208,7 +208,7 @@ class _Command:
             on_parsed=self._workspace.release,
             records=self._command in RECORDED,
         )
-        if self._command == "clean":  # what it removes is the project's folder
+        if self._command == "clean":  # it removes the project's own directory
             self._env["DBT_TARGET_PATH"] = str(self._place.artifacts)
         if self._command == "retry" and take_option(args, "--state") is None:
             args = [*args, "--state", str(self._place.artifacts)]
@@ -217,7 +217,7 @@ class _Command:
         return self._judge(recorder, ended)
 
     def _add_common(self, args: list[str]) -> list[str]:
-        """Add what the project says, unless the arguments say it themselves."""
+        """Add the project's options, unless the arguments contain them."""
         if take_option(args, "--profile", "--target", "-t") is None:
             args = [*args, *self._common]
         threads = self._place.threads
@@ -270,7 +270,7 @@ class _Command:
 
     @contextmanager
     def _open(self, args: list[str] | None = None, *, record: bool = True) -> Iterator[DbtProcess]:
-        """Give a process of dbt; it is recorded as external work of the run while it works."""
+        """Yield a dbt process, which is recorded as external work of the run while it works."""
         executable = self._place.executable
         warm: WarmDbt | None = None
         if executable is not None and args is not None:
@@ -306,7 +306,7 @@ class _Command:
         if ended.get("error") and not recorder.results:
             raise explain_error(ended, where, self._place.project_dir)
         if executable is not None and not recorder.heard and not ended.get("message"):
-            problem = f"{executable!r} did not write the JSON log of dbt"
+            problem = f"{executable!r} did not write dbt's JSON log"
             raise DbtError(problem, "Set `executable` to a program of dbt, 1.10 or newer.")
         if not success and not result.failed:
             words = "; ".join(recorder.errors) or ended.get("message") or "dbt gave no reason"
@@ -317,7 +317,7 @@ class _Command:
 
 
 def _follow(dbt: DbtProcess, recorder: NodeRecorder) -> dict[str, Any]:
-    """Hand on what dbt tells until it has ended; return its last word."""
+    """Pass on dbt's events until it has ended; return the last one."""
     for found in dbt.read_lines():
         check_stop()
         if found is None:

@@ -1,4 +1,4 @@
-"""Environments of their own for dbt, whose requirements may not fit those of a flow."""
+"""Separate environments for dbt, whose requirements may conflict with those of a flow."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 def make_environment(requirements: Sequence[str]) -> str:
-    """Return the interpreter of an environment with these packages; it is made once, and kept.
+    """Return the interpreter of an environment with these packages; it is created once and kept.
 
     Args:
-        requirements: as for pip: ``dbt-core==1.10.*``, ``dbt-duckdb``.
+        requirements: requirements as for pip: ``dbt-core==1.10.*``, ``dbt-duckdb``.
 
     Raises:
-        DbtError: it can't be made.
+        DbtError: the environment can't be created.
     """
     try:
         environment = code.make_environment(requirements, find_cache())

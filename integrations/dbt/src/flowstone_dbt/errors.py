@@ -1,4 +1,4 @@
-"""The errors of dbt: commands that failed, with the nodes that did."""
+"""The errors of dbt commands and nodes."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 #: Adapters that are extras of this package.
 EXTRAS = frozenset({"bigquery", "duckdb", "postgres", "snowflake"})
-#: Nodes that an error names; the others are counted.
+#: Maximum number of nodes that an error names; the others are counted.
 NAMED = 5
 
 
 class DbtError(JobFailed):
-    """A command of dbt could not be run.
+    """A dbt command could not be run.
 
     Attributes:
-        problem: what went wrong, with dbt's own words.
+        problem: what went wrong, with dbt's message.
     """
 
     def __init__(self, problem: str, remedy: str, *, where: str = "dbt") -> None:
@@ -34,10 +34,10 @@ class DbtError(JobFailed):
 
 
 class DbtNodesFailed(DbtError):
-    """A command of dbt ended with nodes that failed.
+    """A dbt command ended with failed nodes.
 
     Attributes:
-        nodes: those that failed.
+        nodes: the nodes that failed.
     """
 
     def __init__(self, where: str, nodes: Sequence[NodeResult]) -> None:
@@ -51,7 +51,7 @@ class DbtNodesFailed(DbtError):
         super().__init__(problem, remedy, where=where)
 
 
-#: What dbt says, what that means, and what to do about it.
+#: dbt's message, what it means, and the remedy.
 REMEDIES = (
     (
         r"No module named '?dbt\b",
@@ -85,17 +85,17 @@ REMEDIES = (
     (
         r"[Cc]onnection refused|could not translate host name|timeout expired",
         "the database can't be reached",
-        "Check that it runs, and the host and port of the profile.",
+        "Check that it runs, and the host and port in the profile.",
     ),
     (
         r"Cannot open file",
         "the file of the database can't be opened",
-        "Check the path of the profile; its folder must be there.",
+        "Check the path in the profile; its directory must exist.",
     ),
     (
         r"[Cc]ould not find selector named (\S+?),",
         "there is no selector {0!r}",
-        "Name one of selectors.yml, or use `select`.",
+        "Use one from selectors.yml, or `select`.",
     ),
     (
         r"no comparison manifest",
@@ -110,38 +110,38 @@ REMEDIES = (
     (r"Env var required", "an environment variable is not set", "Set it, or pass it in `env`."),
     (
         r"No space left on device|Disk quota exceeded|File too large",
-        "the disk is full, or a file may not be that large",
+        "the disk is full, or the file is too large",
         "Free some space there.",
     ),
     (
         r"Permission denied|Read-only file system",
-        "dbt may not write there",
-        "Check the permissions of the folder.",
+        "dbt has no write permission",
+        "Check the permissions of the directory.",
     ),
 )
 _ADAPTER = re.compile(r"Could not find adapter type ['\"]?(\w+)")
-#: A file of the project, and the name in it that leads nowhere.
+#: A file of the project, and a name in it that does not exist.
 _REFERENCE = re.compile(r"\(([^()\s]+)\) depends on a (?:node|source) named '([^']+)'")
 #: Lines of a YAML file that dbt quotes.
 _QUOTED = re.compile(r"-{10,}(?:\s*\d+ *\|.*)+")
-#: What dbt writes before the words of an error.
+#: Prefix of dbt's error messages.
 _FILLER = re.compile(r"^(?:\[ERROR\]: )?(?:Encountered an error:\s*)?")
-#: Files that dbt reads before any other, and does not name.
+#: Files that dbt reads before any others, and does not name in errors.
 _FIRST_FILES = ("dbt_project.yml", "packages.yml", "dependencies.yml", "selectors.yml")
 
 
 def hide_profiles(text: str) -> str:
-    """Return dbt's words without the lines of a profiles.yml: a password may be in them."""
+    """Return dbt's message without lines of a profiles.yml, which may contain a password."""
     return _QUOTED.sub("", text) if "profiles.yml" in text else text
 
 
 def explain_error(ended: Mapping[str, Any], where: str, project: Path | None = None) -> DbtError:
-    """Return our error for one of dbt's own.
+    """Return the error for an error of dbt.
 
     Args:
-        ended: its name and its words.
+        ended: its name and message.
         where: the command.
-        project: the folder of the project, where lines that dbt does not name are looked for.
+        project: the directory of the project, to find the line if dbt does not name it.
     """
     text = hide_profiles(str(ended.get("message") or ended.get("error") or ""))
     words = " ".join(_FILLER.sub("", text).split())

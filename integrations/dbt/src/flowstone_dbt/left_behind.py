@@ -1,4 +1,4 @@
-"""Commands of dbt that a killed process left running: found by their handles, and ended."""
+"""dbt commands that a killed process left running: found by their handles and stopped."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 def end_left_behind(block: str) -> None:
-    """End what earlier attempts of the current run left running, before anything runs again."""
+    """Stop what earlier attempts of the current run left running, before anything runs again."""
     cancel_left_behind(block, end_external, "dbt")
 
 
 def end_external(handle: ExternalHandle) -> None:
-    """End a command of dbt by its handle, and return when it has ended.
+    """Stop a dbt command by its handle, and return when it has ended.
 
     Raises:
         DbtError: it runs on another machine.

@@ -1,4 +1,4 @@
-"""What dbt tells of nodes, and the states that this means."""
+"""The results of dbt nodes, and the states that they become."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from flowstone.states import Completed, Failed, Skipped, State
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: Statuses of nodes that have nothing left to do.
+#: Statuses of nodes that are done.
 SUCCEEDED = frozenset({"success", "pass", "warn", "no-op", "reused"})
-#: Numbers that adapters answer with, and the measures that they become.
+#: Numbers in the responses of adapters, and the measures that they become.
 MEASURES = {
     "rows_affected": "rows_affected",
     "bytes_processed": "bytes_processed",
     "bytes_billed": "bytes_billed",
     "slot_ms": "slot_ms",
 }
-#: Nodes that are no work: there is nothing to record of them.
+#: Types of nodes that do no work, and are not recorded.
 UNRECORDED = frozenset({"exposure", "metric", "semantic_model", "saved_query", "group"})
 
 
 @dataclass(frozen=True, slots=True)
 class NodeResult:
-    """How a node of a dbt project ended.
+    """The result of a node of a dbt project.
 
     Attributes:
-        unique_id: dbt's id of the node, as ``model.shop.orders``.
-        status: dbt's word: ``success``, ``error``, ``skipped``; a test's ``pass``, ``fail``.
-        message: dbt's words on it, if there are any.
-        failures: of a test, how many rows failed.
-        started: seconds since the epoch; None if it was not started.
-        ended: the same.
-        adapter_response: what the database answered.
-        compiled_code: the SQL that was run, if dbt said so.
-        batches: of a microbatch model, the batches that succeeded and failed, as dbt has them.
+        unique_id: dbt's id of the node, such as ``model.shop.orders``.
+        status: dbt's status: ``success``, ``error``, ``skipped``; for tests ``pass``, ``fail``.
+        message: dbt's message, if any.
+        failures: the number of failed rows of a test.
+        started: start time in seconds since the epoch; None if it was not started.
+        ended: end time in seconds since the epoch; None if it was not started.
+        adapter_response: the response of the database.
+        compiled_code: the SQL that was run, if dbt reports it.
+        batches: the batches of a microbatch model that succeeded and failed, in dbt's format.
     """
 
     unique_id: str
@@ -52,12 +52,12 @@ class NodeResult:
 
     @property
     def resource_type(self) -> str:
-        """What it is, as ``model``, ``test``, ``seed`` or ``operation``."""
+        """The type, such as ``model``, ``test``, ``seed`` or ``operation``."""
         return self.unique_id.partition(".")[0]
 
     @property
     def name(self) -> str:
-        """Its name in the project."""
+        """The name in the project."""
         parts = self.unique_id.split(".")
         if self.resource_type == "test" and len(parts) > 3:
             parts = parts[:-1]  # a hash
@@ -65,26 +65,26 @@ class NodeResult:
 
     @property
     def seconds(self) -> float | None:
-        """How long it took; None if it was not run."""
+        """The duration in seconds; None if it was not run."""
         return None if self.started is None or self.ended is None else self.ended - self.started
 
     @property
     def succeeded(self) -> bool:
-        """Whether it has nothing left to do."""
+        """Whether it is done."""
         return self.status in SUCCEEDED
 
     @property
     def failed(self) -> bool:
-        """Whether it failed, which a skipped node has not; a status that is not known has."""
+        """Whether it failed. A skipped node has not; an unknown status counts as failed."""
         return has_failed(self.status)
 
     def describe(self) -> str:
-        """Return what it is, its name and how it ended, as one line."""
+        """Return its type, name and outcome as one line."""
         what = self.resource_type.replace("_", " ")
         return f"{what} {self.name!r}: {self.explain() or self.status}"
 
     def explain(self) -> str:
-        """Return dbt's words on it, with the number of rows that failed."""
+        """Return dbt's message, with the number of failed rows."""
         words = " ".join((self.message or "").split())
         is_test = self.resource_type in {"test", "unit_test"}
         if is_test and self.failures and str(self.failures) not in words:
@@ -96,7 +96,7 @@ class NodeResult:
         """Return the state of its task run.
 
         Args:
-            reason: of a skipped node, why it was.
+            reason: why the node was skipped.
         """
         words = self.explain() or None
         if self.status == "skipped":
@@ -110,7 +110,7 @@ class NodeResult:
         return Failed(words or f"dbt's status is {self.status!r}")
 
     def make_measures(self) -> dict[str, float]:
-        """Return what is to be counted of it."""
+        """Return its measures."""
         found = {
             name: float(value)
             for key, name in MEASURES.items()
@@ -124,7 +124,7 @@ class NodeResult:
 
 
 def has_failed(status: str) -> bool:
-    """Return whether a status is that of a node that failed; one that is not known is."""
+    """Return whether a status means failure; an unknown one does."""
     return status not in SUCCEEDED and status != "skipped"
 
 
@@ -146,7 +146,7 @@ def read_result(found: Mapping[str, Any]) -> NodeResult:
 
 
 def read_freshness(found: Mapping[str, Any]) -> NodeResult:
-    """Return a source of ``sources.json``, whose age may be too great."""
+    """Return a source of ``sources.json``, which may be stale."""
     status = found["status"]
     age = found.get("max_loaded_at_time_ago_in_s")
     words = found.get("error") or (f"last loaded {age:,.0f} s ago" if age is not None else None)
@@ -163,7 +163,7 @@ def read_freshness(found: Mapping[str, Any]) -> NodeResult:
 
 
 def read_event(data: Mapping[str, Any]) -> NodeResult:
-    """Return the node that an event ``NodeFinished`` is about."""
+    """Return the node of an event ``NodeFinished``."""
     info, found = data["node_info"], data.get("run_result") or {}
     response = found.get("adapter_response") or {}
     failures = found.get("num_failures", found.get("failures"))
@@ -179,7 +179,7 @@ def read_event(data: Mapping[str, Any]) -> NodeResult:
 
 
 def read_time(text: str | None) -> float | None:
-    """Return dbt's text of a time, which is UTC, in seconds since the epoch."""
+    """Return a timestamp of dbt, in UTC, as seconds since the epoch."""
     if not text:
         return None
     found = datetime.fromisoformat(text)

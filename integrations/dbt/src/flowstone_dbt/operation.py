@@ -1,4 +1,4 @@
-"""DbtCoreOperation: commands as they are typed in a shell, run one after the other."""
+"""DbtCoreOperation: dbt commands as typed in a shell, run one after another."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
     from flowstone.records.events import ExternalHandle
 
 
-#: What a shell would replace.
+#: Characters that a shell would interpret.
 _EXPANDED = re.compile(r"\$[A-Za-z_({]")
 
 
 class DbtCoreOperation(Block):
-    """Runs commands of dbt one after the other, and stops at the first that fails."""
+    """Runs dbt commands one after another, and stops at the first failure."""
 
     _block_type_name: ClassVar[str | None] = "dbt Core Operation"
-    _description: ClassVar[str | None] = "Commands of dbt, as they are typed in a shell."
+    _description: ClassVar[str | None] = "dbt commands, as typed in a shell."
     _code_example: ClassVar[str | None] = (
         'DbtCoreOperation(commands=["dbt run", "dbt test"], project_dir="shop").save("shop")\n'
         'DbtCoreOperation.load("shop").run()'
@@ -45,13 +45,13 @@ class DbtCoreOperation(Block):
     )
     project_dir: Path | None = Field(
         default=None,
-        description="The folder with dbt_project.yml; by default, the current directory.",
+        description="The directory with dbt_project.yml; by default, the current directory.",
     )
     profiles_dir: Path | None = Field(
-        default=None, description="The folder with profiles.yml; by default, dbt looks for it."
+        default=None, description="The directory with profiles.yml; dbt searches for it by default."
     )
     dbt_cli_profile: DbtCliProfile | None = Field(
-        default=None, description="A profile of blocks; it takes precedence over profiles.yml."
+        default=None, description="A profile made of blocks; it takes precedence over profiles.yml."
     )
     overwrite_profiles: bool = Field(
         default=False,
@@ -59,7 +59,7 @@ class DbtCoreOperation(Block):
         "`profiles_dir`.",
     )
     stream_output: bool = Field(
-        default=True, description="Whether dbt's lines go to the run's log."
+        default=True, description="Whether dbt's output goes to the run's log."
     )
     env: dict[str, str] = Field(
         default_factory=dict,
@@ -69,7 +69,7 @@ class DbtCoreOperation(Block):
         default_factory=dict, description="Variables whose values are secret."
     )
     working_dir: Path | None = Field(
-        default=None, description="The folder of the project, if `project_dir` is not given."
+        default=None, description="The directory of the project, if `project_dir` is not set."
     )
     shell: str | None = Field(default=None, description="Has no effect: no shell is used.")
     extension: str | None = Field(default=None, description="Has no effect: no shell is used.")
@@ -85,7 +85,7 @@ class DbtCoreOperation(Block):
     @classmethod
     def _are_commands(cls, value: list[str]) -> list[str]:
         if not value:
-            raise ValueError("there are no commands; give it some, such as 'dbt build'")
+            raise ValueError("there are no commands; add one, such as 'dbt build'")
         for command in value:
             _check_command(command)
         return value
@@ -103,12 +103,12 @@ class DbtCoreOperation(Block):
         await run_in_thread(self.close)
 
     def close(self) -> None:
-        """End commands that were triggered and have not ended."""
+        """Stop triggered commands that are still running."""
         while self._started:
             self._started.pop().cancel()
 
     def run(self) -> list[str]:
-        """Run the commands; return what they answer, and a line ``name: status`` for each node.
+        """Run the commands; return their output, and a line ``name: status`` for each node.
 
         Raises:
             DbtNodesFailed: nodes failed.
@@ -121,13 +121,13 @@ class DbtCoreOperation(Block):
         return lines
 
     async def arun(self) -> list[str]:
-        """Do as `run`, and let other coroutines run meanwhile; dbt ends if it is cancelled."""
+        """Async version of `run`; cancelling it ends dbt."""
         return await run_in_thread(self.run)
 
     def trigger(self) -> DbtOperationRun:
-        """Start the commands, and return at once.
+        """Start the commands and return at once.
 
-        Nobody has to wait for them; they end with the process at the latest, and with the block's
+        You need not wait for them. They end with the process at the latest, or with the block's
         ``with`` statement, if it is used in one.
         """
         self._started[:] = [run for run in self._started if not run.has_ended()]
@@ -135,11 +135,11 @@ class DbtCoreOperation(Block):
         return self._started[-1]
 
     async def atrigger(self) -> DbtOperationRun:
-        """Do as `trigger`."""
+        """Async version of `trigger`."""
         return self.trigger()
 
     def cancel_external(self, handle: ExternalHandle) -> None:
-        """End a command that a killed process left running; `flowstone run cleanup` calls it.
+        """Stop a command that a killed process left running; called by `flowstone run cleanup`.
 
         Raises:
             DbtError: it runs on another machine.
@@ -147,10 +147,10 @@ class DbtCoreOperation(Block):
         end_external(handle)
 
     def make_project(self) -> DbtProject:
-        """Return the project that the commands are for.
+        """Return the project that the commands run in.
 
         Raises:
-            DbtError: two profiles were given.
+            DbtError: two profiles are set.
         """
         if self.dbt_cli_profile is not None and self.profiles_dir is not None:
             check_profiles_dir(self.profiles_dir, overwrite=self.overwrite_profiles)
@@ -173,10 +173,10 @@ class DbtCoreOperation(Block):
 
 
 class DbtOperationRun:
-    """Commands that run in a thread, to wait for or to cancel.
+    """Commands that run in a thread; wait for them or cancel them.
 
     Args:
-        operation: the commands.
+        operation: the block with the commands.
     """
 
     def __init__(self, operation: DbtCoreOperation) -> None:
@@ -190,7 +190,7 @@ class DbtOperationRun:
         self._thread.start()
 
     def wait_for_completion(self) -> None:
-        """Wait for the end of the commands.
+        """Wait until the commands have ended.
 
         Raises:
             DbtNodesFailed: nodes failed.
@@ -206,11 +206,11 @@ class DbtOperationRun:
             raise self._error
 
     async def await_for_completion(self) -> None:
-        """Do as `wait_for_completion`, and let other coroutines run meanwhile."""
+        """Async version of `wait_for_completion`."""
         await run_in_thread(self.wait_for_completion)
 
     def fetch_result(self) -> list[str]:
-        """Wait for the end of the commands, and return what `DbtCoreOperation.run` returns.
+        """Wait until the commands have ended, and return the same as `DbtCoreOperation.run`.
 
         Raises:
             DbtNodesFailed: nodes failed.
@@ -220,30 +220,30 @@ class DbtOperationRun:
         return self._lines
 
     async def afetch_result(self) -> list[str]:
-        """Do as `fetch_result`, and let other coroutines run meanwhile."""
+        """Async version of `fetch_result`."""
         return await run_in_thread(self.fetch_result)
 
     def has_ended(self) -> bool:
-        """Return whether the commands have ended, well or not."""
+        """Return whether the commands have ended, successfully or not."""
         return not self._thread.is_alive()
 
     def cancel(self) -> None:
-        """End the commands, and return when they have ended."""
+        """Stop the commands, and return when they have ended."""
         self._stop.set()
         self._thread.join()
 
     def _run(self) -> None:
         try:
             self._lines = self._operation.run()
-        except BaseException as error:  # noqa: BLE001 - who waits raises it
+        except BaseException as error:  # noqa: BLE001 - raised by the waiting methods
             self._error = error
 
 
 def _check_command(command: str) -> None:
-    """Refuse a command that is none of dbt's, or that only a shell understands.
+    """Refuse a command that is not dbt's, or that needs a shell.
 
     Raises:
-        ValueError: it is.
+        ValueError: the command is refused.
     """
     try:
         words = shlex.split(command)

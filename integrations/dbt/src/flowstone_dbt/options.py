@@ -1,4 +1,4 @@
-"""Options of dbt's commands, as keywords and as arguments."""
+"""Options of dbt commands, as keywords and as arguments."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from flowstone_dbt.errors import DbtError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: Options that take several values, each with the option before it.
+#: Options that are repeated for each of several values.
 REPEATED = frozenset({"select", "exclude", "models", "resource_type", "exclude_resource_type"})
 
 
 def make_arguments(options: Mapping[str, object]) -> list[str]:
-    """Return keywords as options of the command line: ``full_refresh=True`` as --full-refresh.
+    """Return keywords as command-line options: ``full_refresh=True`` as --full-refresh.
 
-    A value that is None is left out; False becomes ``--no-…``; a mapping becomes JSON.
+    A value of None is omitted, False becomes ``--no-…``, and a mapping becomes JSON.
 
     Args:
-        options: by dbt's names, with ``_`` for ``-``.
+        options: the options by dbt's names, with ``_`` for ``-``.
 
     Raises:
-        DbtError: a value can't be given on a command line.
+        DbtError: a value can't be passed on a command line.
     """
     found: list[str] = []
     for name, value in options.items():
@@ -45,7 +45,7 @@ def make_arguments(options: Mapping[str, object]) -> list[str]:
                 found += [option, str(each)]
         else:
             problem = f"{name!r} can't be {value!r}"
-            raise DbtError(problem, "Give it a text, a number, True, False or a list of texts.")
+            raise DbtError(problem, "Pass a string, a number, True, False or a list of strings.")
     return found
 
 
@@ -54,7 +54,7 @@ def _encode(name: str, value: Mapping[str, object]) -> str:
         return json.dumps(value, ensure_ascii=False)
     except TypeError as error:
         problem = f"{name!r} can't be written as JSON: {error}"
-        remedy = "Give it texts, numbers, True, False, lists and mappings."
+        remedy = "Pass strings, numbers, True, False, lists and mappings."
         if "Secret" in str(error):
             remedy = (
                 "dbt writes such values to its artifacts: set a secret in the environment as "
@@ -64,7 +64,7 @@ def _encode(name: str, value: Mapping[str, object]) -> str:
 
 
 def take_option(args: Sequence[str], *names: str) -> str | None:
-    """Return the last value of an option in arguments; None if it is not there."""
+    """Return the last value of an option in arguments; None if it is missing."""
     found = None
     for place, each in enumerate(args):
         name, equals, value = each.partition("=")

@@ -1,4 +1,4 @@
-"""Packages that a project needs: whether `dbt deps` has installed them."""
+"""Whether `dbt deps` has installed the packages of a project."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 def lacks_packages(project: Path) -> bool:
-    """Tell whether a project names packages, and has the folder of none.
+    """Return whether a project requires packages and has none installed.
 
     Args:
-        project: its folder.
+        project: the directory of the project.
     """
     if not any(
         _read(project / name).get("packages") for name in ("packages.yml", "dependencies.yml")
@@ -27,6 +27,6 @@ def lacks_packages(project: Path) -> bool:
 def _read(path: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):  # dbt says what is wrong with it
+    except (OSError, ValueError, yaml.YAMLError):  # dbt reports what is wrong
         return {}
     return content if isinstance(content, dict) else {}

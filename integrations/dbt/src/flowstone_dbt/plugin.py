@@ -1,4 +1,4 @@
-"""What this package offers Flowstone; it loads nothing of dbt's."""
+"""The plugin of this package; it does not import dbt."""
 
 from flowstone.plugins import Collection, hookimpl
 

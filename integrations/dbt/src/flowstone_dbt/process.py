@@ -1,4 +1,4 @@
-"""The processes that run dbt: started in a group of their own, kept warm, ended for certain."""
+"""The processes that run dbt: in their own process groups, reused, and always ended."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from flowstone_dbt.stopping import SLICE
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-#: Seconds that dbt is given after SIGINT, to cancel its queries, and after SIGTERM.
+#: Seconds that dbt has after SIGINT, to cancel its queries, and after SIGTERM.
 INTERRUPT_SECONDS, TERMINATE_SECONDS = 15.0, 5.0
-#: The signals that end a command, and how long each may take: adapters cancel their queries at the
-#: first.
+#: The signals that end a command, each with its grace period; at the first, adapters cancel their
+#: queries.
 STEPS = (
     (signal.SIGINT, INTERRUPT_SECONDS),
     (signal.SIGTERM, TERMINATE_SECONDS),
     (signal.SIGKILL, TERMINATE_SECONDS),
 )
-#: What the last line of a command begins with.
+#: Prefix of the last line of a command.
 ENDED = '{"ended"'
-#: Last lines of standard error that are kept, for the error of a process that died.
+#: Number of last lines of standard error for the error message of a process that died.
 KEPT = 20
-#: Warm processes that are kept, and for how many seconds.
+#: Maximum number of warm processes, and the seconds that they are kept.
 MOST_IDLE, IDLE_SECONDS = 2, 120.0
 
 _CHILD = str(Path(__file__).with_name("child.py"))
@@ -46,7 +46,7 @@ _idle: list[WarmDbt] = []
 
 
 def is_noise(line: str) -> bool:
-    """Return whether a line is a warning of Python about a process that is stopped."""
+    """Return whether a line is a warning of Python about a stopped process."""
     return "resource_tracker" in line or line.startswith("  warnings.warn(")
 
 
@@ -55,11 +55,11 @@ class DbtProcess:
 
     Args:
         command: the program and its arguments.
-        env: its variables; None for those of this process.
-        cwd: where it runs.
+        env: its environment variables; None for those of this process.
+        cwd: its working directory.
 
     Attributes:
-        pid: of the process, and of its group.
+        pid: the id of the process and of its group.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class DbtProcess:
         cwd: str | None = None,
     ) -> None:
         try:
-            self._process = subprocess.Popen(  # noqa: S603 - it is what the user's settings name
+            self._process = subprocess.Popen(  # noqa: S603 - the user's settings name the program
                 list(command),
                 env=None if env is None else dict(env),
                 cwd=cwd,
@@ -94,7 +94,7 @@ class DbtProcess:
         raise raised
 
     def send(self, request: Mapping[str, object]) -> None:
-        """Write a request, as a line of JSON.
+        """Write a request as a line of JSON.
 
         Raises:
             BrokenPipeError: the process has ended.
@@ -104,9 +104,9 @@ class DbtProcess:
         self._process.stdin.flush()
 
     def read_lines(self) -> Iterator[tuple[bool, str] | None]:
-        """Yield what it writes: whether to standard output, and the line; None between looks.
+        """Yield lines, each with whether it is from standard output; None between polls.
 
-        It ends when both pipes are closed.
+        The iterator ends when both pipes are closed.
         """
         while self._selector.get_map():
             ready = self._selector.select(SLICE)
@@ -128,7 +128,7 @@ class DbtProcess:
                 yield None
 
     def exit_code(self) -> int | None:
-        """Return how it ended, negative for a signal; None while it runs."""
+        """Return the exit code, negative for a signal; None while it runs."""
         return self._process.poll()
 
     def wait(self) -> int:
@@ -138,10 +138,10 @@ class DbtProcess:
         return code
 
     def judge_end(self) -> dict[str, Any]:
-        """Return the last word of a process that has closed its pipes without one.
+        """Return the last event of a process that has closed its pipes without one.
 
         Raises:
-            DbtError: it died.
+            DbtError: the process died.
         """
         code = self.wait()
         how = f"{'was' if code < 0 else 'ended with'} {describe_exit(code)}"
@@ -152,12 +152,12 @@ class DbtProcess:
         )
 
     def stop(self, handle: Callable[[tuple[bool, str]], object] | None = None) -> None:
-        """End it and all that it has started, and return when they have ended.
+        """Stop it and its child processes, and return when they have ended.
 
-        It is interrupted first, as dbt's adapters then cancel their queries.
+        It is interrupted first, so that dbt's adapters cancel their queries.
 
         Args:
-            handle: takes the lines that it still writes.
+            handle: called with the lines that it still writes.
         """
         for number, seconds in STEPS:
             if not self._signal(number):
@@ -167,7 +167,7 @@ class DbtProcess:
         self.close()
 
     def close(self) -> None:
-        """Close the pipes of a process, and wait for its end."""
+        """Close the pipes and wait until the process has ended."""
         for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
             assert stream is not None
             with suppress(OSError):
@@ -180,13 +180,13 @@ class DbtProcess:
             sleep(0.01)
 
     def _drain(self, seconds: float, handle: Callable[[tuple[bool, str]], object] | None) -> bool:
-        """Read on until the process has ended; tell whether it has, in time."""
+        """Read until the process has ended; return whether it did in time."""
         end = monotonic() + seconds
         for line in self.read_lines():
             if line is not None and handle is not None:
                 handle(line)
             if line is not None and line[0] and line[1].startswith(ENDED):
-                return True  # it waits for another command, which it will not get
+                return True  # it waits for another command
             if line is None and self._process.poll() is not None:
                 return True
             if monotonic() > end:
@@ -204,10 +204,10 @@ class DbtProcess:
 
 
 class WarmDbt(DbtProcess):
-    """A process in which dbt is imported, for one command after the other.
+    """A process that has imported dbt and runs one command after another.
 
     Args:
-        python: the interpreter of an environment that has dbt.
+        python: the interpreter of an environment with dbt.
     """
 
     def __init__(self, python: str) -> None:
@@ -216,13 +216,13 @@ class WarmDbt(DbtProcess):
 
 
 class ExecutableDbt(DbtProcess):
-    """A dbt program that runs one command, and writes its log as JSON.
+    """A dbt program that runs one command and writes its log as JSON.
 
     Args:
         executable: the program.
         args: the command and its options.
-        env: its variables.
-        cwd: where it runs.
+        env: its environment variables.
+        cwd: its working directory.
     """
 
     def __init__(
@@ -231,13 +231,13 @@ class ExecutableDbt(DbtProcess):
         level = {"DBT_LOG_FORMAT": "json", "DBT_LOG_LEVEL": "debug"}
         super().__init__([executable, *args], env={**env, **level}, cwd=cwd)
         assert self._process.stdin is not None
-        self._process.stdin.close()  # nobody answers what it may ask
+        self._process.stdin.close()  # prompts get no answer
 
     def judge_end(self) -> dict[str, Any]:
-        """Return what its exit code says: 0, or 1 if nodes failed, or 2.
+        """Return the outcome by its exit code: 0, 1 if nodes failed, or 2.
 
         Raises:
-            DbtError: it died.
+            DbtError: the process died.
         """
         code = self.wait()
         if code in {0, 1}:
@@ -249,7 +249,7 @@ class ExecutableDbt(DbtProcess):
 
 
 def borrow_dbt(python: str = sys.executable) -> WarmDbt:
-    """Return a process that runs nothing, warm if there is one."""
+    """Return an idle process, warm if there is one."""
     with _lock:
         _end_old()
         for warm in _idle:
@@ -260,7 +260,7 @@ def borrow_dbt(python: str = sys.executable) -> WarmDbt:
 
 
 def give_back_dbt(warm: WarmDbt) -> None:
-    """Keep a process that has done its command for the next one."""
+    """Keep a process for the next command."""
     warm.since = monotonic()
     warm.last_lines.clear()
     with _lock:
@@ -272,7 +272,7 @@ def give_back_dbt(warm: WarmDbt) -> None:
 
 
 def end_idle() -> None:
-    """End the processes that are kept warm."""
+    """Stop the warm processes."""
     with _lock:
         while _idle:
             _idle.pop().close()

@@ -1,4 +1,4 @@
-"""Profiles: what profiles.yml holds, and a private directory with that file."""
+"""Profiles: the content of profiles.yml, and a private directory with that file."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Profile:
-    """A profile of dbt.
+    """A dbt profile.
 
     Attributes:
-        name: what the project calls it.
-        target: which of its outputs is used.
-        content: what profiles.yml holds. No secret is in it, but references to variables.
-        secrets: what these variables hold, by their names.
+        name: the name that the project refers to.
+        target: the output to use.
+        content: the content of profiles.yml, with references to environment variables for secrets.
+        secrets: the values of these variables, by name.
         flags: dbt's global flags as variables, such as ``DBT_USE_COLORS``.
     """
 
@@ -53,7 +53,7 @@ class Profile:
     flags: Mapping[str, str] = field(default_factory=dict)
 
     def reveal_environment(self) -> dict[str, str]:
-        """Return the variables that dbt needs in its environment, secrets in clear."""
+        """Return the environment variables that dbt needs, with secrets in plain text."""
         secrets = {name: value.get_secret_value() for name, value in self.secrets.items()}
         return {**self.flags, **secrets}
 
@@ -64,10 +64,10 @@ def make_profile(
     """Return a profile with one target.
 
     Args:
-        name: what the project calls the profile.
+        name: the name that the project refers to.
         target: the target's name, such as ``dev``.
-        output: how dbt reaches the database.
-        flags: dbt's global flags as variables of the environment.
+        output: the database connection.
+        flags: dbt's global flags as environment variables.
     """
     outputs = {target: dict(output.content)}
     content = {name: {"target": target, "outputs": outputs}}
@@ -76,17 +76,17 @@ def make_profile(
 
 @contextmanager
 def open_profile(profile: Profile) -> Iterator[Path]:
-    """Yield a private directory with profiles.yml, for ``--profiles-dir``; gone at the end.
+    """Yield a private directory with profiles.yml, for ``--profiles-dir``; deleted at the end.
 
     Raises:
-        ConfigurationError: the directory can't be made, or the file can't be written.
+        ConfigurationError: the directory or the file can't be written.
     """
     text = yaml.safe_dump(_copy(profile.content), sort_keys=False)
     try:
         folder = TemporaryDirectory(prefix="flowstone-dbt-", ignore_cleanup_errors=True)
     except OSError as error:
         raise _make_write_error(error) from error
-    with folder as name:  # for its owner alone, as tempfile makes all of them
+    with folder as name:  # only its owner has access, as with all of tempfile's
         path = Path(name)
         try:
             _write_private(path / "profiles.yml", text)
@@ -108,14 +108,14 @@ def _make_write_error(error: OSError) -> ConfigurationError:
 
 
 def _copy(value: object) -> object:
-    """Return a value of dicts and lists only, which YAML has words for."""
+    """Return a value as dicts and lists, which YAML supports."""
     if isinstance(value, Mapping):
         return {key: _copy(item) for key, item in value.items()}
     return [_copy(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def find_adapter(profile: Profile) -> str:
-    """Return which adapter a profile needs: ``duckdb``, ``postgres``.
+    """Return the adapter that a profile needs: ``duckdb``, ``postgres``.
 
     Raises:
         ConfigurationError: the profile has no such target, or the target has no type.
@@ -136,7 +136,7 @@ def find_adapter(profile: Profile) -> str:
 
 
 def require_adapter(profile: Profile) -> str:
-    """Return which adapter a profile needs, and see that this Python has it; dbt is not imported.
+    """Return the adapter that a profile needs, and require it to be installed; dbt isn't imported.
 
     Raises:
         ConfigurationError: the profile has no such target, or the target has no type.

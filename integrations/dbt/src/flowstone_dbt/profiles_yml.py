@@ -1,4 +1,4 @@
-"""profiles.yml: what somebody wrote for dbt, read as it is."""
+"""Read a profiles.yml without rendering it."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ Fields = dict[str, Any]
 
 
 def read_output(profile: str | None, target: str | None, folder: Path | str | None) -> Fields:
-    """Return the fields of one of the targets of a profiles.yml.
+    """Return the fields of a target in a profiles.yml.
 
     Args:
-        profile: its name; None for the first one.
-        target: its name; None for the one that the profile chooses.
-        folder: where the file is; None for dbt's own.
+        profile: the name of the profile; None for the first one.
+        target: the name of the target; None for the profile's own.
+        folder: the directory of the file; None for dbt's own.
 
     Raises:
         ConfigurationError: there is no such file, profile or target, or it can't be read.
     """
     file = (find_profiles_dir() if folder is None else Path(folder).expanduser()) / "profiles.yml"
     profiles = _read(file)
-    profiles.pop("config", None)  # of older versions: dbt's global flags
+    profiles.pop("config", None)  # dbt's global flags, in older versions
     if profile is None:
         profile = next(iter(profiles), None)
     found = _look_up(profiles, profile, str(file), "profile")
@@ -34,7 +34,7 @@ def read_output(profile: str | None, target: str | None, folder: Path | str | No
     outputs = found.get("outputs")
     wanted = found.get("target", "default") if target is None else target
     if target is None and "{{" in str(wanted):
-        problem = f"it chooses its target by Jinja, {wanted}"
+        problem = f"its target is set by Jinja, {wanted}"
         raise ConfigurationError(where, problem, "Set target_name.")
     output = _look_up(outputs if isinstance(outputs, dict) else {}, wanted, where, "target")
     if not isinstance(output.get("type"), str):
@@ -62,7 +62,7 @@ def _read(file: Path) -> Fields:
         problem = f"it can't be read: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}"
         raise ConfigurationError(str(file), problem, "Check the file.") from error
     except yaml.YAMLError as error:
-        # What the parser says quotes the line, and a password may be in it.
+        # The parser's message quotes the line, which may contain a password.
         mark = getattr(error, "problem_mark", None)
         place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         problem = f"it is not valid YAML{place}"

@@ -1,4 +1,4 @@
-"""DbtProject: a project of dbt and how it reaches its database."""
+"""DbtProject: a dbt project and its database connection."""
 
 from __future__ import annotations
 
@@ -32,53 +32,53 @@ if TYPE_CHECKING:
 
 
 class DbtProject(Block):
-    """A project of dbt: a folder, a folder of an object store, or a repository."""
+    """A dbt project: a directory, a folder in an object store, or a Git repository."""
 
     _block_type_name: ClassVar[str | None] = "dbt Project"
-    _description: ClassVar[str | None] = "A project of dbt and how it reaches its database."
+    _description: ClassVar[str | None] = "A dbt project and its database connection."
     _code_example: ClassVar[str | None] = (
         'DbtProject(project_dir="shop", database=DuckDBDatabase(path="shop.duckdb")).save("shop")'
     )
 
     project_dir: Path | None = Field(
         default=None,
-        description="The folder with dbt_project.yml; by default, the current directory.",
+        description="The directory with dbt_project.yml; by default, the current directory.",
     )
     store: ObjectStore | None = Field(
-        default=None, description="An object store that has the project, in place of a folder."
+        default=None, description="An object store that contains the project."
     )
     git_url: str | None = Field(
-        default=None, description="The address of a repository that has the project."
+        default=None, description="The URL of a Git repository that contains the project."
     )
-    git_ref: str | None = Field(default=None, description="A branch, tag or commit of it.")
+    git_ref: str | None = Field(default=None, description="A branch, tag or commit to clone.")
     git_token: SecretStr | None = Field(
-        default=None, description="The token, or password, for the repository."
+        default=None, description="The token or password for the repository."
     )
     subfolder: str = Field(
-        default="", description="The folder of the project in the store or the repository."
+        default="", description="The folder of the project in the store or repository."
     )
     database: Database | None = Field(
-        default=None, description="A database block; the profile is made from it."
+        default=None, description="A database block that the profile is created from."
     )
     schema_: str | None = Field(
-        default=None, alias="schema", description="Where models go; a dataset in BigQuery."
+        default=None, alias="schema", description="The schema of the models; a dataset in BigQuery."
     )
     threads: int | None = Field(
         default=None,
         ge=1,
-        description="How many nodes dbt runs at a time; by default 4, or what the profile says.",
+        description="Number of nodes that dbt runs at a time; by default the profile's, or 4.",
     )
     profile: DbtCliProfile | None = Field(
-        default=None, description="A profile of blocks, in place of `database`."
+        default=None, description="A profile made of blocks, instead of `database`."
     )
     profiles_dir: Path | None = Field(
-        default=None, description="The folder of a profiles.yml, in place of blocks."
+        default=None, description="The directory of a profiles.yml, instead of blocks."
     )
     target: str | None = Field(
-        default=None, description="The target of the profile; by default, the profile's own."
+        default=None, description="The target in the profile; by default, the profile's own."
     )
     target_path: str = Field(
-        default="target", description="The folder for artifacts, in the project."
+        default="target", description="The directory for artifacts, in the project."
     )
     env: dict[str, str] = Field(
         default_factory=dict,
@@ -95,12 +95,12 @@ class DbtProject(Block):
         "default, dbt runs in this one.",
     )
     executable: str | None = Field(
-        default=None, description="A dbt program to run in place of the Python package."
+        default=None, description="A dbt program to run instead of the Python package."
     )
 
     stream_output: bool = Field(
         default=True,
-        description="Whether dbt's lines go to the run's log; each node's log has its own.",
+        description="Whether dbt's output goes to the run's log; nodes always log their own.",
     )
 
     @field_validator("env")
@@ -119,9 +119,9 @@ class DbtProject(Block):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if sum(each is not None for each in (self.project_dir, self.store, self.git_url)) > 1:
-            raise ValueError("give one of project_dir, store and git_url")
+            raise ValueError("set one of project_dir, store and git_url")
         if sum(each is not None for each in (self.database, self.profile, self.profiles_dir)) > 1:
-            raise ValueError("give one of database, profile and profiles_dir")
+            raise ValueError("set one of database, profile and profiles_dir")
         if self.schema_ is not None and self.database is None:
             raise ValueError("schema is for `database`; the profile has its own")
         if self.target is not None and self.profile is not None:
@@ -130,7 +130,7 @@ class DbtProject(Block):
 
     @contextmanager
     def open(self, *, block: str | None = None) -> Iterator[Place]:
-        """Give the project as a folder of this machine, with its profile.
+        """Yield the project as a local directory, with its profile.
 
         Args:
             block: as `name_block` names the block that ends a command that was left running; by
@@ -163,7 +163,7 @@ class DbtProject(Block):
             )
 
     def release(self) -> None:
-        """Close the connections of its database's block: dbt may need the file for itself."""
+        """Close the connections of the database block: dbt may need exclusive access to a file."""
         database = self.database
         if database is None and self.profile is not None:
             found: Any = getattr(self.profile.target_configs, "credentials", None)
@@ -172,7 +172,7 @@ class DbtProject(Block):
             database.close()
 
     def cancel_external(self, handle: ExternalHandle) -> None:
-        """End a command that a killed process left running; `flowstone run cleanup` calls it.
+        """Stop a command that a killed process left running; called by `flowstone run cleanup`.
 
         Raises:
             DbtError: it runs on another machine.
@@ -180,7 +180,7 @@ class DbtProject(Block):
         end_external(handle)
 
     def _identify(self) -> str:
-        """Return what tells the project from others, where its folder does not."""
+        """Return an identifier of the project if its directory is temporary."""
         if self.store is not None:
             return f"{name_block(self.store)}:{self.subfolder}"
         return f"{self.git_url}#{self.git_ref or ''}:{self.subfolder}" if self.git_url else ""
@@ -226,7 +226,7 @@ class DbtProject(Block):
 
 
 def reveal(variables: Mapping[str, SecretStr]) -> dict[str, str]:
-    """Return secret variables in clear, for a process alone; they are masked in every output."""
+    """Return secret variables in plain text, for a process only; they are masked in all output."""
     found = {name: value.get_secret_value() for name, value in variables.items()}
     for value in found.values():
         register(value)
@@ -234,10 +234,10 @@ def reveal(variables: Mapping[str, SecretStr]) -> dict[str, str]:
 
 
 def read_profile_name(folder: Path) -> str:
-    """Return what a project calls its profile.
+    """Return the name of a project's profile.
 
     Raises:
-        DbtError: it has no dbt_project.yml, or one that is not YAML.
+        DbtError: there is no dbt_project.yml, or it is not YAML.
     """
     path = folder / "dbt_project.yml"
     try:
@@ -255,17 +255,17 @@ def read_profile_name(folder: Path) -> str:
 
 
 def check_profiles_dir(folder: Path, *, overwrite: bool) -> None:
-    """Refuse a folder with a profiles.yml beside a profile of blocks, unless the blocks win.
+    """Refuse a profiles.yml beside a profile made of blocks, unless that takes precedence.
 
     Args:
-        folder: where a profiles.yml may be.
-        overwrite: whether the profile of blocks goes before it; the file is left alone.
+        folder: the directory that may contain a profiles.yml.
+        overwrite: whether the blocks take precedence; the file is not changed.
 
     Raises:
-        DbtError: there is a profiles.yml, and it is not said which to use.
+        DbtError: there is a profiles.yml, and `overwrite` is False.
     """
     if not overwrite and (folder.expanduser() / "profiles.yml").exists():
         raise DbtError(
-            f"{str(folder)!r} has a profiles.yml, and `dbt_cli_profile` was given, too",
+            f"{str(folder)!r} has a profiles.yml, and `dbt_cli_profile` is set, too",
             "Pass overwrite_profiles=True to use the blocks; the file is not changed.",
         )

@@ -1,4 +1,4 @@
-"""What dbt tells becomes task runs, log lines and results while it runs."""
+"""dbt's events become task runs, log lines and results while it runs."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from flowstone.states import State
     from flowstone_dbt.artifacts import Manifest
 
-#: The message of what was running when dbt was told to stop.
+#: The message of nodes that were running when dbt was interrupted.
 INTERRUPTED = "dbt was interrupted"
-#: So many last lines are kept.
+#: Maximum number of last lines.
 LAST = 10
 LEVELS = {
     "debug": logging.DEBUG,
@@ -36,7 +36,7 @@ LEVELS = {
     "warn": logging.WARNING,
     "error": logging.ERROR,
 }
-#: Events that say no more than others do.
+#: Events that repeat others.
 SILENT = frozenset({"NodeStart", "NodeFinished", "ArtifactWritten", "Formatting"})
 
 
@@ -44,21 +44,21 @@ class NodeRecorder:
     """Records the nodes of one command of dbt as they end.
 
     Args:
-        folder: where the command writes its artifacts.
-        parameters: what each task run is recorded with, beside its node's id and status.
-        known: ids of task runs of nodes that earlier attempts recorded, by the node.
-        streams: whether lines go to the log of the current run, too.
+        folder: the directory that the command writes its artifacts to.
+        parameters: parameters of each task run, in addition to its node's id and status.
+        known: task run ids of nodes that earlier attempts recorded, by node.
+        streams: whether lines also go to the log of the current run.
         on_parsed: called when dbt has parsed the project.
         records: whether nodes become task runs.
 
     Attributes:
-        results: how each node ended, by its id.
-        errors: dbt's own lines of the level ERROR that are about no node.
-        previews: what ``dbt show`` and ``compile`` print.
-        runs: the ids of nodes' task runs.
-        is_stopping: whether dbt was told to stop: what fails from then on was cancelled.
-        last_lines: the last lines at the level INFO that are about no node.
-        heard: whether dbt told anything at all.
+        results: the result of each node, by its id.
+        errors: dbt's messages at the level ERROR that belong to no node.
+        previews: the output of ``dbt show`` and ``compile``.
+        runs: the task run id of each node.
+        is_stopping: whether dbt was interrupted: later failures count as cancelled.
+        last_lines: the last lines at the level INFO that belong to no node.
+        heard: whether dbt sent any event.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class NodeRecorder:
     # -- while it runs ---------------------------------------------------------------------------
 
     def handle(self, event: Mapping[str, Any]) -> None:
-        """Take one event of dbt's."""
+        """Process an event of dbt."""
         self.heard = True
         info, data = event.get("info", {}), event.get("data", {})
         name, level = info.get("name", ""), LEVELS.get(info.get("level", ""), logging.INFO)
@@ -105,7 +105,7 @@ class NodeRecorder:
             self._started.setdefault(node, started or read_time(info.get("ts")) or 0.0)
             self._open[node] = self._open.get(node, 0) + 1
         elif name == "NodeFinished":
-            # Each batch of a microbatch model starts and finishes by the model's id, within it.
+            # Each batch of a microbatch model starts and finishes under the model's id.
             self._open[node] = self._open.get(node, 1) - 1
             if not self._open[node]:
                 self._finish(read_event(data), data["node_info"].get("materialized", ""))
@@ -115,10 +115,10 @@ class NodeRecorder:
             self._log(node, level, hide_profiles(self._localize(info.get("msg", "").strip())))
 
     def handle_line(self, line: tuple[bool, str]) -> dict[str, Any] | None:
-        """Take a line that the process wrote; return its last word, if it is that.
+        """Process a line of the process; return the event if it is the last one.
 
         Args:
-            line: whether it is of standard output, and the text.
+            line: whether it is from standard output, and the text.
         """
         is_event, text = line
         found: Any = None
@@ -126,7 +126,7 @@ class NodeRecorder:
             with suppress(ValueError):
                 found = json.loads(text)
         if not isinstance(found, dict):
-            if text.strip() and not is_noise(text):  # what macros and Python models print
+            if text.strip() and not is_noise(text):  # printed by macros and Python models
                 self._log("", logging.INFO, text)
             return None
         if "ended" in found:
@@ -149,15 +149,15 @@ class NodeRecorder:
 
     def _finish(self, result: NodeResult, materialized: str) -> None:
         if materialized == "ephemeral" and result.succeeded:
-            return  # it is part of what reads it
-        # How far a microbatch came stands in the file that dbt writes at the end.
+            return  # it is part of the models that read it
+        # The progress of a microbatch is in the file that dbt writes at the end.
         if result.status != "partial success":
             self._record(result)
 
     # -- at its end ------------------------------------------------------------------------------
 
     def settle(self) -> None:
-        """Record what the files say that dbt wrote at its end, and that no event said."""
+        """Record what dbt's final files contain and no event reported."""
         for result in read_results(self._folder) or ():
             known = self.results.get(result.unique_id)
             if known is None:
@@ -167,15 +167,15 @@ class NodeRecorder:
                     "%s was recorded as %r, and run_results.json has %r",
                     *(result.unique_id, known.status, result.status),
                 )
-            else:  # it has more to say than the event did
+            else:  # it has more details than the event
                 self.results[result.unique_id] = result
 
     def abandon(self, how: str, *, cancelled: bool) -> None:
-        """Record the nodes that were started and did not end.
+        """Record the nodes that started but did not end.
 
         Args:
             how: what happened to dbt.
-            cancelled: whether it was told to stop.
+            cancelled: whether it was interrupted.
         """
         for node in list(self._started):
             if node not in self.results:
@@ -183,7 +183,7 @@ class NodeRecorder:
                 self._record(NodeResult(node, "error", how, started=self._started[node]), state)
 
     def _localize(self, text: str) -> str:
-        """Return a text with files of the command where they will be when it has ended."""
+        """Return a text with the final paths of the command's files."""
         return text.replace(str(self._folder), str(self._folder.parent.parent))
 
     def _record(self, result: NodeResult, state: State | None = None) -> None:
@@ -218,7 +218,7 @@ class NodeRecorder:
                         **extra,
                     },
                 )
-        except MissingContextError:  # outside of a run nothing is recorded
+        except MissingContextError:  # outside a run, nothing is recorded
             return
         self.runs[result.unique_id] = run_id
 

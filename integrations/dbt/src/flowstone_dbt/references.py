@@ -1,7 +1,7 @@
-"""Secrets of a profile: which values are secret, and the references that stand in their place.
+"""Secrets of a profile: which values are secret, and the references that replace them.
 
-dbt reads a variable whose name begins with DBT_ENV_SECRET as it is, without rendering what is in
-it, and masks its value in its own logs. See
+dbt reads a variable whose name begins with DBT_ENV_SECRET without rendering its value, which it
+masks in its own logs. See
 https://docs.getdbt.com/reference/dbt-jinja-functions/env_var#secrets.
 """
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from flowstone.records.access import Masked
 
-#: What the names of the variables begin with.
+#: Prefix of the names of the variables.
 PREFIX = "DBT_ENV_SECRET_FLOWSTONE_"
 _MASKED = (SecretStr, SecretBytes, Secret)
 #: Fields of dbt's adapters that hold a secret.
@@ -29,29 +29,29 @@ _SECRET = re.compile(
     r"|keyfile_json|api_?key|(?:access|account|private|secret)_key)s?$",
     re.IGNORECASE,
 )
-#: A login within a URL or a connection string.
+#: Credentials in a URL or a connection string.
 _LOGIN = re.compile(r"://[^/?#\s@]*:[^/?#\s@]+@|\b(?:password|pwd|\w*token)\s*=", re.IGNORECASE)
-#: What dbt would render, or not give back as it is.
+#: Text that dbt would render, or change.
 _RENDERED = re.compile(r"\{[{%#]|[\r\n]|DBT_ENV_SECRET")
 _JINJA = re.compile(r"\{[{%#]")
-#: A text that is nothing but variables of the environment, without defaults.
+#: Text that consists only of environment variables, without defaults.
 _VARIABLES = re.compile(
     r"\s*(?:\{\{-?\s*env_var\(\s*(['\"])\w+\1\s*\)\s*(?:\|\s*\w+\s*)*-?\}\}\s*)+"
 )
 
 
 def mask_secrets(value: object, field: str = "") -> Any:
-    """Return fields of dbt's with a `SecretStr` in the place of each secret.
+    """Return dbt fields with a `SecretStr` for each secret.
 
-    What is secret is told by the field's name, as ``password``, and by a login in a URL. A text
-    that only names variables, as ``{{ env_var('PASSWORD') }}``, is none.
+    Secrets are recognized by the field's name, such as ``password``, and by credentials in a URL.
+    Text that only names variables, such as ``{{ env_var('PASSWORD') }}``, is not secret.
 
     Args:
-        value: of dbt's words: a mapping of fields, or what is in one.
-        field: its name.
+        value: a mapping of dbt fields, or a value in one.
+        field: the name of the value.
 
     Raises:
-        ValueError: a secret is written in Jinja, and not only as variables.
+        ValueError: a secret contains Jinja other than variables.
     """
     if isinstance(value, _MASKED) or value is None or isinstance(value, bool):
         return value
@@ -66,58 +66,58 @@ def mask_secrets(value: object, field: str = "") -> Any:
         return value
     if _JINJA.search(value) and "env_var" in value:
         raise ValueError(
-            f"{field!r} is secret and has more in it than variables: write "
-            "\"{{ env_var('NAME') }}\" without a default, or give the secret itself"
+            f"{field!r} is secret and contains more than variables: write "
+            "\"{{ env_var('NAME') }}\" without a default, or set the secret itself"
         )
     return SecretStr(value)
 
 
 def refuse_secret_names(variables: dict[str, str]) -> dict[str, str]:
-    """Return variables of the environment whose names are not those of secrets.
+    """Return environment variables, none of which has the name of a secret.
 
     Raises:
-        ValueError: one of them is.
+        ValueError: one has.
     """
     for name in variables:
         if name.startswith("DBT_ENV_SECRET") or _SECRET.search(name):
-            raise ValueError(f"{name!r} is secret, and would be saved in clear: use secret_env")
+            raise ValueError(f"{name!r} is secret, but would not be encrypted: use secret_env")
     return variables
 
 
 def has_secrets(value: object) -> bool:
-    """Whether a secret is in a value, in whose mappings and lists they are masked."""
+    """Return whether a value contains a masked secret, at any depth."""
     if isinstance(value, dict):
         return any(map(has_secrets, value.values()))
     return isinstance(value, _MASKED) or (isinstance(value, list) and any(map(has_secrets, value)))
 
 
 class References:
-    """Takes secrets out of values, and puts references to variables in their place.
+    """Replaces secrets in values with references to environment variables.
 
     Attributes:
-        secrets: what the variables hold, by their names.
+        secrets: the values of the variables, by name.
     """
 
     def __init__(self) -> None:
         self.secrets: dict[str, SecretStr] = {}
 
     def take(self, fields: Mapping[str, object]) -> dict[str, Any]:
-        """Return fields with a reference for each secret, and for each text that has Jinja in it.
+        """Return fields with a reference for each secret, and for each text that contains Jinja.
 
         Raises:
             ConfigurationError: a secret can't be given to a process.
-            ReferenceUnresolved: a secret is a reference itself, and leads nowhere.
+            ReferenceUnresolved: a secret is a reference that can't be resolved.
         """
         return {key: self._take(value, key, literal=True) for key, value in fields.items()}
 
     def take_words(self, fields: Mapping[str, object]) -> dict[str, Any]:
-        """Return fields that somebody wrote for dbt, with a reference for each secret.
+        """Return fields written for dbt, with a reference for each secret.
 
-        Jinja in them is dbt's to render.
+        dbt renders Jinja in them.
 
         Raises:
             ConfigurationError: a secret can't be given to a process.
-            ReferenceUnresolved: a secret is a reference itself, and leads nowhere.
+            ReferenceUnresolved: a secret is a reference that can't be resolved.
         """
         return {key: self._take(value, key, literal=False) for key, value in fields.items()}
 
@@ -133,7 +133,7 @@ class References:
         return value
 
     def _take_secret(self, value: object, field: str) -> Any:
-        """Return what is secret as a whole, with a reference for each of its texts."""
+        """Return a value that is entirely secret, with a reference for each of its strings."""
         if isinstance(value, dict):
             return {key: self._take_secret(item, f"{field}.{key}") for key, item in value.items()}
         if isinstance(value, (list, tuple)):
@@ -146,7 +146,7 @@ class References:
 
     def _refer(self, text: str, field: str) -> str:
         if "\0" in text:
-            problem = "there is a NUL character in it, which no process can be given"
+            problem = "it contains a NUL character, which can't be passed to a process"
             raise ConfigurationError(f"{field!r} of the dbt profile", problem, "Remove it.")
         name = f"{PREFIX}{len(self.secrets) + 1}"
         self.secrets[name] = SecretStr(text)

@@ -1,4 +1,4 @@
-"""DbtResult: what a command of dbt did."""
+"""DbtResult: the result of a dbt command."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DbtResult:
-    """What a command of dbt did.
+    """The result of a dbt command.
 
     Attributes:
         args: the command and its options.
-        success: whether dbt says that it succeeded.
-        nodes: how each node ended; those that an earlier attempt did are among them.
-        lines: what the command answers: the names of ``ls``, the rows of ``show``.
+        success: whether dbt reports success.
+        nodes: the result of each node, including those of earlier attempts.
+        lines: the output of the command: the names of ``ls``, the rows of ``show``.
     """
 
     args: tuple[str, ...]
@@ -35,15 +35,15 @@ class DbtResult:
         return [node for node in self.nodes if node.failed]
 
     def count(self) -> dict[str, int]:
-        """Return how many nodes ended in each of dbt's statuses."""
+        """Return the number of nodes for each of dbt's statuses."""
         return dict(Counter(node.status for node in self.nodes))
 
 
 def raise_failures(result: DbtResult) -> None:
-    """Raise an error that names the nodes of a result that failed, if there are any.
+    """Raise an error that names the failed nodes of a result, if there are any.
 
     Raises:
-        DbtNodesFailed: there are.
+        DbtNodesFailed: nodes failed.
     """
     if not result.success:
         raise DbtNodesFailed(f"dbt {find_command(result.args)}", result.failed)

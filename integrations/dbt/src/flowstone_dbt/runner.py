@@ -1,4 +1,4 @@
-"""DbtRunner: commands of dbt from a flow, with its options, retries and artifacts."""
+"""DbtRunner: dbt commands in a flow, with options, retries and artifacts."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 TestStrategy = Literal["immediate", "deferred", "skip"]
 STRATEGIES = ("immediate", "deferred", "skip")
 
-#: Parameters that users know, and why they do nothing here.
+#: Parameters of other runners, and why they are not supported.
 REFUSED = {
-    "client": "There is no server to ask: runs are recorded in the store of the flow.",
+    "client": "There is no server: runs are recorded in the store of the flow.",
     "manifest": "dbt reads the project itself, and parses only what has changed.",
-    "execution_mode": "One dbt process runs all nodes, and each is a task run all the same.",
+    "execution_mode": "One dbt process runs all nodes, and each of them is a task run.",
     "executor": "Use `executable`, `requirements`, or DbtCloudJob.",
     "task_runner_type": "dbt's own threads run the nodes: see `threads`.",
     "concurrency": "dbt's own threads run the nodes: see `threads`.",
@@ -62,7 +62,7 @@ class RunnerOptions(TypedDict, total=False):
     summary_artifact_key: str
 
 
-#: What options are where they are not given.
+#: Defaults of the options.
 DEFAULTS: RunnerOptions = {
     "raise_on_failure": True,
     "retries": 0,
@@ -80,32 +80,32 @@ DEFAULTS: RunnerOptions = {
 
 
 class DbtRunner:
-    """Runs commands of dbt; each node becomes a task run of the flow.
+    """Runs dbt commands; each node becomes a task run of the flow.
 
     Args:
-        project: the project; by default the folder that dbt's variables name.
-        settings: where dbt runs, in place of `project`.
+        project: the project; by default the directory that dbt's environment variables name.
+        settings: the directories that dbt uses, instead of `project`.
         **options: `RunnerOptions`:
 
-            * ``raise_on_failure``: whether nodes that failed raise `DbtNodesFailed`. True by
-              default.
-            * ``retries``: how often nodes that ended in an error are tried again, with what was
-              skipped because of them. Tests that failed are not, as they would fail again.
-            * ``retry_delay_seconds``: the wait before that, 30 by default.
-            * ``test_strategy``: ``immediate`` tests each model when it is built, ``deferred`` after
-              all have been built, ``skip`` never; for the command ``build``.
+            * ``raise_on_failure``: whether failed nodes raise `DbtNodesFailed`. True by default.
+            * ``retries``: how often nodes that ended in an error are retried, with the nodes
+              skipped because of them. Failed tests are not, as they would fail again.
+            * ``retry_delay_seconds``: the delay before a retry, 30 by default.
+            * ``test_strategy``: for the command ``build``: ``immediate`` tests each model when it
+              is built, ``deferred`` after all models, ``skip`` never.
             * ``state``: the artifacts of another run, for the selection ``state:modified`` and for
-              ``defer``: a folder, or an object store that was given as ``store_artifacts``.
-            * ``defer``, ``favor_state``: as dbt's options of these names.
-            * ``store_artifacts``: an object store that the artifacts of each command go to.
-            * ``threads``: how many nodes run at a time; by default what the profile says.
+              ``defer``: a directory, or an object store that was used as ``store_artifacts``.
+            * ``defer``, ``favor_state``: dbt's options of these names.
+            * ``store_artifacts``: an object store that the artifacts of each command are saved in.
+            * ``threads``: the number of nodes that run at a time; by default the profile's.
             * ``resume``: whether a retry of the task or the flow runs only what has not succeeded.
               True by default.
-            * ``create_summary_artifact``: whether each command saves a table of its nodes.
+            * ``create_summary_artifact``: whether each command saves a table of its nodes as an
+              artifact.
             * ``summary_artifact_key``: the key of that artifact, by default ``dbt-summary``.
 
     Raises:
-        DbtError: an option that users know from elsewhere makes no sense here; the error says why.
+        DbtError: an option of other runners is not supported; the error says why.
         TypeError: there is no such option.
     """
 
@@ -118,21 +118,21 @@ class DbtRunner:
     ) -> None:
         _refuse(options)
         if project is not None and settings is not None:
-            raise DbtError("both `project` and `settings` were given", "Pass one of them.")
+            raise DbtError("both `project` and `settings` are set", "Pass one of them.")
         self._project = project or make_project(settings or DbtSettings())
         self._settings = settings
         self._options: RunnerOptions = {**DEFAULTS, **options}
         _check(self._options)
 
     def invoke(self, args: Sequence[str] | str, **options: object) -> DbtResult:
-        """Run a command of dbt, and wait for its end.
+        """Run a dbt command and wait until it ends.
 
         Args:
-            args: the command, as ``["run"]`` or ``["docs", "generate"]``, with its options.
-            **options: more of them: ``select="orders+"``, ``full_refresh=True``, ``vars={...}``.
+            args: the command with its options: ``["run"]`` or ``["docs", "generate"]``.
+            **options: more options: ``select="orders+"``, ``full_refresh=True``, ``vars={...}``.
 
         Returns:
-            How each node ended.
+            The result of each node.
 
         Raises:
             DbtNodesFailed: nodes failed, unless `raise_on_failure` is False.
@@ -165,7 +165,7 @@ class DbtRunner:
         return result
 
     async def ainvoke(self, args: Sequence[str] | str, **options: object) -> DbtResult:
-        """Do as `invoke`, and let other coroutines run meanwhile; dbt ends if it is cancelled."""
+        """Async version of `invoke`; cancelling it ends dbt."""
         return await run_in_thread(lambda: self.invoke(args, **options))
 
     def _run_all(self, place: Place, args: list[str], command: str) -> DbtResult:
@@ -189,7 +189,7 @@ class DbtRunner:
 
 
 def upload_artifacts(store: ObjectStore, folder: Path) -> None:
-    """Upload the artifacts of a project; what commands that run are writing is left out."""
+    """Upload the artifacts of a project, except those of commands that are running."""
     with TemporaryDirectory(prefix="flowstone-dbt-") as directory:
         ignored = Path(directory, "ignored")
         ignored.write_text(f"{RUNNING}/\n", "utf-8")
@@ -224,7 +224,7 @@ def _refuse(given: Mapping[str, object]) -> None:
 
 
 def make_project(settings: DbtSettings) -> DbtProject:
-    """Return the project of settings."""
+    """Return the project that settings describe."""
     return DbtProject(
         project_dir=settings.project_dir,
         profiles_dir=settings.profiles_dir,
@@ -233,7 +233,7 @@ def make_project(settings: DbtSettings) -> DbtProject:
 
 
 def _move(project: DbtProject, options: dict[str, object]) -> DbtProject:
-    """Take what options say of the project itself."""
+    """Apply the options that concern the project."""
     changes: dict[str, Any] = {}
     for name in ("project_dir", "profiles_dir"):
         if (value := options.pop(name, None)) is not None:
@@ -245,7 +245,7 @@ def _move(project: DbtProject, options: dict[str, object]) -> DbtProject:
 
 @contextmanager
 def _open_state(state: ObjectStore | Path | str) -> Iterator[Path]:
-    """Give the folder with the artifacts of another run."""
+    """Yield the directory with the artifacts of another run."""
     if not isinstance(state, ObjectStore):
         yield Path(state).expanduser().absolute()
         return
@@ -256,5 +256,5 @@ def _open_state(state: ObjectStore | Path | str) -> Iterator[Path]:
         yield Path(folder)
 
 
-#: The name that users of other engines know.
+#: The name in prefect-dbt.
 PrefectDbtRunner = DbtRunner

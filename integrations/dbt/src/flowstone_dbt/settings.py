@@ -1,4 +1,4 @@
-"""What dbt finds by the environment; the only place that reads it."""
+"""dbt's settings in environment variables; only this module reads them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 
 def find_profiles_dir() -> Path:
-    """Return where dbt looks for profiles.yml: DBT_PROFILES_DIR, this folder, or ~/.dbt."""
+    """Return where dbt searches for profiles.yml: DBT_PROFILES_DIR, this directory, or ~/.dbt."""
     given = os.environ.get("DBT_PROFILES_DIR")
     if given:
         return Path(given).expanduser()
@@ -18,12 +18,12 @@ def find_profiles_dir() -> Path:
 
 
 def read_environment() -> dict[str, str]:
-    """Return the variables of this process."""
+    """Return the environment variables of this process."""
     return dict(os.environ)
 
 
 def find_cache() -> Path:
-    """Return the folder for environments that are made for dbt."""
+    """Return the directory for virtual environments of dbt."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "flowstone-dbt"
 
@@ -34,14 +34,15 @@ def _read_folder(name: str) -> Path | None:
 
 
 class DbtSettings(BaseModel):
-    """Where dbt runs, by dbt's own variables of the environment where nothing is given.
+    """The directories that dbt uses; by default, dbt's own environment variables apply.
 
     Attributes:
-        profiles_dir: the folder with ``profiles.yml``; by default ``DBT_PROFILES_DIR``.
-        project_dir: the folder with ``dbt_project.yml``; by default ``DBT_PROJECT_DIR``, or the
+        profiles_dir: the directory with ``profiles.yml``; by default ``DBT_PROFILES_DIR``.
+        project_dir: the directory with ``dbt_project.yml``; by default ``DBT_PROJECT_DIR``, or the
             working directory.
-        log_level: of dbt's lines; ``debug`` has the queries. By default that of the run's log.
-        target_path: the folder for artifacts, in the project; by default ``DBT_TARGET_PATH``.
+        log_level: the level of dbt's output; ``debug`` includes queries. By default that of the
+            run's log.
+        target_path: the directory for artifacts, in the project; by default ``DBT_TARGET_PATH``.
     """
 
     profiles_dir: Path | None = Field(default_factory=lambda: _read_folder("DBT_PROFILES_DIR"))
@@ -52,5 +53,5 @@ class DbtSettings(BaseModel):
     )
 
 
-#: The name that users of other engines know.
+#: The name in prefect-dbt.
 PrefectDbtSettings = DbtSettings

@@ -1,4 +1,4 @@
-"""Work that its caller can stop: threads of coroutines that are cancelled, and their sleeps."""
+"""Work that its caller can stop: threads of cancelled coroutines, and sleeps."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
-#: The longest wait, in seconds: a run in a thread is stopped when its code next runs.
+#: Maximum wait in seconds: a run in a thread is stopped when its code next runs.
 SLICE = 0.2
-#: Set by who wants what runs in this context stopped.
+#: Set to stop the work in this context.
 stopping: ContextVar[threading.Event | None] = ContextVar("flowstone_dbt_stopping", default=None)
 
 
@@ -25,10 +25,10 @@ class DbtStopped(BaseException):
 
 
 def check_stop() -> None:
-    """Return, unless the caller wants the work stopped.
+    """Return, unless the caller has stopped the work.
 
     Raises:
-        DbtStopped: the caller does.
+        DbtStopped: the caller has stopped the work.
     """
     stop = stopping.get()
     if stop is not None and stop.is_set():
@@ -36,10 +36,10 @@ def check_stop() -> None:
 
 
 def pause_for(seconds: float) -> None:
-    """Sleep, and let a run that is cancelled or stopped notice it.
+    """Sleep, but notice when the run is cancelled or stopped.
 
     Raises:
-        DbtStopped: the caller wants the work stopped.
+        DbtStopped: the caller has stopped the work.
     """
     end, pause = monotonic() + seconds, threading.Event()
     while (left := end - monotonic()) > 0:
@@ -48,7 +48,7 @@ def pause_for(seconds: float) -> None:
 
 
 async def run_in_thread(work: Callable[[], R]) -> R:
-    """Do work that runs dbt in a thread; if the coroutine is cancelled, dbt is ended first."""
+    """Do work that runs dbt in a thread; if the coroutine is cancelled, dbt is stopped first."""
     stop = threading.Event()
     token = stopping.set(stop)
     try:

@@ -14,8 +14,8 @@ def save_summary(result: DbtResult, key: str) -> None:
     """Save a table of the nodes of a command.
 
     Args:
-        result: of the command.
-        key: of the artifact.
+        result: the result of the command.
+        key: the key of the artifact.
     """
     rows = [
         {

@@ -1,4 +1,4 @@
-"""Target configs: blocks that say how dbt reaches a database, and dbt's global flags."""
+"""Target configs: blocks with dbt's database connections, and dbt's global flags."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from flowstone_dbt.targets import DbtTarget, build_target, make_target
 
 @runtime_checkable
 class HasAccess(Protocol):
-    """A block that knows how another tool reaches its database."""
+    """A block that can describe its database connection to other tools."""
 
     def access(self) -> DatabaseAccess:
-        """Return what another tool needs to reach the database by itself."""
+        """Return what another tool needs to connect to the database."""
 
 
 class DbtConfigs(Block):
-    """A part of what dbt is configured with."""
+    """A part of dbt's configuration."""
 
     extras: dict[str, Any] | None = Field(
         default=None,
         description="Additional fields of the adapter. Those named like a password or a token are "
-        "kept as secrets; Jinja is left to dbt.",
+        "stored as secrets; dbt renders Jinja.",
     )
     allow_field_overrides: bool = Field(
-        default=False, description="Whether extras may replace what other fields say."
+        default=False, description="Whether extras may override other fields."
     )
 
     @field_validator("extras")
@@ -45,18 +45,18 @@ class DbtConfigs(Block):
 
     @abstractmethod
     def get_configs(self) -> dict[str, Any]:
-        """Return it as dbt's files have it; no secret is in there."""
+        """Return the configuration as in dbt's files, without secrets."""
 
 
 class BaseTargetConfigs(DbtConfigs):
-    """How dbt reaches a database; `make_target` returns it with its secrets apart."""
+    """A database connection of dbt; `make_target` returns it with its secrets separate."""
 
     type: str = Field(description="The name of the adapter, such as 'duckdb'.")
     schema_: str | None = Field(
-        default=None, alias="schema", description="Where models go; a dataset in BigQuery."
+        default=None, alias="schema", description="The schema of the models; a dataset in BigQuery."
     )
     threads: int | str = Field(
-        default=4, description="How many nodes dbt runs at a time; a number, or Jinja for dbt."
+        default=4, description="Number of nodes that dbt runs at a time, or Jinja for dbt."
     )
 
     @field_validator("threads")
@@ -74,34 +74,34 @@ class BaseTargetConfigs(DbtConfigs):
 
         Raises:
             ConfigurationError: dbt can't log in as the block does, or extras replace fields.
-            ReferenceUnresolved: a secret is a reference, and leads nowhere.
+            ReferenceUnresolved: a secret is a reference that can't be resolved.
         """
 
     def get_configs(self) -> dict[str, Any]:
-        """Return what stands below ``outputs`` in profiles.yml, with a reference for each secret.
+        """Return the entry below ``outputs`` in profiles.yml, with a reference for each secret.
 
         Raises:
             ConfigurationError: dbt can't log in as the block does, or extras replace fields.
-            ReferenceUnresolved: a secret is a reference, and leads nowhere.
+            ReferenceUnresolved: a secret is a reference that can't be resolved.
         """
         return dict(self.make_target().content)
 
     async def amake_target(self) -> DbtTarget:
-        """Do as `make_target`, and let other coroutines run meanwhile."""
+        """Async version of `make_target`."""
         return await asyncio.to_thread(self.make_target)
 
     async def aget_configs(self) -> dict[str, Any]:
-        """Do as `get_configs`, and let other coroutines run meanwhile."""
+        """Async version of `get_configs`."""
         return await asyncio.to_thread(self.get_configs)
 
     def _make_target(self, access: DatabaseAccess, dialect: str) -> DbtTarget:
-        """Return the target of a block's access, which has to be of this dialect."""
+        """Return the target of a block's access, which must have this dialect."""
         if access.dialect != dialect:
             raise ConfigurationError(
                 type(self).__name__,
-                f"it is for {dialect}, and the block reaches {access.dialect}",
-                "Give it another block, or use the target configs of that database: TargetConfigs "
-                "take the fields of any adapter.",
+                f"it is for {dialect}, but the block connects to {access.dialect}",
+                "Use another block, or the target configs of that database; TargetConfigs accepts "
+                "the fields of any adapter.",
             )
         return make_target(
             access,
@@ -113,10 +113,10 @@ class BaseTargetConfigs(DbtConfigs):
 
 
 class TargetConfigs(BaseTargetConfigs):
-    """How dbt reaches a database, with the fields of any adapter."""
+    """A database connection of dbt, with the fields of any adapter."""
 
     _block_type_name: ClassVar[str | None] = "dbt CLI Target Configs"
-    _description: ClassVar[str | None] = "How dbt reaches a database, by any adapter."
+    _description: ClassVar[str | None] = "A database connection of dbt, by any adapter."
     _code_example: ClassVar[str | None] = (
         "TargetConfigs(\n"
         '    type="trino", schema="shop", extras={"host": "trino.example.org", "user": "loader"}\n'
@@ -131,19 +131,19 @@ class TargetConfigs(BaseTargetConfigs):
         profiles_dir: Path | str | None = None,
         allow_field_overrides: bool = False,
     ) -> Self:
-        """Return one of the targets of a profiles.yml; nothing in it is rendered.
+        """Return a target of a profiles.yml; Jinja in it is not rendered.
 
         Args:
-            profile_name: by default the first one.
-            target_name: by default the one that the profile chooses.
-            profiles_dir: the folder of the file; by default dbt's own.
-            allow_field_overrides: whether extras may replace what other fields say.
+            profile_name: the profile, by default the first one.
+            target_name: the target, by default the profile's own.
+            profiles_dir: the directory of the file, by default dbt's own.
+            allow_field_overrides: whether extras may override other fields.
 
         Raises:
             ConfigurationError: there is no such file, profile or target, or it can't be read.
         """
         output = read_output(profile_name, target_name, profiles_dir)
-        # BigQuery has its own word for a schema, and takes both.
+        # BigQuery has its own name for a schema, and accepts both.
         schemas = [output.pop(name) for name in ("schema", "dataset") if name in output]
         return cls(
             type=output.pop("type"),
@@ -158,7 +158,7 @@ class TargetConfigs(BaseTargetConfigs):
 
         Raises:
             ConfigurationError: extras replace fields.
-            ReferenceUnresolved: a secret is a reference, and leads nowhere.
+            ReferenceUnresolved: a secret is a reference that can't be resolved.
         """
         words = {"type": self.type, "schema": self.schema_, "threads": self.threads}
         allow = self.allow_field_overrides
@@ -166,17 +166,17 @@ class TargetConfigs(BaseTargetConfigs):
 
 
 class DuckDBTargetConfigs(BaseTargetConfigs):
-    """How dbt reaches a database of DuckDB."""
+    """dbt's connection to a DuckDB database."""
 
     _block_type_name: ClassVar[str | None] = "dbt CLI DuckDB Target Configs"
-    _description: ClassVar[str | None] = "How dbt reaches a database of DuckDB."
+    _description: ClassVar[str | None] = "dbt's connection to a DuckDB database."
     _code_example: ClassVar[str | None] = (
         'DuckDBTargetConfigs(credentials=DuckDBDatabase(path="shop.duckdb")).save("shop")'
     )
 
     type: Literal["duckdb"] = Field(default="duckdb", description="The name of the adapter.")
     schema_: str | None = Field(
-        default=None, alias="schema", description="Where models go; by default 'main'."
+        default=None, alias="schema", description="The schema of the models; by default 'main'."
     )
     credentials: Database = Field(description="The database: a DuckDBDatabase with a file.")
 
@@ -191,10 +191,10 @@ class DuckDBTargetConfigs(BaseTargetConfigs):
 
 
 class PostgresTargetConfigs(BaseTargetConfigs):
-    """How dbt reaches a database of PostgreSQL."""
+    """dbt's connection to a PostgreSQL database."""
 
     _block_type_name: ClassVar[str | None] = "dbt CLI Postgres Target Configs"
-    _description: ClassVar[str | None] = "How dbt reaches a database of PostgreSQL."
+    _description: ClassVar[str | None] = "dbt's connection to a PostgreSQL database."
     _code_example: ClassVar[str | None] = (
         "PostgresTargetConfigs(\n"
         '    schema="shop", credentials=SqlAlchemyConnector.load("shop")\n'
@@ -210,16 +210,16 @@ class PostgresTargetConfigs(BaseTargetConfigs):
 
         Raises:
             ConfigurationError: the block is of another database, or extras replace fields.
-            ReferenceUnresolved: a secret is a reference, and leads nowhere.
+            ReferenceUnresolved: a secret is a reference that can't be resolved.
         """
         return self._make_target(self.credentials.access(), "postgresql")
 
 
 class RedshiftTargetConfigs(BaseTargetConfigs):
-    """How dbt reaches a database of Redshift."""
+    """dbt's connection to a Redshift database."""
 
     _block_type_name: ClassVar[str | None] = "dbt CLI Redshift Target Configs"
-    _description: ClassVar[str | None] = "How dbt reaches a database of Redshift."
+    _description: ClassVar[str | None] = "dbt's connection to a Redshift database."
     _code_example: ClassVar[str | None] = (
         "RedshiftTargetConfigs(\n"
         '    schema="shop", credentials=SqlAlchemyConnector.load("cluster")\n'
@@ -235,24 +235,26 @@ class RedshiftTargetConfigs(BaseTargetConfigs):
 
         Raises:
             ConfigurationError: the block is of another database, or extras replace fields.
-            DatabaseDenied: IAM gives no temporary login.
-            ReferenceUnresolved: a secret is a reference, and leads nowhere.
+            DatabaseDenied: IAM refuses temporary credentials.
+            ReferenceUnresolved: a secret is a reference that can't be resolved.
         """
         return self._make_target(self.credentials.access(), "redshift")
 
 
 class SnowflakeTargetConfigs(BaseTargetConfigs):
-    """How dbt reaches a database of Snowflake."""
+    """dbt's connection to a Snowflake database."""
 
     _block_type_name: ClassVar[str | None] = "dbt CLI Snowflake Target Configs"
-    _description: ClassVar[str | None] = "How dbt reaches a database of Snowflake."
+    _description: ClassVar[str | None] = "dbt's connection to a Snowflake database."
     _code_example: ClassVar[str | None] = (
         'SnowflakeTargetConfigs(connector=SnowflakeConnector.load("sales")).save("sales")'
     )
 
     type: Literal["snowflake"] = Field(default="snowflake", description="The name of the adapter.")
     schema_: str | None = Field(
-        default=None, alias="schema", description="Where models go; by default the connector's."
+        default=None,
+        alias="schema",
+        description="Schema of the models; default: the connector's.",
     )
     connector: Database = Field(description="The database: a SnowflakeConnector.")
 
@@ -261,26 +263,26 @@ class SnowflakeTargetConfigs(BaseTargetConfigs):
 
         Raises:
             ConfigurationError: dbt can't log in as the block does, or extras replace fields.
-            ReferenceUnresolved: a secret is a reference, and leads nowhere.
+            ReferenceUnresolved: a secret is a reference that can't be resolved.
         """
         return self._make_target(self.connector.access(), "snowflake")
 
 
 class BigQueryTargetConfigs(BaseTargetConfigs):
-    """How dbt reaches a dataset of BigQuery."""
+    """dbt's connection to a BigQuery dataset."""
 
     _block_type_name: ClassVar[str | None] = "dbt CLI BigQuery Target Configs"
-    _description: ClassVar[str | None] = "How dbt reaches a dataset of BigQuery."
+    _description: ClassVar[str | None] = "dbt's connection to a BigQuery dataset."
     _code_example: ClassVar[str | None] = (
         'BigQueryTargetConfigs(schema="shop", credentials=GcpCredentials.load("data")).save("shop")'
     )
 
     type: Literal["bigquery"] = Field(default="bigquery", description="The name of the adapter.")
     schema_: str | None = Field(
-        default=None, alias="schema", description="Where models go; by default the block's dataset."
+        default=None, alias="schema", description="Dataset of the models; by default the block's."
     )
     project: str | None = Field(
-        default=None, description="Where models go and jobs run; by default the block's."
+        default=None, description="The project of models and jobs; by default the block's."
     )
     credentials: Block | None = Field(
         default=None,
@@ -300,8 +302,8 @@ class BigQueryTargetConfigs(BaseTargetConfigs):
 
         Raises:
             ConfigurationError: dbt can't log in as the block does, or extras replace fields.
-            CredentialsError: the block's fields make no login.
-            ReferenceUnresolved: a secret is a reference, and leads nowhere.
+            CredentialsError: the block's credentials are incomplete.
+            ReferenceUnresolved: a secret is a reference that can't be resolved.
         """
         access = _find_access(self.credentials)
         if self.project and access.dialect == "bigquery":
@@ -317,10 +319,10 @@ def _find_access(block: object) -> DatabaseAccess:
 
 
 class GlobalConfigs(DbtConfigs):
-    """dbt's global flags; what is not set is left to the project."""
+    """dbt's global flags; those that are not set are left to the project."""
 
     _block_type_name: ClassVar[str | None] = "dbt CLI Global Configs"
-    _description: ClassVar[str | None] = "dbt's global flags; what is not set is the project's."
+    _description: ClassVar[str | None] = "dbt's global flags; by default those of the project."
     _code_example: ClassVar[str | None] = 'GlobalConfigs(use_colors=False).save("quiet")'
 
     send_anonymous_usage_stats: bool | None = Field(
@@ -340,10 +342,10 @@ class GlobalConfigs(DbtConfigs):
     )
     debug: bool | None = Field(default=None, description="Whether the output has debug messages.")
     version_check: bool | None = Field(
-        default=None, description="Whether dbt's version must be one that the project names."
+        default=None, description="Whether dbt's version must be one that the project requires."
     )
     fail_fast: bool | None = Field(
-        default=None, description="Whether dbt ends when the first node has failed."
+        default=None, description="Whether dbt stops after the first failed node."
     )
     use_experimental_parser: bool | None = Field(
         default=None, description="Whether dbt uses the latest version of its static parser."
@@ -356,11 +358,11 @@ class GlobalConfigs(DbtConfigs):
     @classmethod
     def _are_no_secrets(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
         if has_secrets(value):
-            raise ValueError("a flag can't hold a secret: put it into target configs")
+            raise ValueError("a flag can't hold a secret: set it in target configs")
         return value
 
     def get_configs(self) -> dict[str, Any]:
-        """Return the flags that are set, as dbt_project.yml has them below ``flags``.
+        """Return the flags that are set, in the format of ``flags`` in dbt_project.yml.
 
         Raises:
             ConfigurationError: extras replace fields.
@@ -371,7 +373,7 @@ class GlobalConfigs(DbtConfigs):
         return dict(build_target({}, flags, extras, allow_overrides=allow).content)
 
     def make_flags(self) -> dict[str, str]:
-        """Return the flags that are set as variables of dbt's environment.
+        """Return the flags that are set, as environment variables of dbt.
 
         Raises:
             ConfigurationError: extras replace fields.

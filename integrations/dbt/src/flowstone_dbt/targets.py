@@ -1,4 +1,4 @@
-"""Targets: a block's access to its database, in the words of dbt's adapters."""
+"""Targets: a block's database connection, as fields of dbt's adapters."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ if TYPE_CHECKING:
 
     Fields = dict[str, object]
 
-#: Where Google gives tokens, where a login does not say.
+#: Google's token URL, if the credentials have none.
 GOOGLE_TOKENS = "https://oauth2.googleapis.com/token"
 _NOTHING: Mapping[str, object] = {}
 _OPTION = re.compile(r"\s*(?:-c\s*|--)([\w.]+)=((?:\\.|[^\s\\])*)\s*")
-#: How Snowflake's logins are called in dbt, where they have another name.
+#: Names of Snowflake's authenticators in dbt, if they differ.
 _SNOWFLAKE_LOGINS = {"snowflake": None, "snowflake_jwt": None}
-#: Secrets of a key or a configuration of Google's.
+#: Secret fields in a key or a configuration of Google.
 _GOOGLE_SECRETS = ("private_key", "private_key_id", "client_secret", "refresh_token")
 
 
 @dataclass(frozen=True)
 class DbtTarget:
-    """How dbt reaches a database.
+    """A database connection of dbt.
 
     Attributes:
-        content: what stands below ``outputs`` in profiles.yml, with references for secrets.
-        secrets: the variables that these refer to, by name.
+        content: the entry below ``outputs`` in profiles.yml, with references for secrets.
+        secrets: the environment variables that the references name.
     """
 
     content: Mapping[str, Any]
@@ -58,15 +58,15 @@ def make_target(
     """Return the target of a database.
 
     Args:
-        access: what a block's `access` returns.
-        schema: where models go; None for the one of the access, if it has one.
-        threads: how many nodes dbt runs at a time.
-        extras: more fields of the adapter; Jinja in them is rendered by dbt, as in `schema`.
-        allow_overrides: whether fields of the access may be among the extras.
+        access: the result of a block's `access`.
+        schema: the schema of the models; None for the one of the access, if it has one.
+        threads: the number of nodes that dbt runs at a time.
+        extras: more fields of the adapter; dbt renders Jinja in them, as in `schema`.
+        allow_overrides: whether extras may override fields of the access.
 
     Raises:
         ConfigurationError: dbt can't log in as the block does, or there is no such adapter.
-        ReferenceUnresolved: a secret is a reference, and leads nowhere.
+        ReferenceUnresolved: a secret is a reference that can't be resolved.
     """
     make = _MAKERS.get(access.dialect)
     if make is None:
@@ -90,25 +90,26 @@ def build_target(
     *,
     allow_overrides: bool = True,
 ) -> DbtTarget:
-    """Return a target of its fields; those that are None are left out.
+    """Return a target from its fields; those that are None are omitted.
 
     Args:
-        fields: what is meant literally.
-        words: more fields, in which Jinja is dbt's to render.
-        extras: more of these.
-        allow_overrides: whether what is in `fields` and `words` may be among the extras.
+        fields: literal fields.
+        words: more fields, in which dbt renders Jinja.
+        extras: more fields like `words`.
+        allow_overrides: whether extras may override `fields` and `words`.
 
     Raises:
-        ConfigurationError: it may not, and is; or a secret can't be given to a process.
-        ReferenceUnresolved: a secret is a reference, and leads nowhere.
+        ConfigurationError: extras override fields and must not, or a secret can't be passed to a
+            process.
+        ReferenceUnresolved: a secret is a reference that can't be resolved.
     """
     given = {name: value for name, value in {**fields, **words}.items() if value is not None}
     twice = [name for name in extras if name in given]
     if twice and not allow_overrides:
         raise ConfigurationError(
             "the extras of a dbt target",
-            f"{', '.join(twice)} would replace what other fields of the block say",
-            "Leave it out, or set allow_field_overrides=True.",
+            f"{', '.join(twice)} would override other fields of the block",
+            "Remove it, or set allow_field_overrides=True.",
         )
     references = References()
     literal = {n: v for n, v in given.items() if n not in words and n not in extras}
@@ -122,7 +123,7 @@ def _make_duckdb(access: DatabaseAccess, schema: str | None) -> Fields:
     """See https://docs.getdbt.com/docs/core/connect-data-platform/duckdb-setup."""
     return {
         "type": "duckdb",
-        "path": str(Path(access.database).absolute()),  # dbt runs in the project's folder
+        "path": str(Path(access.database).absolute()),  # dbt runs in the project's directory
         "schema": schema or "main",
         "config_options": dict(access.options) or None,
     }
@@ -131,7 +132,7 @@ def _make_duckdb(access: DatabaseAccess, schema: str | None) -> Fields:
 def _make_postgres(access: DatabaseAccess, schema: str | None) -> Fields:
     """See https://docs.getdbt.com/docs/core/connect-data-platform/postgres-setup.
 
-    An empty text means to libpq what an argument that is missing means: its default.
+    To libpq, an empty string means the same as a missing argument: the default.
     """
     options = dict(access.options)
     settings = _split_settings(options.pop("options", ""))
@@ -159,7 +160,7 @@ def _split_settings(options: str) -> Fields:
             raise ConfigurationError(
                 "the `options` of PostgreSQL",
                 f"dbt-postgres can set search_path and role only, not {named!r}",
-                "Give dbt a block without it, or set it for the role: ALTER ROLE ... SET ...",
+                "Use a block without it, or set it for the role: ALTER ROLE ... SET ...",
             )
         found[match[1]] = re.sub(r"\\(.)", r"\1", match[2])
         rest = rest[match.end() :]
@@ -205,7 +206,7 @@ def _make_snowflake_login(options: Mapping[str, str], secrets: Mapping[str, Mask
     kind = options.get("authenticator", "snowflake")
     if kind == "oauth_client_credentials":
         raise ConfigurationError(
-            "the login to Snowflake",
+            "the Snowflake credentials",
             "dbt can't log in with authenticator 'oauth_client_credentials'",
             "Get a token from the identity provider, and set authenticator='oauth' and token; or "
             "use a key pair.",
@@ -227,7 +228,7 @@ def _make_snowflake_login(options: Mapping[str, str], secrets: Mapping[str, Mask
 
 
 def _make_pem(key: str, *, is_encrypted: bool) -> str:
-    """Return a private key as PEM, which it may be already; one of DER is given as base64."""
+    """Return a private key as PEM; it is PEM already, or DER in base64."""
     text = key.strip()
     if text.startswith("-----"):
         return text.replace("\\n", "\n") + "\n"
@@ -245,7 +246,7 @@ def _make_bigquery(access: DatabaseAccess, schema: str | None) -> Fields:
     options = access.options
     schema = schema or options.get("dataset")
     login = _make_google_login(access)
-    # Without a project, dbt takes the one of the environment, by this method alone.
+    # Only with this method does dbt use the project of the environment by default.
     project = access.database or ("" if login["method"] != "oauth" else None)
     _require("BigQuery", {} if project is None else {"project": project}, schema)
     limit = options.get("maximum_bytes_billed")
@@ -286,7 +287,7 @@ def _split_key(key: Masked) -> Fields:
     try:
         found = json.loads(key.get_secret_value())
     except ValueError:
-        found = None  # what the parser says quotes the key
+        found = None  # the parser's message quotes the key
     if not isinstance(found, dict):
         problem = "it is not a JSON object"
         remedy = "Use the complete JSON of the key, as downloaded from Google."
@@ -298,7 +299,7 @@ def _split_key(key: Masked) -> Fields:
 
 
 def _require(service: str, needed: Mapping[str, str | None], schema: str | None) -> None:
-    """Refuse an access that lacks what dbt needs."""
+    """Refuse an access that lacks fields that dbt needs."""
     missing = [name for name, value in {**needed, "schema": schema}.items() if not value]
     if missing:
         names = " and ".join(missing)

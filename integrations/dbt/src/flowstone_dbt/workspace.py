@@ -1,9 +1,9 @@
-"""Where a command of dbt works: a target folder of its own, and what commands of a project share.
+"""The workspace of a dbt command: its own target directory, and the state shared in a project.
 
-Two commands of one project would write over each other's artifacts. Each has a folder of its own,
-with a copy of what dbt parsed last, so that it parses only what has changed since; what it wrote
-goes to the project's target folder in the end. One at a time parses a project, or changes its
-packages.
+Two commands of one project would overwrite each other's artifacts, so each has its own directory.
+It starts with a copy of dbt's last parse, so that only changes are parsed. At the end, its files
+are moved to the project's target directory. Only one command at a time parses a project or changes
+its packages.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Self
 
 try:
     import fcntl
-except ImportError:  # Windows, where folders of projects are not locked
+except ImportError:  # Windows, where project directories are not locked
     fcntl = None  # type: ignore[assignment]
 
 from flowstone_dbt.errors import DbtError
@@ -26,24 +26,24 @@ from flowstone_dbt.errors import DbtError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: The file with what dbt has parsed.
+#: The file with dbt's last parse.
 PARSED = "partial_parse.msgpack"
-#: The file that is locked while a project is parsed, or its packages are changed.
+#: The lock file for parsing a project or changing its packages.
 LOCK = "parse.lock"
-#: The folder, in a project's target folder, with those of commands that run.
+#: The directory in a project's target directory for the workspaces of running commands.
 RUNNING = ".flowstone"
-#: Seconds after which the folder of a command is taken for one that was killed.
+#: Seconds after which the directory of a command counts as left behind by a killed process.
 OLD = 7 * 24 * 3600
 
 
 class Workspace:
-    """The folder for what one command of dbt writes, and the right to parse its project.
+    """The directory that one dbt command writes to, and the lock to parse its project.
 
     Args:
-        target: the project's target folder.
+        target: the project's target directory.
 
     Attributes:
-        folder: where the command writes.
+        folder: the directory that the command writes to.
     """
 
     def __init__(self, target: Path) -> None:
@@ -52,10 +52,10 @@ class Workspace:
         self._lock = ExitStack()
 
     def __enter__(self) -> Self:
-        """Make the folder.
+        """Create the directory.
 
         Raises:
-            DbtError: the target folder can't be written.
+            DbtError: the target directory can't be written.
         """
         try:
             self._running.mkdir(parents=True, exist_ok=True)
@@ -75,9 +75,9 @@ class Workspace:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Move what was written to the target folder."""
+        """Move the files to the target directory."""
         self.release()
-        if self.folder.exists():  # `dbt clean` removes the target folder with all that is in it
+        if self.folder.exists():  # `dbt clean` removes the whole target directory
             try:
                 with lock(self._running / LOCK):
                     _publish(self.folder, self._target)
@@ -85,20 +85,20 @@ class Workspace:
                 shutil.rmtree(self.folder, ignore_errors=True)
 
     def release(self) -> None:
-        """Let other commands parse the project; called when it has been parsed."""
+        """Release the lock, once the project is parsed."""
         self._lock.close()
 
 
 @contextmanager
 def lock(path: Path) -> Iterator[None]:
-    """Hold a lock that processes of this machine share by a file."""
+    """Hold a file lock that processes on this machine share."""
     with path.open("a") as file:
         if fcntl is not None:
             while True:
                 try:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
-                    sleep(0.02)  # and not for ever in a system call: a run may be cancelled here
+                    sleep(0.02)  # no blocking system call, as a run may be cancelled here
                 else:
                     break
         yield
@@ -109,11 +109,11 @@ def _publish(own: Path, target: Path) -> None:
         if path.is_file() and _is_whole(path):
             to = target / path.relative_to(own)
             to.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(path, to)  # noqa: PTH105 - it replaces what is there
+            os.replace(path, to)  # noqa: PTH105 - it replaces an existing file
 
 
 def _is_whole(path: Path) -> bool:
-    """Tell whether dbt could write a file to its end, which it may not on a full disk."""
+    """Return whether dbt wrote a file completely; on a full disk, it may not."""
     if path.suffix != ".json":
         return True
     with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""Mail for Flowstone: a login to an SMTP server, and notes that go out by it."""
+"""Email for Flowstone: credentials of an SMTP server, and notes that it sends."""
 
 from __future__ import annotations
 

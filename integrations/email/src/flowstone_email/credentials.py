@@ -1,4 +1,4 @@
-"""EmailServerCredentials: a login to an SMTP server, and how a connection is opened with it."""
+"""EmailServerCredentials: credentials of an SMTP server, and connections to it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from flowstone.blocks.notifiers import trust
 from flowstone.errors import CredentialsError, Unreachable
 from flowstone_email.errors import describe
 
-#: The ports of the ways to connect.
+#: Default ports by type of connection.
 PORTS = {"SSL": 465, "STARTTLS": 587, "INSECURE": 25}
-#: Servers that are known by a short name.
+#: Servers with short names.
 SERVERS = {
     "aol": "smtp.aol.com",
     "att": "smtp.mail.att.net",
@@ -25,33 +25,33 @@ SERVERS = {
     "outlook": "smtp-mail.outlook.com",
     "yahoo": "smtp.mail.yahoo.com",
 }
-#: What a server says first when it is there: RFC 5321, 4.2.3.
+#: The greeting of a server: RFC 5321, 4.2.3.
 READY = 220
 
 
 class EmailServerCredentials(Credentials):
-    """A login to an SMTP server."""
+    """Credentials of an SMTP server."""
 
-    _description: ClassVar[str | None] = "A login to a mail server that sends."
+    _description: ClassVar[str | None] = "Credentials of an SMTP server."
     _code_example: ClassVar[str | None] = (
         'EmailServerCredentials(smtp_server="mail.example.org", username="me").save("mail")\n'
         'EmailServerCredentials.load("mail").check()'
     )
 
-    username: str | None = Field(default=None, description="Who logs in; None where nobody has to.")
-    password: SecretStr | None = Field(default=None, description="The password, or an app's own.")
+    username: str | None = Field(default=None, description="The user name; None for no login.")
+    password: SecretStr | None = Field(default=None, description="The password or app password.")
     smtp_server: str = Field(
         default="gmail", description="The host, or a short name: gmail, outlook, yahoo, icloud …"
     )
     smtp_type: Literal["SSL", "STARTTLS", "INSECURE"] = Field(
-        default="SSL", description="Whether TLS comes at once, by STARTTLS, or not at all."
+        default="SSL", description="Whether to use TLS from the start, by STARTTLS, or not at all."
     )
     smtp_port: int | None = Field(
-        default=None, description="The port; by default 465, 587 or 25, as the type says."
+        default=None, description="The port; by default 465, 587 or 25, depending on the type."
     )
-    verify: bool = Field(default=True, description="Whether the server's certificate is checked.")
+    verify: bool = Field(default=True, description="Whether to verify the server's certificate.")
     timeout_seconds: float = Field(
-        default=10.0, gt=0, le=600, description="How long the server may take to answer."
+        default=10.0, gt=0, le=600, description="Timeout of a response of the server, in seconds."
     )
 
     def host(self) -> str:
@@ -63,18 +63,18 @@ class EmailServerCredentials(Credentials):
         return PORTS[self.smtp_type] if self.smtp_port is None else self.smtp_port
 
     def client(self) -> smtplib.SMTP:
-        """Open a connection, logged in; close it, or use it in a `with`.
+        """Open a connection and log in; close it, or use it in a `with` block.
 
         Raises:
-            CredentialsError: the login was refused.
-            Unreachable: the server can't be reached, or its certificate is wrong.
+            CredentialsError: the credentials were refused.
+            Unreachable: the server can't be reached, or its certificate is invalid.
         """
         server = create_server(self)
         try:
             log_in(server, self)
         except OSError as error:  # an error of smtplib is one, too
             server.close()
-            remedy = "Is the server up, and `smtp_server` right? Look at its port and certificate."
+            remedy = "Check that the server is up, and `smtp_server`, port and certificate."
             raise Unreachable(f"{self.host()}:{self.port()}", describe(error), remedy) from error
         except BaseException:
             server.close()
@@ -82,17 +82,17 @@ class EmailServerCredentials(Credentials):
         return server
 
     def get_server(self) -> smtplib.SMTP:
-        """Do as `client`, under the name that many know it by."""
+        """Alias of `client`."""
         return self.client()
 
     def _check(self) -> str:
         with self.client() as server:
             server.noop()
-        return f"{self.username or 'anybody'} may send by {self.host()}:{self.port()}"
+        return f"{self.username or 'anonymous'} at {self.host()}:{self.port()}"
 
 
 def create_server(login: EmailServerCredentials) -> smtplib.SMTP:
-    """Return a server that is not connected yet, so that another thread can break it off."""
+    """Return a server that is not connected yet, so that another thread can abort it."""
     own, seconds = gethostname(), login.timeout_seconds
     server: smtplib.SMTP
     if login.smtp_type == "SSL":
@@ -100,18 +100,18 @@ def create_server(login: EmailServerCredentials) -> smtplib.SMTP:
         server = smtplib.SMTP_SSL(local_hostname=own, timeout=seconds, context=context)
     else:
         server = smtplib.SMTP(local_hostname=own, timeout=seconds)
-    # `connect` forgets whom the certificate is to be of; only the constructor, which would connect
-    # at once, remembers.
+    # `connect` does not set the host name for the certificate; only the constructor does, and it
+    # would connect at once.
     server._host = login.host()  # type: ignore[attr-defined]  # noqa: SLF001 - smtplib's
     return server
 
 
 def log_in(server: smtplib.SMTP, login: EmailServerCredentials) -> None:
-    """Connect a server, and log in.
+    """Connect a server and log in.
 
     Raises:
-        CredentialsError: the login was refused.
-        OSError: the server can't be reached, or its certificate is wrong.
+        CredentialsError: the credentials were refused.
+        OSError: the server can't be reached, or its certificate is invalid.
     """
     code, words = server.connect(login.host(), login.port())
     if code != READY:
@@ -126,5 +126,5 @@ def log_in(server: smtplib.SMTP, login: EmailServerCredentials) -> None:
         problem = describe(error)
     else:
         return
-    remedy = "Look at `username`, `password` and `smtp_type`; some servers want an app password."
+    remedy = "Check `username`, `password` and `smtp_type`; some servers require an app password."
     raise CredentialsError(f"{login.host()}:{login.port()}", problem, remedy)

@@ -1,4 +1,4 @@
-"""Mail as a task: HTML, text, attachments and images."""
+"""A task that sends mail: HTML, text, attachments and images."""
 
 from __future__ import annotations
 
@@ -33,29 +33,30 @@ def email_send_message(  # noqa: PLR0913 - as users know it
     attachments: list[str] | None = None,
     inline_images: dict[str, str] | None = None,
 ) -> EmailMessage:
-    """Send mail, and return the message; secrets that this process knows are masked in its texts.
+    """Send mail and return the message; secrets that this process knows are masked in its text.
 
     Example:
         message = email_send_message(subject, msg, email_server_credentials, email_to=email_to)
 
     Args:
-        subject: one line.
+        subject: the subject, one line.
         msg: the mail as HTML.
-        email_server_credentials: the server that sends.
-        msg_plain: the same as text, for readers that show no HTML.
-        email_from: who sends; by default the server's username.
-        email_to: addresses: a list, or one text with commas between.
-        email_to_cc: who gets a copy, and everybody sees it.
-        email_to_bcc: who gets a copy, and nobody else sees it.
+        email_server_credentials: the server that sends it.
+        msg_plain: the same as plain text, for mail clients without HTML.
+        email_from: the sender; by default the server's username.
+        email_to: addresses: a list, or a comma-separated string.
+        email_to_cc: addresses that get a visible copy.
+        email_to_bcc: addresses that get a hidden copy.
         attachments: paths of files.
-        inline_images: paths of images, by the name that the HTML has them by, as
+        inline_images: paths of images, by the name that the HTML uses, such as
             ``<img src="cid:NAME">``.
 
     Raises:
-        NotificationInvalid: nobody to send to, a file that can't be read, a header of two lines.
-        NotificationUnsent: it did certainly not arrive.
-        NotificationDenied: the login was refused.
-        NotificationFailed: it was refused, or not taken for all, or may have arrived.
+        NotificationInvalid: a sender or recipients are missing, a file can't be read, or a header
+            has two lines.
+        NotificationUnsent: it certainly did not arrive.
+        NotificationDenied: the credentials were refused.
+        NotificationFailed: it was refused, for all or some addresses, or may have arrived.
     """
     login = email_server_credentials
     where = f"mail by {login.host()}:{login.port()}"
@@ -64,15 +65,15 @@ def email_send_message(  # noqa: PLR0913 - as users know it
     sender = email_from or login.username
     if not (sender and any(headers.values())):
         remedy = "Set `email_from`, and one of `email_to`, `email_to_cc` and `email_to_bcc`."
-        raise NotificationInvalid(where, "it has nobody to send from, or to", remedy)
+        raise NotificationInvalid(where, "it has no sender or no recipients", remedy)
     message = _write_headers(where, {"Subject": redact(subject), "From": sender, **headers})
     _write_content(message, redact(msg), redact(msg_plain or ""), _read(where, inline_images))
     for name, content, kind in _read(where, {path: path for path in attachments or ()}):
         message.add_attachment(content, maintype=kind[0], subtype=kind[1], filename=Path(name).name)
     refused = send_message(message, login, seconds=login.timeout_seconds, where=where)
     if refused:
-        problem = f"{len(refused)} addresses were refused, and others have got it"
-        raise NotificationFailed(where, problem, "Look at the addresses.")
+        problem = f"{len(refused)} addresses were refused; the others received it"
+        raise NotificationFailed(where, problem, "Check the addresses.")
     return message
 
 
@@ -88,17 +89,17 @@ def _write_headers(where: str, headers: Mapping[str, str]) -> EmailMessage:
     try:
         for name, value in headers.items():
             if value:
-                message[name] = value  # a line break would begin another header: it is refused
+                message[name] = value  # a line break, which would begin another header, is refused
         message["Date"], message["Message-ID"] = formatdate(), make_msgid()
     except (ValueError, IndexError) as error:
         problem = f"an address or the subject can't be sent: {error}"
     else:
         return message
-    raise NotificationInvalid(where, problem, "Look at the addresses and at the subject.")
+    raise NotificationInvalid(where, problem, "Check the addresses and the subject.")
 
 
 def _write_content(message: EmailMessage, html: str, plain: str, images: Iterable[File]) -> None:
-    """Write the texts: a reader shows the last one that it can, with the images in it."""
+    """Write the texts: a mail client shows the last one that it supports, with its images."""
     if plain:
         message.set_content(plain)
     if html or not plain:
@@ -110,7 +111,7 @@ def _write_content(message: EmailMessage, html: str, plain: str, images: Iterabl
         )
 
 
-#: Its name, what is in it, and its type in two parts.
+#: The name of a file, its content, and its type in two parts.
 File = tuple[str, bytes, tuple[str, str]]
 
 
@@ -128,4 +129,4 @@ def _read_file(where: str, path: str) -> tuple[bytes, tuple[str, str]]:
         kind = mimetypes.guess_type(path)[0] or "application/octet-stream"
         main, _, sub = kind.partition("/")
         return content, (main, sub)
-    raise NotificationInvalid(where, problem, "Give the paths of files that are there.")
+    raise NotificationInvalid(where, problem, "Pass the paths of existing files.")

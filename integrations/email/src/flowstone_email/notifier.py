@@ -17,51 +17,51 @@ from flowstone_email.sending import send_message
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-#: Mail without a subject gets so much of its first line.
+#: Maximum length of a subject that is taken from the first line.
 FIRST_LINE = 80
 
 
 class EmailNotifier(Notifier):
-    """Sends notes by mail, as text and, where it is given, as HTML beside it."""
+    """Sends notes by mail, as text and optionally also as HTML."""
 
-    _description: ClassVar[str | None] = "Mail to some people."
+    _description: ClassVar[str | None] = "Notes by mail."
     _code_example: ClassVar[str | None] = (
         'server = EmailServerCredentials(smtp_server="mail.example.org")\n'
         'EmailNotifier(server=server, email_to=["us@example.org"]).save("us")'
     )
 
     server: EmailServerCredentials = Field(
-        default_factory=EmailServerCredentials, description="The server that sends."
+        default_factory=EmailServerCredentials, description="The server that sends the mail."
     )
     email_from: str | None = Field(
-        default=None, description="Who sends: an address; by default the server's username."
+        default=None, description="The sender address; by default the server's username."
     )
-    email_to: list[str] = Field(default_factory=list, description="To whom: addresses.")
+    email_to: list[str] = Field(default_factory=list, description="The recipients' addresses.")
 
     def send(self, body: str, subject: str | None = None, html: str | None = None) -> None:
-        """Do as `notify`, with the same as HTML beside it: readers show what they can.
+        """Send a note like `notify`, with an HTML version for mail clients that support it.
 
         Args:
-            body: the text; of any length, cut with a mark where it is very long.
-            subject: one line; by default the first of the body.
-            html: a whole page; sent as it is, but for secrets, which are masked.
+            body: the text, which is truncated with a mark if it is very long.
+            subject: one line; by default the first line of the body.
+            html: a complete page; sent unchanged, except that secrets are masked.
 
         Raises:
-            NotificationFailed: as `notify` does.
+            NotificationFailed: see `notify`.
         """
         self.send_note(Note(body, subject, html))
 
     async def asend(self, body: str, subject: str | None = None, html: str | None = None) -> None:
-        """Do as `send`, and let other coroutines run meanwhile."""
+        """Async version of `send`."""
         await asyncio.to_thread(self.send, body, subject, html)
 
     def make_provider(self) -> SmtpProvider:
-        """Return the mailboxes, by the server that sends."""
+        """Return the provider for the mailboxes."""
         return SmtpProvider(self)
 
 
 class SmtpProvider(NotifierProvider):
-    """Some mailboxes, by an SMTP server."""
+    """Mailboxes, by an SMTP server."""
 
     max_body_length = 500_000
 
@@ -87,18 +87,18 @@ class SmtpProvider(NotifierProvider):
     def _check_all_taken(self, refused: Collection[str]) -> None:
         if refused:
             problem = f"{len(refused)} of {len(self._notifier.email_to)} addresses were refused"
-            raise NotificationFailed(self.where, problem, "Look at `email_to`.")
+            raise NotificationFailed(self.where, problem, "Check `email_to`.")
 
     def _write(self, note: Note) -> EmailMessage:
         notifier = self._notifier
         sender = notifier.email_from or notifier.server.username
         if not (sender and notifier.email_to):
-            problem = "it has nobody to send from, or to"
+            problem = "it has no sender or no recipients"
             raise NotificationInvalid(self.where, problem, "Set `email_from` and `email_to`.")
         first = note.body.strip().splitlines() or ["(nothing)"]
         message = EmailMessage()
         try:
-            # A line break in one of these would begin another header; `email` refuses it.
+            # A line break in one of them would begin another header; `email` refuses it.
             message["Subject"] = note.subject or cut(first[0], FIRST_LINE)
             message["From"], message["To"] = sender, ", ".join(notifier.email_to)
             message["Date"], message["Message-ID"] = formatdate(), make_msgid()
@@ -109,4 +109,4 @@ class SmtpProvider(NotifierProvider):
             if note.html is not None:
                 message.add_alternative(note.html, subtype="html")
             return message
-        raise NotificationInvalid(self.where, problem, "Look at `email_from` and `email_to`.")
+        raise NotificationInvalid(self.where, problem, "Check `email_from` and `email_to`.")

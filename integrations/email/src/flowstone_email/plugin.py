@@ -1,4 +1,4 @@
-"""What this package offers, by name."""
+"""The plugin of this package."""
 
 from flowstone.plugins import Collection, hookimpl
 

@@ -1,4 +1,4 @@
-"""One try to hand a message to a server, within a deadline for the whole of it."""
+"""One attempt to send a message to a server, with a timeout for the whole attempt."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 def send_message(
     message: EmailMessage, login: EmailServerCredentials, *, seconds: float, where: str
 ) -> Collection[str]:
-    """Send a message, and return the addresses that the server refused, where it took others.
+    """Send a message; return the addresses that the server refused, if it accepted others.
 
     Args:
-        message: from whom, to whom, and what.
-        login: the server.
-        seconds: how long all of it may take.
+        message: the message with its addresses.
+        login: the credentials of the server.
+        seconds: the timeout of the whole attempt, in seconds.
         where: the mailboxes and the server, for messages.
 
     Raises:
-        NotificationUnsent: it did certainly not arrive.
-        NotificationDenied: the login was refused.
+        NotificationUnsent: it certainly did not arrive.
+        NotificationDenied: the credentials were refused.
         NotificationFailed: it was refused, or may have arrived.
     """
     login = login.model_copy(update={"timeout_seconds": seconds})
@@ -47,4 +47,4 @@ def send_message(
             return refused
         finally:
             server.close()
-    raise failure  # outside any `except`: what the server has said may show a secret
+    raise failure  # outside any `except`: the server's message may show a secret

@@ -38,7 +38,7 @@ def run_in_context(
     Args:
         checkpoint: its name in the context, or the checkpoint itself.
         context: the caller's context, or the folder of its project.
-        batch_parameters: which batch, or the DataFrame.
+        batch_parameters: the batch to use, or the DataFrame.
         expectation_parameters: values for ``$PARAMETER`` references.
         include_values: whether the result may contain row values.
 
@@ -81,7 +81,7 @@ def _explain(name: str, error: Exception) -> CheckpointFailed:
 def _read(result: CheckpointResult, *, include_values: bool) -> list[Evaluated]:
     runs = list(result.run_results.values())
     names = [each.name for each in result.checkpoint_config.validation_definitions]
-    if len(names) != len(runs):  # two are of one suite and batch, and have one result
+    if len(names) != len(runs):  # two with the same suite and batch have one result
         names = [each.suite_name for each in runs]
     return [
         read_result(each, include_values=include_values, validation=name if len(runs) > 1 else None)

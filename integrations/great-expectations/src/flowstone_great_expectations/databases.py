@@ -32,12 +32,12 @@ Key = tuple[object, ...]
 
 
 class _Dialect(NamedTuple):
-    """How SQLAlchemy reaches a kind of database.
+    """How SQLAlchemy connects to a kind of database.
 
     Attributes:
-        driver: the module that has to be there; empty for one of the standard library.
-        name: of SQLAlchemy's dialect with the driver.
-        extra: of this package, which brings both.
+        driver: the required module; empty for one of the standard library.
+        name: the name of SQLAlchemy's dialect with the driver.
+        extra: the extra of this package that installs both.
     """
 
     driver: str
@@ -74,7 +74,7 @@ def open_source(source: DatabaseSource, keys: Sequence[str], *, sets_aside: bool
     if access is None:
         if keys:
             problem = "rows of an in-process database are identified by their position"
-            raise ValidationInvalid("key_columns", problem, "Leave it out.")
+            raise ValidationInvalid("key_columns", problem, "Remove it.")
         table = source.database.fetch_arrow(_select(source, _quote))
         return FrameBatch(take_frame(table))
     if sets_aside and not keys:
@@ -84,7 +84,7 @@ def open_source(source: DatabaseSource, keys: Sequence[str], *, sets_aside: bool
 
 
 def _find_access(database: Database) -> DatabaseAccess | None:
-    """Return how another tool reaches a database; None for one that runs inside this process."""
+    """Return how other tools connect to a database; None for one that runs in this process."""
     try:
         access = database.access()
     except QueryInvalid:
@@ -106,7 +106,7 @@ class TableBatch(DataBatch):
         self._source, self._access, self._keys = source, access, tuple(keys)
         with _open_engine(access) as engine:
             self._quoted = engine.dialect.identifier_preparer.quote_identifier
-        # The block's own error for a missing table is the better one.
+        # The block's own error for a missing table is clearer.
         columns = source.database.fetch_arrow(_select_nothing(self._select())).column_names
         if missing := [name for name in self._keys if name not in columns]:
             problem = f"there is no column {missing[0]!r}"
@@ -157,7 +157,7 @@ class TableBatch(DataBatch):
             problem = (
                 f"they are not unique: {count:,} rows have the {len(found):,} keys of failing rows"
             )
-            remedy = "Pass columns that identify each row, as the primary key does."
+            remedy = "Pass columns that identify each row, like the primary key."
             raise ValidationInvalid("key_columns", problem, remedy)
         if wanted != found:
             problem = f"{len(wanted - found):,} failing rows were not found again by their keys"
@@ -184,7 +184,7 @@ def _quote(name: str) -> str:
 
 
 def _normalize(value: object) -> object:
-    """Return a key's value in a form that both drivers have in common."""
+    """Return a key's value in a form that both drivers share."""
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else str(value.normalize())
     if isinstance(value, (datetime, date, time)):
@@ -194,12 +194,12 @@ def _normalize(value: object) -> object:
 
 @contextmanager
 def _open_engine(access: DatabaseAccess) -> Iterator[Engine]:
-    """Open SQLAlchemy's engine for a database, and close its connections at the end."""
+    """Open an SQLAlchemy engine for a database, and close its connections at the end."""
     dialect = _DIALECTS[access.dialect]
     if find_spec("sqlalchemy") is None or (dialect.driver and find_spec(dialect.driver) is None):
         what = f"validating tables of {access.dialect}"
         raise MissingExtra(what, f"flowstone-great-expectations[{dialect.extra}]")
-    # It comes with an extra.
+    # Installed with an extra.
     from sqlalchemy import create_engine
 
     engine = create_engine(_make_url(access, dialect), hide_parameters=True)

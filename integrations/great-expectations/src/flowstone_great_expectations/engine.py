@@ -1,8 +1,8 @@
-"""Evaluation: expectations on a frame or a table, by Great Expectations, without a context.
+"""Evaluation of expectations on a frame or a table by Great Expectations, without a context.
 
-Great Expectations' own engines and validator are used as its `Batch.validate` uses them. No data
-source is made, so no connection string is in any result, and validations in several threads share
-nothing but the stand-in of `projects`.
+It uses Great Expectations' engines and validator like `Batch.validate`. No data source is created,
+so no result contains a connection string, and validations in several threads share nothing but the
+stand-in of `projects`.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ if TYPE_CHECKING:
     from flowstone_great_expectations.results import Evaluated
     from flowstone_great_expectations.suites import Expectations
 
-#: On rows of a frame: the numbers of all that fail.
+#: For rows of a frame: the numbers of all failing rows.
 _ALL_ROWS = {
     "result_format": "COMPLETE",
     "return_unexpected_index_query": False,
 }
-#: On a table: the same; without a number, its keys would end after 20.
+#: For a table: the same; without a number, only 20 keys would be returned.
 _ALL_KEYS = {**_ALL_ROWS, "partial_unexpected_count": 2**31 - 1}
-#: On a table whose rows have no key that we know: counts.
+#: For a table without key columns: counts.
 _COUNTS = {"result_format": "BASIC"}
 
 
 class QuietValidator(Validator):
-    """A validator that draws no progress bars into the log of a run."""
+    """A validator that writes no progress bars to the log of a run."""
 
     def _determine_progress_bars(self) -> bool:
         return False
@@ -94,7 +94,7 @@ def evaluate_table(
     wanted["exclude_unexpected_values"] = not include_values
     with leave_environment():
         engine = SqlAlchemyExecutionEngine(engine=database, create_temp_table=False)
-        # Nothing is written: a login that may only read is enough.
+        # Nothing is written, so read permission is enough.
         data: Any = SqlAlchemyBatchData(engine, **table, create_temp_table=False)
         batch = Batch(data=data)
         return _evaluate(engine, batch, expectations, parameters, wanted, include_values)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from flowstone_great_expectations.outcomes import ExpectationOutcome
     from flowstone_great_expectations.report import ValidationReport
 
-#: Expectations that a message names; the others are counted.
+#: Maximum number of expectations that a message names; the others are counted.
 NAMED = 5
 
 
@@ -24,7 +24,7 @@ class DataQualityFailed(GreatExpectationsError, ValueError):
     """Data failed expectations; a run that ends with it is Failed, named `DataQualityFailed`.
 
     Attributes:
-        report: how each expectation went, without the data.
+        report: the result of each expectation, without the data.
     """
 
     state_name: ClassVar[str] = "DataQualityFailed"
@@ -50,7 +50,7 @@ class ExpectationsNotEvaluated(GreatExpectationsError, RuntimeError):
     """Expectations could not be evaluated, so it is unknown whether the data is good.
 
     Attributes:
-        report: how each expectation went, without the data.
+        report: the result of each expectation, without the data.
     """
 
     def __init__(self, report: ValidationReport) -> None:

@@ -1,4 +1,4 @@
-"""Frames of each kind: as pandas for Great Expectations, and rows of them as they came."""
+"""Frames of each kind: as pandas for Great Expectations, and their rows in the original kind."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Mask = npt.NDArray[np.bool_]
 
 _KINDS = "Pass a pandas or polars DataFrame, an Arrow table, a DatabaseSource or StoredFiles."
-#: Arrow's types of whole numbers and truth values, and those of pandas that hold them with nulls.
+#: Arrow's types of integers and booleans, and pandas' nullable types for them.
 _NULLABLE = {
     pa.int8(): pd.Int8Dtype(),
     pa.int16(): pd.Int16Dtype(),
@@ -70,7 +70,7 @@ class PandasFrame(Frame):
 
     def to_arrow(self, rows: Mask) -> pa.Table:
         found = self.data.loc[rows]
-        # Columns of several types, as bad data has them, are written as text.
+        # Columns with mixed types, as in bad data, are written as text.
         fit = {name: _fit_column(found.iloc[:, at]) for at, name in enumerate(found.columns)}
         labels = not isinstance(self.data.index, pd.RangeIndex)
         return pa.Table.from_pandas(pd.DataFrame(fit, index=found.index), preserve_index=labels)
@@ -89,7 +89,7 @@ class ArrowFrame(Frame):
         frame: pd.DataFrame = table.to_pandas(ignore_metadata=True)
         for at, name in enumerate(table.column_names):
             column = table.column(at)
-            # A null would make floats of whole numbers, and two large ones the same.
+            # A null would turn integers into floats, and make large ones equal.
             if column.null_count and column.type in _NULLABLE:
                 frame[name] = column.to_pandas(types_mapper=_NULLABLE.get)
         return frame
@@ -127,7 +127,7 @@ class PolarsFrame(Frame):
 
 
 def take_frame(data: object) -> Frame:
-    """Return in-memory data behind the interface that all kinds have in common.
+    """Return in-memory data as a `Frame`.
 
     Raises:
         ValidationInvalid: its type is not supported, or two of its columns have the same name.
@@ -177,7 +177,7 @@ def _simplify_type(kind: pa.DataType) -> pa.DataType:
 
 
 def _fit_column(column: pd.Series[Any]) -> pd.Series[Any]:
-    """Return a column that Arrow can hold: as it is, or as texts where its types are mixed."""
+    """Return a column that Arrow can store: unchanged, or as text if its types are mixed."""
     if column.dtype != object:
         return column
     try:

@@ -1,4 +1,4 @@
-"""Prebuilt tasks: a validation as a task run of its own, and a checkpoint."""
+"""Prebuilt tasks: a validation as a task run, and a checkpoint."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def gx_run_checkpoint(
     Args:
         checkpoint: its name in the context, or the checkpoint itself.
         context: what `great_expectations.get_context` returned, or the folder of its project.
-        batch_parameters: which batch: ``{"year": "2026"}``, or ``{"dataframe": orders}``.
+        batch_parameters: the batch: ``{"year": "2026"}``, or ``{"dataframe": orders}``.
         expectation_parameters: values for ``{"$PARAMETER": "name"}`` in expectations.
         on_failure: what happens if the data fails: ``fail`` or ``warn``.
         options: row values in the report, artifacts.

@@ -1,4 +1,4 @@
-"""Judging: whether data passed, and what to raise where it did not."""
+"""Deciding whether data passed, and what to raise if it did not."""
 
 from __future__ import annotations
 

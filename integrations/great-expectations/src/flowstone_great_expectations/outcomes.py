@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: Row numbers that an outcome lists; all of them are counted.
+#: Maximum number of row numbers that an outcome lists; all failing rows are counted.
 LISTED = 20
-#: Longer arguments are cut in labels.
+#: Maximum length of arguments in labels.
 LONGEST = 60
-#: Arguments that say how to evaluate, and not what.
+#: Arguments that define how to evaluate, not what.
 _HOUSEKEEPING = frozenset({"batch_id", "result_format", "catch_exceptions"})
 
 
@@ -57,7 +57,7 @@ class ExpectationOutcome:
 
     @property
     def column(self) -> str | None:
-        """The column that it is about; None if it is not about a single one."""
+        """The column that it tests; None if it does not test a single one."""
         found = self.kwargs.get("column")
         return found if isinstance(found, str) else None
 

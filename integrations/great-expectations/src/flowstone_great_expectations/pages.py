@@ -38,7 +38,7 @@ _WORDS = {"passed": "Passed", "failed": "Failed", "error": "Not evaluated"}
 
 
 def render_page(report: ValidationReport) -> str:
-    """Return a report as a single HTML page, light or dark as the reader's system is."""
+    """Return a report as a single HTML page, light or dark like the reader's system."""
     name = escape(report.name)
     made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     figures = "".join(
@@ -94,7 +94,7 @@ def _list_figures(report: ValidationReport) -> list[tuple[str, str]]:
 
 
 def _group(report: ValidationReport) -> list[tuple[str, list[ExpectationOutcome]]]:
-    """Return the outcomes by what they are about: the table first, then column by column."""
+    """Return the outcomes by subject: the table first, then column by column."""
     groups: dict[str | None, list[ExpectationOutcome]] = {}
     for each in report.outcomes:
         groups.setdefault(each.column, []).append(each)

@@ -1,4 +1,4 @@
-"""What this package offers Flowstone; it loads nothing of Great Expectations."""
+"""The plugin of this package; it does not import Great Expectations."""
 
 from flowstone.plugins import Collection, hookimpl
 

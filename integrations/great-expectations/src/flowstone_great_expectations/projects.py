@@ -1,8 +1,8 @@
-"""The contexts of Great Expectations: which one is current in the process, and for how long.
+"""The current context of Great Expectations in this process.
 
-Great Expectations has one current context per process, and always asks it whether results go to
-its cloud. A validation never replaces the caller's context. If there is none, an empty one stands
-in while validations run.
+Great Expectations has one current context per process, which decides whether results are sent to
+its cloud. A validation never replaces the caller's context. If there is none, an empty stand-in is
+set while validations run.
 """
 
 from __future__ import annotations
@@ -34,22 +34,22 @@ _running = RLock()
 
 
 class _Stand:
-    """What stands in for a context of the caller's, and how many validations need it now."""
+    """The stand-in for a missing context, and the number of validations that use it."""
 
     context: AbstractDataContext | None = None
     users = 0
 
 
 def find_current() -> AbstractDataContext | None:
-    """Return the current context of the process; None where there is none."""
+    """Return the current context of the process; None if there is none."""
     try:
-        return project_manager._project  # noqa: SLF001 - older versions have no other way to ask
+        return project_manager._project  # noqa: SLF001 - the only way in older versions
     except DataContextError:
         return None
 
 
 def _find_stand() -> AbstractDataContext | None:
-    """Return what stands in while validations run; None where none does."""
+    """Return the stand-in; None if there is none."""
     if not _Stand.users:
         return None
     _Stand.context = _Stand.context or _make_empty()
@@ -58,7 +58,7 @@ def _find_stand() -> AbstractDataContext | None:
 
 @contextmanager
 def stand_in() -> Iterator[None]:
-    """See that there is a current context; take away what was put there when nobody needs it."""
+    """Ensure that there is a current context; remove a stand-in after its last use."""
     with _guard:
         _Stand.users += 1
         if find_current() is None:
@@ -74,7 +74,7 @@ def stand_in() -> Iterator[None]:
 
 @contextmanager
 def make_current(context: AbstractDataContext) -> Iterator[None]:
-    """Make a context the current one, for one caller at a time; put back the one before."""
+    """Make a context the current one, for one caller at a time; then restore the previous one."""
     with _running:
         with _guard:
             before = find_current()
@@ -90,7 +90,7 @@ def make_current(context: AbstractDataContext) -> Iterator[None]:
 def open_context(context: object) -> AbstractDataContext:
     """Return the caller's context: the object itself, or the one of a project folder.
 
-    The current context stays as it is.
+    The current context does not change.
 
     Raises:
         ValidationInvalid: it is neither.
@@ -108,7 +108,7 @@ def open_context(context: object) -> AbstractDataContext:
         problem = f"there is no Great Expectations project in {str(folder)!r}"
         remedy = "Pass a folder that has a great_expectations.yml, or has one in gx/."
         raise ValidationInvalid("context", problem, remedy)
-    with _running:  # their reader of YAML is one for all threads
+    with _running:  # their YAML reader is shared by all threads
         return FileDataContext(context_root_dir=str(root))
 
 

@@ -30,7 +30,7 @@ def write_rows(store: ObjectStore, name: str, failing: pa.Table) -> QuarantinedR
         failing: the rows, with the expectations that each failed.
 
     Raises:
-        StorageError: the store refused.
+        StorageError: the store refused the write.
     """
     content = BytesIO()
     parquet.write_table(failing, content)

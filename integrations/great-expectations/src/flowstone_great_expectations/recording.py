@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from flowstone_great_expectations.report import ValidationReport
 
 LOGGER = "flowstone.great_expectations"
-#: Expectations that an artifact lists; all of them are counted.
+#: Maximum number of expectations that an artifact lists; all of them are counted.
 LISTED = 1000
 
 
 def record_report(report: ValidationReport, options: ValidationOptions) -> None:
-    """Record a report as artifacts and measures of the current run; outside of one, only a page.
+    """Record a report as artifacts and measures of the current run; outside a run, only a page.
 
     Args:
         report: the report of the validation.
         options: whether artifacts are wanted, and where pages are written.
 
     Raises:
-        StorageError: the store for pages refused.
+        StorageError: the store for pages refused the write.
     """
     slug = make_slug(report.name)
     uri = None
@@ -83,7 +83,7 @@ def make_row(outcome: ExpectationOutcome) -> dict[str, object]:
 
 
 def log_report(report: ValidationReport) -> None:
-    """Log what failed and was passed on, and what was set aside."""
+    """Log failures that were passed on, and rows that were quarantined."""
     logger = find_logger(LOGGER)
     for each in report.failed:
         logger.warning(

@@ -1,4 +1,4 @@
-"""The report of a validation: a plain value, which any result storage can keep."""
+"""The report of a validation: a plain value that any result storage can store."""
 
 from __future__ import annotations
 

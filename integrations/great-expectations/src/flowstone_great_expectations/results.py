@@ -1,4 +1,4 @@
-"""Great Expectations' results as our own: plain, and by default without row values."""
+"""Conversion of Great Expectations' results to plain values, by default without row values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 
 _ROW_LEVEL = (ColumnMapExpectation, ColumnPairMapExpectation, MulticolumnMapExpectation)
-#: What these observe is a count, a proportion, or names of columns; others observe values of rows.
+#: Expectations that observe counts, proportions or column names; others observe row values.
 _COUNTED = re.compile(
     r"expect_(?:table_(?:row|column)_count_to_\w+|table_columns_to_match_\w+"
     r"|column_unique_value_count_to_\w+|column_proportion_of_\w+|column_values_to_be_(?:of|in)_type\w*"
@@ -32,15 +32,15 @@ _QUOTED = re.compile(r"'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"")
 _TYPE = re.compile(
     r"(?:int|uint|float|complex)\d*|str|string|bool|object|bytes|date\w*|time\w*|\w*Type|[<>=!+*/-]{1,2}"
 )
-#: What MySQL says: a number, and all of its words quoted.
+#: A message of MySQL: a number, and quoted text.
 _CODED = re.compile(r"\(\d+, ([\"'])(.*)\1\)")
 _LOGIN = re.compile(r"://[^/\s]*@")
-#: Longer words of an error are cut.
+#: Maximum length of an error message.
 _LONGEST = 300
 
 
 class Evaluated(NamedTuple):
-    """The result of an expectation, and all rows that failed it.
+    """The result of an expectation and all rows that failed it.
 
     Attributes:
         outcome: the result for the report.
@@ -60,7 +60,7 @@ class Evaluated(NamedTuple):
 def read_results(
     found: Iterable[ExpectationValidationResult], *, include_values: bool
 ) -> list[Evaluated]:
-    """Return results in the order of their expectations, whose numbers their ids are."""
+    """Return results in the order of their expectations; the ids are the numbers of these."""
     ordered = sorted(found, key=lambda each: int(_configuration(each).id or 0))
     return [read_result(each, include_values=include_values) for each in ordered]
 
@@ -117,7 +117,7 @@ def read_result(
 
 
 def _list_rows(found: Sequence[Any]) -> Sequence[Any]:
-    """Return numbers of rows, or their keys, which may come by column: ``[{"id": [1, 2]}]``."""
+    """Return row numbers or keys, which may be grouped by column: ``[{"id": [1, 2]}]``."""
     if len(found) != 1 or not isinstance(found[0], Mapping):
         return found
     columns = found[0]
@@ -137,7 +137,7 @@ def _count(value: Any) -> int | None:
 
 
 def _make_plain(value: Any) -> Any:
-    """Return a value as JSON has it: numbers of NumPy as numbers, what it lacks as text."""
+    """Return a JSON value: NumPy numbers as numbers, unsupported types as text."""
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, Mapping):
@@ -153,7 +153,7 @@ def _make_plain(value: Any) -> Any:
 
 
 def _find_error(info: Mapping[str, Any], kwargs: Mapping[str, Any]) -> str | None:
-    """Return why an expectation could not be evaluated; None where it could.
+    """Return why an expectation could not be evaluated; None if it could.
 
     Older versions have one flat mapping, newer ones one for each metric.
     """
@@ -168,7 +168,7 @@ def _find_error(info: Mapping[str, Any], kwargs: Mapping[str, Any]) -> str | Non
 def _word_error(message: str, traceback: str, kwargs: Mapping[str, Any]) -> str:
     if missing := re.search(r'column "(.+?)" in BatchData does not exist', message):
         return f"there is no column {missing[1]!r}"
-    # Behind these words are statements, their parameters, and a link.
+    # After these words come statements, their parameters, and a link.
     words = re.split(r"\[SQL:|\(Background on this", message)[0].removeprefix("Error: ")
     words = _CODED.sub(r"(\2)", words)
     words = " ".join(words.split()) or traceback.strip().rpartition("\n")[2].partition(":")[0]
@@ -180,7 +180,7 @@ def _word_error(message: str, traceback: str, kwargs: Mapping[str, Any]) -> str:
 
 
 def _keep_known(found: re.Match[str], known: set[str]) -> str:
-    """Return a quoted text of an error if it is not a row value but an argument or a type."""
+    """Return a quoted text of an error if it is an argument or a type, and not a row value."""
     text = found[1] if found[1] is not None else found[2]
     return found[0] if text in known or _TYPE.fullmatch(text) else "'…'"
 

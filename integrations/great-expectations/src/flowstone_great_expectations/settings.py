@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: What its engine for SQL tells Snowflake, whatever the database is.
+#: The variable that its SQL engine sets for Snowflake, whatever the database is.
 _PARTNER = "SF_PARTNER"
 _guard = Lock()
 
 
 class _Before:
-    """What was there before the first of those who are at it."""
+    """The value before the first of the current users."""
 
     value: str | None = None
     users = 0
@@ -24,7 +24,7 @@ class _Before:
 
 @contextmanager
 def leave_environment() -> Iterator[None]:
-    """Restore what the SQL engine sets, when the last thread that uses it has ended."""
+    """Restore the variable that the SQL engine sets, after the last thread that uses it."""
     with _guard:
         if not _Before.users:
             _Before.value = os.environ.get(_PARTNER)

@@ -1,4 +1,4 @@
-"""Names in the form that folders and artifact keys need."""
+"""Names for folders and artifact keys."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ _UNFIT = re.compile(r"[^a-z0-9]+")
 
 
 def make_slug(name: str) -> str:
-    """Return a name in lower-case letters, digits and dashes."""
+    """Return a name in lowercase letters, digits and dashes."""
     return _UNFIT.sub("-", name.lower()).strip("-") or "validation"

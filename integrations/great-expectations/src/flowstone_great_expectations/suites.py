@@ -1,4 +1,4 @@
-"""Expectations in any of the accepted forms, read for Great Expectations to evaluate."""
+"""Reading expectations in any of the accepted forms."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ _FORMS = (
 
 @dataclass(frozen=True)
 class Expectations:
-    """What data is expected to be.
+    """The expectations of a validation.
 
     Attributes:
-        configurations: of the expectations, in their order, with their number as the id.
-        parameters: values that the suite has for its ``$PARAMETER`` references.
+        configurations: the configurations in order, with their number as the id.
+        parameters: the suite's values for its ``$PARAMETER`` references.
     """
 
     configurations: Sequence[ExpectationConfiguration]
@@ -42,7 +42,7 @@ class Expectations:
 
 
 def read_expectations(given: object, context: object = None) -> Expectations:
-    """Return expectations that were given in one of their forms.
+    """Return expectations from any of the accepted forms.
 
     Args:
         given: a list of expectations, a suite, a dict, the path of a JSON file, a saved block; or
@@ -76,7 +76,7 @@ def read_expectations(given: object, context: object = None) -> Expectations:
 
 
 def _configure(at: int, given: object) -> ExpectationConfiguration:
-    """Return one expectation's configuration; its id is its number, for results come unordered."""
+    """Return an expectation's configuration; its id is its number, as results are unordered."""
     where = f"expectation {at + 1}"
     if isinstance(given, Mapping):
         given = _make_expectation(where, given)

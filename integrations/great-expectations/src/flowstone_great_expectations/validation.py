@@ -125,7 +125,7 @@ def _make_twin(fn: Callable[P, R]) -> Callable[P, Coroutine[Any, Any, R]]:
         return await asyncio.to_thread(fn, *args, **kwargs)
 
     run.__name__ = run.__qualname__ = f"a{fn.__name__}"
-    run.__doc__ = f"Do as `{fn.__name__}`, and let other coroutines run meanwhile."
+    run.__doc__ = f"Async version of `{fn.__name__}`."
     return run
 
 
@@ -170,7 +170,7 @@ def _open_batch(data: object, keys: Sequence[str], *, sets_aside: bool) -> DataB
         problem = (
             "it is for database tables; rows of DataFrames and files are identified by position"
         )
-        raise ValidationInvalid("key_columns", problem, "Leave it out.")
+        raise ValidationInvalid("key_columns", problem, "Remove it.")
     return FrameBatch(take_frame(read_files(data) if isinstance(data, StoredFiles) else data))
 
 

@@ -67,7 +67,7 @@ def _refuse_async() -> AutologRefused:
 
 @contextmanager
 def _enable(names: list[str], options: dict[str, Any]) -> Iterator[None]:
-    """Turn it on for libraries, and at the end back to what the program had."""
+    """Enable it for libraries, and restore the program's settings at the end."""
     before = {name: _read_options(name) for name in names}
     try:
         for name in names:
@@ -80,7 +80,7 @@ def _enable(names: list[str], options: dict[str, Any]) -> Iterator[None]:
 
 
 def _read_options(name: str) -> dict[str, Any] | None:
-    """Return the options that the program gave; None where it is off."""
+    """Return the options that the program has set; None if it is off."""
     if autologging_is_disabled(name):
         return None
     return dict(AUTOLOGGING_INTEGRATIONS[name])

@@ -1,7 +1,7 @@
-"""MLflow clients with a login of their own: they use neither global state nor the environment."""
+"""MLflow clients with explicit credentials, without global state or environment variables."""
 
 # mypy: disable-error-code="no-untyped-call"
-# MLflow's classes that are extended here have no types.
+# MLflow's base classes have no types.
 
 from __future__ import annotations
 
@@ -58,10 +58,10 @@ SINGLE = frozenset(
         UpdateRun,
     }
 )  # fmt: skip
-#: Seconds that such a call may take.
+#: Timeout of such a call, in seconds.
 PATIENCE = 20
 _ROUTES = extract_api_info_for_service(MlflowService, _REST_API_PATH_PREFIX)
-#: The part of a server's URLs behind which its artifacts are.
+#: The path of a server's artifacts.
 ARTIFACTS = "/mlflow-artifacts/artifacts"
 _migration = threading.Lock()
 
@@ -91,7 +91,7 @@ class _Artifacts(HttpArtifactRepository):
         return login
 
     def list_artifacts(self, path: str | None = None) -> list[FileInfo]:
-        """List artifacts as MLflow does, but not with the environment's login."""
+        """List artifacts like MLflow, but without the environment's credentials."""
         login = self._login()
         login.host, _, root = self.artifact_uri.partition(ARTIFACTS)
         folder = posixpath.join(root.lstrip("/"), path or "").rstrip("/")
@@ -149,7 +149,7 @@ class _RegistryClient(ModelRegistryClient):
 
 
 class _Client(MlflowClient):
-    """MLflow's client for a server, with a login of its own."""
+    """MLflow's client for a server, with explicit credentials."""
 
     def __init__(self, uri: str, login: Callable[[], MlflowHostCreds]) -> None:
         super().__init__(uri, uri)
@@ -162,7 +162,7 @@ def open_client(uri: str, login: Callable[[], MlflowHostCreds]) -> MlflowClient:
 
     Args:
         uri: where runs are tracked.
-        login: makes a server's login, afresh for each call.
+        login: returns the server's credentials, for each call.
     """
     if urlsplit(uri).scheme in {"http", "https"}:
         return _Client(uri, login)
@@ -192,12 +192,12 @@ def _lock_migration(uri: str) -> Iterator[None]:
 def _create_database(path: Path) -> None:
     """Create a database with all its tables, or none if this process is killed meanwhile.
 
-    MLflow can't open a file in which only some of its migrations were done.
+    MLflow can't open a file with incomplete migrations.
     """
     new = path.with_name(f".{path.name}.new")
-    for left in path.parent.glob(f"{new.name}*"):  # of a process that was killed
+    for left in path.parent.glob(f"{new.name}*"):  # left by a killed process
         left.unlink()
-    # MLflow 3.1 to 3.8 can't import it beside SQLAlchemy 2.1; a server needs none of it.
+    # MLflow 3.1 to 3.8 can't import it with SQLAlchemy 2.1; a server does not need it.
     from mlflow.store.db import utils
 
     engine = utils.create_sqlalchemy_engine(f"sqlite:///{new}")

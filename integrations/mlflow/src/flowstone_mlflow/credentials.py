@@ -1,4 +1,4 @@
-"""MlflowTracking: where runs are tracked, and with which login."""
+"""MlflowTracking: where runs are tracked, and with which credentials."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 #: The saved block that the observer of ``FLOWSTONE_OBSERVERS`` uses.
 BLOCK_VARIABLE = "FLOWSTONE_MLFLOW_BLOCK"
-#: What MLflow itself reads of a login, and the field that stands for it.
+#: MLflow's environment variables for credentials, and the corresponding fields.
 VARIABLES = {
     "token": "MLFLOW_TRACKING_TOKEN",
     "username": "MLFLOW_TRACKING_USERNAME",
@@ -92,7 +92,7 @@ class MlflowTracking(Credentials):
     def _check_uri(cls, value: str | None) -> str | None:
         if value is not None and "@" in value.partition("://")[2].partition("/")[0]:
             raise ValueError(
-                "a login in the URL would not be kept secret; use `username` and `password`"
+                "credentials in the URL would not be secret; use `username` and `password`"
             )
         return value
 
@@ -102,7 +102,7 @@ class MlflowTracking(Credentials):
             raise ValueError("set either a token, or a user name and a password")
         return self
 
-    # ------------------------------------------------------------------ what it says
+    # ------------------------------------------------------------------ settings
 
     def find_uri(self) -> str:
         """Return the tracking URI: the field, or what MLflow would use."""
@@ -131,13 +131,13 @@ class MlflowTracking(Credentials):
         return page if self.is_server(uri) else None
 
     def client(self) -> MlflowClient:
-        """Return an `MlflowClient` with this login; MLflow's global settings stay as they are.
+        """Return an `MlflowClient` with these credentials; MLflow's global settings don't change.
 
         Raises:
-            CredentialsError: the fields don't make a login.
+            CredentialsError: the credentials are incomplete.
             TrackingUnavailable: the database can't be opened.
         """
-        # 1 s to import, which listing and saving blocks need not pay.
+        # Takes 1 s to import; listing and saving blocks don't need it.
         from flowstone_mlflow.clients import open_client
 
         uri = self.find_uri()
@@ -146,7 +146,7 @@ class MlflowTracking(Credentials):
             return open_client(uri, self._make_login)
 
     def make_environment(self) -> dict[str, str]:
-        """Return the environment variables that make MLflow's own functions use this login."""
+        """Return the environment variables that make MLflow's functions use these credentials."""
         login = self._read_login()
         found = {VARIABLES[name]: value for name, value in login.items()}
         return found if self.verify else {**found, INSECURE: "true"}
@@ -163,7 +163,7 @@ class MlflowTracking(Credentials):
         Raises:
             TrackingUnavailable: the server does not answer, and `required` is set.
         """
-        # The observer is not needed to list and save blocks.
+        # Listing and saving blocks don't need the observer.
         from flowstone_mlflow.trackers import track
 
         if required and not (check := self.check()).ok:
@@ -181,7 +181,7 @@ class MlflowTracking(Credentials):
         return f"MLflow at {uri} with {who}"
 
     def _make_login(self) -> MlflowHostCreds:
-        # 1 s to import, see `client`.
+        # Takes 1 s to import, see `client`.
         from mlflow.utils.credentials import get_default_host_creds
         from mlflow.utils.rest_utils import MlflowHostCreds
 
@@ -200,7 +200,7 @@ class MlflowTracking(Credentials):
         )
 
     def _read_login(self) -> dict[str, str]:
-        """Return the fields of the login that are set."""
+        """Return the credential fields that are set."""
         if (self.username is None) != (self.password is None):
             raise refuse_login(type(self).__name__, "a user name and a password go together")
         values = {

@@ -1,4 +1,4 @@
-"""Descriptions of datasets, as MLflow takes them."""
+"""Descriptions of datasets in MLflow's format."""
 
 from __future__ import annotations
 
@@ -14,6 +14,11 @@ def describe_dataset(
     dataset: Any, *, name: str | None = None, source: str | None = None
 ) -> dict[str, Any]:
     """Return the description of a dataset or DataFrame as JSON values.
+
+    Args:
+        dataset: a dataset of `mlflow.data`, a DataFrame, or an Arrow table.
+        name: the name of the dataset, for a DataFrame or table.
+        source: where a DataFrame or table comes from, such as a URL.
 
     Raises:
         TrackingRefused: it is neither.

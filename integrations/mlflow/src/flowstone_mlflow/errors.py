@@ -17,7 +17,7 @@ PASSING = frozenset(
 REFUSING = frozenset(
     {"UNAUTHENTICATED", "PERMISSION_DENIED", "CUSTOMER_UNAUTHORIZED", "INVALID_TOKEN"}
 )
-#: What to do where MLflow's own format, skops, does not know the types in a model.
+#: The remedy if MLflow's default format, skops, does not know the types in a model.
 _TRUST = (
     "If you trust them, list them in `options={'skops_trusted_types': [...]}`, or pickle the model "
     "by `options={'serialization_format': 'cloudpickle'}`."
@@ -28,8 +28,8 @@ class TrackingError(FlowstoneError):
     """Something could not be tracked in MLflow.
 
     Attributes:
-        what: the run, model or tracking that it is about.
-        problem: what went wrong, with MLflow's own words.
+        what: the run, model or tracking that failed.
+        problem: what went wrong, with MLflow's message.
     """
 
     def __init__(self, what: str, problem: str, remedy: str) -> None:
@@ -42,11 +42,11 @@ class TrackingUnavailable(TrackingError, ConnectionError):
 
 
 class TrackingDenied(TrackingError, PermissionError):
-    """The MLflow server refuses the login."""
+    """The MLflow server refuses the credentials."""
 
 
 class TrackingRefused(TrackingError, ValueError):
-    """MLflow does not accept what it was given."""
+    """MLflow does not accept a value."""
 
 
 class TrackingMissing(TrackingError, LookupError):
@@ -70,7 +70,7 @@ class AutologRefused(TrackingError, RuntimeError):
 
 
 def translate_errors(what: str) -> AbstractContextManager[None]:
-    """Raise Flowstone's errors in place of MLflow's.
+    """Raise Flowstone's errors instead of MLflow's.
 
     Args:
         what: the run, model or server that the call is about.
@@ -79,7 +79,7 @@ def translate_errors(what: str) -> AbstractContextManager[None]:
 
 
 def find_error(what: str, error: Exception) -> FlowstoneError | None:
-    """Return the error to raise in place of one of MLflow's; None for any other error."""
+    """Return the error to raise instead of one of MLflow's; None for any other error."""
     code = read_code(error)
     if code is None:
         return None
@@ -105,14 +105,14 @@ def read_code(error: BaseException) -> str | None:
     if not type(error).__module__.startswith(("mlflow.", "requests.", "sqlalchemy.")):
         return None
     code = str(getattr(error, "error_code", "INTERNAL_ERROR"))
-    # It is also MLflow's word for whatever goes wrong in this process, as with a model.
+    # MLflow also uses it for any error in this process, such as one of a model.
     if code == "INTERNAL_ERROR" and not _is_of_server(error):
         return "INVALID_PARAMETER_VALUE"
     return code
 
 
 def is_passing(error: BaseException) -> bool:
-    """Return whether a call may succeed later: the server is unavailable or refuses the login."""
+    """Return whether a retry may succeed: the server is unavailable or refuses the credentials."""
     code = read_code(error)
     return code in PASSING or code in REFUSING or _read_status(error) in {401, 403}
 
@@ -135,12 +135,12 @@ def _is_of_connection(error: BaseException) -> bool:
 
 
 def refuse_login(block: str, problem: str) -> CredentialsError:
-    """Return the error for fields that don't make a login."""
+    """Return the error for incomplete credentials."""
     return CredentialsError(block, problem, "Set one of the two.")
 
 
 def describe(error: BaseException) -> str:
-    """Return what an error says, in one line."""
+    """Return the message of an error as one line."""
     return " ".join(str(error).split()) or type(error).__name__
 
 

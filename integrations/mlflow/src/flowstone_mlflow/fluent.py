@@ -1,4 +1,4 @@
-"""MLflow's own functions, which read global settings: set for one call, then restored."""
+"""Running MLflow's own functions with other global settings, which are restored afterwards."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
     from flowstone_mlflow.credentials import MlflowTracking
 
-#: The variables that MLflow reads, and those that it writes.
+#: The environment variables that MLflow reads, and those that it writes.
 LOGIN = (*VARIABLES.values(), INSECURE)
 ADDRESSES = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
 
 
 @dataclass(frozen=True)
 class _Before:
-    """The global settings as the program has them."""
+    """The global settings of the program."""
 
     tracking_uri: str | None
     registry_uri: str | None
@@ -41,7 +41,7 @@ class _Before:
 
 
 class _Activation:
-    """Who uses MLflow's global settings: any number of calls to one place, or nobody."""
+    """The users of MLflow's global settings: any number of calls to one place, or none."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -90,7 +90,7 @@ def activate(tracking: MlflowTracking, run_id: str | None = None) -> Iterator[No
     """
     _activation.enter(tracking)
     try:
-        # MLflow's `start_run` would end the run, too, and look at the program's experiment.
+        # MLflow's `start_run` would also end the run, and check the program's experiment.
         stack = fluent._active_run_stack.get()  # noqa: SLF001
         before = list(stack)
         if run_id is not None:
@@ -105,7 +105,7 @@ def activate(tracking: MlflowTracking, run_id: str | None = None) -> Iterator[No
 
 @contextmanager
 def hear() -> Iterator[None]:
-    """Send what MLflow prints and warns about in the block to the run's log."""
+    """Send MLflow's output and warnings in the block to the run's log."""
     with _mute, LogEavesdropper("mlflow", logging.WARNING) as heard:
         yield
     is_in_run = runtime.task_run.id is not None or runtime.flow_run.id is not None
@@ -115,7 +115,7 @@ def hear() -> Iterator[None]:
 
 
 class _Mute:
-    """MLflow's own output, off while anybody is inside."""
+    """Turns off MLflow's own output while at least one block is active."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -1,4 +1,4 @@
-"""Sends what ended programs have left in the spool: `flowstone mlflow send`."""
+"""Sends the unsent data of ended programs: `flowstone mlflow send`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Leftover:
     Attributes:
         root_id: the id of the run.
         uri: where it is tracked.
-        runs: how many MLflow runs were brought up to date.
+        runs: the number of MLflow runs that were updated.
         is_complete: whether everything is sent; False if the run is not known to have ended.
     """
 
@@ -35,13 +35,13 @@ class Leftover:
 
 
 def send_left() -> Iterator[Leftover]:
-    """Send what ended programs could not send, and yield each outermost run.
+    """Send the unsent data of ended programs, and yield each outermost run.
 
     Raises:
-        TrackingUnavailable: the server does not answer; what is left stays.
-        TrackingDenied: the server refuses the login; what is left stays.
+        TrackingUnavailable: the server does not answer; unsent data is kept.
+        TrackingDenied: the server refuses the credentials; unsent data is kept.
     """
-    # MLflow takes a second to import; mostly nothing is left.
+    # MLflow takes a second to import; usually, nothing is left.
     from flowstone_mlflow.sending import Sender
 
     senders: dict[str, Sender] = {}
@@ -67,7 +67,7 @@ def _send(sender: Sender, tree: Tree, uri: str) -> Leftover:
 
 @click.group(name="mlflow")
 def mlflow() -> None:
-    """Manage what is tracked in MLflow."""
+    """Manage data tracked in MLflow."""
 
 
 @mlflow.command

@@ -99,7 +99,7 @@ def log_dict(dictionary: Mapping[str, Any] | list[Any], artifact_file: str) -> N
         problem = f"{artifact_file!r}: {error}"
         raise TrackingRefused("log_dict()", problem, "Pass JSON values only.") from error
     if name.endswith((".yaml", ".yml")):
-        # It comes with MLflow; JSON does not need it.
+        # Installed with MLflow; not needed for JSON.
         import yaml
 
         content = yaml.safe_dump(json.loads(content), sort_keys=False)
@@ -126,14 +126,14 @@ def log_dataset(
     """
     if (position := _find("log_dataset()")) is None:
         return
-    # MLflow computes digest and schema; it takes a second to import, so only where it is needed.
+    # MLflow computes digest and schema. It takes a second to import, so only if needed.
     from flowstone_mlflow.datasets import describe_dataset
 
     described = describe_dataset(dataset, name=name, source=source)
     _append(position, {"dataset": [described, context]})
 
 
-# ---------------------------------------------------------------- handing over
+# ---------------------------------------------------------------- the spool
 
 
 def _hand_over(what: str, record: Record) -> None:
@@ -182,7 +182,7 @@ def _check_key(kind: str, key: str) -> str:
 
 def _read_number(key: str, value: object) -> float:
     try:
-        return float(value)  # type: ignore[arg-type]  # numbers of numpy and others, too
+        return float(value)  # type: ignore[arg-type]  # also numbers of NumPy and others
     except (TypeError, ValueError) as error:
         problem = f"the value of {key!r} is a {type(value).__name__}, not a number"
         raise TrackingRefused("log_metrics()", problem, "Use `log_params` for text.") from error

@@ -1,4 +1,4 @@
-"""mlflow_task: a task with an MLflow run of its own, nested in that of its flow."""
+"""mlflow_task: a task with its own MLflow run, nested in that of its flow."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def mlflow_task(fn: Callable[P, R], /) -> Task[P, R]: ...
 @overload
 def mlflow_task(**options: Any) -> Callable[[Callable[P, R]], Task[P, R]]: ...
 def mlflow_task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
-    """Make a task that has an MLflow run of its own: `task` with the tag ``mlflow``.
+    """Create a task that has its own MLflow run: `task` with the tag ``mlflow``.
 
     Args:
         fn: the function, if the decorator is used without options.

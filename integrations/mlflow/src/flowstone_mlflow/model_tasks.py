@@ -225,17 +225,17 @@ def _move_alias(client: MlflowClient, name: str, alias: str, version: str) -> Pr
     except TrackingRefused:
         if _find_alias(client, name, alias) is None:
             raise
-        # MLflow inserts an alias that is new. Somebody else has done so at the same time.
+        # MLflow inserts a new alias. Another process has done so at the same time.
         with translate_errors(what):
             client.set_registered_model_alias(name, alias, version)
     return Promotion(alias, ModelVersion(name, version), previous)
 
 
 def _find_alias(client: MlflowClient, name: str, alias: str) -> ModelVersion | None:
-    """Return the version that an alias points to; None where there is no such alias."""
+    """Return the version that an alias points to; None if there is no such alias."""
     try:
         with translate_errors(f"alias {alias!r} of model {name!r}"):
             found = client.get_model_version_by_alias(name, alias)
-    except (TrackingMissing, TrackingRefused):  # MLflow has two words for that
+    except (TrackingMissing, TrackingRefused):  # MLflow has two errors for that
         return None
     return ModelVersion(name, str(found.version))

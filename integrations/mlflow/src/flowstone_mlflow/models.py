@@ -1,4 +1,4 @@
-"""Flavors of models, and what the model tasks return."""
+"""Flavors of models, and the results of the model tasks."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class LoggedModel:
     """A model that was logged.
 
     Attributes:
-        uri: how MLflow finds it, such as ``models:/m-4f…``.
+        uri: its URI in MLflow, such as ``models:/m-4f…``.
         name: its name.
         run_id: the MLflow run that it was logged to.
         version: its version in the registry; None if it was not registered.

@@ -17,10 +17,10 @@ from flowstone_mlflow.spool import NAME, Spool
 if TYPE_CHECKING:
     from flowstone_mlflow.credentials import MlflowTracking
 
-#: The tag that marks a task, and what begins the tag of runs that a program tracks.
+#: The tag that marks a task, and the prefix of the tag of runs that a program tracks.
 MARK = NAME
 TRACKED = f"{NAME}:"
-#: Seconds that code waits for the MLflow run of its own run.
+#: Timeout in seconds of waiting for the MLflow run to be created.
 PATIENCE = 30.0
 POLL_SECONDS = 0.005
 
@@ -30,7 +30,7 @@ class Position:
     """The run that the code logs to: its marked task's, else its flow's.
 
     Attributes:
-        is_tracked: whether anybody sends what is logged.
+        is_tracked: whether a process sends what is logged.
     """
 
     run_id: str
@@ -97,7 +97,7 @@ def current_run_id() -> str:
 
 
 async def acurrent_run_id() -> str:
-    """Do as `current_run_id`, and let other coroutines run meanwhile."""
+    """Async version of `current_run_id`."""
     return await asyncio.to_thread(current_run_id)
 
 

@@ -1,4 +1,4 @@
-"""Sends a run to MLflow: creates it, logs what it has logged, ends it."""
+"""Sends a run to MLflow: creates it, sends what it has logged, ends it."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
     from flowstone_mlflow.trees import TrackedRun, Tree
 
 T = TypeVar("T")
-#: How many of each MLflow takes in one request.
+#: Maximum number of each kind of entry in one request to MLflow.
 METRICS, OTHERS, ENTITIES = 1000, 100, 1000
-#: How many records are read at a time.
+#: Number of records that are read at a time.
 WINDOW = 5000
 
 logger = logging.getLogger("flowstone.mlflow")
 
 
 class Sender:
-    """Sends runs to one experiment, over one client, from one thread.
+    """Sends runs to one experiment, with one client, from one thread.
 
-    Errors that may pass are raised; what MLflow rejects is left out, counted and logged.
+    Temporary errors are raised; entries that MLflow rejects are dropped, counted and logged.
 
     Attributes:
         lost: the number of entries that MLflow has rejected.
@@ -54,10 +54,10 @@ class Sender:
         return self._client
 
     def send(self, tree: Tree, tracked: TrackedRun) -> bool:
-        """Send what is new of a run; tell whether there was anything.
+        """Send the new data of a run; return whether there was any.
 
         Raises:
-            Exception: the server is away, or refuses the login; the same call may succeed later.
+            Exception: the server is unavailable or refuses the credentials; a retry may succeed.
         """
         made = tracked.mlflow_id is None
         if made:
@@ -72,13 +72,13 @@ class Sender:
         return made or logged
 
     def log_system_metrics(self, tracked: TrackedRun, values: dict[str, float], at: int) -> None:
-        """Log what the machine does, with the run of a flow."""
+        """Log system metrics to the run of a flow."""
         if tracked.mlflow_id is not None:
             entries = [Metric(key, float(value), at, 0) for key, value in values.items()]
             self.client.log_batch(tracked.mlflow_id, metrics=entries, synchronous=True)
 
     def end_by_tag(self, root_id: str, status: str, at: float) -> None:
-        """End what still runs in MLflow of a tree of which this machine has kept nothing."""
+        """End the MLflow runs of a tree that has no data on this machine."""
         wanted = f"tags.`flowstone.root_id` = '{root_id}' and attributes.status = 'RUNNING'"
         for run in self.client.search_runs([self._find_experiment()], wanted):
             self.client.set_terminated(run.info.run_id, status, int(at * 1000))
@@ -106,7 +106,7 @@ class Sender:
         self._link(tracked, found)
 
     def _tell_attempts(self, tree: Tree, tracked: TrackedRun) -> None:
-        """Let the tasks know the id, in whichever process they run."""
+        """Publish the id to the tasks, in whichever process they run."""
         assert tracked.mlflow_id is not None
         for attempt in tracked.attempts[tracked.told :]:
             tree.spool.write_id(tracked.run_id, attempt, tracked.mlflow_id)
@@ -140,17 +140,17 @@ class Sender:
             "flowstone.parent_run_id": start.get("caller") or "",
             "mlflow.parentRunId": (parent and parent.mlflow_id) or "",
         }
-        with suppress(OSError, KeyError):  # a container's user may have no name
+        with suppress(OSError, KeyError):  # the user of a container may have no name
             tags["mlflow.user"] = getpass.getuser()
         return {key: value[:LONGEST_TAG] for key, value in tags.items() if value}
 
     def _link(self, tracked: TrackedRun, mlflow_id: str) -> None:
-        """Let a flow run show where its MLflow run is."""
+        """Link a flow run to its MLflow run."""
         url = self._tracking.make_url(self._find_experiment(), mlflow_id)
         if url is None or tracked.birth is None or tracked.start["type"] != "flow":
             return
         about = f"MLflow run {mlflow_id} of experiment {self._tracking.find_experiment()!r}."
-        with suppress(Exception):  # the run may be over, and its store closed; MLflow has the tags
+        with suppress(Exception):  # its store may be closed by now; MLflow has the tags
             LinkArtifact(link=url, link_text="MLflow run", description=about).create_for(
                 tracked.birth
             )
@@ -161,7 +161,7 @@ class Sender:
             found = self.client.get_experiment_by_name(name)
             if found is None:
                 location = self._find_location()
-                with suppress(Exception):  # another process may make it just now
+                with suppress(Exception):  # another process may create it at the same time
                     self.client.create_experiment(name, artifact_location=location)
                 found = self.client.get_experiment_by_name(name)
                 if found is None:
@@ -188,7 +188,7 @@ class Sender:
             tree.spool.delete_log(tracked.run_id, attempt)
         tracked.is_done = True
 
-    # ------------------------------------------------------------ what it logs
+    # ------------------------------------------------------------ entries
 
     def _send_logs(self, tree: Tree, tracked: TrackedRun) -> bool:
         if not tracked.sent_params and self._tracking.log_parameters:
@@ -244,7 +244,7 @@ class Sender:
     def _try_all(
         self, kind: str, tracked: TrackedRun, entries: Sequence[Any], most: int = OTHERS
     ) -> None:
-        """Log entries in batches; of a batch that is refused, all that MLflow takes."""
+        """Log entries in batches; if a batch is refused, one by one."""
         for first in range(0, len(entries), most):
             batch = entries[first : first + most]
             try:

@@ -1,8 +1,8 @@
-"""The spool: files in the home that runs log to, and that are sent from there.
+"""The spool: files in the home that runs log to, and that are sent to MLflow from there.
 
 Tasks write here from any thread or process, without waiting for a server. The process that drives
-the flow reads, sends and deletes. What a killed process or an unavailable server has left is sent
-by the next program that tracks to the same place.
+the flow reads, sends and deletes. The next program that tracks to the same place sends data that a
+killed process left behind, or that an unavailable server did not receive.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
     from flowstone_mlflow.credentials import MlflowTracking
 
-#: The observer's name, and the folder's in the home.
+#: The name of the observer, and of its directory in the home.
 NAME = "mlflow"
 Record = dict[str, Any]
 
 
 class Spool:
-    """The files of one outermost run and all below it.
+    """The files of one outermost run and all runs below it.
 
     Args:
-        root_id: the id of that run.
-        home: the folder of all spools; by default that of the current home.
+        root_id: the id of the outermost run.
+        home: the directory of all spools; by default that in the current home.
     """
 
     def __init__(self, root_id: str, home: Path | None = None) -> None:
@@ -42,14 +42,14 @@ class Spool:
         self.folder = (home or make_observer_directory(NAME)) / root_id
         self._owner: int | None = None
 
-    # ------------------------------------------------------------ what runs do
+    # ------------------------------------------------------------ for runs
 
     def append(self, run_id: str, attempt: int, record: Record) -> None:
-        """Hand over what an attempt of a run logs."""
+        """Append an entry that an attempt of a run logs."""
         self._append(f"{run_id}.{attempt}.jsonl", [record])
 
     def copy_in(self, source: Path) -> str:
-        """Copy a file or folder, so that it can be sent later; return where it is in the spool."""
+        """Copy a file or directory to send it later; return its name in the spool."""
         name = f"files/{uuid4().hex}/{source.name}"
         self._make(self.folder / name)
         if source.is_dir():
@@ -60,43 +60,43 @@ class Spool:
         return name
 
     def write_in(self, name: str, content: bytes) -> str:
-        """Write a file that is to be sent; return where it is in the spool."""
+        """Write a file to send it later; return its name in the spool."""
         path = f"files/{uuid4().hex}/{name}"
         self._make(self.folder / path)
         self._write(path, content)
         return path
 
     def read_id(self, run_id: str, attempt: int) -> str | None:
-        """Return the id of the MLflow run of an attempt; None while there is none."""
+        """Return the id of an attempt's MLflow run; None until it is created."""
         with suppress(FileNotFoundError):
             return (self.folder / f"{run_id}.{attempt}.id").read_text() or None
         return None
 
     @property
     def is_away(self) -> bool:
-        """Whether the server did not answer when something was last sent."""
+        """Whether the server did not answer the last request."""
         return (self.folder / "away").exists()
 
     def read_tracking(self) -> MlflowTracking | None:
-        """Return the block that says where to send; None while the run is not tracked."""
+        """Return the tracking to send to; None while the run is not tracked."""
         with suppress(FileNotFoundError):
             content = (self.folder / "tracking").read_bytes()
             found: MlflowTracking = pickle.loads(content)  # noqa: S301 - our own, in a private folder
             return found
         return None
 
-    # ------------------------------------------------------------ what the sender does
+    # ------------------------------------------------------------ for the sender
 
     def own(self, tracking: MlflowTracking, key: str) -> bool:
-        """Become the one that sends; False where another process is."""
+        """Become the sender; return False if another process is."""
         if not self.take():
             return False
         self._write("key", key.encode())
-        self._write("tracking", pickle.dumps(tracking))  # its secrets are sealed
+        self._write("tracking", pickle.dumps(tracking))  # its secrets are encrypted
         return True
 
     def take(self) -> bool:
-        """Take the lock that ends with this process; False where another has it."""
+        """Take the lock, which ends with this process; return False if another process has it."""
         if self._owner is not None:
             return True
         self._make(self.folder / "owner")
@@ -110,52 +110,64 @@ class Spool:
         return True
 
     def release(self) -> None:
-        """Let another process take what is left."""
+        """Release the lock."""
         if self._owner is not None:
             os.close(self._owner)
             self._owner = None
 
     @property
     def key(self) -> str:
-        """A text that identifies where this is to be sent."""
+        """A string that identifies the destination."""
         with suppress(FileNotFoundError):
             return (self.folder / "key").read_text()
         return ""
 
     def append_facts(self, facts: list[Record]) -> None:
-        """Keep what happened to the runs of this tree."""
+        """Append facts about the runs of this tree."""
         self._append("tree.jsonl", facts)
 
     def read_facts(self) -> list[Record]:
-        """Return what was kept of the runs of this tree."""
+        """Return the facts about the runs of this tree."""
         return self._read("tree.jsonl", 0)[0]
 
     def read(self, run_id: str, attempt: int, offset: int) -> tuple[list[Record], int]:
-        """Return what an attempt has logged since, and from where to read next."""
+        """Return what an attempt has logged since an offset, and the next offset.
+
+        Args:
+            run_id: the run.
+            attempt: the number of the attempt.
+            offset: the offset in bytes.
+        """
         return self._read(f"{run_id}.{attempt}.jsonl", offset)
 
     def write_id(self, run_id: str, attempt: int, mlflow_id: str) -> None:
-        """Tell tasks in any process which MLflow run is theirs."""
+        """Publish the id of an attempt's MLflow run to tasks in any process.
+
+        Args:
+            run_id: the run.
+            attempt: the number of the attempt.
+            mlflow_id: the id of the MLflow run.
+        """
         self._write(f"{run_id}.{attempt}.id", mlflow_id.encode())
 
     def mark_away(self, *, is_away: bool) -> None:
-        """Tell tasks in any process whether the server answers."""
-        with suppress(OSError):  # a full disk, or a home that is gone, has no word for it
+        """Publish to tasks in any process whether the server answers."""
+        with suppress(OSError):  # the disk may be full, or the home deleted
             if is_away:
                 self._write("away", b"")
             else:
                 (self.folder / "away").unlink(missing_ok=True)
 
     def delete_file(self, name: str) -> None:
-        """Delete a file or folder that was sent."""
+        """Delete a file or directory that was sent."""
         shutil.rmtree((self.folder / name).parent, ignore_errors=True)
 
     def delete_log(self, run_id: str, attempt: int) -> None:
-        """Delete what an attempt has logged, once all is sent."""
+        """Delete the log of an attempt, once everything is sent."""
         (self.folder / f"{run_id}.{attempt}.jsonl").unlink(missing_ok=True)
 
     def delete(self) -> None:
-        """Delete all, once all is sent."""
+        """Delete the spool, once everything is sent."""
         shutil.rmtree(self.folder, ignore_errors=True)
         self.release()
 
@@ -177,7 +189,7 @@ class Spool:
         with suppress(FileNotFoundError), (self.folder / name).open("rb") as file:
             file.seek(offset)
             content = file.read()
-            whole = content[: content.rfind(b"\n") + 1]  # the last line may still be written
+            whole = content[: content.rfind(b"\n") + 1]  # the last line may be incomplete
             return [json.loads(line) for line in whole.splitlines()], offset + len(whole)
         return [], offset
 
@@ -196,10 +208,10 @@ class Spool:
 
 
 def find_left_spools(key: str | None = None) -> Iterator[Spool]:
-    """Take the spools that ended processes have left.
+    """Yield the spools that ended processes have left, and lock them.
 
     Args:
-        key: the `key` of the spools to take; None for all.
+        key: the `key` of the spools; None for all.
     """
     home = make_observer_directory(NAME)
     for folder in sorted(home.iterdir()):

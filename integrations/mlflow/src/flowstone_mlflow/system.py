@@ -1,4 +1,4 @@
-"""What the machine does, as MLflow measures it."""
+"""System metrics, as in MLflow."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ INTERVAL = 10.0
 
 
 class SystemMonitor:
-    """Samples processor, memory, disk and network, under the names that MLflow's page shows."""
+    """Samples CPU, memory, disk and network usage, under the names that MLflow displays."""
 
     def __init__(self) -> None:
         self._monitors = [CPUMonitor(), DiskMonitor(), NetworkMonitor()]

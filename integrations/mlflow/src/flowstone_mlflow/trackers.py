@@ -1,4 +1,4 @@
-"""Trackers: observers that follow the runs of this process, and a thread that sends to MLflow."""
+"""Trackers: observers of the runs of this process, and a thread that sends to MLflow."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ if TYPE_CHECKING:
     from flowstone_mlflow.sending import Sender
     from flowstone_mlflow.system import SystemMonitor
 
-#: Seconds between looks at what running tasks have logged.
+#: Seconds between polls of what running tasks have logged.
 TICK = 1.0
-#: Seconds between attempts while the server is away: they double up to the second.
+#: Minimum and maximum seconds between attempts while the server is unavailable; the delay doubles.
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0
-#: Seconds that the end of the program waits for what is left to be sent.
+#: Seconds that the end of the program waits for unsent data.
 PATIENCE = 4.0
 #: Seconds that the end of a block waits while nothing is sent and nothing fails: MLflow may take
-#: that long to be imported, or to make the tables of a database.
+#: that long to be imported, or to create the tables of a database.
 STILLNESS = 60.0
 
 logger = logging.getLogger("flowstone.mlflow")
-# MLflow imports it, maybe when the program ends already, and then Python refuses that.
+# MLflow imports it, perhaps at the end of the program, when Python no longer allows it.
 import_module("concurrent.futures.thread")
 
 
@@ -50,11 +50,11 @@ class _Settings(Protocol):
 
 
 class Tracker:
-    """An observer that gives each flow an MLflow run, and each marked task a nested one.
+    """An observer that creates an MLflow run for each flow, and a nested one for each marked task.
 
     Args:
         tracking: where to track.
-        tag: the tag of the outermost runs to follow; empty for all that no program follows itself.
+        tag: the tag of the outermost runs to follow; empty for all runs without such a tag.
     """
 
     def __init__(self, tracking: MlflowTracking, tag: str = "") -> None:
@@ -66,7 +66,7 @@ class Tracker:
         _all.add(self)
 
     def start_anew(self) -> None:
-        """Follow nothing yet: neither does a forked child of what its parent follows."""
+        """Reset: a forked child does not follow the runs of its parent."""
         self._changed = threading.Condition()
         self._trees: dict[str, Tree] = {}
         self._strangers: list[tuple[str, str, float]] = []
@@ -77,7 +77,7 @@ class Tracker:
         self._failures = 0
         self._progress = monotonic()
 
-    # ------------------------------------------------------------ what the observer is told
+    # ------------------------------------------------------------ the observer
 
     def observe(self, events: Sequence[Event]) -> None:
         facts: dict[str, list[dict[str, object]]] = {}
@@ -94,11 +94,11 @@ class Tracker:
         with self._changed:
             self._is_closing = True
             self._changed.notify_all()
-        if not self._tag:  # who opened a block waits for it at its end
+        if not self._tag:  # the end of a block waits for it
             self.drain(PATIENCE)
 
     def drain(self, seconds: float = PATIENCE) -> bool:
-        """Wait until all is sent, or sending makes no progress; return whether all is sent."""
+        """Wait until all is sent or there is no progress; return whether all is sent."""
         with self._changed:
             if self._thread is not None and not self._thread.is_alive():
                 return not self._is_busy()
@@ -120,14 +120,14 @@ class Tracker:
         found = self._trees.get(event.root_id)
         if found is not None:
             return found
-        if isinstance(payload, Run):  # the outermost, or one that a block inside a flow called
+        if isinstance(payload, Run):  # the outermost run, or one that a block inside a flow called
             root = payload if payload.parent_id is None or self._tag else None
         else:
             root = find_run(event.root_id) if event.run_id == event.root_id else None
         if root is None or not self._follows(root):
             return None
         if payload.state.is_final() and not Spool(event.root_id).key:
-            # It ended without its process, on another machine, or all was sent before.
+            # It ended without its process, on another machine, or everything was sent before.
             status = KILLED if payload.state.is_cancelled() else FAILED
             self._strangers.append((event.root_id, status, event.at))
             return None
@@ -137,7 +137,7 @@ class Tracker:
         return tree
 
     def _follows(self, root: Run) -> bool:
-        """Tell whether a root is this tracker's: blocks nest, and the innermost one counts."""
+        """Return whether this tracker follows a root: of nested blocks, the innermost counts."""
         named = [tag for tag in root.tags if tag in _opened]
         return self._tag == max(named, key=_opened.__getitem__, default="")
 
@@ -181,11 +181,11 @@ class Tracker:
                     self._log_system(sender, monitor)
                 self._note(is_away=False)
                 wait, pause = TICK, FIRST_PAUSE
-            except Exception as error:  # noqa: BLE001 - whatever it is, runs go on
+            except Exception as error:  # noqa: BLE001 - runs continue in any case
                 self._complain(error)
                 wait, pause = pause, min(2 * pause, LONGEST_PAUSE)
             with self._changed:
-                # A closing tracker tries once more, however long it was to wait.
+                # A closing tracker tries once more, regardless of the delay.
                 if self._is_closing and (not self._is_busy() or (self._is_away and is_last)):
                     self._give_up(sender)
                     return
@@ -194,7 +194,7 @@ class Tracker:
                     self._changed.wait(wait)
 
     def _make_sender(self) -> Sender:
-        # MLflow takes a second to import; this thread may wait for it.
+        # MLflow takes a second to import, in this thread only.
         from flowstone_mlflow.sending import Sender
 
         return Sender(self.tracking)
@@ -202,7 +202,7 @@ class Tracker:
     def _make_monitor(self) -> SystemMonitor | None:
         if not self.tracking.system_metrics:
             return None
-        # Only who wants it has its optional dependency.
+        # It has an optional dependency.
         from flowstone_mlflow.system import SystemMonitor
 
         return SystemMonitor()
@@ -271,7 +271,7 @@ class Tracker:
         self._note(is_away=True)
 
     def _give_up(self, sender: Sender) -> None:
-        """End the thread; let another process take what is left."""
+        """End the thread, and leave unsent data to another process."""
         if left := self._list_left():
             self._tell_left(left)
         if sender.lost:
@@ -302,7 +302,7 @@ class MlflowObserver(Tracker):
     """
 
     def __init__(self, settings: _Settings) -> None:
-        del settings  # observers are made with them
+        del settings  # passed to all observers
         super().__init__(find_chosen_tracking())
 
 
@@ -311,14 +311,14 @@ class MlflowObserver(Tracker):
 _all: WeakSet[Tracker] = WeakSet()
 _trackers: dict[str, Tracker] = {}
 _users: dict[str, int] = {}
-#: When the tag of a block was last opened; facts come later than the block may end.
+#: When the tag of a block was last used; facts may arrive after the end of the block.
 _opened: dict[str, int] = {}
 _lock = threading.Lock()
 
 
 @contextmanager
 def track(tracking: MlflowTracking, *, required: bool) -> Iterator[None]:
-    """Track what is called in the block; see `MlflowTracking.observe`."""
+    """Track the runs that are called in the block; see `MlflowTracking.observe`."""
     tag = f"{TRACKED}{tracking.find_experiment()}"
     with _lock:
         tracker = _trackers.get(tag)
@@ -331,7 +331,7 @@ def track(tracking: MlflowTracking, *, required: bool) -> Iterator[None]:
                 "observe()",
                 f"experiment {tracking.find_experiment()!r} is tracked at "
                 f"{tracker.tracking.find_uri()} already",
-                "Give one of the two experiments another name.",
+                "Rename one of the two experiments.",
             )
         _users[tag] = _users.get(tag, 0) + 1
     try:

@@ -1,4 +1,4 @@
-"""A tree of runs as MLflow is to have it: what happened to each, and what of that is sent."""
+"""The tree of runs to send to MLflow: their facts, and how much has been sent."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ FINISHED, FAILED, KILLED = "FINISHED", "FAILED", "KILLED"
 
 @dataclass(eq=False, slots=True)
 class TrackedRun:
-    """A run of Flowstone that has, or will have, an MLflow run: one of each attempt, or of all.
+    """A Flowstone run with an MLflow run, which may not exist yet: one per attempt, or one for all.
 
     Attributes:
-        start: what happened at its beginning.
-        attempts: those that this MLflow run stands for, the current one last.
-        end: what happened at its end; None while it runs.
-        mlflow_id: the MLflow run; None before it is made.
-        is_uncertain: whether MLflow may have the run already, though the id is not known here.
+        start: the fact of its start.
+        attempts: the attempts of this MLflow run, the current one last.
+        end: the fact of its end; None while it runs.
+        mlflow_id: the id of the MLflow run; None until it is created.
+        is_uncertain: whether MLflow may have the run already, although its id is unknown here.
         is_resumed: whether it had ended in MLflow before its last attempt began.
-        told: of how many attempts the tasks know the id.
-        reading: which attempt's log is being sent, and from which `offset` on.
-        birth: the run as it was born, where this process saw that.
+        told: the number of attempts whose tasks know the id.
+        reading: the attempt whose log is being sent, starting at `offset`.
+        birth: the run at its creation, if this process observed it.
     """
 
     start: Record
@@ -58,14 +58,13 @@ class TrackedRun:
 
 @dataclass(eq=False)
 class Tree:
-    """An outermost run and all below it.
+    """An outermost run and all runs below it.
 
     Attributes:
-        on_retry: ``new`` where a later attempt has an MLflow run of its own, else ``resume``.
-        tag: the tag of the runs that count; empty for all.
-        runs: those that are tracked, in the order of their beginning; a later attempt replaces one
-            that is sent.
-        is_adopted: whether another process has begun to send it.
+        on_retry: ``new`` if each attempt has its own MLflow run, else ``resume``.
+        tag: the tag of the runs to track; empty for all.
+        runs: the tracked runs, ordered by start; a later attempt replaces one that is sent.
+        is_adopted: whether another process has started to send it.
         is_over: whether the outermost run has ended.
     """
 
@@ -85,25 +84,25 @@ class Tree:
 
     @property
     def has_ended(self) -> bool:
-        """Whether the outermost run has ended, or all that a block inside it has called."""
+        """Whether the outermost run has ended, or all runs that a block inside it has called."""
         if self.is_over or self.root_id in self.runs:
             return self.is_over
         return bool(self.runs) and all(each.end for each in self.runs.values())
 
     def know_root(self, root: Run) -> None:
-        """Take the outermost run from the store, where another process began it."""
+        """Set the outermost run, from the store, if another process started it."""
         if root.kind == "flow" or MARK in root.tags:
             self._anchors[root.id] = root.id
             self._births[root.id] = root
 
     def list_pending(self) -> Iterator[TrackedRun]:
-        """Yield the runs of which something may be to send, in the order of their beginning."""
+        """Yield the runs that may have unsent data, ordered by start."""
         for tracked in [*self.retired, *self.runs.values()]:
             if not tracked.is_done:
                 yield tracked
 
     def take(self, event: Event) -> list[Record]:
-        """Take an event; return the facts that it makes, which are to be kept."""
+        """Process an event; return the resulting facts, which have to be stored."""
         payload = event.payload
         if isinstance(payload, Run):
             if event.run_id not in self._anchors:
@@ -129,7 +128,7 @@ class Tree:
                 and birth is not None
                 and state.type in {StateType.FAILED, StateType.CRASHED}
             ):
-                # It never began, as with parameters that are wrong; the failure is to be seen.
+                # It never started, for example because of invalid parameters; show the failure.
                 yield from self._start(run_id, birth, None, max(attempt, 1), event.at)
                 known = self.runs[run_id]
             if run_id == self.root_id:
@@ -172,7 +171,7 @@ class Tree:
         return self.apply({**fact, **told})
 
     def apply(self, fact: Record) -> Record:
-        """Take in a fact: one that happens now, or one that an ended process has kept."""
+        """Apply a fact: a new one, or one that an ended process has stored."""
         if "end" in fact:
             if (known := self.runs.get(fact["end"])) is not None:
                 known.end = fact
@@ -196,7 +195,7 @@ class Tree:
         self.runs[run_id] = TrackedRun(fact, [attempt])
 
     def load(self) -> None:
-        """Take in what an ended process has kept."""
+        """Apply the facts that an ended process has stored."""
         self.is_adopted = True
         for fact in self.spool.read_facts():
             self.apply(fact)
@@ -206,6 +205,6 @@ class Tree:
 
 
 def _flatten(run: Run) -> dict[str, str]:
-    """Return the parameters of a flow run as texts."""
+    """Return the parameters of a flow run as strings."""
     return {name: value if isinstance(value, str) else repr(value)
             for name, value in (run.parameters or {}).items()}  # fmt: skip

@@ -1,4 +1,4 @@
-"""Notes to many services for Flowstone: Teams, Discord, PagerDuty and whatever Apprise reaches."""
+"""Notifications for Flowstone by Apprise: Teams, Discord, PagerDuty and many other services."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CustomWebhookNotificationBlock: a note in any request, by templates."""
+"""CustomWebhookNotificationBlock: notes in custom requests, by templates."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _FORM = "application/x-www-form-urlencoded"
 
 
 class CustomWebhookNotificationBlock(HttpNotifier):
-    """Sends notes in a request of your own, to whatever takes one.
+    """Sends notes in a custom HTTP request.
 
     `{{body}}`, `{{subject}}`, `{{name}}` and the names in `secrets` are replaced in the URL, the
     parameters, the data, the headers and the cookies.
     """
 
     _block_type_name: ClassVar[str | None] = "Custom Webhook"
-    _description: ClassVar[str | None] = "A request of your own, by templates."
+    _description: ClassVar[str | None] = "A custom HTTP request, by templates."
     _code_example: ClassVar[str | None] = (
         "CustomWebhookNotificationBlock(\n"
         '    name="chat", url="https://chat.example.org/post?key={{key}}",\n'
@@ -34,45 +34,45 @@ class CustomWebhookNotificationBlock(HttpNotifier):
         ').save("chat")'
     )
 
-    name: str = Field(description="What it is called, for templates and messages.")
+    name: str = Field(description="The name, for templates and messages.")
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = Field(
-        default="POST", description="How it is sent."
+        default="POST", description="The HTTP method."
     )
-    params: dict[str, str] | None = Field(default=None, description="The URL's query.")
+    params: dict[str, str] | None = Field(default=None, description="The query of the URL.")
     json_data: dict[str, JsonValue] | None = Field(default=None, description="The body, as JSON.")
     form_data: dict[str, str] | None = Field(
-        default=None, description="The body, as a form; not beside `json_data`."
+        default=None, description="The body, as a form; excludes `json_data`."
     )
     headers: SecretDict | None = Field(
-        default=None, description="Headers by name; all values secret."
+        default=None, description="Headers by name; all values are secret."
     )
     cookies: SecretDict | None = Field(
-        default=None, description="Cookies by name; all values secret."
+        default=None, description="Cookies by name; all values are secret."
     )
     timeout_seconds: float = Field(
         default=10.0,
         gt=0,
         le=600,
         alias="timeout",
-        description="How long one try may take, in seconds.",
+        description="Timeout of one attempt, in seconds.",
     )
     secrets: SecretDict = Field(
-        default_factory=lambda: SecretDict({}), description="Values for the templates; all secret."
+        default_factory=lambda: SecretDict({}), description="Values for templates; all are secret."
     )
 
     @model_validator(mode="after")
     def _check_data(self) -> Self:
         if self.json_data is not None and self.form_data is not None:
-            raise ValueError("a request has one body: give json_data or form_data, not both")
+            raise ValueError("a request has one body: set json_data or form_data, not both")
         return self
 
     def make_provider(self) -> CustomProvider:
-        """Return the URL, and how notes are sent there."""
+        """Return the provider that sends to the URL."""
         return CustomProvider(self)
 
 
 class CustomProvider(HttpProvider):
-    """The place of a `CustomWebhookNotificationBlock`."""
+    """The provider of a `CustomWebhookNotificationBlock`."""
 
     def __init__(self, block: CustomWebhookNotificationBlock) -> None:
         super().__init__(block, dumps, method=block.method)
@@ -94,7 +94,7 @@ class CustomProvider(HttpProvider):
         return f"{url}{'&' if '?' in url else '?'}{query}" if query else url
 
     def _write_body(self, fill: Filler) -> tuple[object, dict[str, str]]:
-        """Return the body, and all headers."""
+        """Return the body and all headers."""
         block = self._block
         headers = fill.texts(_open(block.headers))
         cookies = fill.texts(_open(block.cookies))
@@ -110,35 +110,35 @@ def _open(secret: SecretDict | None) -> Mapping[str, object]:
 
 
 class Filler:
-    """Fills the places of templates: once, so that what is put in is not looked at.
+    """Fills placeholders in templates, once: inserted values are not searched for placeholders.
 
     Args:
-        where: what the templates are of, for messages.
-        values: what there is to put in, by name.
+        where: the owner of the templates, for messages.
+        values: the values by name.
     """
 
     def __init__(self, where: str, values: Mapping[str, str]) -> None:
         self._where, self._values = where, values
 
     def text(self, template: str, encode: Callable[[str], str] = str) -> str:
-        """Return a text with its places filled.
+        """Return a text with its placeholders filled.
 
         Raises:
-            NotificationInvalid: there is a place for something that is not there.
+            NotificationInvalid: a placeholder has no value.
         """
         for name in _PLACE.findall(template):
             if name not in self._values:
-                problem = f"there is a {{{{{name}}}}} in its templates, and nothing of that name"
-                remedy = "Use {{body}}, {{subject}}, {{name}}, or a name that is in `secrets`."
+                problem = f"there is no value for {{{{{name}}}}} in its templates"
+                remedy = "Use {{body}}, {{subject}}, {{name}}, or a name in `secrets`."
                 raise NotificationInvalid(self._where, problem, remedy)
         return _PLACE.sub(lambda place: encode(self._values[place[1]]), template)
 
     def texts(self, templates: Mapping[str, object] | None) -> dict[str, str]:
-        """Return texts by name, with their places filled."""
+        """Return texts by name, with their placeholders filled."""
         return {name: self.text(str(text)) for name, text in (templates or {}).items()}
 
     def json(self, template: object) -> object:
-        """Return a JSON value whose texts have their places filled."""
+        """Return a JSON value with the placeholders in its strings filled."""
         if isinstance(template, str):
             return self.text(template)
         if isinstance(template, dict):

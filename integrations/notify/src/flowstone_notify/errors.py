@@ -1,4 +1,4 @@
-"""What a failure of Apprise means to who sends a note."""
+"""Translation of Apprise's failures to errors of Flowstone."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ if TYPE_CHECKING:
     from flowstone_notify.log import DeliveryLog
 
 _STATUS = re.compile(r"\berror=(\d+)")
-#: Statuses, and codes of Twilio, that say "not now": nothing was done.
+#: Statuses, and codes of Twilio, that mean "retry later": nothing was done.
 BUSY = frozenset({429, 503, 20429})
-#: The login or the secret URL is not known, or not any longer.
+#: Statuses of credentials or secret URLs that are unknown or revoked.
 DENIED = frozenset({401, 403, 404, 410, 20003})
-_BUSY_REMEDY = "Wait, and send less, or later."
-_DENIED_REMEDY = "Look at the block's keys and tokens: the service does not know them."
-_REMEDY = "Look at what the service says of it."
+_BUSY_REMEDY = "Wait, and send less often."
+_DENIED_REMEDY = "Check the block's keys and tokens: the service refuses them."
+_REMEDY = "See what the service reports."
 
 
 def explain_failure(where: str, log: DeliveryLog) -> NotificationFailed:
-    """Return Flowstone's error for a delivery that has failed.
+    """Return the error for a failed delivery.
 
     Args:
-        where: the service; it begins the message.
-        log: what Apprise has said meanwhile.
+        where: the service, as the prefix of the message.
+        log: Apprise's log of the delivery.
     """
-    told = log.describe() or "Apprise has not sent it, and does not say why"
+    told = log.describe() or "Apprise did not send it and gives no reason"
     if log.was_taken:
-        remedy = "Look who has got it before you send it again."
-        return NotificationFailed(where, f"it went to some, and not to all: {told}", remedy)
+        remedy = "Check who received it before you send it again."
+        return NotificationFailed(where, f"only some recipients received it: {told}", remedy)
     if log.error is not None:
         return _explain_exception(where, log.error, told)
     found = _STATUS.findall(" ".join(log.warnings))
@@ -45,18 +45,18 @@ def explain_failure(where: str, log: DeliveryLog) -> NotificationFailed:
 def _explain_exception(where: str, error: BaseException, told: str) -> NotificationFailed:
     problem = f"{told} ({type(error).__name__}: {error})"
     if _was_not_sent(error):
-        remedy = "Is the service up? Look at proxies and certificates, too."
+        remedy = "Check that the service is up, and proxies and certificates."
         return NotificationUnsent(where, f"not reached: {problem}", remedy)
-    remedy = "Look there whether it has arrived before you send it again."
+    remedy = "Check there whether it has arrived before you send it again."
     return NotificationFailed(where, f"no answer: {problem}", remedy)
 
 
 def _was_not_sent(error: BaseException) -> bool:
-    """Tell whether an error of requests came before anything was sent."""
+    """Return whether an error of requests was raised before anything was sent."""
     from requests import ConnectionError, ConnectTimeout  # noqa: A004 - comes with the SDK
 
     if isinstance(error, ConnectTimeout):
         return True
-    # Only what failed while it connected is one of "too many tries", with a reason of its own.
+    # Only errors while connecting are "max retries exceeded", with a separate reason.
     cause = error.args[0] if error.args else None
     return isinstance(error, ConnectionError) and hasattr(cause, "reason")

@@ -1,4 +1,4 @@
-"""The table of services: how the fields of each block make one of Apprise's URLs."""
+"""The table of services: how the fields of each block form an Apprise URL."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from pydantic import SecretStr
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-#: Characters that a subject may have: a service without subjects gets it before the body.
+#: Maximum length of a subject: a service without subjects gets it before the body.
 MAX_SUBJECT_LENGTH = 250
 
 
 @dataclass(frozen=True, slots=True)
 class UrlForm:
-    """How a service's URL is made of the fields of its block.
+    """How the fields of a block form a service's URL.
 
     Attributes:
-        place: the URL up to its query. `{name}` is a field, percent-encoded, and `{name:#}` puts a
-            mark before each value; a part in brackets is left out where its field is empty. A list
-            is several segments of the path.
-        query: Apprise's arguments, each with the field that it is taken from.
-        constants: arguments that are the same for all.
-        details: a field whose items are passed on by their own names.
-        max_body_length: characters of a body that the service takes, beside the longest subject.
-        pings: whether a text could call everybody in a channel; such mentions are broken up.
+        place: the URL without its query. `{name}` is a percent-encoded field, and `{name:#}` puts
+            a mark before each value; a part in brackets is omitted if its field is empty. A list
+            becomes several segments of the path.
+        query: Apprise's arguments, each with the field of its value.
+        constants: constant arguments.
+        details: a field whose items are passed by their own names.
+        max_body_length: maximum characters of a body, beside the longest subject.
+        pings: whether a text could mention a whole channel; such mentions are broken up.
     """
 
     place: str
@@ -40,7 +40,7 @@ class UrlForm:
     pings: bool = False
 
 
-#: By the slug of the block type. The pages of https://appriseit.com/services/ have all arguments.
+#: By the slug of the block type. For all arguments, see https://appriseit.com/services/.
 FORMS: Mapping[str, UrlForm] = {
     "apprise-notifier": UrlForm("{url:raw}"),
     "discord-webhook": UrlForm(
@@ -69,7 +69,7 @@ FORMS: Mapping[str, UrlForm] = {
             "alias": "alias",
             "entity": "entity",
         },
-        # Without it, a note of the type "info" is added to an alert, and none is there.
+        # Without it, a note of the type "info" is added to an alert, of which there is none.
         {"action": "new"},
         details="details",
         max_body_length=15_000,
@@ -98,12 +98,12 @@ FORMS: Mapping[str, UrlForm] = {
 }
 _OPTIONAL = re.compile(r"\[([^\[\]]*)\]")
 _FIELD = re.compile(r"\{(\w+)(?::([^{}]*))?\}")
-#: Fields that don't become text by percent-encoding alone: which characters they keep.
+#: Characters that are not percent-encoded, by field.
 _KEPT = {"address": "@", "path": "/", "raw": None}
 
 
 def make_url(form: UrlForm, block: BaseModel) -> str:
-    """Return Apprise's URL of a block; it has the block's secrets in it."""
+    """Return the Apprise URL of a block, which contains the block's secrets."""
     place = _OPTIONAL.sub(lambda part: _write_optional(part[1], block), form.place)
     place = _FIELD.sub(lambda found: _write_field(found, block), place)
     query = _list_arguments(form, block)

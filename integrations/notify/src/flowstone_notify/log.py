@@ -1,4 +1,4 @@
-"""DeliveryLog: what a plugin of Apprise says while it sends, and nobody else hears."""
+"""DeliveryLog: the log of an Apprise plugin for one delivery, which is not passed on."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import sys
 
 
 class DeliveryLog(logging.Handler):
-    """Keeps what one delivery is told of.
+    """Collects the log records of one delivery.
 
-    Apprise says only yes or no, and the rest to its logger: URLs and payloads too, with their
-    secrets. So a plugin gets a logger of its own, which hands nothing on.
+    Apprise returns only success or failure, and logs the rest, including URLs and payloads with
+    secrets. So each plugin gets a separate logger that passes nothing on.
 
     Attributes:
         warnings: what went wrong, in order.
-        details: what the service has answered.
-        error: what the HTTP client raised.
-        was_taken: whether somebody has got the note.
+        details: the responses of the service.
+        error: the error of the HTTP client.
+        was_taken: whether any recipient got the note.
     """
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class DeliveryLog(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         caught = sys.exc_info()[1]
-        if isinstance(caught, OSError):  # those of the HTTP client are; what no answer is, is not
+        if isinstance(caught, OSError):  # those of the HTTP client are
             self.error = self.error or caught
         if record.levelno == logging.WARNING or record.levelno == logging.ERROR:
             self.warnings.append(record.getMessage())
@@ -42,6 +42,6 @@ class DeliveryLog(logging.Handler):
             self.details = answer.decode("utf-8", "replace").strip()
 
     def describe(self) -> str:
-        """Return what went wrong, as Apprise and the service word it."""
+        """Return what went wrong, from the messages of Apprise and the service."""
         told = [text.strip().rstrip(".") for text in self.warnings]
         return ": ".join(filter(None, ["; ".join(dict.fromkeys(told)), self.details]))

@@ -1,4 +1,4 @@
-"""AppriseProvider: one try to send a note by a plugin of Apprise."""
+"""AppriseProvider: one attempt to send a note by an Apprise plugin."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from flowstone.blocks import Block
     from flowstone_notify.services import ServiceNotifier
 
-#: What calls everybody in a channel of Discord or Mattermost; it is broken up, as it may come from
-#: data.
+#: Mentions of a whole channel in Discord or Mattermost; they are broken up, as a text may come
+#: from data.
 _PING = re.compile(r"@(?=everyone\b|here\b|channel\b|all\b|[!&]?\d{17,20}>)")
 _BROKEN_UP = "@\u200b"
 
 
 class AppriseProvider(NotifierProvider):
-    """A service that Apprise reaches."""
+    """A service, by Apprise."""
 
     max_subject_length = MAX_SUBJECT_LENGTH
 
@@ -45,7 +45,7 @@ class AppriseProvider(NotifierProvider):
             body=self._write(note.body),
             title=self._write(note.subject or ""),
             notify_type=self._notifier.notify_type,
-            # HTML mail shows a plain text as it is; Markdown may be used where there is some.
+            # HTML mail shows plain text unchanged; Markdown may be used if the service supports it.
             body_format="text" if is_html else None,
         )
         if not taken:
@@ -55,11 +55,11 @@ class AppriseProvider(NotifierProvider):
         return _PING.sub(_BROKEN_UP, text) if self._form.pings else text
 
     def _open(self, url: str, log: DeliveryLog) -> NotifyBase:
-        """Return Apprise's plugin for a URL, with each field as it was given.
+        """Return Apprise's plugin for a URL, after checking that it accepted each field.
 
         Raises:
-            NotificationInvalid: a field is not what the service takes; Apprise would leave out an
-                address that it does not understand, and send to the others.
+            NotificationInvalid: a field is invalid; Apprise would ignore an invalid address and
+                send to the others.
         """
         try:
             plugin = _make_plugin(url, log, self._notifier.timeout_seconds)
@@ -69,11 +69,11 @@ class AppriseProvider(NotifierProvider):
             if plugin is not None and not log.warnings:
                 return plugin
             problem = log.describe() or "Apprise does not know such a URL"
-        raise NotificationInvalid(self.where, problem, "Look at the fields of the block.")
+        raise NotificationInvalid(self.where, problem, "Check the fields of the block.")
 
 
 def find_form(kind: type[Block]) -> UrlForm:
-    """Return the form of a block type, or of the type that it is made from."""
+    """Return the form of a block type, or of its base class."""
     for parent in kind.__mro__:
         slug = parent.block_type_slug() if hasattr(parent, "block_type_slug") else ""
         if slug in FORMS:
@@ -81,12 +81,12 @@ def find_form(kind: type[Block]) -> UrlForm:
     raise NotificationInvalid(
         kind.block_type_name(),
         "it has no URL form",
-        "Make it from one of flowstone_notify's blocks.",
+        "Derive it from one of flowstone_notify's blocks.",
     )
 
 
 def _make_plugin(url: str, log: DeliveryLog, seconds: float) -> NotifyBase | None:
-    """Return a plugin that tells the log alone what happens: Apprise's logger shows secrets."""
+    """Return a plugin that only uses the given log, as Apprise's own log shows secrets."""
     from apprise import AppriseAsset, NotificationManager  # the SDK: a second to load
 
     manager, scheme = NotificationManager(), url.partition("://")[0].lower()

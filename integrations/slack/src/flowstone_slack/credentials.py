@@ -1,4 +1,4 @@
-"""SlackCredentials: the token of a bot, and the client that posts with it."""
+"""SlackCredentials: the token of a bot, and a client that uses it."""
 
 from __future__ import annotations
 
@@ -13,39 +13,39 @@ from flowstone.blocks import Credentials
 from flowstone.errors import CredentialsError
 from flowstone_slack.errors import translate_errors
 
-#: What Slack's own libraries read where no token is given.
+#: The environment variable that Slack's libraries read by default.
 VARIABLE = "SLACK_BOT_TOKEN"
 
 
 class SlackCredentials(Credentials):
-    """The token of a bot of Slack."""
+    """The token of a Slack bot."""
 
     _block_type_name: ClassVar[str | None] = "Slack Credentials"
-    _description: ClassVar[str | None] = "The token of a bot of Slack."
+    _description: ClassVar[str | None] = "The token of a Slack bot."
     _code_example: ClassVar[str | None] = (
         'SlackCredentials(token="xoxb-…").save("bot")\n'
         'send_chat_message("#alerts", SlackCredentials.load("bot"), "3 rows are missing")'
     )
 
     token: SecretStr | None = Field(
-        default=None, description="The bot's token; by default that in SLACK_BOT_TOKEN."
+        default=None, description="The bot's token; by default SLACK_BOT_TOKEN."
     )
     base_url: str = Field(
-        default="https://slack.com/api/", description="Where the API is; GovSlack has its own."
+        default="https://slack.com/api/", description="The URL of the API; GovSlack has its own."
     )
     timeout_seconds: int = Field(
-        default=30, gt=0, le=600, description="How long Slack may take to answer, in seconds."
+        default=30, gt=0, le=600, description="Timeout of a response from Slack, in seconds."
     )
 
     @field_validator("base_url")
     @classmethod
     def _has_no_login(cls, value: str) -> str:
         if "@" in urlsplit(value).netloc:
-            raise ValueError("a login in a URL is shown and saved; the token is all that is needed")
+            raise ValueError("the URL contains credentials, which would be shown; use `token`")
         return value
 
     def client(self) -> WebClient:
-        """Return a client of Slack's own SDK.
+        """Return a client of Slack's SDK.
 
         Raises:
             CredentialsError: there is no token.
@@ -58,7 +58,7 @@ class SlackCredentials(Credentials):
         return WebClient(token=token, base_url=base, timeout=self.timeout_seconds)
 
     def get_client(self) -> WebClient:
-        """Do as `client`, under the name that many know it by."""
+        """Alias of `client`."""
         return self.client()
 
     def _check(self) -> str:

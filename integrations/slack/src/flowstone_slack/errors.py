@@ -1,4 +1,4 @@
-"""What Slack's answers, and the errors of its SDK, mean."""
+"""Translation of Slack's responses and SDK errors to errors of Flowstone."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from flowstone.errors import (
 if TYPE_CHECKING:
     from flowstone.blocks import Block
 
-#: The token is not known, or not any longer: https://api.slack.com/methods/chat.postMessage#errors
+#: The token is unknown or revoked: https://api.slack.com/methods/chat.postMessage#errors
 DENIED = frozenset(
     {"account_inactive", "invalid_auth", "not_authed", "token_expired", "token_revoked"}
 )
 _REMEDIES = {
-    "channel_not_found": "Give the name or the id of a channel, and invite the bot to it.",
-    "missing_scope": "Give the bot the scope chat:write, and install it anew.",
+    "channel_not_found": "Use the name or the id of a channel, and invite the bot to it.",
+    "missing_scope": "Add the scope chat:write to the bot, and install it again.",
     "not_in_channel": "Invite the bot to the channel.",
 }
-_REMEDY = "https://api.slack.com/methods/chat.postMessage#errors says what it means."
+_REMEDY = "See https://api.slack.com/methods/chat.postMessage#errors."
 
 
 @contextmanager
@@ -39,7 +39,7 @@ def translate_errors(block: Block) -> Iterator[None]:
     Raises:
         CredentialsError: the token was refused.
         NotificationUnsent: nothing was posted: Slack can't be reached, or is busy.
-        NotificationFailed: Slack refused it, or nobody knows whether it was posted.
+        NotificationFailed: Slack refused it, or it is unknown whether it was posted.
     """
     where = f"{block.block_type_name()}{f' {block.name!r}' if block.name else ''}"
     found: Exception
@@ -52,11 +52,11 @@ def translate_errors(block: Block) -> Iterator[None]:
     except (OSError, HTTPException) as error:
         found = _explain_silence(where, error)
     except ValueError as error:
-        remedy = "Look at `base_url`, and at what is posted."
+        remedy = "Check `base_url`, and the message."
         found = NotificationInvalid(where, f"this can't be sent: {error}", remedy)
     else:
         return
-    raise found  # outside any `except`: the SDK's errors have the request in them
+    raise found  # outside any `except`: the SDK's errors contain the request
 
 
 def _explain_answer(where: str, error: SlackApiError) -> Exception:
@@ -66,11 +66,11 @@ def _explain_answer(where: str, error: SlackApiError) -> Exception:
         words = str(response.data.get("error", ""))
     problem = f"it answered {words or status}"
     if words in DENIED:
-        return CredentialsError(where, problem, "Look at `token`: Slack does not know it.")
+        return CredentialsError(where, problem, "Check `token`: Slack refuses it.")
     if status == 429 or words == "ratelimited":
         asked = str(response.headers.get("Retry-After", ""))
         after = float(asked) if asked.isdigit() else None
-        remedy = "Wait, and send less, or later."
+        remedy = "Wait, and send less often."
         return NotificationUnsent(where, problem, remedy, status, after)
     return NotificationFailed(where, problem, _REMEDIES.get(words, _REMEDY), status)
 
@@ -78,9 +78,9 @@ def _explain_answer(where: str, error: SlackApiError) -> Exception:
 def _explain_silence(where: str, error: OSError | HTTPException) -> NotificationFailed:
     reason = error.reason if isinstance(error, URLError) else error
     problem = f"{reason or type(reason).__name__}"
-    # What fails after a connection was made is no URLError, and may have been posted.
+    # A failure after connecting is no URLError; the message may have been posted.
     if isinstance(error, URLError) and not isinstance(reason, TimeoutError):
-        remedy = "Is `base_url` right? Look at proxies and certificates, too."
+        remedy = "Check `base_url`, proxies and certificates."
         return NotificationUnsent(where, f"not reached: {problem}", remedy)
-    remedy = "Look there whether it was posted before you send it again."
+    remedy = "Check there whether it was posted before you send it again."
     return NotificationFailed(where, f"no answer: {problem}", remedy)

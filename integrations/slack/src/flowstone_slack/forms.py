@@ -1,4 +1,4 @@
-"""Messages in Slack's own form: text, attachments and blocks, without secrets."""
+"""Messages in Slack's format: text, attachments and blocks, without secrets."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from flowstone.records.redaction import redact
 
 @runtime_checkable
 class Model(Protocol):
-    """A part of a message, as the SDK has classes of: a block, an attachment."""
+    """A part of a message as a class of the SDK: a block, an attachment."""
 
     def to_dict(self) -> dict[str, object]:
-        """Return it as JSON has it."""
+        """Return it as JSON values."""
 
 
 Part = Mapping[str, object] | Model
@@ -24,27 +24,27 @@ Part = Mapping[str, object] | Model
 def make_message(
     text: str | None, attachments: Sequence[Part] | None, blocks: Sequence[Part] | None
 ) -> dict[str, object]:
-    """Return the JSON of a message; secrets that this process knows are masked in it.
+    """Return the JSON of a message, with secrets that this process knows masked.
 
     Args:
-        text: in Slack's own markup.
-        attachments: dicts, or the SDK's own.
-        blocks: dicts, or the SDK's own.
+        text: text in Slack's markup.
+        attachments: dicts, or objects of the SDK.
+        blocks: dicts, or objects of the SDK.
 
     Raises:
-        NotificationInvalid: there is nothing in it, or no JSON.
+        NotificationInvalid: the message is empty, or can't be JSON.
     """
     given = {"text": text, "attachments": attachments, "blocks": blocks}
-    remedy = "Give a text, or blocks and attachments as Slack documents them."
+    remedy = "Pass a text, or blocks and attachments as Slack documents them."
     try:
         encoded = json.dumps({key: value for key, value in given.items() if value}, default=_encode)
         message = {key: _mask(value) for key, value in json.loads(encoded).items()}
     except (TypeError, ValueError) as error:
-        problem = f"it is no JSON ({type(error).__name__})"
+        problem = f"it can't be written as JSON ({type(error).__name__})"
     else:
         if message:
             return message
-        problem = "there is nothing in it"
+        problem = "it is empty"
     raise NotificationInvalid("a message for Slack", problem, remedy)
 
 

@@ -1,4 +1,4 @@
-"""Messages in Slack's own form, as tasks: by a bot, or by an incoming webhook."""
+"""Tasks that send messages in Slack's format, as a bot or by an incoming webhook."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ def send_chat_message(
     attachments: Sequence[Part] | None = None,
     slack_blocks: Sequence[Part] | None = None,
 ) -> Mapping[str, JsonValue]:
-    """Post a message to a channel as a bot, and return what Slack answers.
+    """Post a message to a channel as a bot, and return Slack's response.
 
     Example:
         answer = send_chat_message(channel, slack_credentials, text)
 
     Args:
-        channel: its name or id, as ``#alerts``.
-        slack_credentials: the bot.
-        text: in Slack's own markup, which is not escaped; shown in notifications, too.
-        attachments: dicts, or the SDK's own.
-        slack_blocks: the layout: dicts, or the SDK's own.
+        channel: its name or id, such as ``#alerts``.
+        slack_credentials: the credentials of the bot.
+        text: text in Slack's markup, which is not escaped; also shown in notifications.
+        attachments: dicts, or objects of the SDK.
+        slack_blocks: the layout: dicts, or objects of the SDK.
 
     Raises:
-        CredentialsError: there is no token, or Slack does not know it.
+        CredentialsError: there is no token, or Slack refuses it.
         NotificationInvalid: it can't be sent.
         NotificationUnsent: nothing was posted; it may be sent again.
-        NotificationFailed: Slack refused it, or nobody knows whether it was posted.
+        NotificationFailed: Slack refused it, or it is unknown whether it was posted.
     """
     message = make_message(text, attachments, slack_blocks)
     with translate_errors(slack_credentials):
         client = slack_credentials.client()
-        client.retry_handlers.clear()  # it would send again what may have arrived
+        client.retry_handlers.clear()  # they would repeat messages that may have arrived
         answer = client.api_call("chat.postMessage", json={"channel": channel, **message})
     return answer.data if isinstance(answer.data, dict) else {}
 
@@ -54,21 +54,21 @@ def send_incoming_webhook_message(
     attachments: Sequence[Part] | None = None,
     slack_blocks: Sequence[Part] | None = None,
 ) -> None:
-    """Post a message by an incoming webhook; what did not arrive is sent again, as by `notify`.
+    """Post a message by an incoming webhook, with the retries of `notify`.
 
     Example:
         send_incoming_webhook_message(slack_webhook, text)
 
     Args:
-        slack_webhook: the channel.
-        text: in Slack's own markup, which is not escaped; shown in notifications, too.
-        attachments: dicts, or the SDK's own.
-        slack_blocks: the layout: dicts, or the SDK's own.
+        slack_webhook: the webhook of the channel.
+        text: text in Slack's markup, which is not escaped; also shown in notifications.
+        attachments: dicts, or objects of the SDK.
+        slack_blocks: the layout: dicts, or objects of the SDK.
 
     Raises:
         NotificationInvalid: it can't be sent, or not to that URL.
-        NotificationUnsent: it did certainly not arrive.
-        NotificationFailed: it was refused, or nobody knows whether it arrived.
+        NotificationUnsent: it certainly did not arrive.
+        NotificationFailed: it was refused, or it is unknown whether it arrived.
     """
     slack_webhook.post(make_message(text, attachments, slack_blocks))
 

@@ -1,4 +1,4 @@
-"""SlackWebhook: notes in a channel of Slack, or of what speaks its language."""
+"""SlackWebhook: notes in a channel of Slack or of a compatible service."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from slack_sdk import WebhookClient
 
 from flowstone.blocks.notifiers import HttpNotifier, HttpProvider, Note
 
-#: Slack's own: these begin links and mentions, so that a text could call a whole channel.
+#: Characters that begin links and mentions in Slack, so that a text could mention a whole channel.
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
-#: Slack cuts at 40,000 without a mark, and an escaped character counts for five.
+#: Slack truncates at 40,000 without a mark, and an escaped character counts as up to five.
 LONGEST_BODY = 7_500
 
 
@@ -20,32 +20,32 @@ class SlackWebhook(HttpNotifier):
     """Posts to a channel by an incoming webhook: Slack, Mattermost, Rocket.Chat, Zulip."""
 
     _block_type_name: ClassVar[str | None] = "Slack Webhook"
-    _description: ClassVar[str | None] = "A channel of Slack, or of a chat that is like it."
+    _description: ClassVar[str | None] = "A channel of Slack or of a compatible service."
     _code_example: ClassVar[str | None] = (
         'SlackWebhook(url="https://hooks.slack.com/services/…").save("alerts")\n'
         'SlackWebhook.load("alerts").notify("3 rows are missing", subject="Orders")'
     )
 
-    #: What is posted in the place of a note.
+    #: The message that is posted instead of a note.
     _message: Mapping[str, object] | None = PrivateAttr(default=None)
 
     def post(self, message: Mapping[str, object]) -> None:
-        """Send a message in Slack's own form; what did not arrive is sent again, as by `notify`.
+        """Send a message in Slack's format, with the retries of `notify`.
 
         Args:
-            message: JSON as Slack documents it: ``text``, ``blocks``, ``attachments``.
+            message: the JSON that Slack documents: ``text``, ``blocks``, ``attachments``.
 
         Raises:
-            NotificationFailed: as `notify` does.
+            NotificationFailed: see `notify`.
         """
         self.model_copy(update={"_message": message}).send_note(Note(""))
 
     def get_client(self) -> WebhookClient:
-        """Return a client of Slack's own SDK, for the URL."""
+        """Return a client of Slack's SDK for the URL."""
         return WebhookClient(self.url.get_secret_value(), timeout=round(self.timeout_seconds))
 
     def make_provider(self) -> HttpProvider:
-        """Return the channel, as its URL takes notes."""
+        """Return the provider that posts to the URL."""
         return HttpProvider(self, self._render, max_body_length=LONGEST_BODY)
 
     def _render(self, note: Note) -> object:

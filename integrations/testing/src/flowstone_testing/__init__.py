@@ -1,4 +1,4 @@
-"""The conformance kit: one suite for each interface, joined by a subclass and a fixture."""
+"""The conformance kit: one suite for each interface, used by a subclass and its fixtures."""
 
 from __future__ import annotations
 

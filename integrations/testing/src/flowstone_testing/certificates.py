@@ -1,4 +1,4 @@
-"""A certificate for a fake of a service that speaks TLS."""
+"""A certificate for the fake of a service that uses TLS."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 def make_certificate(folder: Path, hosts: Iterable[str] = ()) -> ssl.SSLContext:
-    """Return a server's TLS context, with a certificate that nobody has reason to trust.
+    """Return a server's TLS context with an untrusted certificate.
 
-    It is for 127.0.0.1, and good for a day.
+    It is valid for 127.0.0.1, for one day.
 
     Args:
-        folder: where the key and the certificate are written, as ``server.pem``.
-        hosts: names that it is good for too, as ``*.googleapis.com``.
+        folder: the directory that the key and certificate are written to, as ``server.pem``.
+        hosts: more host names that it is valid for, such as ``*.googleapis.com``.
     """
     own = [x509.IPAddress(ip_address("127.0.0.1")), *map(x509.DNSName, hosts)]
     key = ec.generate_private_key(ec.SECP256R1())

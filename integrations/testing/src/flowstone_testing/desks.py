@@ -1,4 +1,4 @@
-"""Desks: where notes arrive in tests, and one that is a web server of this machine."""
+"""Desks: where notes arrive in tests. One is a web server on this machine."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from typing import TYPE_CHECKING, Literal, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-#: What a desk does: take the note; refuse it for good; ask for patience; say nothing.
+#: How a desk treats a note: accept it, refuse it, ask to retry later, or not answer.
 Conduct = Literal["takes", "refuses", "busy", "silent"]
 
-#: Seconds that a busy `WebDesk` asks for.
+#: Seconds that a busy `WebDesk` asks to wait.
 PATIENCE = 7
 
 
 class Desk(Protocol):
-    """Where notes arrive, as tests see it: the real service, or what stands for it."""
+    """The place where notes arrive: the real service, or a fake of it."""
 
     def received(self) -> list[str]:
-        """Return what has arrived, oldest first: each as a person reads it, subject and body."""
+        """Return the notes that have arrived as people see them (subject, body), oldest first."""
 
     def tries(self) -> int:
-        """Return how often somebody has tried to send."""
+        """Return the number of attempts to send."""
 
     def behave(self, *conduct: Conduct) -> None:
-        """Do so with the next tries, one each, and with all later ones as with the last."""
+        """Set the conduct for the next attempts, one each; the last one applies from then on."""
 
 
 class Script:
-    """What a desk does with each try; safe to use from several threads."""
+    """The conduct of a desk for each attempt; thread-safe."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -53,7 +53,7 @@ class Script:
             self._conduct = list(conduct)
 
     def next(self) -> Conduct:
-        """Return what to do with a try that has just come."""
+        """Return the conduct for an attempt that has just arrived."""
         with self._lock:
             self._tries += 1
             return self._conduct.pop(0) if len(self._conduct) > 1 else self._conduct[0]
@@ -64,11 +64,11 @@ class Script:
 
 
 class WebDesk(Script):
-    """A web server of this machine that takes notes at every path.
+    """A web server on this machine that accepts notes at every path.
 
     Attributes:
         url: its address, without a path.
-        requests: what has come: the method, the path, the headers and the body of each.
+        requests: the method, path, headers and body of each request.
     """
 
     def __init__(self, url: str, read: Callable[[bytes], str]) -> None:
@@ -79,7 +79,7 @@ class WebDesk(Script):
 
 
 def words(body: bytes) -> str:
-    """Return all texts in a JSON body, one below the other."""
+    """Return all strings in a JSON body, one per line."""
 
     def leaves(value: object) -> Iterator[str]:
         if isinstance(value, str):
@@ -94,10 +94,10 @@ def words(body: bytes) -> str:
 
 @contextmanager
 def web_desk(read: Callable[[bytes], str] = words) -> Iterator[WebDesk]:
-    """Open a `WebDesk` for a while.
+    """Run a `WebDesk` until the end of the `with` block.
 
     Args:
-        read: turns the body of a request into what a person reads.
+        read: converts the body of a request to the text that people read.
     """
     with ThreadingHTTPServer(("127.0.0.1", 0), _Clerk) as server:
         server.daemon_threads = True
@@ -125,7 +125,7 @@ class _Clerk(BaseHTTPRequestHandler):
         elif conduct == "busy":
             self._answer(503, "too much to do", {"Retry-After": str(PATIENCE)})
         elif conduct == "refuses":
-            # It quotes what it got, as some services do.
+            # It quotes the request, as some services do.
             self._answer(400, f"no {self.path} {dict(self.headers)}", {})
         else:
             desk.keep(desk.read(body) if body else "")

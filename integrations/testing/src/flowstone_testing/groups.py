@@ -1,4 +1,4 @@
-"""Groups of processes, as Linux tells of them."""
+"""Process groups on Linux."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def is_group_alive(handle: str) -> bool:
-    """Tell whether any process of a group runs; its handle is ``host/pid/start``."""
+    """Return whether any process of a group runs; its handle is ``host/pid/start``."""
     group = handle.split("/")[1]
     found = []
     for path in Path("/proc").glob("[0-9]*/stat"):

@@ -1,4 +1,4 @@
-"""Levels: how far a package has come with the suites of the kit, from the results of its tests."""
+"""Levels: the grade of a package on each suite, from the results of its tests."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ __all__ = [
 
 
 class Level(StrEnum):
-    """How much of a suite passes, on what it is for.
+    """How much of a suite passes.
 
     Attributes:
         NONE: nothing.
         PARTIAL: something; some tests fail, or don't run.
-        FULL: every standard test, on everything that the suite is for; those that only an emulator
-            fails are counted apart.
+        FULL: every standard test, on everything that the suite applies to; those that only an
+            emulator fails are counted separately.
     """
 
     NONE = "none"
@@ -35,11 +35,11 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ExpectedSuite:
-    """A suite that a package should join, as it offers what the suite is for.
+    """A suite that a package should use, as the package offers something that it tests.
 
     Attributes:
-        module: where the suite is.
-        subjects: names of what is offered.
+        module: the module of the suite.
+        subjects: the names of what it tests.
     """
 
     suite: str
@@ -49,13 +49,13 @@ class ExpectedSuite:
 
 @dataclass(frozen=True, slots=True)
 class JoinedSuite:
-    """A class that joins a suite.
+    """A class that uses a suite.
 
     Attributes:
-        name: the class, with where it is.
+        name: the class, with its location.
         tests: the standard tests of the suite.
-        capabilities: what it declares to have, and to lack.
-        stage: ``outside``, made by the check itself; ``joined``, of the package's own tests.
+        capabilities: the capabilities, and whether it declares each.
+        stage: ``outside`` if the check created it; ``joined`` if it is in the package's tests.
     """
 
     name: str
@@ -67,14 +67,14 @@ class JoinedSuite:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How one standard test ended.
+    """The result of one standard test.
 
     Attributes:
         joined: the name of the class.
-        outcome: ``passed``, ``failed``, ``skipped``, or ``gap`` where only the emulator fails it.
-        subjects: on what it ran; empty where the test does not say.
+        outcome: ``passed``, ``failed``, ``skipped``, or ``gap`` if only the emulator fails it.
+        subjects: what it ran on; empty if unknown.
         message: why it did not pass.
-        hint: what to look at then.
+        hint: what to look at if it failed.
     """
 
     joined: str
@@ -90,10 +90,10 @@ class Grade:
     """The level of one suite.
 
     Attributes:
-        subjects: the level of each thing that it is for.
-        missing: what to do for the next level; empty for full.
-        not_shown: the standard tests that only the emulator fails, each with why.
-        capabilities: what the classes that join it declare.
+        subjects: the level of each thing that it tests.
+        missing: what the next level requires; empty for full.
+        not_shown: the standard tests that only the emulator fails, each with the reason.
+        capabilities: the declarations of the classes that use it.
     """
 
     suite: str
@@ -107,13 +107,13 @@ class Grade:
 
     @property
     def label(self) -> str:
-        """The level as people read it: ``full (emulated; 4 not shown)``."""
+        """The level for display: ``full (emulated; 4 not shown)``."""
         return format_level(self.level, len(self.not_shown))
 
 
 @dataclass(slots=True)
 class _Case:
-    """A class, with its results."""
+    """A class and its results."""
 
     joined: JoinedSuite
     results: list[Result]
@@ -144,7 +144,13 @@ class _Case:
 def grade_suites(
     wanted: Sequence[ExpectedSuite], joined: Sequence[JoinedSuite], results: Sequence[Result]
 ) -> list[Grade]:
-    """Return the grade of each suite that is wanted, and of those that are joined besides."""
+    """Return the grade of each suite that a package should use or does use.
+
+    Args:
+        wanted: the suites that the package should use.
+        joined: the classes that use a suite.
+        results: the results of their tests.
+    """
     cases = [_Case(each, [r for r in results if r.joined == each.name]) for each in joined]
     known = {each.suite for each in wanted}
     besides = sorted({case.joined.suite for case in cases} - known)
@@ -153,13 +159,13 @@ def grade_suites(
 
 
 def find_lowest(grades: Sequence[Grade]) -> Level:
-    """Return the lowest level of several; none where there are none."""
+    """Return the lowest level of several; NONE if there are none."""
     order = list(Level)
     return min((grade.level for grade in grades), key=order.index, default=Level.NONE)
 
 
 def format_level(level: Level, not_shown: int) -> str:
-    """Return a level as people read it, with how many tests an emulator could not show."""
+    """Return a level for display, with the number of tests that an emulator could not show."""
     return f"{level} (emulated; {not_shown} not shown)" if not_shown else str(level)
 
 
@@ -216,7 +222,7 @@ def _find_missing(
 
 
 def _find_missing_in(case: _Case, known: Collection[tuple[str, str]]) -> Iterator[str]:
-    """Yield what is missing in a class; of what the package's own tests tell as well, nothing."""
+    """Yield what is missing in a class, except what the package's own tests report as well."""
     told: set[str] = set()
     skips: dict[str, set[str]] = {}
     for result in case.results:

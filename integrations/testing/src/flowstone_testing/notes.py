@@ -1,4 +1,4 @@
-"""A notifier in memory: a fake for tests, and the smallest example of a provider."""
+"""A notifier in memory: a fake for tests and a minimal example of a provider."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class MemoryNotifier(Notifier):
     _code_example: ClassVar[str | None] = 'MemoryNotifier(desk="test").notify("a note")'
 
     desk: str = Field(description="The name of the desk.")
-    token: SecretStr | None = Field(default=None, description="What lets notes in.")
+    token: SecretStr | None = Field(default=None, description="The token that the desk requires.")
 
     def make_provider(self) -> DeskProvider:
         """Return the desk."""
@@ -53,7 +53,7 @@ class DeskProvider(NotifierProvider):
     def deliver(self, note: Note) -> None:
         desk = _desks.get(self.notifier.desk)
         if desk is None:
-            raise NotificationUnsent(self.where, "there is no such desk", "Make it first.")
+            raise NotificationUnsent(self.where, "there is no such desk", "Create it first.")
         conduct = desk.next()
         if conduct == "silent":
             desk.over.wait(self.notifier.timeout_seconds)

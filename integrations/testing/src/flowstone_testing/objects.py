@@ -1,4 +1,4 @@
-"""An object store in memory: a fake for tests, and an example of a whole provider."""
+"""An object store in memory: a fake for tests and a complete example of a provider."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ class _Version:
 
 _Objects: TypeAlias = "dict[str, list[_Version]]"
 
-#: The versions of each key of each place, the newest last.
+#: The versions of each key in each place, the newest last.
 _places: dict[str, _Objects] = {}
 _lock = Lock()
 _numbers = count(1)
 
 
 class MemoryObjects(ObjectStore):
-    """Objects in this process's memory; blocks of one place see the same objects."""
+    """Objects in this process's memory; blocks with the same place share them."""
 
     _description: ClassVar[str | None] = "An object store in memory, for tests."
     _code_example: ClassVar[str | None] = 'MemoryObjects(place="test").write_path("a", b"1")'
@@ -66,7 +66,7 @@ class MemoryObjects(ObjectStore):
 
 
 class MemoryProvider(ObjectStoreProvider):
-    """The objects of one place by their whole keys."""
+    """The objects of one place, by their full keys."""
 
     keeps_metadata = True
 
@@ -86,7 +86,7 @@ class MemoryProvider(ObjectStoreProvider):
 
     def write(self, key: str, source: BinaryIO, size: int | None, options: WriteOptions) -> None:
         content = source.read()
-        del size  # what is in memory has no need of it
+        del size  # not needed in memory
         with _lock:
             old = self._objects().get(key, [])
             current = old[-1] if old and not old[-1].is_deleted else None

@@ -1,4 +1,4 @@
-"""What this package offers: commands for who writes packages."""
+"""The plugin of this package: commands for package authors."""
 
 from flowstone.plugins import Collection, hookimpl
 

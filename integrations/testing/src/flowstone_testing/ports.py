@@ -1,18 +1,18 @@
-"""A port on which nobody listens, for tests of what can't be reached."""
+"""A closed port, for tests of unreachable services."""
 
 from __future__ import annotations
 
 import atexit
 import socket
 
-#: Bound and not listening: the system refuses connections, and gives the port to nobody else.
+#: Bound but not listening: the system refuses connections and assigns the port to no one else.
 _held: list[socket.socket] = []
 
 
 def reserve_closed_port() -> int:
     """Return a port of 127.0.0.1 that refuses connections until this process ends.
 
-    A port that is only looked up and let go may be another test's server a moment later.
+    A port that is only looked up and released may be another test's server a moment later.
     """
     held = socket.socket()
     held.bind(("127.0.0.1", 0))

@@ -1,4 +1,4 @@
-"""The command line under test: in a process of its own, and on a terminal."""
+"""The command line under test: in a separate process, and on a terminal."""
 
 # ruff: noqa: S603 - the programs are those of the tests
 
@@ -21,13 +21,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-#: The command as it is installed.
+#: The installed command.
 COMMAND = str(Path(sys.executable).with_name("flowstone"))
 
 
 @dataclass
 class ProgramResult:
-    """How a command ended, and what it wrote."""
+    """The exit code and output of a command."""
 
     code: int
     out: str
@@ -35,12 +35,12 @@ class ProgramResult:
 
     @property
     def json(self) -> Any:
-        """Return what it wrote, which is one document of JSON."""
+        """Return the output, parsed as one JSON document."""
         return json.loads(self.out)
 
 
 class Home:
-    """The real command and real programs, each in a process of its own, in a fresh home."""
+    """The real command and real programs, each in a separate process, in a fresh home."""
 
     def __init__(self, directory: Path, environ: Mapping[str, str]) -> None:
         self.path = directory / "home"
@@ -57,7 +57,7 @@ class Home:
         return self.execute([COMMAND, *args], stdin=stdin, **environ)
 
     def python(self, code: str, *args: str, **environ: str) -> ProgramResult:
-        """Run a program to its end; it must succeed."""
+        """Run a program until it ends; it must succeed."""
         done = self.execute([sys.executable, str(self.write(code)), *args], **environ)
         assert done.code == 0, done.err
         return done
@@ -83,15 +83,23 @@ class Home:
     def terminal(
         self, *argv: str, columns: int = 80, rows: int = 24, echo: bool = True, **environ: str
     ) -> Terminal:
-        """Start a program on a terminal; without `echo`, what is typed is not shown."""
+        """Start a program on a terminal.
+
+        Args:
+            *argv: the program and its arguments.
+            columns: the width of the terminal.
+            rows: the height of the terminal.
+            echo: whether typed text is shown.
+            **environ: environment variables to add.
+        """
         env = {"TERM": "xterm-256color", **self.environ, **environ}
-        for name in ("COLUMNS", "LINES"):  # readline leaves them to what pytest starts
+        for name in ("COLUMNS", "LINES"):  # readline sets them for processes that pytest starts
             env.pop(name, None)
         return Terminal(list(argv), env, (rows, columns), echo)
 
 
 class Terminal:
-    """A program on a pseudo-terminal: what it writes, and what a person types."""
+    """A program on a pseudo-terminal."""
 
     def __init__(
         self, argv: list[str], environ: dict[str, str], size: tuple[int, int], echo: bool
@@ -111,12 +119,12 @@ class Terminal:
 
     @property
     def text(self) -> str:
-        """What it wrote, without colours and the like."""
+        """The output without escape sequences."""
         return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", self.raw).replace("\r", "")
 
     @property
     def screen(self) -> list[str]:
-        """The lines that a person sees in the end, those that have scrolled away too."""
+        """The lines on the final screen, including those that have scrolled away."""
         lines, row, column = [""], 0, 0
         for control, text in re.findall(
             r"(\x1b\[[0-9;?]*[a-zA-Z]|[\r\n])|([^\x1b\r\n]+)", self.raw
@@ -136,7 +144,7 @@ class Terminal:
         return lines
 
     def read_until(self, wanted: Callable[[str], object]) -> None:
-        """Read until the text is as wanted; fail where it ends before."""
+        """Read until `wanted` accepts the text; fail if the program ends first."""
         while not wanted(self.text):
             assert self._read(), f"it ended with: {self.text!r}"
 
@@ -144,7 +152,7 @@ class Terminal:
         os.write(self._fd, f"{line}\n".encode())
 
     def interrupt(self, number: signal.Signals = signal.SIGINT) -> None:
-        """Do as Ctrl-C does."""
+        """Send a signal, by default the one of Ctrl-C."""
         self._process.send_signal(number)
 
     def finish(self) -> ProgramResult:
@@ -157,7 +165,7 @@ class Terminal:
     def _read(self) -> bool:
         try:
             found = os.read(self._fd, 65536)
-        except OSError:  # how Linux says that the other end is closed
+        except OSError:  # on Linux, the other end is closed
             return False
         self.raw += found.decode()
         return bool(found)

@@ -1,6 +1,6 @@
-"""The pytest plugin of the kit: its options, and what to look at where a standard test failed.
+"""The pytest plugin of the kit: its options, and a hint for each standard test that failed.
 
-It is loaded in every pytest run where the kit is installed, so it imports next to nothing.
+Every pytest run loads it if the kit is installed, so it imports next to nothing.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--write-golden",
         action="store_true",
-        help="write the golden documents of block types whose version has none yet",
+        help="write the golden documents that are missing for block types and their versions",
     )
     parser.addoption(
         "--live",
         action="store_true",
-        help="run the tests of packages on real accounts, and what stands in `gaps`, too; their "
-        "READMEs say what they need",
+        help="also run tests that need real accounts, and those in `gaps`; the READMEs of packages "
+        "describe what they need",
     )
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Say in the report of a standard test that failed what to look at: its docstring."""
+    """Add the hint, a standard test's docstring, to the report if the test failed."""
     report = yield
-    # Where a standard test ran, this is loaded; a run without one must not pay for it.
+    # Already loaded if a standard test ran; a run without one must not pay for the import.
     suites = sys.modules.get("flowstone_testing.conformance.suite")
     cls = getattr(item, "cls", None)
     suite = suites and suites.find_suite(cls)

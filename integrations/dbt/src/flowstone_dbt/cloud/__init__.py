@@ -1,4 +1,4 @@
-"""dbt Cloud: a login, jobs with their runs, tasks and flows."""
+"""dbt Cloud: credentials, jobs with their runs, tasks and flows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clients of dbt Cloud's APIs: the administrative one, and that of metadata."""
+"""Clients of dbt Cloud's administrative API and Discovery API."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-#: What a new job has, where nothing else is said; the API wants all of it.
+#: Default fields of a new job; the API requires all of them.
 NEW_JOB: JsonObject = {
     "state": 1,
     "dbt_version": None,
@@ -33,13 +33,13 @@ TIMEOUT_SECONDS, MAX_RETRIES = 30.0, 6
 
 
 class CloudClient:
-    """What both clients have: a connection that is closed at the end of a `with` block."""
+    """Base class of both clients: a connection that a `with` block closes."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
     def close(self) -> None:
-        """Close its connections."""
+        """Close the connections."""
         self._transport.close()
 
     def __enter__(self) -> Self:
@@ -56,17 +56,17 @@ class CloudClient:
 
 
 class DbtCloudAdministrativeClient(CloudClient):
-    """A client of the administrative API; each method has an async twin, as `aget_run`.
+    """A client of the administrative API; each method has an async twin, such as `aget_run`.
 
-    Methods return the response of httpx; `read_data` returns its data. Requests are
-    repeated where dbt Cloud is busy or does not answer, and where that does nothing twice.
+    Methods return an httpx response; `read_data` returns its data. Requests are retried if dbt
+    Cloud is busy or does not answer, and only if that can't do anything twice.
 
     Args:
-        api_key: a service token, or a personal one.
-        account_id: of the account.
+        api_key: a service token or a personal access token.
+        account_id: the id of the account.
         domain: the access URL of the account, with or without ``https://``.
-        timeout_seconds: seconds to connect, and to wait for data.
-        max_retries: how often a request is repeated, at most.
+        timeout_seconds: timeout of the connection, and of waiting for data, in seconds.
+        max_retries: maximum number of retries of a request.
 
     Raises:
         CredentialsError: the token is invalid.
@@ -98,13 +98,13 @@ class DbtCloudAdministrativeClient(CloudClient):
         """Call any endpoint of the account.
 
         Args:
-            http_method: as ``GET``; POST is not repeated where it may have been done.
-            path: behind ``/api/v2/accounts/<id>``, as ``/projects/``.
-            params: the query.
+            http_method: the method, such as ``GET``; a POST that may have succeeded is not retried.
+            path: the path after ``/api/v2/accounts/<id>``, such as ``/projects/``.
+            params: the query parameters.
             json: the body.
 
         Raises:
-            FlowstoneError: as `Transport.send` has it: refused, missing, or not reached.
+            FlowstoneError: the request was refused, or failed; see `Transport.send`.
         """
         return self._send(http_method.upper(), path, params=params, json=json)
 
@@ -123,11 +123,11 @@ class DbtCloudAdministrativeClient(CloudClient):
         """Create a job.
 
         Args:
-            project_id: of the project that it is in.
-            environment_id: where it runs.
-            name: for people.
+            project_id: the id of its project.
+            environment_id: the id of the environment that it runs in.
+            name: its name.
             execute_steps: its commands; by default ``dbt build``.
-            **kwargs: other fields of a job, as the API has them.
+            **kwargs: other fields of a job in the API.
         """
         body = {
             "account_id": self._account,
@@ -146,7 +146,7 @@ class DbtCloudAdministrativeClient(CloudClient):
         execute_steps: Sequence[str] | None = None,
         **kwargs: Any,
     ) -> httpx.Response:
-        """Call `create_job` without blocking the event loop."""
+        """Async version of `create_job`."""
         steps = execute_steps
         return await asyncio.to_thread(
             self.create_job, project_id, environment_id, name, steps, **kwargs
@@ -160,19 +160,19 @@ class DbtCloudAdministrativeClient(CloudClient):
         """Return a job.
 
         Args:
-            job_id: of the job.
-            order_by: a field to order by, as the API takes it; ``-`` in front reverses it.
+            job_id: the id of the job.
+            order_by: a field of the API to order by; a leading ``-`` reverses the order.
         """
         return self._send("GET", f"/jobs/{int(job_id)}/", params={"order_by": order_by})
 
     def get_job_artifact(self, job_id: int, path: str) -> httpx.Response:
-        """Return an artifact of a job's latest run that has one, as ``manifest.json``."""
+        """Return an artifact, such as ``manifest.json``, of a job's latest run that has one."""
         return self._send("GET", f"/jobs/{int(job_id)}/artifacts/{_quote(path)}")
 
     def trigger_job_run(
         self, job_id: int, options: TriggerJobRunOptions | None = None
     ) -> httpx.Response:
-        """Start a run of a job; repeated only where dbt Cloud certainly started none."""
+        """Start a run of a job; retried only if dbt Cloud certainly did not start one."""
         body = (options or TriggerJobRunOptions()).make_body()
         return self._send("POST", f"/jobs/{int(job_id)}/run/", json=body)
 
@@ -180,8 +180,8 @@ class DbtCloudAdministrativeClient(CloudClient):
         """Return a run.
 
         Args:
-            run_id: of the run.
-            include_related: what else to return: ``trigger``, ``job``, ``run_steps`` …
+            run_id: the id of the run.
+            include_related: related objects to include: ``trigger``, ``job``, ``run_steps`` …
         """
         # The form of dbt Labs' own guides: include_related=["run_steps"].
         related = json.dumps([*include_related], separators=(",", ":")) if include_related else None
@@ -197,7 +197,7 @@ class DbtCloudAdministrativeClient(CloudClient):
         """Return the paths of a run's artifacts.
 
         Args:
-            run_id: of the run.
+            run_id: the id of the run.
             step: the index of the step that wrote them, from 1; by default the last one.
         """
         path = f"/runs/{int(run_id)}/artifacts/"
@@ -207,8 +207,8 @@ class DbtCloudAdministrativeClient(CloudClient):
         """Return an artifact of a run.
 
         Args:
-            run_id: of the run.
-            path: as ``run_results.json``, or ``compiled/shop/models/orders.sql``.
+            run_id: the id of the run.
+            path: the path, such as ``run_results.json`` or ``compiled/shop/models/orders.sql``.
             step: the index of the step that wrote it, from 1; by default the last one.
         """
         place = f"/runs/{int(run_id)}/artifacts/{_quote(path)}"
@@ -230,14 +230,14 @@ class DbtCloudAdministrativeClient(CloudClient):
 
 
 class DbtCloudMetadataClient(CloudClient):
-    """A client of the Discovery API, which answers GraphQL queries about metadata.
+    """A client of the Discovery API, for GraphQL queries of metadata.
 
     Args:
-        api_key: a service token that may read metadata.
-        domain: the access URL of the account; that of the Discovery API is made from it.
-        metadata_url: the URL of the Discovery API, where it is another one.
-        timeout_seconds: seconds to connect, and to wait for data.
-        max_retries: how often a query is repeated, at most.
+        api_key: a service token with access to metadata.
+        domain: the access URL of the account; the Discovery API's is derived from it.
+        metadata_url: the URL of the Discovery API, to override the derived one.
+        timeout_seconds: timeout of the connection, and of waiting for data, in seconds.
+        max_retries: maximum number of retries of a query.
 
     Raises:
         CredentialsError: the token is invalid.
@@ -259,15 +259,15 @@ class DbtCloudMetadataClient(CloudClient):
         )
 
     def query(self, query: str, variables: Mapping[str, object] | None = None) -> JsonObject:
-        """Run a GraphQL query, and return the answer: what was asked for is under ``data``.
+        """Run a GraphQL query and return the response, with the result under ``data``.
 
         Args:
-            query: in GraphQL.
+            query: the GraphQL query.
             variables: the values of its variables.
 
         Raises:
-            JobError: the query is wrong.
-            FlowstoneError: it was refused, or the service was not reached.
+            JobError: the query is invalid.
+            FlowstoneError: the request was refused, or the service can't be reached.
         """
         body: dict[str, object] = {"query": query, "variables": {**(variables or {})}}
         response = self._transport.send("POST", self._url, json=body, is_repeatable=True)
@@ -282,16 +282,16 @@ class DbtCloudMetadataClient(CloudClient):
 
 
 def read_data(response: httpx.Response) -> Any:
-    """Return what is in an answer of the administrative API.
+    """Return the data of a response of the administrative API.
 
     Raises:
-        JobError: it is no such answer; another server may be at that address.
+        JobError: it is not such a response; another server may be at that address.
     """
     return _read_object(str(response.request.url.copy_with(query=None)), response).get("data")
 
 
 def read_artifact(response: httpx.Response) -> Artifact:
-    """Return the content of an artifact: what its JSON says, or else its text."""
+    """Return the content of an artifact: parsed JSON, or else text."""
     try:
         content: Artifact = response.json()
     except ValueError:

@@ -1,4 +1,4 @@
-"""Flows that run a dbt Cloud job to its end, each with an async twin."""
+"""Flows that run a dbt Cloud job until it ends, each with an async twin."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from flowstone_dbt.stopping import pause_for
 def run_dbt_cloud_job(
     dbt_cloud_job: DbtCloudJob, targeted_retries: int = 3, create_assets: bool = False
 ) -> JsonObject:
-    """Run a job, and return the run with its ``artifact_paths``; retry what fails.
+    """Run a job and return the run with its ``artifact_paths``; retry failures.
 
     Args:
         dbt_cloud_job: the job.
-        targeted_retries: how often a run that failed is retried from its failed nodes; 0 for never.
-        create_assets: only False; Flowstone has no assets.
+        targeted_retries: maximum number of retries from the failed nodes; 0 for none.
+        create_assets: must be False; Flowstone has no assets.
 
     Raises:
         JobFailed: the last run failed.
         JobCancelled: a run was cancelled in dbt Cloud.
-        JobTimeout: a run has not ended in the job's `timeout_seconds`; it goes on.
+        JobTimeout: a run has not ended within the job's `timeout_seconds`; it continues.
     """
     _refuse_assets(create_assets=create_assets)
     return _complete(dbt_cloud_job.trigger(), targeted_retries)
@@ -43,7 +43,7 @@ def run_dbt_cloud_job(
 async def arun_dbt_cloud_job(
     dbt_cloud_job: DbtCloudJob, targeted_retries: int = 3, create_assets: bool = False
 ) -> JsonObject:
-    """Do the same as `run_dbt_cloud_job`, without blocking the event loop."""
+    """Async version of `run_dbt_cloud_job`."""
     _refuse_assets(create_assets=create_assets)
     return await _acomplete(await dbt_cloud_job.atrigger(), targeted_retries)
 
@@ -60,18 +60,17 @@ def trigger_dbt_cloud_job_run_and_wait_for_completion(
     """Run a job, and return the run with its ``artifact_paths``; retry what fails.
 
     Args:
-        dbt_cloud_credentials: the login.
-        job_id: of the job.
+        dbt_cloud_credentials: the credentials.
+        job_id: the id of the job.
         trigger_job_run_options: overrides for its runs.
-        max_wait_seconds: how long to wait for each run; None for as long as it takes.
-        poll_frequency_seconds: the longest time between two polls.
-        retry_filtered_models_attempts: how often a run that failed is retried from its failed
-            nodes; 0 for never.
+        max_wait_seconds: seconds to wait for each run; None waits without a limit.
+        poll_frequency_seconds: the maximum seconds between two polls.
+        retry_filtered_models_attempts: maximum number of retries from the failed nodes; 0 for none.
 
     Raises:
         JobFailed: the last run failed.
         JobCancelled: a run was cancelled in dbt Cloud.
-        JobTimeout: a run has not ended in that time; it goes on.
+        JobTimeout: a run has not ended in time; it continues.
     """
     job = _make_job(dbt_cloud_credentials, job_id, max_wait_seconds, poll_frequency_seconds)
     return _complete(job.trigger(trigger_job_run_options), retry_filtered_models_attempts)
@@ -86,7 +85,7 @@ async def atrigger_dbt_cloud_job_run_and_wait_for_completion(
     poll_frequency_seconds: float = 10,
     retry_filtered_models_attempts: int = 3,
 ) -> JsonObject:
-    """Do as `trigger_dbt_cloud_job_run_and_wait_for_completion` without blocking the loop."""
+    """Async version of `trigger_dbt_cloud_job_run_and_wait_for_completion`."""
     job = _make_job(dbt_cloud_credentials, job_id, max_wait_seconds, poll_frequency_seconds)
     run = await job.atrigger(trigger_job_run_options)
     return await _acomplete(run, retry_filtered_models_attempts)
@@ -100,20 +99,20 @@ def retry_dbt_cloud_job_run_subset_and_wait_for_completion(
     max_wait_seconds: float | None = 900,
     poll_frequency_seconds: float = 10,
 ) -> JsonObject:
-    """Run what did not complete in another run, and return the new run with its ``artifact_paths``.
+    """Run what another run did not complete; return the new run with its ``artifact_paths``.
 
     Args:
-        dbt_cloud_credentials: the login.
-        run_id: of the run that failed.
-        trigger_job_run_options: more overrides; what the other run was triggered with holds, too.
-        max_wait_seconds: how long to wait; None for as long as it takes.
-        poll_frequency_seconds: the longest time between two polls.
+        dbt_cloud_credentials: the credentials.
+        run_id: the id of the failed run.
+        trigger_job_run_options: overrides in addition to those of the failed run.
+        max_wait_seconds: seconds to wait; None waits without a limit.
+        poll_frequency_seconds: the maximum seconds between two polls.
 
     Raises:
         ConfigurationError: `trigger_job_run_options` has steps of its own.
-        JobError: the other run has not ended, or it succeeded.
+        JobError: the other run has not ended, or succeeded.
         JobFailed: the new run failed.
-        JobTimeout: the new run has not ended in that time; it goes on.
+        JobTimeout: the new run has not ended in time; it continues.
     """
     failed = _find_run(
         dbt_cloud_credentials, run_id, max_wait_seconds, interval=poll_frequency_seconds
@@ -129,7 +128,7 @@ async def aretry_dbt_cloud_job_run_subset_and_wait_for_completion(
     max_wait_seconds: float | None = 900,
     poll_frequency_seconds: float = 10,
 ) -> JsonObject:
-    """Do as `retry_dbt_cloud_job_run_subset_and_wait_for_completion`, without blocking the loop."""
+    """Async version of `retry_dbt_cloud_job_run_subset_and_wait_for_completion`."""
     failed = await asyncio.to_thread(
         _find_run,
         dbt_cloud_credentials,
@@ -147,19 +146,19 @@ def wait_for_dbt_cloud_job_run(
     max_wait_seconds: float | None = 900,
     poll_frequency_seconds: float = 10,
 ) -> tuple[DbtCloudJobRunStatus, JsonObject]:
-    """Wait for a run, and return how it ended, and the run as the API returns it.
+    """Wait for a run; return its status, and the run as the API returns it.
 
-    A run that failed or was cancelled is no error here. Where the flow is cancelled, so is the run.
+    A failed or cancelled run raises nothing. If the flow is cancelled, so is the run.
 
     Args:
-        run_id: of the run, which may have been triggered a moment ago.
-        dbt_cloud_credentials: the login.
-        max_wait_seconds: how long to wait; None for as long as it takes.
-        poll_frequency_seconds: the longest time between two polls.
+        run_id: the id of the run, which may have been triggered a moment ago.
+        dbt_cloud_credentials: the credentials.
+        max_wait_seconds: seconds to wait; None waits without a limit.
+        poll_frequency_seconds: the maximum seconds between two polls.
 
     Raises:
         JobLost: there is no such run.
-        JobTimeout: it has not ended in that time; it goes on.
+        JobTimeout: it has not ended in time; it continues.
     """
     run = _find_run(
         dbt_cloud_credentials, run_id, max_wait_seconds, interval=poll_frequency_seconds
@@ -176,7 +175,7 @@ async def await_for_dbt_cloud_job_run(
     max_wait_seconds: float | None = 900,
     poll_frequency_seconds: float = 10,
 ) -> tuple[DbtCloudJobRunStatus, JsonObject]:
-    """Do the same as `wait_for_dbt_cloud_job_run`, without blocking the event loop."""
+    """Async version of `wait_for_dbt_cloud_job_run`."""
     run = await asyncio.to_thread(
         _find_run,
         dbt_cloud_credentials,
@@ -190,7 +189,7 @@ async def await_for_dbt_cloud_job_run(
 
 
 def _complete(run: DbtCloudJobRun, retries: int) -> JsonObject:
-    """Wait for a run; where it fails, retry it as often as that."""
+    """Wait for a run; retry failures up to `retries` times."""
     while True:
         try:
             return run.fetch_result()
@@ -203,7 +202,7 @@ def _complete(run: DbtCloudJobRun, retries: int) -> JsonObject:
 
 
 async def _acomplete(run: DbtCloudJobRun, retries: int) -> JsonObject:
-    """Do as `_complete`, and let other coroutines run meanwhile."""
+    """Async version of `_complete`."""
     while True:
         try:
             return await run.afetch_result()
@@ -243,7 +242,7 @@ def _find_run(
 
 
 def _read_new_run(client: DbtCloudAdministrativeClient, run_id: int, end: float) -> JsonObject:
-    """Return a run; one that dbt Cloud does not know yet is asked for again until the end."""
+    """Return a run; if dbt Cloud does not know it yet, poll until `end`."""
     while True:
         try:
             found: JsonObject = read_data(client.get_run(run_id))
@@ -263,5 +262,5 @@ def _read_end(run: DbtCloudJobRun) -> tuple[DbtCloudJobRunStatus, JsonObject]:
 def _refuse_assets(*, create_assets: bool) -> None:
     if create_assets:
         problem = "Flowstone has no assets"
-        remedy = "Leave it out; the run's result names its artifacts."
+        remedy = "Remove it; the run's result names its artifacts."
         raise ConfigurationError("create_assets", problem, remedy)

@@ -22,13 +22,13 @@ def get_dbt_cloud_job_info(
         job = get_dbt_cloud_job_info(dbt_cloud_credentials, job_id)
 
     Args:
-        dbt_cloud_credentials: the login.
-        job_id: of the job.
-        order_by: a field to order by, as the API takes it; ``-`` in front reverses it.
+        dbt_cloud_credentials: the credentials.
+        job_id: the id of the job.
+        order_by: a field of the API to order by; a leading ``-`` reverses the order.
 
     Raises:
         JobLost: there is no such job.
-        CredentialsError: the login was refused.
+        CredentialsError: the credentials were refused.
     """
     found: JsonObject = dbt_cloud_credentials.ask(
         lambda client: read_data(client.get_job(job_id, order_by))
@@ -45,7 +45,7 @@ def create_dbt_cloud_job(
     execute_steps: list[str] | None = None,
     **kwargs: Any,
 ) -> JsonObject:
-    """Create a job, which nothing triggers by itself, and return it.
+    """Create a job without a trigger, and return it.
 
     Example:
         job = create_dbt_cloud_job(
@@ -53,16 +53,16 @@ def create_dbt_cloud_job(
         )
 
     Args:
-        dbt_cloud_credentials: the login.
-        project_id: of the project that it is in.
-        environment_id: where it runs.
-        name: for people.
+        dbt_cloud_credentials: the credentials.
+        project_id: the id of its project.
+        environment_id: the id of the environment that it runs in.
+        name: its name.
         execute_steps: its commands; by default ``dbt build``.
-        **kwargs: other fields of a job, as the API has them.
+        **kwargs: other fields of a job in the API.
 
     Raises:
         JobError: dbt Cloud refused it.
-        CredentialsError: the login was refused.
+        CredentialsError: the credentials were refused.
     """
     response = dbt_cloud_credentials.ask(
         lambda client: client.create_job(project_id, environment_id, name, execute_steps, **kwargs)
@@ -79,12 +79,12 @@ def delete_dbt_cloud_job(dbt_cloud_credentials: DbtCloudCredentials, job_id: int
         delete_dbt_cloud_job(dbt_cloud_credentials, job_id)
 
     Args:
-        dbt_cloud_credentials: the login.
-        job_id: of the job.
+        dbt_cloud_credentials: the credentials.
+        job_id: the id of the job.
 
     Raises:
         JobLost: there is no such job.
-        CredentialsError: the login was refused.
+        CredentialsError: the credentials were refused.
     """
     dbt_cloud_credentials.ask(lambda client: client.delete_job(job_id))
 
@@ -95,9 +95,9 @@ def trigger_dbt_cloud_job_run(
     job_id: int,
     options: TriggerJobRunOptions | None = None,
 ) -> JsonObject:
-    """Start a run of a job, and return it as the API returns it, without waiting.
+    """Start a run of a job without waiting, and return it as the API returns it.
 
-    `wait_for_dbt_cloud_job_run` waits for it. With a saved login, `flowstone run cleanup` can
+    `wait_for_dbt_cloud_job_run` waits for it. With saved credentials, `flowstone run cleanup` can
     cancel it.
 
     Example:
@@ -105,13 +105,13 @@ def trigger_dbt_cloud_job_run(
         run_id = get_run_id(run)
 
     Args:
-        dbt_cloud_credentials: the login.
-        job_id: of the job.
+        dbt_cloud_credentials: the credentials.
+        job_id: the id of the job.
         options: overrides for this run.
 
     Raises:
-        JobError: it can't be started.
-        CredentialsError: the login was refused.
+        JobError: the run can't be started.
+        CredentialsError: the credentials were refused.
     """
     job = DbtCloudJob(dbt_cloud_credentials=dbt_cloud_credentials, job_id=job_id)
     run = job.trigger(options)
@@ -120,7 +120,7 @@ def trigger_dbt_cloud_job_run(
 
 @task
 def get_run_id(obj: JsonObject) -> int:
-    """Return the number of a run, of what `trigger_dbt_cloud_job_run` returns.
+    """Return the id of a run that `trigger_dbt_cloud_job_run` returned.
 
     Example:
         run_id = get_run_id(obj)
@@ -129,7 +129,7 @@ def get_run_id(obj: JsonObject) -> int:
         obj: the run.
 
     Raises:
-        KeyError: it is no run: it has no ``id``.
+        KeyError: it is not a run, as it has no ``id``.
     """
     return int(obj["id"])
 
@@ -146,13 +146,14 @@ def get_dbt_cloud_run_info(
         run = get_dbt_cloud_run_info(dbt_cloud_credentials, run_id, ["run_steps"])
 
     Args:
-        dbt_cloud_credentials: the login.
-        run_id: of the run.
-        include_related: what else to return: ``trigger``, ``job``, ``run_steps``, ``debug_logs``.
+        dbt_cloud_credentials: the credentials.
+        run_id: the id of the run.
+        include_related: related objects to include: ``trigger``, ``job``, ``run_steps``,
+            ``debug_logs``.
 
     Raises:
         JobLost: there is no such run.
-        CredentialsError: the login was refused.
+        CredentialsError: the credentials were refused.
     """
     found: JsonObject = dbt_cloud_credentials.ask(
         lambda client: read_data(client.get_run(run_id, include_related))
@@ -170,13 +171,13 @@ def list_dbt_cloud_run_artifacts(
         paths = list_dbt_cloud_run_artifacts(dbt_cloud_credentials, run_id)
 
     Args:
-        dbt_cloud_credentials: the login.
-        run_id: of the run.
+        dbt_cloud_credentials: the credentials.
+        run_id: the id of the run.
         step: the index of the step that wrote them, from 1; by default the last one.
 
     Raises:
         JobLost: there is no such run, or it has no artifacts.
-        CredentialsError: the login was refused.
+        CredentialsError: the credentials were refused.
     """
     found = dbt_cloud_credentials.ask(lambda client: client.list_run_artifacts(run_id, step))
     return [*(read_data(found) or [])]
@@ -186,20 +187,20 @@ def list_dbt_cloud_run_artifacts(
 def get_dbt_cloud_run_artifact(
     dbt_cloud_credentials: DbtCloudCredentials, run_id: int, path: str, step: int | None = None
 ) -> Artifact:
-    """Return the content of an artifact: what its JSON says, or else its text.
+    """Return the content of an artifact: parsed JSON, or else text.
 
     Example:
         results = get_dbt_cloud_run_artifact(dbt_cloud_credentials, run_id, "run_results.json")
 
     Args:
-        dbt_cloud_credentials: the login.
-        run_id: of the run.
-        path: as ``run_results.json``, or ``compiled/shop/models/orders.sql``.
+        dbt_cloud_credentials: the credentials.
+        run_id: the id of the run.
+        path: the path, such as ``run_results.json`` or ``compiled/shop/models/orders.sql``.
         step: the index of the step that wrote it, from 1; by default the last one.
 
     Raises:
         JobLost: there is no such artifact.
-        CredentialsError: the login was refused.
+        CredentialsError: the credentials were refused.
     """
     found = dbt_cloud_credentials.ask(lambda client: client.get_run_artifact(run_id, path, step))
     return read_artifact(found)
@@ -213,7 +214,7 @@ def call_dbt_cloud_administrative_api_endpoint(
     params: JsonObject | None = None,
     json: JsonObject | None = None,
 ) -> Artifact:
-    """Call any endpoint of the administrative API: what its JSON says, or else its text.
+    """Call any endpoint of the administrative API; return parsed JSON, or else text.
 
     Example:
         call_dbt_cloud_administrative_api_endpoint(
@@ -221,15 +222,15 @@ def call_dbt_cloud_administrative_api_endpoint(
         )
 
     Args:
-        dbt_cloud_credentials: the login.
-        path: behind ``/api/v2/accounts/<id>``.
-        http_method: ``GET``, ``POST`` …; a POST is not repeated where it may have been done.
-        params: the query.
+        dbt_cloud_credentials: the credentials.
+        path: the path after ``/api/v2/accounts/<id>``.
+        http_method: ``GET``, ``POST`` …; a POST that may have succeeded is not retried.
+        params: the query parameters.
         json: the body.
 
     Raises:
         JobError: dbt Cloud refused it.
-        CredentialsError: the login was refused.
+        CredentialsError: the credentials were refused.
     """
     found = dbt_cloud_credentials.ask(
         lambda client: client.call_endpoint(http_method, path, params=params, json=json)

@@ -1,4 +1,4 @@
-"""DbtCloudCredentials: a login to dbt Cloud; the only reader of its token."""
+"""DbtCloudCredentials: credentials of dbt Cloud; only this module reads the token."""
 
 from __future__ import annotations
 
@@ -31,15 +31,16 @@ Client = DbtCloudAdministrativeClient | DbtCloudMetadataClient
 
 
 class DbtCloudCredentials(Credentials):
-    """A login to dbt Cloud.
+    """Credentials of dbt Cloud.
 
-    Without `api_key`, the variables of dbt Labs' Terraform provider are read: ``DBT_CLOUD_TOKEN``,
-    and for what the block does not say ``DBT_CLOUD_ACCOUNT_ID`` and ``DBT_CLOUD_HOST_URL``.
+    Without `api_key`, the environment variables of dbt Labs' Terraform provider are used:
+    ``DBT_CLOUD_TOKEN``, and for fields that are not set, ``DBT_CLOUD_ACCOUNT_ID`` and
+    ``DBT_CLOUD_HOST_URL``.
     """
 
     _block_type_name: ClassVar[str | None] = "dbt Cloud Credentials"
     _block_type_slug: ClassVar[str | None] = "dbt-cloud-credentials"
-    _description: ClassVar[str | None] = "A login to dbt Cloud: a token, and an account."
+    _description: ClassVar[str | None] = "Credentials of dbt Cloud: a token and an account."
     _documentation_url: ClassVar[str | None] = (
         "https://docs.getdbt.com/docs/dbt-cloud-apis/authentication"
     )
@@ -54,22 +55,22 @@ class DbtCloudCredentials(Credentials):
     api_key: SecretStr | None = Field(
         default=None, description="A service token, or a personal access token."
     )
-    account_id: int | None = Field(default=None, description="The number of the account.")
+    account_id: int | None = Field(default=None, description="The id of the account.")
     domain: str = Field(
         default=DOMAIN,
         description="The host of the account's access URL, such as 'ab123.us1.dbt.com'.",
     )
     metadata_domain: str | None = Field(
         default=None,
-        description="The host of the Discovery API; by default made from `domain`.",
+        description="The host of the Discovery API; by default derived from `domain`.",
     )
     timeout_seconds: float = Field(
-        default=TIMEOUT_SECONDS, gt=0, description="Seconds to connect, and to wait for data."
+        default=TIMEOUT_SECONDS, gt=0, description="Timeout of connects and of reads, in seconds."
     )
     max_retries: int = Field(
         default=MAX_RETRIES,
         ge=0,
-        description="How often a request is repeated where dbt Cloud is busy or does not answer.",
+        description="Maximum number of retries if dbt Cloud is busy or does not answer.",
     )
 
     @field_validator("domain", "metadata_domain")
@@ -78,7 +79,7 @@ class DbtCloudCredentials(Credentials):
         return None if value is None else clean_domain(value)
 
     def client(self, client_type: ClientType = "administrative") -> Client:
-        """Open a client; close it when you are done, best by `with`.
+        """Open a client; close it when you are done, preferably with `with`.
 
         Args:
             client_type: ``administrative`` or ``metadata``.
@@ -97,7 +98,7 @@ class DbtCloudCredentials(Credentials):
         return opening()
 
     def get_client(self, client_type: ClientType = "administrative") -> Client:
-        """Return the same as `client`."""
+        """Alias of `client`."""
         return self.client(client_type)
 
     def get_administrative_client(self) -> DbtCloudAdministrativeClient:
@@ -131,20 +132,20 @@ class DbtCloudCredentials(Credentials):
         )
 
     def ask(self, question: Callable[[DbtCloudAdministrativeClient], T]) -> T:
-        """Return what a question to the administrative API gives, and close the client.
+        """Call a function with a client of the administrative API, close it, and return the result.
 
         Args:
-            question: takes a client. It is called once more if the token was refused, and is a
-                reference that leads to another one by now.
+            question: called with the client. If the token is refused, and is a reference that
+                resolves to another one by now, it is called once more.
 
         Raises:
-            FlowstoneError: what the question raises.
+            FlowstoneError: an error of the function.
         """
         with self.get_administrative_client() as client:
             return question(client)
 
     def cancel_external(self, handle: ExternalHandle) -> None:
-        """Cancel a run by its handle; `flowstone run cleanup` calls it.
+        """Cancel a run by its handle; called by `flowstone run cleanup`.
 
         A run that no longer exists counts as ended.
 
@@ -155,7 +156,7 @@ class DbtCloudCredentials(Credentials):
             self.ask(lambda client: end_run(client, handle.id))
 
     def find_domain(self) -> str:
-        """Return the host that a request goes to."""
+        """Return the host of requests."""
         named = os.environ.get("DBT_CLOUD_HOST_URL")
         if self.api_key is None and self.domain == DOMAIN and named:
             try:
@@ -183,7 +184,7 @@ class DbtCloudCredentials(Credentials):
         raise CredentialsError(type(self).__name__, "`account_id` is not set", remedy)
 
     def _check(self) -> str:
-        # Who checks wants to know soon, and may check again.
+        # A check should be quick, and can be repeated.
         hasty = self.model_copy(update={"max_retries": min(self.max_retries, 1)})
         with hasty.get_administrative_client() as client:
             account = read_data(client.get_account())

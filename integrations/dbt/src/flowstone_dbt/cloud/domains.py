@@ -1,26 +1,26 @@
-"""Where dbt Cloud's APIs are, by the access URL of an account."""
+"""The URLs of dbt Cloud's APIs, by the access URL of an account."""
 
 from __future__ import annotations
 
 from urllib.parse import urlsplit
 
 DOMAIN = "cloud.getdbt.com"
-#: Only here a token may go without TLS.
+#: Hosts that a token may be sent to without TLS.
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-#: The labels of a domain with an account's prefix: ab123.us1.dbt.com.
+#: Number of labels in a domain with an account prefix: ab123.us1.dbt.com.
 PREFIXED_LABELS = 4
 
 
 def clean_domain(value: str) -> str:
-    """Return a domain without what may stand around it in a URL: ``https://``, a path.
+    """Return a domain without the other parts of a URL: ``https://``, a path.
 
     Raises:
-        ValueError: it is none, or has a login, or a token would go to it unencrypted.
+        ValueError: it is not a domain, contains credentials, or would get the token unencrypted.
     """
     text = value.strip()
     parts = urlsplit(text if "://" in text else f"https://{text}")
     if "@" in parts.netloc:
-        raise ValueError("it must not contain a login: give `api_key`, which is kept secret")
+        raise ValueError("it must not contain credentials: set `api_key`, which is secret")
     if not parts.hostname or any(each.isspace() for each in parts.netloc):
         raise ValueError("it must be the host of the access URL, such as 'ab123.us1.dbt.com'")
     if parts.scheme == "https":
@@ -39,7 +39,7 @@ def make_url(domain: str) -> str:
 def make_metadata_url(domain: str) -> str:
     """Return the URL of the Discovery API of a domain.
 
-    It is ``metadata.`` and the domain; behind an account's prefix, where it has one. See
+    It is the domain with ``metadata.`` in front, or after the account prefix, if there is one. See
     https://docs.getdbt.com/docs/dbt-cloud-apis/discovery-querying.
     """
     cleaned = clean_domain(domain)

@@ -1,4 +1,4 @@
-"""How a run of dbt Cloud is ended from outside."""
+"""Cancelling a dbt Cloud run from outside."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from flowstone_dbt.stopping import pause_for
 if TYPE_CHECKING:
     from flowstone_dbt.cloud.clients import DbtCloudAdministrativeClient
 
-#: Seconds that a run may take to end when it is cancelled: its queries are cancelled first.
+#: Seconds that a cancelled run has to end: its queries are cancelled first.
 GRACE_SECONDS = 120.0
-#: Seconds between two polls of a run that was cancelled.
+#: Seconds between polls of a cancelled run.
 POLL_SECONDS = 0.5
 
 
 def read_run_id(where: str, handle: str) -> int:
-    """Return the number of a run.
+    """Return the id of a run as a number.
 
     Raises:
-        JobLost: it is no number, so there is no such run.
+        JobLost: it is not a number, so there is no such run.
     """
     if handle.isdecimal() and handle.isascii():
         return int(handle)
@@ -32,7 +32,7 @@ def read_run_id(where: str, handle: str) -> int:
 
 
 def cancel_run(client: DbtCloudAdministrativeClient, run_id: int) -> None:
-    """Ask to cancel a run; one that has ended, even meanwhile, is no error.
+    """Cancel a run; one that has ended, even meanwhile, is no error.
 
     Raises:
         JobLost: there is no such run.
@@ -48,7 +48,7 @@ def cancel_run(client: DbtCloudAdministrativeClient, run_id: int) -> None:
 
 
 def has_run_ended(client: DbtCloudAdministrativeClient, run_id: int) -> bool:
-    """Ask whether a run has ended."""
+    """Return whether a run has ended."""
     status: int = read_data(client.get_run(run_id))["status"]
     return DbtCloudJobRunStatus.is_terminal_status_code(status)
 
@@ -58,7 +58,7 @@ def end_run(client: DbtCloudAdministrativeClient, handle: str) -> None:
 
     Raises:
         JobLost: there is no such run.
-        JobTimeout: it has not ended in the time that it is given for that.
+        JobTimeout: it has not ended in time.
         JobError: it can't be cancelled.
     """
     run_id = read_run_id(client.where, handle)

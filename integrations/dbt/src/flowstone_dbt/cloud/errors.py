@@ -1,4 +1,4 @@
-"""dbt Cloud's answers become Flowstone's errors here, and nowhere else."""
+"""Translation of dbt Cloud's responses to errors of Flowstone; only this module does it."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from flowstone.records.redaction import redact
 if TYPE_CHECKING:
     import httpx
 
-#: What all paths of an account begin with.
+#: Prefix of all paths of an account.
 _ACCOUNT = re.compile(r"^/api/v2/accounts/\d+/")
-#: So many characters of an answer are quoted.
+#: Maximum number of characters that are quoted from a response.
 MOST_WORDS = 500
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND, BUSY, BROKEN = 401, 403, 404, 429, 500
 
@@ -28,39 +28,39 @@ UNAUTHORIZED, FORBIDDEN, NOT_FOUND, BUSY, BROKEN = 401, 403, 404, 429, 500
 def make_answer_error(
     where: str, response: httpx.Response, handle: str | None = None
 ) -> FlowstoneError:
-    """Return Flowstone's error for an answer that is none of success.
+    """Return the error for an unsuccessful response.
 
     Args:
-        where: what was asked, for the message.
-        response: the answer.
-        handle: the run that was asked about.
+        where: the service, for the message.
+        response: the response.
+        handle: the run that the request was about.
     """
     status, asked = response.status_code, describe_request(response.request)
     problem = f"{asked} returned {status}: {find_words(response)}"
     if status == UNAUTHORIZED:
-        remedy = "Give `api_key` a token that is valid at this `domain`."
+        remedy = "Set `api_key` to a token that is valid at this `domain`."
         return CredentialsError(where, problem, remedy)
     if status == FORBIDDEN:
-        remedy = "Check `account_id`, and what the token is permitted to do."
+        remedy = "Check `account_id`, and the permissions of the token."
         return AccessDenied(where, problem, remedy)
     if status == NOT_FOUND:
-        remedy = "Check its number and `account_id`, and that the token may see it."
+        remedy = "Check its id and `account_id`, and that the token has access to it."
         return JobLost(where, problem, remedy, handle)
     if status == BUSY or status >= BROKEN:
         return Unreachable(where, problem, "Try again later; see https://status.getdbt.com.")
-    remedy = "Check what was asked for, and the `domain` of the credentials."
+    remedy = "Check the request, and the `domain` of the credentials."
     return JobError(where, problem, remedy, handle)
 
 
 def make_transport_error(
     where: str, request: httpx.Request, error: httpx.TransportError
 ) -> Unreachable:
-    """Return Flowstone's error for a request without an answer.
+    """Return the error for a request without a response.
 
     Args:
-        where: what was asked, for the message.
-        request: what was sent, or was to be.
-        error: why there is no answer.
+        where: the service, for the message.
+        request: the request, which may not have been sent.
+        error: the reason.
     """
     words = redact(str(error)) or "no answer"
     asked = describe_request(request)
@@ -70,18 +70,18 @@ def make_transport_error(
 
 
 def make_open_error(found: Unreachable) -> Unreachable:
-    """Return the error of a request that may have been done, though nobody says so."""
+    """Return the error of a request that may have succeeded, without a response."""
     remedy = "The request may have succeeded: look in dbt Cloud before you repeat it."
     return Unreachable(found.where, found.problem, remedy)
 
 
 def describe_request(request: httpx.Request) -> str:
-    """Return a request as messages name it: ``GET /runs/5/``."""
+    """Return a request for messages: ``GET /runs/5/``."""
     return f"{request.method} {_ACCOUNT.sub('/', request.url.path)}"
 
 
 def find_words(response: httpx.Response) -> str:
-    """Return what an answer says in words; secrets are masked."""
+    """Return the message in a response, with secrets masked."""
     try:
         found: object = response.json()
     except ValueError:

@@ -1,4 +1,4 @@
-"""Why a run failed: the step, the nodes that failed in it, and the end of its log."""
+"""Why a run failed: the step, its failed nodes, and the end of its log."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from flowstone_dbt.nodes import has_failed
 if TYPE_CHECKING:
     from flowstone_dbt.cloud.clients import DbtCloudAdministrativeClient
 
-#: So many failing nodes, and so many last lines of a step's log, are in an error.
+#: Maximum number of failed nodes, and of last lines of a step's log, in an error.
 MOST_NODES, LAST_LINES = 10, 10
-#: So many characters of what dbt says about a node are quoted.
+#: Maximum number of characters that are quoted from dbt's message on a node.
 MOST_WORDS = 300
-#: Colours and the like, which dbt writes for terminals.
+#: Escape sequences, such as colors, in dbt's output.
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 def find_failing_step(run: JsonObject) -> JsonObject | None:
-    """Return the first step of a run that ended with an error; None where there is none."""
+    """Return the first step of a run that ended with an error; None if there is none."""
     steps = sort_steps(run)
     return next((step for step in steps if read_step_status(step) == "error"), None)
 
@@ -31,11 +31,11 @@ def find_failing_step(run: JsonObject) -> JsonObject | None:
 def read_results(
     client: DbtCloudAdministrativeClient, run_id: int, step: int
 ) -> list[JsonObject] | None:
-    """Return the results of a step's nodes; None where the step has left none.
+    """Return the results of a step's nodes; None if there are none.
 
     Args:
-        client: of the account.
-        run_id: of the run.
+        client: a client of the account.
+        run_id: the id of the run.
         step: the index of the step.
     """
     try:
@@ -49,10 +49,10 @@ def read_results(
 
 
 def describe_failure(client: DbtCloudAdministrativeClient, run: JsonObject) -> str:
-    """Return why a run failed, in words.
+    """Return the reason of a run's failure.
 
     Args:
-        client: of the account.
+        client: a client of the account.
         run: as the API returns it, with its ``run_steps``.
     """
     name = f"run {run['id']} failed"
@@ -72,7 +72,7 @@ def _describe_nodes(
 ) -> list[str]:
     try:
         results = read_results(client, int(run["id"]), int(step["index"])) or []
-    except FlowstoneError:  # the failure is what counts, and it is known without them
+    except FlowstoneError:  # the failure is known without them
         return []
     failing = [each for each in results if has_failed(str(each.get("status")))]
     told = [_describe_node(each) for each in failing[:MOST_NODES]]

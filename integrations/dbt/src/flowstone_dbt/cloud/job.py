@@ -1,4 +1,4 @@
-"""DbtCloudJob: a job of dbt Cloud, and its runs."""
+"""DbtCloudJob: a dbt Cloud job and its runs."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 
 class DbtCloudJob(Job):
-    """A job of dbt Cloud, which Flowstone triggers, waits for, retries and cancels.
+    """A dbt Cloud job, which Flowstone triggers, waits for, retries and cancels.
 
     The result of a run is the run as the API returns it, with its ``artifact_paths``.
     """
 
     _block_type_name: ClassVar[str | None] = "dbt Cloud Job"
     _block_type_slug: ClassVar[str | None] = "dbt-cloud-job"
-    _description: ClassVar[str | None] = "A job of dbt Cloud."
+    _description: ClassVar[str | None] = "A dbt Cloud job."
     _documentation_url: ClassVar[str | None] = "https://docs.getdbt.com/docs/deploy/jobs"
     _code_example: ClassVar[str | None] = (
         'login = DbtCloudCredentials.load("analytics")\n'
@@ -40,12 +40,12 @@ class DbtCloudJob(Job):
     )
 
     dbt_cloud_credentials: DbtCloudCredentials = Field(description="The login.")
-    job_id: int = Field(description="The number of the job, as in its URL.")
+    job_id: int = Field(description="The id of the job, as in its URL.")
     timeout_seconds: float | None = Field(
-        default=900.0, ge=0, description="How long to wait for a run; None for as long as it takes."
+        default=900.0, ge=0, description="Seconds to wait for a run; None waits without a limit."
     )
     interval_seconds: float = Field(
-        default=10.0, gt=0, description="The longest time between two polls of a run."
+        default=10.0, gt=0, description="Maximum seconds between two polls of a run."
     )
     trigger_job_run_options: TriggerJobRunOptions = Field(
         default_factory=TriggerJobRunOptions,
@@ -54,7 +54,7 @@ class DbtCloudJob(Job):
     _fresh: FreshRuns = PrivateAttr(default_factory=FreshRuns)
 
     def make_provider(self) -> DbtCloudRuns:
-        """Return dbt Cloud, as what runs this job."""
+        """Return the provider that runs this job on dbt Cloud."""
         return DbtCloudRuns(self, self._fresh)
 
     def make_run(
@@ -64,7 +64,7 @@ class DbtCloudJob(Job):
         return DbtCloudJobRun(self, provider, handle, external)
 
     def name_in_handles(self) -> str:
-        """Return the block that can cancel a run: the saved job, or else the saved login."""
+        """Return the block that can cancel a run: the saved job, or else the saved credentials."""
         login = self.dbt_cloud_credentials
         if self.name is None and login.name is not None:
             return f"{login.block_type_slug()}/{login.name}"
@@ -73,13 +73,13 @@ class DbtCloudJob(Job):
     def trigger(
         self, trigger_job_run_options: TriggerJobRunOptions | None = None
     ) -> DbtCloudJobRun:
-        """Start a run, and return at once.
+        """Start a run and return at once.
 
         Args:
-            trigger_job_run_options: overrides for this run, instead of the block's field.
+            trigger_job_run_options: overrides for this run, instead of the block's.
 
         Raises:
-            JobError: it can't be started.
+            JobError: the run can't be started.
         """
         job = self
         if trigger_job_run_options is not None:
@@ -92,14 +92,14 @@ class DbtCloudJob(Job):
     async def atrigger(
         self, trigger_job_run_options: TriggerJobRunOptions | None = None
     ) -> DbtCloudJobRun:
-        """Do as `trigger`, and let other coroutines run meanwhile."""
+        """Async version of `trigger`."""
         return await asyncio.to_thread(self.trigger, trigger_job_run_options)
 
     def get_job(self, order_by: str | None = None) -> JsonObject:
         """Return the job as the API returns it.
 
         Args:
-            order_by: a field to order by, as the API takes it; ``-`` in front reverses it.
+            order_by: a field of the API to order by; a leading ``-`` reverses the order.
 
         Raises:
             JobLost: there is no such job.
@@ -110,11 +110,11 @@ class DbtCloudJob(Job):
         return found
 
     async def aget_job(self, order_by: str | None = None) -> JsonObject:
-        """Do as `get_job`, and let other coroutines run meanwhile."""
+        """Async version of `get_job`."""
         return await asyncio.to_thread(self.get_job, order_by)
 
     def find_fresh_run(self, handle: str) -> JsonObject | None:
-        """Return what dbt Cloud answered to a trigger a moment ago; None for any other run."""
+        """Return a run from dbt Cloud's response to a recent trigger; None for other runs."""
         return self._fresh.find(handle)
 
 
@@ -122,10 +122,10 @@ class DbtCloudJobRun(JobRun):
     """A run of a dbt Cloud job.
 
     Args:
-        job: whose run it is.
-        provider: what to ask about it.
-        handle: the number of the run.
-        external: the handle as it was recorded.
+        job: the job.
+        provider: the provider of the run.
+        handle: the id of the run.
+        external: the recorded handle.
     """
 
     def __init__(
@@ -140,7 +140,7 @@ class DbtCloudJobRun(JobRun):
 
     @property
     def run_id(self) -> int:
-        """The number of the run."""
+        """The id of the run."""
         return read_run_id("dbt Cloud", self.handle)
 
     @property
@@ -160,20 +160,20 @@ class DbtCloudJobRun(JobRun):
         return found
 
     def get_status_code(self) -> int:
-        """Return the status as dbt Cloud numbers it; see `DbtCloudJobRunStatus`."""
+        """Return the numeric status; see `DbtCloudJobRunStatus`."""
         return int(self.get_run()["status"])
 
     def fetch_result(
         self, timeout_seconds: float | None = None, *, step: int | None = None
     ) -> JsonObject:
-        """Wait for its end, and return the run with its ``artifact_paths``.
+        """Wait until the run has ended; return it with its ``artifact_paths``.
 
         Args:
-            timeout_seconds: how long to wait; by default as the job says.
-            step: the index of the step whose artifacts are named; by default the last one.
+            timeout_seconds: seconds to wait; by default the job's.
+            step: the index of the step whose artifacts are listed; by default the last one.
 
         Raises:
-            JobError: as `wait` does.
+            JobError: see `wait`.
         """
         self.wait(timeout_seconds)
         return self._read_run(step)
@@ -181,7 +181,7 @@ class DbtCloudJobRun(JobRun):
     async def afetch_result(
         self, timeout_seconds: float | None = None, *, step: int | None = None
     ) -> JsonObject:
-        """Do as `fetch_result`, and let other coroutines run meanwhile."""
+        """Async version of `fetch_result`."""
         await self.await_for_completion(timeout_seconds)
         return await self._aread_run(step)
 
@@ -191,10 +191,10 @@ class DbtCloudJobRun(JobRun):
     _aread_run = make_twin(_read_run)
 
     def get_run_artifacts(self, path: str, step: int | None = None) -> Artifact:
-        """Return the content of an artifact: what its JSON says, or else its text.
+        """Return the content of an artifact: parsed JSON, or else text.
 
         Args:
-            path: as ``run_results.json``.
+            path: the path, such as ``run_results.json``.
             step: the index of the step that wrote it, from 1; by default the last one.
 
         Raises:
@@ -209,16 +209,16 @@ class DbtCloudJobRun(JobRun):
     def retry_failed_steps(
         self, trigger_job_run_options: TriggerJobRunOptions | None = None
     ) -> DbtCloudJobRun:
-        """Start a run of what did not complete in this one, and return at once.
+        """Start a run of what this one did not complete, and return at once.
 
-        Of a command with failed nodes, those and the skipped ones run again, with the command's
-        other options; commands that were skipped run as a whole. Where no command began, all run.
+        A command with failed nodes runs these and the skipped nodes, with its other options.
+        Skipped commands run completely. If no command began, all of them run.
 
         Args:
-            trigger_job_run_options: more overrides; what this run was triggered with holds, too.
+            trigger_job_run_options: overrides in addition to those of this run.
 
         Raises:
-            JobError: it has not ended, it succeeded, or a new run can't be started.
+            JobError: the run has not ended, it succeeded, or a new run can't be started.
         """
 
         def choose(client: DbtCloudAdministrativeClient) -> TriggerJobRunOptions:

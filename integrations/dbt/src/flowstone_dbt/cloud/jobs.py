@@ -1,4 +1,4 @@
-"""Jobs of dbt Cloud: the block, its tasks, and the flows that run a job to its end."""
+"""dbt Cloud jobs: the block, its tasks, and the flows that run a job."""
 
 from __future__ import annotations
 

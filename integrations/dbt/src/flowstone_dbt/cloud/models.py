@@ -1,4 +1,4 @@
-"""What a triggered run does differently from its job."""
+"""Overrides of a job's settings for one run."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ CAUSE = "Triggered by Flowstone"
 
 
 class TriggerJobRunOptions(BaseModel):
-    """Overrides for one run of a dbt Cloud job; what is None stays as the job says."""
+    """Overrides for one run of a dbt Cloud job; None keeps the job's setting."""
 
     model_config = ConfigDict(extra="forbid")
 
     cause: str | None = Field(
-        default=None, description="Why it runs, for people; by default, Flowstone's flow run."
+        default=None, description="The reason shown in dbt Cloud; by default, the flow run."
     )
     git_sha: str | None = Field(default=None, description="The commit to check out.")
     git_branch: str | None = Field(default=None, description="The branch to check out.")

@@ -1,4 +1,4 @@
-"""How far a run is, as lines of a log: what is there stays, and more is added at the end."""
+"""The progress of a run as append-only log lines."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def list_progress(run: JsonObject) -> Iterator[str]:
 
 
 def describe_status(run: JsonObject) -> str:
-    """Return the status of a run as a word."""
+    """Return the status of a run as text."""
     try:
         return DbtCloudJobRunStatus(run["status"]).name.lower()
     except ValueError:

@@ -1,4 +1,4 @@
-"""Runs of a dbt Cloud job, behind the interface of all jobs."""
+"""The job provider for dbt Cloud."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from flowstone_dbt.stopping import pause_for
 if TYPE_CHECKING:
     from flowstone_dbt.cloud.job import DbtCloudJob
 
-#: So long, in seconds, a run that was just triggered may be unknown to dbt Cloud.
+#: Seconds that dbt Cloud may not know a run after it was triggered.
 FRESH_SECONDS = 60.0
 #: Seconds between two attempts to cancel a run that is still unknown.
 PAUSE_SECONDS = 0.5
@@ -35,12 +35,12 @@ STATUSES = {
 
 @dataclass
 class FreshRuns:
-    """The runs that a block has just triggered, as dbt Cloud answered."""
+    """The runs that a block has just triggered, from dbt Cloud's responses."""
 
     _runs: dict[str, tuple[float, JsonObject]] = field(default_factory=dict)
 
     def add(self, handle: str, run: JsonObject) -> None:
-        """Keep a run, and forget those that are no longer fresh."""
+        """Store a run, and remove those that are no longer fresh."""
         kept = {name: found for name, found in self._runs.items() if self._is_fresh(found[0])}
         self._runs = {**kept, handle: (monotonic(), run)}
 
@@ -54,11 +54,11 @@ class FreshRuns:
 
 
 class DbtCloudRuns(JobProvider):
-    """The runs of a job; a handle is the number of a run.
+    """The runs of a job; a handle is the id of a run.
 
     Args:
-        job: what is triggered.
-        fresh: where the runs are kept that were just triggered.
+        job: the job to trigger.
+        fresh: the runs that were just triggered.
     """
 
     grace_seconds = GRACE_SECONDS
@@ -115,14 +115,14 @@ class DbtCloudRuns(JobProvider):
         return self.read_run(handle, step=None)
 
     def read_run(self, handle: str, *, step: int | None) -> JsonObject:
-        """Return a run, with the paths of the artifacts of a step; by default of the last one."""
+        """Return a run with the paths of a step's artifacts; by default the last step's."""
         run_id = read_run_id(self.where, handle)
 
         def read(client: DbtCloudAdministrativeClient) -> JsonObject:
             run: JsonObject = read_data(client.get_run(run_id))
             try:
                 paths = read_data(client.list_run_artifacts(run_id, step))
-            except JobLost:  # a job that keeps none
+            except JobLost:  # the job stores none
                 paths = []
             return {**run, "artifact_paths": paths or []}
 
@@ -131,7 +131,7 @@ class DbtCloudRuns(JobProvider):
     def _read_run(
         self, client: DbtCloudAdministrativeClient, run_id: int, *related: str
     ) -> JsonObject:
-        """Return a run; one that was just triggered may be known by the trigger's answer only."""
+        """Return a run; dbt Cloud may not know one that it has just triggered."""
         try:
             found: JsonObject = read_data(client.get_run(run_id, related))
         except JobLost:
@@ -146,5 +146,5 @@ class DbtCloudRuns(JobProvider):
 
 
 def find_url(run: JsonObject) -> str:
-    """Return the page of a run; "" where dbt Cloud does not say."""
+    """Return the page of a run; "" if dbt Cloud returns none."""
     return str(run.get("href") or "")

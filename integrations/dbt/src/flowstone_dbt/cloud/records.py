@@ -1,14 +1,14 @@
-"""What dbt Cloud answers: objects of JSON, whose fields are those of its API."""
+"""Types of dbt Cloud's responses: JSON objects with the fields of its API."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-#: A run, a job, a step: as the API's pages describe them.
+#: A run, a job or a step, as documented in the API.
 JsonObject = dict[str, Any]
-#: The content of an artifact: what its JSON says, or else its text.
+#: The content of an artifact: parsed JSON, or else text.
 Artifact = JsonObject | list[Any] | str
-#: The query of a request.
+#: The query parameters of a request.
 QueryValue = str | int | float | bool | None
 Query = Mapping[str, QueryValue | Sequence[QueryValue]]

@@ -1,4 +1,4 @@
-"""What has to run again after a run failed: its failed nodes and skipped steps, and no others."""
+"""What a retry of a failed run has to run: its failed nodes and skipped steps, and no others."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
     from flowstone_dbt.cloud.clients import DbtCloudAdministrativeClient
 
-#: What is needed of a run, besides the run itself.
+#: Related objects of a run that are needed.
 RELATED = ("run_steps", "trigger", "job")
-#: Commands that run nodes, and write their results.
+#: Commands that run nodes and write their results.
 RUNS_NODES = RESUMABLE - {"clone", "compile"}
-#: Of these, the ones that would also select the tests of the nodes that are named.
+#: Of these, the ones that also select the tests of selected nodes.
 SELECTS_TESTS = frozenset({"build", "test"})
-#: Options that say which nodes are run, each with one value or several.
+#: Options that select nodes, each with one or several values.
 SELECTION = frozenset(
     {"--select", "-s", "--models", "--model", "-m", "--exclude", "--selector"}
     | {"--indirect-selection"}
@@ -38,23 +38,23 @@ def make_rerun_options(
     run: JsonObject,
     options: TriggerJobRunOptions | None = None,
 ) -> TriggerJobRunOptions:
-    """Return the options of a run of what did not complete in another one.
+    """Return the options for a run of what another one did not complete.
 
-    What the other run was triggered with holds for it, too.
+    The overrides of the other run apply, too.
 
     Args:
-        client: of the account.
-        run: as the API returns it, with what `RELATED` names.
-        options: more overrides, which count more than those of the other run.
+        client: a client of the account.
+        run: the run as the API returns it, including `RELATED`.
+        options: more overrides, which take precedence over those of the other run.
 
     Raises:
-        ConfigurationError: the options have steps of their own.
-        JobError: all of the run succeeded, or it has not ended.
+        ConfigurationError: the options set steps.
+        JobError: the run succeeded, or has not ended.
     """
     where, handle = client.where, str(run["id"])
     if options is not None and options.steps_override is not None:
         problem = "`steps_override` is set, and a retry chooses the steps itself"
-        raise ConfigurationError("TriggerJobRunOptions", problem, "Leave it out.")
+        raise ConfigurationError("TriggerJobRunOptions", problem, "Remove it.")
     if not DbtCloudJobRunStatus.is_terminal_status_code(run["status"]):
         problem = f"run {handle} has not ended"
         raise JobError(where, problem, "Wait for it, or cancel it.", handle)
@@ -70,7 +70,7 @@ def make_rerun_options(
 
 
 def _read_overrides(run: JsonObject) -> JsonObject:
-    """Return what a run was triggered with."""
+    """Return the overrides of a run."""
     trigger = run.get("trigger") or {}
     names = TriggerJobRunOptions.model_fields
     found = {name: trigger[name] for name in names if trigger.get(name) is not None}
@@ -78,7 +78,7 @@ def _read_overrides(run: JsonObject) -> JsonObject:
 
 
 def _list_commands(client: DbtCloudAdministrativeClient, run: JsonObject) -> list[str]:
-    """Return the commands to run again; none where no command began, so all are."""
+    """Return the commands to run; none if no command began, so that all of them run."""
     undone = [step for step in sort_steps(run) if read_step_status(step) != "success"]
     if not undone or not _read_command(undone[0]):
         return []  # the repository or the profile failed, before any command
@@ -88,13 +88,13 @@ def _list_commands(client: DbtCloudAdministrativeClient, run: JsonObject) -> lis
 
 
 def _make_command(client: DbtCloudAdministrativeClient, run: JsonObject, step: JsonObject) -> str:
-    """Return what is left to do of a command."""
+    """Return the command for the rest of a step."""
     command = _read_command(step)
     if read_step_status(step) != "error" or find_subcommand(command) not in RUNS_NODES:
         return command
     results = read_results(client, int(run["id"]), int(step["index"])) or []
     nodes = [str(each["unique_id"]) for each in results if each["status"] not in SUCCEEDED]
-    # Without a failing node it was the project that failed; a hook can't be selected.
+    # Without a failed node, the project failed; a hook can't be selected.
     if not nodes or any(node.startswith("operation.") for node in nodes):
         return command
     return select_nodes(command, nodes)
@@ -106,7 +106,7 @@ def _read_command(step: JsonObject) -> str:
 
 
 def _is_automatic(command: str, run: JsonObject) -> bool:
-    """Tell whether dbt Cloud itself adds a command to each run of the job."""
+    """Return whether dbt Cloud itself adds a command to each run of the job."""
     job, trigger = run.get("job") or {}, run.get("trigger") or {}
     if find_subcommand(command) == "deps":
         return True
@@ -118,16 +118,16 @@ def _is_automatic(command: str, run: JsonObject) -> bool:
 
 
 def find_subcommand(command: str) -> str:
-    """Return what a command does: ``build`` of ``dbt --fail-fast build``; "" if it says nothing."""
+    """Return the subcommand: ``build`` for ``dbt --fail-fast build``; "" if there is none."""
     return next(iter(list_words(split_words(command)[1:])), "")
 
 
 def select_nodes(command: str, nodes: Sequence[str]) -> str:
-    """Return a command that runs these nodes only, with the command's other options.
+    """Return a command that runs only the given nodes, with its other options.
 
     Args:
-        command: as ``dbt build --select tag:daily --full-refresh``.
-        nodes: their unique ids.
+        command: the command, such as ``dbt build --select tag:daily --full-refresh``.
+        nodes: the unique ids of the nodes.
     """
     words = [*_drop_selection(split_words(command))]
     names = dict.fromkeys(name_node(node) for node in nodes)
@@ -136,7 +136,7 @@ def select_nodes(command: str, nodes: Sequence[str]) -> str:
 
 
 def name_node(unique_id: str) -> str:
-    """Return what selects a node: of ``model.shop.orders.v2`` it is ``orders.v2``."""
+    """Return the selector of a node: ``orders.v2`` for ``model.shop.orders.v2``."""
     kind, _, *rest = unique_id.split(".")
     if kind == "unit_test":
         return rest[-1]
@@ -144,7 +144,7 @@ def name_node(unique_id: str) -> str:
 
 
 def split_words(command: str) -> list[str]:
-    """Return the words of a command; quotes that don't match count as characters."""
+    """Return the words of a command; unmatched quotes count as characters."""
     try:
         return shlex.split(command)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Runs of dbt Cloud: tasks that read them and their artifacts, and the flow that waits for one."""
+"""dbt Cloud runs: tasks that read them and their artifacts, and the flow that waits for one."""
 
 from __future__ import annotations
 

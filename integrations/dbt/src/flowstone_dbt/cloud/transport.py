@@ -1,4 +1,4 @@
-"""Requests to dbt Cloud: repeated where that is safe, and answered or an error of Flowstone's."""
+"""Requests to dbt Cloud: retried if that is safe; failures become errors of Flowstone."""
 
 from __future__ import annotations
 
@@ -26,32 +26,32 @@ if TYPE_CHECKING:
 
     from flowstone_dbt.cloud.records import Query
 
-#: What comes of sending a request.
+#: The outcome of a request.
 Found = httpx.Response | httpx.TransportError
-#: Answers after which a request that changes nothing, or the same twice, is repeated.
+#: Responses after which an idempotent request is retried.
 TRANSIENT = frozenset({429, 500, 502, 503, 504})
-#: Answers which say that nothing was done.
+#: Responses that mean that nothing was done.
 REFUSING = frozenset({429, 503})
-#: Methods that may be repeated: what was done twice is as if it was done once.
+#: Idempotent methods.
 REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
-#: Seconds before the first repetition, where the answer says nothing; each pause is twice as long.
+#: Seconds before the first retry without `Retry-After`; each further delay is twice as long.
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 30.0
-#: No longer is waited for what `Retry-After` asks, in seconds.
+#: Maximum delay in seconds that `Retry-After` can request.
 LONGEST_ASKED = 300.0
 
 
 class Transport:
-    """One client of httpx, and the rules of repeating.
+    """An httpx client with retries.
 
     Args:
-        where: what messages begin with.
+        where: the prefix of messages.
         api_key: the token.
-        timeout_seconds: seconds to connect, and to wait for data.
-        max_retries: how often a request is repeated, at most.
+        timeout_seconds: timeout of the connection, and of waiting for data, in seconds.
+        max_retries: maximum number of retries of a request.
 
     Raises:
-        CredentialsError: the token can't be sent.
+        CredentialsError: the token contains characters that can't be sent.
     """
 
     def __init__(
@@ -78,23 +78,23 @@ class Transport:
         is_repeatable: bool | None = None,
         handle: str | None = None,
     ) -> httpx.Response:
-        """Send a request, and return its answer.
+        """Send a request and return the response.
 
         Args:
-            method: of HTTP.
-            url: where to.
-            params: the query; what is None is left out.
+            method: the HTTP method.
+            url: the URL.
+            params: the query parameters; those that are None are omitted.
             json: the body.
-            is_repeatable: whether doing it twice is the same as once; by default the method says.
-                What is not is repeated only where it was certainly not done.
-            handle: the run that it is about.
+            is_repeatable: whether the request is idempotent; by default, the method decides. Others
+                are retried only if they were certainly not executed.
+            handle: the run that the request is about.
 
         Raises:
             CredentialsError: the token was refused.
-            AccessDenied: the token may not do that.
-            JobLost: there is no such thing.
-            Unreachable: no answer, or only that the service is busy or broken.
-            JobError: it was refused for another reason.
+            AccessDenied: the token lacks a permission.
+            JobLost: the object does not exist.
+            Unreachable: there was no response, or the service is busy or broken.
+            JobError: the request was refused for another reason.
         """
         repeatable = method.upper() in REPEATABLE if is_repeatable is None else is_repeatable
         query = {name: value for name, value in (params or {}).items() if value is not None}
@@ -136,7 +136,7 @@ class Transport:
             return error
 
     def _wait(self, request: httpx.Request, found: Found, pause: float) -> None:
-        """Wait as long as the answer asks, or else about as long as the pause, and log it."""
+        """Wait as long as the response requests, or else about `pause` seconds, and log it."""
         asked = read_retry_after(found) if isinstance(found, httpx.Response) else None
         seconds = SystemRandom().uniform(pause / 2, pause) if asked is None else asked
         words = str(getattr(found, "status_code", type(found).__name__))
@@ -147,7 +147,7 @@ class Transport:
 
 
 def read_retry_after(response: httpx.Response) -> float | None:
-    """Return the seconds that an answer asks to wait; None where it asks nothing."""
+    """Return the seconds that a response asks to wait; None if it doesn't."""
     text = response.headers.get("Retry-After", "").strip()
     try:
         seconds = float(text)
@@ -160,20 +160,20 @@ def read_retry_after(response: httpx.Response) -> float | None:
 
 
 def _may_repeat(found: Found, *, is_repeatable: bool) -> bool:
-    """Tell whether a request is to be sent again: it may help, and does nothing twice."""
+    """Return whether a retry may help, and can't do anything twice."""
     if isinstance(found, httpx.Response):
         return found.status_code in (TRANSIENT if is_repeatable else REFUSING)
     return is_repeatable or isinstance(found, httpx.ConnectError | httpx.ConnectTimeout)
 
 
 def _is_gone(response: httpx.Response, *, is_first: bool) -> bool:
-    """Tell whether a deletion that is repeated was done before."""
+    """Return whether a retried deletion had succeeded before."""
     deleting = response.request.method == "DELETE"
     return deleting and not is_first and response.status_code == NOT_FOUND
 
 
 def _check_key(where: str, key: str) -> str:
-    """Return a token as a header can have it; errors of httpx would quote it."""
+    """Return a token that is valid in a header; errors of httpx would quote it."""
     key = key.strip()
     if key and key.isascii() and key.isprintable() and " " not in key:
         return key
@@ -183,5 +183,5 @@ def _check_key(where: str, key: str) -> str:
 
 @cache
 def _make_tls() -> SSLContext:
-    """Return one context for all clients: each takes 20 ms to make."""
+    """Return one context for all clients, as creating one takes 20 ms."""
     return httpx.create_ssl_context()

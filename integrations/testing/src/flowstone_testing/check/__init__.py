@@ -1,1 +1,1 @@
-"""What `flowstone plugin check` runs in processes of its own, each on one package."""
+"""The stages of `flowstone plugin check` that run in separate processes, on one package each."""

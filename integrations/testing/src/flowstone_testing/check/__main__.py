@@ -1,6 +1,6 @@
 """The first stage of a check: ``python -m flowstone_testing.check PACKAGE FOLDER``.
 
-It writes what there is to check into the folder, as facts, and a test module for pytest.
+It writes the inventory of the package into the folder, as facts, and a test module for pytest.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ globals().update(make_classes({package!r}))
 def main() -> None:
     package, folder = sys.argv[1], Path(sys.argv[2])
     (folder / "test_outside.py").write_text(MODULE.format(package=package), "utf-8")
-    # Settings of its own, so that those of whatever is above the folder don't count.
+    # Its own settings, so that those of a parent directory don't apply.
     (folder / "pytest.ini").write_text("[pytest]\naddopts = --import-mode=importlib\n", "utf-8")
     take_stock(package, FactLog(folder / "stock"))
 

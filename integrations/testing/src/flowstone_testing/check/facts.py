@@ -1,4 +1,4 @@
-"""Facts: what a check has found, written line by line, so that a process that dies has told."""
+"""Facts: the findings of a check, written line by line, so that they survive a crash."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class FactLog:
         self._path = path
 
     def note_step(self, what: str) -> None:
-        """Say what comes now: where the process ends or hangs, it was this."""
+        """Record the next step, to blame it if the process ends or hangs."""
         self._write("doing", what)
 
     def note_package(self, **found: object) -> None:
         self._write("package", found)
 
     def note_count(self, number: int) -> None:
-        """Say how many tests will run."""
+        """Record how many tests will run."""
         self._write("collected", number)
 
     def note_expected(self, found: ExpectedSuite) -> None:
@@ -39,7 +39,7 @@ class FactLog:
         self._write("result", asdict(found))
 
     def note_problem(self, what: str) -> None:
-        """Tell what could not be checked, and why."""
+        """Record what could not be checked, and why."""
         self._write("problem", what)
 
     def note_end(self) -> None:

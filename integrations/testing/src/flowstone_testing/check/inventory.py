@@ -1,4 +1,4 @@
-"""The inventory: which package is meant, what it offers, and which suites that asks for."""
+"""The inventory of a package: what it offers, and which suites it should use."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def find_plugin(package: str) -> Plugin | None:
 
 
 def take_stock(package: str, facts: FactLog) -> None:
-    """Write down what a package is, and which suites it should join."""
+    """Record the facts of a package, and which suites it should use."""
     facts.note_step("loading the installed plugins")
     plugin = find_plugin(package)
     if plugin is None:
@@ -62,7 +62,7 @@ def take_stock(package: str, facts: FactLog) -> None:
 
 
 def find_suites() -> list[type[Suite]]:
-    """Return the suites of the kit that are for what packages offer, PluginSuite first."""
+    """Return the suites that apply to what packages offer, PluginSuite first."""
     for found in pkgutil.walk_packages(conformance.__path__, f"{conformance.__name__}."):
         import_module(found.name)
     every = {
@@ -75,7 +75,7 @@ def find_suites() -> list[type[Suite]]:
 
 
 def find_tests(plugin: Plugin) -> list[Path]:
-    """Return the tests of a package that is installed from its source tree, editable."""
+    """Return the tests of a package that is installed from its source tree (editable)."""
     try:
         text = distribution(plugin.distribution).read_text("direct_url.json")
     except PackageNotFoundError:
@@ -98,7 +98,7 @@ def _subjects(suite: type[Suite], plugin: Plugin, facts: FactLog) -> Iterator[st
         try:
             found = get_host().load(suite.kind, name)
         except PluginError:
-            continue  # PluginSuite says so
+            continue  # PluginSuite reports it
         if isinstance(found, type) and issubclass(found, suite.interface):
             yield name
 

@@ -1,4 +1,4 @@
-"""Classes that join the suites for a package which did not: what can be seen from outside."""
+"""Test classes for a package that has none: the checks that are possible from outside."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from flowstone.plugins import Plugin
 
-#: They look at files of the package's own tests.
+#: They read files of the package's own tests.
 GOLDEN = {
     "test_the_fields_are_those_of_the_version",
     "test_documents_of_every_released_version_load",
@@ -33,14 +33,14 @@ GOLDEN = {
 
 
 class AnyName:
-    """All names: from outside it is not seen which are known, and each may say its unit."""
+    """All names: from outside, known names can't be distinguished, and each may include a unit."""
 
     def __contains__(self, name: object) -> bool:
         return True
 
 
 def make_classes(package: str) -> dict[str, type[Suite]]:
-    """Return classes for pytest, by name; each says in `made_for` what it is of."""
+    """Return classes for pytest, by name; `made_for` of each names what it tests."""
     plugin = find_plugin(package)
     if plugin is None or plugin.error:
         return {}
@@ -63,7 +63,7 @@ def _load_blocks(plugin: Plugin, kind: str) -> Iterator[tuple[str, type[Block]]]
         try:
             found = get_host().load(kind, name)
         except PluginError:
-            continue  # PluginSuite says so
+            continue  # PluginSuite reports it
         if isinstance(found, type) and issubclass(found, Block):
             yield name, found
 
@@ -119,7 +119,7 @@ def _list_tests(suite: type[Suite]) -> set[str]:
 
 
 def find_sdks(name: str) -> tuple[str, ...]:
-    """Return the modules of what a package needs and Flowstone does not: its SDKs."""
+    """Return the modules of a package's dependencies that Flowstone doesn't have: its SDKs."""
     wanted = _find_needs(name, extras=True) - _find_all_needs("flowstone")
     homes = packages_distributions().items()
     return tuple(

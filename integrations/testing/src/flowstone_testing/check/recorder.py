@@ -1,4 +1,4 @@
-"""The recorder: a pytest plugin that writes down how the standard tests ended, and on what."""
+"""The recorder: a pytest plugin that records the outcome of standard tests and their subjects."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from flowstone_testing.conformance.suite import (
 )
 from flowstone_testing.levels import JoinedSuite, Result
 
-#: More of a message than this is for the package's own test run.
+#: Maximum length of a message; the package's own test run shows all of it.
 MOST_CHARACTERS = 300
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--kit-facts", help="the file that results of standard tests go to")
-    parser.addoption("--kit-stage", help="whose the tests are: joined, or outside")
+    parser.addoption("--kit-facts", help="file to write the results of standard tests to")
+    parser.addoption("--kit-stage", help="origin of the tests: joined, or outside")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -38,7 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class Recorder:
-    """Writes down the standard tests of one run of pytest, and leaves out all others."""
+    """Records the standard tests of one run of pytest; all others are ignored."""
 
     def __init__(self, facts: FactLog, stage: str) -> None:
         self._facts, self._stage = facts, stage
@@ -81,7 +81,7 @@ class Recorder:
         return report
 
     def _name(self, item: Any) -> str:
-        """Return the name of a test's class; the check's own are named for what they are of."""
+        """Return the name of a test's class; those of the check are named after their subject."""
         made = getattr(item.cls, "made_for", None)
         return made or str(item.nodeid).rpartition("::")[0]
 
@@ -101,7 +101,7 @@ class Recorder:
 
 
 def find_subjects(cls: type[Suite], arguments: Mapping[str, Any]) -> list[str]:
-    """Return what of a package a test ran on, as its fixtures tell."""
+    """Return the parts of a package that a test ran on, from its fixtures."""
     made_on = getattr(cls, "made_on", None)
     if made_on is not None:
         return list(made_on)

@@ -1,6 +1,6 @@
-"""Samples: blocks of a type that nobody here knows, made of what its fields say."""
+"""Samples: blocks of an unknown type, created from its field definitions."""
 
-# ruff: noqa: SLF001 - a block type says in such names what it is
+# ruff: noqa: SLF001 - a block type describes itself by such names
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ from flowstone.secrets.fields import hides
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-#: Blocks in blocks in blocks; a type may hold itself.
+#: Maximum depth of nested blocks; a type may contain itself.
 DEEPEST = 4
-#: By these, pydantic's marks, a field of a customer's own key is known.
+#: Markers of pydantic by which a field of a customer's own key is recognized.
 _OF_KEYS = get_args(EncryptionKey)[1:]
 
 
 class NoSample(Exception):
-    """A value can't be made up for a field, or a block of a type."""
+    """No sample value exists for a field, or no sample block for a type."""
 
 
 def make_samples(kind: type[Block]) -> list[Block]:
-    """Return blocks of a type: with little in it, and with every secret field set.
+    """Return blocks of a type: one with few fields, and ones with every secret field set.
 
     Raises:
-        NoSample: none can be made; the reasons are in it.
+        NoSample: none can be created; it contains the reasons.
     """
     made: list[Block] = []
     reasons: list[str] = []
@@ -54,12 +54,12 @@ def make_samples(kind: type[Block]) -> list[Block]:
             made.append(way())
         except (NoSample, BlockInvalid, ValueError, TypeError) as error:
             reasons.append(str(error))
-    if len(made) == 1 and reasons:  # of some secrets, a block takes only one
+    if len(made) == 1 and reasons:  # some secrets exclude each other
         made += _make_with_each_secret(kind)
     made += _run_example(kind) if not made else []
     if not made:
         why = "; ".join(dict.fromkeys(reasons))
-        raise NoSample(f"no {kind.__name__} can be made up: {why}")
+        raise NoSample(f"no sample of {kind.__name__} can be created: {why}")
     return made
 
 
@@ -82,7 +82,7 @@ def _make_fields(kind: type[BaseModel], *, secrets: bool, depth: int = 0) -> dic
 
 
 def _make_fitting(name: str, field: Any, *, secrets: bool, depth: int) -> Any:
-    """Return the first of a field's examples, or else a value within its bounds."""
+    """Return the first of a field's examples, or a value within its bounds."""
     if field.examples:
         return field.examples[0]
     if all(mark in field.metadata for mark in _OF_KEYS):
@@ -127,10 +127,10 @@ def _make_value(name: str, hint: object, *, secrets: bool, depth: int) -> object
 
 
 def _find_reference(kind: type[BaseModel]) -> type[BaseModel]:
-    """Return a block that can be made, of an interface or a base class.
+    """Return a block type that can be instantiated, of an interface or a base class.
 
     Raises:
-        NoSample: there is none in core, or loaded.
+        NoSample: none is in core or loaded.
     """
     references: tuple[type[BaseModel], ...] = (SqliteDatabase, LocalDirectory)
     found = [each for each in references if issubclass(each, kind)]
@@ -140,14 +140,14 @@ def _find_reference(kind: type[BaseModel]) -> type[BaseModel]:
         found += [] if isabstract(each) else [each]
         below += each.__subclasses__()
     if not found:
-        raise NoSample(f"there is no {kind.__name__} that can be made")
+        raise NoSample(f"no {kind.__name__} can be created")
     return found[0]
 
 
 def _make_first(
     name: str, hint: object, parts: tuple[object, ...], *, secrets: bool, depth: int
 ) -> object:
-    """Return a value of the first part that one can be made for; a secret one before others."""
+    """Return a value of the first part that has one; secret parts are tried first."""
     for part in sorted(parts, key=lambda part: not hides(part)):
         try:
             return _make_value(name, part, secrets=secrets, depth=depth)
@@ -169,7 +169,7 @@ def _make_several(
 
 
 def _run_example(kind: type[Block]) -> Iterator[Block]:
-    """Yield the block of a type's own example, if it makes one without more."""
+    """Yield the block of a type's own example, if that creates one by itself."""
     try:
         tree = ast.parse(kind._code_example or "")
         names = dict(vars(import_module(kind.__module__)))
@@ -178,7 +178,7 @@ def _run_example(kind: type[Block]) -> Iterator[Block]:
                 code = compile(ast.Expression(node), "the example", "eval")
                 yield eval(code, names)  # noqa: S307 - the package's own
                 return
-    except Exception:  # noqa: BLE001 - strangers' code; whoever asks tells that there is none
+    except Exception:  # noqa: BLE001 - foreign code; the caller reports that there is none
         return
 
 

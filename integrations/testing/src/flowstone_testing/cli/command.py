@@ -1,4 +1,4 @@
-"""`flowstone plugin check`: a level for each suite, and what is missing to the next."""
+"""`flowstone plugin check`: grade a package on each suite, and list what the next level needs."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ STYLES = {Level.FULL: "green", Level.PARTIAL: "yellow", Level.NONE: "red"}
 @click.option(
     "--tests",
     type=click.Path(exists=True, path_type=Path),
-    help="The package's tests that join the suites; by default, tests/test_conformance.py of the "
-    "source tree that it is installed from.",
+    help="The package's conformance tests; by default, tests/test_conformance.py in the source "
+    "tree that it is installed from.",
 )
-@click.option("--no-tests", is_flag=True, help="Check only what is seen from outside.")
-@click.option("--live", is_flag=True, help="Run the package's tests on the real service.")
+@click.option("--no-tests", is_flag=True, help="Skip the package's own tests.")
+@click.option("--live", is_flag=True, help="Run the package's tests against the real service.")
 @click.option(
     "--level",
     type=click.Choice(["partial", "full"]),
     default="partial",
     show_default=True,
-    help="Exit with 1 where a suite is below this level.",
+    help="Exit with 1 if a suite is below this level.",
 )
 @click.option(
     "--timeout-seconds", type=click.FloatRange(min=0.1), default=600.0, show_default=True,
-    help="For each of the three stages: what it offers, from outside, its own tests.",
+    help="Timeout of each of the three stages: inventory, outside checks, the package's tests.",
 )  # fmt: skip
 @json_option
 @click.pass_context
@@ -54,12 +54,12 @@ def check_package(
     timeout_seconds: float,
     as_json: bool,
 ) -> None:
-    """Run the conformance suites on an installed PACKAGE, and grade it on each.
+    """Run the conformance suites on an installed PACKAGE and grade it on each.
 
-    PACKAGE is a distribution, a module, or the name of a plugin. Any package is checked from
-    outside; the level full takes tests of its own that join the suites, with the real service or an
-    emulator; what only an emulator fails is counted apart. Everything runs in separate processes.
-    Exits with 1 if a test fails, or if a suite is below the level.
+    PACKAGE is a distribution, a module, or the name of a plugin. Any package can be checked from
+    outside. The level "full" requires tests in the package that use the suites, with the real
+    service or an emulator; tests that only an emulator fails are counted separately. Everything
+    runs in separate processes. Exits with 1 if a test fails or a suite is below the level.
     """
     with watch_progress() as watch:
         found = check_in_stages(
@@ -98,7 +98,7 @@ def _show(found: CheckRecord, grades: list[Grade], reached: Level) -> None:
     facts = [
         ("package", Cell(f"{about.get('name', '?')} {about.get('version', '')}".strip(), "bold")),
         ("level", Cell(format_level(reached, _count_not_shown(grades)), STYLES[reached])),
-        ("tests", Cell("\n".join(about.get("tests", ())) or "none ran: --tests names them")),
+        ("tests", Cell("\n".join(about.get("tests", ())) or "none ran; name them with --tests")),
     ]
     views: list[View] = [Facts(facts)]
     if grades:

@@ -1,4 +1,4 @@
-"""Golden documents of a new package: a token opens for one slug only, so it is sealed anew."""
+"""Golden documents of a new package: a sealed secret is bound to a slug, so it is resealed."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def reseal(folder: Path, earlier: Callable[[str], str]) -> None:
     """Seal the secrets in golden documents for the slugs that they have now.
 
     Args:
-        folder: where the documents are.
-        earlier: returns a slug as it was when they were sealed.
+        folder: the directory of the documents.
+        earlier: maps a slug to the one that the secrets were sealed for.
     """
     vault = Vault(Settings(home=folder, secret_key=GOLDEN_KEY))
     for file in sorted(folder.glob("*.json")):

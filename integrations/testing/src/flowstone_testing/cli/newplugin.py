@@ -1,4 +1,4 @@
-"""`flowstone plugin new`: a package of one's own, made of the template."""
+"""`flowstone plugin new`: create a package from the template."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from flowstone.errors import ConfigurationError
 from flowstone.plugins import catalog
 from flowstone_testing.cli.template import Names, copy
 
-#: Each interface that a package can bring → the end of its class's name.
+#: Each interface that a package can implement → the suffix of its class name.
 INTERFACES = {
     "store": "Store",
     "database": "Database",
@@ -31,9 +31,9 @@ LICENCES = (
     "GPL-3.0-or-later",
     "LicenseRef-Proprietary",
 )
-#: What to do with a new package, inside its folder.
+#: Next steps inside the directory of a new package.
 NEXT = ("uv run pytest", "uv run flowstone plugin ls", "uv build")
-#: The same without uv; the first line makes a place of its own, with a pip that knows groups.
+#: The same without uv; the first line creates an environment whose pip supports groups.
 NEXT_BY_PIP = (
     "python -m venv --upgrade-deps .venv && . .venv/bin/activate",
     "pip install --group dev --editable . build",
@@ -50,18 +50,18 @@ NEXT_BY_PIP = (
     type=click.Path(file_okay=False, path_type=Path),
     default=Path(),
     metavar="DIR",
-    help="Where to make its folder; here, if you don't say.",
+    help="Parent directory of the package; the current one by default.",
 )
-@click.option("--interface", type=click.Choice(list(INTERFACES)), help="What it brings.")
-@click.option("--title", help="What the service is called.")
-@click.option("--author", help="Who writes it.")
+@click.option("--interface", type=click.Choice(list(INTERFACES)), help="Interface to implement.")
+@click.option("--title", help="Display name of the service.")
+@click.option("--author", help="Author of the package.")
 @click.option("--licence", type=click.Choice(LICENCES), help="Its licence.")
 @click.option("--defaults", is_flag=True, help="Ask nothing.")
 def new(name: str, into: Path, defaults: bool, **given: str | None) -> None:
-    """Create a package from the template; NAME is flowstone-SERVICE.
+    """Create a package from the template. NAME is flowstone-SERVICE.
 
-    The package has blocks and tasks for a service, and tests that pass, and can be published. On a
-    terminal, missing answers are asked for.
+    The package has blocks and tasks for a service and tests that pass, and is ready to publish. On
+    a terminal, the command prompts for missing answers.
     """
     names = Names.of(name)
     _refuse_existing(names)

@@ -1,4 +1,4 @@
-"""The stages of a check, each a process of its own: what it does to itself hurts nobody here."""
+"""The stages of a check, each in a separate process, so that a crash doesn't end the check."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from flowstone_testing.levels import ExpectedSuite, Grade, JoinedSuite, Result, 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    #: Is told the stage, and its facts so far.
+    #: Called with the stage and its facts so far.
     Watch = Callable[[str, "Reading"], object]
 
-#: The stages, as people read them.
+#: Display names of the stages.
 STAGES = {"stock": "what it offers", "outside": "from outside", "joined": "its own tests"}
-#: So often is looked at what a stage writes down, in seconds.
+#: Seconds between reads of the facts that a stage writes.
 PAUSE = 0.1
-#: So many lines of what a stage printed are shown, where it did not come to its end.
+#: Lines of a stage's output that are shown if it did not finish.
 TAIL = 5
 
 
 @dataclass(slots=True)
 class CheckRecord:
-    """What the stages have written down.
+    """The facts that the stages have recorded.
 
     Attributes:
-        package: what `name`, `version`, `plugin`, `tests`, `error` are; with `known` only, there
-            is no such package.
-        problems: what could not be checked.
+        package: `name`, `version`, `plugin`, `tests` and `error`; only `known` if there is no such
+            package.
+        problems: what could not be checked, and why.
     """
 
     package: dict[str, Any] = field(default_factory=dict)
@@ -53,13 +53,13 @@ class CheckRecord:
 
 @dataclass(slots=True)
 class Reading:
-    """The facts of one stage, taken up while they are written.
+    """The facts of one stage, read while they are written.
 
     Attributes:
-        doing: what the stage does now.
-        tests: how many it will run; `results` is how many have ended.
-        problems: how many it has told itself.
-        done: whether it came to its end.
+        doing: the current step of the stage.
+        tests: the number of tests it will run; `results` is how many have ended.
+        problems: the number of problems it has reported.
+        done: whether it finished.
     """
 
     path: Path
@@ -72,9 +72,9 @@ class Reading:
     _offset: int = 0
 
     def go_on(self) -> bool:
-        """Take up what has been written since; tell whether there was something.
+        """Read what has been written since the last call; return whether there was anything.
 
-        Where a process is killed while it writes, its last line is not whole, and is left.
+        If a process is killed while it writes, its last, incomplete line is ignored.
         """
         if not self.path.exists():
             return False
@@ -99,7 +99,7 @@ class Reading:
             case "wanted":
                 found.wanted.append(ExpectedSuite(**record))
             case "joined":
-                # Each process of a run in several says the same.
+                # Each process of a parallel test run reports the same.
                 found.joined += [
                     each for each in [JoinedSuite(**record)] if each not in found.joined
                 ]
@@ -116,15 +116,15 @@ class Reading:
 def check_in_stages(
     package: str, tests: Path | None, *, own: bool, live: bool, seconds: float, watch: Watch
 ) -> CheckRecord:
-    """Check a package, in three stages: what it offers, what is seen from outside, its own tests.
+    """Check a package in three stages: inventory, outside checks, the package's tests.
 
     Args:
         package: a distribution, a module, or the name of a plugin.
-        tests: the package's tests that join the kit; None takes those of its source tree.
+        tests: the package's conformance tests; None uses those in its source tree.
         own: whether to run them.
-        live: whether they run on the real service.
-        seconds: for each stage.
-        watch: is told what each stage is at, many times a second.
+        live: whether they run against the real service.
+        seconds: the timeout of each stage, in seconds.
+        watch: called with the progress of each stage, many times a second.
     """
     found = CheckRecord()
     with _exit_cleanly(), TemporaryDirectory(prefix="flowstone-check-") as name:
@@ -144,24 +144,24 @@ def check_in_stages(
 
 
 class StageRunner:
-    """Runs stages one after the other; their facts, and what they print, go to a folder."""
+    """Runs stages one after another; their facts and output are written to a directory."""
 
     def __init__(self, folder: Path, found: CheckRecord, seconds: float, watch: Watch) -> None:
         self._folder, self._found, self._seconds, self._watch = folder, found, seconds, watch
 
     def test(self, name: str, *tests: Path, options: Sequence[str] = ()) -> None:
-        """Run tests, in the directory where they are: it decides about pytest's settings."""
+        """Run tests in their own directory, which determines pytest's settings."""
         recorder = ("-p", "flowstone_testing.check.recorder", "-p", "no:cacheprovider")
         facts = (f"--kit-facts={self._folder / name}", f"--kit-stage={name}")
         paths = [path.resolve() for path in tests]
         where = paths[0] if paths[0].is_dir() else paths[0].parent
-        # A message that leaves names out tells nobody what to fix.
+        # A truncated message would omit names that have to be fixed.
         whole = ("-o", "verbosity_assertions=2")
         words = ("-q", *options, *whole, *recorder, *facts, *map(str, paths))
         self.run(name, "pytest", *words, cwd=where)
 
     def run(self, name: str, module: str, *words: str, cwd: Path | None = None) -> None:
-        """Run a module in a process of its own, and take up what it writes down."""
+        """Run a module in a separate process and read the facts that it writes."""
         said = self._folder / f"{name}.out"
         with said.open("wb") as output:
             process = subprocess.Popen(  # noqa: S603 - a module of ours, or pytest
@@ -183,12 +183,12 @@ class StageRunner:
             self._found.problems.append(f"{STAGES[name]}: {ending}")
         elif not reading.done and not reading.problems:
             ending = f"{STAGES[name]}: its process ended with {code}, at {reading.doing}"
-            # Once tests have run, what was printed may have values of theirs in it.
+            # Once tests have run, the output may contain their values.
             last = said.read_text("utf-8", "replace").strip().splitlines()[-TAIL:]
             self._found.problems.append("\n".join([ending, *([] if reading.results else last)]))
 
     def _wait(self, process: subprocess.Popen[bytes], stage: str, reading: Reading) -> int | None:
-        """Return the exit code; None where the time is over."""
+        """Return the exit code; None on timeout."""
         end = monotonic() + self._seconds
         while True:
             self._watch(stage, reading)
@@ -202,7 +202,7 @@ class StageRunner:
 
 @contextmanager
 def _exit_cleanly() -> Iterator[None]:
-    """Exit where this process is asked to end, so that what it has started ends, too."""
+    """Exit on termination signals, so that the child processes are ended, too."""
     if current_thread() is not main_thread():
         yield
         return
@@ -221,7 +221,7 @@ def _leave(number: int, _: object) -> None:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kill a process, and what it has started."""
+    """Kill a process and its children."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):

@@ -1,4 +1,4 @@
-"""The template of new packages: a whole package, copied with other names by copier."""
+"""The template of new packages: a complete package that copier copies and renames."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from flowstone_testing.cli.golden import reseal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: Where the template is: in the wheel, and in a checkout.
+#: Location of the template, in the wheel and in a checkout.
 _PLACES = (
     Path(__file__).parent / "plugin-template",
     Path(__file__).parents[5] / "plugin-template",
 )
-#: The whole text of each licence; who holds the copyright, and since when, is copier's to fill in.
+#: Full text of each license; copier fills in the copyright holder and the year.
 _LICENCES = Path(__file__).parent / "licences"
-#: What working in the template leaves behind.
+#: Files that working in the template leaves behind.
 _LEFTOVERS = ("__pycache__", "*.py[cod]", ".*_cache", ".hypothesis", ".venv", "build", "dist")
 _NAME = re.compile(r"flowstone-[a-z][a-z0-9]*(-[a-z0-9]+)*")
-#: What stands in the template → what stands for it, the first that fits. copier fills in «…».
+#: Text in the template → its replacement; the first match applies. copier fills in «…».
 _SPELLINGS = {
     "The authors of flowstone-template": "«author»",
     "Apache-2.0": "«licence»",
@@ -37,9 +37,9 @@ _SPELLINGS = {
     r"template(?=-)|(?<=-)template": "«kebab»",
     "template": "«snake»",
 }
-#: A mark in a file whose comments begin with #; those of Markdown are copier's already.
+#: A marker in a file whose comments begin with #; copier reads those of Markdown itself.
 _MARK = re.compile(r"^ *# % (.*)$", re.MULTILINE)
-#: Blank lines that are too many, or too few, where lines around them were left out.
+#: Too many or too few blank lines, where lines around them were omitted.
 _BLANKS = (
     (
         re.compile(
@@ -56,7 +56,7 @@ _EVERY_SPELLING = re.compile("|".join(f"({found})" for found in _SPELLINGS))
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The names of a new package, all made of one.
+    """The names of a new package, all derived from one.
 
     Attributes:
         name: the distribution, ``flowstone-big-blue``.
@@ -64,7 +64,7 @@ class Names:
         snake: in modules and tasks, ``big_blue``.
         camel: in classes, ``BigBlue``.
         upper: in variables of the environment, ``BIG_BLUE``.
-        suggested: the service's, where nobody says another: ``Big Blue``.
+        suggested: the default title of the service, ``Big Blue``.
     """
 
     name: str
@@ -76,18 +76,18 @@ class Names:
 
     @property
     def module(self) -> str:
-        """What is imported: ``flowstone_big_blue``."""
+        """The module to import: ``flowstone_big_blue``."""
         return f"flowstone_{self.snake}"
 
     @classmethod
     def of(cls, name: str) -> Names:
-        """Make them of the distribution's name.
+        """Derive them from the name of the distribution.
 
         Raises:
-            ConfigurationError: it is no such name.
+            ConfigurationError: the name is invalid.
         """
         if not _NAME.fullmatch(name):
-            problem = "a package is called 'flowstone-…', in small letters, digits and hyphens"
+            problem = "a package is named 'flowstone-…', in lowercase letters, digits and hyphens"
             plain = normalize("NFKD", name).encode("ascii", "ignore").decode()
             near = re.sub(r"[^a-z0-9]+", "-", plain.lower().removeprefix("flowstone")).strip("-")
             near = near.lstrip("0123456789-") or "acme"
@@ -98,33 +98,33 @@ class Names:
 
 
 def copy(names: Names, target: Path, answers: Mapping[str, str], *, ask: bool) -> None:
-    """Make a package of the template in a directory that is not there, or empty.
+    """Create a package from the template in a directory that is missing or empty.
 
     Args:
-        names: what it is called.
-        target: where it goes.
-        answers: to the questions in the template's `copier.yml`, as far as they are given.
-        ask: whether to ask the others on the terminal; else their defaults are taken.
+        names: the names of the package.
+        target: the directory to create.
+        answers: to questions in the template's `copier.yml`; may be incomplete.
+        ask: whether to prompt for missing answers on the terminal; if not, defaults are used.
 
     Raises:
         ConfigurationError: the directory is not empty, or an answer can't be used.
         MissingExtra: copier is not installed.
     """
     try:
-        # An extra: who runs flows makes no packages. It takes 300 ms, too.
+        # An extra, as running flows doesn't need it. The import takes 300 ms, too.
         from copier import run_copy
     except ImportError as error:
         raise MissingExtra("`flowstone plugin new`", "flowstone-testing[new]") from error
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        remedy = "Choose another --into, or take away what is there."
-        raise ConfigurationError(str(target), "something is there already", remedy)
+        remedy = "Choose another --into, or remove what is there."
+        raise ConfigurationError(str(target), "the directory is not empty", remedy)
     with TemporaryDirectory() as folder:
         source = Path(folder) / "template"
         _prepare(source)
         data = {"year": datetime.now(UTC).year, **asdict(names), **answers}
         try:
             run_copy(str(source), target, data, defaults=not ask, overwrite=True, quiet=True)
-        except ValueError as error:  # so it refuses answers
+        except ValueError as error:  # copier refuses an answer
             problem, remedy = str(error).rstrip("."), "Give another answer."
             raise ConfigurationError("the new package", problem, remedy) from error
     for file in target.rglob("*.py"):
@@ -133,24 +133,24 @@ def copy(names: Names, target: Path, answers: Mapping[str, str], *, ask: bool) -
 
 
 def spell_for_copier(text: str) -> str:
-    """Return a text of the template with each word that a package replaces as copier's variable."""
+    """Return a text of the template with each word that is replaced as a variable of copier."""
     means = list(_SPELLINGS.values())
     marked = _MARK.sub(r"<!-- % \1 -->", text)
     return _EVERY_SPELLING.sub(lambda found: means[(found.lastindex or 0) - 1], marked)
 
 
 def tidy(code: str) -> str:
-    """Return a program with its blank lines as a formatter leaves them."""
+    """Return code with its blank lines as a formatter leaves them."""
     for found, wanted in _BLANKS:
         code = found.sub(wanted, code)
     return code
 
 
 def _prepare(target: Path) -> None:
-    """Copy the template, names and texts spelled for copier."""
+    """Copy the template with names and texts as variables of copier."""
     source = next(place for place in _PLACES if place.is_dir())
     shutil.copytree(source, target, ignore=shutil.ignore_patterns(*_LEFTOVERS))
-    files = sorted(target.rglob("*"), reverse=True)  # what is in a folder comes before it
+    files = sorted(target.rglob("*"), reverse=True)  # the content of a folder before the folder
     for path in files:
         if path.is_file() and path.name != "copier.yml":
             path.write_text(spell_for_copier(path.read_text("utf-8")), "utf-8")

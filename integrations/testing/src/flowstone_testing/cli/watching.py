@@ -1,4 +1,4 @@
-"""What a check is at, on a terminal: one line that is gone when the check is done."""
+"""The progress of a check on a terminal: one line that is erased when the check is done."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 @contextmanager
 def watch_progress() -> Iterator[Callable[[str, Reading], object]]:
-    """Yield what draws the line on standard error; where no person reads that, it draws nothing."""
+    """Yield a function that draws the line on standard error if that is a terminal."""
     if not sys.stderr.isatty():
         yield _draw_nothing
         return
-    # Cost 60 ms; a pipe must not pay it.
+    # Takes 60 ms, which a pipe must not pay.
     from rich.console import Console
     from rich.live import Live
     from rich.text import Text
@@ -44,7 +44,7 @@ def watch_progress() -> Iterator[Callable[[str, Reading], object]]:
 
 
 def _shorten(doing: str) -> str:
-    """Return a test without its file, which all of them share."""
+    """Return the name of a test without its file, which all of them share."""
     file, _, test = doing.partition("::")
     return test if file.endswith(".py") else doing
 

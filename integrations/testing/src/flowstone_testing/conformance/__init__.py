@@ -1,4 +1,4 @@
-"""One suite for each port and interface; join by one subclass and one fixture."""
+"""One suite for each port and interface; use it by a subclass with a fixture."""
 
 from flowstone_testing.conformance.clock import StoreClock
 from flowstone_testing.conformance.documents import DocumentStoreSuite

@@ -1,4 +1,4 @@
-"""The part of BlockSuite that is about which fields are secret, and references in their place."""
+"""The part of BlockSuite that tests secret fields and the references they take."""
 
 # ruff: noqa: S301 - it unpickles what it pickled
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from flowstone.context.current import Services
 
 
-#: How fields are called that hold a secret.
+#: Names of fields that hold a secret.
 SECRET = re.compile(
     r"(^|_)(password|passwd|passphrase|secret|token|api_?key|(access|private|secret)_key)s?$",
     re.IGNORECASE,
@@ -44,18 +44,18 @@ SECRET = re.compile(
 
 
 class BlockReferences(Suite):
-    """Secret fields take references, and nothing follows them before a secret is read.
+    """Secret fields take references, which are not resolved before the secret is read.
 
     Attributes:
-        no_secrets: fields that are called like a secret, and hold none.
+        no_secrets: fields that are named like a secret but hold none.
     """
 
     no_secrets: ClassVar[frozenset[str]] = frozenset()
 
     def test_what_is_called_a_secret_is_one(self, examples: Sequence[Block]) -> None:
-        """Make the fields that are named a ``SecretStr``: a ``str`` is saved and shown as it is.
+        """Make the named fields a ``SecretStr``: a ``str`` is saved and shown in plain text.
 
-        One that holds no secret, such as the token of a page, stands in `no_secrets`.
+        List one that holds no secret, such as the token of a page, in `no_secrets`.
         """
         plain = {
             f"{type(block).__name__}.{name}"
@@ -66,9 +66,9 @@ class BlockReferences(Suite):
         assert sorted(plain) == []
 
     def test_a_url_holds_no_password(self, examples: Sequence[Block]) -> None:
-        """Refuse a password in the fields that are named, by a validator, or make them secret.
+        """Refuse a password in the named fields by a validator, or make them secret.
 
-        A URL in a ``str`` is shown and saved as it is: its password has a field of its own.
+        A URL in a ``str`` is shown and saved in plain text, so a password needs its own field.
         """
         shown = {
             f"{type(model).__name__}.{name}"
@@ -80,14 +80,14 @@ class BlockReferences(Suite):
         assert sorted(shown) == []
 
     def test_only_errors_of_ours_come_out(self, examples: Sequence[Block]) -> None:
-        """Translate what the SDK raises where nobody listens at the address of the block."""
+        """Translate the errors that the SDK raises if the connection to the service is refused."""
         for block in examples:
             unreachable = make_unreachable(block)
             for name, call in find_calls(unreachable) if unreachable is not None else ():
                 assert_own_errors(f"{type(block).__name__}.{name}", call)
 
     def test_its_coroutines_let_others_run(self, examples: Sequence[Block]) -> None:
-        """Look at the async methods of the block's own, and what they call: nothing may block."""
+        """Look at the block's own async methods and what they call: nothing may block."""
         for block in examples:
             unreachable = make_unreachable(block)
             for name, method in find_own_methods(unreachable) if unreachable is not None else ():
@@ -97,9 +97,9 @@ class BlockReferences(Suite):
     def test_a_secret_field_takes_a_reference(
         self, examples: Sequence[Block], services: Services
     ) -> None:
-        """Look for code that reads the secret when the block is made or loaded: it may not be here.
+        """Look for code that reads the secret when the block is created or loaded: it's too early.
 
-        Validators of a secret field don't see a reference; those of the whole model do.
+        Validators of a secret field are not called with a reference; those of the model are.
         """
         reference = "env:FLOWSTONE_NO_SUCH_VARIABLE"
         for block in examples:
@@ -126,7 +126,7 @@ def _walk_models(model: BaseModel) -> Iterator[BaseModel]:
 
 
 def _shows_password(model: BaseModel, name: str) -> bool:
-    """Tell whether a field takes a URL with a password in it, and shows that."""
+    """Return whether a field accepts a URL with a password and shows it."""
     canary = f"canary-{token_hex(12)}"
     given = {each: getattr(model, each) for each in type(model).model_fields}
     value = given[name]
@@ -139,12 +139,12 @@ def _shows_password(model: BaseModel, name: str) -> bool:
 
 
 def _is_text(hint: object) -> bool:
-    """Whether a field takes a text that is kept as it is."""
+    """Return whether a field stores a string unchanged."""
     if hint in {str, bytes}:
         return True
     parts = getattr(hint, "__args__", ())
     if getattr(hint, "__origin__", None) is dict:
-        parts = parts[1:]  # its keys are names
+        parts = parts[1:]  # the keys are names
     return any(map(_is_text, parts))
 
 

@@ -1,6 +1,6 @@
-"""BlockSuite: what every block type does, whatever it is for."""
+"""BlockSuite: the standard tests of all block types."""
 
-# ruff: noqa: S301, SLF001, PT011 - it looks at what is private, and unpickles what it pickled
+# ruff: noqa: S301, SLF001, PT011 - it reads private names and unpickles its own pickles
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from flowstone.context.current import Services
 
-#: Secrets in examples that are shorter could be anywhere by chance.
+#: Minimum length of secrets in examples: shorter ones could occur by chance.
 SHORTEST = 12
 
 
@@ -50,7 +50,7 @@ class Holder(Block):
 
 
 class Odd:
-    """Something of no field's type, whose `repr` tells what is in it."""
+    """A value that fits no field and whose `repr` shows its content."""
 
     def __init__(self, inside: str) -> None:
         self.inside = inside
@@ -60,12 +60,13 @@ class Odd:
 
 
 class BlockSuite(BlockReferences):
-    """Join with a fixture `examples`: blocks of one type, each made as a user would.
+    """Join with a fixture `examples`: blocks of one type, created as a user would.
 
-    Every secret field is set in at least one of them, to a random text of 12 or more characters:
-    the suite looks for it everywhere. A type that no package offers sets ``in_catalog = False``.
+    Every secret field must be set in at least one of them, to a random string of 12 or more
+    characters, which the suite searches for in outputs. Set ``in_catalog = False`` for a type that
+    no package lists.
 
-    Of each version of a type a golden document is kept, in the folder `golden` beside the tests:
+    Each version of a type has a golden document in the folder `golden` beside the tests;
     ``pytest --write-golden`` writes those of new versions.
     """
 
@@ -75,7 +76,7 @@ class BlockSuite(BlockReferences):
 
     @pytest.fixture
     def golden(self, request: pytest.FixtureRequest) -> Path:
-        """The folder of the golden documents."""
+        """The directory of the golden documents."""
         return request.path.parent / "golden"
 
     @pytest.fixture
@@ -89,7 +90,7 @@ class BlockSuite(BlockReferences):
             yield current
 
     def test_it_comes_back_as_it_was_saved(self, examples: Sequence[Block]) -> None:
-        """Look at the fields that differ: JSON, or a validator, changes them."""
+        """Look at the fields that differ: JSON or a validator changes them."""
         for block in examples:
             assert block.name is None or "name" in type(block).model_fields
             assert block.save("kept") == 1
@@ -102,7 +103,7 @@ class BlockSuite(BlockReferences):
             type(block).delete("kept")
 
     def test_it_comes_back_from_inside_another_block(self, examples: Sequence[Block]) -> None:
-        """Look at the slug: is it the type's own, and does it lead back to the type?"""
+        """Look at the slug: is it the type's own, and does it resolve to the type?"""
         for block in examples:
             holder = Holder(inner=block, several={"a": [block]})
             holder.save("inline", overwrite=True)
@@ -114,7 +115,7 @@ class BlockSuite(BlockReferences):
                 assert loaded == holder, name
 
     def test_it_travels_by_pickle(self, examples: Sequence[Block]) -> None:
-        """Look at private attributes and `__reduce__`: a pickle is made of the fields only."""
+        """Look at private attributes and `__reduce__`: only the fields are pickled."""
         for block in examples:
             for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
                 arrived = pickle.loads(pickle.dumps(block, protocol))
@@ -122,14 +123,14 @@ class BlockSuite(BlockReferences):
                 assert arrived == block
 
     def test_a_copy_is_equal(self, examples: Sequence[Block]) -> None:
-        """Look at what the block keeps besides its fields: can it be copied?"""
+        """Look at what the block holds besides its fields: can it be copied?"""
         for block in examples:
             assert copy.copy(block) == block
             assert copy.deepcopy(block) == block
             assert block.model_copy() == block
 
     def test_every_secret_field_is_set_in_an_example(self, examples: Sequence[Block]) -> None:
-        """Set the fields that are named to a random text, or the tests below see nothing."""
+        """Set the named fields to a random string, or the tests below can't detect a leak."""
         for model in {type(block) for block in examples}:
             secret = [name for name, field in model.model_fields.items() if hides(field.annotation)]
             same = [block for block in examples if type(block) is model]
@@ -137,7 +138,7 @@ class BlockSuite(BlockReferences):
             assert not unset
 
     def test_secrets_are_masked_where_a_block_is_shown(self, examples: Sequence[Block]) -> None:
-        """Look for a `__repr__`, a serializer or a computed field that shows the clear value."""
+        """Look for a `__repr__`, serializer or computed field that shows the plain value."""
         for block in examples:
             shown = [repr(block), str(block), f"{block}", repr(block.model_dump())]
             shown += [dumps(block.model_dump(mode="json")), block.model_dump_json()]
@@ -155,14 +156,14 @@ class BlockSuite(BlockReferences):
             _assert_hidden(block, *bodies)
 
     def test_secrets_are_sealed_in_pickles(self, examples: Sequence[Block]) -> None:
-        """Look for a `__reduce__` or `__getstate__` of the block's own."""
+        """Look for a `__reduce__` or `__getstate__` that the block defines."""
         for block in examples:
             for thing in (block, Holder(inner=block), [block]):
                 for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
                     _assert_hidden(block, pickle.dumps(thing, protocol).decode("latin-1"))
 
     def test_secrets_are_not_in_errors(self, examples: Sequence[Block]) -> None:
-        """Look at the messages of the type's own validators: do they quote what they got?"""
+        """Look at the messages of the type's own validators: do they quote the value?"""
         for block in examples:
             fields = {name: getattr(block, name) for name in type(block).model_fields}
             for secret in _list_long_texts(block):
@@ -179,7 +180,7 @@ class BlockSuite(BlockReferences):
     def test_secrets_are_known_to_redaction(
         self, examples: Sequence[Block], caplog: pytest.LogCaptureFixture
     ) -> None:
-        """Look for a block that is made past `__init__`: its secrets were never registered."""
+        """Look for a block that is created without `__init__`: its secrets are not registered."""
         for block in examples:
             for secret in _list_long_texts(block):
                 assert secret not in redact(f"connecting with {secret} failed")
@@ -197,7 +198,7 @@ class BlockSuite(BlockReferences):
     def test_a_leftover_in_a_document_is_refused_by_name(
         self, examples: Sequence[Block], services: Services
     ) -> None:
-        """Look for a validator or a migration that drops what it does not know."""
+        """Look for a validator or a migration that drops unknown fields."""
         for block in examples:
             _change(block, services, {"no_such_field": 1}, block.schema_version)
             with pytest.raises(DocumentInvalid, match="no_such_field"):
@@ -206,14 +207,14 @@ class BlockSuite(BlockReferences):
     def test_a_document_of_a_newer_package_is_refused(
         self, examples: Sequence[Block], services: Services
     ) -> None:
-        """Look for a `load` of the type's own."""
+        """Look for a `load` that the type defines."""
         for block in examples:
             _change(block, services, {}, block.schema_version + 1)
             with pytest.raises(DocumentInvalid, match="upgrade"):
                 type(block).load("kept")
 
     def test_migrations_lead_to_the_schema_version(self, examples: Sequence[Block]) -> None:
-        """Look at `migrations`: each key is a version that was released before this one."""
+        """Look at `migrations`: each key must be an earlier, released version."""
         for model in {type(block) for block in examples}:
             assert model.schema_version >= 1
             assert set(model.migrations) <= set(range(1, model.schema_version))
@@ -221,10 +222,15 @@ class BlockSuite(BlockReferences):
     def test_the_fields_are_those_of_the_version(
         self, examples: Sequence[Block], golden: Path, request: pytest.FixtureRequest
     ) -> None:
-        """Fields have changed: count `schema_version` up, write the migration, and keep a document.
+        """Fields have changed: increase `schema_version`, write the migration, and save a document.
 
-        ``pytest --write-golden`` keeps that of a new version, and of a new type. The old file stays
-        as it is: people have such documents.
+        ``pytest --write-golden`` writes the document of a new version or type. Leave the old file
+        as it is: users have such documents.
+
+        Args:
+            examples: blocks of the type.
+            golden: the directory of the golden documents.
+            request: the request of the test, for its options.
         """
         if not self.in_catalog:
             return
@@ -243,7 +249,7 @@ class BlockSuite(BlockReferences):
     def test_documents_of_every_released_version_load(
         self, examples: Sequence[Block], golden: Path
     ) -> None:
-        """Look at the `migrations`: the one from the version that the file is named after."""
+        """Look at the migration from the version that the file is named after."""
         if not self.in_catalog:
             return
         for model in {type(block) for block in examples}:
@@ -251,7 +257,7 @@ class BlockSuite(BlockReferences):
             for version in range(1, model.schema_version + 1):
                 file = locate(golden, slug, version)
                 released = version < model.schema_version
-                gone = f"{file.name} is gone: people have such documents"
+                gone = f"{file.name} is missing: users have such documents"
                 assert file.exists(), gone if released else _describe_missing_golden(slug, version)
                 opening = memory_services(key=KEY)
                 with use_services(opening), closing(opening):
@@ -262,7 +268,7 @@ class BlockSuite(BlockReferences):
     def test_what_is_shown_and_put_back_changes_nothing(
         self, examples: Sequence[Block], services: Services
     ) -> None:
-        """Look at fields whose JSON form is not taken back, or whose secret is not told by type."""
+        """Look at fields that refuse their own JSON form, or hold a secret in a plain type."""
         for block in examples:
             for kept in (block, Holder(inner=block, several={"a": [block]})):
                 kept.save("kept", overwrite=True)
@@ -271,7 +277,7 @@ class BlockSuite(BlockReferences):
                 shown = json.loads(json.dumps(redact_fields(body)))
                 _assert_hidden(block, dumps(shown))
                 assert apply_redacted(loaded, body, shown) is loaded
-                for name, value in shown.items():  # each put back alone, as after an edit
+                for name, value in shown.items():  # each set alone, as after an edit
                     assert apply_redacted(loaded, body, {name: value}) is loaded
 
     def test_a_mask_is_not_taken_for_a_secret(self, examples: Sequence[Block]) -> None:
@@ -284,7 +290,7 @@ class BlockSuite(BlockReferences):
                         block.model_copy(update={name: shown})
 
     def test_its_fields_are_described(self, examples: Sequence[Block]) -> None:
-        """Give each field that is named a ``Field(description=...)``; forms and docs show it."""
+        """Give each named field a ``Field(description=...)``; forms and docs show it."""
         for model in {type(block) for block in examples}:
             bare = [name for name, field in model.model_fields.items() if not field.description]
             assert not bare
@@ -318,7 +324,7 @@ def _assert_hidden(block: Block, *shown: str) -> None:
 
 
 def _takes(model: type[Block], given: dict[str, object]) -> bool:
-    """Tell whether a type takes these fields: one that is a `Secret[Any]` takes all there is."""
+    """Return whether a type accepts these fields; a `Secret[Any]` accepts everything."""
     try:
         model(**given)
     except BlockInvalid:

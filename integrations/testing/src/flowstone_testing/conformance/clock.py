@@ -1,4 +1,4 @@
-"""The clock of the store under test, which the suite controls."""
+"""The clock of the store under test, controlled by the suite."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from flowstone_testing.conformance.suite import Suite
 
 
 class StoreClock:
-    """A clock that only `advance` moves.
+    """A clock that moves only by `advance`.
 
     Attributes:
-        now: seconds since the epoch; far from the times in the samples, on purpose.
+        now: seconds since the epoch; intentionally far from the times in the samples.
     """
 
     def __init__(self, now: float = 1000.0) -> None:
@@ -27,7 +27,7 @@ class StoreClock:
 
 
 class SteppedClock:
-    """A `Clock` that is set by hand; a sleep takes it on at once."""
+    """A `Clock` that is set by hand; a sleep advances it at once."""
 
     def __init__(self, now: float = 1000.0) -> None:
         self.now = now
@@ -45,7 +45,7 @@ class SteppedClock:
 
 
 class ClockedSuite(Suite):
-    """A suite whose fixture `store` has to use the fixture `clock`."""
+    """A suite whose fixture `store` must use the fixture `clock`."""
 
     @pytest.fixture
     def clock(self) -> StoreClock:

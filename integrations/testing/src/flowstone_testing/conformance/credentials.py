@@ -1,4 +1,4 @@
-"""CredentialsSuite: what every login does."""
+"""CredentialsSuite: the standard tests of all credentials."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 class CredentialsSuite(Suite):
     """Join with three fixtures of one type, against a real service or an emulator.
 
-    `good` is let in, `refused` is not (a wrong password, at a service that looks at it), and
-    `unreachable` has an address where nobody listens.
+    `good` is accepted, `refused` is not (a wrong password, at a service that checks it), and
+    `unreachable` has the address of a closed port.
     """
 
     kind = "block"
@@ -51,7 +51,7 @@ class CredentialsSuite(Suite):
             yield current
 
     def test_all_fields_are_optional(self, good: Credentials) -> None:
-        """Give the fields that are required a default; empty means the SDK's default chain."""
+        """Give required fields a default; empty means the SDK's default chain."""
         required = [n for n, field in type(good).model_fields.items() if field.is_required()]
         assert not required
         assert type(good)() == type(good)()
@@ -64,15 +64,15 @@ class CredentialsSuite(Suite):
         assert check.latency_seconds > 0
 
     def test_a_refused_login_says_why(self, refused: Credentials) -> None:
-        """Look at `_check`: does it really connect, with these fields?"""
+        """Look at `_check`: does it really connect with these fields?"""
         _is_refusal(refused, refused.check())
 
     def test_an_unreachable_service_says_so(self, unreachable: Credentials) -> None:
-        """Look at `_check`: does it use the address of the block, and time out?"""
+        """Look at `_check`: does it use the block's address, and time out?"""
         _is_refusal(unreachable, unreachable.check())
 
     def test_a_check_looks_again_each_time(self, good: Credentials, refused: Credentials) -> None:
-        """Look for an answer, or a client, that is shared between blocks."""
+        """Look for a result or a client that is shared between blocks."""
         found = [block.check().ok for block in (good, refused, good, refused)]
         assert found == [True, False, True, False]
 
@@ -83,11 +83,11 @@ class CredentialsSuite(Suite):
         assert check.ok, check.reason
 
     def test_checks_leave_nothing_open(self, good: Credentials) -> None:
-        """Close the client that `_check` opens: sockets and threads are counted."""
+        """Close the client that `_check` opens: open sockets and threads are counted."""
         assert_nothing_is_left("check", good.check)
 
     def test_the_async_twin_says_the_same(self, good: Credentials, refused: Credentials) -> None:
-        """Look for an `acheck` of the type's own: it comes from the interface."""
+        """Look for an `acheck` that the type defines: it must come from the interface."""
         assert asyncio.run(good.acheck()).ok
         assert not asyncio.run(refused.acheck()).ok
         assert type(good).acheck is Credentials.acheck

@@ -1,4 +1,4 @@
-"""What every `DocumentStore` does."""
+"""DocumentStoreSuite: the standard tests of all document stores."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def _list_keys(documents: list[Document]) -> list[tuple[str, str]]:
 
 
 class DocumentStoreSuite(ClockedSuite):
-    """Join by a subclass with the fixture `store`: one that is empty, fresh, and closed after.
+    """Join with a fixture `store`: empty, new for each test, and closed after it.
 
-    The store has to use the fixture `clock`.
+    The store must use the fixture `clock`.
     """
 
     def test_a_document_reads_back_as_it_was(self, store: DocumentStore) -> None:
-        """What was put must come back, and `put` must return what `get` returns."""
+        """A saved document must read back unchanged, and `put` must return what `get` returns."""
         body = {"text": "naïve 🪨 \x00", "list": [1, 1.5, None, True], "nested": {"": {}}}
         put = store.put(KIND, "nämé", body)
         assert (put.kind, put.name, put.body, put.version) == (KIND, "nämé", body, 1)
@@ -44,12 +44,12 @@ class DocumentStoreSuite(ClockedSuite):
     def test_any_json_comes_back(
         self, store: DocumentStore, body: dict[str, Any], name: str
     ) -> None:
-        """A value changed on its way: bodies are JSON, names are any text."""
+        """A value was changed: bodies are JSON, names are any text."""
         store.put(KIND, name, body)
         assert store.get(KIND, name).body == body
 
     def test_saving_again_makes_a_new_version(self, store: DocumentStore) -> None:
-        """Without `expected` the last one wins; the time of making stays."""
+        """Without `expected`, the last write wins; the creation time stays."""
         first = store.put(KIND, "a", {"n": 1})
         second = store.put(KIND, "a", {"n": 2})
         assert (second.version, second.body) == (2, {"n": 2})
@@ -60,7 +60,7 @@ class DocumentStoreSuite(ClockedSuite):
     def test_times_are_by_the_clock_of_the_store(
         self, store: DocumentStore, clock: StoreClock
     ) -> None:
-        """Clients whose clocks differ saved documents that were changed before they were made."""
+        """Clients with different clocks saved documents that were changed before their creation."""
         begun = clock.now
         store.put(KIND, "a", {})
         clock.advance(5.0)
@@ -69,14 +69,14 @@ class DocumentStoreSuite(ClockedSuite):
         assert (found.created, found.updated) == (begun, begun + 5.0)
 
     def test_kinds_are_apart(self, store: DocumentStore) -> None:
-        """The same name under two kinds is two documents."""
+        """The same name in two kinds means two documents."""
         store.put(KIND, "a", {"n": 1})
         store.put("variable", "a", {"n": 2})
         store.delete(KIND, "a")
         assert store.get("variable", "a").body == {"n": 2}
 
     def test_only_new_where_none_is(self, store: DocumentStore) -> None:
-        """`expected=0` must refuse a name that is taken, and leave what is there."""
+        """`expected=0` must refuse a name that is taken, and leave its document unchanged."""
         kept = store.put(KIND, "a", {"n": 1}, expected=0)
         with pytest.raises(ObjectAlreadyExists):
             store.put(KIND, "a", {"n": 2}, expected=0)
@@ -84,7 +84,7 @@ class DocumentStoreSuite(ClockedSuite):
 
     @pytest.mark.parametrize("expected", [1, 3])
     def test_only_over_the_expected_version(self, store: DocumentStore, expected: int) -> None:
-        """The compare-and-set let a save pass that was made for another version."""
+        """The compare-and-set accepted a save for another version."""
         store.put(KIND, "a", {"n": 1})
         kept = store.put(KIND, "a", {"n": 2}, expected=1)
         with pytest.raises(StaleDocument) as caught:
@@ -93,7 +93,7 @@ class DocumentStoreSuite(ClockedSuite):
         assert store.get(KIND, "a") == kept
 
     def test_a_version_is_expected_of_what_is_gone(self, store: DocumentStore) -> None:
-        """Who changes a document that somebody deleted must learn it."""
+        """A change to a document that was deleted meanwhile must raise."""
         store.put(KIND, "a", {})
         store.delete(KIND, "a")
         with pytest.raises(StaleDocument):
@@ -102,14 +102,14 @@ class DocumentStoreSuite(ClockedSuite):
             store.get(KIND, "a")
 
     def test_a_name_can_be_used_again(self, store: DocumentStore) -> None:
-        """After a delete the name is free, and the new document is a first version."""
+        """After a delete, the name is free, and a new document is a first version."""
         store.put(KIND, "a", {"n": 1})
         store.put(KIND, "a", {"n": 2})
         store.delete(KIND, "a")
         assert store.put(KIND, "a", {"n": 3}, expected=0).version == 1
 
     def test_what_is_not_there_is_not_found(self, store: DocumentStore) -> None:
-        """`get` and `delete` of an unknown name must raise, and suggest names near it."""
+        """`get` and `delete` of an unknown name must raise, and suggest similar names."""
         store.put(KIND, "my-bucket", {})
         store.put("variable", "my-bukket", {})
         for attempt in (store.get, store.delete):
@@ -136,13 +136,19 @@ class DocumentStoreSuite(ClockedSuite):
     def test_documents_are_found_by_how_their_kind_begins(
         self, store: DocumentStore, kind: str, found: list[tuple[str, str]]
     ) -> None:
-        """Found by prefix, literally, and in the order of kind and name."""
+        """Kinds must match by prefix, literally, and be ordered by kind and name.
+
+        Args:
+            store: the store.
+            kind: the prefix.
+            found: the documents that it matches.
+        """
         for saved in (("variable", "x"), ("block:b", "x"), ("block:a", "y"), ("block:a", "x")):
             store.put(*saved, {})
         assert _list_keys(store.find(kind, prefix=True)) == found
 
     def test_a_kind_is_found_exactly(self, store: DocumentStore) -> None:
-        """Documents of kinds that only begin alike were taken for it."""
+        """Documents of kinds that only share a prefix were returned."""
         for saved in (("limit", "b"), ("limit", "a"), ("limitless", "a"), ("lim", "a")):
             store.put(*saved, {})
         assert _list_keys(store.find("limit")) == [("limit", "a"), ("limit", "b")]
@@ -150,7 +156,7 @@ class DocumentStoreSuite(ClockedSuite):
         assert store.find("LIMIT") == []
 
     def test_documents_are_found_by_names(self, store: DocumentStore) -> None:
-        """Only what is asked for must come: a kind may have thousands."""
+        """Only the requested documents must be returned: a kind may have thousands."""
         for name in "abc":
             store.put(KIND, name, {})
         store.put("variable", "b", {})
@@ -160,7 +166,7 @@ class DocumentStoreSuite(ClockedSuite):
 
     @pytest.mark.parametrize("size", [1, 2, 3, 100])
     def test_pages_lead_through_all_documents(self, store: DocumentStore, size: int) -> None:
-        """A page began with the last of the one before, or left some out."""
+        """A page began with the last document of the previous one, or documents were skipped."""
         saved = [(kind, name) for kind in ("block:a", "block:b") for name in ("a", "b", "ü")]
         for key in (*saved, ("variable", "a")):
             store.put(*key, {})
@@ -174,7 +180,7 @@ class DocumentStoreSuite(ClockedSuite):
         assert found == saved
 
     def test_what_is_kept_is_a_copy(self, store: DocumentStore) -> None:
-        """Changing a body after `put` or `get` changed what is kept."""
+        """Changing a body after `put` or `get` changed the stored document."""
         body = {"list": [1]}
         put = store.put(KIND, "a", body)
         body["list"].append(2)
@@ -184,7 +190,7 @@ class DocumentStoreSuite(ClockedSuite):
         assert store.get(KIND, "a").body == {"list": [1]}
 
     def test_of_many_writers_one_wins(self, store: DocumentStore) -> None:
-        """Two threads saved over the same version: the compare and the set are not one."""
+        """Two threads replaced the same version: the compare-and-set is not atomic."""
         store.put(KIND, "a", {})
 
         def attempt(number: int) -> bool:
@@ -199,6 +205,6 @@ class DocumentStoreSuite(ClockedSuite):
         assert store.get(KIND, "a").version == 2
 
     def test_closing_twice_is_fine(self, store: DocumentStore) -> None:
-        """`close` may be called by whoever is in doubt."""
+        """`close` must be safe to call more than once."""
         store.close()
         store.close()

@@ -1,4 +1,4 @@
-"""Golden documents: what each released version of a block type was saved as, kept for tests."""
+"""Golden documents: saved documents of each released version of a block type, for tests."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Golden:
     """One released version of a block type.
 
     Attributes:
-        shape: its fields, as `describe_shape` tells them.
+        shape: its fields, as `describe_shape` returns them.
         documents: bodies as the version saved them.
     """
 
@@ -38,20 +38,26 @@ class Golden:
 
 
 def read(path: Path) -> Golden:
-    """Return what a file keeps of a version."""
+    """Return the version that a file describes."""
     content = json.loads(path.read_text("utf-8"))
     return Golden(content["fields"], content["documents"])
 
 
 def locate(folder: Path, slug: str, version: int) -> Path:
-    """Return the file of a version of a block type."""
+    """Return the file of a version of a block type.
+
+    Args:
+        folder: the directory of the golden documents.
+        slug: the slug of the type.
+        version: its schema version.
+    """
     return folder / f"{slug}.{version}.json"
 
 
 def describe_shape(model: type[BaseModel]) -> dict[str, str]:
-    """Return what saved documents depend on: each field, its type, and whether it must be there.
+    """Return what saved documents depend on: each field, its type, and whether it is required.
 
-    The same on every Python and with every pydantic.
+    The result is the same for all versions of Python and pydantic.
     """
     return {
         field.alias or name: describe_hint(field.annotation)
@@ -61,7 +67,7 @@ def describe_shape(model: type[BaseModel]) -> dict[str, str]:
 
 
 def describe_hint(annotation: Any) -> str:
-    """Return a type hint as text; a model by what is in it, a block by its slug."""
+    """Return a type hint as text: a model by its fields, a block by its slug."""
     origin, parts = get_origin(annotation), get_args(annotation)
     if annotation is None or annotation is type(None):
         return "None"

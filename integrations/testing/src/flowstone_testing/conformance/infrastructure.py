@@ -1,4 +1,4 @@
-"""InfrastructureSuite: what everything does that executes the runs of work pools."""
+"""InfrastructureSuite: the standard tests of everything that executes runs of work pools."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ def write(place: str, name: str = "CANARY") -> None:
 
 
 class InfrastructureSuite(Suite):
-    """Join with two fixtures: `infrastructure`, and `alive`, which looks at the jobs.
+    """Join with two fixtures: `infrastructure`, and `alive`, which inspects the jobs.
 
-    The jobs must reach files of this machine. `alive` takes a handle, and tells by another way than
-    the provider's whether that job runs. `variables` are those that each job needs.
+    The jobs must be able to access files of this machine. `alive` takes a handle and returns
+    whether that job runs, without using the provider.
 
     Attributes:
-        variables: what each job has to be told, by name.
-        shell: how a job runs a script: the program and its arguments, before the script.
-        patience: so many seconds a job may take.
+        variables: the job variables that each job needs, by name.
+        shell: the command that runs a script: the program and its arguments before the script.
+        patience: maximum duration of a job, in seconds.
     """
 
     kind = "infrastructure"
@@ -68,26 +68,33 @@ class InfrastructureSuite(Suite):
 
     @pytest.fixture(autouse=True)
     def services(self, tmp_path: Path) -> Iterator[Services]:
-        """Give services on a store that the jobs have as well."""
+        """Provide services on a store that the jobs use, too."""
         current = open_services(Settings(home=tmp_path / "flowstone-home"))
         with use_services(current), closing(current):
             yield current
 
     @pytest.fixture
     def run(self, tmp_path: Path) -> Run:
-        """Give a run that waits: its flow writes the variable CANARY to the file ``written``."""
+        """Provide a pending run: its flow writes the variable CANARY to the file ``written``."""
         (tmp_path / "suite_flow.py").write_text(FLOW)
         entrypoint = f"{tmp_path / 'suite_flow.py'}:write"
         save_deployment(Deployment("suite", "write", entrypoint))
         place = str(tmp_path / "written")
         return run_deployment("write/suite", {"place": place}, timeout=0)
 
-    # ------------------------------------------------------------ what it executes
+    # ------------------------------------------------------------ execution
 
     def test_a_job_executes_its_run(
         self, infrastructure: Infrastructure, run: Run, services: Services, tmp_path: Path
     ) -> None:
-        """Look at `make_provider`: it executes ``flowstone run execute RUN_ID``."""
+        """Look at `make_provider`: the job executes ``flowstone run execute RUN_ID``.
+
+        Args:
+            infrastructure: the infrastructure.
+            run: the run to execute.
+            services: the services that the job uses, too.
+            tmp_path: the directory of its output.
+        """
         provider = self._make_provider(infrastructure, run)
         assert self._await_end(provider, provider.start()).status is JobStatus.COMPLETED
         assert services.runs.run(run.id).state.type is StateType.COMPLETED
@@ -96,7 +103,13 @@ class InfrastructureSuite(Suite):
     def test_a_job_has_its_environment(
         self, infrastructure: Infrastructure, run: Run, tmp_path: Path
     ) -> None:
-        """Look at `env` of the job: it is beside what the worker has."""
+        """Look at `env` of the job: it is added to the worker's variables.
+
+        Args:
+            infrastructure: the infrastructure.
+            run: the run to execute.
+            tmp_path: the directory of its output.
+        """
         canary = f"ü '\" $x\n{secrets.token_hex(8)}"
         provider = self._make_provider(infrastructure, run, env={"CANARY": canary})
         self._await_end(provider, provider.start())
@@ -105,7 +118,14 @@ class InfrastructureSuite(Suite):
     def test_a_command_takes_the_place_of_the_usual_one(
         self, infrastructure: Infrastructure, run: Run, services: Services, tmp_path: Path
     ) -> None:
-        """Look at `command` of the job."""
+        """Look at `command` of the job.
+
+        Args:
+            infrastructure: the infrastructure.
+            run: the run to execute.
+            services: the services that the job uses, too.
+            tmp_path: the directory of its output.
+        """
         script = f'printf "$0" > "{tmp_path}/written"'
         provider = self._make_provider(infrastructure, run, script)
         assert self._await_end(provider, provider.start()).status is JobStatus.COMPLETED
@@ -113,26 +133,32 @@ class InfrastructureSuite(Suite):
         assert services.runs.run(run.id).state.type is StateType.SCHEDULED
 
     def test_a_job_that_fails_says_why(self, infrastructure: Infrastructure, run: Run) -> None:
-        """Look at `report`: one that failed is FAILED, with the reason."""
+        """Look at `report`: a job that failed is FAILED, with the reason."""
         provider = self._make_provider(infrastructure, run, "exit 3")
         report = self._await_end(provider, provider.start())
         assert report.status is JobStatus.FAILED
         assert "3" in report.problem
 
     def test_two_jobs_are_told_apart(self, infrastructure: Infrastructure, run: Run) -> None:
-        """Look at the handles."""
+        """Look at the handles: each job has its own."""
         good, bad = (self._make_provider(infrastructure, run, f"exit {n}") for n in (0, 1))
         handles = good.start(), bad.start()
         assert handles[0] != handles[1]
         assert self._await_end(bad, handles[1]).status is JobStatus.FAILED
         assert self._await_end(good, handles[0]).status is JobStatus.COMPLETED
 
-    # ------------------------------------------------------------ how it is ended
+    # ------------------------------------------------------------ cancelling
 
     def test_a_job_is_started_and_not_waited_for(
         self, infrastructure: Infrastructure, run: Run, alive: Callable[[str], bool]
     ) -> None:
-        """Look at `start` and `report`: both ask once, and don't wait."""
+        """Look at `start` and `report`: both send one request and don't wait.
+
+        Args:
+            infrastructure: the infrastructure.
+            run: the run to execute.
+            alive: returns whether a job runs.
+        """
         provider = self._make_provider(infrastructure, run, "sleep 600")
         handle = provider.start()
         try:
@@ -149,9 +175,16 @@ class InfrastructureSuite(Suite):
         alive: Callable[[str], bool],
         tmp_path: Path,
     ) -> None:
-        """Look at `cancel`: it asks the job to end, as by SIGTERM, and all that it started."""
+        """Look at `cancel`: it asks the job and its child processes to end, as SIGTERM does.
+
+        Args:
+            infrastructure: the infrastructure.
+            run: the run to execute.
+            alive: returns whether a job runs.
+            tmp_path: the directory of its output.
+        """
         began, ended = tmp_path / "began", tmp_path / "ended"
-        # It has begun when its child has: a signal may get lost between a fork and its `exec`.
+        # Started once its child has: a signal may get lost between a fork and its `exec`.
         child = f"sh -c 'echo > {began}; exec sleep 600'"
         script = f'trap "echo > {ended}; exit 1" TERM; {child} & wait'
         provider = self._make_provider(infrastructure, run, script)
@@ -169,7 +202,14 @@ class InfrastructureSuite(Suite):
         alive: Callable[[str], bool],
         tmp_path: Path,
     ) -> None:
-        """Look at `kill`: nothing of the job is left."""
+        """Look at `kill`: no process of the job may be left.
+
+        Args:
+            infrastructure: the infrastructure.
+            run: the run to execute.
+            alive: returns whether a job runs.
+            tmp_path: the directory of its output.
+        """
         began = tmp_path / "began"
         script = f'trap "" TERM; echo > "{began}"; while :; do sleep 0.1; done'
         provider = self._make_provider(infrastructure, run, script)
@@ -182,7 +222,7 @@ class InfrastructureSuite(Suite):
     def test_what_has_ended_may_be_ended_again(
         self, infrastructure: Infrastructure, run: Run
     ) -> None:
-        """Look at `cancel` and `kill`: a job that has ended is no error, and stays as it is."""
+        """Look at `cancel` and `kill`: a job that has ended is no error, and does not change."""
         provider = self._make_provider(infrastructure, run, "exit 0")
         handle = provider.start()
         self._await_end(provider, handle)
@@ -195,7 +235,13 @@ class InfrastructureSuite(Suite):
     def test_another_worker_finds_a_job_by_its_handle(
         self, infrastructure: Infrastructure, run: Run, alive: Callable[[str], bool]
     ) -> None:
-        """Look at `attach`: it reports on the job and ends it, by the handle alone."""
+        """Look at `attach`: the handle alone must be enough to report on the job and end it.
+
+        Args:
+            infrastructure: the infrastructure.
+            run: the run to execute.
+            alive: returns whether a job runs.
+        """
         first = self._make_provider(infrastructure, run, "sleep 600")
         handle = first.start()
         other = infrastructure.attach(self._make_variables(infrastructure))
@@ -203,20 +249,20 @@ class InfrastructureSuite(Suite):
             assert not other.report(handle).status.ended
         finally:
             other.kill(handle)
-        self._await_end(first, handle)  # who has started it notices as well
+        self._await_end(first, handle)  # the one that started it notices, too
         self._wait(lambda: not alive(handle))
-        # A service may tell another worker a moment later.
+        # A service may report it to another worker a moment later.
         self._wait(lambda: self._has_ended(other, handle))
 
     def test_a_handle_of_no_job_is_none_that_runs(self, infrastructure: Infrastructure) -> None:
-        """Look at `report`: what can't be found has ended, or is lost."""
+        """Look at `report`: a job that can't be found has ended, or is lost."""
         provider = infrastructure.attach(self._make_variables(infrastructure))
         assert self._has_ended(provider, "no/1/job")
 
-    # ------------------------------------------------------------ what it is told
+    # ------------------------------------------------------------ job variables
 
     def test_variables_are_checked(self, infrastructure: Infrastructure) -> None:
-        """Look at `variables`: a subclass of `JobVariables`, so that misspelt ones are refused."""
+        """Look at `variables`: a subclass of `JobVariables` refuses misspelled ones."""
         kind = infrastructure.variables
         assert issubclass(kind, JobVariables)
         with pytest.raises(ValidationError, match="extra_forbidden"):
@@ -228,7 +274,7 @@ class InfrastructureSuite(Suite):
     def test_a_program_that_is_not_there_is_told(
         self, infrastructure: Infrastructure, run: Run
     ) -> None:
-        """Look at `start` and `report`: a job that can't run is a `JobError`, or has FAILED."""
+        """Look at `start` and `report`: a job that can't run is a `JobError` or FAILED."""
         name = f"/no/such/program-{secrets.token_hex(4)}"
         job = self._make_job(infrastructure, run)._replace(command=(name, run.id))
         provider = infrastructure.make_provider(job)
@@ -241,7 +287,7 @@ class InfrastructureSuite(Suite):
             problem = name if report.status is JobStatus.FAILED else ""
         assert name in problem
 
-    # ------------------------------------------------------------ what the tests share
+    # ------------------------------------------------------------ shared by the tests
 
     def _make_variables(self, infrastructure: Infrastructure) -> JobVariables:
         return infrastructure.variables.model_validate(self.variables)
@@ -280,5 +326,5 @@ class InfrastructureSuite(Suite):
     def _wait(self, condition: Callable[[], object]) -> None:
         until = monotonic() + self.patience
         while not condition():
-            assert monotonic() < until, "it did not happen in time: see `patience`"
+            assert monotonic() < until, "timed out: see `patience`"
             sleep(0.02)

@@ -1,4 +1,4 @@
-"""JobSuite: what every job that runs elsewhere does."""
+"""JobSuite: the standard tests of all jobs that run elsewhere."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ RUN_METHODS = (
 
 
 class JobSuite(Suite):
-    """Join with four fixtures: `good`, `bad` and `long` are jobs, and `alive` looks at the service.
+    """Join with four fixtures: the jobs `good`, `bad` and `long`, and `alive`, which inspects them.
 
-    `good` writes the `lines` and gives `wanted`; `bad` fails; `long` goes on until it is cancelled.
-    `alive` takes a handle, and tells by another way than the block's whether that job runs: by the
-    service's own client, the system's table of processes.
+    `good` writes `lines` and returns `wanted`; `bad` fails; `long` runs until it is cancelled.
+    `alive` takes a handle and returns whether that job runs, without using the block: by the
+    service's own client, or the system's process table.
     """
 
     kind = "block"
     interface = Job
 
-    #: What `good` gives, and the lines that it writes, in their order.
+    #: The result of `good`, and the lines that it writes, in order.
     wanted: ClassVar[Any] = None
     lines: ClassVar[Sequence[str]] = ()
 
@@ -71,10 +71,10 @@ class JobSuite(Suite):
         with use_services(current), closing(current):
             yield current
 
-    # ------------------------------------------------------------ how it ends
+    # ------------------------------------------------------------ results
 
     def test_a_good_job_gives_its_result(self, good: Job) -> None:
-        """Look at `report`, which says COMPLETED, and at `read_result`."""
+        """Look at `report`, which returns COMPLETED, and at `read_result`."""
         run = good.trigger()
         assert run.wait() is None  # type: ignore[func-returns-value]
         assert run.status() is JobStatus.COMPLETED
@@ -92,14 +92,14 @@ class JobSuite(Suite):
         assert run.status() is JobStatus.FAILED
 
     def test_an_error_shows_no_secret(self, bad: Job) -> None:
-        """Look at `where`, and at the problem that `report` has."""
+        """Look at `where`, and at the problem that `report` returns."""
         with pytest.raises(JobFailed) as caught:
             bad.run()
         told = "".join(format_exception(caught.value)) + repr(caught.value.__dict__)
         assert not [text for text in secret_texts(bad) if text and text in told]
 
     def test_waiting_has_an_end(self, long: Job, alive: Callable[[str], bool]) -> None:
-        """Look at `start` and `report`: both ask once, and don't wait."""
+        """Look at `start` and `report`: both send one request and don't wait."""
         with long.trigger() as run:
             with pytest.raises(JobTimeout):
                 run.wait(0.3)
@@ -111,7 +111,7 @@ class JobSuite(Suite):
     # ------------------------------------------------------------ cancelling
 
     def test_a_cancelled_job_is_gone(self, long: Job, alive: Callable[[str], bool]) -> None:
-        """Look at `cancel`: does it reach all that the job has started?"""
+        """Look at `cancel`: does it reach everything that the job has started?"""
         run = long.trigger()
         assert alive(run.handle)
         run.cancel()
@@ -119,10 +119,10 @@ class JobSuite(Suite):
         assert run.status() is JobStatus.CANCELLED
         with pytest.raises(JobCancelled):
             run.result()
-        run.cancel()  # again is no error
+        run.cancel()  # no error the second time
 
     def test_what_has_ended_can_not_be_cancelled(self, good: Job) -> None:
-        """Look at `cancel` and `report`: a job that has completed stays so."""
+        """Look at `cancel` and `report`: a job that has completed stays COMPLETED."""
         run = good.trigger()
         run.wait()
         run.cancel()
@@ -130,7 +130,7 @@ class JobSuite(Suite):
         assert run.result() == self.wanted
 
     def test_leaving_its_block_cancels(self, long: Job, alive: Callable[[str], bool]) -> None:
-        """Look for a `JobRun` of the provider's own: it comes from the interface."""
+        """Look for a `JobRun` that the provider overrides: leave this to the interface."""
         with suppress(KeyError), long.trigger() as run:
             raise KeyError
         assert not alive(run.handle)
@@ -139,7 +139,13 @@ class JobSuite(Suite):
     def test_a_stopped_run_takes_its_job_along(
         self, long: Job, alive: Callable[[str], bool], where: str
     ) -> None:
-        """Look at `report`: it may not block for long, nor swallow what is no `Exception`."""
+        """Look at `report`: it must not block for long, or swallow a `BaseException`.
+
+        Args:
+            long: a job that runs until it is cancelled.
+            alive: returns whether a job runs.
+            where: how the job is run.
+        """
         handles: list[str] = []
 
         def follow() -> None:
@@ -166,10 +172,10 @@ class JobSuite(Suite):
         assert len(handles) == 1
         assert not alive(handles[0])
 
-    # ------------------------------------------------------------ what is kept
+    # ------------------------------------------------------------ handles
 
     def test_the_handle_is_kept_before_anybody_waits(self, long: Job, services: Services) -> None:
-        """Look for a `trigger` of the provider's own: it comes from the interface."""
+        """Look for a `trigger` that the provider defines: it must come from the interface."""
 
         @flow
         def start() -> tuple[str, list[str]]:
@@ -183,7 +189,7 @@ class JobSuite(Suite):
     def test_a_run_tells_the_jobs_that_it_has_triggered(
         self, good: Job, services: Services
     ) -> None:
-        """Look at the block's slug and name: they tell whose job it was."""
+        """Look at the block's slug and name: they identify the job's block."""
 
         @task
         def one() -> str:
@@ -200,7 +206,7 @@ class JobSuite(Suite):
         assert good.triggered_in(run) == handles
 
     def test_another_process_may_attach(self, long: Job, alive: Callable[[str], bool]) -> None:
-        """Look at the handle: all that is needed to find the job again must be in it."""
+        """Look at the handle: it must contain everything needed to find the job again."""
         run = long.trigger()
         try:
             long.save("long")
@@ -212,14 +218,14 @@ class JobSuite(Suite):
             run.cancel()
 
     def test_an_unknown_job_is_lost(self, good: Job) -> None:
-        """Look at `report`: what the service does not know is a `JobLost`."""
+        """Look at `report`: a job that the service does not know raises `JobLost`."""
         with pytest.raises(JobLost):
             good.attach("flowstone-has-no-such-job")
 
-    # ------------------------------------------------------------ what it writes
+    # ------------------------------------------------------------ logs
 
     def test_its_lines_are_in_the_log_of_the_run(self, good: Job) -> None:
-        """Look at `read_logs`: the last ones come after the job's end, and none comes twice."""
+        """Look at `read_logs`: the last lines come after the job's end, and none comes twice."""
 
         @flow
         def follow() -> None:
@@ -229,7 +235,7 @@ class JobSuite(Suite):
         assert _find_logged(self.lines) == list(self.lines)
 
     def test_its_lines_can_be_asked_for(self, good: Job) -> None:
-        """Look at `read_logs`: it gives those after so many, and all of them after none."""
+        """Look at `read_logs`: it skips the number of lines passed to it, and by default none."""
         run = good.trigger()
         run.wait()
         lines = run.logs()
@@ -237,12 +243,19 @@ class JobSuite(Suite):
         for seen in range(len(lines) + 1):
             assert good.make_provider().read_logs(run.handle, seen) == lines[seen:]
 
-    # ------------------------------------------------------------ how it is used
+    # ------------------------------------------------------------ usage
 
     def test_the_async_twins_do_the_same(
         self, good: Job, bad: Job, long: Job, alive: Callable[[str], bool]
     ) -> None:
-        """Look for a twin of the provider's own: they come from the interface."""
+        """Look for an async twin that the provider defines: they must come from the interface.
+
+        Args:
+            good: a job that completes.
+            bad: a job that fails.
+            long: a job that runs until it is cancelled.
+            alive: returns whether a job runs.
+        """
 
         async def use() -> None:
             assert await good.arun() == self.wanted
@@ -261,7 +274,7 @@ class JobSuite(Suite):
     def test_a_cancelled_coroutine_takes_its_job_along(
         self, long: Job, alive: Callable[[str], bool]
     ) -> None:
-        """Look at `report` and `cancel`: they are called in a thread, and must not block it."""
+        """Look at `report` and `cancel`: they are called in a thread and must not block it."""
 
         async def use() -> str:
             run = await long.atrigger()
@@ -279,7 +292,7 @@ class JobSuite(Suite):
         assert not alive(asyncio.run(use()))
 
     def test_several_run_beside_each_other(self, good: Job) -> None:
-        """Look for a job that is kept in the block: there may be many at a time."""
+        """Look for a job that is stored in the block: there may be many at a time."""
         runs = [good.trigger() for _ in range(4)]
         assert len({run.handle for run in runs}) == 4
         assert [run.result() for run in runs] == [self.wanted] * 4
@@ -299,7 +312,7 @@ _ENDED = "FlowRunCompleted"
 
 
 def _find_logged(wanted: Sequence[str]) -> list[str]:
-    """Return those of some lines that the store has kept."""
+    """Return the wanted lines that the store has."""
     services = current_services()
     services.journal.flush()
     kept = (event.payload for _, event in services.runs.events())
@@ -307,7 +320,7 @@ def _find_logged(wanted: Sequence[str]) -> list[str]:
 
 
 def _is_kept(kind: type, interface: type, name: str) -> bool:
-    """Tell whether a method is the interface's own, or takes all of its parameters and more."""
+    """Return whether a method is the interface's, or takes all its parameters and more."""
     own, common = getattr(kind, name), getattr(interface, name)
     if own is common:
         return True

@@ -1,4 +1,4 @@
-"""What the suites draw examples from, for tests of laws."""
+"""Hypothesis strategies of the suites, for property tests."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from flowstone.records.events import Event
     from flowstone.records.runs import Run
 
-#: For tests of laws: one store serves all examples, in each class that joins the suite.
+#: Settings of property tests: one store serves all examples of a test class.
 law = settings(
     max_examples=40,
     deadline=None,
@@ -58,7 +58,7 @@ json_objects = st.dictionaries(_text, _values, max_size=4)
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[Event]:
-    """Draw the facts of one tree in their order: a root, its tasks, lines, artifacts, handles."""
+    """Draw the facts of one tree in order: a root, its tasks, lines, artifacts, handles."""
     root = root_run(draw(_text), tags=tuple(sorted(draw(st.sets(_text, max_size=3)))))
     runs: list[Run] = [replace(root, parameters=draw(st.none() | json_objects))]
     events = [make_birth_event(runs[0])]

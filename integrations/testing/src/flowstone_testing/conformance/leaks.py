@@ -1,4 +1,4 @@
-"""Whether calls leave connections or threads behind: they are counted before and after."""
+"""Detect leaks of connections and threads by counting them before and after calls."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-#: Calls before the first count: what is opened once, and kept, is no leak.
+#: Calls before the first count: what is opened once and reused is no leak.
 WARM = 2
-#: Calls between the counts; what each of them leaves behind is one.
+#: Calls between the counts; what each of them leaves open is a leak.
 CALLS = 4
-#: Seconds in which the other end may close what was closed here.
+#: Seconds that the other end has to close its side of a connection.
 PATIENCE = 5.0
 
 
 def assert_nothing_is_left(name: str, call: Callable[[], object]) -> None:
-    """Fail where each of several calls leaves a socket or a thread behind.
+    """Fail if each of several calls leaves a socket or a thread open.
 
     Args:
-        name: of what is called.
+        name: the name of the function under test.
         call: calls it once.
     """
     with _without_collector():
         for _ in range(WARM):
             call()
-        before = _find_open()  # by identity: one of them may end meanwhile
+        before = _find_open()  # by identity: one may end meanwhile
         for _ in range(CALLS):
             call()
         end, pause = monotonic() + PATIENCE, threading.Event()
@@ -42,11 +42,11 @@ def assert_nothing_is_left(name: str, call: Callable[[], object]) -> None:
             pause.wait(0.02)
         left = _describe_new(before)
     if left:
-        pytest.fail(f"{CALLS} calls of {name} left {left} behind: close what it opens, by `with`")
+        pytest.fail(f"{CALLS} calls of {name} left {left} open: close them with `with`")
 
 
 def _find_open() -> dict[str, set[object]]:
-    """Return what this process has open; no sockets where the system does not tell."""
+    """Return what this process has open; sockets only if the system lists them."""
     sockets: set[object] = set()
     with suppress(FileNotFoundError):
         for path in Path("/dev/fd").iterdir():
@@ -64,7 +64,7 @@ def _describe_new(before: dict[str, set[object]]) -> str:
 
 @contextmanager
 def _without_collector() -> Iterator[None]:
-    """Leave garbage where it is: when it goes is no time to close a connection."""
+    """Disable garbage collection, which must not be what closes a connection."""
     gc.collect()
     was_on = gc.isenabled()
     gc.disable()

@@ -1,4 +1,4 @@
-"""Whether a coroutine lets others run: what its thread calls, and whether another still ticks."""
+"""Detect coroutines that block the event loop, by their calls and by a ticking coroutine."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
-#: Seconds between two beats, by which the ticks of the loop are judged.
+#: Seconds between two beats of the thread that watches the loop's ticks.
 BEAT = 0.002
-#: So many beats without a tick, one after the other, are a loop that stands still.
+#: Consecutive beats without a tick after which the loop counts as blocked.
 STILL = 25
-#: What blocks is found in each of so many tries, or it was the machine.
+#: Tries in which a block must be found each time, or the machine was slow.
 TRIES = 3
 
 _SOCKET = {"accept", "connect", "recv", "recv_into", "recvfrom", "send", "sendall", "sendto"}
@@ -31,11 +31,11 @@ _WAITS = {"epoll.poll", "poll.poll", "kqueue.control", "select", "getaddrinfo", 
 
 
 def assert_lets_others_run(name: str, make: Callable[[], object]) -> None:
-    """Fail where a coroutine blocks its event loop.
+    """Fail if a coroutine blocks its event loop.
 
     Args:
-        name: of what makes it.
-        make: makes a fresh one, for each try.
+        name: the name of the function under test.
+        make: creates a new coroutine for each try.
     """
     places = []
     for _ in range(TRIES):
@@ -47,7 +47,7 @@ def assert_lets_others_run(name: str, make: Callable[[], object]) -> None:
 
 
 async def _find_block(make: Callable[[], object]) -> str:
-    """Run a coroutine beside one that ticks; return where it blocks, or an empty text."""
+    """Run a coroutine beside one that ticks; return where it blocks, or an empty string."""
     watch, ticker = _Watch(), _Ticker()
     beats = threading.Thread(target=ticker.beat, daemon=True)
     ticking = asyncio.create_task(ticker.tick())
@@ -66,14 +66,14 @@ async def _find_block(make: Callable[[], object]) -> str:
         ticker.over.set()
         await ticking
         await asyncio.to_thread(beats.join)
-    work.exception()  # other tests look at it
+    work.exception()  # other tests check it
     if watch.place:
         return watch.place
-    return "no other coroutine ran for most of it" if ticker.most >= STILL else ""
+    return "no other coroutine ran most of the time" if ticker.most >= STILL else ""
 
 
 class _Ticker:
-    """Ticks in the loop, and beats in a thread: beats without a tick are counted."""
+    """Ticks in the loop and beats in a thread; beats without a tick are counted."""
 
     def __init__(self) -> None:
         self.over = threading.Event()
@@ -82,8 +82,8 @@ class _Ticker:
     async def tick(self) -> None:
         while not self.over.is_set():
             self.ticks += 1
-            # Not `sleep(0)`: a loop that never waits can keep the lock of the interpreter from
-            # the threads that the coroutine waits for.
+            # Not `sleep(0)`: a loop that never waits can starve the threads that the coroutine
+            # waits for of the interpreter lock.
             await asyncio.sleep(BEAT / 2)
 
     def beat(self) -> None:
@@ -94,7 +94,7 @@ class _Ticker:
 
 
 class _Watch:
-    """A profile function: it notes the first call of a coroutine that waits."""
+    """A profile function that records the first blocking call of a coroutine."""
 
     def __init__(self) -> None:
         self.place = ""
@@ -102,7 +102,7 @@ class _Watch:
     def __call__(self, frame: FrameType, event: str, called: object) -> None:
         if event != "c_call" or self.place or not _waits(called):
             return
-        if asyncio.current_task() is None:  # the loop itself waits for what comes next
+        if asyncio.current_task() is None:  # the loop itself may wait
             return
         caller: FrameType | None = frame
         while caller is not None and _is_library(caller):
@@ -113,7 +113,7 @@ class _Watch:
 
 
 def _waits(called: object) -> bool:
-    """Tell whether a function of C waits for something, as it is called here."""
+    """Return whether this call of a C function blocks."""
     name, of = getattr(called, "__name__", ""), getattr(called, "__self__", None)
     if isinstance(of, socket.SocketType):
         return name in _SOCKET and of.gettimeout() != 0.0

@@ -1,4 +1,4 @@
-"""NotifierSuite: what everything that tells people something does."""
+"""NotifierSuite: the standard tests of all notifiers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from flowstone.context.current import Services
     from flowstone_testing.desks import Conduct, Desk
 
-#: So long a test waits for what must end by itself much sooner, in seconds.
+#: Timeout in seconds for what must end much sooner.
 LONG = 20.0
 #: The public methods that come from the interface.
 COMMON = ("notify", "anotify", "send_note")
@@ -41,7 +41,7 @@ BODY = (
 
 
 class HastyClock:
-    """A clock that notes what it is asked to wait for, and does not wait."""
+    """A clock that records sleeps without sleeping."""
 
     def __init__(self) -> None:
         self.slept: list[float] = []
@@ -60,20 +60,20 @@ class HastyClock:
 
 
 class NotifierSuite(Suite):
-    """Join with three fixtures, of which `desk` is where notes arrive.
+    """Join with three fixtures: `desk`, where notes arrive, `notifier` and `absent`.
 
-    `notifier` sends there; `absent`, of the same type, has an address where nobody listens.
-    `flowstone_testing.desks` says what a desk is, and has one for notifiers that speak HTTP.
+    `notifier` sends to the desk; `absent`, of the same type, has the address of a closed port.
+    `flowstone_testing.desks` defines a desk, and has one for notifiers that use HTTP.
     """
 
     kind = "block"
     interface = Notifier
 
-    #: Whether the service takes a subject, or shows one before the body.
+    #: Whether the service has subjects, or shows one before the body.
     subjects: ClassVar[bool] = True
-    #: Seconds that the desk asks for when it is busy; None where the service names none.
+    #: Seconds that the desk asks to wait when it is busy; None if the service names none.
     patience: ClassVar[float | None] = None
-    #: Whether the service can ask for patience at all.
+    #: Whether the service can ask to retry later.
     may_be_busy: ClassVar[bool] = True
 
     @pytest.fixture
@@ -98,19 +98,19 @@ class NotifierSuite(Suite):
         with use_services(replace(current, clock=clock)), closing(current):
             yield current
 
-    # ------------------------------------------------------------ what arrives
+    # ------------------------------------------------------------ delivery
 
     def test_a_text_arrives_as_it_is(self, notifier: Notifier, desk: Desk) -> None:
-        """Look at the encoding, and at what is special to the service: escape it."""
+        """Look at the encoding, and escape what is special to the service."""
         notifier.notify(BODY)
         (received,) = desk.received()
         assert BODY.strip() in received
 
     @capability("subjects", AssertionError, "the subject is not in it")
     def test_the_subject_comes_with_it(self, notifier: Notifier, desk: Desk) -> None:
-        """Look at `deliver`: it gets a subject in the note, or None.
+        """Look at `deliver`: the note has a subject, or None.
 
-        Set `subjects` to False where the service has none.
+        Set `subjects` to False if the service has none.
         """
         notifier.notify("twelve lines are missing", subject="Ünfug <in> orders & stock")
         (received,) = desk.received()
@@ -118,17 +118,17 @@ class NotifierSuite(Suite):
         assert "Ünfug <in> orders & stock" in received, "the subject is not in it"
 
     def test_the_longest_text_arrives_whole(self, notifier: Notifier, desk: Desk) -> None:
-        """Look at `max_body_length`: the service takes less, or counts escaped characters."""
+        """Look at `max_body_length`: the service accepts less, or counts escaped characters."""
         longest = notifier.make_provider().max_body_length or 300_000
         body = "<&>ü" * (longest // 4)
         notifier.notify(body)
         assert [body in text for text in desk.received()] == [True]
 
     def test_a_longer_text_is_cut_with_a_mark(self, notifier: Notifier, desk: Desk) -> None:
-        """Look for a cut of the provider's own: it tells nobody that something is missing."""
+        """Look for truncation in the provider: it does not mark that text is missing."""
         longest = notifier.make_provider().max_body_length
         if longest is None:
-            return  # the service takes texts of any length
+            return  # the service accepts texts of any length
         notifier.notify("x" * longest + "y" * longest)
         (received,) = desk.received()
         assert received.count("x") > longest - 100
@@ -136,7 +136,7 @@ class NotifierSuite(Suite):
         assert f"{2 * longest:,}" in received
 
     def test_what_is_no_text_is_refused(self, notifier: Notifier, desk: Desk) -> None:
-        """Look for a `notify` of the type's own: it comes from the interface."""
+        """Look for a `notify` that the type defines: it must come from the interface."""
         wrong: list[tuple[object, object]] = [({"a": 1}, None), (b"a", None), ("a", 1)]
         for body, subject in [*wrong, ("a", "two\nlines"), ("a", "two\r\nBcc: x@example.org")]:
             with pytest.raises(NotificationInvalid):
@@ -144,7 +144,7 @@ class NotifierSuite(Suite):
         assert not desk.tries()
 
     def test_known_secrets_are_masked(self, notifier: Notifier, desk: Desk) -> None:
-        """Look for a `notify` of the type's own: it comes from the interface."""
+        """Look for a `notify` that the type defines: it must come from the interface."""
         secret = f"canary-{secrets.token_hex(12)}"
         redaction.register(secret)
         notifier.notify(f"cannot log in with {secret}")
@@ -152,12 +152,18 @@ class NotifierSuite(Suite):
         assert "cannot log in with" in received
         assert secret not in received
 
-    # ------------------------------------------------------------ what goes wrong
+    # ------------------------------------------------------------ failures
 
     def test_a_refusal_is_told_once(
         self, notifier: Notifier, desk: Desk, clock: HastyClock
     ) -> None:
-        """Look at `deliver`: an error is swallowed, or a refusal raised as `NotificationUnsent`."""
+        """Look at `deliver`: an error is swallowed, or a refusal raised as `NotificationUnsent`.
+
+        Args:
+            notifier: the notifier.
+            desk: where its notes arrive.
+            clock: records the waits between attempts.
+        """
         desk.behave("refuses")
         with pytest.raises(NotificationFailed) as caught:
             notifier.notify("nobody wants this")
@@ -170,7 +176,13 @@ class NotifierSuite(Suite):
     def test_a_busy_service_is_asked_again(
         self, notifier: Notifier, desk: Desk, clock: HastyClock
     ) -> None:
-        """Look at `deliver`: raise `NotificationUnsent`, with the seconds that are asked for."""
+        """Look at `deliver`: raise `NotificationUnsent` with the wait that the service asks for.
+
+        Args:
+            notifier: the notifier.
+            desk: where its notes arrive.
+            clock: records the waits between attempts.
+        """
         desk.behave("busy", "takes")
         notifier.notify("at last")
         assert ["at last" in text for text in desk.received()] == [True]
@@ -180,7 +192,13 @@ class NotifierSuite(Suite):
 
     @needs("may_be_busy")
     def test_patience_has_an_end(self, notifier: Notifier, desk: Desk, clock: HastyClock) -> None:
-        """Look for tries of the provider's own: they come from the interface."""
+        """Look for retries in the provider: they must come from the interface.
+
+        Args:
+            notifier: the notifier.
+            desk: where its notes arrive.
+            clock: records the waits between attempts.
+        """
         desk.behave("busy")
         with pytest.raises(NotificationUnsent):
             notifier.notify("never")
@@ -188,12 +206,12 @@ class NotifierSuite(Suite):
         assert not desk.received()
 
     def test_a_place_that_is_not_there_is_told(self, absent: Notifier) -> None:
-        """Look at `deliver`: what never reached the service is a `NotificationUnsent`."""
+        """Look at `deliver`: a note that never reached the service is a `NotificationUnsent`."""
         with pytest.raises(NotificationUnsent):
             absent.notify("is anybody there?")
 
     def test_a_silent_service_is_given_up(self, notifier: Notifier, desk: Desk) -> None:
-        """Look at `deliver`: does it keep to `timeout_seconds`? It may not send again, either."""
+        """Look at `deliver`: does it respect `timeout_seconds`? It must not send again, either."""
         desk.behave("silent")
         notifier.timeout_seconds = 0.3
         found = _catch(notifier)
@@ -210,7 +228,15 @@ class NotifierSuite(Suite):
         caplog: pytest.LogCaptureFixture,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
-        """Look at `where`: a webhook's URL is a secret, and so is its path alone."""
+        """Look at `where`: a webhook's URL is a secret, and so is its path alone.
+
+        Args:
+            notifier: the notifier.
+            desk: where its notes arrive.
+            conduct: how the desk fails.
+            caplog: the captured log.
+            capsys: the captured output.
+        """
         desk.behave(conduct if self.may_be_busy or conduct != "busy" else "refuses")
         notifier.timeout_seconds = 0.3
         (error,) = _catch(notifier)
@@ -219,22 +245,22 @@ class NotifierSuite(Suite):
         assert not [part for part in _find_private_parts(notifier) if part in logged]
 
     def test_an_error_of_an_absent_service_shows_no_secret(self, absent: Notifier) -> None:
-        """Look at `where`, and at what the client's own errors say."""
+        """Look at `where`, and at the messages of the client's own errors."""
         (error,) = _catch(absent)
         _assert_hidden(absent, error)
 
     def test_errors_travel_between_processes(self, absent: Notifier) -> None:
-        """Look for an error of the provider's own: raise `NotificationFailed` or its kin."""
+        """Look for an error class of the provider: raise `NotificationFailed` or a subclass."""
         (error,) = _catch(absent)
         assert isinstance(error, NotificationFailed)
         arrived = pickle.loads(pickle.dumps(error))  # noqa: S301 - it was pickled here
         assert type(arrived) is type(error)
         assert str(arrived) == str(error)
 
-    # ------------------------------------------------------------ how it is used
+    # ------------------------------------------------------------ usage
 
     def test_the_async_twin_blocks_nobody(self, notifier: Notifier, desk: Desk) -> None:
-        """Look for an `anotify` of the type's own: it comes from the interface."""
+        """Look for an `anotify` that the type defines: it must come from the interface."""
         patience, notifier.timeout_seconds = notifier.timeout_seconds, 1.0
         desk.behave("silent", "takes")
 
@@ -259,7 +285,7 @@ class NotifierSuite(Suite):
         assert ["from the saved one" in text for text in desk.received()] == [True]
 
     def test_it_may_be_used_from_several_threads(self, notifier: Notifier, desk: Desk) -> None:
-        """Look for one connection, or one buffer, that all threads share."""
+        """Look for a connection or a buffer that all threads share."""
         bodies = [f"note number {number};" for number in range(24)]
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(notifier.notify, bodies))
@@ -273,13 +299,13 @@ class NotifierSuite(Suite):
 
 
 def _catch(notifier: Notifier) -> list[Exception]:
-    """Return what `notify` raises; nothing where it does not end."""
+    """Return what `notify` raises; nothing if it does not end."""
     found: list[Exception] = []
 
     def send() -> None:
         try:
             notifier.notify("a note")
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is looked at
+        except Exception as error:  # noqa: BLE001 - the caller checks it
             found.append(error)
 
     thread = Thread(target=send, daemon=True)

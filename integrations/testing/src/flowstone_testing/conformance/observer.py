@@ -1,4 +1,4 @@
-"""What every observer does."""
+"""ObserverSuite: the standard tests of all observers."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ if TYPE_CHECKING:
     from flowstone.ports import Observer
     from flowstone.records.events import Event
 
-#: So long, in seconds, a forked child may take.
+#: Timeout of a forked child, in seconds.
 PATIENCE = 20.0
 
 
 def make_facts() -> list[Event]:
-    """Return facts of every kind: of a root, of its tasks in every state, of logs and artifacts."""
+    """Return facts of every kind: of a root, its tasks in every state, logs and artifacts."""
     root = root_run("all-kinds", parameters={"count": 3}, tags=("nightly",))
     found = [make_birth_event(root)]
     for end in (COMPLETED, FAILED, CANCELLED, CRASHED):
@@ -74,8 +74,8 @@ def _tell_secret(word: str) -> None:
 class ObserverSuite(Suite):
     """Join with two fixtures.
 
-    `make` is a callable that makes a fresh observer. `kept` is a callable that returns, as one
-    text, all that such observers have written or sent until now.
+    `make` is a callable that creates an observer. `kept` is a callable that returns, as one
+    string, everything that such observers have written or sent so far.
     """
 
     kind = "observer"
@@ -89,7 +89,7 @@ class ObserverSuite(Suite):
         raise NotImplementedError("give the suite a fixture `kept`")
 
     def test_it_takes_facts_of_every_kind(self, make: Callable[[], Observer]) -> None:
-        """Look at the payload's type before you read it: a run, a change, a line, an artifact."""
+        """Check the payload's type before you read it: a run, a change, a line, an artifact."""
         observer = make()
         for fact in make_facts():
             observer.observe([fact])
@@ -97,25 +97,25 @@ class ObserverSuite(Suite):
         observer.close()
 
     def test_it_leaves_alone_what_it_does_not_know(self, make: Callable[[], Observer]) -> None:
-        """Pass over other kinds of facts and payloads: newer versions have more of them."""
+        """Ignore unknown kinds of facts and payloads: newer versions have more of them."""
         observer = make()
         found = make_facts()
         observer.observe([replace(fact, kind="MoonRisen") for fact in found])
         observer.observe([replace(fact, payload=cast("Any", object())) for fact in found])
-        observer.observe([*found[1:], found[0]])  # it may come in the middle of a run
+        observer.observe([*found[1:], found[0]])  # it may start in the middle of a run
         observer.close()
 
     def test_closing_sends_what_was_held_back(
         self, make: Callable[[], Observer], kept: Callable[[], str]
     ) -> None:
-        """Send in `close` what waits; a run that failed, in all its facts, should leave a trace."""
+        """Send buffered facts in `close`; at least a run that failed should leave a trace."""
         observer, before = make(), kept()
         observer.observe(make_facts())
         observer.close()
         assert kept() != before
 
     def test_closing_twice_is_fine(self, make: Callable[[], Observer]) -> None:
-        """Let `close` do nothing where there is nothing left, or never was."""
+        """`close` must be safe to call twice, and without any facts."""
         observer = make()
         observer.close()
         observer.close()
@@ -127,21 +127,21 @@ class ObserverSuite(Suite):
     def test_it_prints_nothing(
         self, make: Callable[[], Observer], capfd: pytest.CaptureFixture[str]
     ) -> None:
-        """Log what a person should know: standard output belongs to the program."""
+        """Log messages instead of printing them: standard output belongs to the program."""
         observer = make()
         observer.observe(make_facts())
         observer.close()
         assert capfd.readouterr() == ("", "")
 
     def test_making_it_starts_nothing(self, make: Callable[[], Observer]) -> None:
-        """Connect, and begin threads, with the first facts: it is made where nothing runs, too."""
+        """Connect and start threads with the first facts: it is also created if nothing runs."""
         before = threading.active_count()
         observer = make()
         assert threading.active_count() == before
         observer.close()
 
     def test_it_is_told_from_another_thread(self, make: Callable[[], Observer]) -> None:
-        """Keep nothing that belongs to the thread that made it."""
+        """Use nothing that is bound to the thread that created it."""
         observer = make()
         with ThreadPoolExecutor(1) as other:
             other.submit(observer.observe, make_facts()).result()
@@ -150,7 +150,7 @@ class ObserverSuite(Suite):
     def test_two_work_beside_each_other(
         self, make: Callable[[], Observer], kept: Callable[[], str]
     ) -> None:
-        """Hold nothing that another process, which is told too, has to wait for."""
+        """Hold no lock that an observer in another process has to wait for."""
         one, two = make(), make()
         one.observe(make_facts())
         two.observe(make_facts())
@@ -160,14 +160,14 @@ class ObserverSuite(Suite):
         two.close()
         assert len(kept()) >= len(before)
 
-    @pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks on this system")
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
     def test_a_forked_child_goes_on(self, make: Callable[[], Observer]) -> None:
-        """Hold no lock, and no thread of yours, between two calls."""
+        """Hold no lock and no thread between two calls."""
         observer = make()
         observer.observe(make_facts())
         there, here = os.pipe()
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # of forking beside threads
+            warnings.simplefilter("ignore", DeprecationWarning)  # about forking with threads
             child = os.fork()
         if not child:  # pragma: no cover - another process
             try:
@@ -193,7 +193,13 @@ class ObserverSuite(Suite):
         kept: Callable[[], str],
         caplog: pytest.LogCaptureFixture,
     ) -> None:
-        """Read the log: it raised, or was too slow. Or it tells more than it was told."""
+        """Read the log: the observer raised, was too slow, or wrote a secret.
+
+        Args:
+            make: creates an observer.
+            kept: returns what observers have written.
+            caplog: the captured log.
+        """
         canary = f"canary-{secrets.token_hex(8)}"
         register(canary)
         with flowstone_test_harness(), observing(make()), pytest.raises(ConnectionError):

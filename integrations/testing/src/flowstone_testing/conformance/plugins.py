@@ -1,4 +1,4 @@
-"""PluginSuite: what every package that comes in by the plugin door does."""
+"""PluginSuite: the standard tests of all packages with a plugin."""
 
 # ruff: noqa: S603 - the code is the suite's own
 
@@ -31,8 +31,8 @@ class PluginSuite(Suite):
     Attributes:
         plugin: the name of the entry point in group ``flowstone``.
         package: the module whose `__all__` is public: ``flowstone_aws``.
-        sdks: modules that are heavy, or optional, and that listing must not load.
-        handed_in: modules that it meets only as values from a program, which has them then.
+        sdks: heavy or optional modules that listing must not load.
+        handed_in: modules of which the package only receives objects, from callers that have them.
     """
 
     plugin: ClassVar[str]
@@ -41,18 +41,18 @@ class PluginSuite(Suite):
     handed_in: ClassVar[frozenset[str]] = frozenset({"pandas", "polars"})
 
     def test_it_loads(self) -> None:
-        """Read the traceback: the plugin module, or a name that another package has, breaks it."""
+        """Read the traceback: the plugin module fails, or another package has the same name."""
         assert not self._find_plugin().traceback
 
     def test_the_module_is_short(self) -> None:
-        """Keep the plugin module to hook implementations: tables of names, no code."""
+        """Limit the plugin module to hook implementations: tables of names, no code."""
         module = import_module(self._find_plugin().module)
         assert module.__file__
         lines = Path(module.__file__).read_text("utf-8").splitlines()
         assert len([line for line in lines if not line.lstrip().startswith("#")]) <= MOST_LINES
 
     def test_listing_loads_no_sdk(self) -> None:
-        """Find who imports the modules that are named, and import them where they are used."""
+        """Find the imports of the named modules, and import them where they are used."""
         module = self._find_plugin().module
         code = (
             f"import sys, {self.package}, {module}\n"
@@ -65,21 +65,21 @@ class PluginSuite(Suite):
         assert done.stdout.split() == []
 
     def test_names_are_sorted(self) -> None:
-        """Sort the tables: people look for names in them."""
+        """Sort the tables, so that people find names in them."""
         for kind, table in self._find_plugin().collection.tables().items():
             assert list(table) == sorted(table), f"the {format_kind(kind)}s are not sorted"
 
     def test_everything_it_lists_is_there(self) -> None:
-        """Look at the target that is named: it was renamed, or is abstract.
+        """Look at the named target: it was renamed, or is abstract.
 
-        Write all methods that an interface leaves to its providers.
+        Implement all abstract methods of its interface.
         """
         for kind, table in self._find_plugin().collection.tables().items():
             for name in table:
                 found = get_host().load(kind, name)
                 assert callable(found)
                 left = sorted(getattr(found, "__abstractmethods__", ()))
-                assert not left, f"{format_kind(kind)} {name!r} does not write {', '.join(left)}"
+                assert not left, f"{format_kind(kind)} {name!r} does not define {', '.join(left)}"
 
     def test_blocks_are_listed_under_their_slugs(self) -> None:
         """Look at the type's name, or give it a `_block_type_slug`."""
@@ -87,7 +87,7 @@ class PluginSuite(Suite):
             assert get_host().load("block", slug).block_type_slug() == slug
 
     def test_every_public_block_type_is_listed(self) -> None:
-        """List the types that are named: what is not listed can't be found by its slug."""
+        """List the named types: a type that is not listed can't be found by its slug."""
         package = import_module(self.package)
         public = [getattr(package, name) for name in package.__all__]
         types = [
@@ -99,7 +99,7 @@ class PluginSuite(Suite):
         assert not [found for found in types if found is not Block and found not in listed]
 
     def test_dependencies_have_lower_bounds(self) -> None:
-        """Give what is named the oldest version that is tested: ``httpx>=0.28``."""
+        """Require the oldest tested version of the named dependencies: ``httpx>=0.28``."""
         bare = [
             line
             for line in self._list_requirements()
@@ -108,9 +108,9 @@ class PluginSuite(Suite):
         assert bare == []
 
     def test_what_is_imported_is_declared(self) -> None:
-        """Add the distributions that are named to `dependencies`, or to an extra.
+        """Add the named distributions to `dependencies`, or to an extra.
 
-        What another dependency brings is gone with its next version.
+        A transitive dependency may be missing from the next version of the one that requires it.
         """
         names = (re.match(r"[\w.-]+", line) for line in self._list_requirements())
         declared = {normalize_name(found.group()) for found in names if found}
@@ -125,7 +125,7 @@ class PluginSuite(Suite):
         assert sorted(missing) == []
 
     def _list_requirements(self) -> list[str]:
-        """Return what the installed distribution says that it needs, extras included."""
+        """Return the requirements of the installed distribution, extras included."""
         return requires(self._find_plugin().distribution) or []
 
     def _find_plugin(self) -> Plugin:
@@ -135,12 +135,12 @@ class PluginSuite(Suite):
 
 
 def normalize_name(name: str) -> str:
-    """Return the name of a distribution as the index compares it."""
+    """Return the normalized name of a distribution."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _find_pins(distribution: str) -> set[str]:
-    """Return what comes with a distribution, in step with it: pydantic-core with pydantic."""
+    """Return the dependencies that a distribution pins: pydantic-core for pydantic."""
     try:
         needed = requires(distribution) or []
     except PackageNotFoundError:
@@ -150,7 +150,7 @@ def _find_pins(distribution: str) -> set[str]:
 
 
 def find_imports(package: ModuleType) -> set[str]:
-    """Return the top modules that a package imports when it runs, without its own and Python's."""
+    """Return the top-level modules that a package imports, without its own and Python's."""
     folders = [Path(path) for path in getattr(package, "__path__", ())]
     files = [file for folder in folders for file in folder.rglob("*.py")]
     files = files or [Path(str(package.__file__))]

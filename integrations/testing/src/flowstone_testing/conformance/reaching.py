@@ -1,4 +1,4 @@
-"""Blocks whose service can't be reached: the same blocks, with an address where nobody listens."""
+"""Blocks whose service is unreachable: copies with the address of a closed port."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
     from pydantic.fields import FieldInfo
 
-#: How fields are called that hold an address; others hold a part of one.
+#: Names of fields that hold an address; others hold a part of one.
 ADDRESS = re.compile(r"(^|_)(url|uri|dsn|endpoint|connection_string)$", re.IGNORECASE)
 HOST = re.compile(r"(^|_)(host|hostname|server)$", re.IGNORECASE)
-#: Seconds that a call may take where nobody listens; the system refuses it at once.
+#: Timeout of a call to a closed port, in seconds; the system refuses it at once.
 PATIENCE = 60.0
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -40,13 +40,13 @@ Call = Callable[[], object]
 
 
 def takes_text(field: FieldInfo) -> bool:
-    """Tell whether a field takes a text, in clear or as a secret."""
+    """Return whether a field takes a string, plain or as a secret."""
     words = repr(field.annotation)
     return any(word in words for word in ("str", "Url", "Dsn", "Secret"))
 
 
 def make_unreachable(block: Model) -> Model | None:
-    """Return a copy whose addresses lead to a port that refuses; None where it takes none."""
+    """Return a copy with the address of a closed port; None if the block takes no address."""
     changed: dict[str, object] = {}
     for name, field in type(block).model_fields.items():
         value = getattr(block, name)
@@ -65,12 +65,12 @@ def make_unreachable(block: Model) -> Model | None:
     given = {name: getattr(block, name) for name in type(block).model_fields}
     try:
         return type(block)(**{**given, **changed})
-    except BlockInvalid:  # it has no address, and takes none beside what it was given
+    except BlockInvalid:  # it takes no address beside the fields that are set
         return None
 
 
 def find_calls(block: Block) -> Iterator[tuple[str, Call]]:
-    """Yield calls that ask a block's service for something, each with its name."""
+    """Yield calls that send a request to a block's service, each with its name."""
     if isinstance(block, ObjectStore):
         yield "exists", lambda: block.exists("flowstone")
     if isinstance(block, Database):
@@ -85,7 +85,7 @@ def find_calls(block: Block) -> Iterator[tuple[str, Call]]:
 
 
 def find_own_methods(block: Block) -> Iterator[tuple[str, Call]]:
-    """Yield the public methods that a package wrote, and that can be called with nothing."""
+    """Yield the package's own public methods that need no arguments."""
     of_interface = {name for home in (Block, Credentials, Database) for name in dir(home)}
     for name in dir(type(block)):
         found = inspect.getattr_static(type(block), name)
@@ -100,7 +100,7 @@ def find_own_methods(block: Block) -> Iterator[tuple[str, Call]]:
 
 
 def _is_common(block: Block, name: str) -> bool:
-    """Tell whether a method is one of Flowstone's own, as the block has it."""
+    """Return whether the block's method is Flowstone's own."""
     module: str = getattr(type(block), name).__module__
     return module.startswith("flowstone.")
 
@@ -111,7 +111,7 @@ def _is_optional(parameter: inspect.Parameter) -> bool:
 
 
 def assert_own_errors(name: str, call: Call) -> None:
-    """Fail where a call raises an error that is none of Flowstone's, or does not end."""
+    """Fail if a call raises an error that is not one of Flowstone's, or does not end."""
     found = Aside(call).join(PATIENCE)
     close = getattr(found.value, "close", None)
     if callable(close) and not inspect.iscoroutinefunction(close):

@@ -1,4 +1,4 @@
-"""What a run store does with batches of facts under a fence."""
+"""Tests of batches of facts under a fence."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class BatchTests(Suite):
     """`append`."""
 
     def test_a_batch_is_kept(self, store: RunStore) -> None:
-        """Births, changes and lines of one batch: runs as they are at its end, facts in order."""
+        """A batch must store its runs in their final states, and its facts in order."""
         root = begin(store)
         first, done = life(child_run(root), COMPLETED)
         second, waiting = life(child_run(root, state=State(SCHEDULED)), RUNNING, SCHEDULED)
@@ -49,7 +49,7 @@ class BatchTests(Suite):
         assert [event for _, event in store.events(root_id=root.id)][1:] == batch
 
     def test_a_run_goes_on_in_later_batches(self, store: RunStore) -> None:
-        """A change was lost whose run was born in an earlier batch."""
+        """A change to a run of an earlier batch was lost."""
         root = begin(store)
         facts, run = life(child_run(root), FAILED, SCHEDULED, RUNNING, COMPLETED)
         for event in facts:
@@ -57,14 +57,14 @@ class BatchTests(Suite):
         assert store.run(run.id) == run
 
     def test_an_empty_batch_is_fine(self, store: RunStore) -> None:
-        """A flush with nothing to write must pass, and still check the fence."""
+        """An empty batch must succeed, but still check the fence."""
         root = begin(store)
         store.append([], fence(root))
         with pytest.raises(Conflict):
             store.append([], replace(fence(root), version=7))
 
     def test_a_batch_again_changes_nothing(self, store: RunStore) -> None:
-        """A replayed batch was kept twice: an event id is kept once."""
+        """A repeated batch was stored twice: an event id must be stored once."""
         root = begin(store)
         facts, run = life(child_run(root), FAILED, SCHEDULED)
         store.append(facts, fence(root))
@@ -76,7 +76,7 @@ class BatchTests(Suite):
         assert store.run(run.id) == after
 
     def test_a_fact_twice_in_a_batch_is_kept_once(self, store: RunStore) -> None:
-        """Duplicates within one batch were kept twice."""
+        """Duplicates within a batch were stored twice."""
         root = begin(store)
         facts, run = life(child_run(root), COMPLETED)
         store.append([*facts, *facts, line(root)], fence(root))
@@ -84,7 +84,7 @@ class BatchTests(Suite):
         assert store.run(run.id) == run
 
     def test_an_older_change_does_not_move_a_run_back(self, store: RunStore) -> None:
-        """A late fact is kept as a fact; the run stays at its highest version."""
+        """A late fact must be stored, but the run must stay at its highest version."""
         root = begin(store)
         (birth, failed, again, done), run = life(child_run(root), FAILED, SCHEDULED, COMPLETED)
         store.append([birth, done], fence(root))
@@ -93,7 +93,7 @@ class BatchTests(Suite):
         assert len(store.events(run_id=run.id)) == 4
 
     def test_a_change_may_come_before_its_birth(self, store: RunStore) -> None:
-        """Batches in the wrong order lost a change: it must count once the run is born."""
+        """Batches in the wrong order lost a change: it must apply once the run exists."""
         root = begin(store)
         (birth, start, end), run = life(child_run(root, state=State(SCHEDULED)), RUNNING, COMPLETED)
         for batch in ([end], [start], [birth]):
@@ -105,7 +105,7 @@ class BatchTests(Suite):
     def test_any_order_and_repetition_makes_the_same_runs(
         self, store: RunStore, history: list[Event], data: st.DataObject
     ) -> None:
-        """A run is its birth and its changes by version, whatever the order they came in."""
+        """A run must result from its birth and changes by version, in any order of arrival."""
         root = history[0].payload
         store.create(history[0])
         facts = history[1:]
@@ -123,7 +123,7 @@ class BatchTests(Suite):
     def test_a_fence_that_does_not_hold_keeps_nothing(
         self, store: RunStore, change: dict[str, int | str]
     ) -> None:
-        """Who lost the run could still write: look at the fence, version and token both."""
+        """A writer that lost the run could still write: check the fence's version and token."""
         root = begin(store)
         facts, _ = life(child_run(root), COMPLETED)
         with pytest.raises(Conflict) as caught:
@@ -132,7 +132,7 @@ class BatchTests(Suite):
         self._has_only(store, root)
 
     def test_a_fence_falls_with_a_change_of_the_root(self, store: RunStore) -> None:
-        """After somebody else's write the old fence must not hold, and the new one must."""
+        """After another process's write, the old fence must not hold, and the new one must."""
         root = begin(store)
         old = fence(root)
         root = store.record(step(root, PAUSED)[0])
@@ -142,21 +142,21 @@ class BatchTests(Suite):
         assert len(store.events(root_id=root.id)) == 3
 
     def test_an_unknown_root_is_not_found(self, store: RunStore) -> None:
-        """A batch for a tree that was never born must be refused."""
+        """A batch for an unknown tree must be refused."""
         root = root_run()
         with pytest.raises(RunNotFound):
             store.append([line(root)], fence(root))
         assert store.events() == []
 
     def test_a_fact_of_another_tree_is_refused(self, store: RunStore) -> None:
-        """A fence of one tree let facts of another pass."""
+        """The fence of one tree accepted facts of another."""
         root, other = begin(store), begin(store)
         with pytest.raises(Conflict):
             store.append([line(root), line(other)], fence(root))
         self._has_only(store, root)
 
     def test_after_the_end_come_notes_only(self, store: RunStore) -> None:
-        """Hooks log and show things after the end; but no run may begin or move then."""
+        """After the end, hooks may log and save artifacts, but no run may begin or change state."""
         root = begin(store)
         facts, _ = life(child_run(root))
         end = store.record(step(root, COMPLETED)[0])
@@ -172,7 +172,7 @@ class BatchTests(Suite):
 
     @pytest.mark.parametrize("text", ["nul \x00", "half \ud83e of a pair", "\U0010ffff", "'; --"])
     def test_odd_text_loses_nothing(self, store: RunStore, text: str) -> None:
-        """A batch failed or lost facts because of one odd character."""
+        """One unusual character made a batch fail or lose facts."""
         root = begin(store)
         facts, run = life(child_run(root, text), FAILED)
         end, _ = step(run, SCHEDULED, text)
@@ -181,7 +181,7 @@ class BatchTests(Suite):
         assert store.run(run.id).version == 3
 
     def test_a_large_batch_is_kept_in_order(self, store: RunStore) -> None:
-        """Facts were lost or reordered in a batch of thousands."""
+        """A batch of thousands lost or reordered facts."""
         root = begin(store)
         batch = [event for _ in range(1500) for event in life(child_run(root), COMPLETED)[0]]
         store.append(batch, fence(root))
@@ -190,7 +190,7 @@ class BatchTests(Suite):
         assert len(store.runs(RunQuery(root_id=root.id, states=("COMPLETED",)))) == 1500
 
     def test_threads_may_append_at_once(self, store: RunStore) -> None:
-        """Facts of one of several threads were lost: look at the store's own locking."""
+        """Facts of one of several threads were lost: look at the store's locking."""
         roots = [begin(store) for _ in range(4)]
 
         def work(root: Run) -> None:

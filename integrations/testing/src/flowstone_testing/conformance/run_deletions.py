@@ -1,4 +1,4 @@
-"""What a run store does where runs are deleted."""
+"""Tests of deleting runs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class DeletionTests(Suite):
     """`delete_trees`."""
 
     def test_a_tree_is_deleted_whole(self, store: RunStore) -> None:
-        """A run, a line or an artifact of the tree is still there, or another tree has lost one."""
+        """A run, line or artifact of the tree still exists, or another tree has lost one."""
         gone, kept = _make_tree(store, "gone"), _make_tree(store, "kept")
         before = [each for each in store.events() if each[1].root_id == kept.id]
         assert store.delete_trees([gone.id]) == [gone.id]
@@ -42,7 +42,7 @@ class DeletionTests(Suite):
         assert store.delete_trees([gone.id]) == []
 
     def test_what_has_not_ended_stays(self, store: RunStore) -> None:
-        """A live run was deleted, or a part of a tree without the rest."""
+        """A live run was deleted, or only a part of a tree."""
         live, ended = begin(store), _make_tree(store, "ended")
         task = child_run(live)
         store.append(life(task, COMPLETED)[0], fence(live))
@@ -53,7 +53,7 @@ class DeletionTests(Suite):
         assert store.run(live.id) == live
 
     def test_a_cursor_is_given_once(self, store: RunStore) -> None:
-        """Whoever reads on from a cursor missed what came after the newest facts were deleted."""
+        """After the newest facts were deleted, reading from a cursor missed later facts."""
         first = begin(store)
         gone = _make_tree(store, "gone")
         cursor = store.events()[-1][0]
@@ -68,7 +68,7 @@ class DeletionTests(Suite):
         assert store.events(cursor) == found[:1]
 
     def test_many_are_deleted_at_once(self, store: RunStore) -> None:
-        """Of a long list some stayed, or of a tree with many facts some were left behind."""
+        """Some runs of a long list were not deleted, or some facts of a large tree."""
         wide = begin(store, "wide")
         store.append([line(wide, str(number)) for number in range(4500)], fence(wide))
         _end(store, wide)
@@ -78,7 +78,7 @@ class DeletionTests(Suite):
         assert {event.root_id for _, event in store.events()} == {kept}
 
     def test_a_deleted_run_takes_nothing_more(self, store: RunStore) -> None:
-        """A late line of a run that was deleted was kept, where nobody would find it."""
+        """A late line of a deleted run was stored."""
         root = _make_tree(store, "gone")
         store.delete_trees([root.id])
         with pytest.raises(RunNotFound):
@@ -87,7 +87,7 @@ class DeletionTests(Suite):
 
 
 def _make_tree(store: RunStore, name: str) -> Run:
-    """Return a flow run that has ended, with a flow and a task in it, a line and an artifact."""
+    """Return a flow run that has ended, with a subflow, a task, a line and an artifact."""
     root = begin(store, name)
     inner = child_run(root, f"flow-of-{name}", kind="flow")
     store.create(make_birth_event(inner))

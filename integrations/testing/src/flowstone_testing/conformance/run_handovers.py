@@ -1,4 +1,4 @@
-"""What a run store does where a root goes from one process to another, or to nobody."""
+"""Tests of a root that changes its process, or is suspended."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ if TYPE_CHECKING:
 
 
 class HandoverTests(ClockedSuite):
-    """`record` of a `Handover`: a root goes from one process to another."""
+    """`record` of a `Handover`: a root changes its process."""
 
     @pytest.mark.parametrize("end", [FAILED, CANCELLED, CRASHED])
     def test_a_root_that_has_ended_is_taken_up(self, store: RunStore, end: StateType) -> None:
-        """The new writer must hold the run: its lease, its version, and no end any more."""
+        """The new writer must hold the run: its lease and version, without an end time."""
         root = store.record(step(begin(store), end)[0])
         lease = _lease()
         taken = store.record(make_handover_event(root, AwaitingRetry(), lease))
@@ -65,7 +65,7 @@ class HandoverTests(ClockedSuite):
         assert store.record(step(running, COMPLETED)[0]).state.type is COMPLETED
 
     def test_its_former_writer_can_write_nothing(self, store: RunStore) -> None:
-        """Two processes wrote one run: the lease must change hands with the takeover."""
+        """Two processes wrote one run: a takeover must transfer the lease."""
         root = begin(store)
         end = store.record(step(root, FAILED)[0])
         taken = _take(store, end)
@@ -78,7 +78,7 @@ class HandoverTests(ClockedSuite):
         assert store.run(root.id) == taken
 
     def test_what_the_former_writer_left_stays_ended(self, store: RunStore) -> None:
-        """Runs of the earlier attempt were opened again, or lost."""
+        """Runs of the earlier attempt were reopened or lost."""
         root = begin(store)
         task = child_run(root)
         store.append([make_birth_event(task)], fence(root))
@@ -88,7 +88,7 @@ class HandoverTests(ClockedSuite):
         assert store.run(task.id).state.type is CRASHED
 
     def test_of_many_that_take_a_run_one_wins(self, store: RunStore) -> None:
-        """Two processes took up one run: the compare and the set are not one."""
+        """Two processes took over one run: the compare-and-set is not atomic."""
         root = store.record(step(begin(store), FAILED)[0])
 
         def attempt(_: int) -> bool:
@@ -102,7 +102,7 @@ class HandoverTests(ClockedSuite):
             assert sum(pool.map(attempt, range(8))) == 1
 
     def test_nobody_takes_what_is_held(self, store: RunStore) -> None:
-        """A run that somebody drives was taken out of its hands."""
+        """A run was taken from the process that holds it."""
         root = begin(store)
         with pytest.raises(Conflict) as caught:
             _take(store, root)
@@ -110,13 +110,13 @@ class HandoverTests(ClockedSuite):
         assert store.run(root.id) == root
 
     def test_what_has_completed_is_not_taken_up(self, store: RunStore) -> None:
-        """`NEXT` has no way back from COMPLETED, for a new writer neither."""
+        """`NEXT` allows nothing after COMPLETED, not even for a new writer."""
         root = store.record(step(begin(store), COMPLETED)[0])
         with pytest.raises(IllegalTransition):
             _take(store, root)
 
     def test_a_suspended_root_is_nobodys(self, store: RunStore, clock: StoreClock) -> None:
-        """Giving the lease up must end the writer's right, and is no sign of a crash."""
+        """Releasing the lease must end the writer's right to write, and is not a crash."""
         root = lease_for(root_run(), 100.0)
         store.create(make_birth_event(root))
         given = store.record(make_handover_event(root, Suspended("for Ann"), None))
@@ -132,7 +132,7 @@ class HandoverTests(ClockedSuite):
             _take(store, given)
 
     def test_a_suspended_root_can_be_ended(self, store: RunStore) -> None:
-        """Nobody holds it, so whoever cancels it ends it, and its tree."""
+        """No process holds it, so a cancel must end it and its tree."""
         root = begin(store)
         nested = child_run(root, kind="flow")
         store.create(make_birth_event(nested))
@@ -141,7 +141,7 @@ class HandoverTests(ClockedSuite):
         assert store.run(nested.id).state.type is CANCELLED
 
     def test_a_handover_reads_back(self, store: RunStore) -> None:
-        """The fact of a handover lost the lease: who watches can't see that it was one."""
+        """The fact of a handover lost its lease, so it can't be recognized."""
         root = begin(store)
         given = make_handover_event(root, Suspended(), None)
         suspended = store.record(given)
@@ -149,13 +149,13 @@ class HandoverTests(ClockedSuite):
         store.record(taken)
         assert [event for _, event in store.events(root_id=root.id)][1:] == [given, taken]
         version = store.run(root.id).version
-        assert store.record(taken).version == version  # a replayed one changes nothing
+        assert store.record(taken).version == version  # repeating it changes nothing
 
     @pytest.mark.parametrize("ahead", [-60.0, 0.0, 60.0])
     def test_a_taken_run_is_reaped_by_its_new_lease(
         self, store: RunStore, clock: StoreClock, ahead: float
     ) -> None:
-        """The second process died as well: its lease is the one that counts, by our clock."""
+        """The second process died, too: its lease must count, by the store's clock."""
         root = store.record(step(begin(store), FAILED)[0])
         state = replace(AwaitingRetry(), at=clock.now + ahead)
         taken = store.record(make_handover_event(root, state, _lease(30.0)))

@@ -1,4 +1,4 @@
-"""What a run store does with leases: who keeps one, and who has lost it."""
+"""Tests of leases: heartbeats, expiry and reaping."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class LeaseTests(ClockedSuite):
     """`heartbeat` and `reap`. The samples' holder is on another host, so only its lease counts."""
 
     def test_a_renewed_lease_lasts(self, store: RunStore, clock: StoreClock) -> None:
-        """`heartbeat` must move `until`, and return nothing while the fence holds."""
+        """`heartbeat` must extend `until`, and return nothing while the fence holds."""
         root = _begin_for(store, 100.0)
         clock.advance(90.0)
         assert store.heartbeat([fence(root)], 100.0).runs == []
@@ -52,7 +52,7 @@ class LeaseTests(ClockedSuite):
     def test_a_lease_begins_by_the_clock_of_the_store(
         self, store: RunStore, clock: StoreClock, ahead: float
     ) -> None:
-        """A process whose clock was wrong had no lease at all, or one that outlived it."""
+        """A process with a wrong clock had no lease, or one that was too long."""
         root = lease_for(root_run(state=State(RUNNING, at=clock.now + ahead)), 30.0)
         store.create(make_birth_event(root))
         assert _read_end(store, root) == clock.now + 30.0
@@ -65,7 +65,7 @@ class LeaseTests(ClockedSuite):
         assert [run.id for run in store.reap()] == [root.id]
 
     def test_heartbeats_keep_a_lease_alive(self, store: RunStore, clock: StoreClock) -> None:
-        """A beat that need not write left too little for the next one to come late."""
+        """A heartbeat that was not written left too little time for the next one to be late."""
         root = _begin_for(store, 30.0)
         for _ in range(45):
             clock.advance(1.0)
@@ -76,7 +76,7 @@ class LeaseTests(ClockedSuite):
     def test_one_beat_renews_all_and_tells_of_each_request(
         self, store: RunStore, clock: StoreClock
     ) -> None:
-        """Of many roots of a process, some were not renewed, or what was asked of them not told."""
+        """Some roots of a process were not renewed, or a request to them was not returned."""
         roots = [_begin_for(store, 10.0) for _ in range(7)]
         asked = [store.record(step(root, CANCELLING)[0]) for root in roots[2:4]]
         ended = store.record(step(roots[5], COMPLETED)[0])
@@ -86,7 +86,7 @@ class LeaseTests(ClockedSuite):
         assert store.reap() == []
 
     def test_a_lease_of_another_is_not_renewed(self, store: RunStore, clock: StoreClock) -> None:
-        """Who has lost a run must learn it from its heartbeat, and not keep it alive."""
+        """The heartbeat must tell a process that it lost a run, and not renew the lease."""
         root = _begin_for(store, 100.0)
         end = _read_end(store, root)
         clock.advance(50.0)
@@ -96,7 +96,7 @@ class LeaseTests(ClockedSuite):
     def test_a_holder_learns_of_a_cancel_and_keeps_its_lease(
         self, store: RunStore, clock: StoreClock
     ) -> None:
-        """The heartbeat's answer is how a holder learns that it should stop; it needs its time."""
+        """The heartbeat must return a cancel to the holder, and renew the lease for its cleanup."""
         root = _begin_for(store, 100.0)
         asked = store.record(step(root, CANCELLING)[0])
         assert store.heartbeat([fence(root)], 200.0).runs == [asked]
@@ -104,7 +104,7 @@ class LeaseTests(ClockedSuite):
         assert store.heartbeat([fence(asked)], 300.0).runs == []
 
     def test_an_ended_run_is_not_renewed(self, store: RunStore) -> None:
-        """A late heartbeat brought an ended run's lease back to life."""
+        """A late heartbeat renewed the lease of a run that had ended."""
         root = _begin_for(store, 100.0)
         end = store.record(step(root, COMPLETED)[0])
         assert store.heartbeat([fence(end)], 200.0).runs == []
@@ -112,7 +112,7 @@ class LeaseTests(ClockedSuite):
         assert _read_end(store, root) == 0.0
 
     def test_each_fence_counts_by_itself(self, store: RunStore, clock: StoreClock) -> None:
-        """One lost run, or one that does not exist, must not keep others from being renewed."""
+        """A lost or unknown run must not prevent others from being renewed."""
         roots = [_begin_for(store, 100.0) for _ in range(3)]
         lost = _of_another(roots[1])
         unknown = Fence("no-such-run", 1, "token")
@@ -125,7 +125,7 @@ class LeaseTests(ClockedSuite):
     def test_a_run_whose_lease_ran_out_has_crashed(
         self, store: RunStore, clock: StoreClock
     ) -> None:
-        """Nobody else will ever end a dead process's run: `reap` must, and must say why."""
+        """`reap` must end the run of a dead process, and say why."""
         root = _begin_for(store, 100.0)
         clock.advance(101.0)
         (reaped,) = store.reap()
@@ -141,7 +141,7 @@ class LeaseTests(ClockedSuite):
     def test_a_run_that_was_being_cancelled_is_cancelled(
         self, store: RunStore, clock: StoreClock
     ) -> None:
-        """It was said to have crashed: whoever retries crashed runs executed it again."""
+        """The run was marked as crashed: a retry of crashed runs would execute it again."""
         root = store.record(step(_begin_for(store, 100.0), CANCELLING, "it is late")[0])
         task = child_run(root)
         store.append([make_birth_event(task)], fence(root))
@@ -152,7 +152,7 @@ class LeaseTests(ClockedSuite):
         assert store.run(task.id).state.type is CANCELLED
 
     def test_its_tree_has_crashed_with_it(self, store: RunStore, clock: StoreClock) -> None:
-        """A task run stayed unfinished under a crashed root."""
+        """A task run of a crashed root stayed unfinished."""
         root = _begin_for(store, 100.0)
         done, done_run = life(child_run(root), COMPLETED)
         task = child_run(root)
@@ -163,7 +163,7 @@ class LeaseTests(ClockedSuite):
         assert store.run(done_run.id) == done_run
 
     def test_a_reaped_run_takes_nothing_more(self, store: RunStore, clock: StoreClock) -> None:
-        """The writer that was thought dead came back: none of its facts may be kept."""
+        """A writer that was considered dead came back: none of its facts may be stored."""
         root = _begin_for(store, 100.0)
         clock.advance(101.0)
         (reaped,) = store.reap()
@@ -184,7 +184,7 @@ class LeaseTests(ClockedSuite):
         assert store.reap() == []
 
     def test_only_dead_roots_are_reaped(self, store: RunStore, clock: StoreClock) -> None:
-        """`reap` took a run that has time left, no lease, an end, or a parent."""
+        """`reap` ended a run that has time left, no lease, an end, or a parent."""
         alive = _begin_for(store, 200.0)
         dead = _begin_for(store, 100.0)
         ended = store.record(step(_begin_for(store, 100.0), COMPLETED)[0])
@@ -198,7 +198,7 @@ class LeaseTests(ClockedSuite):
             assert store.run(run.id) == run
 
     def test_all_the_dead_are_reaped(self, store: RunStore, clock: StoreClock) -> None:
-        """Several runs of several processes: each is ended, in the order of their ids."""
+        """Each dead run of several processes must be ended, in the order of ids."""
         roots = [_begin_for(store, 100.0 + number) for number in range(5)]
         clock.advance(103.5)
         assert [run.id for run in store.reap()] == [run.id for run in roots[:4]]

@@ -1,4 +1,4 @@
-"""How a run store is asked: by reference, by query, by cursor."""
+"""Tests of reading: by reference, by query, by cursor."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class ReadTests(Suite):
         ["aaaaaaaa-1111-7000-8000-00000000beef", "aaaaaaaa", "aaaaaaaa-1111", "0000beef", "first"],
     )
     def test_a_run_is_found_by_id_part_and_name(self, store: RunStore, ref: str) -> None:
-        """Eight characters that only one id begins or ends with find it; so does its name."""
+        """A run must be found by its name, or by 8 characters that begin or end only its id."""
         run = _create_named(store, "first", "aaaaaaaa-1111-7000-8000-00000000beef")
         _create_named(store, "second", "aaaaaaab-1111-7000-8000-00000000bee0")
         assert store.run(ref) == run
@@ -67,12 +67,12 @@ class ReadTests(Suite):
         assert store.run("load-0") == store.run(task.id) == task
 
     def test_of_one_name_the_newest_is_found(self, store: RunStore) -> None:
-        """Names repeat; the newest run is meant."""
+        """If several runs have a name, it must resolve to the newest."""
         runs = [begin(store, "nightly") for _ in range(3)]
         assert store.run("nightly") == runs[-1]
 
     def test_a_part_of_several_finds_none_and_names_them(self, store: RunStore) -> None:
-        """A part that fits two runs must not pick one; the error shows both."""
+        """A part that matches two runs must raise an error that shows both."""
         keys = [f"aaaaaaaa-1111-7000-8000-00000000000{number}" for number in range(2)]
         for key in keys:
             _create_named(store, "run", key)
@@ -82,13 +82,13 @@ class ReadTests(Suite):
 
     @pytest.mark.parametrize("ref", ["aaaaaaa", "", "%", "aaaa%aaa", "_" * 36, "'", "ü", "\ud83e"])
     def test_what_fits_none_is_not_found(self, store: RunStore, ref: str) -> None:
-        """Seven characters are too few, and no character is a wildcard."""
+        """Seven characters must be too few, and no character may be a wildcard."""
         _create_named(store, "first", "aaaaaaaa-1111-7000-8000-00000000beef")
         with pytest.raises(RunNotFound):
             store.run(ref)
 
     def test_a_near_name_is_suggested(self, store: RunStore) -> None:
-        """A slip of the pen deserves a suggestion: give `RunNotFound` the names that there are."""
+        """A typo must get a suggestion: pass the existing names to `RunNotFound`."""
         begin(store, "load-weather")
         with pytest.raises(RunNotFound, match="Did you mean 'load-weather'"):
             store.run("load-wether")
@@ -130,7 +130,7 @@ class ReadTests(Suite):
     def test_a_query_finds_what_fits(
         self, store: RunStore, query: RunQuery, names: list[str]
     ) -> None:
-        """Each field that is set must match; the order is that of the ids."""
+        """Each field that is set must match; the runs must be ordered by id."""
         root = begin(store, "etl", tags=("a", "b"))
         one, _ = life(child_run(root, "t1"), COMPLETED)
         sub = child_run(root, "sub", kind="flow", unit="inner")
@@ -144,7 +144,7 @@ class ReadTests(Suite):
         assert [run.name for run in store.runs(query)] == names
 
     def test_runs_are_found_by_their_times(self, store: RunStore) -> None:
-        """A bound is not kept, or what has not ended counts as ended."""
+        """A bound was ignored, or a run that has not ended counts as ended."""
         runs = [begin(store, str(at), created=float(at)) for at in range(4)]
         end = State(COMPLETED, at=100.0)
         store.record(make_change_event(runs[1], end, 1))
@@ -159,7 +159,7 @@ class ReadTests(Suite):
             assert [run.name for run in store.runs(query)] == names
 
     def test_pages_lead_through_all_runs(self, store: RunStore) -> None:
-        """A page begins with the last run of the one before it, or leaves one out."""
+        """A page began with the last run of the previous one, or a run was skipped."""
         ids = [begin(store).id for _ in range(5)]
         for newest_first in (False, True):
             found: list[str] = []
@@ -170,13 +170,13 @@ class ReadTests(Suite):
             assert found == (ids[::-1] if newest_first else ids)
 
     def test_runs_are_found_by_their_ids(self, store: RunStore) -> None:
-        """A run that was not asked for came along."""
+        """A run that was not requested was returned."""
         runs = [begin(store) for _ in range(3)]
         query = RunQuery(ids=(runs[2].id, "nothing", runs[0].id))
         assert store.runs(query) == [runs[0], runs[2]]
 
     def test_a_tree_is_read_by_its_root(self, store: RunStore) -> None:
-        """Runs of another tree came along, or some of this one did not."""
+        """Runs of another tree were returned, or some of this one were missing."""
         root, other = begin(store), begin(store)
         tasks = [child_run(root), child_run(root)]
         store.append([make_birth_event(task) for task in tasks], fence(root))
@@ -184,7 +184,7 @@ class ReadTests(Suite):
         assert store.runs(RunQuery(root_id=root.id)) == [root, *tasks]
 
     def test_cursors_lead_through_all_facts(self, store: RunStore) -> None:
-        """Reading on from the last cursor must give each fact once, in the order of keeping."""
+        """Reading from the last cursor must return each fact once, in the order of storing."""
         root = begin(store)
         store.append([line(root, str(number)) for number in range(10)], fence(root))
         everything = store.events()
@@ -200,7 +200,7 @@ class ReadTests(Suite):
         assert cursors[0] > 0
 
     def test_facts_are_chosen_by_tree_run_and_kind(self, store: RunStore) -> None:
-        """A filter of `events` let others pass, or they do not combine."""
+        """A filter of `events` did not exclude others, or filters do not combine."""
         root, other = begin(store), begin(store)
         facts, task = life(child_run(root), COMPLETED)
         store.append([*facts, line(task), line(root)], fence(root))
@@ -220,7 +220,7 @@ class ReadTests(Suite):
         assert kept(run_id="nothing") == kept(root_id="nothing") == []
 
     def test_artifacts_are_found_among_other_facts(self, store: RunStore) -> None:
-        """An artifact is lost, changed, or others come along: each is kept whole, in order."""
+        """An artifact was lost, changed or out of order, or other facts were returned."""
         root, other = begin(store), begin(store)
         facts, task = life(child_run(root), COMPLETED)
         table = [[None, True, 1, 1.5, "ünï 🪨", {"a": [2]}], *([n] * 3 for n in range(2000))]
@@ -238,7 +238,7 @@ class ReadTests(Suite):
         assert store.run(task.id).version == 2
 
     def test_work_elsewhere_and_measures_read_back(self, store: RunStore) -> None:
-        """A handle or a measure came back changed, or was not found by its kind or its tree."""
+        """A handle or measure was changed, or was not found by its kind or tree."""
         root, other = begin(store), begin(store)
         handle = ExternalHandle("query", "warehouse/main", "01ab")
         measures = Measures({"rows": 2**40, "credits": 0.1}, {"rows": "rows", "credits": "credits"})
@@ -258,7 +258,7 @@ class ReadTests(Suite):
         assert found == [facts[0], foreign]
 
     def test_the_end_of_work_left_behind_is_told_by_anybody(self, store: RunStore) -> None:
-        """Who cleaned up after a run could not record it, or could record more than that."""
+        """A cleanup could not record that it ended work left behind, or could record more."""
         root = begin(store)
         ended = store.record(make_change_event(root, State(FAILED), root.attempt))
         nobody = Fence(root.id, ended.version, "")
@@ -274,7 +274,7 @@ class ReadTests(Suite):
         assert [event for _, event in store.events(kinds=[EXTERNAL_WORK_ENDED])] == [end]
 
     def test_notes_are_kept_without_secrets(self, store: RunStore) -> None:
-        """A registered secret stood in an artifact, or in what was said beside a log line."""
+        """An artifact, or the extra data of a log line, contained a registered secret."""
         secret = f"correct horse {new_id()}"
         register(secret)
         root = begin(store)
@@ -289,7 +289,7 @@ class ReadTests(Suite):
         assert kept.data == {"columns": [f"<{MASK}>"], MASK: 1}
 
     def test_task_runs_are_counted_by_caller_and_state(self, store: RunStore) -> None:
-        """`tally` counts another tree's runs, flow runs, or a run under another than its caller."""
+        """`tally` counted another tree's runs, flow runs, or a run under a wrong caller."""
         root, other = begin(store), begin(store)
         nested = replace(child_run(root, "nested"), kind="flow")
         inner = replace(child_run(root), parent_id=nested.id)
@@ -321,14 +321,14 @@ class ReadTests(Suite):
     @law
     @given(history=histories())
     def test_facts_read_back_as_they_were(self, store: RunStore, history: list[Event]) -> None:
-        """A field of an event is lost or changed on its way in or out: look at its encoding."""
+        """A field of an event was lost or changed: look at its encoding."""
         root: Run = history[0].payload  # type: ignore[assignment]
         store.create(history[0])
         store.append(history[1:], fence(root))
         assert [event for _, event in store.events(root_id=root.id)] == history
 
     def test_names_of_states_are_kept(self, store: RunStore) -> None:
-        """`AwaitingRetry` is SCHEDULED by type: the name must come back too."""
+        """`AwaitingRetry` has the type SCHEDULED: the name must be stored, too."""
         root = begin(store)
         change, root = step(root, State(COMPLETED).type, "from cache", name="Cached")
         store.record(change)
@@ -338,7 +338,7 @@ class ReadTests(Suite):
         )
 
     def test_closing_twice_is_fine(self, store: RunStore) -> None:
-        """`close` may be called by whoever is in doubt."""
+        """`close` must be safe to call more than once."""
         store.close()
         store.close()
 

@@ -1,4 +1,4 @@
-"""What a run store does with runs that wait for their time, and for a process to execute them."""
+"""Tests of scheduled runs that wait for their time and for a process."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 
 
 class ScheduleTests(ClockedSuite):
-    """Runs that nobody holds yet: found when they are due, and claimed by one."""
+    """Runs without a holder: found when they are due, and claimed by one process."""
 
     def test_a_run_that_waits_reads_back(self, store: RunStore) -> None:
-        """Whose run it is, or when it is due, was not kept, or not in its birth."""
+        """The deployment or due time of a run was not stored, or not in its birth."""
         run = _plan(store, "etl/nightly", 100.5)
         assert store.run(run.id) == run
         ((_, birth),) = store.events(run_id=run.id)
         assert birth.payload == run
 
     def test_a_birth_again_changes_nothing(self, store: RunStore) -> None:
-        """Two processes made the run of one time: the second was kept, or refused."""
+        """Two processes created the run of one time: the second must change nothing."""
         run = _make_run("etl/nightly", 100.0)
         event = make_birth_event(run)
         store.create(event)
@@ -60,7 +60,7 @@ class ScheduleTests(ClockedSuite):
     def test_a_query_finds_what_is_due(
         self, store: RunStore, query: RunQuery, names: list[str]
     ) -> None:
-        """Runs of others, runs that were called, or runs that have ended came along."""
+        """Runs of other deployments, called runs, or runs that have ended were returned."""
         begin(store, "called")
         for key, at in (("a", 100.0), ("a", 200.0), ("b", 50.0)):
             _plan(store, f"etl/{key}", at, f"{key} {at:g}")
@@ -70,14 +70,14 @@ class ScheduleTests(ClockedSuite):
         assert [run.name for run in store.runs(query)] == names
 
     def test_a_run_that_waits_is_no_dead_one(self, store: RunStore, clock: StoreClock) -> None:
-        """A run that nobody holds was taken for one whose process had died."""
+        """A run without a holder was reaped as if its process had died."""
         run = _plan(store, "etl/nightly", 100.0)
         clock.advance(2 * LONG)
         assert store.reap() == []
         assert store.run(run.id) == run
 
     def test_of_many_that_claim_a_run_one_wins(self, store: RunStore) -> None:
-        """Two processes executed one run: the compare and the set are not one."""
+        """Two processes claimed one run: the compare-and-set is not atomic."""
         run = _plan(store, "etl/nightly", 100.0)
 
         def attempt(_: int) -> bool:
@@ -91,7 +91,7 @@ class ScheduleTests(ClockedSuite):
             assert sum(pool.map(attempt, range(8))) == 1
 
     def test_who_claimed_a_run_and_died_is_found(self, store: RunStore, clock: StoreClock) -> None:
-        """A claim is held like any run: without a heartbeat it must end."""
+        """A claim has a lease like any run: without a heartbeat, it must end."""
         run = _plan(store, "etl/nightly", 100.0)
         store.record(_claim(run))
         clock.advance(2 * LONG)

@@ -1,4 +1,4 @@
-"""What a run store does with births and changes that are written through."""
+"""Tests of single births and changes."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class WriteTests(Suite):
     """`create` and `record`."""
 
     def test_a_created_run_reads_back_as_it_was(self, store: RunStore) -> None:
-        """A field of `Run` is lost or changed on its way in or out: look at its encoding."""
+        """A field of `Run` was lost or changed: look at its encoding."""
         parameters = {
             "n": 1,
             "text": "naïve 🪨 \x00",
@@ -64,7 +64,7 @@ class WriteTests(Suite):
         assert store.run(root.id) == root
 
     def test_creating_again_changes_nothing(self, store: RunStore) -> None:
-        """A replayed birth was kept twice, or moved the run back: look at idempotency."""
+        """A repeated birth was stored twice, or moved the run back: look at idempotency."""
         root = root_run()
         birth = make_birth_event(root)
         store.create(birth)
@@ -75,7 +75,7 @@ class WriteTests(Suite):
         assert [event for _, event in store.events(root_id=root.id)] == [birth, change]
 
     def test_an_artifact_of_no_run_is_kept_and_makes_none(self, store: RunStore) -> None:
-        """What is saved outside a run was lost, or taken for one: look at `create`."""
+        """An artifact without a run was lost, or stored as a run: look at `create`."""
         root = begin(store)
         version = ArtifactVersion(new_id(), "markdown", "report", None, "# done")
         saved = make_artifact_event(None, 1.0, version)
@@ -86,14 +86,14 @@ class WriteTests(Suite):
         assert store.runs(RunQuery()) == [root]
 
     def test_a_child_that_is_created_belongs_to_its_tree(self, store: RunStore) -> None:
-        """A nested flow run is written through too: look at `create` for runs with a parent."""
+        """A subflow run is written at once, too: look at `create` for runs with a parent."""
         root = begin(store)
         nested = child_run(root, "nested", kind="flow")
         store.create(make_birth_event(nested))
         assert store.runs(RunQuery(root_id=root.id)) == [root, nested]
 
     def test_no_run_is_born_under_an_ended_root(self, store: RunStore) -> None:
-        """A birth came after its root's end, and nobody would ever end that run."""
+        """A run was created after its root's end, so it would never end."""
         root = begin(store)
         end, root = step(root, CANCELLED)
         store.record(end)
@@ -103,7 +103,7 @@ class WriteTests(Suite):
         assert len(store.runs(RunQuery(root_id=root.id))) == 1
 
     def test_a_change_is_recorded_and_returned(self, store: RunStore) -> None:
-        """`record` must keep the change and return the run as it is after it."""
+        """`record` must store the change and return the run after it."""
         root = begin(store)
         change, after = step(root, PAUSED, "waiting for Ann")
         assert store.record(change) == after
@@ -111,7 +111,7 @@ class WriteTests(Suite):
         assert store.events(root_id=root.id)[-1][1] == change
 
     def test_recording_again_changes_nothing(self, store: RunStore) -> None:
-        """A replayed change must return the run as it is: no conflict, no second fact."""
+        """A repeated change must return the run unchanged, without a conflict or a second fact."""
         root = begin(store)
         first, after = step(root, PAUSED)
         second, last = step(after, RUNNING)
@@ -122,7 +122,7 @@ class WriteTests(Suite):
 
     @pytest.mark.parametrize("off", [-1, 1])
     def test_a_change_of_another_version_conflicts(self, store: RunStore, off: int) -> None:
-        """The compare-and-set let a change pass that was not made for the run's version."""
+        """The compare-and-set accepted a change for another version of the run."""
         root = begin(store)
         change, root = step(root, PAUSED)
         store.record(change)
@@ -136,7 +136,7 @@ class WriteTests(Suite):
 
     @pytest.mark.parametrize("now", StateType)
     def test_only_moves_of_the_table_are_kept(self, store: RunStore, now: StateType) -> None:
-        """The store let a state follow that `NEXT` does not have, or refused one that it has."""
+        """The store accepted a transition that is not in `NEXT`, or refused one that is."""
         for then in StateType:
             root = begin(store)
             change, run = step(root, now)
@@ -151,12 +151,12 @@ class WriteTests(Suite):
                 assert len(store.events(root_id=root.id)) == 2
 
     def test_an_unknown_run_is_not_found(self, store: RunStore) -> None:
-        """`record` for a run that was never born must say so."""
+        """`record` must raise for an unknown run."""
         with pytest.raises(RunNotFound):
             store.record(step(root_run(), PAUSED)[0])
 
     def test_times_are_of_the_first_start_and_the_last_end(self, store: RunStore) -> None:
-        """`started` moves once, `ended` goes when a run is taken up again: see `Run.apply`."""
+        """`started` is set once; `ended` is cleared when a run resumes: see `Run.apply`."""
         run = begin(store, state=State(SCHEDULED, at=1.0), started=None)
         for at, kind in enumerate((RUNNING, FAILED, SCHEDULED, RUNNING, COMPLETED), 2):
             run = store.record(step(run, kind, at=float(at))[0])
@@ -164,7 +164,7 @@ class WriteTests(Suite):
         assert (run.started, run.ended) == (2.0, 6.0)
 
     def test_a_run_that_is_taken_up_again_has_no_lease(self, store: RunStore) -> None:
-        """The dead run's writer could write the new one: drop the lease with the new start."""
+        """The dead writer could write the resumed run: remove its lease on the new start."""
         root = begin(store)
         writer = fence(root)
         for kind in (FAILED, SCHEDULED):
@@ -174,15 +174,15 @@ class WriteTests(Suite):
             store.append([line(root)], replace(writer, version=root.version))
 
     def test_values_stay_in_the_process(self, store: RunStore) -> None:
-        """A store keeps that a run completed, not with what: `State.data` must not be kept."""
+        """The store must not store a run's result: `State.data` must be dropped."""
         root = begin(store)
         store.record(make_change_event(root, State(COMPLETED, data=object()), 1))
         with pytest.raises(MissingResult):
             store.run(root.id).state.result()
 
     def test_secrets_are_masked(self, store: RunStore) -> None:
-        """A secret that the process knows was kept as it is: encode by `wire`."""
-        secret = "s3cr3t-of-the-suite"  # noqa: S105 - made up
+        """A registered secret was stored unmasked: encode with `wire`."""
+        secret = "s3cr3t-of-the-suite"  # noqa: S105 - a sample
         redaction.register(secret)
         root = begin(store, parameters={"password": f"it is {secret}"})
         task, _ = life(child_run(root), FAILED)
@@ -199,7 +199,7 @@ class WriteTests(Suite):
     def test_the_end_of_a_root_ends_its_tree(
         self, store: RunStore, end: StateType, left: StateType
     ) -> None:
-        """A run stayed unfinished under a finished root, or a finished one was changed."""
+        """A run of a finished root stayed unfinished, or a finished run was changed."""
         root = begin(store, "the root")
         nested = child_run(root, kind="flow")
         store.create(make_birth_event(nested))
@@ -220,7 +220,7 @@ class WriteTests(Suite):
         assert {event.run_id for event in facts[1:]} == {nested.id, open_task.id}
 
     def test_the_end_of_a_root_is_its_own(self, store: RunStore) -> None:
-        """Runs of other trees ended too."""
+        """Runs of other trees were ended, too."""
         other, root = begin(store), begin(store)
         task = child_run(other)
         store.append([make_birth_event(task)], fence(other))
@@ -228,7 +228,7 @@ class WriteTests(Suite):
         assert [store.run(run.id) for run in (other, task)] == [other, task]
 
     def test_the_end_of_a_child_is_its_own(self, store: RunStore) -> None:
-        """Only a root's end ends the tree."""
+        """Only the end of a root must end the tree."""
         root = begin(store)
         nested, task = child_run(root, kind="flow"), child_run(root)
         store.create(make_birth_event(nested))
@@ -237,7 +237,7 @@ class WriteTests(Suite):
         assert [store.run(run.id) for run in (root, task)] == [root, task]
 
     def test_no_child_goes_on_under_an_ended_root(self, store: RunStore) -> None:
-        """A child was taken up again after its root's end, and nobody would ever end it."""
+        """A child was resumed after its root's end, so it would never end."""
         root = begin(store)
         nested = child_run(root, kind="flow")
         store.create(make_birth_event(nested))
@@ -249,7 +249,7 @@ class WriteTests(Suite):
         assert store.run(nested.id) == nested
 
     def test_of_many_writers_one_wins(self, store: RunStore) -> None:
-        """Two threads made the same step: the compare and the set are not one."""
+        """Two threads made the same transition: the compare-and-set is not atomic."""
         root = begin(store)
 
         def attempt(number: int) -> bool:

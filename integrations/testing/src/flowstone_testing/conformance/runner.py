@@ -1,4 +1,4 @@
-"""What every task runner does."""
+"""RunnerSuite: the standard tests of all task runners."""
 
 from __future__ import annotations
 
@@ -23,12 +23,19 @@ if TYPE_CHECKING:
     from flowstone.records.runs import Run
     from flowstone.task_runners import TaskRunner
 
-#: So long, in seconds, a run waits for another that should be running beside it.
+#: Seconds that a run waits for another that should run at the same time.
 PATIENCE = 20.0
 
 
 def meet(folder: Path, me: int, count: int = 2, patience: float = PATIENCE) -> bool:
-    """Say that one is here, wait for the others, and tell whether they came."""
+    """Signal arrival, wait for the others, and return whether they arrived.
+
+    Args:
+        folder: the directory in which they meet.
+        me: the number of the caller.
+        count: how many meet.
+        patience: seconds to wait.
+    """
     (folder / str(me)).touch()
     end = time.monotonic() + patience
     while len(list(folder.iterdir())) < count:
@@ -39,7 +46,7 @@ def meet(folder: Path, me: int, count: int = 2, patience: float = PATIENCE) -> b
 
 
 def attempts(folder: Path) -> int:
-    """Count how often this was called with a folder, in whatever process."""
+    """Count the calls with a folder, over all processes."""
     (folder / f"{time.monotonic_ns()}").touch()
     return len(list(folder.iterdir()))
 
@@ -55,16 +62,16 @@ def lines(services: Services, name: str) -> list[str]:
 
 
 class RunnerSuite(Suite):
-    """Join by a subclass with the fixture `task_runner`: one that runs two tasks at once, or more.
+    """Join with a fixture `task_runner` that runs two or more tasks at once.
 
-    It is what `@flow(task_runner=...)` takes. The tasks are closures, in part over the test's own
+    It is a value for `@flow(task_runner=...)`. The tasks are closures, some over the test's
     variables.
     """
 
     kind = "runner"
 
     def test_values_come_back_in_order(self, task_runner: TaskRunner) -> None:
-        """A value was lost, or took another's place."""
+        """A value was lost or swapped."""
         factor = 3
 
         @task
@@ -78,7 +85,7 @@ class RunnerSuite(Suite):
         assert f() == [{"value": x * 3 + 1} for x in range(20)]
 
     def test_two_run_at_once(self, task_runner: TaskRunner, tmp_path: Path) -> None:
-        """The second one waited until the first had ended."""
+        """The second task waited until the first one ended."""
 
         @task
         def meets(me: int) -> bool:
@@ -91,7 +98,7 @@ class RunnerSuite(Suite):
         assert f() == [True, True]
 
     def test_each_call_is_made_once(self, task_runner: TaskRunner, tmp_path: Path) -> None:
-        """A call was made twice, or not at all."""
+        """A task ran twice, or not at all."""
 
         @task
         def leaves(x: int) -> int:
@@ -105,7 +112,7 @@ class RunnerSuite(Suite):
         assert len(list(tmp_path.iterdir())) == 10
 
     def test_an_error_arrives_as_it_was(self, task_runner: TaskRunner) -> None:
-        """The type, the message or an attribute of an error was lost on its way."""
+        """The type, message or an attribute of an error was lost."""
 
         @task
         def fails() -> None:
@@ -124,7 +131,7 @@ class RunnerSuite(Suite):
             assert "FileNotFoundError" in str(state.message)
 
     def test_a_failure_that_nobody_asked_for_fails_the_flow(self, task_runner: TaskRunner) -> None:
-        """A failed task under a completed flow."""
+        """A flow completed although a task failed."""
 
         @task
         def fails() -> None:
@@ -155,14 +162,14 @@ class RunnerSuite(Suite):
             assert runs(services)["flaky-0"].attempt == 3
 
     def test_logs_and_prints_belong_to_the_run(self, task_runner: TaskRunner) -> None:
-        """A line was lost, came twice or out of order, or went to another run."""
+        """A line was lost, duplicated or reordered, or went to another run."""
 
         @task(log_prints=True)
         def says(x: int) -> None:
             logger = get_run_logger()
             for number in range(3):
                 logger.info("line %d of %d", number, x)
-            builtins.print("printed", x)  # noqa: T201 - it is logged
+            builtins.print("printed", x)  # noqa: T201 - the run logs it
 
         @flow(task_runner=task_runner)
         def f() -> None:
@@ -175,7 +182,7 @@ class RunnerSuite(Suite):
                 assert lines(services, f"says-{x - 1}") == wanted
 
     def test_tasks_in_tasks_are_recorded(self, task_runner: TaskRunner) -> None:
-        """What a task calls or submits was lost, or has another parent."""
+        """A run that a task called or submitted was lost, or has another parent."""
 
         @task
         def inner(x: int) -> int:
@@ -257,7 +264,7 @@ class RunnerSuite(Suite):
         assert f() == 7
 
     def test_a_task_times_out(self, task_runner: TaskRunner, tmp_path: Path) -> None:
-        """It went on past its limit."""
+        """The task ran longer than its timeout."""
 
         @task(timeout_seconds=0.1)
         def spins() -> None:

@@ -1,4 +1,4 @@
-"""What every `RunStore` does."""
+"""RunStoreSuite: the standard tests of all run stores."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from flowstone_testing.conformance.run_writes import WriteTests
 class RunStoreSuite(
     WriteTests, BatchTests, LeaseTests, HandoverTests, ScheduleTests, ReadTests, DeletionTests
 ):
-    """Join by a subclass with the fixture `store`: one that is empty, fresh, and closed after.
+    """Join with a fixture `store`: empty, new for each test, and closed after it.
 
-    The store has to use the fixture `clock`.
+    The store must use the fixture `clock`.
     """

@@ -1,4 +1,4 @@
-"""Runs and facts that the suites of the stores use."""
+"""Runs and facts for the suites of the stores."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from flowstone.ports import RunStore
     from flowstone.records.states import StateType
 
-#: On another host, so that no store can see whether this holder lives.
+#: On another host, so that no store can check whether this holder is alive.
 ELSEWHERE = "elsewhere/4711/mark"
 LONG = 3600.0
 
 
 def root_run(name: str = "root", **more: Any) -> Run:
-    """Return a flow run that nobody called, running, with a lease."""
+    """Return a running flow run without a parent, with a lease."""
     key = new_id()
     state = more.pop("state", State(RUNNING))
     lease = Lease(f"token-{key}", ELSEWHERE, seconds=LONG)
@@ -38,7 +38,7 @@ def root_run(name: str = "root", **more: Any) -> Run:
 
 
 def child_run(root: Run, name: str = "child", **more: Any) -> Run:
-    """Return a task run of the root's tree, running."""
+    """Return a running task run in the root's tree."""
     state = more.pop("state", State(RUNNING))
     key, kind, unit = new_id(), more.pop("kind", "task"), more.pop("unit", "step")
     started = state.at if state.type is RUNNING else None
@@ -54,20 +54,20 @@ def begin(store: RunStore, name: str = "root", **more: object) -> Run:
 
 
 def fence(root: Run) -> Fence:
-    """Return what lets this root's writer write."""
+    """Return the fence under which this root's writer writes."""
     assert root.lease is not None
     return Fence(root.id, root.version, root.lease.token)
 
 
 def step(run: Run, kind: StateType, message: str | None = None, **more: Any) -> tuple[Event, Run]:
-    """Return the fact that a run goes into a state, and the run after it."""
+    """Return the fact that a run enters a state, and the run after it."""
     state = State(kind, more.pop("name", ""), message, **more)
     event = make_change_event(run, state, run.attempt)
     return event, run.apply(event.payload)  # type: ignore[arg-type]
 
 
 def life(run: Run, *kinds: StateType) -> tuple[list[Event], Run]:
-    """Return the facts of a run from its birth through these states, and the run after them."""
+    """Return the facts of a run from its creation through these states, and the final run."""
     events = [make_birth_event(run)]
     for kind in kinds:
         event, run = step(run, kind)
@@ -86,6 +86,6 @@ def artifact(run: Run, data: Any = "# Hello", key: str | None = "report") -> Eve
 
 
 def lease_for(run: Run, seconds: float) -> Run:
-    """Return the root with a lease of that many seconds."""
+    """Return the root with a lease of the given seconds."""
     assert run.lease is not None
     return replace(run, lease=replace(run.lease, seconds=seconds))

@@ -1,4 +1,4 @@
-"""SecretsSuite: what every place that keeps secrets does."""
+"""SecretsSuite: the standard tests of all secret providers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from flowstone.context.current import Services
 
-#: Values that must come back as they are.
+#: Values that must be read back unchanged.
 VALUES = (
     b"x",
     "pässwörd — ✓".encode(),
@@ -43,21 +43,20 @@ VALUES = (
 
 
 class SecretsSuite(Suite):
-    """Join with a fixture `provider`: a place, or a part of one, with no secret in it.
+    """Join with a fixture `provider`: a secret manager, or a part of one, without secrets.
 
-    A place that is only read needs a fixture `seed` too, which puts a secret there as its owner
-    would.
+    A read-only provider also needs a fixture `seed`, which creates a secret as its owner would.
 
     Attributes:
-        name: what the catalog lists the provider under.
-        in_catalog: whether it is listed there; False for the suite's own tests.
-        binary: whether bytes that are no UTF-8 text can be kept; where not, they are refused.
-        versions: whether a secret has versions; where not, to ask for one is refused.
-        writes: whether secrets can be written and deleted; where not, that is refused.
-        prefix: what the names of the tests begin with.
+        name: the provider's name in the catalog.
+        in_catalog: whether it is listed there; False in the suite's own tests.
+        binary: whether it stores bytes that are not UTF-8 text; if not, they are refused.
+        versions: whether secrets have versions; if not, asking for one is refused.
+        writes: whether secrets can be written and deleted; if not, that is refused.
+        prefix: the prefix of the secret names in the tests.
         joint: the character that separates words in secret names, if it can't be an underscore.
-        count: secrets in the test of many; more than a page of the service's listing.
-        values: what must come back as it was written.
+        count: number of secrets in the test of many; more than a page of the service's listing.
+        values: values that must be read back unchanged.
     """
 
     kind = "secret_provider"
@@ -78,12 +77,12 @@ class SecretsSuite(Suite):
 
     @pytest.fixture
     def refused(self) -> SecretProvider | None:
-        """The same place with a login that is refused; None where there are no logins."""
+        """The same provider with credentials that are refused; None if it has no credentials."""
         return None
 
     @pytest.fixture
     def seed(self, provider: SecretProvider) -> Callable[[str, bytes], None]:
-        """Put a secret there; by default, the provider itself does."""
+        """Return a function that creates a secret; by default, through the provider."""
         assert provider.writes, "give the suite a fixture `seed`: this provider only reads"
 
         def put(name: str, value: bytes) -> None:
@@ -100,7 +99,7 @@ class SecretsSuite(Suite):
     def test_what_is_kept_is_read(
         self, provider: SecretProvider, seed: Callable[[str, bytes], None]
     ) -> None:
-        """Look for text that is trimmed, quoted, decoded or cut on its way."""
+        """Look for values that are trimmed, quoted, decoded or truncated."""
         for number, value in enumerate(self.values):
             name = f"{self.prefix}kept{number}"
             seed(name, value)
@@ -110,7 +109,7 @@ class SecretsSuite(Suite):
     @needs("writes")
     @capability("binary", SecretStoreError)
     def test_bytes_are_kept_or_refused(self, provider: SecretProvider) -> None:
-        """Set `binary` to what the place can; where it can't, `write` raises SecretStoreError."""
+        """Set `binary` to whether bytes can be stored; if not, `write` raises SecretStoreError."""
         name, value = f"{self.prefix}binary", b"\x00\xff\xfe\x80"
         provider.write_secret(name, value)
         assert provider.read_secret(name) == value
@@ -118,7 +117,7 @@ class SecretsSuite(Suite):
             provider.read(name)
 
     def test_what_is_not_there_is_missing(self, provider: SecretProvider) -> None:
-        """Raise SecretMissing in `read` and `delete`, with the name in it."""
+        """Raise SecretMissing with the name in `read` and `delete`."""
         name = f"{self.prefix}nothing{self.joint}here"
         with pytest.raises(SecretMissing, match=f"nothing{self.joint}here"):
             provider.read_secret(name)
@@ -129,7 +128,7 @@ class SecretsSuite(Suite):
 
     @needs("writes")
     def test_writing_again_replaces(self, provider: SecretProvider) -> None:
-        """Look at `write`: does it make a second secret, or refuse one that is there?"""
+        """Look at `write`: does it create a second secret, or refuse to replace one?"""
         name = f"{self.prefix}again"
         versions = [provider.write(name, value) for value in ("first value", "second value")]
         assert provider.read(name) == "second value"
@@ -139,7 +138,7 @@ class SecretsSuite(Suite):
     @needs("writes")
     @capability("versions", SecretStoreError, "no versions")
     def test_each_version_is_read(self, provider: SecretProvider) -> None:
-        """Look at what `write` returns; set `versions` of the block and of the suite alike."""
+        """Look at the version that `write` returns; set `versions` of the block and the suite."""
         name = f"{self.prefix}versions"
         values = ("first value", "second value")
         versions = [provider.write(name, value) for value in values]
@@ -149,7 +148,7 @@ class SecretsSuite(Suite):
     def test_a_version_that_is_not_there_is_missing(
         self, provider: SecretProvider, seed: Callable[[str, bytes], None]
     ) -> None:
-        """Pass the version on in `read`; where there are none, leave `versions` False."""
+        """Pass the version on in `read`; if there are no versions, leave `versions` False."""
         name = f"{self.prefix}versioned"
         seed(name, b"a value of it")
         error = SecretMissing if provider.versions else SecretStoreError
@@ -160,7 +159,7 @@ class SecretsSuite(Suite):
     def test_what_is_deleted_is_missing_and_can_be_written_anew(
         self, provider: SecretProvider
     ) -> None:
-        """Look at `delete`, and at a place that keeps what was deleted for a while."""
+        """Look at `delete`: some services keep deleted secrets, and their names, for a while."""
         name = f"{self.prefix}deleted"
         provider.write(name, "first value")
         provider.delete_secret(name)
@@ -172,7 +171,7 @@ class SecretsSuite(Suite):
 
     @capability("writes", SecretReadOnly)
     def test_a_place_that_is_only_read_says_so(self, provider: SecretProvider) -> None:
-        """Leave `write` and `delete` out, and set `writes` of the block and the suite to False."""
+        """Omit `write` and `delete`, and set `writes` of the block and the suite to False."""
         if not self.writes:
             with pytest.raises(SecretReadOnly):
                 provider.delete_secret(f"{self.prefix}x")
@@ -181,7 +180,7 @@ class SecretsSuite(Suite):
     def test_names_are_listed_by_their_beginning(
         self, provider: SecretProvider, seed: Callable[[str, bytes], None]
     ) -> None:
-        """Look at `list_names`: whole names, of all pages, and nothing but names."""
+        """Look at `list_names`: full names, from all pages, and nothing but names."""
         names = [f"{self.prefix}list{self.joint}{number:03}" for number in range(self.count)]
         for name in (*names, f"{self.prefix}other"):
             seed(name, b"value-of-a-listed-one")
@@ -197,7 +196,13 @@ class SecretsSuite(Suite):
         seed: Callable[[str, bytes], None],
         services: Services,
     ) -> None:
-        """Look at the slug: a reference names the saved provider by it."""
+        """Look at the slug: references name the saved provider by it.
+
+        Args:
+            provider: the provider.
+            seed: creates a secret.
+            services: the services that the provider is saved in.
+        """
         name, value = f"{self.prefix}referred", {"user": "me", "password": "s3cr3t-of-me"}
         seed(name, json.dumps(value).encode())
         provider.save("here")
@@ -216,7 +221,7 @@ class SecretsSuite(Suite):
     def test_secrets_are_known_to_redaction(
         self, provider: SecretProvider, seed: Callable[[str, bytes], None]
     ) -> None:
-        """Look for a `read_secret` of the provider's own: it comes from the interface."""
+        """Look for a `read_secret` that the provider defines: it must come from the interface."""
         value = f"canary-{uuid4().hex}"
         seed(f"{self.prefix}canary", value.encode())
         provider.read(f"{self.prefix}canary")
@@ -226,7 +231,7 @@ class SecretsSuite(Suite):
     def test_secrets_are_not_in_errors(
         self, provider: SecretProvider, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """Look at what `write` raises, and at what the SDK logs: is the value in it?"""
+        """Look at the errors of `write` and the logs of the SDK: do they contain the value?"""
         value = f"canary-{uuid4().hex}"
         with caplog.at_level("DEBUG"), pytest.raises((SecretStoreError, AccessDenied)) as caught:
             provider.write("", value)
@@ -239,7 +244,7 @@ class SecretsSuite(Suite):
         assert value not in caplog.text
 
     def test_a_refused_login_is_told(self, refused: SecretProvider | None) -> None:
-        """Turn the service's words into CredentialsError or AccessDenied in `read`."""
+        """Translate the service's error into CredentialsError or AccessDenied in `read`."""
         if refused is None:
             return
         with pytest.raises((CredentialsError, AccessDenied)):
@@ -248,14 +253,14 @@ class SecretsSuite(Suite):
             refused.ls(self.prefix)
 
     def test_all_fields_are_optional(self, provider: SecretProvider) -> None:
-        """Give required fields a default: a reference may name no saved block."""
+        """Give required fields a default: a reference may name a provider without a saved block."""
         required = [n for n, field in type(provider).model_fields.items() if field.is_required()]
         assert not required
 
     def test_the_async_twins_do_the_same(
         self, provider: SecretProvider, seed: Callable[[str, bytes], None]
     ) -> None:
-        """Look for twins of the provider's own: they come from the interface."""
+        """Look for async twins that the provider defines: they must come from the interface."""
         name = f"{self.prefix}twin"
         seed(name, b"value of twins")
         assert asyncio.run(provider.aread(name)) == "value of twins"

@@ -1,4 +1,4 @@
-"""What every `SlotStore` does."""
+"""SlotStoreSuite: the standard tests of all stores of concurrency limits."""
 
 from __future__ import annotations
 
@@ -32,18 +32,26 @@ if TYPE_CHECKING:
     from flowstone.records.limits import Slot
     from flowstone_testing.conformance.clock import StoreClock
 
-#: The holder of the samples: on another host, so that only its lease counts.
+#: The holder in the samples: on another host, so that only its lease counts.
 ELSEWHERE = "elsewhere/4711/mark"
 
 
 class LimitStore(RunStore, DocumentStore, SlotStore, Protocol):
-    """Slots, and beside them the documents that the limits are, and the runs that hold them."""
+    """A store of slots, of the limits (documents), and of the runs that hold slots."""
 
 
 def save_limit(
     store: LimitStore, name: str, slots: int, decay: float = 0.0, **facts: bool
 ) -> Limit:
-    """Save a limit, and return it."""
+    """Save a limit and return it.
+
+    Args:
+        store: the store.
+        name: the name of the limit.
+        slots: the number of its slots.
+        decay: slots per second that become free again.
+        **facts: more fields of the limit.
+    """
     made = Limit(name, slots, slot_decay_per_second=decay, **facts)
     store.put(KIND, name, encode_limit(made))
     return made
@@ -56,7 +64,7 @@ def make_claim(
     waited: float = 0.0,
     holder: str = ELSEWHERE,
 ) -> Claim:
-    """Return a claim under a token of its own."""
+    """Return a claim with a new token."""
     token = new_id()
     return Claim(token, names, occupy, holder, f"run-{token[-5:]}", token, seconds, waited)
 
@@ -67,14 +75,14 @@ def make_rate_claim(*names: str, occupy: int = 1) -> Claim:
 
 
 def take(store: LimitStore, asked: Claim) -> tuple[str, ...]:
-    """Take slots that must be there; return the names of their limits."""
+    """Take slots, which must be free; return the names of their limits."""
     answer = store.take_slots(asked)
     assert not isinstance(answer, Refusal), str(answer)
     return answer
 
 
 def ask_in_vain(store: LimitStore, asked: Claim) -> Refusal:
-    """Ask for slots that must not be there; return why."""
+    """Request slots, which must be refused; return the refusal."""
     answer = store.take_slots(asked)
     assert isinstance(answer, Refusal), f"taken: {answer}"
     return answer
@@ -85,13 +93,13 @@ def list_tokens(slots: list[Slot]) -> list[str]:
 
 
 class SlotStoreSuite(ClockedSuite):
-    """Join by a subclass with the fixture `store`: empty, fresh, and closed after.
+    """Join with a fixture `store`: empty, new for each test, and closed after it.
 
-    It stores documents, too, and has to use the fixture `clock`.
+    It stores documents, too, and must use the fixture `clock`.
     """
 
     def test_slots_are_taken_up_to_the_limit(self, store: LimitStore) -> None:
-        """One more, or one less, was let in than the limit has slots."""
+        """More or fewer holders were admitted than the limit has slots."""
         save_limit(store, "db", 3)
         asked = [make_claim("db") for _ in range(3)]
         assert [take(store, each) for each in asked] == [("db",)] * 3
@@ -101,7 +109,7 @@ class SlotStoreSuite(ClockedSuite):
         assert told.seconds is None
 
     def test_several_slots_count_as_several(self, store: LimitStore) -> None:
-        """`occupy` was counted as one."""
+        """`occupy` was counted as 1."""
         made = save_limit(store, "db", 5)
         take(store, make_claim("db", occupy=3))
         ask_in_vain(store, make_claim("db", occupy=3))
@@ -109,7 +117,7 @@ class SlotStoreSuite(ClockedSuite):
         assert store.count_slots([made.name, "none"]) == {made.name: 5}
 
     def test_a_lease_reads_back_as_it_was_taken(self, store: LimitStore, clock: StoreClock) -> None:
-        """People see who holds what, since when and until when."""
+        """The holder, limit, start or end of a lease was lost."""
         save_limit(store, "db", 5)
         asked = make_claim("db", occupy=2)._replace(owner="naïve 🪨", run_id=None)
         take(store, asked)
@@ -119,7 +127,7 @@ class SlotStoreSuite(ClockedSuite):
         assert (slot.since, slot.until, slot.is_rate) == (clock.now, clock.now + 300.0, False)
 
     def test_all_or_none(self, store: LimitStore) -> None:
-        """Of several limits some were taken although one was full: two such claims lock up."""
+        """Some of several limits were taken although one was full: two such claims deadlock."""
         save_limit(store, "a", 1)
         save_limit(store, "b", 1)
         first = make_claim("b")
@@ -131,7 +139,7 @@ class SlotStoreSuite(ClockedSuite):
         assert [slot.limit for slot in store.list_slots()] == ["a", "b"]
 
     def test_a_claim_again_changes_nothing(self, store: LimitStore, clock: StoreClock) -> None:
-        """A claim that was sent again, as its answer was lost, took slots twice."""
+        """A claim that was repeated because its response was lost took slots twice."""
         save_limit(store, "a", 2)
         asked = make_claim("a")
         begun = clock.now
@@ -141,7 +149,7 @@ class SlotStoreSuite(ClockedSuite):
         assert [slot.since for slot in store.list_slots()] == [begun]
 
     def test_only_limits_that_are_there_count(self, store: LimitStore) -> None:
-        """A limit that is missing, inactive, or another kind of document, kept somebody out."""
+        """A limit that is missing, inactive, or another kind of document refused a claim."""
         save_limit(store, "there", 1)
         save_limit(store, "off", 0, active=False)
         store.put("limitless", "other", {"slots": 0})
@@ -150,7 +158,7 @@ class SlotStoreSuite(ClockedSuite):
         assert len(store.list_slots()) == 1
 
     def test_what_can_never_be_had_is_said(self, store: LimitStore) -> None:
-        """Somebody would have waited for ever."""
+        """A claim that can never succeed did not raise, so it would wait forever."""
         save_limit(store, "two", 2)
         with pytest.raises(ConfigurationError, match="'two': it has 2 slots in all"):
             store.take_slots(make_claim("two", occupy=3))
@@ -159,7 +167,7 @@ class SlotStoreSuite(ClockedSuite):
         assert store.list_slots() == []
 
     def test_what_is_given_back_is_free(self, store: LimitStore) -> None:
-        """Slots leaked, or those of others were freed."""
+        """Slots leaked, or slots of other holders were freed."""
         save_limit(store, "a", 2)
         mine, other = make_claim("a"), make_claim("a")
         take(store, mine)
@@ -173,7 +181,7 @@ class SlotStoreSuite(ClockedSuite):
     def test_the_slots_of_a_lease_that_ran_out_are_free(
         self, store: LimitStore, clock: StoreClock
     ) -> None:
-        """Somebody crashed out of sight: his slots were held for ever."""
+        """The slots of a crashed holder on another host were never freed."""
         save_limit(store, "a", 1)
         dead = make_claim("a", seconds=10)
         take(store, dead)
@@ -186,7 +194,7 @@ class SlotStoreSuite(ClockedSuite):
         assert dead.token not in list_tokens(store.list_slots())
 
     def test_the_dead_are_reaped_once(self, store: LimitStore, clock: StoreClock) -> None:
-        """`reap_slots` took the living, or told of the dead again."""
+        """`reap_slots` freed slots of a live holder, or returned a dead one twice."""
         save_limit(store, "a", 3)
         dead, alive = make_claim("a", seconds=10), make_claim("a", seconds=20)
         take(store, dead)
@@ -212,7 +220,7 @@ class SlotStoreSuite(ClockedSuite):
         ask_in_vain(store, make_claim("b"))
 
     def test_a_lost_lease_is_not_renewed(self, store: LimitStore, clock: StoreClock) -> None:
-        """Who comes back from the dead must learn that his slots are another's."""
+        """A holder that comes back must learn that it has lost its slots."""
         save_limit(store, "a", 1)
         mine, other = make_claim("a", seconds=10), make_claim("a", seconds=30)
         take(store, mine)
@@ -224,7 +232,7 @@ class SlotStoreSuite(ClockedSuite):
         assert (slot.token, slot.until) == (other.token, clock.now + 99)
 
     def test_heartbeats_keep_slots(self, store: LimitStore, clock: StoreClock) -> None:
-        """A heartbeat that need not write left too little for the next one to come late."""
+        """A heartbeat that was not written left too little time for the next one to be late."""
         save_limit(store, "a", 1)
         mine = make_claim("a", seconds=30)
         take(store, mine)
@@ -237,7 +245,7 @@ class SlotStoreSuite(ClockedSuite):
     def test_one_heartbeat_renews_runs_and_slots(
         self, store: LimitStore, clock: StoreClock
     ) -> None:
-        """Of what a process holds, either its runs or its slots were lost."""
+        """A process lost either its runs or its slots."""
         save_limit(store, "a", 2)
         run = lease_for(root_run(), 10.0)
         store.create(make_birth_event(run))
@@ -254,7 +262,7 @@ class SlotStoreSuite(ClockedSuite):
         assert reply == HeartbeatReply([asked], [])
 
     def test_everybody_may_say_what_they_serve(self, store: LimitStore) -> None:
-        """The limit of those who serve was not there, or let in only one."""
+        """The limit of serving processes did not exist, or admitted only one."""
         for _ in range(3):
             assert take(store, make_claim(SERVING)) == (SERVING,)
         assert {slot.limit for slot in store.list_slots()} == {SERVING}
@@ -263,7 +271,7 @@ class SlotStoreSuite(ClockedSuite):
     def test_a_lock_is_had_by_one_until_it_expires(
         self, store: LimitStore, clock: StoreClock
     ) -> None:
-        """A lock that nobody has saved as a limit let everybody in, or nobody ever again."""
+        """A lock without a saved limit admitted every process, or none ever again."""
         mine, other = make_claim(f"{LOCK}a", seconds=30), make_claim(f"{LOCK}a", seconds=30)
         assert take(store, mine) == (f"{LOCK}a",)
         take(store, make_claim(f"{LOCK}b"))
@@ -280,7 +288,7 @@ class SlotStoreSuite(ClockedSuite):
         take(store, mine)
 
     def test_who_lost_slots_may_take_them_again(self, store: LimitStore, clock: StoreClock) -> None:
-        """After an outage a holder takes its slots again, under its old token."""
+        """After an outage, a holder must be able to take its slots again with its old token."""
         save_limit(store, "a", 1)
         mine = make_claim("a", seconds=10)
         take(store, mine)
@@ -290,7 +298,7 @@ class SlotStoreSuite(ClockedSuite):
         assert [slot.until for slot in store.list_slots()] == [clock.now + 50]
 
     def test_a_lowered_limit_kills_nobody(self, store: LimitStore) -> None:
-        """Holders stay; nobody new comes in until there is room under the new number."""
+        """Holders must keep their slots; new ones must wait until the lower limit has room."""
         save_limit(store, "a", 3)
         asked = [make_claim("a") for _ in range(3)]
         for each in asked:
@@ -304,7 +312,7 @@ class SlotStoreSuite(ClockedSuite):
         take(store, make_claim("a"))
 
     def test_a_raised_or_deleted_limit_lets_in(self, store: LimitStore) -> None:
-        """A waiter asks again, and must see the limit as it is now."""
+        """A repeated claim must see the current limit."""
         save_limit(store, "a", 1)
         first = make_claim("a")
         take(store, first)
@@ -318,7 +326,7 @@ class SlotStoreSuite(ClockedSuite):
         assert sorted(list_tokens(store.list_slots())) == sorted([first.token, waiter.token])
 
     def test_a_rate_decays(self, store: LimitStore, clock: StoreClock) -> None:
-        """So many at once, and after that so many in each second."""
+        """A rate limit must admit its slots at once, and then only as many as decay."""
         made = save_limit(store, "api", 2, decay=4.0)
         take(store, make_rate_claim("api"))
         take(store, make_rate_claim("api"))
@@ -339,7 +347,7 @@ class SlotStoreSuite(ClockedSuite):
     def test_a_rate_goes_on_when_its_holder_is_gone(
         self, store: LimitStore, clock: StoreClock
     ) -> None:
-        """What was used up decays by itself: no lease, no death makes it sooner or later."""
+        """Used slots must decay by themselves, regardless of leases and of the holder's end."""
         save_limit(store, "api", 1, decay=0.1)
         gone = make_rate_claim("api")._replace(seconds=1)
         take(store, gone)
@@ -350,7 +358,7 @@ class SlotStoreSuite(ClockedSuite):
         take(store, make_rate_claim("api"))
 
     def test_what_is_held_counts_with_a_rate(self, store: LimitStore, clock: StoreClock) -> None:
-        """Of one limit some are held, and some used up: they are the same slots."""
+        """Slots of a limit that are held and slots that are used up must count together."""
         save_limit(store, "api", 2, decay=1.0)
         held = make_claim("api", seconds=1000.0)
         take(store, held)
@@ -363,7 +371,7 @@ class SlotStoreSuite(ClockedSuite):
         take(store, make_rate_claim("api"))
 
     def test_who_has_waited_for_long_goes_first(self, store: LimitStore, clock: StoreClock) -> None:
-        """A process that takes slots again and again starved the others."""
+        """A process that takes slots repeatedly starved the others."""
         save_limit(store, "a", 1)
         greedy = make_claim("a", holder="greedy/1/mark")
         patient = make_claim("a")
@@ -380,7 +388,7 @@ class SlotStoreSuite(ClockedSuite):
         take(store, again)
 
     def test_who_asks_no_more_keeps_nobody_out(self, store: LimitStore, clock: StoreClock) -> None:
-        """A process that has waited, and is gone, blocked the limit."""
+        """A waiting process that has exited blocked the limit."""
         save_limit(store, "a", 1)
         first = make_claim("a", holder="greedy/1/mark")
         take(store, first)
@@ -394,7 +402,7 @@ class SlotStoreSuite(ClockedSuite):
     def test_slots_are_listed_by_limits_and_in_pages(
         self, store: LimitStore, clock: StoreClock
     ) -> None:
-        """A page began with the last of the one before, or had what nobody asked for."""
+        """A page began with the last slot of the previous one, or had slots of other limits."""
         for name in "abc":
             save_limit(store, name, 3)
         for name in "cab" * 2:
@@ -410,7 +418,7 @@ class SlotStoreSuite(ClockedSuite):
         assert store.list_slots(["a", "b"], after=every[0], limit=1) == [every[1]]
 
     def test_of_many_askers_as_many_as_fit_get_in(self, store: LimitStore) -> None:
-        """Two threads saw the same free slot: the count and the taking are not one."""
+        """Two threads took the same free slot: counting and taking are not atomic."""
         save_limit(store, "a", 3)
         with ThreadPoolExecutor(8) as pool:
             answers = list(pool.map(lambda _: store.take_slots(make_claim("a")), range(24)))

@@ -1,4 +1,4 @@
-"""The base of every suite: what a vendor lacks is declared, what an emulator lacks is a gap."""
+"""The base of every suite: a vendor's limits are capabilities, an emulator's are gaps."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ Test = TypeVar("Test", bound="Callable[..., None]")
 class EmulatorGap:
     """A standard test that the service passes, and its emulator does not.
 
-    The test still runs on the emulator, and must fail there: once it passes, the gap has to go.
-    With ``--live`` it runs as any other test.
+    The test still runs on the emulator and must fail there; once it passes, the gap has to be
+    removed. With ``--live`` it runs like any other test.
 
     Attributes:
-        emulator: what stands for the service: ``moto``.
-        version: of the emulator, where it was last seen to fail.
-        reason: what the emulator does not do.
-        raises: what the test ends with there; another error is a failure.
+        emulator: the emulator of the service: ``moto``.
+        version: the version of the emulator that was last seen to fail.
+        reason: what the emulator does not support.
+        raises: the error that the test raises there; any other error is a failure.
     """
 
     emulator: str
@@ -41,11 +41,15 @@ class EmulatorGap:
 
 
 def capability(name: str, lacking: type[BaseException], words: str = "") -> Callable[[Test], Test]:
-    """Mark the standard test of something that not every provider has.
+    """Mark the standard test of a capability that not every provider has.
 
-    Who has it declares it, as the class attribute `name` of the suite, and passes the test. Who
-    does not declare it must refuse it: the test has to raise `lacking`, with `words` in its
-    message. So what a provider can do is declared, or the suite fails.
+    A test class that declares it must pass the test. For one that does not, the provider must
+    refuse it: the test has to raise `lacking`. So a capability is declared, or the suite fails.
+
+    Args:
+        name: the class attribute of the suite that declares the capability.
+        lacking: the error that a provider without it raises.
+        words: text that the message of that error contains.
     """
 
     def mark(test: Test) -> Test:
@@ -56,13 +60,13 @@ def capability(name: str, lacking: type[BaseException], words: str = "") -> Call
                 test(self, *args, **kwargs)
             except lacking as error:
                 if has:
-                    error.add_note(f"`{name} = True` is declared: take it out, or provide it.")
+                    error.add_note(f"`{name} = True` is declared: remove it, or support it.")
                     raise
                 if words not in str(error):
                     raise
             else:
                 if not has:
-                    pytest.fail(f"It can do this: declare `{name} = True` in {type(self).__name__}")
+                    pytest.fail(f"Supported: declare `{name} = True` in {type(self).__name__}")
 
         vars(either)["capability"] = name
         return cast("Test", either)
@@ -71,10 +75,10 @@ def capability(name: str, lacking: type[BaseException], words: str = "") -> Call
 
 
 def needs(*names: str) -> Callable[[Test], Test]:
-    """Mark a standard test of what is built on capabilities; who lacks one is not asked for it.
+    """Mark a standard test that needs capabilities; it is skipped if one is not declared.
 
     Args:
-        *names: the capabilities; each has a test of its own, by `capability`.
+        *names: the capabilities; each has its own test, marked by `capability`.
     """
 
     def mark(test: Test) -> Test:
@@ -87,13 +91,14 @@ def needs(*names: str) -> Callable[[Test], Test]:
 class Suite:
     """Standard tests of one port or interface.
 
-    Join by one subclass that has the fixtures which the suite names. A subclass may add tests; it
+    Use it by a subclass with the fixtures that the suite names. A subclass may add tests; it
     can't replace a standard one, only name it in `gaps`.
 
     Attributes:
-        gaps: by their names, the standard tests that only the emulator fails, strictly.
-        kind: what of a package's `Collection` the suite is for: ``block``, ``task`` …
-        interface: of that kind, what is a subclass of this; None where it is for all.
+        gaps: the standard tests that only the emulator fails, by name; each of them must fail.
+        kind: the kind of entry in a package's `Collection` that the suite tests: ``block``,
+            ``task`` …
+        interface: limits the suite to subclasses of this; None if it tests all of that kind.
     """
 
     gaps: ClassVar[Mapping[str, EmulatorGap]] = {}
@@ -107,13 +112,13 @@ class Suite:
         if replaced:
             raise TypeError(
                 f"{cls.__name__} replaces the standard tests {', '.join(replaced)}. "
-                "Give yours other names; where only an emulator fails it, name it in `gaps`."
+                "Rename yours. If only an emulator fails the standard test, name it in `gaps`."
             )
         unknown = sorted(set(cls.gaps) - standard)
         if unknown:
             raise TypeError(
                 f"{cls.__name__}.gaps names {', '.join(unknown)}, which the suite does not have. "
-                "Take them out."
+                "Remove them."
             )
 
     @pytest.fixture(autouse=True)
@@ -121,7 +126,7 @@ class Suite:
         name = getattr(request.node, "originalname", None) or request.node.name
         lacks = list_lacks(type(self), name)
         if lacks:
-            pytest.skip(f"it is declared to lack {', '.join(lacks)}")
+            pytest.skip(f"not declared: {', '.join(lacks)}")
         gap = self.gaps.get(name)
         if gap is not None and not request.config.getoption("--live"):
             mark = pytest.mark.xfail(strict=True, raises=gap.raises, reason=str(gap))
@@ -129,7 +134,7 @@ class Suite:
 
 
 def _homes(cls: type, name: str) -> list[type]:
-    """Return the suites that define a test, the standard's own first."""
+    """Return the classes that define a test, the one of the standard first."""
     return [
         home for home in reversed(cls.__mro__) if issubclass(home, Suite) and name in vars(home)
     ]
@@ -141,7 +146,7 @@ def _is_replaced(cls: type, name: str) -> bool:
 
 
 def find_suite(cls: object) -> type[Suite] | None:
-    """Return the suite of the kit that a class joins; None for what joins none."""
+    """Return the suite of the kit that a class uses; None if it uses none."""
     if not (isinstance(cls, type) and issubclass(cls, Suite)):
         return None
     joined = [home for home in cls.__mro__ if home.__module__.startswith(__package__)]
@@ -150,25 +155,25 @@ def find_suite(cls: object) -> type[Suite] | None:
 
 
 def list_lacks(cls: type[Suite], test: str) -> list[str]:
-    """Return which capabilities a class is declared to lack, of those that a test needs."""
+    """Return the capabilities that a test needs and a class does not declare."""
     wanted = getattr(getattr(cls, test, None), "needs", ())
     return [name for name in wanted if not getattr(cls, name)]
 
 
 def list_tests(cls: type[Suite]) -> list[str]:
-    """Return the standard tests of the suite that a class joins, without those it can't run."""
+    """Return the standard tests of a class's suite, without those that it skips."""
     suite = find_suite(cls) or cls
     names = (name for name in dir(suite) if name.startswith("test"))
     return [name for name in names if not list_lacks(cls, name)]
 
 
 def describe_stale_gap(cls: type[Suite], test: str) -> str:
-    """Say what to do about a gap whose test passes."""
+    """Return what to do about a gap whose test passes."""
     gap = cls.gaps[test]
-    return f"{gap.emulator} passes {test} now: take it out of `{cls.__name__}.gaps`"
+    return f"{gap.emulator} passes {test} now: remove it from `{cls.__name__}.gaps`"
 
 
 def list_capabilities(cls: type[Suite]) -> dict[str, bool]:
-    """Return what a class that joins a suite declares to have, and to lack."""
+    """Return the capabilities of a class's suite, and whether the class declares each."""
     found = (getattr(getattr(cls, name), "capability", None) for name in dir(cls))
     return {name: bool(getattr(cls, name)) for name in found if name}

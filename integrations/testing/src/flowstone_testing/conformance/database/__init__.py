@@ -1,4 +1,4 @@
-"""DatabaseSuite: what every database does, be it SQLite, DuckDB, PostgreSQL or a warehouse."""
+"""DatabaseSuite: the standard tests of all databases: SQLite, PostgreSQL, a warehouse."""
 
 from flowstone_testing.conformance.database.base import DatabaseBase
 from flowstone_testing.conformance.database.changes import FileTests, ScriptTests, UpsertTests
@@ -25,7 +25,7 @@ class DatabaseSuite(
     SharingTests,
     StoppingTests,
 ):
-    """Join with a fixture `database`: empty, fresh, closed after.
+    """Join with a fixture `database`: empty, new for each test, and closed after it.
 
-    See `DatabaseBase` for what can be switched.
+    `DatabaseBase` describes the attributes of the suite.
     """

@@ -1,4 +1,4 @@
-"""What the tests of databases share: fixtures, and what an implementation may switch."""
+"""Shared by the tests of databases: fixtures, and attributes that a test class sets."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
     from flowstone.context.current import Services
 
-#: A statement that runs for hours, in databases that know recursion.
+#: A statement that runs for hours, in databases with recursive queries.
 ENDLESS = (
     "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000000000) "
     "SELECT count(*) FROM n"
 )
-#: So many rows of one number each, in databases that know recursion.
+#: A query for ``:count`` rows of one number each, in databases with recursive queries.
 SERIES = (
     "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :count) "
     "SELECT i FROM n"
@@ -36,26 +36,25 @@ SERIES = (
 
 
 class DatabaseBase(Suite):
-    """Fixtures and switches.
+    """Fixtures and attributes.
 
     Attributes:
-        keeps: the types of values that come back as they went in, besides None, int, float, str
-            and bytes; of `bool`, `Decimal`, `date`, `datetime`, `AwareDatetime` (a
-            datetime with a zone), `list` and `dict`.
-        endless: a query that would run for minutes.
-        series: a query for the numbers from 1 to ``:count``, one in a row.
+        keeps: the types of values that are read back unchanged, besides None, int, float, str
+            and bytes; of `bool`, `Decimal`, `date`, `datetime`, `AwareDatetime` (a datetime
+            with a time zone), `list` and `dict`.
+        endless: a query that runs for minutes.
+        series: a query for the numbers from 1 to ``:count``, one per row.
         constraints: whether a primary key is enforced.
-        transactions: whether what is done can be taken back; where not, a transaction is refused.
-        savepoints: whether a transaction inside another can be taken back alone; where not, it
-            is refused.
-        cancels: whether a query that runs can be stopped; where not, `cancel` is refused.
-        odd_names: whether a name may have anything in it, in double quotes.
-        standard_quotes: whether a quote within text is doubled, and names stand in double quotes.
+        transactions: whether changes can be rolled back; if not, a transaction is refused.
+        savepoints: whether a nested transaction can be rolled back alone; if not, it is refused.
+        cancels: whether a running query can be stopped; if not, `cancel` is refused.
+        odd_names: whether a name in double quotes may contain any character.
+        standard_quotes: whether a quote in text is doubled, and names are in double quotes.
         persists: whether a second block with the same fields sees the same database.
         streams: whether `stream` holds only a batch of the rows in memory.
-        count: how many rows are streamed.
-        most_bytes: what may be in memory meanwhile.
-        patience: so many seconds a test waits for what should take an instant, before it fails.
+        count: number of rows that are streamed.
+        most_bytes: maximum memory while they are streamed.
+        patience: seconds after which a test fails if it waits for what should take an instant.
     """
 
     kind = "block"
@@ -77,7 +76,7 @@ class DatabaseBase(Suite):
 
     @pytest.fixture
     def database(self) -> Database:
-        """A database that is empty and fresh; closed after the test."""
+        """A database, empty and new for each test; closed after it."""
         raise NotImplementedError("give the suite a fixture `database`")
 
     @pytest.fixture(autouse=True)
@@ -88,18 +87,24 @@ class DatabaseBase(Suite):
 
     @pytest.fixture
     def items(self, database: Database) -> Database:
-        """The database with an empty table: ``items(id, name)``, the id its key."""
+        """The database with an empty table ``items(id, name)``; the id is the primary key."""
         database.execute("CREATE TABLE items (id INTEGER PRIMARY KEY, name VARCHAR(4000))")
         return database
 
 
 def names(database: Database) -> list[object]:
-    """Return the names of the items, by their ids."""
+    """Return the names of the items, ordered by id."""
     return [name for (name,) in database.fetch_all("SELECT name FROM items ORDER BY id")]
 
 
 def until(true: Callable[[], object], what: str, patience: float) -> None:
-    """Look again until something is true; fail where it takes too long."""
+    """Poll until a condition is true; fail if it takes too long.
+
+    Args:
+        true: the condition.
+        what: its description.
+        patience: the timeout, in seconds.
+    """
     end = monotonic() + patience
     pause = threading.Event()
     while not true():
@@ -109,7 +114,7 @@ def until(true: Callable[[], object], what: str, patience: float) -> None:
 
 
 class Aside:
-    """Work on a thread of its own, and what became of it."""
+    """Work in a separate thread, and its outcome."""
 
     def __init__(self, work: Callable[[], object]) -> None:
         self.value: object = None
@@ -121,16 +126,16 @@ class Aside:
     def _run(self) -> None:
         try:
             self.value = self._work()
-        except BaseException as error:  # noqa: BLE001 - the test looks at it
+        except BaseException as error:  # noqa: BLE001 - the test checks it
             self.error = error
 
     def join(self, patience: float) -> Aside:
-        """Wait for its end; fail where it does not come."""
+        """Wait until it ends; fail on timeout."""
         self.thread.join(patience)
         assert not self.thread.is_alive(), f"it still runs after {patience:g} s"
         return self
 
     def check(self) -> None:
-        """Raise what it raised."""
+        """Raise the error that it raised, if any."""
         if self.error is not None:
             raise self.error

@@ -1,4 +1,4 @@
-"""Tests of rows that replace others, scripts, and files of object stores."""
+"""Tests of upserts, scripts, and files in object stores."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class UpsertTests(DatabaseBase):
-    """Rows that are added, or replace those of the same key."""
+    """Rows that are added or replace rows with the same key."""
 
     def test_rows_are_added_or_updated(self, items: Database) -> None:
         """Look at the driver's `stage` and `merge`."""
@@ -36,7 +36,7 @@ class UpsertTests(DatabaseBase):
         assert items.upsert("items", [], "id") == 0
 
     def test_other_columns_stay(self, database: Database) -> None:
-        """Look at the driver's `merge`: only the columns of the rows are set."""
+        """Look at the driver's `merge`: it must set only the columns of the rows."""
         rows = [
             {"a": 1, "b": 1, "kept": 5, "changed": 1},
             {"a": 1, "b": 2, "kept": 6, "changed": 1},
@@ -48,7 +48,7 @@ class UpsertTests(DatabaseBase):
         assert found == [(1, 1, 5, 1), (1, 2, 6, 9)]
 
     def test_keys_that_tell_nothing_are_refused(self, items: Database) -> None:
-        """Look for an `upsert` of the block's own: `Database` compares the keys."""
+        """Look for an `upsert` that the block defines: `Database` checks the keys."""
         items.insert("items", ROWS)
         wrong: list[tuple[list[dict[str, object]], list[str]]] = [
             ([{"id": 1, "name": "a"}, {"id": 1, "name": "b"}], ["id"]),
@@ -82,7 +82,7 @@ class UpsertTests(DatabaseBase):
 
 
 class ScriptTests(DatabaseBase):
-    """Many statements in one text."""
+    """Many statements in one string."""
 
     @needs("standard_quotes")
     def test_a_script_runs_in_order(self, items: Database) -> None:
@@ -97,7 +97,7 @@ class ScriptTests(DatabaseBase):
         assert names(items) == ["a;b", "x", "x"]
 
     def test_a_script_ends_at_an_error(self, items: Database) -> None:
-        """Look for an `execute_script` of the block's own: it ends at the first error."""
+        """Look for an `execute_script` that the block defines: it must stop at the first error."""
         script = "INSERT INTO items VALUES (1, 'a'); SELECT nothing FROM nowhere; DELETE FROM items"
         with pytest.raises(DatabaseError) as caught:
             items.execute_script(script)
@@ -109,7 +109,7 @@ class ScriptTests(DatabaseBase):
 
     @needs("transactions")
     def test_a_script_is_part_of_a_transaction(self, items: Database) -> None:
-        """Look for an `execute_script` of the block's own: it stays on its connection."""
+        """Look for an `execute_script` that the block defines: it must use one connection."""
 
         def work() -> None:
             with items.transaction():
@@ -124,13 +124,13 @@ class ScriptTests(DatabaseBase):
         assert names(items) == []
 
     def test_the_twin_runs_the_same(self, items: Database) -> None:
-        """Look for twins of the block's own: they come from `Database`."""
+        """Look for async twins that the block defines: they must come from `Database`."""
         counts = asyncio.run(items.aexecute_script("INSERT INTO items VALUES (1, 'a'), (2, 'b')"))
         assert counts == [2]
 
 
 class FileTests(DatabaseBase):
-    """Parquet files of an object store."""
+    """Parquet files in an object store."""
 
     @pytest.fixture
     def store(self, tmp_path: Path) -> LocalDirectory:
@@ -153,7 +153,7 @@ class FileTests(DatabaseBase):
         assert asyncio.run(items.acopy_into("one", store, one[0])) == 1
 
     def test_files_are_never_written_over(self, items: Database, store: LocalDirectory) -> None:
-        """Look at `unload_to` of a `StoreDriver`: what is there stays as it is."""
+        """Look at `unload_to` of a `StoreDriver`: it must not overwrite files."""
         items.insert("items", ROWS)
         before = {path: store.read_path(path) for path in items.unload(QUERY, store, "out")}
         items.execute("DELETE FROM items")
@@ -165,7 +165,7 @@ class FileTests(DatabaseBase):
     def test_files_that_do_not_fit_add_nothing(
         self, items: Database, store: LocalDirectory
     ) -> None:
-        """Look for a `copy_into` of the block's own: all files, or none."""
+        """Look for a `copy_into` that the block defines: it must load all files, or none."""
         items.insert("items", ROWS)
         items.unload(QUERY, store, "out")
         store.write_path("out/zz.parquet", b"no parquet")

@@ -1,6 +1,6 @@
-"""Tests of what goes wrong: one tree of errors, and no values in them."""
+"""Tests of errors: one hierarchy, without values in messages."""
 
-# ruff: noqa: PT017 - what one database refuses, another may take
+# ruff: noqa: PT017 - what one database refuses, another may accept
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class ProblemTests(DatabaseBase):
-    """The kinds of errors, and their words."""
+    """The classes and messages of errors."""
 
     def test_a_wrong_statement_is_told_with_itself(self, items: Database) -> None:
         """Look at `translate_error`: a syntax error is a `QueryInvalid`."""
@@ -37,7 +37,7 @@ class ProblemTests(DatabaseBase):
         assert "second line" not in str(caught.value)
 
     def test_a_missing_table_is_told(self, database: Database) -> None:
-        """Look at `translate_error`: what does the driver say of a missing table?"""
+        """Look at `translate_error`: what does the driver raise for a missing table?"""
         for wrong in ("SELECT * FROM nowhere", "INSERT INTO nowhere VALUES (1)"):
             with pytest.raises(TableMissing, match="nowhere"):
                 database.execute(wrong)
@@ -46,9 +46,9 @@ class ProblemTests(DatabaseBase):
 
     @capability("constraints", pytest.fail.Exception, "DID NOT RAISE")
     def test_a_broken_constraint_is_told(self, items: Database) -> None:
-        """Look at `translate_error`: a key that is there already.
+        """Look at `translate_error`: a duplicate key is a broken constraint.
 
-        Set `constraints` to False where the database takes two rows of one key.
+        Set `constraints` to False if the database accepts two rows with the same key.
         """
         items.execute("INSERT INTO items VALUES (1, 'a')")
         with pytest.raises(IntegrityViolated):
@@ -58,7 +58,7 @@ class ProblemTests(DatabaseBase):
         assert names(items) == ["a"]
 
     def test_values_are_in_no_error(self, database: Database) -> None:
-        """Look at `translate_error`: drivers quote the values that do not fit."""
+        """Look at `translate_error`: drivers quote invalid values."""
         import pyarrow as pa  # an optional dependency
 
         canary = f"canary-{secrets.token_hex(12)}"

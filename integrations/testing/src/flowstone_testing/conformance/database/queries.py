@@ -1,4 +1,4 @@
-"""Tests of statements: parameters in, rows out, and what types come back."""
+"""Tests of statements: parameters, rows, and the types of values."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class QueryTests(DatabaseBase):
     """Execute, fetch, stream."""
 
     def test_rows_are_changed_and_counted(self, items: Database) -> None:
-        """Look at the driver's `execute`: it returns how many rows were changed, 0 for others."""
+        """Look at the driver's `execute`: it returns the number of changed rows, else 0."""
         assert items.execute("INSERT INTO items VALUES (1, 'a')") == 1
         assert items.execute("INSERT INTO items VALUES (2, 'b'), (3, 'c')") == 2
         assert items.execute("UPDATE items SET name = 'x' WHERE id > 1") == 2
@@ -73,7 +73,7 @@ class QueryTests(DatabaseBase):
         assert type(items.fetch_one(query)) is tuple
 
     def test_nothing_found_is_nothing(self, items: Database) -> None:
-        """Look at the driver's `query` where there is no row: None, or an empty list."""
+        """Look at the driver's `query` without rows: None, or an empty list."""
         query = "SELECT id, name FROM items WHERE id = ?"
         assert items.fetch_one(query, [1]) is None
         assert items.fetch_many(query, [1], 5) == []
@@ -81,7 +81,7 @@ class QueryTests(DatabaseBase):
         assert list(items.stream(query, [1])) == []
 
     def test_parameters_go_by_place_and_by_name(self, items: Database) -> None:
-        """Look at `placeholder_style`: which placeholders does the driver want?"""
+        """Look at `placeholder_style`: which placeholders does the driver use?"""
         items.execute("INSERT INTO items VALUES (?, ?)", (1, "a"))
         items.execute("INSERT INTO items VALUES (?, ?)", [2, None])
         items.execute("INSERT INTO items VALUES (:id, :name)", {"name": "c", "id": 3, "more": 0})
@@ -102,7 +102,7 @@ class QueryTests(DatabaseBase):
         assert names(items) == [":id"]
 
     def test_values_are_bound_whatever_is_in_them(self, items: Database) -> None:
-        """Look for values that are put into the statement's text."""
+        """Look for values that are inserted into the statement's text."""
         for number, text in enumerate(NASTY):
             items.execute("INSERT INTO items VALUES (?, ?)", (number, text))
             found = items.fetch_all("SELECT id FROM items WHERE name = :text", {"text": text})
@@ -114,7 +114,7 @@ class QueryTests(DatabaseBase):
         assert names(items) == NASTY
 
     def test_parameters_that_do_not_fit_are_refused(self, items: Database) -> None:
-        """Look for an `execute` of the block's own: `Database` counts them."""
+        """Look for an `execute` that the block defines: `Database` checks the parameters."""
         for wrong in ((), (1,), (1, "a", 2), {"id": 1}, "ab", 7):
             with pytest.raises(QueryInvalid) as caught:
                 items.execute("INSERT INTO items VALUES (?, ?)", wrong)  # type: ignore[arg-type]
@@ -125,7 +125,7 @@ class QueryTests(DatabaseBase):
 
     @needs("transactions")
     def test_many_go_all_or_none(self, items: Database) -> None:
-        """Look at the driver's `execute_many`: it stays in the transaction of its connection."""
+        """Look at the driver's `execute_many`: it must stay in its connection's transaction."""
         statement = "INSERT INTO items VALUES (?, ?)"
         assert items.execute_many(statement, ((n, f"n{n}") for n in range(2300))) == 2300
         assert items.execute_many("DELETE FROM items WHERE id = :i", [{"i": 1}, {"i": 2}]) == 2
@@ -136,7 +136,7 @@ class QueryTests(DatabaseBase):
         assert names(items) == before
 
     def test_common_types_come_back_as_they_went(self, database: Database) -> None:
-        """Look at `adapt` and at what the driver makes of values: type and value stay."""
+        """Look at `adapt` and at the driver's conversions: type and value must not change."""
         values = [0, 1, -1, 2**63 - 1, -(2**63), 0.1, -1e300, "text", b"", bytes(range(256)), None]
         for value in values:
             database.execute("DROP TABLE IF EXISTS kept")
@@ -145,7 +145,7 @@ class QueryTests(DatabaseBase):
             assert (type(found), found) == (type(value), value)
 
     def test_declared_types_come_back_as_they_went(self, database: Database) -> None:
-        """Look at `keeps`: a type is in it, or comes back as a text that tells the same."""
+        """Look at `keeps`: a type is in it, or is read back as equivalent text."""
         for kind, (value, read) in VALUES.items():
             database.execute("DROP TABLE IF EXISTS kept")
             database.insert("kept", [{"value": value}], create=True)
@@ -158,7 +158,7 @@ class QueryTests(DatabaseBase):
                 assert read(found) == value
 
     def test_a_number_too_big_is_refused_or_kept(self, database: Database) -> None:
-        """Look at `translate_error`: a number that has no place must not become another one."""
+        """Look at `translate_error`: a number out of range must not become another one."""
         database.insert("kept", [{"value": 1}], create=True)
         try:
             database.execute("INSERT INTO kept VALUES (?)", [2**63])
@@ -168,7 +168,7 @@ class QueryTests(DatabaseBase):
             assert database.fetch_all("SELECT value FROM kept ORDER BY value") == [(1,), (2**63,)]
 
     def test_a_zero_byte_is_kept_or_refused(self, items: Database) -> None:
-        """Look at the driver: a text must not end at a zero byte."""
+        """Look at the driver: text must not end at a zero byte."""
         text = "before\0after"
         try:
             items.execute("INSERT INTO items VALUES (?, ?)", (1, text))
@@ -178,7 +178,7 @@ class QueryTests(DatabaseBase):
             assert names(items) == [text]
 
     def test_one_statement_at_a_time(self, items: Database) -> None:
-        """Look at the driver's `execute`: what stands behind a semicolon must not run."""
+        """Look at the driver's `execute`: a statement after a semicolon must not run."""
         items.execute("INSERT INTO items VALUES (1, 'a');")
         for run in (items.execute, items.fetch_all):
             with pytest.raises(QueryInvalid):
@@ -187,7 +187,7 @@ class QueryTests(DatabaseBase):
 
     @capability("streams", AssertionError, "were in memory")
     def test_many_rows_stream_in_little_memory(self, database: Database) -> None:
-        """Look at the driver's `query`: rows come a batch at a time, or set `streams` to False."""
+        """Look at the driver's `query`: fetch rows in batches, or set `streams` to False."""
         next(database.stream(self.series, {"count": 10}))
         tracemalloc.start()
         try:
@@ -199,7 +199,7 @@ class QueryTests(DatabaseBase):
         assert peak < self.most_bytes, f"{peak} bytes were in memory"
 
     def test_a_stream_may_be_left(self, items: Database) -> None:
-        """Look at the driver's `query`: closing its cursor lets go of locks."""
+        """Look at the driver's `query`: closing its cursor must release locks."""
         items.insert("items", [{"id": n, "name": f"n{n}"} for n in range(50)])
         stream = items.stream("SELECT id FROM items ORDER BY id", batch=2)
         assert list(islice(stream, 3)) == [(0,), (1,), (2,)]
@@ -214,14 +214,14 @@ class QueryTests(DatabaseBase):
             items.execute("UPDATE items SET name = 'new' WHERE id = ?", [number])
         assert names(items) == ["new"] * 30
         if not self.transactions:
-            return  # another test sees that it has none
+            return  # another test checks that it has none
         with items.transaction():
             for (number,) in items.stream("SELECT id FROM items ORDER BY id", batch=2):
                 items.execute("UPDATE items SET name = 'newer' WHERE id = ?", [number])
         assert names(items) == ["newer"] * 30
 
     def test_twins_do_the_same(self, items: Database) -> None:
-        """Look for twins of the block's own: they come from `Database`."""
+        """Look for async twins that the block defines: they must come from `Database`."""
 
         async def ask() -> None:
             assert await items.aexecute("INSERT INTO items VALUES (?, ?)", (1, "a")) == 1
@@ -238,7 +238,7 @@ class QueryTests(DatabaseBase):
         assert names(items) == ["a", "b", "b", "d"]
 
     def test_public_methods_are_the_interface_s(self, database: Database) -> None:
-        """Write methods of the driver (`execute`, `query` …) in place of the block's."""
+        """Implement methods of the driver (`execute`, `query` …), not of the block."""
         kind = type(database)
         for home in (Database, WholeTables, Queries):
             for name, method in vars(home).items():

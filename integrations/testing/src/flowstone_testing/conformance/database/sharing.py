@@ -1,6 +1,6 @@
-"""Tests of one block in many hands: threads, mapped tasks, other processes, saved and loaded."""
+"""Tests of a shared block: threads, mapped tasks, other processes, saved and loaded."""
 
-# ruff: noqa: TRY301 - what a transaction is left by
+# ruff: noqa: TRY301 - errors that leave a transaction
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 class SharingTests(DatabaseBase):
-    """Threads, tasks, copies, and what is closed."""
+    """Threads, tasks, copies, and closed blocks."""
 
     def test_fifty_mapped_tasks_share_it(self, items: Database) -> None:
-        """Look at `connect`: any thread may use a connection; and at busy locks."""
+        """Look at `connect`, as any thread may use a connection, and at busy locks."""
 
         @task
         def add(number: int) -> int:
@@ -41,7 +41,7 @@ class SharingTests(DatabaseBase):
 
     @needs("transactions")
     def test_transactions_of_threads_do_not_mix(self, items: Database) -> None:
-        """Look at `connect` and `begin`: a transaction belongs to whoever has begun it."""
+        """Look at `connect` and `begin`: a transaction belongs to the thread that began it."""
 
         def work(number: int) -> bool:
             try:
@@ -60,7 +60,7 @@ class SharingTests(DatabaseBase):
         assert found == [(number,) for number in range(0, 40, 2)]
 
     def test_it_travels_as_its_fields(self, items: Database) -> None:
-        """Look for connections in fields: they go into private attributes."""
+        """Look for connections in fields: they belong in private attributes."""
         items.execute("INSERT INTO items VALUES (1, 'a')")
         for other in (pickle.loads(pickle.dumps(items)), copy.copy(items), copy.deepcopy(items)):  # noqa: S301 - our own
             assert other == items
@@ -72,7 +72,7 @@ class SharingTests(DatabaseBase):
         assert names(items) == ["a"]
 
     def test_it_is_saved_and_loaded(self, items: Database) -> None:
-        """Look at the fields: they are all that a loaded block has."""
+        """Look at the fields: a loaded block has nothing else."""
         items.execute("INSERT INTO items VALUES (1, 'a')")
         items.save("database")
         with type(items).load("database") as loaded:
@@ -81,7 +81,7 @@ class SharingTests(DatabaseBase):
                 assert names(loaded) == ["a"]
 
     def test_a_closed_one_opens_again(self, items: Database) -> None:
-        """Look at `disconnect`, and for connections that are kept elsewhere."""
+        """Look at `disconnect`, and for connections that are stored elsewhere."""
         with items as same:
             same.execute("INSERT INTO items VALUES (1, 'a')")
         items.close()
@@ -98,9 +98,9 @@ class SharingTests(DatabaseBase):
 
     @capability("persists", TableMissing)
     def test_a_database_that_is_shared_is_seen_at_once(self, items: Database) -> None:
-        """Look at the isolation of connections: what was committed is there for the next query.
+        """Look at the isolation of connections: the next query must see what was committed.
 
-        Set `persists` to False where a block has a database of its own.
+        Set `persists` to False if each block has its own database.
         """
         with items.model_copy() as other:
             for number in range(5):

@@ -1,4 +1,4 @@
-"""Tests of stopping: no query outlives the run that waits for it."""
+"""Tests of cancelling: no query outlives the run that waits for it."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 class StoppingTests(DatabaseBase):
-    """Cancel, time out, and go on after it."""
+    """Cancel, time out, and continue afterwards."""
 
     @capability("cancels", DatabaseError, "can't be stopped")
     def test_cancel_stops_what_runs(self, database: Database) -> None:
-        """Look at `interrupt`: it is called from another thread, and stops the query.
+        """Look at `interrupt`: it is called from another thread and must stop the query.
 
-        Set `cancels` of the driver, and of the suite, to False where that can't be done.
+        If that is impossible, set `cancels` of the driver and of the suite to False.
         """
         assert database.cancel() == 0
         query = Aside(lambda: database.fetch_all(self.endless))
@@ -35,7 +35,7 @@ class StoppingTests(DatabaseBase):
 
     @needs("cancels")
     def test_a_cancelled_coroutine_stops_its_query(self, database: Database) -> None:
-        """Look at `interrupt`; the coroutine ends when the query has."""
+        """Look at `interrupt`: the coroutine must end after the query has ended."""
 
         async def ask() -> None:
             asking = asyncio.ensure_future(database.afetch_all(self.endless))
@@ -51,7 +51,7 @@ class StoppingTests(DatabaseBase):
 
     @needs("cancels")
     def test_a_task_s_timeout_stops_its_query(self, database: Database) -> None:
-        """Look at `interrupt`: a task that ran out of time has its query stopped."""
+        """Look at `interrupt`: the query of a task that timed out must be stopped."""
 
         @task(timeout_seconds=0.2)
         def slow() -> None:
@@ -69,7 +69,7 @@ class StoppingTests(DatabaseBase):
 
     @needs("cancels", "transactions")
     def test_a_transaction_that_is_stopped_is_rolled_back(self, items: Database) -> None:
-        """Look at `disconnect`: closing a connection ends its transaction."""
+        """Look at `disconnect`: closing a connection must end its transaction."""
         written = Event()
 
         def work() -> None:

@@ -1,4 +1,4 @@
-"""Tests of Arrow by batches: out by `stream_arrow`, in by whatever speaks Arrow's protocol."""
+"""Tests of Arrow batches: out by `stream_arrow`, in from any Arrow-compatible object."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class StreamTests(DatabaseBase):
     """Batches of Arrow, out and in."""
 
     def test_batches_come_out_in_order(self, items: Database) -> None:
-        """Look at `open_arrow` of an `ArrowDriver`: no row is lost or doubled between batches."""
+        """Look at `open_arrow` of an `ArrowDriver`: it must not lose or duplicate rows."""
         items.insert("items", [{"id": n, "name": f"n{n}"} for n in range(2500)])
         for size in (7, 1000, 5000):
             batches = list(items.stream_arrow(QUERY, batch_rows=size))
@@ -37,12 +37,12 @@ class StreamTests(DatabaseBase):
         assert [batch.to_pylist() for batch in found] == [[{"name": "n7"}]]
 
     def test_an_empty_stream_has_columns(self, items: Database) -> None:
-        """Look at the schema of `open_arrow` where a query finds nothing."""
+        """Look at the schema of `open_arrow` for a query without rows."""
         [batch] = items.stream_arrow(QUERY)
         assert (batch.num_rows, batch.schema.names) == (0, ["id", "name"])
 
     def test_a_stream_of_arrow_may_be_left(self, items: Database) -> None:
-        """Look at the reader of `open_arrow`: closing it lets go of locks and of the connection."""
+        """Look at the reader of `open_arrow`: closing it must release locks and the connection."""
         items.insert("items", [{"id": n, "name": f"n{n}"} for n in range(50)])
         stream = items.stream_arrow("SELECT id FROM items ORDER BY id", batch_rows=2)
         first = [batch.to_pylist() for batch in islice(stream, 2)]
@@ -68,7 +68,7 @@ class StreamTests(DatabaseBase):
 
     @needs("streams")
     def test_many_batches_stream_in_little_memory(self, database: Database) -> None:
-        """Look at `open_arrow` of an `ArrowDriver`: batches come one after another."""
+        """Look at `open_arrow` of an `ArrowDriver`: it must fetch one batch at a time."""
         import pyarrow as pa  # an optional dependency
 
         list(database.stream_arrow(self.series, {"count": 10}))
@@ -85,13 +85,13 @@ class StreamTests(DatabaseBase):
         assert peak + most < self.most_bytes, f"{peak} + {most} bytes were in memory"
 
     def test_a_batch_has_rows(self, items: Database) -> None:
-        """Look for a `stream_arrow` of the block's own: `Database` refuses such sizes."""
+        """Look for a `stream_arrow` that the block defines: `Database` refuses such sizes."""
         for size in (0, -1):
             with pytest.raises(QueryInvalid):
                 next(iter(items.stream_arrow(QUERY, batch_rows=size)))
 
     def test_what_speaks_arrow_is_inserted(self, items: Database) -> None:
-        """Look at `insert_arrow` of an `ArrowDriver`: batches of any size, and views of text."""
+        """Look at `insert_arrow` of an `ArrowDriver`: batches of any size, and string views."""
         import pyarrow as pa  # an optional dependency
 
         table = pa.Table.from_pylist(ROWS)
@@ -110,7 +110,7 @@ class StreamTests(DatabaseBase):
 
     @needs("transactions")
     def test_tables_of_an_iterator_are_alike(self, items: Database) -> None:
-        """Look for an `insert` of the block's own: `Database` compares the tables."""
+        """Look for an `insert` that the block defines: `Database` compares the tables."""
         import pyarrow as pa  # an optional dependency
 
         table = pa.Table.from_pylist(ROWS)
@@ -120,14 +120,14 @@ class StreamTests(DatabaseBase):
         assert items.fetch_all(QUERY) == []
 
     def test_a_stream_goes_from_table_to_table(self, items: Database) -> None:
-        """Look at `open_arrow` and `insert_arrow`: one's batches are the other's."""
+        """Look at `open_arrow` and `insert_arrow`: one must accept the other's batches."""
         items.insert("items", ROWS)
         copied = items.insert("copies", items.stream_arrow(QUERY, batch_rows=2), create=True)
         assert copied == 5
         assert items.fetch_all("SELECT id, name FROM copies ORDER BY id") == TUPLES
 
     def test_the_twin_streams_the_same(self, items: Database) -> None:
-        """Look for twins of the block's own: they come from `Database`."""
+        """Look for async twins that the block defines: they must come from `Database`."""
         items.insert("items", ROWS)
 
         async def read() -> list[dict[str, object]]:
@@ -138,7 +138,7 @@ class StreamTests(DatabaseBase):
 
 
 class _Stream:
-    """A table of some library that speaks Arrow's protocol."""
+    """A table of a library that implements Arrow's C stream protocol."""
 
     def __init__(self, table: pa.Table) -> None:
         self._table = table
@@ -149,7 +149,7 @@ class _Stream:
 
 
 class _Array:
-    """A batch of some library that speaks Arrow's protocol."""
+    """A batch of a library that implements Arrow's C data protocol."""
 
     def __init__(self, batch: pa.RecordBatch) -> None:
         self._batch = batch

@@ -1,4 +1,4 @@
-"""Tests of whole tables: dicts and frames in, Arrow and frames out."""
+"""Tests of tables: dicts and DataFrames in, Arrow and DataFrames out."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ class TableTests(DatabaseBase):
     """Insert, and fetch as tables."""
 
     def test_dicts_are_inserted(self, items: Database) -> None:
-        """Look at the driver's `insert`, and at the order of the columns in it."""
+        """Look at the driver's `insert`, and at the order of its columns."""
         assert items.insert("items", ROWS[:3]) == 3
         assert items.insert("items", ({"name": r["name"], "id": r["id"]} for r in ROWS[3:])) == 2
         assert items.insert("items", []) == 0
         assert items.fetch_all(QUERY) == TUPLES
 
     def test_frames_are_inserted(self, items: Database) -> None:
-        """Look at the driver's `insert`: nulls of frames arrive as nulls, numbers as numbers."""
+        """Look at the driver's `insert`: nulls must stay nulls, and numbers numbers."""
         for given in _make_frames():
             items.execute("DELETE FROM items")
             assert items.insert("items", given) == 5
             assert items.fetch_all(QUERY) == TUPLES, type(given)
 
     def test_tables_come_out(self, items: Database) -> None:
-        """Look at the driver's `query`: its description names the columns, nulls stay."""
+        """Look at the driver's `query`: its description names the columns; nulls must stay."""
         items.insert("items", ROWS)
         arrow = items.fetch_arrow(QUERY)
         assert arrow.to_pylist() == ROWS
@@ -55,14 +55,14 @@ class TableTests(DatabaseBase):
         assert items.fetch_arrow(query, {"id": 4}).to_pylist() == [{"name": "n4"}]
 
     def test_empty_tables_have_columns(self, items: Database) -> None:
-        """Look at the description of a query that finds nothing."""
+        """Look at the description of a query without rows."""
         assert items.fetch_arrow(QUERY).column_names == ["id", "name"]
         assert list(items.fetch_pandas(QUERY).columns) == ["id", "name"]
         assert items.fetch_polars(QUERY).columns == ["id", "name"]
         assert items.fetch_arrow(QUERY).num_rows == 0
 
     def test_tables_have_the_values_of_rows(self, database: Database) -> None:
-        """Look at `fetch_arrow` of an `ArrowDriver`: the types and values of rows, and nulls."""
+        """Look at `fetch_arrow` of an `ArrowDriver`: values must equal those of rows."""
         rows = [*make_typed_rows(self.keeps), dict.fromkeys(make_typed_rows(self.keeps)[0])]
         database.insert("typed", rows, create=True)
         for query in (
@@ -79,7 +79,7 @@ class TableTests(DatabaseBase):
             assert len(database.fetch_pandas(query)) == len(expected)
 
     def test_tables_are_kept_as_rows_are(self, database: Database) -> None:
-        """Look at `insert_arrow` of an `ArrowDriver`: what was rows comes back the same."""
+        """Look at `insert_arrow` of an `ArrowDriver`: it must store the same as rows do."""
         import pyarrow as pa  # an optional dependency
 
         rows = make_typed_rows(self.keeps)
@@ -107,7 +107,7 @@ class TableTests(DatabaseBase):
         def read(last: object) -> Iterator[pa.RecordBatch]:
             for start in range(0, 300_000, 150_000):
                 (count,) = items.fetch_one("SELECT count(*) FROM items") or (None,)
-                assert count == start, "what is in the same transaction is seen"
+                assert count == start, "rows of the same transaction are visible"
                 numbers = range(start, start + 150_000)
                 yield pa.record_batch([numbers, [None] * len(numbers)], schema=schema)
             if last is not None:
@@ -133,7 +133,7 @@ class TableTests(DatabaseBase):
 
     @capability("odd_names", DatabaseError)
     def test_names_are_quoted(self, database: Database) -> None:
-        """Look at `quote_name`: a name may have anything in it, and means only itself."""
+        """Look at `quote_name`: a name may contain any character."""
         table, column = 'odd "name; DROP', "select it's"
         assert database.insert(table, [{column: 1, "b?": 2, ":c": 3}], create=True) == 1
         assert database.insert(table, [{":c": 6, "b?": 5, column: 4}]) == 1
@@ -141,7 +141,7 @@ class TableTests(DatabaseBase):
         assert database.fetch_all(f"SELECT * FROM {quoted} ORDER BY 1") == [(1, 2, 3), (4, 5, 6)]  # noqa: S608
 
     def test_rows_that_do_not_fit_are_refused(self, items: Database) -> None:
-        """Look for an `insert` of the block's own: `Database` compares the rows."""
+        """Look for an `insert` that the block defines: `Database` compares the rows."""
         wrong: list[Any] = [
             "text", {"id": 1}, 7, None, [1], [{}], [(1, "a")],
             [*ROWS, {"id": 9}], [*ROWS, {"id": 9, "name": "x", "more": 1}],
@@ -152,14 +152,14 @@ class TableTests(DatabaseBase):
         assert names(items) == []
 
     def test_many_rows_go_in_batches(self, items: Database) -> None:
-        """Look at the driver's `insert` with a second batch: nothing is lost or doubled."""
+        """Look at the driver's `insert` with a second batch: no row may be lost or duplicated."""
         rows = ({"id": number, "name": f"n{number}"} for number in range(5001))
         assert items.insert("items", rows) == 5001
         assert items.fetch_one("SELECT count(*), sum(id) FROM items") == (5001, 5000 * 5001 // 2)
 
 
 def make_typed_rows(keeps: frozenset[type]) -> list[dict[str, object]]:
-    """Return rows with a column for each type that comes back as it went in."""
+    """Return rows with a column for each type that is read back unchanged."""
     values: dict[str, tuple[object, object]] = {
         "number": (1, -(2**62)),
         "real": (0.5, -1e300),

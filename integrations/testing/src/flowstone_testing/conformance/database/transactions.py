@@ -1,6 +1,6 @@
-"""Tests of transactions: all of it, or nothing."""
+"""Tests of transactions: all or nothing."""
 
-# ruff: noqa: PT012 - an error has to come out of a transaction
+# ruff: noqa: PT012 - an error has to leave a transaction
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ ADD = "INSERT INTO items VALUES (?, ?)"
 
 
 class TransactionTests(DatabaseBase):
-    """Commit, roll back, one inside another."""
+    """Commit, roll back, nest."""
 
     @capability("transactions", DatabaseError, "it has no transactions")
     def test_a_transaction_is_committed(self, items: Database) -> None:
-        """Look at `begin` and `commit`; and that statements go through its connection."""
+        """Look at `begin` and `commit`, and whether statements use the transaction's connection."""
         with items.transaction():
             items.execute(ADD, (1, "a"))
             items.insert("items", [{"id": 2, "name": "b"}])
@@ -33,7 +33,7 @@ class TransactionTests(DatabaseBase):
 
     @needs("transactions")
     def test_an_error_rolls_back(self, items: Database) -> None:
-        """Look at `rollback`; and that `begin` ends the driver's own autocommit."""
+        """Look at `rollback`, and whether `begin` ends the driver's autocommit."""
         items.execute(ADD, (1, "a"))
         with pytest.raises(ZeroDivisionError), items.transaction():
             items.execute(ADD, (2, "b"))
@@ -45,7 +45,7 @@ class TransactionTests(DatabaseBase):
 
     @needs("transactions", "persists")
     def test_others_do_not_see_it_before_its_end(self, items: Database) -> None:
-        """Look at `connect`: each connection is one of its own."""
+        """Look at `connect`: each call must open a new connection."""
         with items.transaction():
             items.execute(ADD, (1, "a"))
             seen = Aside(lambda: names(items)).join(self.patience)
@@ -55,7 +55,7 @@ class TransactionTests(DatabaseBase):
     @needs("transactions")
     @capability("savepoints", DatabaseError, "transactions inside a transaction")
     def test_one_inside_another_is_taken_back_alone(self, items: Database) -> None:
-        """Look at the savepoints of `begin` and `rollback`; or set `savepoints` to False."""
+        """Look at the savepoints of `begin` and `rollback`, or set `savepoints` to False."""
         with items.transaction():
             items.execute(ADD, (1, "a"))
             with pytest.raises(ZeroDivisionError), items.transaction():
@@ -82,7 +82,7 @@ class TransactionTests(DatabaseBase):
 
     @needs("transactions")
     def test_a_transaction_works_in_async_code(self, items: Database) -> None:
-        """Look for what binds a connection to the thread that opened it."""
+        """Look for connections that are bound to the thread that opened them."""
 
         async def work() -> None:
             async with items.transaction():

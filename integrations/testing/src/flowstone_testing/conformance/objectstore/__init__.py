@@ -1,4 +1,4 @@
-"""ObjectStoreSuite: what every object store does, be it a directory, S3, GCS or Azure."""
+"""ObjectStoreSuite: the standard tests of all object stores: a directory, S3, GCS, Azure."""
 
 from flowstone_testing.conformance.objectstore.addresses import AddressTests
 from flowstone_testing.conformance.objectstore.arrivals import ArrivalTests
@@ -25,7 +25,7 @@ class ObjectStoreSuite(
     ArrivalTests,
     SyncTests,
 ):
-    """Join with a fixture `store`, and with `outside` where the block has a folder.
+    """Join with a fixture `store`, and with `outside` if the block has a folder.
 
-    See `ObjectStoreBase` for what they are, and for what can be switched.
+    `ObjectStoreBase` describes them and the attributes of the suite.
     """

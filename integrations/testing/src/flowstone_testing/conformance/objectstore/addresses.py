@@ -1,4 +1,4 @@
-"""What other tools are told of a store: its access, its addresses."""
+"""Tests of what a store passes to other tools: its access, its addresses."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class AddressTests(ObjectStoreBase):
-    """What a place does not have, it refuses as a `StorageError`."""
+    """A store refuses what it does not have with a `StorageError`."""
 
     def test_what_is_told_to_other_tools_shows_no_secret(self, store: ObjectStore) -> None:
-        """A secret stood in the repr of the access, or in an address."""
+        """The repr of the access, or an address, contained a secret."""
         shown = ""
         with suppress(StorageError):
             shown += repr(store.access()) + str(store.access())
@@ -29,7 +29,7 @@ class AddressTests(ObjectStoreBase):
             assert secret not in shown
 
     def test_an_address_leads_back_to_the_folder(self, store: ObjectStore) -> None:
-        """`parse_uri` of the block's own address gave other fields, or another place."""
+        """`parse_uri` of the block's own address returned other fields, or another place."""
         try:
             uri = store.uri()
         except StorageError:

@@ -1,4 +1,4 @@
-"""Tests of what arrives: one object that is waited for, and new ones that are handed out once."""
+"""Tests of arrivals: waiting for an object, and handing out each new one once."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 class ArrivalTests(ObjectStoreBase):
-    """Wait, and take each new object once."""
+    """Wait for objects, and take each new one once."""
 
     def test_an_object_is_waited_for(self, store: ObjectStore) -> None:
-        """Look at `head`: that an object is missing must not be remembered."""
+        """Look at `head`: it must not cache that an object is missing."""
         with pytest.raises(ObjectTimeout, match="did not appear"):
             store.wait_for_object("in/a", 0.01, poll_seconds=0.005)
         with ThreadPoolExecutor(1) as pool:
@@ -31,7 +31,7 @@ class ArrivalTests(ObjectStoreBase):
         assert found == store.object_info("in/a")
 
     def test_seconds_that_make_no_sense_are_refused(self, store: ObjectStore) -> None:
-        """Look for waiting of the block's own: -1 is no number of seconds, and NaN never ends."""
+        """Look for waiting in the block: -1 seconds is invalid, and NaN never ends."""
         store.write_path("in/a", b"1")
         for odd in (-1.0, float("nan"), float("inf")):
             with pytest.raises(ConfigurationError, match="timeout"):
@@ -57,7 +57,7 @@ class ArrivalTests(ObjectStoreBase):
                 assert others == []
         store.write_path("in/b", b"2")
         store.write_path("in/e", b"3")
-        for _ in range(2):  # what raises gives them back
+        for _ in range(2):  # after an error, they are handed out again
             with suppress(LookupError), store.new_objects("in", cursor="kept", max_items=1) as some:
                 assert [info.path for info in some] == ["in/b"]
                 raise LookupError
@@ -70,7 +70,7 @@ class ArrivalTests(ObjectStoreBase):
             assert found == []
 
     def test_new_objects_are_moved_or_deleted(self, store: ObjectStore) -> None:
-        """Look at `delete` and `copy`: what was written again meanwhile stays."""
+        """Look at `delete` and `copy`: an object that was written again meanwhile must stay."""
         for path in ("in/a", "in/b/c", "in/d"):
             store.write_path(path, b"1")
         with store.new_objects("in", cursor="moved", action="move", move_to="done") as found:

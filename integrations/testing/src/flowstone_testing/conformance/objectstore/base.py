@@ -1,4 +1,4 @@
-"""What the tests of object stores share: fixtures, and what an implementation may switch."""
+"""Shared by the tests of object stores: fixtures, and attributes that a test class sets."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ MIB = 1024 * 1024
 
 
 class ObjectStoreBase(Suite):
-    """Fixtures and switches.
+    """Fixtures and attributes.
 
     Attributes:
-        count: objects in the test of many; more than a page of the service's listing.
+        count: number of objects in the test of many; more than a page of the service's listing.
         big_bytes: the size of a big object.
-        most_bytes: what may be in memory while a big object goes up or down.
-        presigns: whether the store has presigned URLs, which urllib can read and write.
-        conditional_writes: whether the store can write only where there is no object, or over one
-            with a given etag.
-        keeps_metadata: whether objects keep texts by name, and a content type.
+        most_bytes: maximum memory while a big object is uploaded or downloaded.
+        presigns: whether the store has presigned URLs that urllib can read and write.
+        conditional_writes: whether the store can write only if there is no object, or replace
+            only one with a given etag.
+        keeps_metadata: whether objects have metadata and a content type.
         versions: whether the store can keep old versions of objects.
-        presigned_headers: what a PUT to such a URL must say besides its type.
+        presigned_headers: headers that a PUT to a presigned URL needs besides its type.
     """
 
     kind = "block"
@@ -49,12 +49,12 @@ class ObjectStoreBase(Suite):
 
     @pytest.fixture
     def store(self) -> ObjectStore:
-        """A store that is empty and fresh, best with a folder; closed after the test."""
+        """A store, empty and new for each test, best with a folder; closed after the test."""
         raise NotImplementedError("give the suite a fixture `store`")
 
     @pytest.fixture
     def outside(self, store: ObjectStore) -> ObjectStore | None:
-        """The same place without the folder; None for a block that has no folder."""
+        """The same place without the folder; None for a block without a folder."""
         folder = store.make_provider().folder
         assert not folder, "give the suite a fixture `outside`: this store has a folder"
         return None
@@ -67,12 +67,12 @@ class ObjectStoreBase(Suite):
 
 
 def names(store: ObjectStore, folder: str = "") -> list[str]:
-    """Return the paths in a folder, as they are listed."""
+    """Return the paths in a folder, in listing order."""
     return [info.path for info in store.list_objects(folder)]
 
 
 def assert_same(found: bytes, content: bytes) -> None:
-    """Fail with where two contents part: pytest would compare them for minutes, and show all."""
+    """Fail with the first difference; pytest would compare for minutes and show everything."""
     if found == content:
         return
     pairs = enumerate(zip(found, content, strict=False))

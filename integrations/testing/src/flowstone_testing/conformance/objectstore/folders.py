@@ -1,4 +1,4 @@
-"""Tests of whole folders: up, down, in parallel, past an ignore file."""
+"""Tests of whole folders: upload, download, in parallel, with an ignore file."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ PUT = [
 
 
 class FolderTests(ObjectStoreBase):
-    """Folders that go up and come down."""
+    """Upload and download folders."""
 
     def test_a_folder_comes_back_as_it_was(self, store: ObjectStore, tmp_path: Path) -> None:
-        """Look at the keys: the folder's own path is put before, and taken off again, once."""
+        """Look at the keys: the folder's path must be added, and removed again, exactly once."""
         _plant(tmp_path / "up", TREE)
         for to_path, back in (("x/y", "x/y"), ("/./x/y/", "x/y/"), (None, None)):
             assert store.put_directory(tmp_path / "up", to_path) == len(TREE)
@@ -61,7 +61,7 @@ class FolderTests(ObjectStoreBase):
             assert {name: (down / name).read_bytes() for name in TREE} == TREE
 
     def test_upload_and_download_of_folders(self, store: ObjectStore, tmp_path: Path) -> None:
-        """Look at `test_a_folder_comes_back_as_it_was`: these are the same by other names."""
+        """Look at `test_a_folder_comes_back_as_it_was`: these methods are aliases."""
         _plant(tmp_path / "up", TREE)
         assert store.upload_from_folder(tmp_path / "up", "/to/folder/") == "to/folder"
         assert names(store) == sorted(f"to/folder/{name}" for name in TREE)
@@ -69,7 +69,7 @@ class FolderTests(ObjectStoreBase):
         assert _tree(tmp_path / "down") == {f"folder/{name}": TREE[name] for name in TREE}
 
     def test_empty_directories_go_nowhere(self, store: ObjectStore, tmp_path: Path) -> None:
-        """Look for an object that stands for a directory: stores have only objects."""
+        """Look for an object that represents a directory: stores have only objects."""
         (tmp_path / "up/empty/inner").mkdir(parents=True)
         assert store.put_directory(tmp_path / "up", "x") == 0
         assert names(store) == []
@@ -82,7 +82,7 @@ class FolderTests(ObjectStoreBase):
     def test_a_directory_that_is_not_there_is_an_error(
         self, store: ObjectStore, tmp_path: Path
     ) -> None:
-        """Look for an upload of the provider's own: nothing uploaded is no success."""
+        """Look for an upload in the provider: uploading nothing must be an error."""
         for missing in (tmp_path / "nothing", tmp_path / "nothing/deeper"):
             with pytest.raises(StorageError, match="nothing"):
                 store.put_directory(missing)
@@ -94,7 +94,7 @@ class FolderTests(ObjectStoreBase):
     def test_a_folder_that_is_not_there_is_missing(
         self, store: ObjectStore, tmp_path: Path
     ) -> None:
-        """Look for folder operations of the provider's own: nothing downloaded is no success."""
+        """Look for folder operations in the provider: downloading nothing must be an error."""
         store.write_path("x/a", b"1")
         for work in (store.get_directory, store.download_folder_to_path):
             with pytest.raises(ObjectMissing, match="no/such"):
@@ -107,7 +107,7 @@ class FolderTests(ObjectStoreBase):
             store.get_directory("x", tmp_path / "down")
 
     def test_an_ignore_file_leaves_out(self, store: ObjectStore, tmp_path: Path) -> None:
-        """Look for an upload of the provider's own: patterns are read in the interface."""
+        """Look for an upload in the provider: the interface applies the patterns."""
         ignore = tmp_path / "ignore"
         ignore.write_text(IGNORE, encoding="utf-8")
         _plant(tmp_path / "up", dict.fromkeys([*PUT, *LEFT_OUT], b""))
@@ -117,7 +117,7 @@ class FolderTests(ObjectStoreBase):
     def test_a_folder_goes_in_parallel_and_bounded(
         self, store: ObjectStore, tmp_path: Path
     ) -> None:
-        """Look for folder operations of the provider's own, and for threads that stay."""
+        """Look for folder operations in the provider, and for threads that don't end."""
         tree = {f"{number % 5}/{number:03}": b"%d" % number for number in range(200)}
         _plant(tmp_path / "up", tree)
         before = set(threading.enumerate())

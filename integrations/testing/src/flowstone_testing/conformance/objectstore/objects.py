@@ -1,4 +1,4 @@
-"""Tests of single objects, and of their listing."""
+"""Tests of single objects and of listings."""
 
 # ruff: noqa: S310 - the URLs are the store's own
 
@@ -28,28 +28,28 @@ class ObjectTests(ObjectStoreBase):
     """Write, read, look, list, copy, move, delete."""
 
     def test_what_is_written_is_read(self, store: ObjectStore) -> None:
-        """Look at `put` and `get`: bytes go in and out as they are."""
+        """Look at `put` and `get`: they must not change the bytes."""
         content = b"\r\n" + bytes(range(256)) * 41 + b"\n"
         assert store.write_path("a/b.bin", content) == "a/b.bin"
         assert_same(store.read_path("a/b.bin"), content)
         assert store.exists("a/b.bin")
 
     def test_a_whole_read_is_what_a_stream_reads(self, store: ObjectStore) -> None:
-        """Look at a `read` of the provider's own: all of it, as it is kept now."""
+        """Look at a `read` that the provider defines: it returns the whole current object."""
         for content in (b"", b"1", bytes(range(256)) * 10_000, b"2"):
             store.write_path("a/b", content)
             assert_same(store.read_path("a/b"), content)
             assert_same(store.read_path("/a/./b"), b"".join(store.stream("a/b")))
 
     def test_an_object_may_be_empty(self, store: ObjectStore) -> None:
-        """Look at `put` and `get` with no bytes at all: a range of nothing is no range."""
+        """Look at `put` and `get` with no bytes: an empty range is invalid in a request."""
         store.write_path("empty", b"")
         assert store.read_path("empty") == b""
         assert list(store.stream("empty")) == []
         assert [info.size for info in store.list_objects()] == [0]
 
     def test_writing_again_replaces(self, store: ObjectStore) -> None:
-        """Look at `put`: a shorter content must not leave the end of a longer one."""
+        """Look at `put`: shorter content must not leave the end of a longer one."""
         store.write_path("a", b"long content")
         before = store.object_info("a")
         store.write_path("a", b"short")
@@ -59,7 +59,7 @@ class ObjectTests(ObjectStoreBase):
         assert before.etag is None or after.etag != before.etag
 
     def test_what_is_not_there_is_missing(self, store: ObjectStore, tmp_path: Path) -> None:
-        """Look at the table of errors: the service's "no such key" is our ObjectMissing."""
+        """Look at the table of errors: the service's "no such key" is ObjectMissing."""
         store.write_path("folder/a", b"1")
         for path in ("nothing", "folder", "folder/b", "folder/a/b"):
             assert not store.exists(path)
@@ -84,7 +84,7 @@ class ObjectTests(ObjectStoreBase):
         assert abs(datetime.now(UTC) - info.modified) < timedelta(minutes=15)
 
     def test_listing_goes_below_and_is_ordered(self, store: ObjectStore) -> None:
-        """Look at `list`: every key with the prefix, in the order of keys."""
+        """Look at `list`: every key with the prefix, ordered by key."""
         paths = ["a", "b/1", "b/c/2", "b/c/d/3", "b.txt", "z"]
         for path in paths:
             store.write_path(path, b"")
@@ -95,7 +95,7 @@ class ObjectTests(ObjectStoreBase):
         assert [info.path for info in store.list_objects(max_items=2)] == sorted(paths)[:2]
 
     def test_a_level_is_listed_with_its_folders(self, store: ObjectStore) -> None:
-        """Look at a `list_level` of the provider's own: what is deeper is not yielded."""
+        """Look at a `list_level` that the provider defines: it must not yield deeper objects."""
         for path in ("a", "b/1", "b/c/2", "b/d/3", "b-c", "b.txt", "z/9"):
             store.write_path(path, b"1")
         found = list(store.list_objects(delimiter="/"))
@@ -110,7 +110,7 @@ class ObjectTests(ObjectStoreBase):
             list(store.list_objects(delimiter=odd))
 
     def test_a_listing_may_have_a_pattern(self, store: ObjectStore) -> None:
-        """Look for a `list_objects` of the block's own."""
+        """Look for a `list_objects` that the block defines."""
         for path in ("a.csv", "2026/b.csv", "2026/01/c.csv", "2026/01/c.txt", "csv/d"):
             store.write_path(path, b"1")
 
@@ -128,7 +128,7 @@ class ObjectTests(ObjectStoreBase):
         assert [i.path for i in store.list_objects(max_items=1, pattern="a*")] == ["a.csv"]
 
     def test_many_are_deleted_at_once(self, store: ObjectStore) -> None:
-        """Look at `delete` with several keys, one of which is not there."""
+        """Look at `delete` with several keys, one of them missing."""
         for path in ("a", "b/1", "b/2", "c"):
             store.write_path(path, b"1")
         store.delete_objects([*store.list_objects("b"), "c", "nothing"])
@@ -136,7 +136,7 @@ class ObjectTests(ObjectStoreBase):
         assert names(store) == ["a"]
 
     def test_folders_with_like_names_do_not_mix(self, store: ObjectStore, tmp_path: Path) -> None:
-        """Look at `list`: the prefix ends in a slash, and must be used as it is."""
+        """Look at `list`: the prefix ends in a slash and must be used unchanged."""
         for path in ("a/b/1", "a/bc/2", "a/b.txt", "ab/3", "a/b"[:1] + "/b-c/4"):
             store.write_path(path, path.encode())
         assert names(store, "a/b") == ["a/b/1"]
@@ -171,7 +171,7 @@ class ObjectTests(ObjectStoreBase):
         assert store.read_path("b/c") == b"1"
 
     def test_onto_itself_nothing_is_lost(self, store: ObjectStore) -> None:
-        """Look at `where`: two blocks of one place must give the same."""
+        """Look at `where`: it must be equal for two blocks of the same place."""
         store.write_path("a", b"1")
         same = type(store)(**{name: getattr(store, name) for name in type(store).model_fields})
         for target in (None, store, same):
@@ -182,7 +182,7 @@ class ObjectTests(ObjectStoreBase):
     def test_objects_go_from_store_to_store(
         self, store: ObjectStore, outside: ObjectStore | None
     ) -> None:
-        """Look at `copy`: keys are whole, each in its own store."""
+        """Look at `copy`: keys are full keys, each in its own store."""
         other = MemoryObjects(place=f"conformance-{id(self)}", folder="/else/where/")
         for target in (other, outside):
             if target is None:
@@ -200,7 +200,7 @@ class ObjectTests(ObjectStoreBase):
 
     @capability("presigns", StorageError, "presigned")
     def test_presigned_urls_need_no_login(self, store: ObjectStore) -> None:
-        """Look at `presign`: the whole key, quoted. Set `presigns` where the store has them."""
+        """Look at `presign`: the full key, quoted. Set `presigns` if the store has such URLs."""
         store.write_path("a b/ä+.txt", b"signed")
         with urlopen(store.presigned_url("a b/ä+.txt")) as answer:
             assert answer.read() == b"signed"
@@ -212,7 +212,7 @@ class ObjectTests(ObjectStoreBase):
         assert store.read_path("new.txt") == b"put"
 
     def test_it_may_be_used_from_several_threads(self, store: ObjectStore) -> None:
-        """Look for a client that is shared, and may not be."""
+        """Look for a shared client that is not thread-safe."""
 
         def work(number: int) -> bytes:
             store.write_path(f"t/{number}", b"%d" % number * 1000)
@@ -223,7 +223,7 @@ class ObjectTests(ObjectStoreBase):
         assert found == [b"%d" % number * 1000 for number in range(32)]
 
     def test_each_method_has_an_async_twin(self, store: ObjectStore) -> None:
-        """Look for a twin of the provider's own: they come from the interface."""
+        """Look for an async twin that the provider defines: they must come from the interface."""
 
         async def work() -> list[str]:
             await store.awrite_path("a", b"12345")

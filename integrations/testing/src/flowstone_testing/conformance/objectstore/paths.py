@@ -1,4 +1,4 @@
-"""Tests of paths: one normalisation, and the block's folder exactly once."""
+"""Tests of paths: one normalization, and the block's folder exactly once."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ LEADING_OUT = [
     "s3://of-somebody-else/b", "https://of.somebody.else/b?token=1",
 ]  # fmt: skip
 REFUSED = [(path, PathInvalid) for path in UNCLEAR] + [(path, PathEscapes) for path in LEADING_OUT]
-#: What other programs call their objects; a store that can't have one of them refuses it.
+#: Names that other programs use; a store that can't have one of them refuses it.
 EXACT = [
     "a//b", "/b", "//b", "b//", "a/./b", "./b", "a/../b", "../b", "..", ".", "a/.", "a/..", "b/",
     "s3://of-somebody-else/b", " b ", "a\nb", "a\rb", "a\\b", "a%2Fb", "\x01b", "b" * 500,
 ]  # fmt: skip
-#: As a key, any text but with NUL and halves of surrogate pairs.
+#: As a key: any text without NUL and lone surrogates.
 segments = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1)
 typed = st.lists(segments, min_size=1, max_size=3).map("/".join)
 ODD = [
@@ -44,11 +44,11 @@ ODD = [
 
 
 class PathTests(ObjectStoreBase):
-    """USERS know these: a prefix that is doubled, or dropped."""
+    """Common bugs: a prefix that is doubled, or dropped."""
 
     @pytest.mark.parametrize("spelling", SPELLINGS)
     def test_spellings_of_a_path_are_one_object(self, store: ObjectStore, spelling: str) -> None:
-        """Look for a provider that takes another key than the interface made."""
+        """Look for a provider that uses another key than the interface passes."""
         store.write_path(spelling, b"1")
         assert names(store) == ["a/b.txt"]
         assert store.read_path("a/b.txt") == b"1"
@@ -62,7 +62,7 @@ class PathTests(ObjectStoreBase):
     def test_a_path_may_not_lead_out(
         self, store: ObjectStore, path: str, error: type[Exception], tmp_path: Path
     ) -> None:
-        """Look for a public method that the provider overrides, and that takes paths raw."""
+        """Look for a public method that the provider overrides and that uses raw paths."""
         store.write_path("b", b"inside")
         for refused in (
             lambda: store.read_path(path),
@@ -114,7 +114,7 @@ class PathTests(ObjectStoreBase):
 
     @pytest.mark.parametrize("exact", EXACT)
     def test_what_is_listed_is_taken_as_it_is(self, store: ObjectStore, exact: str) -> None:
-        """Look for keys that are cleaned on their way: `a//b` is another object than `a/b`."""
+        """Look for keys that are normalized: `a//b` and `a/b` are different objects."""
         for path in ("a/b", "b"):
             store.write_path(path, b"another")
         provider = store.make_provider()
@@ -150,7 +150,7 @@ class PathTests(ObjectStoreBase):
     def test_any_path_that_is_taken_is_read(
         self, store: ObjectStore, path: str, content: bytes
     ) -> None:
-        """Look at how keys are quoted: whatever is written comes back, under that name only."""
+        """Look at the quoting of keys: an object must be readable under its exact name only."""
         store.delete_folder("")
         try:
             written = store.write_path(path, content)
@@ -167,7 +167,7 @@ class PathTests(ObjectStoreBase):
         assert names(store) == []
 
     def test_names_are_kept_as_they_are(self, store: ObjectStore) -> None:
-        """Look at how keys are quoted for URLs, and whether unicode is normalised on the way."""
+        """Look at the quoting of keys in URLs, and whether Unicode is normalized."""
         for number, name in enumerate(ODD):
             store.write_path(f"odd/{name}", str(number).encode())
         assert sorted(names(store)) == sorted(f"odd/{name}" for name in ODD)
@@ -199,7 +199,7 @@ class PathTests(ObjectStoreBase):
     def test_a_folder_of_that_name_inside_is_another_one(
         self, store: ObjectStore, outside: ObjectStore | None
     ) -> None:
-        """Look for code that strips or skips the folder where a path begins with its name."""
+        """Look for code that strips or skips the folder if a path begins with its name."""
         if outside is None:
             return
         folder = folder_key(store.make_provider().folder).strip("/")
@@ -213,7 +213,7 @@ class PathTests(ObjectStoreBase):
     def test_what_is_beside_the_folder_is_not_seen(
         self, store: ObjectStore, outside: ObjectStore | None
     ) -> None:
-        """Look at `list`: the prefix ends in a slash, and must be used as it is."""
+        """Look at `list`: the prefix ends in a slash and must be used unchanged."""
         if outside is None:
             return
         folder = folder_key(store.make_provider().folder).strip("/")

@@ -1,4 +1,4 @@
-"""Tests of folders that are kept alike: only what differs is transferred."""
+"""Tests of syncing: only differences are transferred."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from flowstone.blocks import ObjectInfo, ObjectStore
 
 HOUR = 3600
-#: Their order is that of keys: `b-c` and `b.txt` come before what is in `b`.
+#: Ordered by key: `b-c` and `b.txt` come before the files in `b`.
 TREE = {"a.txt": b"a", "b-c": b"bc", "b.txt": b"", "b/c.txt": b"c" * 100_000, "b/d/e f": b"\xe4"}
 
 
 class SyncTests(ObjectStoreBase):
-    """Up, down, again, with deletes, and after an interruption."""
+    """Sync up, down, again, with deletes, and after an interruption."""
 
     def test_a_sync_goes_up_and_comes_down(self, store: ObjectStore, tmp_path: Path) -> None:
         """Look at `list`, which must be ordered by key, and at `download`."""
@@ -37,7 +37,7 @@ class SyncTests(ObjectStoreBase):
         assert _tree(tmp_path / "down") == TREE
 
     def test_what_is_unchanged_is_not_sent_again(self, store: ObjectStore, tmp_path: Path) -> None:
-        """Look at `matches`, and at size and time in `list`."""
+        """Look at `matches`, and at the size and time in `list`."""
         up, down = tmp_path / "up", tmp_path / "down"
         _plant(up, TREE)
         store.sync_up(up, "x")
@@ -54,7 +54,7 @@ class SyncTests(ObjectStoreBase):
         assert list(store.list_objects()) == before
 
     def test_what_has_changed_is_sent(self, store: ObjectStore, tmp_path: Path) -> None:
-        """Look at `matches`: where there is a checksum, it decides, whatever the times say."""
+        """Look at `matches`: if there is a checksum, it decides, regardless of the times."""
         up, down = tmp_path / "up", tmp_path / "down"
         _plant(up, TREE)
         store.sync_up(up, "x")
@@ -69,7 +69,7 @@ class SyncTests(ObjectStoreBase):
         assert _tree(down) == TREE | {"a.txt": b"A", "b.txt": b"longer"}
 
     def test_a_checksum_says_what_is_so(self, store: ObjectStore, tmp_path: Path) -> None:
-        """Look at `matches`, also of objects that go in parts: None where it can't be told."""
+        """Look at `matches`, also for multipart uploads: None if it can't be determined."""
         large = os.urandom(MIB) * 20 + b"end"
         for number, content in enumerate((b"", b"small", large)):
             file = tmp_path / f"file{number}"
@@ -83,7 +83,7 @@ class SyncTests(ObjectStoreBase):
     def test_what_the_source_has_not_is_deleted_on_demand(
         self, store: ObjectStore, tmp_path: Path
     ) -> None:
-        """Look at `delete`, and at the prefix of `list`: what is beside the folder stays."""
+        """Look at `delete`, and at the prefix of `list`: objects outside the folder must stay."""
         up, down, beside = tmp_path / "up", tmp_path / "down", tmp_path / "beside"
         _plant(up, TREE)
         extra = ["x/0", "x/b/c.txt~", "x/b/d-e", "x/z/1/2"]
@@ -104,7 +104,7 @@ class SyncTests(ObjectStoreBase):
         assert _tree(beside) == {"file": b"beside"}
 
     def test_a_sync_leaves_alone_what_is_ignored(self, store: ObjectStore, tmp_path: Path) -> None:
-        """Look for a sync of the block's own."""
+        """Look for a sync that the block defines."""
         up, down, ignore = tmp_path / "up", tmp_path / "down", tmp_path / "ignore"
         ignore.write_text("*.tmp\nbuild/\n!keep.tmp\n", encoding="utf-8")
         ignored = ["a.tmp", "build/x", "deep/build/y", "deep/b.tmp"]
@@ -123,7 +123,7 @@ class SyncTests(ObjectStoreBase):
         assert sorted(_tree(down)) == sorted([*kept, "mine.tmp", "build/mine"])
 
     def test_a_sync_goes_on_where_it_broke(self, store: ObjectStore, tmp_path: Path) -> None:
-        """Look at `put` and `download`: what has arrived is whole, and known again."""
+        """Look at `put` and `download`: what has arrived is complete, and not sent again."""
         up, down = tmp_path / "up", tmp_path / "down"
         width = store.make_provider().parallel
         tree = {f"{number:03}/file": b"%03d" % number for number in range(4 * width)}
@@ -155,7 +155,7 @@ class SyncTests(ObjectStoreBase):
     def test_a_source_that_is_not_there_deletes_nothing(
         self, store: ObjectStore, tmp_path: Path
     ) -> None:
-        """Look for a sync of the block's own: an error, and both sides as they were."""
+        """Look for a sync that the block defines: it must raise and change neither side."""
         store.write_path("x/a", b"there")
         _plant(tmp_path / "down", {"a": b"here"})
         with pytest.raises(StorageError, match="nothing"):
@@ -168,7 +168,7 @@ class SyncTests(ObjectStoreBase):
         assert _tree(tmp_path / "down") == {"a": b"here"}
 
     def test_what_can_be_no_file_is_named(self, store: ObjectStore, tmp_path: Path) -> None:
-        """Look for a sync of the block's own: all others are transferred, and then it says so."""
+        """Look for a sync that the block defines: transfer all other files, then raise."""
         up, down = tmp_path / "up", tmp_path / "down"
         _plant(up, TREE)
         (up / "b/loop").symlink_to("..")
@@ -177,7 +177,7 @@ class SyncTests(ObjectStoreBase):
         assert list(caught.value.problems) == ["b/loop"]
         assert names(store) == [f"x/{name}" for name in sorted(TREE)]
         store.write_path("x/same", b"1")
-        with suppress(PathInvalid):  # a directory can't have both, as a disk
+        with suppress(PathInvalid):  # a directory can't have both
             store.write_path("x/same/inner", b"2")
         (down / "a.txt/in the way").mkdir(parents=True)
         with pytest.raises(FilesLeftOut) as caught:
@@ -190,7 +190,7 @@ class SyncTests(ObjectStoreBase):
 
 
 def _plant(root: Path, tree: dict[str, bytes], age: float = HOUR) -> None:
-    """Write files of an age in seconds: a service's clock may be behind by some."""
+    """Write files of an age in seconds: a service's clock may be behind."""
     moment = time.time() - age
     for name, content in tree.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)

@@ -19,7 +19,7 @@ class VersionTests(ObjectStoreBase):
 
     @pytest.fixture
     def versioned(self, store: ObjectStore) -> ObjectStore:
-        """A store that keeps old versions; override it where `store` does not by itself."""
+        """A store that keeps old versions; override it if `store` does not."""
         return store
 
     @capability("versions", StorageError, "old versions are not kept")

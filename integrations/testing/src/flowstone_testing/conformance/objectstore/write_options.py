@@ -1,4 +1,4 @@
-"""Tests of writes with a content type, with metadata, and on a condition."""
+"""Tests of writes with a content type, with metadata, and with conditions."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class Options(TypedDict, total=False):
 
 
 class WriteOptionTests(ObjectStoreBase):
-    """What an object is written with, and when it is not written."""
+    """Options of writes, and conditions under which nothing is written."""
 
     @capability("conditional_writes", StorageError, "does not support conditional writes")
     def test_a_new_object_is_never_written_over(self, store: ObjectStore) -> None:
-        """Look at `write` with `is_new`: the service decides, not a look before."""
+        """Look at `write` with `is_new`: the service must decide, not a check before."""
         assert store.write_path("a/b", b"first", if_none_match="*") == "a/b"
         with pytest.raises(ObjectExists, match="a/b"):
             store.write_path("a/b", b"second", if_none_match="*")
@@ -44,7 +44,7 @@ class WriteOptionTests(ObjectStoreBase):
 
     @needs("conditional_writes")
     def test_only_one_of_many_makes_an_object(self, store: ObjectStore) -> None:
-        """Look at `write` with `is_new`: of writers at the same time, all but one are refused."""
+        """Look at `write` with `is_new`: of concurrent writers, all but one are refused."""
 
         def work(number: int) -> bool:
             try:
@@ -60,7 +60,7 @@ class WriteOptionTests(ObjectStoreBase):
 
     @needs("conditional_writes")
     def test_what_was_changed_is_not_written_over(self, store: ObjectStore) -> None:
-        """Look at `write` with `if_match`, and at the etag: equal sizes are other contents."""
+        """Look at `write` with `if_match`, and at the etag: equal size is not equal content."""
         store.write_path("a", b"one")
         etag = store.object_info("a").etag
         assert etag
@@ -71,7 +71,7 @@ class WriteOptionTests(ObjectStoreBase):
 
     @needs("conditional_writes")
     def test_what_was_deleted_is_not_written_over(self, store: ObjectStore) -> None:
-        """Look at `write` with `if_match`, and at `head`: that there is none is said so."""
+        """Look at `write` with `if_match`, and at `head`: the error must say that it is missing."""
         store.write_path("a", b"one")
         etag = store.object_info("a").etag
         store.delete_object("a")
@@ -82,7 +82,7 @@ class WriteOptionTests(ObjectStoreBase):
 
     @needs("conditional_writes")
     def test_no_count_is_lost_between_writers(self, store: ObjectStore) -> None:
-        """Look at `write` with `if_match`: of writers at the same time, one wins each time."""
+        """Look at `write` with `if_match`: of concurrent writers, one wins each time."""
         store.write_path("count", b"0")
 
         def add(_: int) -> None:
@@ -103,7 +103,7 @@ class WriteOptionTests(ObjectStoreBase):
     def test_a_large_new_object_is_never_written_over(
         self, store: ObjectStore, tmp_path: Path
     ) -> None:
-        """Look at `write` with `is_new` of what goes in parts, and of a source without a size."""
+        """Look at `write` with `is_new` in multipart uploads, and for a source without a size."""
         source = tmp_path / "large"
         source.write_bytes(b"large" * (4 * MIB))
         stream = BufferedReader(Pattern(9 * MIB))
@@ -117,7 +117,7 @@ class WriteOptionTests(ObjectStoreBase):
     def test_a_large_object_that_was_changed_is_not_written_over(
         self, store: ObjectStore, tmp_path: Path
     ) -> None:
-        """Look at `write` with `if_match` of what goes in parts."""
+        """Look at `write` with `if_match` in multipart uploads."""
         source = tmp_path / "large"
         source.write_bytes(b"large" * (4 * MIB))
         store.write_path("large", b"small")
@@ -129,7 +129,7 @@ class WriteOptionTests(ObjectStoreBase):
         assert store.read_path("large") == b"small again"
 
     def test_conditions_that_make_no_sense_are_refused(self, store: ObjectStore) -> None:
-        """Look for a `write_path` of the block's own."""
+        """Look for a `write_path` that the block defines."""
         odd: list[Options] = [
             {"if_none_match": cast("Literal['*']", "etag")},
             {"if_none_match": "*", "if_match": "etag"},
@@ -148,7 +148,7 @@ class WriteOptionTests(ObjectStoreBase):
 
     @capability("keeps_metadata", StorageError, "does not support metadata")
     def test_metadata_and_type_come_back(self, store: ObjectStore, tmp_path: Path) -> None:
-        """Look at `write` and `head`; what goes in parts has them, too."""
+        """Look at `write` and `head`, also for multipart uploads."""
         metadata = {"team": "data", "run": "0190-ab", "empty": ""}
         store.write_path("a.bin", b"1", content_type="text/csv", metadata=metadata)
         info = store.object_info("a.bin")
@@ -164,7 +164,7 @@ class WriteOptionTests(ObjectStoreBase):
 
     @needs("keeps_metadata")
     def test_names_of_metadata_may_have_underscores(self, store: ObjectStore) -> None:
-        """Look at `write`: a header's name must keep them."""
+        """Look at `write`: the header's name must keep them."""
         store.write_path("a", b"1", metadata={"run_id": "0190-ab"})
         assert dict(store.object_info("a").metadata) == {"run_id": "0190-ab"}
 

@@ -1,4 +1,4 @@
-"""What the tests of tasks share: the tasks of a package, their twins, and arguments for a call."""
+"""Shared by the tests of tasks: a package's tasks, their twins, and example arguments."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 #: The arguments of one call, by parameter.
 Arguments = Mapping[str, Any]
-#: Makes the arguments of one call, fresh each time.
+#: Returns new arguments for one call.
 Example = Callable[[], Arguments]
 
 
 class TaskBase(Suite):
-    """Fixtures, and which tasks there are.
+    """Fixtures and the tasks of the package.
 
     Attributes:
         plugin: the name of the entry point in group ``flowstone``.
@@ -42,12 +42,12 @@ class TaskBase(Suite):
 
     @pytest.fixture
     def examples(self) -> Mapping[str, Example]:
-        """By the name of each listed task, a function that makes the arguments of a call."""
+        """Functions that create the arguments of a call, by the name of each listed task."""
         raise NotImplementedError("give the suite a fixture `examples`")
 
     @pytest.fixture
     def unreachable(self) -> Callable[[Block], Block | None]:
-        """Returns a block whose service can't be reached; None where it needs no service."""
+        """Returns a block whose service is unreachable; None if it needs no service."""
         return make_unreachable
 
     @pytest.fixture(autouse=True)
@@ -56,7 +56,7 @@ class TaskBase(Suite):
             yield current
 
     def find_listed(self) -> dict[str, Any]:
-        """Return what the package lists as tasks; each should be one."""
+        """Return the objects that the package lists as tasks."""
         found = [plugin for plugin in get_host().plugins() if plugin.name == self.plugin]
         assert found, f"no installed package has an entry point {self.plugin!r}: install it"
         return {name: get_host().load("task", name) for name in found[0].collection.tasks}
@@ -67,12 +67,12 @@ class TaskBase(Suite):
         return import_module(found[0].module.partition(".")[0])
 
     def find_public(self) -> dict[str, Any]:
-        """Return what is public in the package, by name."""
+        """Return the public objects of the package, by name."""
         package = self.import_package()
         return {name: getattr(package, name) for name in getattr(package, "__all__", ())}
 
     def find_tasks(self) -> dict[str, Task[..., Any]]:
-        """Return the listed tasks by name; a test of its own tells what is none."""
+        """Return the listed tasks by name; a separate test reports objects that are no tasks."""
         return {name: task for name, task in self.find_listed().items() if isinstance(task, Task)}
 
     def find_twins(self) -> dict[str, Task[..., Any]]:
@@ -86,17 +86,17 @@ class TaskBase(Suite):
 
 
 def _find_beside(task: Task[..., object]) -> object:
-    """Return what has the name of a task's twin in the task's own module."""
+    """Return the object with the name of a task's twin in the task's module."""
     return getattr(import_module(task.fn.__module__), f"a{task.name}", None)
 
 
 @contextmanager
 def name_in_errors(name: str) -> Iterator[None]:
-    """Say in an error which task it is about."""
+    """Add the task's name to errors."""
     try:
         yield
     except BaseException as error:
-        error.add_note(f"That was task {name!r}.")
+        error.add_note(f"Task: {name!r}.")
         raise
 
 
@@ -104,16 +104,16 @@ def find_hints(task: Task[..., object]) -> dict[str, Any]:
     """Return the type hints of a task's parameters, and of ``return``.
 
     Raises:
-        NameError: a hint names what is there for type checkers only.
+        NameError: a hint names something that only type checkers import.
     """
     return typing.get_type_hints(inspect.unwrap(task.fn), include_extras=True)
 
 
 def assert_fits(task: Task[..., Any], value: object) -> None:
-    """Fail where a value is not what the task says that it returns."""
+    """Fail if a value does not match the task's return type."""
     try:
         hint = find_hints(task)["return"]
     except (NameError, KeyError):
-        return  # a test of its own tells
+        return  # a separate test reports it
     if not fits(value, hint):
         pytest.fail(f"{task.name} says `-> {hint}`, and returned a {type(value).__name__}")

@@ -1,4 +1,4 @@
-"""What every prebuilt task says of itself: names, types, docstrings; no service is needed."""
+"""Names, types and docstrings of prebuilt tasks; no service is needed."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from flowstone_testing.conformance.tasks.examples import TaskBase, find_hints
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator
 
-#: Words in names of numbers that are times, and of numbers that are amounts of data.
+#: Words in the names of durations, and of amounts of data.
 TIMES = {"timeout", "delay", "interval", "duration", "ttl", "wait", "period", "expires", "age"}
 SIZES = {"size", "memory", "buffer", "chunk"}
-#: A size of these is a count: of objects in a page, of rows in a batch.
+#: A size of these is a count: objects in a page, rows in a batch.
 COUNTED = {"page", "batch", "pool", "window", "sample"}
-#: Units that are none of ours.
+#: Units that are not used.
 OTHERS = {
     "ms",
     "millis",
@@ -40,23 +40,23 @@ UNITS = {"seconds", "bytes", *OTHERS}
 
 
 class TaskFacts(TaskBase):
-    """What can be seen of a task without a call.
+    """Tests of a task without calling it.
 
     Attributes:
-        known_names: parameters without a unit in their name, because people know them so from
-            elsewhere; what the docstring says of them then names the unit.
+        known_names: parameters without a unit in their name, because people know them from
+            elsewhere; the docstring must then name the unit.
     """
 
     known_names: ClassVar[Container[str]] = frozenset()
 
     def test_every_listed_task_is_a_task(self) -> None:
-        """Look at the target in the `tasks` of the `Collection`: `@task` makes a function one."""
+        """Look at the target in `tasks` of the `Collection`: is it decorated with `@task`?"""
         found = self.find_listed()
         assert [name for name, task in found.items() if not isinstance(task, Task)] == []
         assert {name: task.name for name, task in found.items()} == {name: name for name in found}
 
     def test_every_public_task_is_listed(self) -> None:
-        """List the tasks that are named; an async twin is called `a` and the name of its task."""
+        """List the named tasks; an async twin has the name of its task with the prefix `a`."""
         known = [*self.find_tasks().values(), *self.find_twins().values()]
         tasks = {
             name: found for name, found in self.find_public().items() if isinstance(found, Task)
@@ -71,9 +71,9 @@ class TaskFacts(TaskBase):
             assert str(inspect.signature(twin.fn)) == str(inspect.signature(tasks[name].fn)), name
 
     def test_an_async_task_does_not_stand_alone(self) -> None:
-        """Write the sync task that is named, which sync flows can call, and list that one.
+        """Write the named sync task, which sync flows can call, and list it.
 
-        The async one is its twin: it is called ``a`` and the name of the task.
+        The async one is its twin: its name is that of the task with the prefix ``a``.
         """
         twins = [*self.find_twins().values()]
         every = {**self.find_public(), **self.find_tasks()}
@@ -84,11 +84,11 @@ class TaskFacts(TaskBase):
         ] == []
 
     def test_everything_has_a_type(self) -> None:
-        """Annotate what is named, so that it resolves at run time; `object` where `Any` stands."""
+        """Annotate what is named with types that resolve at run time; use `object` for `Any`."""
         assert [problem for task in self._all() for problem in _find_untyped(task)] == []
 
     def test_it_can_be_sent_to_another_process(self) -> None:
-        """Define the task in a module, by its name, with no lock, client or file in a closure."""
+        """Define the task in a module under its name, with no lock, client or file in a closure."""
         for task in self._all():
             arrived = unpacked(pack(task))
             assert isinstance(arrived, Task), task.name
@@ -100,13 +100,13 @@ class TaskFacts(TaskBase):
         assert [name for name, summary in docs.items() if not summary.endswith(".")] == []
 
     def test_every_parameter_is_documented(self) -> None:
-        """Write an `Args:` line for each parameter that is named; drop those of what is gone."""
+        """Write an `Args:` line for each named parameter; remove those that no longer exist."""
         assert [
             problem for task in self.find_tasks().values() for problem in _find_undocumented(task)
         ] == []
 
     def test_errors_are_documented(self) -> None:
-        """Write a `Raises:` section: errors of Flowstone's, or builtin ones, and when."""
+        """Write a `Raises:` section with errors of Flowstone or builtin ones, and their causes."""
         for task in self.find_tasks().values():
             raises = parse(task.fn.__doc__).raises
             assert raises, f"{task.name} does not say what it raises"
@@ -114,7 +114,7 @@ class TaskFacts(TaskBase):
             assert [name for name in raises if not _is_error(known.get(name))] == [], task.name
 
     def test_units_are_in_the_names(self) -> None:
-        """Call times `…_seconds` and amounts of data `…_bytes`; see `known_names` for others'."""
+        """Name durations `…_seconds` and amounts of data `…_bytes`, or use `known_names`."""
         assert [
             f"{task.name}({name})"
             for task in self.find_tasks().values()
@@ -152,7 +152,7 @@ def _find_untyped(task: Task[..., object]) -> Iterator[str]:
         yield f"{task.name}: {error}, at run time"
         return
     for name, parameter in _parameters(task).items():
-        # What goes on to an SDK as keywords may be anything.
+        # Keywords that are passed on to an SDK may be anything.
         if name not in found or (
             found[name] is Any and parameter.kind is not parameter.VAR_KEYWORD
         ):

@@ -1,4 +1,4 @@
-"""Whether a value is what a type hint says; classes are taken as they are, and not looked into."""
+"""Check whether a value matches a type hint; the fields of classes are not checked."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 
 def fits(value: object, hint: object) -> bool:
-    """Tell whether a value fits a hint; a hint of a kind that is not known here fits all."""
+    """Return whether a value fits a hint; an unknown kind of hint fits everything."""
     origin, parts = get_origin(hint), get_args(hint)
     if hint is None:
         return value is None
@@ -30,7 +30,7 @@ def fits(value: object, hint: object) -> bool:
 
 
 def _inside(value: object, parts: tuple[Any, ...]) -> bool:
-    """Tell whether what is in a container fits; only plain ones are looked into."""
+    """Return whether the items of a container fit; only builtin containers are checked."""
     if isinstance(value, Mapping) and len(parts) == 2:
         return all(fits(key, parts[0]) and fits(each, parts[1]) for key, each in value.items())
     if isinstance(value, tuple) and parts and parts[-1] is not ...:
@@ -43,5 +43,5 @@ def _inside(value: object, parts: tuple[Any, ...]) -> bool:
 def _is_a(value: object, hint: Any) -> bool:
     try:
         return isinstance(value, hint)
-    except TypeError:  # Any, a protocol, a new type: nothing can be told of them
+    except TypeError:  # Any, a protocol, a new type: these can't be checked
         return True

@@ -1,4 +1,4 @@
-"""How prebuilt tasks travel: pickled, and run in another process."""
+"""Tests of prebuilt tasks in another process."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 
 class TaskTravels(TaskBase):
-    """A task and its arguments go to another process, and the value comes back."""
+    """A task and its arguments are sent to another process, and the value is returned."""
 
     def test_arguments_can_be_sent(self, examples: Mapping[str, Example]) -> None:
-        """Give a task blocks and plain values, and let it open its client: those don't travel."""
+        """Pass a task blocks and plain values, and open clients in it: they can't be pickled."""
         for name, example in examples.items():
             arguments = dict(example())
             with name_in_errors(name):
                 assert set(unpacked(pack(arguments))) == set(arguments)
 
     def test_it_runs_in_another_process(self, examples: Mapping[str, Example]) -> None:
-        """Look for what the task keeps in its module: a process of its own does not have it."""
+        """Look for state that the task stores in its module: another process does not have it."""
         here = {name: task for name, task in self.find_tasks().items() if name in examples}
 
         @flow(task_runner=ProcessPoolTaskRunner(max_workers=1))

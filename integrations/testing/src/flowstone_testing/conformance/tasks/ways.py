@@ -1,4 +1,4 @@
-"""Each way to run a prebuilt task: called, submitted, mapped; in sync and in async flows."""
+"""Each way to run a prebuilt task: called, submitted, mapped; in sync and async flows."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ if TYPE_CHECKING:
     from flowstone_testing.conformance.leaks import assert_nothing_is_left
 from flowstone_testing.conformance.tasks.examples import Example
 
-#: So many calls in the test of `.map`.
+#: Number of calls in the test of `.map`.
 SEVERAL = 3
 
 
 class TaskWays(TaskBase):
-    """Every task, each way it may be used; the arguments come from `examples`."""
+    """Runs every task in each way; the arguments come from `examples`."""
 
     def test_every_task_has_arguments(self, examples: Mapping[str, Example]) -> None:
-        """Add to `examples` the tasks that are named, and take out those that are not listed."""
+        """Add the named tasks to `examples`, and remove those that are not listed."""
         assert sorted(examples) == sorted(self.find_tasks())
 
     def test_arguments_are_fresh_each_time(self, examples: Mapping[str, Example]) -> None:
-        """Make the arguments inside the function: what one call has used, another must not get."""
+        """Create the arguments inside the function: calls must not share them."""
         for name, example in examples.items():
             first, other = example(), example()
             assert first is not other, name
             assert set(first) == set(other), name
 
     def test_a_call_is_a_run(self, examples: Mapping[str, Example], services: Services) -> None:
-        """Read the error of the task: it is what a flow would get. It returns what it says."""
+        """Read the task's error, which a flow would get. Its value must match its return type."""
         for name, task in self._find_tasks_with_arguments(examples):
 
             @flow
@@ -58,13 +58,13 @@ class TaskWays(TaskBase):
         assert [run.name for run in found if run.state.type is not COMPLETED] == []
 
     def test_the_bare_function_does_the_same(self, examples: Mapping[str, Example]) -> None:
-        """Look for a task that asks for the run it is in: its `fn` works without one, too."""
+        """Look for a task that needs the current run: its `fn` must work without one."""
         for name, task in self._find_tasks_with_arguments(examples):
             with name_in_errors(name):
                 assert_fits(task, _call(task, examples[name]))
 
     def test_it_is_submitted(self, examples: Mapping[str, Example]) -> None:
-        """Look at what the task shares between threads: submitted, it runs in another one."""
+        """Look at what the task shares between threads: submitted, it runs in another thread."""
         for name, task in self._find_tasks_with_arguments(examples):
 
             @flow
@@ -91,7 +91,7 @@ class TaskWays(TaskBase):
                     assert_fits(task, value)
 
     def test_it_is_called_from_an_async_flow(self, examples: Mapping[str, Example]) -> None:
-        """Look for an `asyncio.run` in the task: where a loop runs already, it raises."""
+        """Look for an `asyncio.run` in the task: it raises if a loop is already running."""
         for name, task in self._find_tasks_with_arguments(examples):
 
             @flow
@@ -104,7 +104,7 @@ class TaskWays(TaskBase):
     def test_it_is_submitted_and_mapped_from_an_async_flow(
         self, examples: Mapping[str, Example]
     ) -> None:
-        """Look for clients that are bound to one event loop, or that a call leaves open."""
+        """Look for clients that are bound to one event loop or left open by a call."""
         for name, task in self._find_tasks_with_arguments(examples):
             columns = {key: [value] for key, value in examples[name]().items()}
 
@@ -118,7 +118,7 @@ class TaskWays(TaskBase):
                     assert_fits(task, value)
 
     def test_the_async_twin_does_the_same(self, examples: Mapping[str, Example]) -> None:
-        """Look at the twin: it awaits, or calls the task's `fn` in a thread."""
+        """Look at the twin: it must await, or call the task's `fn` in a thread."""
         for name, twin in self.find_twins().items():
             if name not in examples:
                 continue
@@ -133,13 +133,13 @@ class TaskWays(TaskBase):
                     assert_fits(twin, value)
 
     def test_the_async_twin_lets_others_run(self, examples: Mapping[str, Example]) -> None:
-        """Look at the place that is named: await there, or call the task's `fn` in a thread."""
+        """Look at the named place: await there, or call the task's `fn` in a thread."""
         for name, twin in self.find_twins().items():
             if name in examples:
                 assert_lets_others_run(twin.name, partial(_begin, twin, examples[name]))
 
     def test_it_leaves_nothing_open(self, examples: Mapping[str, Example]) -> None:
-        """Close clients, by `with`: sockets and threads are counted before and after calls."""
+        """Close clients with `with`: sockets and threads are counted before and after calls."""
         for name, task in self._find_tasks_with_arguments(examples):
             assert_nothing_is_left(name, partial(_call, task, examples[name]))
 
@@ -148,7 +148,7 @@ class TaskWays(TaskBase):
         examples: Mapping[str, Example],
         unreachable: Callable[[Block], Block | None],
     ) -> None:
-        """Translate what the SDK raises where nobody listens at the address of a block."""
+        """Translate the errors that the SDK raises if the connection to a service is refused."""
         for name, task in self._find_tasks_with_arguments(examples):
             arguments = dict(examples[name]())
             lost = {
@@ -161,9 +161,9 @@ class TaskWays(TaskBase):
                 assert_own_errors(name, partial(_call, task, given))
 
     def test_the_example_runs(self, examples: Mapping[str, Example]) -> None:
-        """Read the error: the code of the `Example:` section gets the arguments by their names.
+        """Read the error: the code of the `Example:` section runs with the arguments as variables.
 
-        It has what is public in the package and in Flowstone, too.
+        The public names of the package and of Flowstone are defined, too.
         """
         for name, task in self._find_tasks_with_arguments(examples):
             known = {each: getattr(flowstone, each) for each in ("flow", "task", "unmapped")}
@@ -179,7 +179,7 @@ class TaskWays(TaskBase):
     def _find_tasks_with_arguments(
         self, examples: Mapping[str, Example]
     ) -> list[tuple[str, Task[..., Any]]]:
-        """Return the tasks that have arguments; a test of its own tells which have none."""
+        """Return the tasks that have arguments; a separate test reports those without."""
         return [(name, task) for name, task in self.find_tasks().items() if name in examples]
 
 
