@@ -28,7 +28,7 @@ def test_it_is_called_and_pickled_as_a_task_of_its_own() -> None:
     assert (adouble.name, adouble.fn.__name__, adouble.fn.__qualname__) == ("adouble",) * 3
     assert inspect.iscoroutinefunction(adouble.fn)
     assert inspect.signature(adouble) == inspect.signature(double)
-    assert adouble.spec.description == "Do the same as `double`, without blocking the event loop."
+    assert adouble.spec.description == "Async version of `double`."
     assert pickle.loads(pickle.dumps(adouble)) is adouble
 
 

@@ -440,7 +440,7 @@ def test_a_block_and_its_saved_name_are_storages(place: Path) -> None:
     counter.task(1)
     counter.task.with_options(result_storage="local-directory/results")(1)
     assert counter.calls == 1
-    with pytest.raises(ConfigurationError, match="no place for results"):
+    with pytest.raises(ConfigurationError, match="not a storage for results"):
         counter.task.with_options(result_storage=3)(1)  # type: ignore[arg-type]
     for path in ("results", ""):
         with pytest.raises(ConfigurationError, match=r"no place.*Use a path, as '\./results' or"):

@@ -217,7 +217,7 @@ def test_one_that_waits_for_itself_is_told(
         pass
     (record,) = caplog.records
     assert "'inner' waits" in record.message
-    assert "it waits for what waits for it" in record.message
+    assert "that is a deadlock" in record.message
     assert "flowstone limit set db" in record.message
 
 
@@ -541,7 +541,7 @@ def test_a_task_inside_one_with_the_same_tag_is_told(
         future = inner.submit()
         while "AwaitingConcurrencySlot" not in future.state.name:
             gc.collect()
-        assert "it waits for what waits for it" in (future.state.message or "")
+        assert "that is a deadlock" in (future.state.message or "")
         limit(services, "tag:db", 2)
         future.result()
 

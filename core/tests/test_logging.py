@@ -188,8 +188,8 @@ def test_a_line_that_can_not_be_put_together_is_kept_and_ends_no_run(
     with unheard(), LogEavesdropper("flowstone") as heard:
         assert around() == "went on"
     assert [line.message for _, line in lines(services)] == [
-        "%d rows % ['three'] (can't be put together: TypeError)",
-        "<Mute, whose repr raised ValueError> % [] (can't be put together: ValueError)",
+        "%d rows % ['three'] (can't be formatted: TypeError)",
+        "<Mute, whose repr raised ValueError> % [] (can't be formatted: ValueError)",
     ]
     assert "%d rows % ['three']" in heard.text()
     assert "test_logging.py" in capsys.readouterr().err, "standard logging says where that is"

@@ -239,7 +239,7 @@ def test_what_no_person_can_fill_in_is_refused(services: Services) -> None:
 def test_a_pause_has_its_time(services: Services) -> None:
     @flow
     def waits() -> str:
-        with pytest.raises(TimeoutError, match="nobody resumed"):
+        with pytest.raises(TimeoutError, match="was not resumed"):
             pause_flow_run(timeout=0.05)
         return "went on"
 
@@ -251,7 +251,7 @@ def test_a_pause_has_its_time(services: Services) -> None:
 
     end = fails(return_state=True)
     assert end.is_failed()
-    assert "nobody resumed" in (end.message or "")
+    assert "was not resumed" in (end.message or "")
 
 
 def test_of_two_that_resume_one_wins(services: Services) -> None:

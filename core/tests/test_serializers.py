@@ -289,7 +289,7 @@ def test_what_of_an_exception_json_has_not_is_left_out() -> None:
     again = JSONSerializer().loads(JSONSerializer().dumps(error))
     assert (type(again), again.code, str(again)) == (Busy, 503, "busy")
     assert again.__cause__ is None
-    assert again.__notes__ == ["These attributes could not be kept and were dropped: response."]
+    assert again.__notes__ == ["These attributes could not be pickled and were dropped: response."]
 
 
 @pytest.mark.parametrize("value", [object(), lambda: 1, np.int64(1), int, open, print])

@@ -1,4 +1,4 @@
-"""The composition root: settings become services. The only file that names concrete stores."""
+"""The composition root: settings become services. The only module that names concrete stores."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from flowstone.ports.slots import SlotStore
 
     class Store(RunStore, DocumentStore, SlotStore, Protocol):
-        """Keeps all there is to keep, in one place."""
+        """A store for everything."""
 
         def holder(self) -> str:
-            """Return who this process is, for its leases."""
+            """Return the name of this process, for its leases."""
 
 
 logger = logging.getLogger("flowstone.settings")
@@ -39,15 +39,15 @@ _store_logger = logging.getLogger("flowstone.store")
 
 
 def open_services(settings: Settings | None = None, store: Store | None = None) -> Services:
-    """Open what the settings say; without any, what the environment says.
+    """Open the services that the settings describe.
 
     Args:
-        settings: None for what the environment says.
-        store: keeps all there is to keep, instead of what the settings name; of another process.
+        settings: None for those of the environment.
+        store: a store of another process, to be used instead of the one in the settings.
 
     Raises:
-        ConfigurationError: a setting can't be used.
-        UnknownName: no installed package brings an observer of that name.
+        ConfigurationError: a setting is not valid.
+        UnknownName: no installed package has an observer of that name.
         StoreError: the store can't be opened.
     """
     settings = settings or read_settings()
@@ -94,7 +94,7 @@ def _reap(runs: RunStore) -> None:
 
 
 class _Retention:
-    """Deletes old runs, once an hour at most, in a thread that no run waits for."""
+    """Deletes old runs, at most once an hour, in a thread that no run waits for."""
 
     def __init__(self, services: Services) -> None:
         self._stopped = threading.Event()
@@ -108,20 +108,20 @@ class _Retention:
         self._thread.join()
 
     def _apply(self, services: Services) -> None:
-        # It is above this floor; so it is named, not imported.
+        # Named, not imported, as it belongs to a higher layer.
         apply = import_module("flowstone.flow_runs.retention").apply_retention
         apply(services, self._stopped.is_set)
 
 
 def open_default_services() -> Services:
-    """Open what the environment says, until the process ends."""
+    """Open the services that the environment describes, until the process exits."""
     services = open_services()
     atexit.register(_close_at_exit, services)
     return services
 
 
 def _close_at_exit(services: Services) -> None:
-    """Close what a process had open, and log the number of events that could not be written.
+    """Close the services of a process, and log the number of events that could not be written.
 
     The error itself was raised to the caller of the flow.
     """
@@ -136,7 +136,7 @@ def _close_at_exit(services: Services) -> None:
 
 
 def open_upkeep(settings: Settings | None = None) -> StoreUpkeep:
-    """Open the store's file for what an operator does with it; without settings, as above.
+    """Open the store's file for maintenance; without settings, that of the environment.
 
     Raises:
         ConfigurationError: the store is not a file.
@@ -144,25 +144,25 @@ def open_upkeep(settings: Settings | None = None) -> StoreUpkeep:
     """
     settings = settings or read_settings()
     if settings.store != "sqlite":
-        problem = f"the store is {settings.store!r}: it is not a file, and forgets all at exit"
+        problem = f"the store is {settings.store!r}: it is not a file, and is lost at exit"
         raise ConfigurationError("FLOWSTONE_STORE", problem, "Unset it.")
-    # Only where it is used: SQLite takes 10 ms to load.
+    # Imported only when needed: SQLite takes 10 ms to load.
     from flowstone.stores.sqlite.upkeep import SqliteUpkeep
 
     return SqliteUpkeep(find_store_file(settings))
 
 
 def find_store_file(settings: Settings) -> Path:
-    """Return where the store's file is, or will be."""
+    """Return the path of the store's file, which may not exist yet."""
     return settings.home / "flowstone.db"
 
 
 def _open_store(settings: Settings) -> Store:
     if settings.store == "memory":
-        from flowstone.stores.memory import MemoryStore  # only where it is used
+        from flowstone.stores.memory import MemoryStore  # imported only when needed
 
         return MemoryStore()
-    # Only where it is used: SQLite takes 10 ms to load.
+    # Imported only when needed: SQLite takes 10 ms to load.
     from flowstone.stores.sqlite import open_sqlite
 
     return open_sqlite(find_store_file(settings))

@@ -1,4 +1,4 @@
-"""The catalog: what the installed packages offer, by name; there is nothing to register."""
+"""The catalog of what installed packages offer, by name; nothing needs to be registered."""
 
 from flowstone.plugins.catalog import (
     Collection,

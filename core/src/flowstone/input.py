@@ -1,4 +1,4 @@
-"""Inputs of runs: typed questions to people, and messages to a run."""
+"""Input of runs: typed questions to people, and messages to a run."""
 
 from flowstone.flow_runs.inputs import (
     Received,

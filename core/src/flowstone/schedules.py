@@ -1,4 +1,4 @@
-"""Schedules: when the runs of a deployment are due."""
+"""Schedules of deployments."""
 
 from flowstone.records.schedules import Cron, Interval, RRule
 

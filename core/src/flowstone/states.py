@@ -1,4 +1,4 @@
-"""States of runs, and what may follow what."""
+"""The states of runs, and the transitions between them."""
 
 from flowstone.records.states import (
     BIRTH,

@@ -1,4 +1,4 @@
-"""Transactions: a group of tasks whose results are kept together, or undone together."""
+"""Transactions: commit the results of a group of tasks together, or roll all of them back."""
 
 from flowstone.locking import IsolationLevel
 from flowstone.results.transaction import (

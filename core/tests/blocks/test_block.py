@@ -214,7 +214,7 @@ def test_a_document_that_does_not_fit_names_each_field(services: Services) -> No
 def test_a_document_that_is_no_block_is_told(services: Services) -> None:
     for body in ({}, {"schema": 1}, {"schema": "1", "fields": {}}, {"schema": 1, "fields": []}):
         services.documents.put("block:place", "odd", body)
-        with pytest.raises(DocumentInvalid, match="not what a block is saved as"):
+        with pytest.raises(DocumentInvalid, match="not the document of a block"):
             Place.load("odd")
 
 

@@ -181,8 +181,8 @@ def test_what_is_no_file_is_named(store: ObjectStore, tmp_path: Path) -> None:
         "a.sock": "a socket",
         "bad-\udcff.txt": "its name is no text in UTF-8",
         "deep/pipe": "a named pipe",
-        "itself": "a link that leads nowhere",
-        "nowhere": "a link that leads nowhere",
+        "itself": "a broken link",
+        "nowhere": "a broken link",
         "null": "a device",
         "to-pipe": "a named pipe",
     }

@@ -139,8 +139,8 @@ def test_secrets_stay_where_a_file_leaves_them(cli: InProcess) -> None:
         f"flowstone: 1\nblocks: {{wagon/x: {{fields: {{table: {{b: {word}-3}}}}}}}}",
     ):
         shown.append(refused(cli, wrong))
-        assert "a secret does not stand in a file in clear" in shown[-1]
-    assert "none is kept there" in refused(
+        assert "a secret must not be in a file in plain text" in shown[-1]
+    assert "and none is: pass its value" in refused(
         cli, "flowstone: 1\nblocks: {secret/new: {fields: {value: {set: true}}}}"
     )
     assert not [text for text in shown if word in text]
@@ -154,8 +154,8 @@ WRONG = {
     "flowstone: 1\nblock: {}": "2 block: there is no such section. Did you mean 'blocks'?",
     "flowstone: 1\nblocks: [1]": "2 blocks: a section is names with what they stand for",
     "flowstone: 1\nvariables: {a: 1, a: 2}": "2 variables.a: the key stands twice",
-    "flowstone: 1\nvariables: {a: &x 1, b: *x}": "2 variables.a: anchors are not taken",
-    "flowstone: 1\nvariables: {a: !!python/name:os 1}": "the tag 'python/name:os' is not taken",
+    "flowstone: 1\nvariables: {a: &x 1, b: *x}": "2 variables.a: anchors are not supported",
+    "flowstone: 1\nvariables: {a: !!python/name:os 1}": "the tag 'python/name:os' is not supported",
     "flowstone: 1\nvariables: {<<: {a: 1}}": "a key has to be a plain text",
     "flowstone: 1\nvariables: {? [a] : 1}": "a key has to be a plain text",
     "flowstone: 1\nvariables: {a: .inf}": ".inf is not a number that JSON has",
@@ -168,7 +168,7 @@ WRONG = {
     "flowstone: 1\nvariables: {a/b: 1}": "variables.a/b: ",
     'flowstone: 1\nvariables: {a: "{{ variables.b }}"}': "a variable can't be made of another",
     'flowstone: 1\nvariables: {a: "{{ env.NOT_SET_HERE }}"}': "no environment variable 'NOT_SET",
-    'flowstone: 1\nvariables: {a: "{{ region }}"}': "'region' refers to nothing: write {{",
+    'flowstone: 1\nvariables: {a: "{{ region }}"}': "'region' is not a reference: write {{",
     "flowstone: 1\nlimits: {a: 1}": "2 limits.a: write `slots: NUMBER`",
     "flowstone: 1\nlimits: {a: {slots: true}}": "limits.a.slots: True is not a whole number",
     "flowstone: 1\nlimits: {a: {slots: 1, actve: true}}": "Did you mean 'active'?",
@@ -179,7 +179,7 @@ WRONG = {
     "flowstone: 1\nblocks: {wagon/a: {fields: [1]}}": "fields are names with values",
     "flowstone: 1\nblocks: {wagon/a: {fields: {cuont: 1}}}": "wagon/a.fields.cuont: ",
     "flowstone: 1\nblocks: {wagon/a: {fields: {count: x}}}": "wagon/a.fields.count: ",
-    "flowstone: 1\nblocks: {wagon/a: {schema: 9}}": "upgrade the package that brings it",
+    "flowstone: 1\nblocks: {wagon/a: {schema: 9}}": "upgrade its package",
     "flowstone: 1\nblocks: {wagon/a: {schema: a}}": "wagon/a.schema: 'a' is no version of wagon",
     "flowstone: 1\nblocks: {wagon/a: {schema: 0}}": "wagon/a.schema: 0 is no version of wagon",
     "flowstone: true": "1 flowstone: format True is not known; write 1",
@@ -223,7 +223,7 @@ def test_several_files_and_directories_are_one(cli: InProcess, tmp_path: Path) -
     assert Wagon.load("w").count == 1
     (tmp_path / "c.yaml").write_text("flowstone: 1\nvariables: {a: 2}")
     done = cli("apply", str(tmp_path / "a.yaml"), str(tmp_path / "c.yaml"))
-    assert f"{tmp_path}/c.yaml:2 variables.a: it stands twice: at {tmp_path}/a.yaml:2" in done.err
+    assert f"{tmp_path}/c.yaml:2 variables.a: it is a duplicate of {tmp_path}/a.yaml:2" in done.err
     (tmp_path / "empty").mkdir()
     for wrong in ("nowhere.yaml", str(tmp_path / "empty")):
         assert cli("apply", wrong).code == 1

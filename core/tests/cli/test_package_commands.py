@@ -124,7 +124,7 @@ def test_a_command_of_a_broken_plugin_says_so(home: Home) -> None:
     done = home.run("gardn", **environ)
     assert done.code == 2
     assert "No such command 'gardn'." in done.err
-    assert "It may be one of a broken plugin's: plugin 'garden'" in done.err
+    assert "It may belong to a broken plugin: plugin 'garden'" in done.err
 
 
 def test_no_package_takes_a_command_of_core(home: Home, garden: dict[str, str]) -> None:

@@ -152,7 +152,7 @@ class Forge(Block):
 def test_a_private_repository_wants_a_login(
     services: Services, served: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(ConfigurationError, match=r"it asks for a login\. Pass credentials="):
+    with pytest.raises(ConfigurationError, match=r"it requires credentials\. Pass credentials="):
         read_word(GitRepository(served))
     Secret(value=TOKEN).save("forge")
     Secret(value={"token": TOKEN}).save("parts")
@@ -167,7 +167,7 @@ def test_a_private_repository_wants_a_login(
     ("credentials", "error"),
     [
         ("plain-text-token", "a text is not the reference of a block"),
-        (7, "the type int is no login"),
+        (7, "the type int is not valid as credentials"),
         ({"username": "ann"}, "the type dict has no token"),
         (Secret(value=""), "the type Secret has no token"),
     ],

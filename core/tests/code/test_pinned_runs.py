@@ -137,7 +137,7 @@ def test_a_run_whose_code_is_gone_has_failed_and_can_be_told_where_it_is(
     with pytest.raises(ConfigurationError, match="it is missing from your home"):
         execute_scheduled_run(run.id)
     assert kept.runs.run(run.id).state.name == "Failed"
-    with pytest.raises(NotRepeatable, match="Or say where it is now by --entrypoint"):
+    with pytest.raises(NotRepeatable, match="Or pass its new location: --entrypoint"):
         retry_flow_run(run.id)
     (project / "one.py").write_text(
         "from flowstone import flow\n\n\n@flow\ndef etl(out: str) -> None: ...\n"

@@ -83,7 +83,7 @@ def test_only_so_many_runs_are_executed_and_the_others_say_why(
         assert len(server.running) == 1
         waiting = [run for run in find_runs(kept) if run.state.name == "AwaitingConcurrencySlot"]
         assert [run.state.message for run in waiting] == [
-            "`serve` is executing as many runs as it may at a time (limit=1)"
+            "`serve` is at its limit of concurrent runs (limit=1)"
         ] * 2
         (tmp_path / "go").touch()
         step_until(server, has_ended(kept, 3))

@@ -186,7 +186,7 @@ def test_limits_of_a_pool_a_queue_and_a_deployment_hold_over_all_workers(
             "the deployment 'wait-for/x' has a concurrency limit of 2 runs, and is full",
             "the work pool 'p' has a concurrency limit of 3 runs, and is full",
             "the work queue 'p/q' has a concurrency limit of 1 run, and is full",
-            "the worker 'two' executes as many runs as it may (limit=1)",
+            "the worker 'two' is at its limit of concurrent runs (limit=1)",
         }
         assert len(find_full(kept)) == 3
         (tmp_path / "go").touch()

@@ -73,7 +73,7 @@ def test_it_looks_at_least_so_often(interval: float, nap: float) -> None:
 
 def test_it_fails_when_the_time_is_over_and_not_before() -> None:
     person = Person(resumed=False)
-    with pytest.raises(PauseTimeout, match=r"nobody resumed 'p' within 2\.5 s"):
+    with pytest.raises(PauseTimeout, match=r"'p' was not resumed within 2\.5 s"):
         person.talk(timeout=2.5)
     assert person.now == 102.5
     assert person.of(Resume) == [Resume()]  # the code may catch the error, and go on

@@ -292,7 +292,7 @@ def test_what_can_not_be_sent_is_left_out_and_noted() -> None:
     assert error.args[0] == "busy"
     assert error.args[1].startswith("<unlocked _thread.lock")
     assert not hasattr(error, "lock")
-    assert error.__notes__ == ["These attributes could not be kept and were dropped: lock."]
+    assert error.__notes__ == ["These attributes could not be pickled and were dropped: lock."]
     assert type(error.__cause__) is Locked
     assert error.__cause__.code == 1
     assert type(told) is FailedRun

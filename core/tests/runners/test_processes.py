@@ -438,7 +438,7 @@ def test_what_a_task_submits_and_nobody_asks_for_fails_it() -> None:
         future.wait()
         return str(future.state.message)
 
-    assert "ValueError: inside; nobody asked for its result" in f()
+    assert "ValueError: inside; its result was never requested" in f()
 
 
 def test_large_values_travel() -> None:

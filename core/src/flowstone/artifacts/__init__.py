@@ -1,4 +1,4 @@
-"""Artifacts: what runs save for people to see."""
+"""Artifacts: links, texts, tables, images and progress that runs publish for people."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Artifacts: what a run shows to people - links, texts, tables, images, progress.
+"""Create artifacts in a run: links, Markdown, tables, images and progress.
 
-They are saved as facts of the run that makes them. Each saving under a key is a version of it.
+Artifacts are saved as events of the run that creates them. Each save under a key is a new version.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
-#: So many bytes of JSON an artifact may have.
+#: Maximum size of an artifact's content, in bytes of JSON.
 LIMIT = 1_000_000
-#: Of so many progress artifacts this process remembers what an update leaves as it was.
+#: Number of progress artifacts for which this process remembers the fields that an update keeps.
 REMEMBERED = 10_000
 
 _KEY = re.compile(r"[a-z0-9]+(-+[a-z0-9]+)*")
@@ -41,12 +41,12 @@ Table = Mapping[str, Sequence[object]] | Sequence[Mapping[str, object]] | Sequen
 
 @dataclass(frozen=True, kw_only=True)
 class Artifact:
-    """What artifacts have in common.
+    """The base class of artifacts.
 
     Attributes:
-        key: by which people find it: lower-case letters, digits and dashes. None for an artifact
-            that is found by its run only.
-        description: what a person should know of it, as Markdown.
+        key: a name to find it by: lower-case letters, digits and dashes. None for an artifact
+            that is only found through its run.
+        description: a text for the reader, in Markdown.
     """
 
     kind: ClassVar[str] = ""
@@ -55,27 +55,27 @@ class Artifact:
     description: str | None = None
 
     def content(self) -> object:
-        """Return what is kept, as JSON values."""
+        """Return the content, as JSON values."""
         raise NotImplementedError
 
     def create(self) -> str:
-        """Save it as a fact of the current run, or of none outside one, and return its id.
+        """Save it in the current run, or without a run outside of one, and return its id.
 
         Raises:
-            ArtifactInvalid: its key or content can't be kept, or it is too big.
+            ArtifactInvalid: the key or the content can't be saved, or the content is too large.
         """
         return self.create_for(current_run())
 
     def create_for(self, run: Run | None) -> str:
-        """Save it as an artifact of a run that this process drives, and return its id.
+        """Save it as an artifact of a run that this process executes, and return its id.
 
-        For observers, which are not called inside the run, for example to link it to another tool.
+        For observers, which are called outside of the run, for example to link it to another tool.
 
         Args:
             run: the run, as in the event of its creation; None for an artifact without a run.
 
         Raises:
-            ArtifactInvalid: its key or content can't be kept, or it is too big.
+            ArtifactInvalid: the key or the content can't be saved, or the content is too large.
         """
         name = f"a {self.kind} artifact"
         if self.key is not None and not _KEY.fullmatch(self.key):
@@ -86,12 +86,12 @@ class Artifact:
         return version.id
 
     async def acreate(self) -> str:
-        """Do as `create`."""
+        """Async version of `create`."""
         return self.create()
 
     @classmethod
     def get(cls, key: str) -> SavedArtifact | None:
-        """Return the newest version that is kept under a key; None where there is none."""
+        """Return the newest version saved under a key; None if there is none."""
         current.services().journal.flush()
         try:
             found = read.find(key)
@@ -101,12 +101,12 @@ class Artifact:
 
     @classmethod
     async def aget(cls, key: str) -> SavedArtifact | None:
-        """Do as `get`, and let other coroutines run meanwhile."""
+        """Async version of `get`."""
         return await _call_in_thread(cls.get, key)
 
     @classmethod
     def get_or_create(cls, key: str, **fields: Any) -> tuple[SavedArtifact, bool]:
-        """Return what is kept under a key, or make it; and whether it was made."""
+        """Return the artifact saved under a key, or create it; and whether it was created."""
         found = cls.get(key)
         if found is not None:
             return found, False
@@ -118,7 +118,7 @@ class Artifact:
 
 @dataclass(frozen=True, kw_only=True)
 class LinkArtifact(Artifact):
-    """A link, and the text to show for it."""
+    """A link with a text."""
 
     kind: ClassVar[str] = "link"
 
@@ -144,14 +144,14 @@ class MarkdownArtifact(Artifact):
 
 @dataclass(frozen=True, kw_only=True)
 class TableArtifact(Artifact):
-    """A table: columns by name, or rows as dicts, or rows as lists."""
+    """A table: a dict of columns, a list of dicts, or a list of lists."""
 
     kind: ClassVar[str] = "table"
 
     table: Table
 
     def content(self) -> object:
-        # pydantic's core takes 10 ms to import, and few flows show tables.
+        # Importing pydantic's core takes 10 ms, and few flows publish tables.
         from pydantic_core import to_jsonable_python
 
         kept = to_jsonable_python(self.table, fallback=_to_json, inf_nan_mode="constants")
@@ -165,7 +165,7 @@ class TableArtifact(Artifact):
 
 @dataclass(frozen=True, kw_only=True)
 class ProgressArtifact(Artifact):
-    """How far something has come, in percent."""
+    """A progress in percent."""
 
     kind: ClassVar[str] = "progress"
 
@@ -177,7 +177,7 @@ class ProgressArtifact(Artifact):
 
 @dataclass(frozen=True, kw_only=True)
 class ImageArtifact(Artifact):
-    """An image that is kept elsewhere, by its address."""
+    """An image, by its URL."""
 
     kind: ClassVar[str] = "image"
 
@@ -190,11 +190,16 @@ class ImageArtifact(Artifact):
 def create_link_artifact(
     link: str, link_text: str | None = None, key: str | None = None, description: str | None = None
 ) -> str:
-    """Save a link, with the text to show for it, and return the artifact's id.
+    """Save a link, and return the artifact's id.
 
-    This and its kin raise:
-        ArtifactInvalid: the key or content can't be kept, or is too big.
-        MissingContextError: there is no current run.
+    Args:
+        link: the URL.
+        link_text: the text to show for it; None to show the URL.
+        key: a name to find it by: lower-case letters, digits and dashes.
+        description: a text for the reader, in Markdown.
+
+    Raises:
+        ArtifactInvalid: the key or the content can't be saved, or the content is too large.
     """
     return LinkArtifact(link=link, link_text=link_text, key=key, description=description).create()
 
@@ -202,38 +207,79 @@ def create_link_artifact(
 def create_markdown_artifact(
     markdown: str, key: str | None = None, description: str | None = None
 ) -> str:
-    """Save a text in Markdown, and return the artifact's id."""
+    """Save a text in Markdown, and return the artifact's id.
+
+    Args:
+        markdown: the text.
+        key: as for `create_link_artifact`.
+        description: as for `create_link_artifact`.
+
+    Raises:
+        ArtifactInvalid: the key or the content can't be saved, or the content is too large.
+    """
     return MarkdownArtifact(markdown=markdown, key=key, description=description).create()
 
 
 def create_table_artifact(
     table: Table, key: str | None = None, description: str | None = None
 ) -> str:
-    """Save a table - columns by name, rows as dicts, or rows as lists - and return its id."""
+    """Save a table, and return the artifact's id.
+
+    Args:
+        table: a dict of columns, a list of dicts, or a list of lists.
+        key: as for `create_link_artifact`.
+        description: as for `create_link_artifact`.
+
+    Raises:
+        ArtifactInvalid: the key or the content can't be saved, or the content is too large.
+    """
     return TableArtifact(table=table, key=key, description=description).create()
 
 
 def create_image_artifact(
     image_url: str, key: str | None = None, description: str | None = None
 ) -> str:
-    """Save the address of an image, and return the artifact's id."""
+    """Save the URL of an image, and return the artifact's id.
+
+    Args:
+        image_url: the URL.
+        key: as for `create_link_artifact`.
+        description: as for `create_link_artifact`.
+
+    Raises:
+        ArtifactInvalid: the key or the content can't be saved, or the content is too large.
+    """
     return ImageArtifact(image_url=image_url, key=key, description=description).create()
 
 
 def create_progress_artifact(
     progress: float, key: str | None = None, description: str | None = None
 ) -> str:
-    """Save how far something has come, in percent, and return the id to update it by."""
+    """Save a progress, and return the id for `update_progress_artifact`.
+
+    Args:
+        progress: the progress in percent, from 0 to 100.
+        key: as for `create_link_artifact`.
+        description: as for `create_link_artifact`.
+
+    Raises:
+        ArtifactInvalid: the key or the progress can't be saved.
+    """
     return ProgressArtifact(progress=progress, key=key, description=description).create()
 
 
 def update_progress_artifact(
     artifact_id: str, progress: float, description: str | None = None
 ) -> str:
-    """Say how far it has come by now; who looks on sees it within moments. Returns the id.
+    """Update a progress artifact, and return its id; viewers see the update within moments.
+
+    Args:
+        artifact_id: the id returned by `create_progress_artifact`.
+        progress: the progress in percent, from 0 to 100.
+        description: a new description; None to keep the old one.
 
     Raises:
-        ArtifactInvalid: the progress is no number, or the artifact shows none.
+        ArtifactInvalid: the progress is not a number, or the artifact is not a progress artifact.
         ObjectNotFound: there is no such artifact.
     """
     before = _find_saved(artifact_id)
@@ -252,12 +298,12 @@ def _make_twin(fn: Callable[P, R]) -> Callable[P, Coroutine[object, object, R]]:
         return await _call_in_thread(fn, *args, **kwargs)
 
     twin.__name__ = twin.__qualname__ = f"a{fn.__name__}"
-    twin.__doc__ = f"Do as `{fn.__name__}`, and let other coroutines run meanwhile."
+    twin.__doc__ = f"Async version of `{fn.__name__}`."
     return twin
 
 
 async def _call_in_thread(fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    import asyncio  # 40 ms of start-up; here it is running already
+    import asyncio  # takes 40 ms to import; in a coroutine it is loaded already
 
     return await asyncio.to_thread(fn, *args, **kwargs)
 
@@ -328,7 +374,7 @@ def _to_json(value: object) -> object:
 
 
 def _drop_nonfinite(value: object) -> object:
-    """Return the value with None for NaN and infinity, which JSON does not have."""
+    """Replace NaN and infinity, which JSON does not have, by None."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):

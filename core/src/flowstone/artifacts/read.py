@@ -1,4 +1,4 @@
-"""The artifacts that runs have saved, read back from the facts."""
+"""Read saved artifacts back from the events of runs."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
 
     from flowstone.records.events import Event
 
-#: So many facts are read at a time.
+#: Number of events read at a time.
 PAGE = 200
-#: The shortest part of an id that finds an artifact.
+#: Minimum length of a part of an id that finds an artifact.
 SHORTEST_PART = 8
 
 
 @dataclass(frozen=True, slots=True)
 class SavedArtifact:
-    """An artifact as it is now.
+    """An artifact in its current state.
 
     Attributes:
         artifact: its newest version.
-        run_id: the run that saved that; empty where it was outside any run.
+        run_id: the run that saved this version; empty if it was saved outside of a run.
         root_id: the outermost run of that run's tree.
         created: when that version was first saved, in seconds since the epoch.
         updated: when it was last updated.
-        versions: how often something was saved under its key.
+        versions: the number of versions saved under its key.
     """
 
     artifact: ArtifactVersion
@@ -63,11 +63,11 @@ class SavedArtifact:
 
 
 def find_newest(*, root_id: str | None = None, abstracts: bool = False) -> list[SavedArtifact]:
-    """Return the artifacts, the newest version of each key, in the order of their last saving.
+    """Return the newest version of each artifact, in the order of their last saves.
 
     Args:
         root_id: only those of one tree of runs.
-        abstracts: in place of each content, one line that says what it is.
+        abstracts: return a one-line summary in place of each content.
     """
     found: dict[str, SavedArtifact] = {}
     for event in _iterate_saved(root_id):
@@ -80,7 +80,7 @@ def find_newest(*, root_id: str | None = None, abstracts: bool = False) -> list[
 
 
 def find_versions(key: str) -> list[SavedArtifact]:
-    """Return each version that was saved under a key, in that order."""
+    """Return all versions saved under a key, oldest first."""
     found: dict[str, SavedArtifact] = {}
     for event in _iterate_saved(None):
         artifact = cast("ArtifactVersion", event.payload)
@@ -90,10 +90,10 @@ def find_versions(key: str) -> list[SavedArtifact]:
 
 
 def find(ref: str) -> SavedArtifact:
-    """Return an artifact by its key, its id, or eight or more characters of an end of its id.
+    """Return an artifact by its key, its id, or eight or more characters at either end of its id.
 
     Raises:
-        ObjectNotFound: there is none, or several have that part in their ids.
+        ObjectNotFound: there is none, or several ids match.
     """
     keyed: SavedArtifact | None = None
     by_id: dict[str, SavedArtifact] = {}
@@ -114,7 +114,7 @@ def find(ref: str) -> SavedArtifact:
 
 
 def summarize(artifact: ArtifactVersion) -> str:
-    """Return one line that says what is in an artifact."""
+    """Return a one-line summary of an artifact's content."""
     data = artifact.data
     if artifact.kind == "table":
         rows = _count_rows(data)
@@ -134,7 +134,7 @@ def _count_rows(table: object) -> int:
 
 
 def _iterate_saved(root_id: str | None) -> Iterator[Event]:
-    """Yield the facts, a small page at a time: contents may be long."""
+    """Yield the events in small pages, since contents may be long."""
     kinds = [ARTIFACT_SAVED]
     yield from iterate_events(services().runs, root_id=root_id, kinds=kinds, size=PAGE)
 

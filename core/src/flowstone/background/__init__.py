@@ -1,1 +1,1 @@
-"""Background tasks: calls that are kept in the store until a process that serves the task comes."""
+"""Background tasks: calls are stored until a process that serves the task executes them."""

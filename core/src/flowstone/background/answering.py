@@ -1,4 +1,4 @@
-"""Tasks as they are executed in the background: each run keeps its answer."""
+"""Tasks as executed in the background: each run's return value or error is persisted."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 class AnsweringTask(Task[..., object]):
-    """A task as its calls are executed in the background: what it returns is kept by the run's id.
+    """A task as executed in the background: its return value is persisted by the run's id.
 
-    Beside that, its results are kept and found as its options say.
+    In addition, results are cached according to the task's options.
     """
 
     def __init__(self, task: AnyTask) -> None:
@@ -28,7 +28,7 @@ class AnsweringTask(Task[..., object]):
         vars(self).update(vars(task))
 
     def keep_error(self, run_id: str, error: BaseException) -> None:
-        """Keep what a run failed with, where that can be pickled."""
+        """Persist the exception of a run, if it can be pickled."""
         keep_answer(run_id, error, merge_result_options(self.spec, None))
 
     def _open_cache(
@@ -39,12 +39,12 @@ class AnsweringTask(Task[..., object]):
 
 
 class _AnswerCache:
-    """Fills the `ResultCache` port: keeps the value by the run's id, too.
+    """Implements the `ResultCache` port: also persists the value by the run's id.
 
     Args:
-        inner: how the task's options say; None where they keep nothing.
+        inner: the cache of the task's options; None if they cache nothing.
         task: the task.
-        run_id: of the run.
+        run_id: the id of the run.
     """
 
     def __init__(self, inner: ResultCache | None, task: AnsweringTask, run_id: str) -> None:

@@ -1,4 +1,4 @@
-"""Keys: what a process that sends calls of a task and one that serves it both call the task."""
+"""Keys: the common name of a task in processes that send its calls and that serve it."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from flowstone.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-#: A task of whatever parameters and value.
+#: A task with any parameters and value.
 AnyTask = Task[..., Any]
 
-#: What this process serves, or has served.
+#: The keys that this process serves, or has served.
 _served: set[str] = set()
 
 
 def find_key(task: AnyTask) -> str:
     """Return the key of a task: the module and the name of its function.
 
-    A program that is started by its file has the name that others import it by.
+    A program that is started as a file uses the name by which others import it.
 
     Raises:
-        ConfigurationError: it is bound to an object, which no other process has.
+        ConfigurationError: it is bound to an object, which other processes don't have.
     """
     if isinstance(task.fn, MethodType):
         problem = "it is a method of an object, which no other process has"
@@ -40,7 +40,7 @@ def find_key(task: AnyTask) -> str:
 
 
 def note_served(keys: Iterable[str]) -> None:
-    """Let calls of these be sent from this process, whatever they are: it serves them itself."""
+    """Allow sending any calls of these tasks from this process, which serves them itself."""
     _served.update(keys)
 
 
@@ -48,18 +48,18 @@ def find_sent_key(task: AnyTask) -> str:
     """Return the key of a task that is sent to the background; see `find_key`.
 
     Raises:
-        ConfigurationError: no other process finds the task, and this one has not served it.
+        ConfigurationError: other processes can't import the task, and this one has not served it.
     """
     key = find_key(task)
     if key in _served:
         return key
     around, is_local, _ = key.rpartition(".<locals>.")
     if is_local:
-        problem = f"it is defined inside {around.rpartition('.')[2]!r}, where no worker finds it"
+        problem = f"it is defined inside {around.rpartition('.')[2]!r}, so workers can't import it"
         remedy = "Define it at the top level of a module."
         raise ConfigurationError(f"task {task.name!r}", problem, remedy)
     if key.startswith("__main__."):
-        problem = "it was typed at a prompt, or given with -c, where no worker finds it"
+        problem = "it was typed at a prompt, or given with -c, so workers can't import it"
         raise ConfigurationError(f"task {task.name!r}", problem, "Define it in a module.")
     return key
 
@@ -67,10 +67,10 @@ def find_sent_key(task: AnyTask) -> str:
 def _find_name_of_program() -> str:
     """Return the name by which other programs import this one."""
     main = sys.modules["__main__"]
-    if main.__spec__ is not None:  # of `python -m`
+    if main.__spec__ is not None:  # started with `python -m`
         return main.__spec__.name.removesuffix(".__main__")
     if not getattr(main, "__file__", None):
-        return main.__name__  # typed at a prompt, or given with -c
+        return main.__name__  # interactive, or started with -c
     path = Path(main.__file__ or "").resolve()
     parts = [path.stem]
     for folder in path.parents:

@@ -1,4 +1,4 @@
-"""Send calls of tasks to the background: each is kept in the store, as a run that waits."""
+"""Send calls of tasks to the background: each is stored as a scheduled run."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ if TYPE_CHECKING:
     from flowstone.ports import PendingRun
     from flowstone.records.runs import Run
 
-#: What a call depends on beside its arguments: by any names, futures or the ids of runs.
+#: What a call depends on besides its arguments: by any names, futures or the ids of runs.
 Dependencies = Mapping[str, Iterable[object]]
 
 
 class Sending(NamedTuple):
-    """A call as it was made, before anything of it is kept.
+    """A call before anything of it is stored.
 
     Attributes:
-        unit_call: the call; futures among its arguments are of background tasks.
-        key: of its task.
-        content: the arguments as bytes, as they were when the call was made.
+        unit_call: the call; futures among its arguments are those of background tasks.
+        key: the key of its task.
+        content: the serialized arguments, as they were when the call was made.
         inputs: the ids of the runs that it depends on.
-        awaited: those of them that it still waits for.
-        idempotency_key: the caller's own; None where each call is a run of its own.
+        awaited: those of them that have not ended.
+        idempotency_key: the caller's key; None if each call is a run of its own.
     """
 
     unit_call: UnitCall
@@ -61,9 +61,9 @@ def send(
     dependencies: Dependencies | None,
     idempotency_key: str | None,
 ) -> DistributedFuture[object]:
-    """Keep a call, and return its future; see `Task.apply_async`.
+    """Store a call, and return its future; see `Task.apply_async`.
 
-    On an event loop it returns at once, and a thread keeps the call.
+    On an event loop it returns immediately, and a thread stores the call.
     """
     sending = _prepare(task, args, kwargs, wait_for, dependencies, idempotency_key)
     if not is_on_loop():
@@ -81,7 +81,7 @@ async def asend(
     dependencies: Dependencies | None,
     idempotency_key: str | None,
 ) -> DistributedFuture[object]:
-    """Do as `send` does; the call is kept when this returns."""
+    """Async version of `send`, which returns when the call is stored."""
     sending = _prepare(task, args, kwargs, wait_for, dependencies, idempotency_key)
     run = await call_blocking(_keep, sending)
     return DistributedFuture(run.id, run.name)
@@ -89,12 +89,13 @@ async def asend(
 
 @cache
 def _open_sender() -> ThreadPoolExecutor:
-    """Return the thread that keeps what is sent on event loops; at the end it is waited for."""
+    """Return the thread that stores calls from event loops; the process waits for it at exit."""
     return ThreadPoolExecutor(1, thread_name_prefix="flowstone-sender")
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_open_sender.cache_clear)  # a child has no such thread
+    # A forked child has no such thread.
+    os.register_at_fork(after_in_child=_open_sender.cache_clear)
 
 
 def _prepare(
@@ -105,7 +106,7 @@ def _prepare(
     dependencies: Dependencies | None,
     idempotency_key: str | None,
 ) -> Sending:
-    """Check a call, and take down its arguments as they are now."""
+    """Check a call, and serialize its arguments as they are now."""
     _check_types(task, args, kwargs, wait_for)
     given, named = tuple(args or ()), dict(kwargs or {})
     key = find_sent_key(task)
@@ -131,7 +132,7 @@ def _pack(task: AnyTask, arguments: Arguments) -> bytes:
     """Return arguments as bytes.
 
     Raises:
-        NotSerializable: one can't be sent; it is named.
+        NotSerializable: one can't be sent; the message names it.
     """
     try:
         return pack_arguments(arguments)
@@ -147,7 +148,7 @@ def _pack(task: AnyTask, arguments: Arguments) -> bytes:
 
 
 def _check_types(task: AnyTask, args: object, kwargs: object, wait_for: object) -> None:
-    """Refuse arguments of `apply_async` that would be taken for something else, or for nothing."""
+    """Refuse arguments of `apply_async` that would be misinterpreted or ignored."""
     for name, value, kind, remedy in (
         ("args", args, Iterable, "Pass a list or a tuple of the arguments: [value]."),
         ("kwargs", kwargs, Mapping, "Pass a dict of the arguments by name."),
@@ -163,11 +164,11 @@ def _check_types(task: AnyTask, args: object, kwargs: object, wait_for: object) 
 
 
 def _settle(promise: PendingRun, may_fail: bool) -> object:
-    """Return what another process can have of a future: its value, unless it is of the background.
+    """Return the value of a future for another process, unless it is of a background task.
 
     Raises:
         ConfigurationError: it has not ended, and waiting for it would block the event loop.
-        Exception: what it failed with.
+        Exception: the exception of its run.
     """
     if isinstance(promise, DistributedFuture):
         return allow_failure(promise) if may_fail else promise
@@ -197,14 +198,14 @@ def _list_ids(dependencies: Dependencies) -> list[str]:
 
 
 def _keep(sending: Sending) -> Run:
-    """Keep a call and its run, unless its idempotency key has one; return the run."""
+    """Store a call and its run, unless its idempotency key has one; return the run."""
     run_id = new_id()
     if sending.idempotency_key is not None:
         run_id = choose_run_id(f"task {sending.key}", sending.idempotency_key)
         run = find_run(run_id)
         if run is not None:
             return run
-    # First, as a run without its call would wait for ever. Nobody starts a call without its run.
+    # First, since a run without its call would wait forever, and a call without its run is ignored.
     keep_call(run_id, sending.key, sending.awaited, sending.content)
     origin = make_origin(sending.unit_call, None, known=None, upstream=None)
     origin = evolve(origin, id=run_id, root_id=run_id, inputs=sending.inputs, lease=None)

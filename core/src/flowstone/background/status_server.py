@@ -1,4 +1,4 @@
-"""The status of a task worker over HTTP, for probes of whoever runs the process."""
+"""The status of a task worker over HTTP, for health probes."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _HERE = "127.0.0.1"
 
 
 class _Silent(WSGIRequestHandler):
-    """Logs no request: a probe comes every few seconds."""
+    """Logs no requests: probes come every few seconds."""
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
 
 @contextmanager
 def serve_status(port: int, describe: Callable[[], Mapping[str, object]]) -> Iterator[int]:
-    """Answer ``GET /status`` on this machine with what a function describes, as JSON.
+    """Serve the result of a function as JSON for ``GET /status`` on this machine.
 
     Args:
-        port: 0 for one that is free.
+        port: the port; 0 for a free one.
         describe: called for each request, in another thread.
 
     Yields:

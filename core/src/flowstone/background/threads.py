@@ -33,8 +33,8 @@ class ThreadInfrastructure(Infrastructure):
     """Executes background runs in threads of this process.
 
     Args:
-        tasks: what is served, by key.
-        on_end: called in a run's thread when it has ended.
+        tasks: the served tasks, by key.
+        on_end: called in a run's thread when the run has ended.
     """
 
     def __init__(self, tasks: Mapping[str, AnsweringTask], on_end: Callable[[], None]) -> None:
@@ -42,11 +42,11 @@ class ThreadInfrastructure(Infrastructure):
         self._threads: dict[str, threading.Thread] = {}
 
     def make_provider(self, job: RunJob) -> JobProvider:
-        """Return what executes a run in a thread."""
+        """Return the provider that executes a run in a thread."""
         return _RunThread(job.run_id, self._threads, self._tasks, self._on_end)
 
     def attach(self, _variables: JobVariables) -> JobProvider:
-        """Return what knows the threads of this process; those of others ended with them."""
+        """Return the provider for threads of this process; those of others have ended with them."""
         return _RunThread("", self._threads, self._tasks, self._on_end)
 
 
@@ -54,9 +54,9 @@ class _RunThread(JobProvider):
     """The thread of a run, as a job; its handle is the run's id.
 
     Args:
-        run_id: of the run.
-        threads: those of this process, by handle.
-        tasks: what is served, by key.
+        run_id: the id of the run.
+        threads: the threads of this process, by handle.
+        tasks: the served tasks, by key.
         on_end: called when the run has ended.
     """
 
@@ -74,7 +74,7 @@ class _RunThread(JobProvider):
         return "a thread of this process"
 
     def start(self) -> str:
-        # A daemon: one that can't be ended does not keep the process from ending.
+        # A daemon: one that can't be stopped does not keep the process alive.
         thread = threading.Thread(target=self._run, name=f"run {self._run_id}", daemon=True)
         self._threads[self._run_id] = thread
         thread.start()
@@ -93,7 +93,7 @@ class _RunThread(JobProvider):
             raise_in_thread(thread.ident, TerminationSignal)
 
     def kill(self, handle: str) -> None:
-        """Wait for it no longer: it ends with the process, and the run is executed again."""
+        """Stop waiting for it: it ends with the process, and the run is executed again."""
         self._threads.pop(handle, None)
 
     def _run(self) -> None:
@@ -110,7 +110,7 @@ class _RunThread(JobProvider):
 
 
 def execute_call(call: KeptCall, task: AnsweringTask) -> None:
-    """Execute a call that waits; take it as done, unless it has crashed."""
+    """Execute a scheduled call; mark it as done, unless it has crashed."""
     run = services().runs.run(call.run_id)
     try:
         arguments = call.open_arguments()
@@ -126,11 +126,12 @@ def execute_call(call: KeptCall, task: AnsweringTask) -> None:
         try:
             end = _run_to_end(task.run_again(takeover, *arguments))
         except Conflict as conflict:
-            run = cast("Run", conflict.actual)  # somebody may only have said why it waits
+            # Another process may just have changed the reason why it waits.
+            run = cast("Run", conflict.actual)
         except BaseException as error:
             if isinstance(error, Exception):
                 raise
-            break  # it is recorded; what ends a run ends no worker
+            break  # it is recorded; what ends a run does not end the worker
     run = services().runs.run(call.run_id)
     if not run.state.is_final() or run.state.type is CRASHED:
         return
@@ -141,7 +142,7 @@ def execute_call(call: KeptCall, task: AnsweringTask) -> None:
 
 def _run_to_end(ended: object) -> State:
     if iscoroutine(ended):
-        # 40 ms of start-up that most programs do without.
+        # Takes 40 ms to import, and most programs don't need it.
         import asyncio
 
         ended = asyncio.run(ended)

@@ -37,12 +37,12 @@ if TYPE_CHECKING:
     from flowstone.records.limits import Limit
     from flowstone.records.runs import Run
 
-#: How many runs are executed at a time, where nobody says.
+#: Default maximum of runs executed at a time.
 LIMIT = 10
-#: A run whose process has died so often is not executed again: it may be what kills it.
+#: A run whose process has died this many times is not executed again: it may be the cause.
 MOST_CRASHES = 5
 MOST_PORT = 65_535
-#: Seconds between two looks for what must not be done each time: dead processes, full workers.
+#: Seconds between two checks that are too slow for each poll: dead processes, full workers.
 _RARELY = 1.0
 
 _logger = get_logger("background")
@@ -51,14 +51,14 @@ _logger = get_logger("background")
 class TaskWorker(RunLoop):
     """Executes calls that were sent by `Task.delay` and `Task.apply_async`, each in a thread.
 
-    Any number of workers may serve a task; of many, one executes a call. What a worker had begun
-    when it died is executed again by another one.
+    Any number of workers may serve a task; each call is executed by one of them. If a worker dies,
+    other workers execute its calls again.
 
     Args:
-        *tasks: what is served.
-        limit: the number of runs that are executed at a time; None for any number.
-        status_server_port: of this machine, where ``GET /status`` is answered while it works; 0
-            for one that is free. None answers nowhere.
+        *tasks: the tasks to serve.
+        limit: the maximum number of runs executed at a time; None for no maximum.
+        status_server_port: the port on this machine for ``GET /status`` while it works; 0 for a
+            free one, None for none.
 
     Raises:
         ConfigurationError: there is no task, two have one name, or the limit lets no run start.
@@ -87,35 +87,36 @@ class TaskWorker(RunLoop):
 
     @property
     def limit(self) -> int | None:
-        """The number of runs that are executed at a time; None for any number."""
+        """The maximum number of runs executed at a time; None for no maximum."""
         return self._limit
 
     @property
     def keys(self) -> list[str]:
-        """The names under which calls of what is served are sent."""
+        """The keys under which calls of the served tasks are sent."""
         return list(self._tasks)
 
     def start(self, timeout: float | None = None) -> None:
         """Work until it is stopped.
 
-        SIGTERM or Ctrl-C ends it when the runs that are being executed have ended; a second one
-        ends those, too, and another worker executes them again. Calls that nobody has begun stay.
+        After SIGTERM or Ctrl-C it finishes the runs in progress, and then exits; a second signal
+        ends
+        those runs, too, and another worker executes them again. Calls that have not begun stay.
 
         Args:
-            timeout: seconds after which it stops by itself, but not before it has looked for calls
-                once; None for never.
+            timeout: seconds after which it stops by itself, but not before it has polled once; None
+                for never.
         """
         self._begin(timeout)
         with self._show_status(), stop_by_signals(self):
             self.run_until_stopped()
 
     def astart(self, timeout: float | None = None) -> Coroutine[object, object, None]:
-        """Do as `start` does, beside other coroutines. To cancel it is to tell it to stop."""
+        """Async version of `start`. Cancelling it stops the worker."""
         self._begin(timeout)
         return self._step_until_stopped()
 
     async def _step_until_stopped(self) -> None:
-        import asyncio  # 40 ms of start-up; here it is running already
+        import asyncio  # takes 40 ms to import; in a coroutine it is loaded already
 
         cancelled: asyncio.CancelledError | None = None
         with self._show_status(), stop_by_signals(self):
@@ -124,7 +125,7 @@ class TaskWorker(RunLoop):
                     try:
                         seconds = await call_blocking(self.step)
                         await asyncio.sleep(seconds)
-                    except asyncio.CancelledError as error:  # it is as a signal to stop
+                    except asyncio.CancelledError as error:  # handled like a signal to stop
                         cancelled = error
                         self.stop()
             finally:
@@ -133,11 +134,11 @@ class TaskWorker(RunLoop):
             raise cancelled
 
     def close(self) -> None:
-        """Say that nobody serves the tasks here."""
+        """Announce that the tasks are no longer served here."""
         self._presence.leave()
 
     def describe_status(self) -> dict[str, object]:
-        """Return what it serves, what it executes, and whether it begins anything new."""
+        """Return what it serves, what it executes, and whether it accepts new calls."""
         return {
             "tasks": self.keys,
             "running": self.running,
@@ -148,7 +149,7 @@ class TaskWorker(RunLoop):
     def _show_status(self) -> AbstractContextManager[object]:
         if self._status_port is None:
             return nullcontext()
-        # 20 ms of start-up, which only workers that are probed pay.
+        # Takes 20 ms to import; only needed by workers with a status server.
         from flowstone.background.status_server import serve_status
 
         return serve_status(self._status_port, self.describe_status)
@@ -159,7 +160,7 @@ class TaskWorker(RunLoop):
         _logger.info("serving %s", ", ".join(self.keys))
 
     def _pause(self, seconds: float) -> None:
-        """Wait until the next look, or until a run has ended and leaves room."""
+        """Wait until the next poll, or until a run has ended and others can start."""
         self._wake.wait(seconds)
         self._wake.clear()
 
@@ -169,11 +170,12 @@ class TaskWorker(RunLoop):
         begun = clock.monotonic()
         is_rare = begun >= self._next_rare_look
         if is_rare:
-            services().runs.reap()  # what other workers had begun when they died
+            services().runs.reap()  # calls that dead workers had begun
         if is_rare or self._has_room():
             self._start_calls(is_whole=is_rare)
         if is_rare:
-            # Among many calls that can't be executed now, one that can is found a little later.
+            # If there are many calls that can't be executed now, the others are found a little
+            # later.
             seconds = clock.monotonic() - begun
             self._next_rare_look = begun + seconds + max(_RARELY, 4 * seconds)
         if begun >= self._until:
@@ -181,7 +183,7 @@ class TaskWorker(RunLoop):
         return None
 
     def _start_calls(self, *, is_whole: bool) -> None:
-        """Start calls, the oldest first; look only at the first page of them, if not at all."""
+        """Start calls, the oldest first; unless `is_whole`, only look at the first page."""
         full: dict[str, Limit] = {}
         calls = merge(*map(iterate_calls, self.keys), key=attrgetter("run_id"))
         while page := list(islice(calls, PAGE)):
@@ -193,7 +195,7 @@ class TaskWorker(RunLoop):
         return self._limit is None or len(self.running) < self._limit
 
     def _choose(self, calls: Sequence[KeptCall]) -> list[Run]:
-        """Return the runs of those calls that can be executed; forget the calls that are done."""
+        """Return the runs of the calls that can be executed; delete calls that are done."""
         runs = _find_runs(call.run_id for call in calls)
         pending = _find_pending(each for call in calls for each in call.upstream)
         limits = _find_full_tags(runs.values())
@@ -201,7 +203,7 @@ class TaskWorker(RunLoop):
         for call in calls:
             run = runs.get(call.run_id)
             if run is None or call.run_id in self.running:
-                continue  # it is being sent, or executed
+                continue  # being sent, or being executed
             if run.state.is_final():
                 run = _take_back(call, run)
             if run is None or not is_waiting(run) or not pending.isdisjoint(call.upstream):
@@ -217,8 +219,8 @@ class TaskWorker(RunLoop):
         return Placement(self._infrastructure, self._infrastructure.variables())
 
     def _explain_own_limit(self, _limit: int) -> str:
-        # Without the number: workers with different ones would contradict each other for ever.
-        return "each process that serves its task executes as many runs as its limit allows"
+        # Without the number: workers with different limits would overwrite each other forever.
+        return "each process that serves its task is at its limit"
 
 
 def serve(
@@ -230,9 +232,9 @@ def serve(
     """Execute the calls of tasks that are sent to the background, until it is stopped.
 
     Args:
-        *tasks: what is served.
-        limit: the number of runs that are executed at a time; None for any number.
-        status_server_port: of this machine, where ``GET /status`` is answered; None for nowhere.
+        *tasks: the tasks to serve.
+        limit: the maximum number of runs executed at a time; None for no maximum.
+        status_server_port: the port on this machine for ``GET /status``; None for none.
         timeout: seconds after which it stops by itself; None for never.
 
     Raises:
@@ -248,7 +250,7 @@ def aserve(
     status_server_port: int | None = None,
     timeout: float | None = None,
 ) -> Coroutine[object, object, None]:
-    """Do as `serve` does, beside other coroutines."""
+    """Async version of `serve`."""
     return _aserve(tasks, limit, status_server_port, timeout)
 
 
@@ -292,9 +294,9 @@ def _find_pending(run_ids: Iterable[str]) -> set[str]:
 
 
 def _find_full_tags(runs: Iterable[Run]) -> dict[str, Limit]:
-    """Return the limits of tags of these runs that have no room, by tag.
+    """Return the limits of these runs' tags that have no free slots, by tag.
 
-    A run takes its slots itself; this keeps those that would only wait from taking a place here.
+    A run takes its slots itself; this avoids starting runs that would only wait for slots.
     """
     known = services().slot_queue.limits()
     tags = {tag for run in runs for tag in run.tags}
@@ -307,9 +309,9 @@ def _find_full_tags(runs: Iterable[Run]) -> dict[str, Limit]:
 
 
 def _take_back(call: KeptCall, run: Run) -> Run | None:
-    """Forget the call of a run that has ended; one that has crashed waits again, and is returned.
+    """Delete the call of a run that has ended; reschedule a crashed run, and return it.
 
-    Of several workers that see it, one moves it.
+    If several workers see it, one of them does so.
     """
     if run.state.type is not CRASHED or _count_crashes(run) >= MOST_CRASHES:
         forget_call(call)

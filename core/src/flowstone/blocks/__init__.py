@@ -1,4 +1,4 @@
-"""Blocks: typed settings, logins and places that are saved by name and loaded anywhere."""
+"""Blocks: typed settings, credentials and storage locations, saved by name and loaded anywhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The interfaces of blocks, under the names that users look for them by."""
+"""The interfaces of blocks, under their names in Prefect."""
 
 from flowstone.blocks.credentials import Credentials as CredentialsBlock
 from flowstone.blocks.databases.database import Database as DatabaseBlock

@@ -12,13 +12,13 @@ S = TypeVar("S")
 P = ParamSpec("P")
 T = TypeVar("T")
 
-#: So many items of a sync iterator are fetched in one visit to a thread.
+#: Number of items of a sync iterator that are fetched per call of a thread.
 BATCH = 256
 
 
 async def run_in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call a blocking function in a thread, and let other coroutines run meanwhile."""
-    import asyncio  # 40 ms of start-up; here it is running already
+    """Call a blocking function in a thread, without blocking the event loop."""
+    import asyncio  # takes 40 ms to import; in a coroutine it is loaded already
 
     return await asyncio.to_thread(function, *args, **kwargs)
 
@@ -27,11 +27,11 @@ def make_twin(
     method: Callable[Concatenate[S, P], T],
     elsewhere: Callable[[Callable[[], T]], Awaitable[T]] = run_in_thread,
 ) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
-    """Return the async twin of a method; it calls whatever a subclass made of the method.
+    """Return the async twin of a method, which calls the method as subclasses override it.
 
     Args:
-        method: the sync one.
-        elsewhere: does blocking work, and lets other coroutines run meanwhile.
+        method: the sync method.
+        elsewhere: does blocking work without blocking the event loop.
     """
     name = method.__name__
 
@@ -41,7 +41,7 @@ def make_twin(
         return result
 
     run.__name__, run.__qualname__ = f"a{name}", method.__qualname__.replace(name, f"a{name}")
-    run.__doc__ = f"Call `{name}` without blocking the event loop."
+    run.__doc__ = f"Async version of `{name}`."
     return cast("Callable[Concatenate[S, P], Coroutine[Any, Any, T]]", run)
 
 
@@ -51,9 +51,9 @@ async def run_stoppable(
     """Do blocking work in a thread; if the coroutine is cancelled, stop the work first.
 
     Args:
-        work: what to do; it sees the context of the caller.
-        stop: called from the event loop to make the work end.
-        grace_seconds: how long to wait for its end then; None for as long as it takes.
+        work: the blocking work; it runs in the caller's context.
+        stop: called from the event loop to stop the work.
+        grace_seconds: seconds to wait for the work to end after that; None to wait forever.
     """
     import asyncio  # as above
 
@@ -64,12 +64,12 @@ async def run_stoppable(
         stop()
         await asyncio.wait({running}, timeout=grace_seconds)
         if running.done():
-            running.exception()  # it is known why it has ended
+            running.exception()  # or asyncio would log that it was never retrieved
         raise
 
 
 async def iterate(items: Callable[[], Iterable[T]], batch: int = BATCH) -> AsyncIterator[T]:
-    """Walk a blocking iterable in threads, a batch at a time, and close it at the end."""
+    """Iterate over a blocking iterable in threads, a batch at a time, and close it at the end."""
     iterator = await run_in_thread(lambda: iter(items()))
 
     def some() -> list[T]:

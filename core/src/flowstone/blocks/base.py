@@ -1,4 +1,4 @@
-"""Block: typed fields with a name, saved as a document and loaded as what they were."""
+"""Block: typed fields with a name, saved as a document and loaded with the same types."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ Migration = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 class Block(BaseModel):
-    """Typed fields that are saved by name, secrets sealed; subclass it to make a block type.
+    """Typed fields saved by name, with sealed secrets; subclass it to define a block type.
 
     A block type needs no registration: a class is known where it is defined, and a package lists
     its types in its plugin's `Collection`.
@@ -62,30 +62,30 @@ class Block(BaseModel):
         val_json_bytes="base64",
     )
 
-    #: Shown to people; the class name where it is None.
+    #: The name shown to people; None for the class name.
     _block_type_name: ClassVar[str | None] = None
-    #: What documents know the type by; made from the name of the type where it is None.
+    #: The type's name in documents; None to derive it from the class name.
     _block_type_slug: ClassVar[str | None] = None
     _description: ClassVar[str | None] = None
     _logo_url: ClassVar[str | None] = None
     _documentation_url: ClassVar[str | None] = None
     _code_example: ClassVar[str | None] = None
-    #: An interface names here what a refused login ends: it is tried again where a secret that is
-    #: given by reference may have been changed meanwhile.
+    #: An interface sets this to the error of refused credentials: the operation is retried if a
+    #: secret that is given by reference may have changed in the meantime.
     _tried_again: ClassVar[tuple[str, ...]] = ()
-    #: The methods of an interface that a subclass can define, all of them, instead of the
-    #: abstract ones; and default implementations for some of the abstract ones.
+    #: The methods of an interface that a subclass can define, all of them, instead of the abstract
+    #: ones; and default implementations for some of the abstract ones.
     _replaceable: ClassVar[tuple[str, ...]] = ()
     _substitutes: ClassVar[Mapping[str, Callable[..., object]]] = {}
-    #: One more whenever saved documents would not fit any longer.
+    #: The version of the fields; increase it when saved documents would no longer be valid.
     schema_version: ClassVar[int] = 1
-    #: ``migrations[n]`` takes the fields as version n saved them, and returns those of n + 1.
-    #: Sealed secrets are opaque in them: they may be moved, not read.
+    #: ``migrations[n]`` takes the fields as saved by version n, and returns those of n + 1. Sealed
+    #: secrets are opaque in them: they can be moved, but not read.
     migrations: ClassVar[Mapping[int, Migration]] = {}
 
     _name: str | None = PrivateAttr(default=None)
     _changed: bool = PrivateAttr(default=False)
-    #: Fields without a value, since that of the block's document is not valid.
+    #: Fields without a value, because the one in the block's document is not valid.
     _unfit: set[str] = PrivateAttr(default_factory=set)
 
     def __init__(self, **fields: Any) -> None:
@@ -94,12 +94,13 @@ class Block(BaseModel):
             return
         except ValidationError as error:
             found = problems(error)
-        # Outside the `except`, and rid of the inputs: reports show contexts, and frames' variables.
+        # Outside of the `except`, and without the inputs: error reports show contexts and local
+        # variables of frames.
         del fields
         raise BlockInvalid(type(self).__name__, found)
 
-    # Pydantic's mark for an `__init__` like its own: without it, errors of a block in another
-    # model would lose their place.
+    # Pydantic's mark for an `__init__` like its own: without it, errors of a block in another model
+    # would lose their location.
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -118,9 +119,9 @@ class Block(BaseModel):
         cls, source: object, handler: GetCoreSchemaHandler
     ) -> core_schema.CoreSchema:
         if cls.__pydantic_complete__ and "__pydantic_core_schema__" in cls.__dict__:
-            return handler(source)  # as a field of another model: all this is around it already
+            return handler(source)  # as a field of another model: all of this surrounds it already
         mark_secret_fields(cls)
-        # Around everything, a subclass's own validators too.
+        # Around everything, including a subclass's own validators.
         return core_schema.no_info_wrap_validator_function(cls._validate, handler(source))
 
     @classmethod
@@ -135,12 +136,12 @@ class Block(BaseModel):
                     with leave_unresolved(False):
                         block.block_initialization()
             return block
-        except (ValueError, AssertionError) as error:  # pydantic's own is a ValueError
+        except (ValueError, AssertionError) as error:  # pydantic's own error is a ValueError
             told = mask_inputs(cls, data, error)
         raise told
 
     def block_initialization(self) -> None:
-        """Override to prepare a block whose fields are set, made or loaded."""
+        """Override to prepare a block once its fields are set, whether it was created or loaded."""
 
     if not TYPE_CHECKING:
         # Not a property, so that a block type may have a field called `name`.
@@ -150,7 +151,7 @@ class Block(BaseModel):
 
         @property
         def name(self) -> str | None:
-            """The name that the block was saved or loaded under; None till then."""
+            """The name that the block was saved or loaded under; None before that."""
 
     def __setattr__(self, name: str, value: object) -> None:
         before = self.__dict__.get(name)
@@ -171,21 +172,22 @@ class Block(BaseModel):
 
     @model_serializer(mode="wrap")
     def _dump(self, handler: SerializerFunctionWrapHandler) -> dict[str, object]:
-        # Pydantic asks each secret for its value, be it only to mask it.
+        # Pydantic reads the value of each secret, if only to mask it.
         with leave_unresolved():
             fields: dict[str, Any] = handler(self)
         return fields
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """Return a copy; unlike in pydantic, what is updated is validated: secrets stay masked."""
+        """Return a copy. Unlike in pydantic, updates are validated, so secrets stay masked."""
         copied = super().model_copy(deep=deep)
         left, update = [*(update or {}).items()][::-1], None
-        while left:  # so that no frame of a traceback has what is wrong
+        while left:  # so that no frame of a traceback holds the invalid value
             setattr(copied, *left.pop())
         return copied
 
     def __eq__(self, other: object) -> bool:
-        # A name, and what a subclass keeps in private attributes, are no part of a block's value.
+        # The name, and what a subclass keeps in private attributes, are not part of a block's
+        # value.
         if type(self) is not type(other):
             return NotImplemented
         mine, theirs = self.__pydantic_extra__, other.__pydantic_extra__
@@ -193,7 +195,7 @@ class Block(BaseModel):
         return mine == theirs and all(self.__dict__[f] == other.__dict__[f] for f in fields)
 
     if not TYPE_CHECKING:
-        __hash__ = None  # credentials have one
+        __hash__ = None  # credentials define one
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A pickle carries what a document would: secrets sealed with this process's key.
@@ -203,12 +205,12 @@ class Block(BaseModel):
 
     @classmethod
     def block_type_name(cls) -> str:
-        """Return the name of the type, for people."""
+        """Return the display name of the type."""
         return cls.__dict__.get("_block_type_name") or cls.__name__
 
     @classmethod
     def block_type_slug(cls) -> str:
-        """Return what documents know the type by: ``local-directory``."""
+        """Return the type's name in documents, such as ``local-directory``."""
         own = cls.__dict__
         title = own.get("_block_type_name")
         named = registry.slugify(title) if title else registry.to_kebab(cls.__name__)
@@ -216,12 +218,12 @@ class Block(BaseModel):
 
     @classmethod
     def get_block_type_name(cls) -> str:
-        """Do as `block_type_name`, under the name that many know it by."""
+        """Return the same as `block_type_name`; the name that Prefect has for it."""
         return cls.block_type_name()
 
     @classmethod
     def get_block_type_slug(cls) -> str:
-        """Do as `block_type_slug`, under the name that many know it by."""
+        """Return the same as `block_type_slug`; the name that Prefect has for it."""
         return cls.block_type_slug()
 
     @classmethod
@@ -233,7 +235,7 @@ class Block(BaseModel):
 
     @classmethod
     def get_code_example(cls) -> str | None:
-        """Return how a block of the type is made and used; None where its package has none."""
+        """Return example code that creates and uses a block; None if its package has none."""
         found: str | None = cls.__dict__.get("_code_example")
         return found
 
@@ -241,20 +243,20 @@ class Block(BaseModel):
     def register_type_and_schema(cls) -> None:
         """Do nothing: a type is known where it is defined, and where its package is installed.
 
-        It is here for programs that call it.
+        It exists for programs written for Prefect, which call it.
         """
 
     def save(self, name: str | None = None, overwrite: bool = False) -> int:
         """Save under a name, and return the version: 1 at first, one more with each save.
 
-        A nested block that was itself saved, and not changed since, is kept as a reference.
+        A nested block that was itself saved, and has not changed since, is saved as a reference.
 
         Args:
-            name: None saves under the name that the block has.
-            overwrite: whether something saved under that name may be replaced.
+            name: the name; None for the name that the block already has.
+            overwrite: whether to replace a block saved under that name.
 
         Raises:
-            InvalidName: there are other characters than letters, digits and ``-_.`` in it.
+            InvalidName: it has characters other than letters, digits and ``-_.``.
             ObjectAlreadyExists: the name is taken.
             BlockInvalid: it was loaded with ``validate=False``, and a field has no value yet.
             SecretKeyInvalid: the key that seals secrets can't be used.
@@ -262,7 +264,7 @@ class Block(BaseModel):
         return self._save_over(None if overwrite else 0, name)
 
     def _save_over(self, expected: int | None, name: str | None = None) -> int:
-        """Save over the version that is expected; None is any, 0 is none."""
+        """Save over the expected version; None matches any version, 0 means that there is none."""
         slug = self.block_type_slug()
         name = registry.check_name("block", self._name if name is None else name)
         body = encode_block(self)
@@ -276,18 +278,19 @@ class Block(BaseModel):
 
     @classmethod
     def load(cls, name: str, validate: bool = True) -> Self:
-        """Load what was saved under a name, or under ``"slug/name"``.
+        """Load the block saved under a name, or under ``"slug/name"``.
 
         Args:
             name: the name.
-            validate: False loads a document that no longer fits the type: a field whose value is
-                not valid has its default, or is None until you set it. Such fields are logged.
+            validate: False to load a document that no longer fits the type: a field whose value is
+                not valid gets its default, or is None until you set it. Such fields are logged.
                 Set them, and save the block again.
 
         Raises:
-            ObjectNotFound: nothing of this type is saved under the name; near ones are named.
-            DocumentInvalid: the document does not fit the type, nor does a migration help.
-            SecretUnreadable: it was sealed with another key; all blocks it sealed are named.
+            ObjectNotFound: no block of this type has the name; the message lists similar names.
+            DocumentInvalid: the document does not fit the type, even after migrations.
+            SecretUnreadable: it was sealed with another key; the message lists all blocks that this
+                key sealed.
             UnknownName: no installed package has that type.
         """
         slug, name = _split_name(cls, name)
@@ -304,15 +307,15 @@ class Block(BaseModel):
 
     @classmethod
     def load_from_ref(cls, ref: str | Mapping[str, str], validate: bool = True) -> Self:
-        """Load what a reference names.
+        """Load the block that a reference names.
 
         Args:
             ref: ``"slug/name"``, or ``{"block_document_slug": "slug/name"}``.
             validate: as for `load`.
 
         Raises:
-            InvalidName: it is no such reference; blocks have no ids.
-            ObjectNotFound: as `load` does, and its other errors.
+            InvalidName: it is not such a reference; blocks have no ids.
+            ObjectNotFound: as for `load`, which also lists the other errors.
         """
         name = ref.get("block_document_slug") if isinstance(ref, Mapping) else ref
         if not isinstance(name, str) or "/" not in name:
@@ -322,10 +325,10 @@ class Block(BaseModel):
 
     @classmethod
     def delete(cls, name: str) -> None:
-        """Delete what is saved under a name, or under ``"slug/name"``.
+        """Delete the block saved under a name, or under ``"slug/name"``.
 
         Raises:
-            ObjectNotFound: nothing of this type is saved under the name.
+            ObjectNotFound: no block of this type has the name.
         """
         slug, name = _split_name(cls, name)
         try:
@@ -334,22 +337,22 @@ class Block(BaseModel):
             raise make_missing_error(slug, name) from None
 
     async def asave(self, name: str | None = None, overwrite: bool = False) -> int:
-        """Do as `save`, and let other coroutines run meanwhile."""
+        """Async version of `save`."""
         return await run_in_thread(self.save, name, overwrite)
 
     @classmethod
     async def aload(cls, name: str, validate: bool = True) -> Self:
-        """Do as `load`, and let other coroutines run meanwhile."""
+        """Async version of `load`."""
         return await run_in_thread(cls.load, name, validate)
 
     @classmethod
     async def aload_from_ref(cls, ref: str | Mapping[str, str], validate: bool = True) -> Self:
-        """Do as `load_from_ref`, and let other coroutines run meanwhile."""
+        """Async version of `load_from_ref`."""
         return await run_in_thread(cls.load_from_ref, ref, validate)
 
     @classmethod
     async def adelete(cls, name: str) -> None:
-        """Do as `delete`, and let other coroutines run meanwhile."""
+        """Async version of `delete`."""
         await run_in_thread(cls.delete, name)
 
 

@@ -1,4 +1,4 @@
-"""Field values as JSON and back: secrets sealed, and what JSON lacks under a ``$`` key."""
+"""Field values as JSON and back: sealed secrets, and a ``$`` key for types that JSON lacks."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _KINDS: dict[str, Any] = {"str": SecretStr, "bytes": SecretBytes, "json": Secret
 
 
 def encode(value: Any, seal: Callable[[bytes], str], special: Callable[[Any], Json | None]) -> Any:
-    """Return the JSON form of a value; `special` gives blocks theirs, and None for the rest."""
+    """Return the JSON form of a value; `special` returns that of blocks, and None for the rest."""
     if (own := special(value)) is not None:
         return own
     if isinstance(value, Reference):
@@ -61,7 +61,7 @@ def encode(value: Any, seal: Callable[[bytes], str], special: Callable[[Any], Js
 
 
 def _dump_by_type(kind: type, value: object) -> object:
-    """Return the JSON form that pydantic knows of a type, though not of any value by itself."""
+    """Return the JSON form that pydantic has for a type, but not for its values by themselves."""
     try:
         return make_adapter(kind).dump_python(value, mode="json")
     except PydanticUserError as error:
@@ -69,7 +69,7 @@ def _dump_by_type(kind: type, value: object) -> object:
 
 
 def make_adapter(kind: type) -> TypeAdapter[object]:
-    """Return what knows the JSON form of a type's values."""
+    """Return a type adapter that converts a type's values to JSON."""
     return TypeAdapter(kind)
 
 
@@ -81,13 +81,13 @@ def _seal(value: Masked, seal: Callable[[bytes], str]) -> Json:
 
 
 def _encode_reference(value: Reference) -> Json:
-    """Return a reference, in clear: it is no secret."""
+    """Return a reference in plain text: it is not secret."""
     body = {"$ref": value.reference}
     return body if value.form == "str" else {**body, "as": value.form}
 
 
 def encode_partial(tree: object, seal: Callable[[bytes], str]) -> object:
-    """Return a container of secrets with each sealed by itself, and its references in clear."""
+    """Return a container of secrets with each of them sealed, and its references in plain text."""
     if isinstance(tree, Reference):
         return _encode_reference(tree)
     if isinstance(tree, dict):
@@ -98,7 +98,7 @@ def encode_partial(tree: object, seal: Callable[[bytes], str]) -> object:
 
 
 def decode(value: object, unseal: Callable[[str], bytes], block: Callable[[Any], object]) -> Any:
-    """Return what `encode` was given, but for what pydantic makes of it: models, paths, dates."""
+    """Return the encoded value; pydantic then converts models, paths and dates."""
     if isinstance(value, list):
         return [decode(item, unseal, block) for item in value]
     if not isinstance(value, dict):
@@ -123,7 +123,7 @@ def decode(value: object, unseal: Callable[[str], bytes], block: Callable[[Any],
 
 
 def decode_partial(value: Any, unseal: Callable[[str], bytes]) -> Any:
-    """Return what `encode_partial` was given."""
+    """Return the container that was passed to `encode_partial`."""
     if isinstance(value, list):
         return [decode_partial(item, unseal) for item in value]
     if "$ref" in value:
@@ -134,7 +134,7 @@ def decode_partial(value: Any, unseal: Callable[[str], bytes]) -> Any:
 
 
 def _escape_all(value: object) -> object:
-    """Return a clear value whose texts are not taken for references."""
+    """Return a plain value whose strings are not mistaken for references."""
     if isinstance(value, str):
         return escape(value)
     if isinstance(value, dict):
@@ -150,7 +150,7 @@ def reseal(value: object, purpose: str, again: Callable[[str, str], str]) -> Any
         return value
     if isinstance(value.get("$secret"), str):
         return {**value, "$secret": again(value["$secret"], purpose)}
-    if isinstance(value.get("$dict"), dict):  # somebody's own keys, whatever they are called
+    if isinstance(value.get("$dict"), dict):  # a user's own keys, whatever their names
         inner = {key: reseal(item, purpose, again) for key, item in value["$dict"].items()}
         return {"$dict": inner}
     if "fields" in value and isinstance(value.get("type"), str):
@@ -164,7 +164,7 @@ def tokens(value: object) -> Iterator[str]:
         if isinstance(value.get("$secret"), str):
             yield value["$secret"]
             return
-        own = value.get("$dict")  # somebody's own keys, whatever they are called
+        own = value.get("$dict")  # a user's own keys, whatever their names
         for item in (own if isinstance(own, dict) else value).values():
             yield from tokens(item)
     elif isinstance(value, list):

@@ -1,4 +1,4 @@
-"""What blocks derive from, under the name that users look for it by."""
+"""The base class of blocks, under its module name in Prefect."""
 
 from flowstone.blocks.base import Block
 

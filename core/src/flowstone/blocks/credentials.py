@@ -1,4 +1,4 @@
-"""Credentials: a block that opens clients, and that can tell whether its login works."""
+"""Credentials: a block that opens clients of a service, and can check whether they work."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from flowstone.secrets.walk import secret_texts
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """Whether a login works.
+    """The result of a check of credentials.
 
     Attributes:
-        ok: whether the service let us in.
-        reason: who we are there, or why not; no secret is in it.
-        latency_seconds: how long it took to find out.
+        ok: whether the service accepted them.
+        reason: the identity that they have there, or why they were refused; without secrets.
+        latency_seconds: how long the check took.
     """
 
     ok: bool
@@ -44,7 +44,7 @@ def _check_get_client(login: _Opening) -> str:
 
 
 class Credentials(Block):
-    """A login. All its fields are optional: with none, the SDK's default chain finds one."""
+    """Credentials. All fields are optional: without any, the SDK's default chain is used."""
 
     _tried_again: ClassVar[tuple[str, ...]] = ("client", "_check")
     _replaceable: ClassVar[tuple[str, ...]] = ("get_client",)
@@ -62,20 +62,20 @@ class Credentials(Block):
 
     @abstractmethod
     def client(self, *args: Any, **kwargs: Any) -> Any:
-        """Open a client of the service; a provider gives this its own parameters and type.
+        """Open a client of the service; a provider defines the parameters and the type.
 
         Raises:
-            CredentialsError: no login can be made from these fields.
+            CredentialsError: these fields don't make valid credentials.
         """
 
     @abstractmethod
     def _check(self) -> str:
-        """Connect for real, and return who we are there; raise where that fails."""
+        """Connect to the service, and return our identity there; raise if that fails."""
 
     def check(self) -> Check:
-        """Connect for real, and tell whether it worked, why, and how long it took.
+        """Connect to the service, and return whether it worked, why, and how long it took.
 
-        A refused login is an answer, not an error: this never raises one.
+        Refused credentials are a result, not an error: this method never raises one.
         """
         began = perf_counter()
         try:
@@ -86,5 +86,5 @@ class Credentials(Block):
         return Check(ok, hide(reason, [text for text in secret_texts(self) if text]), latency)
 
     async def acheck(self) -> Check:
-        """Do as `check`, and let other coroutines run meanwhile."""
+        """Async version of `check`."""
         return await run_in_thread(self.check)

@@ -1,8 +1,8 @@
-"""The fields of a saved block as they may be shown, and how what was shown is put back.
+"""The fields of a saved block for display, and how displayed fields are applied again.
 
-Of a secret only whether it is set is shown; a reference to one is shown as it is. Put back, that
-means: leave it as it is. So who gets a block and puts the same back changes nothing, and no mask
-ever takes the place of a secret.
+Of a secret, only whether it is set is displayed; a reference to one is displayed as it is. When
+applied, that means: keep the secret. So applying what was displayed changes nothing, and a mask
+never replaces a secret.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-#: Keys that mean something in what is shown; a user's own dict with these stands under ``$dict``.
+#: Keys with a meaning in displayed fields; a user's own dict with one of them is under ``$dict``.
 _SPECIAL = ({"set"}, {"block"}, {"type", "fields"}, {"$bytes"}, {"$dict"})
 
 
@@ -35,7 +35,7 @@ def redact_fields(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _hints(slug: str) -> dict[str, object]:
-    """Return the type hints of a block type's fields; none where it can't be loaded."""
+    """Return the type hints of a block type's fields; none if the type can't be loaded."""
     try:
         fields = registry.find_block_type(slug).model_fields
     except (PluginError, ConfigurationError):
@@ -70,7 +70,7 @@ def _redact(value: object, hint: object) -> object:
 
 
 def _redact_partial(tree: Any) -> Any:
-    """Return a container of secrets, its references as they are."""
+    """Return a container of secrets, with its references unchanged."""
     if isinstance(tree, list):
         return [_redact_partial(item) for item in tree]
     if "$ref" in tree or "$secret" in tree:
@@ -79,7 +79,7 @@ def _redact_partial(tree: Any) -> Any:
 
 
 def _model(hint: object) -> type[BaseModel] | None:
-    """Return the model that a type hint allows, if it does."""
+    """Return the model that a type hint allows, or None."""
     if isinstance(hint, type) and issubclass(hint, BaseModel):
         return hint
     found = (_model(part) for part in getattr(hint, "__args__", ()))
@@ -87,15 +87,15 @@ def _model(hint: object) -> type[BaseModel] | None:
 
 
 def apply_redacted(block: Block, body: Mapping[str, Any], fields: Mapping[str, Any]) -> Block:
-    """Return a saved block with fields as they were shown, or changed since.
+    """Return a saved block with displayed fields applied, some of which may have been changed.
 
     Args:
-        block: as it was loaded.
-        body: its document's, which was shown.
-        fields: as `redact_fields` gives them; one that is left out stays.
+        block: the block as loaded.
+        body: the body of its document, which was displayed.
+        fields: as `redact_fields` returns them; fields that are missing keep their values.
 
     Raises:
-        BlockInvalid: a field does not fit, or says of a secret that it is set where none is.
+        BlockInvalid: a field is not valid, or says that a secret is set when none is.
     """
     kind = type(block)
     was = redact_fields(body)
@@ -122,16 +122,16 @@ def from_redacted(
     old: Block | None,
     body: Mapping[str, object] | None,
 ) -> Block:
-    """Return a block of fields as they are shown, which are all that it is to have.
+    """Return a block made of displayed fields alone.
 
     Args:
         kind: its type.
-        fields: as `redact_fields` gives them; one that is left out takes its default.
-        old: what is saved under its name; None where nothing is.
-        body: its document's.
+        fields: as `redact_fields` returns them; fields that are missing get their defaults.
+        old: the block saved under its name; None if there is none.
+        body: the body of its document.
 
     Raises:
-        BlockInvalid: a field does not fit, or says of a secret that it is set where none is.
+        BlockInvalid: a field is not valid, or says that a secret is set when none is.
     """
     same = old if type(old) is kind else None
     was = redact_fields(body) if same is not None and body is not None else {}
@@ -148,7 +148,7 @@ def from_redacted(
 
 
 def _keep_unmentioned(shown: Mapping[str, Any], was: Any, old: Any) -> dict[str, Any]:
-    """Return the secrets that are kept and not mentioned: nobody could write them again."""
+    """Return the secrets that are saved and not mentioned, which the user could not enter again."""
     kept = was.items() if isinstance(was, dict) else ()
     return {
         key: _look_up(old, key) for key, each in kept if each == {"set": True} and key not in shown
@@ -156,7 +156,7 @@ def _keep_unmentioned(shown: Mapping[str, Any], was: Any, old: Any) -> dict[str,
 
 
 def find_new_secrets(block: Block, old: Block | None) -> list[str]:
-    """Return the places of the secrets that are not those of the old block, with dots between."""
+    """Return the dotted paths of the secrets that differ from those of the old block."""
     kept = set(secret_texts(old)) if old is not None else set()
     return [
         ".".join(path)
@@ -166,14 +166,14 @@ def find_new_secrets(block: Block, old: Block | None) -> list[str]:
 
 
 class _Refused(Exception):
-    """A shown value that can't be put back."""
+    """A displayed value that can't be applied."""
 
     def __init__(self, problem: str, *path: str) -> None:
         self.problem, self.path = problem, path
 
 
 def _value(shown: Any, was: Any, old: Any) -> Any:
-    """Return the value that is meant by what is shown, where that was shown for the old one."""
+    """Return the value that a displayed value stands for, given the old value it was made from."""
     if shown == was:
         return old
     if isinstance(shown, list):
@@ -210,7 +210,7 @@ def _below(key: str, shown: object, was: object, old: object) -> object:
 
 def _unset(is_set: object) -> None:
     if is_set:
-        raise _Refused("it says that a secret is set, and none is kept there: give its value")
+        raise _Refused("it says that a secret is set, and none is: pass its value")
 
 
 def _load(reference: object) -> Block:
@@ -221,7 +221,7 @@ def _load(reference: object) -> Block:
 
 
 def _rebuild_block(shown: dict[str, Any], was: Any, old: Any) -> Block:
-    """Return a block that is kept inside another one."""
+    """Return a block that is nested in another one."""
     kind = registry.find_block_type(str(shown["type"]))
     same = type(old) is kind and isinstance(was, dict) and was.get("type") == shown["type"]
     before = was["fields"] if same else {}
@@ -233,7 +233,7 @@ def _rebuild_block(shown: dict[str, Any], was: Any, old: Any) -> Block:
 
 
 def _look_up(container: Any, key: Any) -> Any:
-    """Return what is under a key of a dict, a place in a list, or a field of a model."""
+    """Return the item of a dict or list, or the field of a model."""
     if isinstance(container, PartialSecret):
         found = _look_up(container.tree(), key)
         return escape(found) if isinstance(found, str) else found

@@ -1,4 +1,4 @@
-"""Blocks as documents: the body that a block is saved as, and the block that a body is of."""
+"""Blocks as documents: encode a block as a body, and decode a body to a block."""
 
 # ruff: noqa: SLF001 - a block has its name, and whether it was changed, from here
 
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     Json = dict[str, Any]
 
     class Documented(Protocol):
-        """What a block is to its document."""
+        """The part of a block that its document needs."""
 
         schema_version: ClassVar[int]
         migrations: ClassVar[Mapping[int, Callable[[Json], Json]]]
@@ -62,13 +62,13 @@ if TYPE_CHECKING:
 
 _trial: ContextVar[bool] = ContextVar("flowstone.blocks.is_trial", default=False)
 
-#: What the kinds of blocks' documents begin with.
+#: The prefix of the kinds of blocks' documents.
 PREFIX = "block:"
 _UNSET = "it has no valid value: set it before you save the block"
 
 
 def is_trial() -> bool:
-    """Whether a block is only made to see whether it comes back: nothing is prepared with it."""
+    """Whether a block is only created to test whether it can be decoded: nothing is initialized."""
     return _trial.get()
 
 
@@ -76,9 +76,9 @@ def encode_block(block: Documented, types: dict[str, type] | None = None) -> Jso
     """Return a block's body.
 
     Args:
-        block: what is saved or pickled.
-        types: collects the classes that are in a pickle, by slug; all blocks inside are whole in
-            one. None for a document, in which those that are saved are references.
+        block: the block to save or pickle.
+        types: collects the classes for a pickle, by slug; nested blocks are encoded in full in
+            a pickle. None for a document, in which nested blocks that are saved are references.
 
     Raises:
         BlockInvalid: a field has no JSON form, or no value since it was loaded without validation.
@@ -90,7 +90,7 @@ def encode_block(block: Documented, types: dict[str, type] | None = None) -> Jso
 
 
 class _BlockEncoder:
-    """Makes the body of one block; see `encode_block`."""
+    """Encodes the body of one block; see `encode_block`."""
 
     def __init__(self, block: Documented, types: dict[str, type] | None) -> None:
         self._block: Any = block
@@ -121,11 +121,11 @@ class _BlockEncoder:
         if not problems:
             return {**body, "exact": found}
         if again is not None and is_same(again, block):
-            return body  # but for what is no part of its value: its models' private attributes
+            return body  # except for what is not part of its value: its models' private attributes
         raise BlockInvalid(self._kind.__name__, problems)
 
     def _encode_plain(self, values: Mapping[str, object]) -> tuple[Json, bool]:
-        """Return the fields in JSON as people read it, and whether some have no such form."""
+        """Return the fields as readable JSON, and whether some of them have no such form."""
         fields: Json = {}
         for name, value in values.items():
             with suppress(PydanticSerializationError):
@@ -133,7 +133,7 @@ class _BlockEncoder:
         return fields, len(fields) < len(values)
 
     def _decode_again(self, fields: Json) -> object:
-        """Return the block as it would be loaded; None where it would not."""
+        """Return the block as loading would; None if it can't be loaded."""
         nested = iter(self._nested)
         decoded = {
             name: codec.decode(value, self._unseal, lambda _: next(nested))
@@ -141,7 +141,7 @@ class _BlockEncoder:
         }
         token = _trial.set(True)
         try:
-            with suppress(Exception):  # whatever a validator of the user's raises
+            with suppress(Exception):  # whatever a user's validator raises
                 return self._kind(**decoded)
             return None
         finally:
@@ -164,12 +164,12 @@ class _BlockEncoder:
 
 
 def _is_block(value: object) -> TypeGuard[Documented]:
-    # By its mark: the class stands above this module.
+    # By its mark: the class can't be imported here.
     return isinstance(value, BaseModel) and hasattr(value, "block_type_slug")
 
 
 def _find_reference(block: Documented) -> str | None:
-    """Return the reference of a block that is in the store as it is here."""
+    """Return the reference of a block whose saved document is the same as this block."""
     name, slug = block._name, block.block_type_slug()
     if name is None or block._changed:
         return None
@@ -183,20 +183,21 @@ def _find_reference(block: Documented) -> str | None:
 def load_block(
     kind: type[B], slug: str, name: str, path: tuple[str, ...] = (), *, validate: bool = True
 ) -> B:
-    """Return the block that is saved under a name.
+    """Return the block saved under a name.
 
     Args:
         kind: its class.
-        slug: what documents know the class by.
-        name: what it is saved under.
-        path: the references of the blocks that it is in.
+        slug: the name of the class in documents.
+        name: the name that it is saved under.
+        path: the references of the blocks that it is nested in.
         validate: whether its document must fit the class; if not, its valid fields are loaded.
 
     Raises:
-        ObjectNotFound: there is none; near names are told.
-        DocumentInvalid: its document does not fit the class, or it is in itself.
-        SecretKeyInvalid: the key can't be used; all blocks with secrets are named.
-        SecretUnreadable: a secret can't be opened; all blocks that its key sealed are named.
+        ObjectNotFound: there is none; the message lists similar names.
+        DocumentInvalid: its document does not fit the class, or it is nested in itself.
+        SecretKeyInvalid: the key can't be used; the message lists all blocks with secrets.
+        SecretUnreadable: a secret can't be opened; the message lists all blocks that its key
+            sealed.
     """
     try:
         document = services().documents.get(f"{PREFIX}{slug}", name)
@@ -206,7 +207,7 @@ def load_block(
     if reference in path:
         ring = " → ".join((*path, reference))
         raise DocumentInvalid(
-            f"{slug} block", name, {"the whole block": f"it is in itself: {ring}"}
+            f"{slug} block", name, {"the whole block": f"it is nested in itself: {ring}"}
         )
     try:
         block = _decode(kind, dict(document.body), name, (*path, reference), validate=validate)
@@ -225,14 +226,14 @@ def load_block(
 
 
 def make_missing_error(slug: str, name: str) -> ObjectNotFound:
-    """Return the error of a block that is not there, with near names."""
+    """Return the error for a block that does not exist, with similar names."""
     kind = f"{PREFIX}{slug}"
     known = [found.name for found in iterate_documents(services().documents, kind)]
     return ObjectNotFound(f"{slug} block", name, known)
 
 
 def _find_sealed(fits: Callable[[str], bool]) -> list[str]:
-    """Return the references of the blocks with a sealed token that fits."""
+    """Return the references of the blocks with a matching sealed token."""
     return [
         f"{document.kind.removeprefix(PREFIX)}/{document.name}"
         for document in iterate_documents(services().documents, PREFIX, prefix=True)
@@ -298,7 +299,7 @@ def _decode_exact(decoder: ExactDecoder, forms: Json) -> Json:
 
 
 def _revive(kind: type[B], values: Mapping[str, object]) -> B:
-    """Return a block of values that have been validated, when it was made."""
+    """Return a block of values that were validated when it was created."""
     model = cast("type[BaseModel]", kind)
     known = model.model_fields
     extra = {name: value for name, value in values.items() if name not in known}
@@ -309,7 +310,7 @@ def _revive(kind: type[B], values: Mapping[str, object]) -> B:
     for name, field in known.items():
         value, mark = values.get(name), field.metadata[-1:]
         if isinstance(value, (Reference, PartialSecret)) and isinstance(mark[0], SecretField):
-            # The mark knows the field's place and type, which the form does not have.
+            # The mark has the field's location and type, which the encoded form lacks.
             made.__dict__[name] = mark[0].read(value, lambda value: value)
     block = cast("B", validate_fields(made, kind.__name__))
     block.block_initialization()
@@ -319,7 +320,7 @@ def _revive(kind: type[B], values: Mapping[str, object]) -> B:
 def unpickle_block(
     types: Mapping[str, type[Documented]], body: Json, name: str | None
 ) -> Documented:
-    """Return the block of a pickle: of `encode_block`'s body and types, and the block's name."""
+    """Return the block of a pickle, from the result of `encode_block` and the block's name."""
     block = _decode(types[body["type"]], body, name or "(pickled)", types=types)
     block._name = name
     return block

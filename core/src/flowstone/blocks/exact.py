@@ -1,4 +1,4 @@
-"""Field values in a form that needs no validation to come back: each says of what type it is."""
+"""Field values in a form that is decoded without validation: each value names its type."""
 
 from __future__ import annotations
 
@@ -42,25 +42,25 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound=BaseModel)
 
-#: What JSON gives back as it was.
+#: Types that JSON restores as they were.
 _PLAIN = frozenset({type(None), bool, int, str})
 _ITEMS = (list, tuple, set, frozenset, deque)
-#: What a defaultdict may make its values by; all else is code.
+#: The default factories that a defaultdict may have; any other is code.
 _FACTORIES = (list, dict, set, tuple, int, float, str, bool, bytes)
 
 
 class NotExact(Exception):
-    """A value that has no such form; its text says which."""
+    """A value that has no such form; the message names it."""
 
 
 class ExactEncoder:
     """Encodes the fields of one block.
 
     Args:
-        seal: returns a token for what is secret.
+        seal: returns a token for a secret.
         nested: returns the form of a block; None for any other value.
-        as_pickle: whether the form is for a pickle, and so may have classes and values in it, and
-            not only what JSON has.
+        as_pickle: whether the form is for a pickle, and so may contain classes and objects, not
+            only what JSON has.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class ExactEncoder:
             try:
                 private[name] = self.encode(item)
             except NotExact:
-                continue  # a client or a lock, which its model makes again
+                continue  # a client or a lock, which its model creates again
         return {**body, "private": private} if private else body
 
     def _encode_secret(self, secret: Masked) -> Json:
@@ -150,10 +150,10 @@ class ExactEncoder:
 
 
 class ExactDecoder:
-    """Makes values of what `ExactEncoder` gave.
+    """Decodes what `ExactEncoder` has encoded.
 
     Args:
-        unseal: returns what is in a token.
+        unseal: returns the content of a token.
         nested: returns a block.
         as_pickle: whether the form is that of a pickle.
     """
@@ -168,10 +168,10 @@ class ExactDecoder:
         self._unseal, self._nested, self._as_pickle = unseal, nested, as_pickle
 
     def decode(self, value: object) -> object:
-        """Return a value as it was.
+        """Return the value that was encoded.
 
         Raises:
-            NotExact: it is of a type that is not there any more, or does not take it.
+            NotExact: its type no longer exists, or does not accept the value.
         """
         if isinstance(value, list):
             return [self.decode(item) for item in value]
@@ -227,7 +227,7 @@ class ExactDecoder:
 
 
 def _check_kind(kind: type, value: Json) -> None:
-    """Refuse a class that such a form is never made of: a document must not call it."""
+    """Refuse a class that is never encoded: a document must not be able to call it."""
     fits = {
         "$model": issubclass(kind, BaseModel),
         "$data": is_dataclass(kind),
@@ -236,7 +236,7 @@ def _check_kind(kind: type, value: Json) -> None:
         "$ref": issubclass(kind, MASKED),
         "$secrets": issubclass(kind, MASKED),
         "$secret": issubclass(kind, MASKED),
-        "$of": True,  # pydantic makes it, or it is one of a few types
+        "$of": True,  # made by pydantic, or one of a few types
     }
     forms = [key for key in value if key in fits]
     if len(forms) != 1 or not fits[forms[0]]:
@@ -249,13 +249,13 @@ def construct(
     extra: Mapping[str, object] | None = None,
     private: Mapping[str, object] | None = None,
 ) -> M:
-    """Return a model with these values, past its validators.
+    """Return a model with these values, without running its validators.
 
     Args:
         kind: the model's class.
-        values: of its fields; those that are left out take their defaults.
-        extra: further values, where it allows any.
-        private: its private attributes; those that are left out are made as with any model.
+        values: the fields; missing ones get their defaults.
+        extra: extra values, if it allows them.
+        private: its private attributes; missing ones are created as for any model.
     """
     made = kind.__new__(kind)
     known = kind.model_fields
@@ -264,7 +264,7 @@ def construct(
     allows = kind.model_config.get("extra") == "allow"
     object.__setattr__(made, "__pydantic_extra__", dict(extra or {}) if allows else None)
     object.__setattr__(made, "__pydantic_private__", None)
-    object.__setattr__(made, "__dict__", dict(values))  # last: those above are in it for some
+    object.__setattr__(made, "__dict__", dict(values))  # last: some models have the above in it
     if kind.__pydantic_post_init__:
         getattr(made, kind.__pydantic_post_init__)(None)
         made.__dict__.update(values)
@@ -296,7 +296,7 @@ def find_type(name: str) -> type:
 
 
 def _encode_leaf(value: object) -> object:
-    """Return the JSON form that pydantic gives a value of that type, and takes again."""
+    """Return the JSON form that pydantic creates for a value of that type, and accepts again."""
     kind = type(value)
     try:
         form = _dump(value)
@@ -337,11 +337,11 @@ def _decode_leaf(kind: type, form: object) -> object:
             return re.compile(*form)
         return make_adapter(kind).validate_python(form)
     except Exception as error:
-        raise NotExact(f"{kind.__name__} does not take what was kept of one") from error
+        raise NotExact(f"{kind.__name__} does not accept its saved value") from error
 
 
 def is_same(one: object, other: object) -> bool:
-    """Whether two values are equal, and of the same types to their bottom."""
+    """Return whether two values are equal, and their parts have the same types at any depth."""
     if one is other:
         return True
     if type(one) is not type(other):
@@ -349,12 +349,12 @@ def is_same(one: object, other: object) -> bool:
     mine, theirs = _list_parts(one), _list_parts(other)
     if mine is not None and theirs is not None:
         return len(mine) == len(theirs) and all(map(is_same, mine, theirs))
-    is_number = isinstance(one, (float, complex, Decimal))  # of which some equal nothing
+    is_number = isinstance(one, (float, complex, Decimal))  # NaN is not equal to itself
     return is_equal(one, other) or (is_number and repr(one) == repr(other))
 
 
 def _list_parts(value: object) -> Sequence[object] | None:
-    """Return what a value is made of, in order; None for what is compared as a whole."""
+    """Return the parts of a value, in order; None for values that are compared as a whole."""
     if isinstance(value, Reference):
         return None
     if isinstance(value, MASKED):
@@ -372,15 +372,14 @@ def _list_parts(value: object) -> Sequence[object] | None:
     if isinstance(value, (set, frozenset)):
         return sorted(value, key=lambda item: (type(item).__qualname__, hash(item)))
     kind = type(value)
-    if (
-        getattr(kind, "__eq__", None) is object.__eq__ and kind is not object
-    ):  # no two of its values are ever equal
+    # Its values are never equal.
+    if getattr(kind, "__eq__", None) is object.__eq__ and kind is not object:
         return [getattr(value, "__dict__", None)]
     return None
 
 
 def is_equal(one: object, other: object) -> bool:
-    """Whether two values say that they are equal; what can't be compared is not."""
-    with suppress(Exception):  # whatever a type of the user's raises
+    """Return whether two values compare equal; False if they can't be compared."""
+    with suppress(Exception):  # whatever a user's type raises
         return bool(one == other)
     return False

@@ -1,4 +1,4 @@
-"""Work that blocks start elsewhere: how it is named, and what earlier attempts left running."""
+"""External work that blocks start: its name, and what earlier attempts have left running."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 def name_block(block: Block) -> str:
-    """Return how handles name a block: ``type/name``; only ``type`` where it was not saved."""
+    """Return the name of a block in handles: ``type/name``; only ``type`` if it was not saved."""
     slug = block.block_type_slug()
     return f"{slug}/{block.name}" if block.name else slug
 
 
 def find_logger(name: str) -> RunLogger | logging.Logger:
-    """Return the logger of the current run; outside of one, that of a name."""
+    """Return the logger of the current run; outside of a run, the logger of that name."""
     run = current_run()
     return get_logger(name) if run is None else RunLogger(run)
 
@@ -33,8 +33,8 @@ def cancel_left_behind(block: str, cancel: Callable[[ExternalHandle], object], l
     """Cancel what a block started in earlier attempts of the current run and left running.
 
     Args:
-        block: as `name_block` names it.
-        cancel: cancels one; what it raises of ours is logged as a warning.
+        block: the name of the block, from `name_block`.
+        cancel: cancels one handle; a Flowstone error that it raises is logged as a warning.
         logger: the name of the logger outside of a run.
     """
     for handle in find_left_by_earlier_attempts(block):

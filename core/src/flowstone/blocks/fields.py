@@ -1,4 +1,4 @@
-"""Types of fields, under the name that users look for them by."""
+"""Types of fields, under their module name in Prefect."""
 
 from flowstone.secrets.values import SecretDict
 

@@ -26,7 +26,7 @@ def make_fitting_block(
 ) -> tuple[B, set[str]]:
     """Return a block with the valid values, and the required fields that have none.
 
-    A field whose value is not valid has its default. A required field without a value is None;
+    A field whose value is not valid gets its default. A required field without a value is None;
     such a block is not validated as a whole, nor initialized.
 
     Args:

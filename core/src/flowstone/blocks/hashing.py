@@ -11,7 +11,7 @@ from flowstone.secrets.walk import clear_value
 
 
 def hash_value(value: object) -> int:
-    """Return a hash of any value, including secrets and containers; resolve no references."""
+    """Return a hash of any value, including secrets and containers; don't resolve references."""
     if isinstance(value, Reference):
         return hash(value.reference)
     if isinstance(value, MASKED):

@@ -20,7 +20,7 @@ class IgnoreRule:
 
 
 def read_rules(lines: Iterable[str]) -> list[IgnoreRule]:
-    """Return the rules of an ignore file, in its order; comments and blank lines are none."""
+    """Return the rules of an ignore file, in order; skip comments and blank lines."""
     rules = []
     for raw in lines:
         line = raw.rstrip("\r\n")
@@ -38,9 +38,10 @@ def read_rules(lines: Iterable[str]) -> list[IgnoreRule]:
 
 
 def is_ignored(rules: Iterable[IgnoreRule], path: str, *, folder: bool) -> bool:
-    """Whether a path is left out; the last rule that fits decides.
+    """Return whether a path is ignored; the last rule that matches decides.
 
-    Walk from the top, and don't go into a folder that is left out: what is in it can't come back.
+    Walk from the top, and don't descend into an ignored folder: no rule can include its content
+    again.
     """
     out = False
     for rule in rules:
@@ -50,7 +51,7 @@ def is_ignored(rules: Iterable[IgnoreRule], path: str, *, folder: bool) -> bool:
 
 
 def is_ignored_anywhere(rules: Sequence[IgnoreRule], path: str) -> bool:
-    """Whether a file is left out, be it by itself or with a folder that it is in."""
+    """Return whether a file is ignored, by itself or because of a folder above it."""
     if not rules:
         return False
     parts = path.split("/")

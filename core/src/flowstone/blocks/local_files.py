@@ -1,4 +1,4 @@
-"""Local files: written whole or not at all, and directories walked past an ignore file."""
+"""Local files: atomic writes, and walks through directories with an ignore file."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
     from flowstone.blocks.ignore_files import IgnoreRule
 
-_PRIVATE, _SHARED = 0o600, 0o666  # but for what the umask takes away
+_PRIVATE, _SHARED = 0o600, 0o666  # minus the umask
 PREFIX, SUFFIX = ".flowstone-", ".part"
 
 
 def is_draft(name: str) -> bool:
-    """Whether a file name is that of a file in the making."""
+    """Return whether a file name is that of an unfinished temporary file."""
     return name.startswith(PREFIX) and name.endswith(SUFFIX)
 
 
@@ -35,15 +35,15 @@ def open_atomically(
     is_private: bool = False,
     put_in_place: Callable[[Path, Path], object] = Path.replace,
 ) -> Iterator[BinaryIO]:
-    """Open a file to write; it takes its place when the block ends well, else nothing changes.
+    """Open a file to write; it replaces the target if the block succeeds, else nothing changes.
 
     Args:
-        path: where; directories that are missing are made.
-        is_private: whether it, and they, are their owner's alone, whatever the umask.
-        put_in_place: gets the temporary file's path and `path`, and moves the one to the other.
+        path: the target; missing directories are created.
+        is_private: whether only the owner can access it and new directories, whatever the umask.
+        put_in_place: takes the temporary file's path and `path`, and moves the one to the other.
 
     Raises:
-        StorageError: the disk is full, the place can't be written to.
+        StorageError: the disk is full, or the path can't be written to.
     """
     draft = path.with_name(f"{PREFIX}{secrets.token_hex(8)}{SUFFIX}")
     try:
@@ -70,7 +70,7 @@ def _create_draft(draft: Path, mode: int) -> BinaryIO:
 
     try:
         return open(draft, "xb", opener=create)
-    except FileNotFoundError:  # most often the directory is there
+    except FileNotFoundError:  # usually the directory exists
         if mode == _PRIVATE:
             make_private_directory(draft.parent)
         else:
@@ -78,7 +78,7 @@ def _create_draft(draft: Path, mode: int) -> BinaryIO:
         return open(draft, "xb", opener=create)
 
 
-#: What of a name is in the way of a new file.
+#: The kind of a path that is in the way of a new file.
 _IN_THE_WAY = {
     errno.EISDIR: "there is a directory of that name",
     errno.ENOTDIR: "there is a file where one of its directories would be",
@@ -88,7 +88,7 @@ _IN_THE_WAY = {
 
 
 def translate_write_error(path: Path, error: OSError) -> StorageError:
-    """Return our error for a local path that can't be written."""
+    """Return the Flowstone error for a local path that can't be written."""
     place = os.fspath(path)
     if reason := _IN_THE_WAY.get(error.errno or 0):
         return PathInvalid(place, reason)
@@ -97,16 +97,16 @@ def translate_write_error(path: Path, error: OSError) -> StorageError:
 
 
 def translate_read_error(path: Path, error: OSError) -> StorageError:
-    """Return our error for a local path that can't be read."""
+    """Return the Flowstone error for a local path that can't be read."""
     problem = f"it can't be read ({error.strerror or error})"
     return StorageError(os.fspath(path), problem, "Check the path and its permissions.")
 
 
 def read_status(path: Path) -> os.stat_result:
-    """Return what is known of a file: its size, and its time.
+    """Return the size and modification time of a file.
 
     Raises:
-        StorageError: there is none.
+        StorageError: it does not exist.
     """
     try:
         return path.stat()
@@ -115,7 +115,7 @@ def read_status(path: Path) -> os.stat_result:
 
 
 def read_ignore_file(path: Path | str | None) -> list[IgnoreRule]:
-    """Return the rules of an ignore file; of none, no rules.
+    """Return the rules of an ignore file; no rules for None.
 
     Raises:
         StorageError: it can't be read.
@@ -135,16 +135,16 @@ def walk(
     *,
     follow_links: bool = True,
 ) -> Iterator[str]:
-    """Yield the files of a directory and below, relative and with slashes, in that text's order.
+    """Yield the files below a directory as relative paths with slashes, sorted as text.
 
-    It is the order in which object stores list. The names of one directory are in memory at a
-    time, and those of the directories above it.
+    Object stores list in the same order. Only the names of one directory and those above it are in
+    memory at a time.
 
     Args:
         root: the directory.
-        rules: what to leave out, as `read_ignore_file` returns them.
-        left_out: gets what else is there, as a named pipe, and why it is no file.
-        follow_links: whether to go into directories that links lead to.
+        rules: what to ignore, as `read_ignore_file` returns it.
+        left_out: called with each path that is not a regular file, such as a named pipe, and why.
+        follow_links: whether to follow symbolic links to directories.
 
     Raises:
         StorageError: a directory can't be read.
@@ -186,7 +186,7 @@ _NO_FILES = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
 
 
 def _judge(entry: os.DirEntry[str], around: frozenset[tuple[int, int]]) -> tuple[int, str]:
-    """Return what an entry is, a link being what it leads to, and why it is left out, if so."""
+    """Return the kind of an entry, after following links, and why it is skipped, if it is."""
     try:
         entry.name.encode()
         if entry.is_file():
@@ -195,7 +195,7 @@ def _judge(entry: os.DirEntry[str], around: frozenset[tuple[int, int]]) -> tuple
     except UnicodeEncodeError:
         return 0, "its name is no text in UTF-8"
     except OSError as error:
-        return 0, f"a link that leads nowhere ({error.strerror})"
+        return 0, f"a broken link ({error.strerror})"
     kind = stat.S_IFMT(found.st_mode)
     if kind != stat.S_IFDIR:
         return kind, _NO_FILES.get(kind, "a device")

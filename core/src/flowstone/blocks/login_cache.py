@@ -1,4 +1,4 @@
-"""LoginCache: logins that are opened once per process and shared by equal blocks."""
+"""LoginCache: sessions that are opened once per process and shared by equal blocks."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ if TYPE_CHECKING:
 
 Login = TypeVar("Login")
 
-#: How many logins are kept; the least recently used one is dropped first.
+#: Maximum number of sessions; the least recently used one is dropped first.
 MOST_LOGINS = 32
 
 
 class LoginCache(Generic[Login]):
-    """Logins of this process, by the values that make them; safe to use from several threads.
+    """Sessions of this process by their credentials; safe to use from several threads.
 
-    A login is what a package opens from the fields of a credentials block: a session of an SDK and
+    A session is what a package opens from the fields of a credentials block: a session of an SDK
+    and
     its clients. Blocks with equal fields then share connections and tokens. A forked child starts
     with an empty cache: it must not use its parent's sockets, or locks that were held.
 
     Args:
-        most: how many logins are kept.
+        most: the maximum number of sessions.
     """
 
     def __init__(self, most: int = MOST_LOGINS) -> None:
@@ -35,13 +36,13 @@ class LoginCache(Generic[Login]):
             os.register_at_fork(after_in_child=self._start_anew)
 
     def find(self, values: Hashable, open_login: Callable[[], Login]) -> Login:
-        """Return the login of these values; `open_login` makes it if there is none.
+        """Return the session for these values; call `open_login` if there is none.
 
         Args:
-            values: all that makes a difference: the fields, and the environment that the SDK reads.
-                They are compared, and never shown.
-            open_login: returns a new login. It is called under the cache's lock, so it must not
-                wait for the service: connect when the login is first used.
+            values: everything that makes a difference: the fields, and the environment variables
+                that the SDK reads. They are compared, and never shown.
+            open_login: returns a new session. It is called under the cache's lock, so it must not
+                wait for the service: connect when the session is first used.
         """
         with self._lock:
             found = self._logins.get(values)

@@ -1,4 +1,4 @@
-"""Documents of older block types, brought to the fields that the installed type has."""
+"""Migrate documents of older block types to the fields of the installed type."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ def migrate_fields(
     installed: int,
     migrations: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]],
 ) -> dict[str, Any]:
-    """Return a document's fields as the installed version of its type has them.
+    """Return a document's fields, migrated to the installed version of its type.
 
     Args:
-        body: the document's.
+        body: the document's body.
         what: the slug and the name, for messages.
-        installed: the version of the type.
-        migrations: what each older version has to become one newer.
+        installed: the installed version of the type.
+        migrations: for each older version, a function that migrates to the next one.
 
     Raises:
-        DocumentInvalid: it is no block's document, it is newer, or a migration can't read it.
+        DocumentInvalid: it is not a block's document, it is newer, or a migration fails.
     """
     kind, name = f"{what[0]} block", what[1]
     fields, version = body.get("fields"), body.get("schema")
     if not isinstance(fields, dict) or not isinstance(version, int):
-        raise DocumentInvalid(kind, name, {WHOLE: "it is not what a block is saved as"})
+        raise DocumentInvalid(kind, name, {WHOLE: "it is not the document of a block"})
     if version > installed:
         problem = (
             f"the document has version {version}, and the installed type has {installed}: "
-            "upgrade the package that brings it"
+            "upgrade its package"
         )
         raise DocumentInvalid(kind, name, {"schema_version": problem})
     for old in range(version, installed):
         if old in migrations:
             problem = f"its migration from version {old}"
             try:
-                # A copy to its bottom: the document itself may be what a store has in memory.
+                # A deep copy: a store may hold the document itself in memory.
                 found: object = migrations[old](deepcopy(fields))
             except Exception as error:
                 told = f"{problem} failed ({type(error).__name__})"

@@ -11,7 +11,7 @@ from flowstone.plugins.known import find_package_exporting
 
 __all__ = ["NotificationBlock"]
 
-if not TYPE_CHECKING:  # or type checkers would accept any name
+if not TYPE_CHECKING:  # otherwise type checkers would accept any name
 
     def __getattr__(name: str) -> type[NotificationBlock]:
         """Return the notifier of that name from the package that defines it.

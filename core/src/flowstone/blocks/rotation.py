@@ -1,4 +1,4 @@
-"""Key rotation: a new key seals, the old ones still open, and every saved secret is sealed anew."""
+"""Key rotation: reseal every saved secret with a new key; old keys can still open secrets."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Rotation:
-    """What a rotation has done.
+    """The result of a rotation.
 
     Attributes:
         key: the id of the key that seals now.
-        resumed: whether it has finished an earlier one, whose key it took.
-        resealed: the documents that it has sealed anew.
-        unreadable: the documents with a secret that none of the keys opens; they are as they were.
-        dropped: how many old keys were forgotten.
+        resumed: whether it finished an earlier rotation and used that one's key.
+        resealed: the documents that were sealed again.
+        unreadable: the documents with a secret that no key opens; they are unchanged.
+        dropped: the number of old keys that were deleted.
     """
 
     key: str = ""
@@ -36,16 +36,16 @@ class Rotation:
 
 
 def rotate_file(documents: DocumentStore, settings: Settings, *, drop_old: bool) -> Rotation:
-    """Make a new key in the key file, and seal all with it.
+    """Create a new key in the key file, and seal all secrets with it.
 
-    It may be stopped at any point, and run again: the keys are kept before something is sealed
-    with them, and a document is replaced whole, only as it was read.
+    It may be interrupted at any point, and run again: keys are saved before they seal anything,
+    and a document is replaced as a whole, only if it has not changed since it was read.
 
     Args:
-        documents: where the secrets are.
-        settings: say where the file is.
-        drop_old: forget the keys that then seal nothing in this store; what they have sealed
-            elsewhere, as in a backup, can't be read any more.
+        documents: the store of the secrets.
+        settings: the settings, which name the key file.
+        drop_old: delete the keys that no longer seal anything in this store; what they have
+            sealed elsewhere, as in a backup, can't be read any more.
 
     Raises:
         SecretKeyInvalid: the key file can't be used.
@@ -67,10 +67,10 @@ def rotate_file(documents: DocumentStore, settings: Settings, *, drop_old: bool)
 def rotate_setting(
     documents: DocumentStore, settings: Settings, new_key: str | None = None
 ) -> Rotation:
-    """Seal all with the key of the settings, or with a new one that they will have.
+    """Seal all secrets with the key in the settings, or with a new one that will be set there.
 
     Raises:
-        ConfigurationError: there is no other key than the one that seals already.
+        ConfigurationError: there is no key other than the one that seals already.
         SecretKeyInvalid: a key can't be used.
     """
     if new_key is not None:
@@ -89,7 +89,7 @@ def rotate_setting(
 
 
 def _seal_anew(documents: DocumentStore, vault: Vault, found: Rotation) -> None:
-    """Seal every document with the key that seals now, also what is saved meanwhile."""
+    """Seal every document with the current key, including those saved while it runs."""
     found.key = vault.key()
     while True:
         others = [
@@ -126,7 +126,7 @@ def _replace(documents: DocumentStore, vault: Vault, document: Document, found: 
     try:
         documents.put(document.kind, document.name, body, expected=document.version)
     except (StaleDocument, ObjectNotFound):
-        return  # somebody has saved or deleted it meanwhile; the next look sees what is there
+        return  # saved or deleted in the meantime; the next pass sees the change
     found.resealed.add(_describe(document))
 
 

@@ -1,4 +1,4 @@
-"""Secrets of saved blocks, so that what is about to be saved in clear can be compared with them."""
+"""The secrets of saved blocks, to check values that are about to be saved in plain text."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from flowstone.secrets.walk import leaf_texts
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-#: Tokens whose texts are registered already: opening is what takes long.
+#: Tokens whose secrets are registered already: opening them is the slow part.
 _opened: set[str] = set()
 
 
 def register_saved_secrets() -> None:
-    """Let this process know the secrets of all saved blocks, as if it had loaded them.
+    """Register the secrets of all saved blocks in this process, as if it had loaded the blocks.
 
-    One that can't be opened, as the key is not here, is left out. References are not resolved.
+    Secrets whose key is missing are skipped. References are not resolved.
     """
     sealer = services().sealer
 

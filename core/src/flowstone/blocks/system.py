@@ -1,4 +1,4 @@
-"""Built-in blocks, under the name that users look for them by."""
+"""Built-in blocks, under their module name in Prefect."""
 
 from flowstone.blocks.notifiers.webhook import Webhook
 from flowstone.blocks.secret_providers.secret import Secret

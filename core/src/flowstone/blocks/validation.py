@@ -1,6 +1,6 @@
-"""What comes into the fields of a block: references are taken, masks refused, secrets known.
+"""Validation of block fields: accept references, refuse masks, register secrets.
 
-What does not fit is told without the values that were given.
+Error messages don't contain the values that were passed.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ if TYPE_CHECKING:
 
     Place = tuple[int | str, ...]
 
-#: Shorter texts are not searched for in messages: hiding every "a" says nothing.
+#: Shorter texts are not masked in messages: hiding every "a" would be useless.
 SHORTEST = 3
 #: Pydantic's mask has ten asterisks, and that of log lines eight.
 SHORTEST_MASK = 8
-#: Pydantic puts this in a place for each block of a union; it says nothing to a person.
+#: Pydantic adds this to the location for each block of a union; it means nothing to a user.
 _WRAPPED = "function-wrap["
 _MASK_GIVEN = "it is the mask that a secret is shown as: give the secret, or leave the field out"
 
 
 def validate_fields(value: object, title: str, field: str = "") -> object:
-    """Return a block, or the value of one field of it, with the references in it made such.
+    """Return a block, or the value of one field, with references in it converted.
 
-    What is secret in it is hidden from now on from whatever leaves the process.
+    From now on, its secrets are masked in everything that leaves the process.
 
     Args:
-        value: what pydantic has validated.
+        value: the value that pydantic has validated.
         title: the block type's name.
-        field: whose value it is; empty for a whole block.
+        field: the name of the field; empty for a whole block.
 
     Raises:
-        ValidationError: a reference is misspelt, or a secret is only the mask of one.
+        ValidationError: a reference is malformed, or a secret is only a mask.
     """
     texts: list[str] = []
     masks: dict[str, None] = {}
@@ -68,7 +68,7 @@ def _is_mask(text: str) -> bool:
 
 
 def _is_shown(secret: object) -> bool:
-    """Whether it is what `block show --json` has in the place of a secret."""
+    """Return whether it is what `block show --json` prints in place of a secret."""
     return isinstance(secret, dict) and len(secret) == 1 and isinstance(secret.get("set"), bool)
 
 
@@ -77,7 +77,7 @@ def _place(field: str) -> Place:
 
 
 def mask_inputs(model: type[BaseModel], data: object, error: Exception) -> ValidationError:
-    """Return the same error with every input replaced by asterisks, whoever catches it."""
+    """Mask every input in a validation error, so that no handler can show it."""
     clear = sorted(_secret_inputs(model, data), key=len, reverse=True)
     if not isinstance(error, ValidationError):
         return _make_error(model.__name__, [((), hide(str(error), clear))])

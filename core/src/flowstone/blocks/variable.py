@@ -1,4 +1,4 @@
-"""Variable: a small JSON value that is no secret, kept by name."""
+"""Variable: a small JSON value that is not secret, saved by name."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ KIND = "variable"
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """A value with a name, for settings that change without a change of code.
+    """A named value, for configuration that changes without a change of code.
 
     Attributes:
         name: letters, digits and ``-_.``.
-        value: any JSON value; it comes back as the type it was.
-        tags: words to find it by.
+        value: any JSON value; its type is preserved.
+        tags: tags to filter by.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Variable:
 
     @classmethod
     def get(cls, name: str, default: object = None) -> Any:
-        """Return the value kept under a name, or the default where there is none."""
+        """Return the value saved under a name, or the default if there is none."""
         try:
             return cls.load(name).value
         except ObjectNotFound:
@@ -45,7 +45,7 @@ class Variable:
         """Return the variable itself, with its tags.
 
         Raises:
-            ObjectNotFound: there is none of that name; near ones are named.
+            ObjectNotFound: there is no such variable; the message lists similar names.
         """
         return _make_variable(services().documents.get(KIND, check_name(KIND, name)))
 
@@ -53,13 +53,13 @@ class Variable:
     def set(
         cls, name: str, value: object, tags: Sequence[str] | None = None, overwrite: bool = False
     ) -> Variable:
-        """Keep a value under a name.
+        """Save a value under a name.
 
         Raises:
             ObjectAlreadyExists: the name is taken, and `overwrite` is false.
             BlockInvalid: the value has no JSON form.
         """
-        # 20 ms of start-up, which a program that only reads variables saves.
+        # Saves programs that only read variables 20 ms of start-up time.
         from pydantic_core import PydanticSerializationError, to_jsonable_python
 
         check_name(KIND, name)
@@ -77,7 +77,7 @@ class Variable:
 
     @classmethod
     def unset(cls, name: str) -> bool:
-        """Forget a variable; return whether there was one."""
+        """Delete a variable; return whether it existed."""
         try:
             services().documents.delete(KIND, check_name(KIND, name))
         except ObjectNotFound:
@@ -86,19 +86,19 @@ class Variable:
 
     @classmethod
     async def aget(cls, name: str, default: object = None) -> Any:
-        """Do as `get`, and let other coroutines run meanwhile."""
+        """Async version of `get`."""
         return await run_in_thread(cls.get, name, default)
 
     @classmethod
     async def aset(
         cls, name: str, value: object, tags: Sequence[str] | None = None, overwrite: bool = False
     ) -> Variable:
-        """Do as `set`, and let other coroutines run meanwhile."""
+        """Async version of `set`."""
         return await run_in_thread(cls.set, name, value, tags, overwrite)
 
     @classmethod
     async def aunset(cls, name: str) -> bool:
-        """Do as `unset`, and let other coroutines run meanwhile."""
+        """Async version of `unset`."""
         return await run_in_thread(cls.unset, name)
 
 

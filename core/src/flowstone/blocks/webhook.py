@@ -1,4 +1,4 @@
-"""Webhook, under the name of its module in Prefect."""
+"""Webhook, under its module name in Prefect."""
 
 from flowstone.blocks.notifiers.webhook import Webhook
 

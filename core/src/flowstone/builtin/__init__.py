@@ -1,4 +1,4 @@
-"""The core's own package of tasks: shaped like any integration."""
+"""The tasks that are built into the core, packaged like an integration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Statements as tasks, on any database: run one, fetch rows, insert rows, each with a twin."""
+"""Tasks for any database: run a statement, fetch rows, insert rows, each with an async twin."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from flowstone.errors import ConfigurationError
 def database_execute(
     database: Database | str, operation: str, parameters: Parameters = None
 ) -> int:
-    """Run one statement, and return how many rows it changed.
+    """Run one statement, and return the number of changed rows.
 
     Example:
         database_execute("sqlite-database/shop", "DELETE FROM orders WHERE id = ?", [7])
 
     Args:
-        database: the block, or where it is saved: ``"sqlite-database/shop"``.
-        operation: the statement, with ``?`` or ``:name`` where a value goes.
+        database: the block, or its saved name: ``"sqlite-database/shop"``.
+        operation: the statement, with placeholders ``?`` or ``:name`` for values.
         parameters: the values: a sequence for ``?``, a mapping for ``:name``.
 
     Raises:
-        DatabaseError: the database refused; see its kinds.
+        DatabaseError: or a subclass: the database reported an error.
     """
     return _load_database(database).execute(operation, parameters)
 
@@ -42,12 +42,12 @@ def database_fetch(
         database_fetch("sqlite-database/shop", "SELECT item FROM orders WHERE id < ?", [7])
 
     Args:
-        database: the block, or where it is saved: ``"sqlite-database/shop"``.
-        operation: the query, with ``?`` or ``:name`` where a value goes.
+        database: the block, or its saved name: ``"sqlite-database/shop"``.
+        operation: the query, with placeholders ``?`` or ``:name`` for values.
         parameters: the values: a sequence for ``?``, a mapping for ``:name``.
 
     Raises:
-        DatabaseError: the database refused; see its kinds.
+        DatabaseError: or a subclass: the database reported an error.
     """
     return _load_database(database).fetch_all(operation, parameters)
 
@@ -56,19 +56,19 @@ def database_fetch(
 def database_insert(
     database: Database | str, table: str, rows: object, create: bool = False
 ) -> int:
-    """Add rows to a table, all or none, and return how many.
+    """Add rows to a table, all or none, and return their number.
 
     Example:
         database_insert("sqlite-database/shop", "days", [{"day": "mo"}], create=True)
 
     Args:
-        database: the block, or where it is saved: ``"sqlite-database/shop"``.
+        database: the block, or its saved name: ``"sqlite-database/shop"``.
         table: its name, or ``schema.name``.
-        rows: dicts, a table of Arrow, or a DataFrame of pandas or polars.
-        create: whether to make the table if there is none.
+        rows: dicts, an Arrow table, or a pandas or polars DataFrame.
+        create: whether to create the table if it is missing.
 
     Raises:
-        DatabaseError: the database refused; see its kinds.
+        DatabaseError: or a subclass: the database reported an error.
     """
     return _load_database(database).insert(table, rows, create=create)
 

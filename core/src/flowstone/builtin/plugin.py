@@ -1,4 +1,4 @@
-"""Core's own plugin: what is built in comes through the same door as anybody's."""
+"""The core's own plugin: its built-in blocks and tasks use the same hook as any package."""
 
 from flowstone.plugins import Collection, hookimpl
 

@@ -1,4 +1,4 @@
-"""Shell commands as tasks: run, wait, and give what was written, each with an async twin."""
+"""Tasks for shell commands: run one, wait, and return its output, with an async twin."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ def shell_run_command(
     stream_level: int = logging.INFO,
     cwd: str | None = None,
 ) -> str | list[str]:
-    """Run a command in a shell, and return the last line that it wrote to standard output.
+    """Run a command in a shell, and return the last line of its standard output.
 
-    Each line that it writes, of errors too, goes to the run's log as it comes. Where the run is
-    cancelled, the command is ended with all that it has started.
+    Each line of output, including errors, is written to the run's log as it comes. If the run is
+    cancelled, the command and its child processes are terminated.
 
     Args:
-        command: one or more lines; the shell looks at all of it, so put no text of others in it
+        command: one or more lines; the shell interprets all of it, so don't insert untrusted text
             (see `ShellOperation` and its `direct`).
-        env: variables, beside those of this process.
-        helper_command: is run before it, in the same shell, as ``cd data``.
-        shell: by default bash, or else sh.
-        extension: what the script's file ends in, as ".ps1".
-        return_all: return all lines, as a list.
-        stream_level: of the lines in the log.
-        cwd: where it runs; by default where you are.
+        env: environment variables, in addition to those of this process.
+        helper_command: a command to run before it in the same shell, such as ``cd data``.
+        shell: the shell; by default bash, or sh if there is no bash.
+        extension: the suffix of the script's file, such as ".ps1".
+        return_all: whether to return all lines, as a list.
+        stream_level: the log level of the lines.
+        cwd: the working directory; by default the current one.
 
     Raises:
-        JobFailed: it ended with another exit code than 0; its last lines are told.
+        JobFailed: its exit code is not 0; the message contains its last lines.
         JobError: it can't be started.
 
     Example:
@@ -61,7 +61,7 @@ async def ashell_run_command(
     stream_level: int = logging.INFO,
     cwd: str | None = None,
 ) -> str | list[str]:
-    """Do as `shell_run_command`, and let other coroutines run meanwhile."""
+    """Async version of `shell_run_command`."""
     operation = _make_operation([helper_command, command], env, shell, extension, stream_level, cwd)
     return _choose_output(await operation.arun(), return_all)
 

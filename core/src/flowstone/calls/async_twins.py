@@ -42,6 +42,6 @@ def make_async_twin(
         return await asyncio.to_thread(call)
 
     run.__name__, run.__qualname__ = name, fn.__qualname__.replace(fn.__name__, name)
-    run.__doc__ = f"Do the same as `{fn.__name__}`, without blocking the event loop."
+    run.__doc__ = f"Async version of `{fn.__name__}`."
     spec = replace(task.spec, name=f"a{task.name}", description=inspect.getdoc(run))
     return Task(run, spec)

@@ -56,7 +56,7 @@ def check_reference(ctx: click.Context, reference: str, as_json: bool) -> None:
             }
         )
     else:
-        told = Cell("ok", "green") if problem is None else Cell("leads nowhere", "red")
+        told = Cell("ok", "green") if problem is None else Cell("broken", "red")
         facts = [("reference", Cell(reference, "bold")), ("secret", told)]
         facts += [] if problem is None else [("reason", Cell(problem))]
         show(Facts([*facts, ("took", Cell(f"{took:.2f} s"))]))

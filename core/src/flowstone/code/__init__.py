@@ -1,4 +1,4 @@
-"""Code of deployments: where it comes from, its versions, and the environments that it needs."""
+"""Code of deployments: its sources, its versions, and its Python environments."""
 
 from __future__ import annotations
 

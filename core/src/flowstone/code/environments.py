@@ -1,6 +1,6 @@
-"""Python environments that are created once for what they have in them, and kept.
+"""Cached Python environments, each created once for its packages.
 
-uv creates them; where it is not installed, venv and pip do.
+They are created by uv, or by venv and pip if uv is not installed.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from flowstone.settings import make_private_directory, read_environment
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-#: Seconds between two looks whether another process has created an environment.
+#: Seconds between two checks whether another process has created an environment.
 _NAP = 0.05
-#: What pip and uv say of a requirement that nothing fits.
+#: What pip and uv print for a requirement without a matching version.
 _LACKING = re.compile(r"(?:No matching distribution found for|there is no version of)\s+(\S+)")
 _logger = get_logger("deployments")
-#: So many characters are told of what uv says; the end has the reason.
+#: Number of characters of uv's output that are shown; the reason is at the end.
 _LONGEST = 2000
 
 
@@ -42,14 +42,14 @@ def find_python(environment: Path) -> Path:
 
 
 def make_environment(requirements: Sequence[str], cache: Path) -> Path:
-    """Return an environment with these packages: it is created by one process while others wait.
+    """Return an environment with these packages; one process creates it while others wait.
 
     Args:
         requirements: as for pip: ``pandas==2.*``.
-        cache: the directory that has such environments.
+        cache: the directory of such environments.
 
     Raises:
-        ConfigurationError: it can't be created; it says why.
+        ConfigurationError: it can't be created; the message says why.
     """
     listed = sorted(requirements)
     environment = find_environment(cache, *listed)
@@ -57,7 +57,7 @@ def make_environment(requirements: Sequence[str], cache: Path) -> Path:
 
 
 def list_own_requirements() -> list[str]:
-    """Return what installs the Flowstone that runs here: of the same version, and from there."""
+    """Return the requirements that install the running Flowstone: its version and source."""
     own = distribution("flowstone")
     origin = loads(own.read_text("direct_url.json") or "{}")
     if "url" not in origin:
@@ -68,20 +68,20 @@ def list_own_requirements() -> list[str]:
 
 
 def find_environment(cache: Path, *facts: str) -> Path:
-    """Return where an environment is that depends on these facts, and on the interpreter."""
+    """Return the path of the environment for these facts and the interpreter."""
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     return cache / sha256(dumps([version, sys.base_prefix, *facts]).encode()).hexdigest()[:16]
 
 
 def create_environment(environment: Path, install: Callable[[], None]) -> Path:
-    """Return an environment; where there is none yet, one process creates it while others wait.
+    """Return an environment; if it does not exist, one process creates it while others wait.
 
     Args:
-        environment: where it is.
-        install: installs what it has in it.
+        environment: its path.
+        install: installs its packages.
 
     Raises:
-        ConfigurationError: it can't be created; what there was of it is removed.
+        ConfigurationError: it can't be created; its remains are deleted.
     """
     complete = environment / "complete"
     if not complete.exists():
@@ -98,12 +98,12 @@ def install_packages(environment: Path, *arguments: str, cwd: Path | None = None
     """Install packages into an environment.
 
     Args:
-        environment: where it is.
+        environment: its path.
         *arguments: as for ``pip install``.
-        cwd: where relative paths begin.
+        cwd: the base of relative paths.
 
     Raises:
-        ConfigurationError: that failed; it says why.
+        ConfigurationError: that failed; the message says why.
     """
     python, uv = str(find_python(environment)), find_uv()
     if uv is None:
@@ -113,10 +113,10 @@ def install_packages(environment: Path, *arguments: str, cwd: Path | None = None
 
 
 def install_lock(environment: Path, project: Path) -> None:
-    """Install what the lock of a project names; the project itself is imported from its files.
+    """Install a project's locked packages; the project itself is imported from its files.
 
     Raises:
-        ConfigurationError: that failed; it says why.
+        ConfigurationError: that failed; the message says why.
     """
     uv = find_uv()
     if uv is None:
@@ -126,18 +126,18 @@ def install_lock(environment: Path, project: Path) -> None:
 
 
 def find_uv() -> str | None:
-    """Return the path of uv: beside this interpreter, on the PATH, or what runs this program."""
+    """Return the path of uv: beside this interpreter, on the PATH, or that runs this program."""
     beside = Path(sys.executable).with_name("uv")
     if beside.exists():
         return str(beside)
-    return shutil.which("uv") or read_environment().get("UV")  # as `uv run` sets it
+    return shutil.which("uv") or read_environment().get("UV")  # set by `uv run`
 
 
 def remove_environments(cache: Path, before: float) -> None:
-    """Remove environments that no run has used since.
+    """Delete environments that no run has used since a time.
 
     Args:
-        cache: the directory that has them.
+        cache: the directory of the environments.
         before: seconds since the epoch.
     """
     for complete in cache.glob("*/complete"):
@@ -153,7 +153,7 @@ def _lock(path: Path) -> Iterator[None]:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         while not lock_descriptor(descriptor):
-            sleep(_NAP)  # and not for ever in a system call: a run may be cancelled here
+            sleep(_NAP)  # not in one long system call: a run may be cancelled here
         yield
     finally:
         os.close(descriptor)
@@ -174,7 +174,7 @@ def _create(environment: Path, install: Callable[[], None]) -> None:
 
 
 def find_reason(said: str) -> str:
-    """Return why packages could not be installed, of all that pip or uv has said."""
+    """Return why packages could not be installed, from the output of pip or uv."""
     lacking = _LACKING.search(said)
     if lacking is not None:
         return f"no version of {lacking[1]!r} was found"
@@ -184,7 +184,7 @@ def find_reason(said: str) -> str:
     lines = [line.strip() for line in said.splitlines() if line.strip()] or ["it says nothing"]
     errors = [at for at, line in enumerate(lines) if line.lower().startswith("error:")]
     last = errors[-1] if errors else len(lines) - 1
-    # A line that ends with a colon says what on the next one.
+    # A line that ends with a colon is explained by the next one.
     return " ".join(lines[last : last + 2]) if lines[last].endswith(":") else lines[last]
 
 

@@ -1,4 +1,4 @@
-"""Repositories of git, fetched at one commit."""
+"""Git repositories, fetched at one commit."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
     from pathlib import Path
     from subprocess import CompletedProcess
 
-#: Reads the login from the environment: arguments are seen by everybody.
+#: Reads the credentials from the environment: arguments are visible to all users.
 _HELPER = '!f() { echo "username=$FLOWSTONE_GIT_USER"; echo "password=$FLOWSTONE_GIT_TOKEN"; }; f'
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
-#: Variables by which git would work on another repository, as they are set in its hooks.
+#: Variables that would make git work on another repository, as set in its hooks.
 _OF_ANOTHER = (
     *("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_PREFIX"),
     *("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_NAMESPACE"),
 )
-#: Give up where less than a byte a second has come for a minute.
+#: Give up if less than a byte per second has arrived for a minute.
 _PATIENCE = ("-c", "http.lowSpeedLimit=1", "-c", "http.lowSpeedTime=60")
 
 
 class GitLogin(NamedTuple):
-    """The login for a repository over HTTP.
+    """Credentials for a repository over HTTP.
 
     Attributes:
-        token: a token, or a password; in clear.
-        username: most servers take any name with a token.
+        token: a token or a password, in plain text.
+        username: most servers accept any name with a token.
     """
 
     token: str
@@ -42,14 +42,15 @@ class GitLogin(NamedTuple):
 
 
 def check_git_url(url: str) -> str:
-    """Return the address of a repository.
+    """Return the URL of a repository if it is valid.
 
     Raises:
-        ValueError: it has a login, or a query, which may be one: they would be saved and shown.
+        ValueError: it has credentials, or a query, which may contain some: they would be saved and
+            shown.
     """
     found = urlsplit(url)
     if found.password or (found.username and found.scheme in {"http", "https"}):
-        raise ValueError("a URL must not contain a login: it would be saved and shown")
+        raise ValueError("a URL must not contain credentials: they would be saved and shown")
     if found.scheme and found.query:
         raise ValueError("a URL must not contain a query: it may be a token, and would be saved")
     return url
@@ -66,26 +67,26 @@ def fetch_repository(
 ) -> str:
     """Fetch one commit of a repository into a directory, and return its hash.
 
-    The login is in no argument, in no file and in no message, and is given to the host of `url`
-    alone.
+    The credentials are not in any argument, file or message, and are only sent to the host of
+    `url`.
 
     Args:
-        url: the address: ``https://…``, ``ssh://…``, ``git@host:path``, ``file://…`` or a path.
-        folder: where its files go; it is created.
+        url: the URL: ``https://…``, ``ssh://…``, ``git@host:path``, ``file://…`` or a path.
+        folder: the directory for its files, which is created.
         reference: a branch, a tag or a commit; None for the default branch.
-        login: for a private repository over HTTP.
-        directories: only these, and the files at the top; all for none.
-        has_submodules: whether submodules are fetched, too.
+        login: credentials for a private repository over HTTP.
+        directories: only these, and the files at the top; None for all.
+        has_submodules: whether to fetch submodules as well.
 
     Raises:
         ConfigurationError: git is not installed, the repository can't be reached or refuses the
-            login, or there is no such branch, tag or commit.
+            credentials, or there is no such branch, tag or commit.
     """
     return _Fetch(url, folder, login).fetch(reference, directories, has_submodules=has_submodules)
 
 
 class _Fetch:
-    """One repository that is being fetched."""
+    """A fetch of one repository."""
 
     def __init__(self, url: str, folder: Path, login: GitLogin | None) -> None:
         self._url, self._folder, self._login = url, folder, login
@@ -111,15 +112,16 @@ class _Fetch:
         return self._run("rev-parse", "HEAD").stdout.strip()
 
     def _find_commit(self, reference: str | None) -> None:
-        """Let FETCH_HEAD be the commit that is asked for."""
+        """Fetch the requested commit as FETCH_HEAD."""
         shallow = ("fetch", "--quiet", "--depth=1", "origin")
         done = self._try(*shallow, reference or "HEAD")
         if done.returncode == 0:
             return
-        listed = self._run("ls-remote", "--heads", "--tags", "origin").stdout  # is it there?
+        # Check whether it exists.
+        listed = self._run("ls-remote", "--heads", "--tags", "origin").stdout
         if reference is None:
             raise self._make_error("it has no commits", "Push one.")
-        if _COMMIT.fullmatch(reference):  # shortened, or of a server that does not give out any
+        if _COMMIT.fullmatch(reference):  # abbreviated, or refused by the server
             self._run("fetch", "--quiet", "--tags", "origin", "+refs/heads/*:refs/heads/*")
             found = self._try("rev-parse", "--verify", "--quiet", f"{reference}^{{commit}}")
             if found.returncode == 0:
@@ -134,10 +136,10 @@ class _Fetch:
         if done.returncode:
             if self._login is None and "could not read Username" in done.stderr:
                 remedy = 'Pass credentials="secret/NAME".'
-                raise self._make_error("it asks for a login", remedy)
+                raise self._make_error("it requires credentials", remedy)
             words = self._mask(" ".join(done.stderr.split()))
             problem = f"git {arguments[0]} failed: {words.removeprefix('fatal: ')}"
-            raise self._make_error(problem, "Check the address, the network and the login.")
+            raise self._make_error(problem, "Check the address, the network and the credentials.")
         return done
 
     def _try(self, *arguments: str) -> CompletedProcess[str]:
@@ -155,7 +157,7 @@ class _Fetch:
         return run_command([self._git, *options, *arguments], env=env, cwd=self._folder)
 
     def _mask(self, words: str) -> str:
-        masked = redact(words)  # which knows no short ones
+        masked = redact(words)  # short values are not registered
         return masked if self._login is None else masked.replace(self._login.token, MASK)
 
     def _make_error(self, problem: str, remedy: str) -> ConfigurationError:

@@ -1,4 +1,4 @@
-"""Pin the code of a deployment: keep the version that it has now."""
+"""Pin the code of a deployment: store its current version."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from flowstone.records.runs import CodeVersion
 
 
 def pin_directory(folder: Path, package: str = "", *, is_workdir: bool) -> CodeVersion:
-    """Keep the files of a directory.
+    """Store the files of a directory.
 
     Args:
         folder: the directory.
-        package: the name of a directory in it, to keep that alone.
+        package: the name of a directory in it, to store only that.
         is_workdir: whether runs start in their copy of it.
 
     Raises:
@@ -31,7 +31,7 @@ def pin_directory(folder: Path, package: str = "", *, is_workdir: bool) -> CodeV
 
 
 def pin_entrypoint(entrypoint: str) -> tuple[str, CodeVersion]:
-    """Keep the code of a flow that stands in a file or a module of this machine.
+    """Store the code of a flow in a local file or module.
 
     That is the directory of the file, or the outermost package of the module. The code of an
     installed package is not pinned.
@@ -56,7 +56,7 @@ def pin_entrypoint(entrypoint: str) -> tuple[str, CodeVersion]:
 
 
 def pin_flow_file(entrypoint: str, project: Path) -> tuple[str, CodeVersion]:
-    """Keep the code of a flow of a project; of the file's directory where it is outside of that.
+    """Store the code of a flow's project; for a file outside of it, the file's directory.
 
     Args:
         entrypoint: ``/path/to/file.py:flow``, or ``package.module:flow`` of the project.
@@ -78,13 +78,13 @@ def pin_flow_file(entrypoint: str, project: Path) -> tuple[str, CodeVersion]:
 
 
 def _find_root(module: str) -> Path | None:
-    """Return the directory that has the outermost package of a module; None for an installed one.
+    """Return the parent directory of a module's outermost package; None for an installed one.
 
-    The module has been imported: the flow is of it.
+    The module has been imported already, since the flow is defined in it.
     """
     file = getattr(sys.modules.get(module), "__file__", None)
     if file is None:
-        file = getattr(sys.modules.get("__main__"), "__file__", None)  # of `python -m`
+        file = getattr(sys.modules.get("__main__"), "__file__", None)  # for `python -m`
     if file is None:
         return None
     path = Path(file).absolute()

@@ -1,4 +1,4 @@
-"""Requirements of runs: what is refused of them, as they are saved and shown in clear."""
+"""Checks of the requirements of runs, which are saved and shown in plain text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from flowstone.records.redaction import MASK, redact
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-#: Logins of URLs. A name alone is none in ``ssh://git@…``, nor is ``${NAME}``, which pip reads
+#: Credentials in URLs. A name alone is none in ``ssh://git@…``, nor is ``${NAME}``, which pip reads
 #: from the environment.
 _LOGIN = re.compile(r"(?<=://)(?![^/@\s]*\$\{\w+\}@)(?:(?<!ssh://)[^/@\s]+|[^/@\s:]*:[^/@\s]*)@")
 _QUERY = re.compile(r"(?<=://)([^\s?#]*\?)[^\s#]+")
@@ -22,8 +22,7 @@ _NAME = r"[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?"
 _EXTRAS = rf"(?:\s*\[\s*(?:{_NAME}\s*(?:,\s*{_NAME}\s*)*)?\])?"
 _VERSION = r"(?:===|==|~=|!=|<=|>=|<|>)\s*[\w.*+!-]+"
 _VERSIONS = rf"{_VERSION}(?:\s*,\s*{_VERSION})*"
-#: Of PEP 508, but that what is behind the semicolon may be anything; and as pip takes it, a URL or
-#: a path alone.
+#: PEP 508, except that anything may follow the semicolon; and like pip, a URL or a path alone.
 _REQUIREMENT = re.compile(
     rf"(?:{_NAME}{_EXTRAS}\s*(?:{_VERSIONS}|\(\s*{_VERSIONS}\s*\)|@\s*[\w+.-]+:\S+(?=\s|$))?"
     rf"\s*(?:;.+)?|[\w+.-]+://\S+|/\S+)"
@@ -32,7 +31,7 @@ _ONE_EQUALS_SIGN = re.compile(rf"({_NAME}{_EXTRAS})\s*=\s*([\w.*+!-]+)")
 
 
 def mask_urls(text: str) -> str:
-    """Return a text without the logins and queries of URLs, and without known secrets."""
+    """Return a text without credentials and queries in URLs, and without known secrets."""
     return _QUERY.sub(rf"\1{MASK}", _LOGIN.sub("****@", redact(text)))
 
 
@@ -40,8 +39,8 @@ def check_requirements(requirements: Sequence[object]) -> None:
     """Refuse requirements that can't be used or saved.
 
     Raises:
-        ConfigurationError: there are none; or one is empty, is an option or malformed, or has a
-            login or a query in its URL.
+        ConfigurationError: there are none; or one is empty, is an option or malformed, or has
+            credentials or a query in its URL.
     """
     if not requirements:
         raise ConfigurationError("requirements", "the list is empty", "Leave it out.")
@@ -52,11 +51,11 @@ def check_requirements(requirements: Sequence[object]) -> None:
 
 
 def check_requirements_file(file: str, content: bytes) -> None:
-    """Refuse a file of requirements with a login in a URL, or with a query where that is read.
+    """Refuse a requirements file with credentials in a URL, or with a query if it would be used.
 
     Args:
         file: its name: a ``.txt`` file, ``pyproject.toml``, or ``uv.lock``.
-        content: what is in it.
+        content: its content.
 
     Raises:
         ConfigurationError: it has one, or a dependency of the project is malformed.
@@ -86,7 +85,7 @@ def _list_dependencies(file: str, text: str) -> Iterator[object]:
 
 
 def _find_problem(requirement: object) -> tuple[str, str] | None:
-    """Return what is wrong with a requirement, and what to do."""
+    """Return the problem of a requirement, and the remedy."""
     if not isinstance(requirement, str):
         return f"{requirement!r} is not a requirement", _EXAMPLE
     text = requirement.strip()
@@ -107,7 +106,7 @@ def _find_problem(requirement: object) -> tuple[str, str] | None:
 
 def _find_url_problem(text: str, *, has_query: bool) -> tuple[str, str] | None:
     if _LOGIN.search(text):
-        problem = f"{mask_urls(text)!r} has a login, which would be shown and saved"
+        problem = f"{mask_urls(text)!r} has credentials, which would be shown and saved"
         return problem, "Leave it out, and let uv find it: by its keyring, or a .netrc file."
     if has_query and _QUERY.search(text):
         problem = f"{mask_urls(text)!r} has a query, which may be a token, and would be saved"

@@ -1,4 +1,4 @@
-"""The environments of runs whose deployments say what they need."""
+"""The environments of runs whose deployments list requirements."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ _PATH = re.compile(rb"\bpath\s*=")
 
 
 def read_requirements(given: object) -> Environment:
-    """Return what a deployment says of its environment.
+    """Return the environment for a deployment's option.
 
     Args:
-        given: requirements as for pip, or the name of a file of the code that lists them.
+        given: requirements as for pip, or the name of a file in the code that lists them.
 
     Raises:
-        ConfigurationError: they can't be used.
+        ConfigurationError: they are not valid.
     """
     if isinstance(given, str):
         path = PurePosixPath(given)
@@ -64,11 +64,11 @@ def check_environment_file(environment: Environment, code: CodeVersion | None) -
     """Check that the code has the file that lists the packages of its environment.
 
     Raises:
-        ConfigurationError: it has not, or the file can't be used.
+        ConfigurationError: it does not, or the file is not valid.
     """
     if environment.file is not None:
         if code is None or code.snapshot is None:
-            problem = f"{environment.file!r} is a file of code that is not kept"
+            problem = f"{environment.file!r} is a file of code that no longer exists"
             remedy = "Pass a list of requirements, or deploy the flow."
             raise ConfigurationError("requirements", problem, remedy)
         for name, content in _read_files(environment.file, code.snapshot).items():
@@ -76,21 +76,21 @@ def check_environment_file(environment: Environment, code: CodeVersion | None) -
 
 
 def is_in_environment(environment: Environment, code: CodeVersion | None) -> bool:
-    """Tell whether this process has the environment of a run.
+    """Return whether this process has the environment of a run.
 
     Raises:
-        ConfigurationError: the file that describes it is not kept any more.
+        ConfigurationError: the file that describes it no longer exists.
     """
     return _find(environment, code).resolve() == Path(sys.prefix).resolve()
 
 
 def make_run_environment(environment: Environment, code: CodeVersion | None) -> Path:
-    """Return the directory of a run's environment; it is created where there is none yet.
+    """Return the directory of a run's environment, creating it if needed.
 
-    It has the Flowstone that runs here, or the one that a lock names.
+    It contains the running version of Flowstone, or the one in a lock file.
 
     Raises:
-        ConfigurationError: it can't be created; it says why.
+        ConfigurationError: it can't be created; the message says why.
     """
     made = _find(environment, code)
 
@@ -104,7 +104,7 @@ def make_run_environment(environment: Environment, code: CodeVersion | None) -> 
 
 
 def _find(environment: Environment, code: CodeVersion | None) -> Path:
-    """Return where an environment is, by all that it depends on."""
+    """Return the path of an environment, which depends on everything that affects it."""
     cache = services().settings.home / "environments"
     file = environment.file
     if file is None:
@@ -135,7 +135,7 @@ def _install_file(made: Path, file: str, snapshot: str) -> None:
 
 
 def _read_files(file: str, snapshot: str) -> dict[str, bytes]:
-    """Return the files on which an environment depends that one describes, by their names."""
+    """Return the files that an environment's file depends on, by their names."""
     files = {each.path: each.content for each in read_snapshot(snapshot)}
     names = [file]
     if PurePosixPath(file).name == LOCK:
@@ -152,7 +152,7 @@ def _read_files(file: str, snapshot: str) -> dict[str, bytes]:
 
 
 def _hash(file: str, snapshot: str) -> str:
-    """Return what stands for all that a file says, and that it refers to."""
+    """Return a hash of a file and everything that it refers to."""
     contents = _read_files(file, snapshot).values()
     refers = _REFERS if file.endswith(".txt") else _PATH
     if any(map(refers.search, contents)):

@@ -1,7 +1,7 @@
-"""Snapshots of code: the files of a directory, kept in the home by their hash.
+"""Snapshots of code: the files of a directory, stored in the home by their hash.
 
-A snapshot is one archive, which nobody changes by accident. A process that executes a run of it has
-a copy of its own, so whatever a run writes beside its code is not there for the next one.
+A snapshot is a single archive, which is not changed by accident. Each process that executes a run
+has its own copy, so files that a run writes beside its code don't exist for the next one.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
     from flowstone.blocks.ignore_files import IgnoreRule
 
-#: The file that says what of a directory is no code, as a .gitignore does.
+#: The file that lists what is not code in a directory, in the format of a .gitignore.
 IGNORE_FILE = ".flowstoneignore"
-#: A directory with more is most likely not one of code.
+#: A larger directory most likely contains more than code.
 MOST_BYTES, MOST_FILES = 64 * 2**20, 10_000
-#: Seconds for which a snapshot is kept that nothing needs, so that failed runs can be retried.
+#: Seconds for which an unneeded snapshot is retained, so that failed runs can be retried.
 KEPT = 7 * 24 * 3600.0
-#: Seconds in which a copy that was just created is left alone.
+#: Seconds for which a new copy is never removed.
 _FRESH = 60.0
 _USUAL = read_rules(
     [
@@ -47,7 +47,7 @@ _USUAL = read_rules(
 )
 
 _logger = get_logger("code")
-#: The copies that this process has, by their archives.
+#: The copies of this process, by their archives.
 _copies: dict[Path, Path] = {}
 
 
@@ -68,14 +68,14 @@ class CodeFile(NamedTuple):
 
 
 def save_snapshot(folder: Path, package: str = "") -> str:
-    """Keep the files of a directory in the home, and return their hash.
+    """Store the files of a directory in the home, and return their hash.
 
-    What `IGNORE_FILE` names is left out, and what is never code: repositories, environments, caches
-    and the home itself. Links are followed.
+    Files that `IGNORE_FILE` matches are skipped, and so is what is never code: repositories,
+    environments, caches and the home itself. Links are followed.
 
     Args:
         folder: the directory.
-        package: the name of a directory in it, to keep that alone.
+        package: the name of a directory in it, to store only that.
 
     Raises:
         ConfigurationError: there is no such directory, it is too large, or a file can't be read.
@@ -104,7 +104,7 @@ def read_snapshot(snapshot: str) -> list[CodeFile]:
     """Return the files of a snapshot.
 
     Raises:
-        ConfigurationError: it is not kept any more, or is not as it was.
+        ConfigurationError: it no longer exists, or was modified.
     """
     archive = _find_archive(snapshot)
     try:
@@ -124,7 +124,7 @@ def copy_snapshot(snapshot: str, folder: Path) -> None:
     """Write the files of a snapshot to a directory.
 
     Raises:
-        ConfigurationError: as `read_snapshot` does, or the directory can't be written.
+        ConfigurationError: as for `read_snapshot`, or the directory can't be written.
     """
     try:
         folder.mkdir(mode=0o700, parents=True)
@@ -140,17 +140,18 @@ def copy_snapshot(snapshot: str, folder: Path) -> None:
 
 
 def open_copy(snapshot: str) -> Path:
-    """Return the directory with this process's own copy of a snapshot; it goes when this ends.
+    """Return the directory of this process's own copy of a snapshot, which is deleted at exit.
 
     Raises:
-        ConfigurationError: as `copy_snapshot` does.
+        ConfigurationError: as for `copy_snapshot`.
     """
     archive = _find_archive(snapshot)
     if archive not in _copies:
         copies = _find_copies()
         make_private_directory(copies)
         folder = copies / token_hex(8)
-        # Held until this process ends, so that `remove_snapshots` knows whose copy is left over.
+        # Locked until this process ends, so that `remove_snapshots` knows which copies are left
+        # over.
         descriptor = os.open(_find_lock(folder), os.O_RDWR | os.O_CREAT, 0o600)
         lock_descriptor(descriptor)
         copy_snapshot(snapshot, folder)
@@ -160,11 +161,11 @@ def open_copy(snapshot: str) -> Path:
 
 
 def remove_snapshots(needed: Collection[str], now: float) -> None:
-    """Remove snapshots that nothing needs, and copies of processes that were killed.
+    """Remove snapshots that are not needed, and copies of processes that were killed.
 
     Args:
         needed: snapshots of deployments, and of runs that have not ended.
-        now: seconds since the epoch; what was used in the last week is kept.
+        now: seconds since the epoch; what was used in the last week is retained.
     """
     for archive in _find_folder().glob("*.tar.gz"):
         if archive.name.removesuffix(".tar.gz") not in needed and _is_older(archive, now - KEPT):
@@ -218,8 +219,8 @@ def make_size_error(where: str, sizes: dict[str, int]) -> ConfigurationError:
     """Return the error for code that is too large.
 
     Args:
-        where: the code, for people.
-        sizes: bytes, by the names at the top of it.
+        where: the code, for the message.
+        sizes: sizes in bytes, by the names at the top level.
     """
     largest = max(sizes, key=sizes.__getitem__)
     problem = (
@@ -238,8 +239,8 @@ def _walk(
     Args:
         folder: the directory.
         prefix: its path in the snapshot, with a slash at its end.
-        rules: for what is left out.
-        above: the directories around it, so that a link to one of them ends there.
+        rules: the rules of files to skip.
+        above: the directories around it, so that a link to one of them is not followed.
     """
     real = os.path.realpath(folder)
     home = os.path.realpath(services().settings.home)
@@ -261,7 +262,7 @@ def _walk(
 def _read_size(entry: os.DirEntry[str]) -> int:
     try:
         return entry.stat().st_size
-    except OSError:  # it has just gone; who reads it says so
+    except OSError:  # just deleted, which reading it will report
         return 0
 
 
@@ -289,7 +290,7 @@ def _read_members(tar: tarfile.TarFile) -> Iterator[CodeFile]:
 
 
 def _hash(files: Iterable[CodeFile]) -> str:
-    """Return the hash of paths and contents; times are no part of it."""
+    """Return the hash of paths and contents, without times."""
     digest = sha256()
     for file in files:
         head = (os.fsencode(file.path), b"x" if file.is_executable else b"", len(file.content))
@@ -302,11 +303,11 @@ def _is_older(path: Path, than: float) -> bool:
     try:
         return path.stat().st_mtime < than
     except OSError:
-        return False  # somebody else has removed it
+        return False  # another process has removed it
 
 
 def _is_left_over(lock: Path) -> bool:
-    """Tell whether the process that had a copy has ended."""
+    """Return whether the process that had a copy has ended."""
     try:
         descriptor = os.open(lock, os.O_RDWR)
     except OSError:
@@ -318,8 +319,8 @@ def _is_left_over(lock: Path) -> bool:
 
 
 def _close_copy(folder: Path, owner: int, created: float) -> None:
-    """Remove the copy of this process, and say what was written to it."""
-    if os.getpid() != owner:  # a fork of it
+    """Delete the copy of this process, and report files that were written to it."""
+    if os.getpid() != owner:  # a fork
         return
     written = sorted(_find_written(folder, created))
     if written:

@@ -1,4 +1,4 @@
-"""Where the code of a deployment comes from: a directory, a repository, an object store."""
+"""The sources of a deployment's code: a directory, a Git repository, an object store."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from flowstone.records.runs import CodeVersion
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: A login for a repository: a block, the reference of a saved one, or its parts by name.
+#: Credentials for a repository: a block, the reference of a saved one, or a dict.
 GitCredentials = Block | Mapping[str, object] | str
 
-#: What in a block, or among the parts, is the token; the first one counts.
+#: The fields or keys that may contain the token; the first one is used.
 _TOKENS = ("token", "access_token", "password", "value")
 _GIT_SCHEMES = ("http", "https", "ssh", "git", "file", "git+ssh")
 _LOGINS = 'Use Secret(value=…), or {"username": …, "access_token": …}.'
@@ -33,23 +33,24 @@ _LOGINS = 'Use Secret(value=…), or {"username": …, "access_token": …}.'
 
 @dataclass(frozen=True)
 class GitRepository:
-    """A repository of git that has the code of flows.
+    """A Git repository with the code of flows.
 
-    Deploying takes the commit that the branch or tag has then; what is pushed later is taken when
-    the flow is deployed again.
+    Deploying pins the current commit of the branch or tag; later commits are used when the flow is
+    deployed again.
 
     Attributes:
-        url: the address: ``https://…``, ``ssh://…``, ``git@host:path``, ``file://…`` or a path.
+        url: the URL: ``https://…``, ``ssh://…``, ``git@host:path``, ``file://…`` or a path.
         credentials: for a private repository over HTTP: a `Secret` with a token, another block
             with the fields ``username`` and ``token`` (or ``access_token``, or ``password``), the
-            reference of a saved one as ``"secret/github"``, or these parts by name.
+            reference of a saved one as ``"secret/github"``, or a dict of these fields.
         branch: a branch or a tag; None for the default branch.
-        commit_sha: a commit, in place of a branch.
-        include_submodules: whether submodules are fetched, too.
+        commit_sha: a commit, instead of a branch.
+        include_submodules: whether to fetch submodules as well.
         directories: only these directories, and the files at the top; None for all.
 
     Raises:
-        ConfigurationError: the address has a login or a query; or branch and commit are given.
+        ConfigurationError: the URL has credentials or a query; or both branch and commit are
+            passed.
     """
 
     url: str
@@ -82,16 +83,16 @@ CodeSource = GitRepository | ObjectStore | Path | str
 
 @contextmanager
 def open_source(source: CodeSource) -> Iterator[tuple[Path, CodeVersion]]:
-    """Keep the code that a source has now, and give the directory with it while this is open.
+    """Store the current code of a source, and yield a directory with it.
 
     Args:
-        source: a `GitRepository` or its address, the path of a directory, an `ObjectStore` block,
-            or the reference of a saved one as ``"s3-bucket/flows"``.
+        source: a `GitRepository` or its URL, the path of a directory, an `ObjectStore` block, or
+            the reference of a saved one as ``"s3-bucket/flows"``.
 
     Raises:
-        ConfigurationError: it is none of these, there is nothing, or it can't be fetched.
-        ObjectNotFound: no block is saved by that reference.
-        StorageError: the store refused.
+        ConfigurationError: it is none of these, it is empty, or it can't be fetched.
+        ObjectNotFound: no block is saved under that reference.
+        StorageError: the store reported an error.
     """
     found = _resolve(source)
     if isinstance(found, Path):
@@ -131,7 +132,7 @@ _KINDS = "Use a directory, GitRepository(url), an ObjectStore block, or 'type/na
 
 
 def _fetch_repository(repository: GitRepository, folder: Path) -> str:
-    """Fetch a repository into a directory, and return what it is called."""
+    """Fetch a repository into a directory, and return its display name."""
     is_path = "://" not in repository.url and Path(repository.url).is_dir()
     commit = fetch_repository(
         str(Path(repository.url).absolute()) if is_path else repository.url,
@@ -146,7 +147,7 @@ def _fetch_repository(repository: GitRepository, folder: Path) -> str:
 
 
 def _fetch_objects(store: ObjectStore, folder: Path) -> str:
-    """Download what a store has into a directory, and return what it is called."""
+    """Download the content of a store into a directory, and return its display name."""
     sizes: dict[str, int] = {}
     slug = store.block_type_slug()
     where = f"{slug}/{store.name}" if store.name else f"{slug} {store.make_provider().where}"
@@ -161,10 +162,10 @@ def _fetch_objects(store: ObjectStore, folder: Path) -> str:
 
 
 def _read_login(credentials: object) -> GitLogin:
-    """Return a login in clear.
+    """Return credentials in plain text.
 
     Raises:
-        ConfigurationError: there is no token in it; what it is instead is not shown.
+        ConfigurationError: they contain no token; the content is not shown.
     """
     if isinstance(credentials, str):
         if "/" not in credentials:
@@ -187,7 +188,7 @@ def _read_login(credentials: object) -> GitLogin:
 
 def _list_fields(credentials: object) -> Mapping[str, object]:
     if not isinstance(credentials, Block):
-        problem = f"a value of the type {type(credentials).__name__} is no login"
+        problem = f"a value of the type {type(credentials).__name__} is not valid as credentials"
         raise ConfigurationError("credentials", problem, _LOGINS)
     return {name: getattr(credentials, name) for name in ("username", *_TOKENS)
             if name in type(credentials).model_fields}  # fmt: skip

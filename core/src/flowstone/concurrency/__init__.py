@@ -1,7 +1,7 @@
-"""Let only so many do a thing at a time, or so often: slots under limits, in sync and async code.
+"""Concurrency limits and rate limits: slots that sync and async code acquires.
 
-`flowstone limit set NAME --slots N` makes a limit. All that use it by its name share its slots, in
-whichever process they are.
+`flowstone limit set NAME --slots N` creates a limit. All code that uses its name shares its slots,
+in any process.
 """
 
 from __future__ import annotations

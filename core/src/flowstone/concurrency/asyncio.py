@@ -1,4 +1,4 @@
-"""Slots for async code, under the names that users know."""
+"""Concurrency limits for async code, under their module name in Prefect."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def rate_limit(
     timeout_seconds: float | None = None,
     strict: bool = False,
 ) -> None:
-    """Do as the sync `rate_limit`, and let other coroutines run meanwhile."""
+    """Async version of `rate_limit`."""
     make = partial(make_slot_request, names, occupy, strict, is_rate=True)
     turn = await call_blocking(make)
     try:
@@ -31,5 +31,5 @@ async def rate_limit(
         await arun_story(give_back(turn))
 
 
-#: Its name in `flowstone.concurrency`, beside the sync one.
+#: Its name in `flowstone.concurrency`, beside the sync version.
 arate_limit = rate_limit

@@ -1,4 +1,4 @@
-"""The leases of the slots that this process holds, for the heartbeat that renews them."""
+"""The leases of the slots that this process holds, which the heartbeat renews."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     from flowstone.ports.threads import Threads
     from flowstone.records.limits import Claim
 
-#: The number of heartbeats in the time of a lease, at least.
+#: Minimum number of heartbeats per lease duration.
 BEATS = 3
-#: The most seconds until lost slots are asked for again.
+#: Maximum number of seconds until lost slots are requested again.
 AGAIN = 5.0
-#: The fewest seconds between two heartbeats.
+#: Minimum number of seconds between two heartbeats.
 SHORTEST = 0.05
 
 _logger = logging.getLogger("flowstone.limits")
 
 
 def warn(text: str) -> None:
-    """Log a warning, as a line of the current run where there is one."""
+    """Log a warning, in the log of the current run if there is one."""
     run = current_run()
     (_logger if run is None else RunLogger(run, _logger)).warning(text)
 
@@ -39,12 +39,12 @@ class RenewedLease:
     """A lease that is renewed.
 
     Attributes:
-        claim: the claim to take the slots again with.
-        seconds: how long the lease is.
-        on_lost: called when it is lost; None to go on without.
-        until: when it ends, as far as is known here.
-        again_at: when lost slots are asked for again.
-        is_lost: whether it is known to be lost; then it is tried to take the slots again.
+        claim: the claim for taking the slots again.
+        seconds: the duration of the lease.
+        on_lost: called when it is lost; None to continue without it.
+        until: when it expires, as known here.
+        again_at: when lost slots are requested again.
+        is_lost: whether it is known to be lost; then its slots are requested again.
     """
 
     __slots__ = ("again_at", "claim", "is_lost", "on_lost", "seconds", "until")
@@ -60,21 +60,23 @@ class RenewedLease:
         self.mark_taken(now)
 
     def mark_taken(self, now: float) -> None:
-        """Take note that the slots were taken at a time."""
+        """Set the lease of slots that were taken at that time."""
         self.until, self.again_at = now + self.seconds, now
         self.is_lost = False
 
     def mark_renewed(self, now: float) -> None:
-        """Take note of a heartbeat; two thirds of the lease remain at least."""
+        """Update the lease after a heartbeat; at least two thirds of it remain."""
         self.until, self.is_lost = max(self.until, now + self.seconds * 2 / 3), False
 
 
 class SlotLeases:
-    """Knows what this process holds. Nothing else of a process, such as a forked child, frees it.
+    """The slots held by this process. No other part of it, such as a forked child, frees them.
 
-    Fills the `HeldSlots` port. The lock is held while slots are freed and while lost ones are taken
-    again, so that nothing is taken again that is being freed. It is not held during a heartbeat,
-    which waits for the journal: whoever frees slots may log a line, and wait for the journal, too.
+    Implements the `HeldSlots` port. The lock is held while slots are freed and while lost ones are
+    taken again, so that no slot is taken again while it is being freed. It is not held during a
+    heartbeat, which waits for the journal: a thread that frees slots may log a line, and so wait
+    for
+    the journal, too.
     """
 
     def __init__(self, store: SlotStore, clock: Clock, threads: Threads = threading) -> None:
@@ -83,7 +85,7 @@ class SlotLeases:
         self.reset()
 
     def reset(self) -> None:
-        """Know of nothing: in a forked child, all is the parent's."""
+        """Forget all slots: in a forked child, they belong to the parent."""
         self._lock = self._threads.RLock()
         self._kept: dict[str, RenewedLease] = {}
         self._asked: set[str] = set()  # may have been granted
@@ -91,11 +93,11 @@ class SlotLeases:
         self._warn_at = float("-inf")
 
     def ask(self, token: str) -> None:
-        """Take note that slots are asked for under a token."""
+        """Note that slots are requested under a token."""
         self._asked.add(token)
 
     def note_refusal(self, token: str) -> None:
-        """Take note that they were not granted."""
+        """Note that they were not granted."""
         self._asked.discard(token)
 
     def keep(
@@ -106,14 +108,14 @@ class SlotLeases:
         on_lost: Callable[[], None] | None,
         now: float,
     ) -> None:
-        """Renew the lease of slots that were granted by a claim of that time."""
+        """Renew the lease of slots that were granted for a claim at that time."""
         with self._lock:
             self._kept[token] = RenewedLease(claim, seconds, on_lost, now)
             self._asked.discard(token)
         self._tell()
 
     def free(self, token: str) -> None:
-        """Free what a token holds; where the store fails, as soon as it can be reached."""
+        """Free the slots of a token; if the store fails, as soon as it can be reached."""
         with self._lock:
             if token in self._kept or token in self._asked:
                 self._left.add(token)
@@ -124,7 +126,7 @@ class SlotLeases:
             self._tell()
 
     def close(self) -> None:
-        """Free all."""
+        """Free all slots."""
         with self._lock:
             self._left |= self._kept.keys() | self._asked
             self._kept.clear()
@@ -137,7 +139,7 @@ class SlotLeases:
         self._tell = call
 
     def find_pause(self) -> float | None:
-        # Copied, as another thread may take or free slots meanwhile.
+        # A copy, as another thread may take or free slots in the meantime.
         shortest = min((each.seconds for each in list(self._kept.values())), default=None)
         return None if shortest is None else max(SHORTEST, shortest / BEATS)
 
@@ -163,14 +165,14 @@ class SlotLeases:
             try:
                 self._store.give_back_slots(tokens)
             except StoreError as error:
-                warn(f"slots could not be given back yet: {error}")
+                warn(f"slots could not be freed yet: {error}")
             else:
                 self._left.difference_update(tokens)
 
     def _report_unrenewed(
         self, held: Mapping[str, RenewedLease], now: float, error: StoreError
     ) -> None:
-        if held and now >= self._warn_at:  # not at each heartbeat of an outage
+        if held and now >= self._warn_at:  # not at each heartbeat during an outage
             self._warn_at = now + AGAIN
             warn(f"the leases of slots could not be renewed: {error}")
         for each in held.values():
@@ -178,7 +180,7 @@ class SlotLeases:
                 self._lose(each)
 
     def _take_again(self, token: str, now: float) -> None:
-        """Take slots that others have freed: the holder was out of sight, or somebody did so."""
+        """Take slots again that were freed because the holder seemed dead, or by a user."""
         with self._lock:
             each = self._kept.get(token)
             if each is None or now < each.again_at:
@@ -206,4 +208,4 @@ class SlotLeases:
 
 
 def _tell_nobody() -> None:
-    """Renew nothing: there is no heartbeat."""
+    """Do nothing: there is no heartbeat."""

@@ -1,4 +1,4 @@
-"""The gate: one queue for the process to slots under limits, first come, first served."""
+"""The process's queue for slots under limits: first come, first served."""
 
 from __future__ import annotations
 
@@ -27,23 +27,24 @@ if TYPE_CHECKING:
     from flowstone.ports.threads import Threads
     from flowstone.records.limits import Limit
 
-#: Seconds between two polls for slots that other processes give back.
+#: Seconds between two polls for slots that other processes free.
 LOOK = 1.0
-#: A thread wakes so often, as what would stop it is only heard when Python code runs.
+#: Seconds after which a waiting thread wakes up: it can only be stopped when Python code runs.
 TICK = 0.5
-#: So long, in seconds, it is believed which limits there are.
+#: Seconds for which the limits are cached.
 FRESH = 1.0
 
-#: The tokens of the slots that are held around this code.
+#: The tokens of the slots held around this code.
 held_here: ContextVar[frozenset[str]] = ContextVar("flowstone.held", default=frozenset())
 
 
 class ProcessSlotQueue:
-    """Keeps the queue of this process, and the slots that it holds.
+    """The queue of this process, and the slots that it holds.
 
-    Who comes first to a limit is served first; who waits for several is in the line of each. Only
-    the first in a line asks the store. The lock is held meanwhile, so that it is quick to say who
-    is first.
+    Requests are served in order per limit; a request for several limits is in the queue of each.
+    Only
+    the first one in a queue polls the store. The lock is held during a poll, so that it is quick to
+    determine which one is first.
     """
 
     def __init__(
@@ -63,26 +64,26 @@ class ProcessSlotQueue:
         _all.add(self)
 
     def reset(self) -> None:
-        """Forget who waits and what is held, as in a process that was forked."""
+        """Forget all requests and held slots, as in a forked process."""
         self.lock = self.threads.RLock()
         self._lines: dict[str, OrderedDict[QueuedSlotRequest, None]] = {}
         self._served: dict[str, float] = {}
         self._known: tuple[float, dict[str, Limit]] = (float("-inf"), {})
 
     def make_request(self, wanted: SlotDemand) -> QueuedSlotRequest:
-        """Return a turn that is not in the queue yet."""
+        """Return a request that is not in the queue yet."""
         return QueuedSlotRequest(self, wanted)
 
     def make_tag_request(self, tags: Sequence[str], name: str, run_id: str) -> TagSlotRequest:
-        """Return the turn of a task run under the limits of its tags."""
+        """Return the request of a task run for the limits of its tags."""
         return TagSlotRequest(self, tags, name, run_id)
 
     def are_limits_known(self) -> bool:
-        """Tell whether `limits` returns without reading the store."""
+        """Return whether `limits` returns without reading the store."""
         return self.clock.monotonic() - self._known[0] < FRESH
 
     def limits(self) -> dict[str, Limit]:
-        """Return the limits by name, as they were at most `FRESH` seconds ago."""
+        """Return the limits by name, at most `FRESH` seconds old."""
         _, known = self._known
         if not self.are_limits_known():
             known = {each.name: read_limit(each) for each in self._documents.find(KIND)}
@@ -90,13 +91,13 @@ class ProcessSlotQueue:
         return known
 
     def close(self) -> None:
-        """Give back all that this process holds."""
+        """Free all slots that this process holds."""
         self.leases.close()
 
-    # ------------------------------------------------------------ for turns, under the lock
+    # ------------------------------------------------------------ for requests, under the lock
 
     def find_first_ahead(self, turn: QueuedSlotRequest) -> QueuedSlotRequest | None:
-        """Return who is first in one of the turn's lines, where that is not the turn."""
+        """Return the first other request that is ahead of this one in one of its queues."""
         for name in turn.wanted.names:
             first = next(iter(self._lines.get(name, ())), turn)
             if first is not turn:
@@ -117,14 +118,14 @@ class ProcessSlotQueue:
         self.notify(turn.wanted.names)
 
     def notify(self, names: Iterable[str]) -> None:
-        """Let those look who are first under these limits."""
+        """Wake the first requests for these limits."""
         for name in names:
             first = next(iter(self._lines.get(name, ())), None)
             if first is not None:
                 first.notify()
 
     def find_wait_start(self, turn: QueuedSlotRequest) -> float:
-        """Return since when this process has got nothing of what a turn wants."""
+        """Return since when this process has been waiting for the limits of a request."""
         return max([turn.came, *(self._served.get(name, 0.0) for name in turn.wanted.names)])
 
     def serve(self, names: Iterable[str], now: float) -> None:
@@ -133,7 +134,7 @@ class ProcessSlotQueue:
 
 
 class QueuedSlotRequest:
-    """Somebody's place in the queue, and then the slots; fills `TimedSlotRequest`."""
+    """A request in the queue, and then its slots; implements `TimedSlotRequest`."""
 
     def __init__(self, gate: ProcessSlotQueue, wanted: SlotDemand) -> None:
         self._gate, self.wanted = gate, wanted
@@ -142,20 +143,20 @@ class QueuedSlotRequest:
         self.refused: Refusal | None = None
         self.notify: Callable[[], None] = _ignore
         self._retry_at = float("-inf")
-        #: The names of the limits under which it holds slots; None before it does.
+        #: The names of the limits whose slots it holds; None before it has them.
         self.taken: tuple[str, ...] | None = None
 
     @property
     def refused_by(self) -> Limit | None:
-        """The limit that had no room when it asked last; None where all had."""
+        """The limit that had no free slots at the last attempt; None if all had some."""
         return None if self.refused is None else self.refused.limit
 
     def may_block(self) -> bool:
-        """Tell whether it has to access the store."""
+        """Return whether it has to access the store."""
         return bool(self.wanted.names)
 
     def take(self) -> str | None:
-        """Take the slots if it is one's turn and they are free; else say what is in the way."""
+        """Take the slots if it is first in the queue and they are free; else return why not."""
         refused = self._try_take()
         return None if refused is None else f"{refused}{self._explain_self_block(refused)}"
 
@@ -174,7 +175,7 @@ class QueuedSlotRequest:
             try:
                 self._ask()
             except BaseException:
-                self.give_back()  # it may have been granted all the same
+                self.give_back()  # it may have been granted nevertheless
                 raise
             return self.refused
 
@@ -231,12 +232,12 @@ class QueuedSlotRequest:
     def poll(
         self, seconds: float | None, max_retries: int | None
     ) -> Generator[float | None, None, None]:
-        """Look until the slots are taken; yield the seconds until the next look, before each.
+        """Poll until the slots are taken; yield the seconds until the next poll, before each.
 
-        None is until the bell rings.
+        None means until a notification.
 
         Raises:
-            SlotTimeout: it took too long, or too many looks.
+            SlotTimeout: the timeout has expired, or there were too many polls.
         """
         clock, looked = self._gate.clock, 0
         began = clock.monotonic()
@@ -260,12 +261,12 @@ class QueuedSlotRequest:
         return LOOK if refused.seconds is None else min(LOOK, refused.seconds)
 
     def _explain_self_block(self, refused: Refusal) -> str:
-        """Say so, where the slots are held by what this is called in, which waits for this."""
+        """Explain a deadlock: the slots are held by a caller that waits for this request."""
         around = held_here.get()
         own = sum(slot.occupy for slot in refused.held if slot.token in around)
         if not own or refused.limit.slots - own >= refused.occupy:
             return ""
-        circle = ", inside which it was called: it waits for what waits for it"
+        circle = ", inside which it was called: that is a deadlock"
         if refused.limit.name.startswith(LOCK):
             return f"{circle}."
         return (
@@ -290,8 +291,8 @@ class QueuedSlotRequest:
     async def await_slots(
         self, seconds: float | None = None, max_retries: int | None = None
     ) -> None:
-        """Let other coroutines run until the slots are taken. Raises `SlotTimeout`."""
-        import asyncio  # 40 ms of start-up; here it is running already
+        """Wait for the slots without blocking the event loop. Raises `SlotTimeout`."""
+        import asyncio  # takes 40 ms to import; in a coroutine it is loaded already
 
         loop, rung = asyncio.get_running_loop(), asyncio.Event()
         self.notify = partial(_set_on_loop, loop, rung)
@@ -308,7 +309,7 @@ class QueuedSlotRequest:
             rung.clear()
 
     def give_back(self) -> None:
-        """Leave the queue, or free the slots; the second time nothing happens."""
+        """Leave the queue, or free the slots; do nothing the second time."""
         gate = self._gate
         self.notify = _ignore
         with gate.lock:
@@ -319,7 +320,7 @@ class QueuedSlotRequest:
 
 
 class TagSlotRequest:
-    """The turn of a task run; which limits its tags have is looked up when it asks."""
+    """The request of a task run; the limits of its tags are looked up when it asks for slots."""
 
     __slots__ = ("_gate", "_name", "_run_id", "_tags", "_turn")
 
@@ -328,7 +329,7 @@ class TagSlotRequest:
         self._turn: QueuedSlotRequest | None = None
 
     def may_block(self) -> bool:
-        """Tell whether taking or giving back has to access the store."""
+        """Return whether taking or freeing has to access the store."""
         return (
             self._turn is not None
             or not self._gate.are_limits_known()
@@ -339,7 +340,7 @@ class TagSlotRequest:
         return tuple(TAG + tag for tag in self._tags if TAG + tag in known) if known else ()
 
     def take(self) -> str | None:
-        """Take the slots if it is one's turn and they are free; else say what is in the way."""
+        """Take the slots if it is first in the queue and they are free; else return why not."""
         names = self._find_names(self._gate.limits())
         if not names:
             return None
@@ -352,19 +353,19 @@ class TagSlotRequest:
             self._turn.wait()
 
     async def await_slots(self) -> None:
-        """Let other coroutines run until the slots are taken."""
+        """Wait for the slots without blocking the event loop."""
         if self._turn is not None:
             await self._turn.await_slots()
 
     def give_back(self) -> None:
-        """Leave the queue, or free the slots; the second time nothing happens."""
+        """Leave the queue, or free the slots; do nothing the second time."""
         if self._turn is not None:
             self._turn.give_back()
-            self._turn = None  # not before: an interrupt may come, and have it done again
+            self._turn = None  # not before: after an interrupt it may be called again
 
 
 def _ignore() -> None:
-    """Ring where nobody listens."""
+    """Ignore a notification."""
 
 
 def _pick_least(*seconds: float | None) -> float | None:
@@ -372,7 +373,7 @@ def _pick_least(*seconds: float | None) -> float | None:
 
 
 def _set_on_loop(loop: AbstractEventLoop, rung: Event) -> None:
-    """Ring on an event loop, from any thread; one that has been closed needs no ring."""
+    """Notify an event loop from any thread, unless it is closed."""
     with suppress(RuntimeError):
         loop.call_soon_threadsafe(rung.set)
 
@@ -381,7 +382,7 @@ _all: WeakSet[ProcessSlotQueue] = WeakSet()
 
 
 def _after_fork() -> None:
-    # Who waits, and what is held, is the parent's.
+    # Requests and held slots belong to the parent.
     for gate in list(_all):
         gate.reset()
         gate.leases.reset()

@@ -1,4 +1,4 @@
-"""Slots held for the time of a block of code, sync or async; one class for both."""
+"""Slots held for the duration of a block of code, sync or async."""
 
 from __future__ import annotations
 
@@ -25,27 +25,28 @@ if TYPE_CHECKING:
 class concurrency:  # noqa: N801 - the name that users know
     """Hold slots inside the block: ``with concurrency("db"):``, or ``async with``.
 
-    Waits until they are free, first come, first served. They are given back at the end of the
-    block, however it ends, and when the process dies.
+    Waits until they are free, first come, first served. They are freed at the end of the block,
+    even if it raises, and when the process dies.
 
     Args:
-        names: of the limits. One that is not there limits nothing; that is said once in a log.
-        occupy: how many slots under each of them; all are taken, or none.
-        timeout_seconds: how long to wait for them; None waits as long as it takes.
-        max_retries: how often to look again; None as often as it takes.
-        lease_duration: so many seconds after its last sign of life the slots of a holder are
-            free that can't be seen from here, as on another machine. A holder on this machine
-            keeps them as long as it lives, and no longer.
-        strict: raise where a limit is not there, or the lease is lost.
-        holder: who holds them, as others see it; by default the run's name, or the process.
-        raise_on_lease_renewal_failure: what happens to the block when the lease is lost: with
-            True it is stopped by `SlotsLost`, with False it goes on, and takes the slots again
-            when it can; None does as `strict` says.
+        names: the names of the limits. A limit that does not exist is not enforced; a warning is
+            logged once.
+        occupy: the number of slots under each of them; all are taken, or none.
+        timeout_seconds: seconds to wait for them; None to wait forever.
+        max_retries: the maximum number of retries; None for no maximum.
+        lease_duration: if the holder's process can't be checked, as on another machine, its slots
+            are freed this many seconds after its last heartbeat. A holder on this machine keeps
+            them exactly as long as its process is alive.
+        strict: whether to raise if a limit does not exist, or if the lease is lost.
+        holder: the name of the holder, for others to see; by default that of the run or process.
+        raise_on_lease_renewal_failure: what to do if the lease is lost: True stops the block with
+            `SlotsLost`, False lets it continue, and takes the slots again when possible; None does
+            what `strict` says.
 
     Raises:
-        SlotTimeout: the time is over, or it was looked often enough; names who holds them.
-        ObjectNotFound: with `strict`, there is no such limit; near ones are named.
-        ConfigurationError: a limit never has so many slots, or an argument can't be used.
+        SlotTimeout: the timeout or the number of retries is exceeded; the message lists holders.
+        ObjectNotFound: with `strict`, there is no such limit; the message lists similar names.
+        ConfigurationError: a limit has fewer slots than requested, or an argument is not valid.
         SlotsLost: see above.
     """
 
@@ -113,7 +114,7 @@ class concurrency:  # noqa: N801 - the name that users know
 
 
 def give_back(turn: TimedSlotRequest) -> Story[None]:
-    """Give slots back; an interrupt that comes meanwhile does not keep them."""
+    """Free slots, even if an interrupt arrives in the meantime."""
     try:
         yield turn.give_back
     except BaseException:
@@ -124,15 +125,15 @@ def give_back(turn: TimedSlotRequest) -> Story[None]:
 def _end(
     turn: TimedSlotRequest, interruption: Interruption, kind: type[BaseException] | None
 ) -> Story[None]:
-    """Give back the slots of a block, even if it was not entered.
+    """Free the slots of a block, even if it was not entered.
 
     Args:
         turn: the request for the slots.
-        interruption: of the block.
+        interruption: the interruption of the block.
         kind: the type of the exception that the block raised, or None.
 
     Raises:
-        SlotsLost: the block was stopped by that.
+        SlotsLost: the block was stopped because of that.
     """
     try:
         stopped = interruption.end(kind)
@@ -148,7 +149,7 @@ class Interruption:
     fire: Callable[[], None] | None = None
 
     def end(self, kind: type[BaseException] | None) -> bool:  # noqa: ARG002 - others look at it
-        """Let the block be; tell whether it was stopped by this."""
+        """Stop interrupting; return whether the block was stopped by this."""
         return False
 
 
@@ -157,7 +158,7 @@ class _Lost(BaseException):
 
 
 class _InThread(Interruption):
-    """An error put into the thread; it comes up when the thread next runs Python code."""
+    """Raises an error in the thread when it next runs Python code."""
 
     def __init__(self) -> None:
         self._error = type("_Lost", (_Lost,), {})
@@ -177,15 +178,15 @@ class _InThread(Interruption):
             self._over = True
         came = kind is not None and issubclass(kind, self._error)
         if self._fired and not came:
-            cancel_error_in_thread(self._thread)  # it must not come up later
+            cancel_error_in_thread(self._thread)  # it must not be raised later
         return came
 
 
 class _InTask(Interruption):
-    """The coroutine is cancelled."""
+    """Cancels the coroutine."""
 
     def __init__(self) -> None:
-        import asyncio  # 40 ms of start-up; here it is running already
+        import asyncio  # takes 40 ms to import; in a coroutine it is loaded already
 
         task = asyncio.current_task()
         assert task is not None
@@ -218,11 +219,11 @@ def make_slot_request(
     is_rate: bool = False,
     on_lost: Callable[[], None] | None = None,
 ) -> TimedSlotRequest:
-    """Return a turn under these limits, in the name of the current run.
+    """Return a request for these limits, on behalf of the current run.
 
     Raises:
         ObjectNotFound: with `strict`, there is no such limit.
-        ConfigurationError: `occupy` is no count.
+        ConfigurationError: `occupy` is not a valid number.
     """
     if type(occupy) is not int or occupy < 1:
         problem = f"occupy={occupy!r} is no count of slots"
@@ -231,7 +232,7 @@ def make_slot_request(
     gate = services.slot_queue
     several = (names,) if isinstance(names, str) else tuple(dict.fromkeys(names))
     if current.sketch() is not None:
-        several = ()  # a drawn flow waits for nothing
+        several = ()  # a flow that is only drawn waits for nothing
     for name in several if strict else ():
         if name not in gate.limits():
             services.documents.get(KIND, name)
@@ -247,7 +248,7 @@ _told: set[str] = set()
 
 
 def warn_of_missing(turn: TimedSlotRequest) -> None:
-    """Warn of limits that are not there, once for each."""
+    """Warn about limits that don't exist, once for each."""
     missing = set(turn.wanted.names) - set(turn.taken or ()) - _told
     if missing:
         for name in sorted(missing - current.services().slot_queue.limits().keys()):

@@ -1,4 +1,4 @@
-"""Slots for sync code, under the names that users know."""
+"""Concurrency limits for sync code, under their module name in Prefect."""
 
 from __future__ import annotations
 
@@ -19,20 +19,21 @@ def rate_limit(
     timeout_seconds: float | None = None,
     strict: bool = False,
 ) -> None:
-    """Wait until slots are free under limits whose slots decay, and use them up.
+    """Wait until slots are free under rate limits, and use them up.
 
-    Nothing is given back: a limit with `slot_decay_per_second` frees so many slots in each second.
+    Nothing is freed explicitly: a limit frees `slot_decay_per_second` slots per second.
 
     Args:
-        names: of the limits. One that is not there limits nothing; that is said once in a log.
-        occupy: how many slots under each of them.
-        timeout_seconds: how long to wait; None waits as long as it takes.
-        strict: raise where a limit is not there.
+        names: the names of the limits. A limit that does not exist is not enforced; a warning is
+            logged once.
+        occupy: the number of slots under each of them.
+        timeout_seconds: seconds to wait; None to wait forever.
+        strict: whether to raise if a limit does not exist.
 
     Raises:
-        SlotTimeout: the time is over.
-        ObjectNotFound: with `strict`, there is no such limit; near ones are named.
-        ConfigurationError: a limit has no decay, or never has so many slots.
+        SlotTimeout: the timeout has expired.
+        ObjectNotFound: with `strict`, there is no such limit; the message lists similar names.
+        ConfigurationError: a limit has no decay, or fewer slots than requested.
     """
     turn = make_slot_request(names, occupy, strict, is_rate=True)
     try:

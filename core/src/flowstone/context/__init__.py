@@ -1,10 +1,10 @@
-"""What is current: the run that the code is in with its flow or task, and its tags."""
+"""The current context: the run that the code is in with its flow or task, and its tags."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowstone.context.tags import tags  # at once: its module has the same name
+from flowstone.context.tags import tags  # imported first, as its module has the same name
 from flowstone.plugins.exports import lazy_exports
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""What is current here: the services of the process, and the run that the code is in."""
+"""The current services of the process, and the current run."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ if TYPE_CHECKING:
 
 @record
 class Services:
-    """The ports of this process, each filled; made by `flowstone.bootstrap`, or by a test.
+    """The ports of this process, with their implementations; from `flowstone.bootstrap`, or a test.
 
     Attributes:
-        holder: says where this process is, for its leases: ``host/pid/presence``.
-        slots: what is held under limits, by all processes.
-        gate: this process's way to slots.
-        threads: what waits for submitted tasks; a simulation has its own.
-        audience: who is told of what goes into `runs`.
-        background: what uses the others beside runs, and is closed before them.
+        holder: returns the name of this process, for its leases: ``host/pid/presence``.
+        slots: the slots held under limits, by all processes.
+        gate: this process's queue for slots.
+        threads: threads and synchronization; a simulation has its own.
+        audience: the observers of what is written to `runs`.
+        background: work that uses the other services besides runs, and is closed before them.
     """
 
     settings: Settings
@@ -77,12 +77,12 @@ class Services:
 
 _lock = threading.RLock()
 _stack: list[Services] = []
-#: In a process that makes calls of many programs at once, the services of the call around the code.
+#: In a process that makes calls of many programs at once, the services of the current call.
 _of_call: ContextVar[Services | None] = ContextVar("flowstone.services", default=None)
-#: Whether there was ever such a call in this process.
+#: Whether this process has ever made such a call.
 _makes_calls = False
-#: Where the default services come from. The composition root is above this floor; so it is named,
-#: as plugins are, not imported. Tests name another.
+#: The origin of the default services. The composition root belongs to a higher layer; so it is
+#: named, as plugins are, and not imported. Tests set another.
 _origin = "flowstone.bootstrap:open_default_services"
 
 
@@ -100,22 +100,22 @@ def services() -> Services:
 
 
 def has_services() -> bool:
-    """Tell whether there are current services; if not, `services` opens them."""
+    """Return whether there are current services; if not, `services` opens them."""
     return bool(_stack)
 
 
 def set_default_origin(origin: str) -> None:
-    """Take the default services, when they are first needed, from what ``module:name`` returns."""
+    """Set the function ``module:name`` that returns the default services when they are needed."""
     global _origin
     _origin = origin
 
 
 def _import(module: str) -> ModuleType:
-    """Import a module; an error that comes of a shadowed standard module says which file it is."""
+    """Import a module; add the name of a file that shadows a standard module to an error."""
     try:
         return import_module(module)
     except (ImportError, AttributeError) as error:
-        # Only an error needs it.
+        # Only needed for an error.
         from flowstone.plugins.shadows import describe_shadows
 
         if hint := describe_shadows():
@@ -125,7 +125,7 @@ def _import(module: str) -> ModuleType:
 
 @contextmanager
 def use_services(current: Services) -> Iterator[Services]:
-    """Make other services the current ones of this process, for a while; they may nest."""
+    """Make other services the current ones of this process, for a while; may be nested."""
     _stack.append(current)
     try:
         yield current
@@ -135,7 +135,7 @@ def use_services(current: Services) -> Iterator[Services]:
 
 @contextmanager
 def use_services_in_call(current: Services) -> Iterator[None]:
-    """Make other services the current ones of the code in this block, and of no other thread."""
+    """Make other services the current ones in this block, and not in other threads."""
     global _makes_calls
     _makes_calls = True
     token = _of_call.set(current)
@@ -146,7 +146,7 @@ def use_services_in_call(current: Services) -> Iterator[None]:
 
 
 class ResultOptions(NamedTuple):
-    """What a flow says of the results of its tasks; None where it does not say."""
+    """A flow's defaults for the results of its tasks; None for options that are not set."""
 
     persist: bool | None
     storage: Any
@@ -154,7 +154,7 @@ class ResultOptions(NamedTuple):
 
 
 class Sketching(Protocol):
-    """Stands in for the runs of a flow that is drawn, and not run; see `flowstone.calls.sketch`."""
+    """Replaces the runs of a flow that is only drawn; see `flowstone.calls.sketch`."""
 
     def call(self, unit: Any, args: tuple[object, ...], kwargs: dict[str, object]) -> Any: ...
     def submit(self, unit: Any, args: tuple[object, ...], kwargs: dict[str, object]) -> Any: ...
@@ -165,21 +165,21 @@ class Scope:
     """The run that the code is in.
 
     Attributes:
-        run: as it was at its first state; its facts do not change, its state does.
+        run: as of its first state; its fixed properties stay valid, its state does not.
         owner: the scope of the nearest flow run, or of the root; its own for those.
-        standing: the run as it is now, from before its first state on.
-        asked: the call that made it.
-        above: of an owner, the run that called it.
-        arguments: of a flow run, what it was called with, by name.
-        lineage: of a flow run that another called, which of its calls that is, in any attempt.
-        keeps: of an owner, how its tasks' results are kept where they do not say.
-        promises: of an owner, what was submitted in it and either has not ended or ended badly.
-        runner: of an owner, where its submitted tasks run; made at the first submit.
-        makers: of an owner, which runs made the values that its code has; None before the first.
-        sketch: what stands in for the calls of a flow that is only drawn; None for a run.
+        standing: the run's current state, from before its first state on.
+        asked: the call that created it.
+        above: for an owner, the run that called it.
+        arguments: for a flow run, its arguments by name.
+        lineage: for a flow run that another called, identifies the call in any attempt of that one.
+        keeps: for an owner, the default options for its tasks' results.
+        promises: for an owner, submitted runs that have not ended or have failed.
+        runner: for an owner, the runner of its submitted tasks; created by the first submit.
+        makers: for an owner, the runs that created the values its code has; None before the first.
+        sketch: replaces calls in a flow that is only drawn; None for a run.
     """
 
-    sketch: Sketching | None = None  # the class's own, so that no run pays for it
+    sketch: Sketching | None = None  # a class attribute, so that it costs runs nothing
 
     run: Run
     current: CurrentRun
@@ -204,7 +204,7 @@ class Scope:
     def __init__(
         self, owner: Scope | None, make_runner: Callable[[], Runner] | None = None
     ) -> None:
-        # `run` is set with the run's first state: no code of the run comes before that.
+        # `run` is set with the run's first state: no code of the run is executed before that.
         self.owner: Scope = owner or self
         self.caller: Scope | None = None
         self.make_runner = make_runner
@@ -217,7 +217,7 @@ class Scope:
         self.producers: Producers | None = None
 
     def open_runner(self) -> Runner:
-        """Return the runner of this owner's tasks, opened at the first need."""
+        """Return the runner of this owner's tasks, opened on first use."""
         with _lock:
             if self.runner is None:
                 assert self.make_runner is not None
@@ -226,7 +226,7 @@ class Scope:
 
     @property
     def token(self) -> str | None:
-        """The token of the lease that the facts of this run are kept under, where it is known."""
+        """The token of the lease for events of this run, if it is known."""
         standing: CurrentRun | None = getattr(self, "current", None)
         return None if standing is None else standing.token
 
@@ -237,14 +237,14 @@ class Scope:
         return None if standing is None else standing.time
 
     def next_ordinal(self, name: str) -> int:
-        """Return how often a child of that name was called before."""
+        """Return the number of previous calls of a child with that name."""
         number = self.counters.get(name, 0)
         self.counters[name] = number + 1
         return number
 
 
 def sketch() -> Sketching | None:
-    """Return what stands in for calls here; None where they are runs, as they mostly are."""
+    """Return the replacement for calls in a flow that is only drawn; None otherwise."""
     here = scope.get()
     return None if here is None else here.sketch
 

@@ -1,4 +1,4 @@
-"""How long the code that runs now may still take: the timeouts of the runs that it is in."""
+"""The remaining time of the current code: the timeouts of the runs that it is in."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _deadline: ContextVar[float] = ContextVar("flowstone.deadline", default=math.inf
 
 @contextmanager
 def limit_to(seconds: float) -> Iterator[None]:
-    """Let what runs in this block know that it has so many seconds, or fewer by an outer limit."""
+    """Set a timeout for what runs in this block; an earlier outer one takes precedence."""
     token = _deadline.set(min(_deadline.get(), monotonic() + seconds))
     try:
         yield
@@ -27,11 +27,11 @@ def limit_to(seconds: float) -> Iterator[None]:
 def seconds_left() -> float | None:
     """Return the seconds until the first timeout of the current run or one that called it.
 
-    A service that can limit its own work, as a database's statement timeout, takes it from here,
-    so that nothing goes on there after the run.
+    A service that can limit its own work, like a database with a statement timeout, uses this, so
+    that nothing keeps running there after the run.
 
     Returns:
-        The seconds, 0.0 once it is past; None where no timeout is set.
+        The seconds, 0.0 after the timeout; None if no timeout is set.
     """
     deadline = _deadline.get()
     return None if deadline == math.inf else max(0.0, deadline - monotonic())

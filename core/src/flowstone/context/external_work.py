@@ -1,7 +1,7 @@
-"""External work of a run: handles of what it started, measures, task runs that others executed.
+"""External work of a run: handles of what it started, measures, and recorded task runs.
 
-All of it are facts of the current run, written by its one writer, so a run that was cancelled or
-taken over adds none.
+All of these are events of the current run, written by its only writer, so a run that was cancelled
+or taken over adds none.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from flowstone.records.states import CANCELLED, PENDING, RUNNING, State
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-#: Units that a measure has by a word of its name, as ``bytes_billed``; else its name is the unit.
+#: Units that are a word of a measure's name, as ``bytes_billed``; otherwise the name is the unit.
 UNITS = ("bytes", "seconds", "rows", "objects", "credits", "tokens")
 
 
@@ -56,14 +56,14 @@ class ExternalWork:
 
 
 def record_external_start(kind: str, block: str, handle_id: str) -> ExternalHandle:
-    """Record that the current run has started external work; return when the store has it.
+    """Record that the current run has started external work; return when that is stored.
 
     Outside of a run nothing is recorded.
 
     Args:
-        kind: what it is: ``job``, ``query``, ``container`` …
-        block: the block that reaches it, as ``type/name``; only ``type`` where it was not saved.
-        handle_id: what the service knows it by.
+        kind: its kind: ``job``, ``query``, ``container`` …
+        block: the block that can access it, as ``type/name``; only ``type`` if it was not saved.
+        handle_id: the service's id of it.
     """
     handle = ExternalHandle(kind, block, str(handle_id), _count_attempts())
     if (run := current_run()) is not None:
@@ -75,8 +75,8 @@ def record_external_start(kind: str, block: str, handle_id: str) -> ExternalHand
 def find_left_by_earlier_attempts(block: str) -> list[ExternalHandle]:
     """Return what a block started and left running in earlier attempts.
 
-    They are those of the current run, and of the flow run that called it: of the latter, what its
-    other runs started.
+    Those are attempts of the current run, and of the flow run that called it: for the latter, what
+    its other runs started.
     """
     scope, run = current.scope.get(), current_run()
     if scope is None or run is None:
@@ -85,7 +85,7 @@ def find_left_by_earlier_attempts(block: str) -> list[ExternalHandle]:
     owner_attempt = snapshot_run(scope.owner).attempt
     if attempt <= 1 and owner_attempt <= 1:
         return []
-    current.services().journal.flush()  # what has ended may not be written yet
+    current.services().journal.flush()  # the ends may not be written yet
     left = [work for work, has_ended in read_handles(run.root_id) if not has_ended]
     found = [
         work.handle
@@ -147,7 +147,8 @@ def read_handles(root_id: str) -> list[tuple[ExternalWork, bool]]:
     for event in _read_facts(root_id, EXTERNAL_WORK_STARTED, EXTERNAL_WORK_ENDED):
         if isinstance(event.payload, ExternalHandle):
             begun.setdefault(event.payload, event.run_id)
-            if event.kind == EXTERNAL_WORK_ENDED:  # any run may have seen it, as who waited
+            # Any run may have recorded it, such as one that waited.
+            if event.kind == EXTERNAL_WORK_ENDED:
                 ended.add(event.payload)
     return [(ExternalWork(run_id, handle), handle in ended) for handle, run_id in begun.items()]
 
@@ -155,7 +156,7 @@ def read_handles(root_id: str) -> list[tuple[ExternalWork, bool]]:
 def find_open_handles(run: Run) -> list[ExternalWork]:
     """Return external work that a run, or a run it called, left running.
 
-    Of a root, that of its whole tree; of another run, its own.
+    For a root, that of its whole tree; for another run, its own.
     """
     return [
         work
@@ -168,16 +169,16 @@ def find_open_handles(run: Run) -> list[ExternalWork]:
 
 
 def record_measures(measures: Mapping[str, float] | None = None, /, **more: float) -> None:
-    """Record how much the current run did; `run show` has the sums of a flow.
+    """Record measures of the current run's work; `run show` has the sums of a flow.
 
     Outside of a run nothing is recorded.
 
-    A measure's unit is a word of its name, as ``bytes_billed``, ``rows_read`` and
-    ``queue_seconds`` say; else the name itself, as ``credits``. What is recorded twice is added.
+    A measure's unit is a word of its name, as in ``bytes_billed``, ``rows_read`` and
+    ``queue_seconds``; otherwise it is the name itself, as ``credits``. Repeated values are added.
 
     Args:
-        measures: by name.
-        **more: the same.
+        measures: values by name.
+        **more: further values by name.
 
     Raises:
         ConfigurationError: a value is not a finite number.
@@ -204,10 +205,10 @@ def _find_unit(name: str) -> str:
 
 
 def sum_measures(root_id: str, run_ids: set[str] | None = None) -> dict[str, tuple[float, str]]:
-    """Return what runs of a tree have measured, added up: by name, the sum and its unit.
+    """Return the total measures of runs of a tree: by name, the sum and its unit.
 
     Args:
-        root_id: of the tree.
+        root_id: the root of the tree.
         run_ids: the runs to add up; None for all of the tree.
     """
     sums: dict[str, float] = {}
@@ -224,7 +225,7 @@ def _read_facts(root_id: str, *kinds: str) -> Iterator[Event]:
     yield from iterate_events(current.services().runs, root_id=root_id, kinds=kinds)
 
 
-# ---------------------------------------------------------------- task runs of others
+# ---------------------------------------------------------------- task runs of other tools
 
 
 def record_task_run(
@@ -241,24 +242,24 @@ def record_task_run(
     """Record a task run that another tool executed, such as a node of dbt.
 
     It is a task run of the current run like any other: listed, drawn, and ended once. It has the
-    tags that are around this call; with ``data-test`` it is drawn as a badge of the run that it
-    tests, which is the last of its inputs.
+    current tags; with ``data-test`` it is drawn as a badge of the run that it tests, which is the
+    last of its inputs.
 
     Args:
-        name: of the task; the run is called the same.
-        state: how it ended.
+        name: the name of the task and the run.
+        state: its final state.
         started: seconds since the epoch.
-        ended: the same.
-        logs: lines of its log; those of another level than INFO as (level, line).
-        inputs: ids of the runs whose results went into it.
-        measures: as `record_measures` takes them.
-        parameters: what it was called with, as JSON values; a retry finds the run by them.
+        ended: seconds since the epoch.
+        logs: lines of its log; those of a level other than INFO as (level, line).
+        inputs: ids of the runs whose results are its inputs.
+        measures: as for `record_measures`.
+        parameters: its parameters, as JSON values; a retry identifies the run by them.
 
     Returns:
         The id of the task run.
 
     Raises:
-        ConfigurationError: the state is not an end, or it ended before it started.
+        ConfigurationError: the state is not final, or it ended before it started.
         MissingContextError: there is no current run.
     """
     parent = current_run()
@@ -301,9 +302,9 @@ def record_task_run(
 
 
 def find_recorded_task_runs() -> list[Run]:
-    """Return what earlier attempts recorded by `record_task_run`, oldest first.
+    """Return what earlier attempts recorded with `record_task_run`, oldest first.
 
-    They are the task runs of the current run's earlier attempts, and of earlier attempts of the
+    These are the task runs of the current run's earlier attempts, and of earlier attempts of the
     flow run that called it, if it is executed again. Only those with parameters are returned.
     """
     scope, run = current.scope.get(), current_run()
@@ -334,7 +335,7 @@ def find_recorded_task_runs() -> list[Run]:
 
 
 def _find_task_runs_before(root_id: str, attempts: Mapping[str, int]) -> dict[str, set[str]]:
-    """Return the task runs that were born before an attempt of each of some runs began."""
+    """Return the task runs that were created before a given attempt of each of some runs."""
     births, started = set(KINDS["task"].values()), {kind[RUNNING] for kind in KINDS.values()}
     born: set[str] = set()
     before: dict[str, set[str]] = {}

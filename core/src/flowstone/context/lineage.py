@@ -1,4 +1,4 @@
-"""Provenance: which run made a value, so that a graph can tell what its value went into."""
+"""Provenance: which run created a value, so that a graph can show the data flow."""
 
 from __future__ import annotations
 
@@ -14,47 +14,47 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Values of these types are everywhere: that one is passed on says nothing of where it was made.
+#: Values of these types are everywhere: passing one on says nothing of its origin.
 PLAIN = frozenset({type(None), bool, int, float, complex})
-#: So are texts and bytes that are shorter: two that are alike may be one object.
+#: So are shorter texts and bytes: two that are equal may be one object.
 SHORTEST = 64
-#: What can't be referred to weakly is held. So many bytes of it, as estimated, may be held that
-#: nobody else has any more.
+#: Values without weak references are held. This is the maximum estimated size in bytes of held
+#: values that no other code has any more.
 HELD = 64_000_000
-#: Of values that are referred to weakly, so many may be gone before they are forgotten.
+#: Number of freed values, for those with weak references, that trigger a cleanup.
 GONE = 1000
-#: So many parts of a call's arguments are looked at.
+#: Maximum number of parts of a call's arguments that are inspected.
 PARTS = 1000
-#: Of so many values what the others are is judged by.
+#: Number of values that are sampled to judge the others.
 GLANCE = 100
-#: So few values are looked at one by one.
+#: Number of values up to which each is inspected.
 FEW = 8
 
-#: What is there of a value that only the table holds: the table's reference, and the question's.
+#: The reference count of a value that only the table holds: the table's, and the query's.
 _NOBODY = 2
-#: What an entry of the table takes, in bytes.
+#: The size of a table entry, in bytes.
 _ENTRY = 200
-#: So deep in a value its elements count for its size.
+#: The depth to which elements are included in a value's size.
 _DEEPEST = 3
 
 
 class Producers:
-    """The runs that made the values which a flow's code has in its hands.
+    """The runs that created the values of a flow's code.
 
-    None is forgotten as long as anybody has the value: each that is passed on is known.
+    None is forgotten while other code has the value: each value that is passed on is known.
     """
 
     __slots__ = ("_gone_at", "_held", "_held_size", "_known", "_most", "_purge_at")
 
     def __init__(self, most: int = HELD) -> None:
-        """Begin with nothing; hold so many bytes at the most that nobody else has."""
+        """Start empty; hold at most that many bytes of values that no other code has."""
         self._known: dict[int, tuple[ref[object], str]] = {}
         self._held: dict[int, tuple[object, str]] = {}
         self._held_size, self._gone_at = 0, GONE
         self._most = self._purge_at = most
 
     def put(self, value: object, run_id: str) -> None:
-        """Say that a run made a value."""
+        """Record that a run created a value."""
         key = id(value)
         try:
             self._known[key] = ref(value), run_id
@@ -71,7 +71,7 @@ class Producers:
             self._gone_at = len(self._known) + GONE
 
     def _purge(self) -> None:
-        """Let go of what nobody else has: it can't be passed on any more."""
+        """Drop values that no other code has: they can't be passed on any more."""
         for key, entry in list(self._held.items()):
             if getrefcount(entry[0]) <= _NOBODY:
                 self._held.pop(key, None)
@@ -79,7 +79,7 @@ class Producers:
         self._purge_at = self._held_size + self._most
 
     def find(self, arguments: Collection[object]) -> tuple[str, ...]:
-        """Return the runs that made these arguments, or what stands in their collections."""
+        """Return the runs that created these arguments, or the elements of their collections."""
         found: dict[str, None] = {}
         waiting: list[Collection[object]] = [arguments]
         left = PARTS
@@ -103,7 +103,7 @@ class Producers:
         return tuple(found)
 
     def find_maker(self, value: object) -> str:
-        """Return the run that made a value; an empty text where none is known."""
+        """Return the run that created a value; an empty string if it is unknown."""
         made = self._known.get(id(value))
         if made is not None and made[0]() is value:
             return made[1]
@@ -112,7 +112,7 @@ class Producers:
 
 
 def _is_followed(value: object) -> bool:
-    """Tell whether a value, where it is met again, is the one that a run made."""
+    """Return whether a value that is met again must be the one that a run created."""
     kind = type(value)
     if isinstance(value, (str, bytes, bytearray)):
         return len(value) >= SHORTEST
@@ -120,7 +120,7 @@ def _is_followed(value: object) -> bool:
 
 
 def _is_plain(values: Collection[object]) -> bool:
-    """Tell whether the first of many values are numbers or short texts; so are the others, then."""
+    """Return whether a sample of many values has only numbers or short texts."""
     first = tuple(islice(values, GLANCE))
     kinds = set(map(type, first))
     if kinds == {str}:
@@ -129,7 +129,7 @@ def _is_plain(values: Collection[object]) -> bool:
 
 
 def _estimate_size(value: object) -> int:
-    """Return about how many bytes a value takes, judging by its first elements."""
+    """Return the estimated size of a value in bytes, from its first elements."""
     size, count = getsizeof(value) + _ENTRY, 1
     for _ in range(_DEEPEST):
         if not isinstance(value, (list, dict, tuple, set, frozenset)) or not value:
@@ -147,7 +147,7 @@ class Owner(Protocol):
 
 
 def record_producer(owner: Owner, value: T, run_id: str) -> T:
-    """Say that a run of a flow made a value, where that can be known again; return the value."""
+    """Record that a run of a flow created a value, if it can be recognized; return the value."""
     if _is_followed(value):
         if owner.producers is None:
             owner.producers = Producers()

@@ -1,4 +1,4 @@
-"""The run that the code is in, with its flow or task: `get_run_context()`."""
+"""The current run with its flow or task: `get_run_context()`."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class FlowRunContext:
     """A flow run.
 
     Attributes:
-        flow: the `Flow`; None in a process that a task of it was sent to.
-        flow_run: its facts, as they are when they are read.
-        parameters: what it was called with, by name.
+        flow: the `Flow`; None in a worker process of one of its tasks.
+        flow_run: its properties, which are current when they are read.
+        parameters: its arguments by name.
     """
 
     flow: Any
@@ -29,7 +29,7 @@ class FlowRunContext:
 
     @classmethod
     def get(cls) -> Self | None:
-        """Return the flow run around this code; None outside one."""
+        """Return the flow run around this code; None outside of one."""
         scope = current_flow()
         if scope is None:
             return None
@@ -42,9 +42,9 @@ class TaskRunContext:
     """A task run.
 
     Attributes:
-        task: the `Task`; None in a process that its call was sent to.
-        task_run: its facts, as they are when they are read.
-        parameters: what it was called with, by name.
+        task: the `Task`; None in a worker process of its call.
+        task_run: its properties, which are current when they are read.
+        parameters: its arguments by name.
     """
 
     task: Any
@@ -53,7 +53,7 @@ class TaskRunContext:
 
     @classmethod
     def get(cls) -> Self | None:
-        """Return the task run that this code is in; None in a flow's own code, and outside."""
+        """Return the task run that this code is in; None in a flow's code, and outside a run."""
         scope = current_task()
         if scope is None:
             return None
@@ -63,7 +63,7 @@ class TaskRunContext:
 
 @dataclass(frozen=True, slots=True)
 class TagsContext:
-    """The tags that each run gets which starts here.
+    """The tags of each run that starts here.
 
     Attributes:
         current_tags: those of all `tags` blocks around this code.
@@ -78,7 +78,7 @@ class TagsContext:
 
 
 def get_run_context() -> FlowRunContext | TaskRunContext:
-    """Return the task run that this code is in, and in a flow's own code the flow run.
+    """Return the task run that this code is in, or in a flow's own code the flow run.
 
     Raises:
         MissingContextError: there is no current run.

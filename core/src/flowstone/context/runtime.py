@@ -1,6 +1,7 @@
-"""Facts of the current run: `flow_run`, `task_run` and `deployment`, looked up when they are read.
+"""Properties of the current run: `flow_run`, `task_run` and `deployment`, read on access.
 
-Outside a run every fact is None, but for `tags`, `parameters` and `run_count`, which are empty.
+Outside of a run every property is None, except for `tags`, `parameters` and `run_count`, which are
+empty.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def find_flow_around(scope: Scope | None) -> Scope | None:
 
 
 class SentRun(NamedTuple):
-    """A run as it stood when it was sent to another process; fills the port `CurrentRun`."""
+    """A run as it was when it was sent to another process; implements the port `CurrentRun`."""
 
     origin: Origin
     attempt: int
@@ -53,7 +54,7 @@ class SentRun(NamedTuple):
 
 
 def snapshot_run(scope: Scope) -> CurrentRun:
-    """Return the run as it stands now; in a process that it was sent to, as it stood then."""
+    """Return the run's current state; in a process that it was sent to, that of the sending."""
     found: CurrentRun | None = getattr(scope, "current", None)
     if found is not None:
         return found
@@ -68,7 +69,7 @@ def find_unit(scope: Scope) -> Any:
 
 
 class _Facts:
-    """What is told of the run that `find` finds, at the time of asking."""
+    """The properties of the run that `find` returns, at the time of access."""
 
     __slots__ = ("_find",)
 
@@ -100,7 +101,7 @@ class _Facts:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The arguments by name, defaults included, as the values that they are."""
+        """The arguments by name, including defaults, as the original objects."""
         scope = self._find()
         if scope is None:
             return {}
@@ -112,31 +113,31 @@ class _Facts:
 
     @property
     def run_count(self) -> int:
-        """How often the run has been started: 1 in its first attempt."""
+        """The number of times the run was started: 1 in its first attempt."""
         scope = self._find()
         return 0 if scope is None else snapshot_run(scope).attempt
 
     @property
     def state(self) -> State | None:
-        """The state that the run is in."""
+        """The state of the run."""
         scope = self._find()
         return None if scope is None else snapshot_run(scope).state
 
     @property
     def state_name(self) -> str | None:
-        """The name of the state that the run is in: ``Running``."""
+        """The name of the run's state: ``Running``."""
         state = self.state
         return None if state is None else state.name
 
     @property
     def state_type(self) -> StateType | None:
-        """The type of the state that the run is in."""
+        """The type of the run's state."""
         state = self.state
         return None if state is None else state.type
 
     @property
     def start_time(self) -> datetime | None:
-        """When the run was started for the first time; in another process, this attempt of it."""
+        """When the run was first started; in another process, when this attempt was."""
         scope = self._find()
         if scope is None:
             return None
@@ -154,7 +155,7 @@ class _Facts:
 
 
 class FlowRun(_Facts):
-    """The facts of a flow run."""
+    """The properties of a flow run."""
 
     __slots__ = ()
 
@@ -170,14 +171,14 @@ class FlowRun(_Facts):
 
     @property
     def task_runner(self) -> object:
-        """The task runner of the flow; None in a process that a task's call was sent to."""
+        """The task runner of the flow; None in a worker process of a task."""
         scope = self._find()
         return None if scope is None else getattr(find_unit(scope), "task_runner", None)
 
     @property
     def scheduled_start_time(self) -> datetime | None:
-        """When it was to start: for a run that was called, when it was called."""
-        # 2 ms of start-up that most programs save.
+        """The scheduled start time; for a run that was called, the time of the call."""
+        # Takes 2 ms to import, which most programs save.
         from datetime import UTC, datetime
 
         origin = self._origin
@@ -188,7 +189,7 @@ class FlowRun(_Facts):
 
     @property
     def parent_flow_run_id(self) -> str | None:
-        """The id of the flow run that called it, itself or through a task."""
+        """The id of the flow run that called it, directly or through a task."""
         scope = self._find()
         if scope is None:
             return None
@@ -199,7 +200,7 @@ class FlowRun(_Facts):
 
     @property
     def root_flow_run_id(self) -> str | None:
-        """The id of the outermost flow run; its own where no other called it."""
+        """The id of the outermost flow run; its own if no other called it."""
         scope = self._find()
         while scope is not None and (above := find_flow_around(scope.caller)) is not None:
             scope = above
@@ -218,7 +219,7 @@ class FlowRun(_Facts):
 
 
 class TaskRun(_Facts):
-    """The facts of a task run."""
+    """The properties of a task run."""
 
     __slots__ = ()
 
@@ -235,7 +236,7 @@ class TaskRun(_Facts):
 
 
 class DeploymentFacts:
-    """The facts of the deployment that the run comes from."""
+    """The properties of the deployment that the run comes from."""
 
     __slots__ = ()
 
@@ -257,12 +258,12 @@ class DeploymentFacts:
 
     @property
     def flow_run_id(self) -> str | None:
-        """The id of the run that the deployment has made."""
+        """The id of the deployment's run."""
         return None if self._full_name is None else flow_run.root_flow_run_id
 
     @property
     def parameters(self) -> dict[str, object]:
-        """Those of the deployment, which its schedule or the run may have replaced."""
+        """The parameters of the deployment, which its schedule or the run may have overridden."""
         return dict(self._load().get("parameters", {}))
 
     @property
@@ -273,10 +274,10 @@ class DeploymentFacts:
         return None if scope is None else snapshot_run(scope).origin.deployment
 
     def _load(self) -> Json:
-        """Return the deployment's document; nothing outside any, or where it is deleted."""
+        """Return the deployment's document; an empty one if there is none, or if it was deleted."""
         if (full_name := self._full_name) is None:
             return {}
-        # 5 ms, which only runs of deployments that ask for this need.
+        # Takes 5 ms to import; only needed by runs of deployments that use this.
         from flowstone.records.deployments import KIND
 
         found = current.services().documents.find(KIND, names=[full_name])

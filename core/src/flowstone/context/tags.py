@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def tags(*new_tags: str) -> Iterator[frozenset[str]]:
-    """Give these tags to each run that starts inside; they add to those around, and to its own."""
+    """Add these tags to each run that starts inside; blocks may be nested, and add up."""
     around = current.tags.get()
     token = current.tags.set(around | frozenset(new_tags))
     try:

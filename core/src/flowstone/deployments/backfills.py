@@ -1,4 +1,4 @@
-"""Backfills: the runs that the schedules of a deployment would have had in a past window."""
+"""Backfills: the runs that a deployment's schedules would have created in a past window."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from flowstone.records.runs import Run
     from flowstone.records.schedules import Schedule
 
-#: How many runs are in flight at a time, where nobody says.
+#: Default maximum of runs in progress at a time.
 LIMIT = 10
-#: So many times are looked up in the store at once.
+#: Number of times looked up in the store at once.
 _PAGE = 200
 
 
@@ -33,9 +33,9 @@ class BackfillPlan(NamedTuple):
     """What a backfill would do.
 
     Attributes:
-        times: the number of times that are due in the window.
+        times: the number of scheduled times in the window.
         existing: the number of them that have a run already.
-        first: the first of them, in seconds since the epoch; None where there is none.
+        first: the first of them, in seconds since the epoch; None if there is none.
         last: the last of them.
     """
 
@@ -46,12 +46,12 @@ class BackfillPlan(NamedTuple):
 
 
 class BackfillResult(NamedTuple):
-    """What a backfill has done.
+    """The result of a backfill.
 
     Attributes:
         created: the number of runs that it has created.
         existing: the number of times that had a run already.
-        states: the number of runs by the name of the state in which they ended.
+        states: the number of runs by the name of their final state.
     """
 
     created: int
@@ -60,7 +60,7 @@ class BackfillResult(NamedTuple):
 
 
 class _Due(NamedTuple):
-    """A time of a schedule, and its run if there is one."""
+    """A scheduled time, and its run if there is one."""
 
     at: float
     schedule: Schedule
@@ -70,20 +70,20 @@ class _Due(NamedTuple):
 class Backfill:
     """Creates the runs of a window step by step.
 
-    The run of a time has the id that a tick gives it, so a time has one run whoever creates it,
-    and the same backfill goes on where one was interrupted.
+    The run of a scheduled time always has the same id, so it is created only once, by a backfill or
+    otherwise, and repeating an interrupted backfill resumes it.
 
     Args:
-        name: the deployment: ``flow/name``, or its own name where that is enough.
-        start: the first time that may be due, in seconds since the epoch.
-        end: the first one that may not.
-        slug: of the one schedule; None for all that are active.
-        limit: the number of runs that are in flight at a time.
+        name: the deployment: ``flow/name``, or its own name if that is unique.
+        start: the start of the window, inclusive, in seconds since the epoch.
+        end: the end of the window, exclusive.
+        slug: the slug of the only schedule to use; None for all that are active.
+        limit: the maximum number of runs in progress at a time.
 
     Raises:
-        ObjectNotFound: there is no such deployment or schedule; names near ones.
-        ConfigurationError: the window or the limit can't be used, or it has no active schedule.
-        ParameterTypeError: the parameters of its runs do not fit.
+        ObjectNotFound: there is no such deployment or schedule; the message lists similar names.
+        ConfigurationError: the window or the limit is not valid, or there is no active schedule.
+        ParameterTypeError: the parameters of its runs are not valid.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Backfill:
         self._states: Counter[str] = Counter()
 
     def plan(self) -> BackfillPlan:
-        """Return what it would do from the beginning, and do nothing."""
+        """Return what the whole backfill would do, without doing it."""
         times = existing = 0
         first = last = None
         for due in self._iterate_due():
@@ -115,7 +115,7 @@ class Backfill:
         return BackfillResult(self._created, self._existing, dict(self._states))
 
     def step(self) -> bool:
-        """Count the runs that have ended, and create as many as there is room for.
+        """Count the runs that have ended, and create new ones up to the limit.
 
         Returns:
             Whether there is more to do.
@@ -139,10 +139,10 @@ class Backfill:
         return bool(self._in_flight)
 
     def _collect(self) -> None:
-        """Take note of runs that have ended."""
+        """Count the runs that have ended."""
         if not self._in_flight:
             return
-        services().runs.reap()  # whoever was killed left a run behind
+        services().runs.reap()  # a killed process leaves its run behind
         waited = self._in_flight
         self._in_flight = set()
         for run in services().runs.runs(RunQuery(ids=tuple(sorted(waited)))):
@@ -155,7 +155,7 @@ class Backfill:
             self._in_flight.add(run.id)
 
     def _iterate_due(self) -> Iterator[_Due]:
-        """Yield what is due, in the order of time, each with its run."""
+        """Yield the scheduled times in order, each with its run."""
         times = merge(
             *(
                 ((at, number) for at in self._iterate_times(schedule))
@@ -186,26 +186,27 @@ def backfill_deployment(
     limit: int = LIMIT,
     poll_interval: float = 0.5,
 ) -> BackfillResult:
-    """Create the runs that a deployment would have had in a past window, and wait for their ends.
+    """Create the runs that a deployment would have had in a past window, and wait for them to end.
 
-    Times that have a run already are left alone: nothing is executed twice, and the same backfill
-    goes on where one was interrupted. A process that serves the deployment executes the runs.
+    Times that have a run already are skipped: nothing is executed twice, and repeating an
+    interrupted
+    backfill resumes it. A process that serves the deployment executes the runs.
 
     Args:
-        name: the deployment: ``flow/name``, or its own name where that is enough.
-        start: the first time that may be due. Without a time zone it is a local time.
-        end: the first one that may not; None for now.
-        schedule: the slug of the one schedule whose times are meant; None for all active ones.
-        limit: the number of runs that are in flight at a time.
-        poll_interval: seconds between two looks.
+        name: the deployment: ``flow/name``, or its own name if that is unique.
+        start: the start of the window, inclusive. Without a time zone it is a local time.
+        end: the end of the window, exclusive; None for now.
+        schedule: the slug of the only schedule to use; None for all active ones.
+        limit: the maximum number of runs in progress at a time.
+        poll_interval: seconds between two polls.
 
     Returns:
-        How many runs it has created, and how they have ended. A failure is not raised.
+        The number of runs created, and their final states. A failure is not raised.
 
     Raises:
-        ObjectNotFound: there is no such deployment or schedule, or it was deleted meanwhile.
-        ConfigurationError: the window or the limit can't be used, or it has no active schedule.
-        ParameterTypeError: the parameters of its runs do not fit; no run was created.
+        ObjectNotFound: there is no such deployment or schedule, or it was deleted while waiting.
+        ConfigurationError: the window or the limit is not valid, or there is no active schedule.
+        ParameterTypeError: the parameters of its runs are not valid; no run was created.
     """
     clock = services().clock
     until = clock.time() if end is None else end.timestamp()
@@ -228,7 +229,7 @@ def _check(deployment: Deployment, start: float, end: float, limit: int) -> None
 
 
 def _choose_schedules(deployment: Deployment, slug: str | None) -> Sequence[Schedule]:
-    """Return the schedules that are meant, after their parameters were checked."""
+    """Return the selected schedules, after checking their parameters."""
     chosen = deployment.active_schedules if slug is None else (find_schedule(deployment, slug),)
     if not chosen:
         problem = "the deployment has no active schedule"

@@ -1,4 +1,4 @@
-"""Which deployments have changed: whoever changes one says so to those who make its runs."""
+"""Changes of deployments, published for the processes that create their runs."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from flowstone.context.current import services
 from flowstone.errors import ObjectAlreadyExists, StaleDocument
 
 _KIND, _NAME = "schedule-changes", "deployments"
-#: So many changes are known by name; whoever has missed more looks at all deployments.
+#: Number of changes known by name; a process that has missed more reads all deployments.
 _REMEMBERED = 100
 
 
 class Changes(NamedTuple):
-    """What has changed up to now.
+    """The changes so far.
 
     Attributes:
-        number: the number of changes that were ever noted.
-        names: the full names of the deployments that changed last, in that order.
+        number: the total number of changes.
+        names: the full names of the last changed deployments, in order.
     """
 
     number: int
     names: list[str]
 
     def find_since(self, number: int) -> set[str] | None:
-        """Return which deployments have changed since there were so many changes.
+        """Return the deployments that have changed since that number of changes.
 
         None means that any of them may have.
         """
@@ -36,13 +36,13 @@ class Changes(NamedTuple):
 
 
 def read_changes() -> Changes:
-    """Return what has changed; what changes later has a higher number."""
+    """Return the changes so far; later changes have higher numbers."""
     found = services().documents.find(_KIND, names=[_NAME])
     return Changes(found[0].version, found[0].body["names"]) if found else Changes(0, [])
 
 
 def note_change(full_name: str) -> None:
-    """Say that a deployment, or how far its schedules are, has just been changed."""
+    """Publish that a deployment, or the progress of its schedules, has just changed."""
     while True:
         number, names = read_changes()
         body = {"names": [*names, full_name][-_REMEMBERED:]}

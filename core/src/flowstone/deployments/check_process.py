@@ -1,4 +1,4 @@
-"""The process that imports the flow of a deployment, for a check of it."""
+"""The process that imports the flow of a deployment to check it."""
 
 from __future__ import annotations
 

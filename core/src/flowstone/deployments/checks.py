@@ -1,4 +1,4 @@
-"""Checks of deployments: whether a run could be executed, without one."""
+"""Checks of deployments: whether a run could be executed, without executing one."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from flowstone.records.deployments import Deployment
 
 _REQUEST, _REPORT = "deployment.json", "report.json"
-#: So many of the last lines are shown of a process that has died.
+#: Number of last lines of a dead process that are shown.
 _SHOWN = 30
 
 
@@ -40,9 +40,9 @@ class Problem(NamedTuple):
 
     Attributes:
         subject: ``environment``, ``job variables``, ``entrypoint``, ``parameters``, or the schedule
-            whose parameters do not fit.
-        message: what is wrong, and what to do.
-        traceback: of an error that the flow's code has raised.
+            whose parameters are not valid.
+        message: the problem, and the remedy.
+        traceback: the traceback of an error raised by the flow's code.
     """
 
     subject: str
@@ -51,13 +51,13 @@ class Problem(NamedTuple):
 
 
 class CheckReport(NamedTuple):
-    """What a check has found, and where it looked.
+    """The result of a check.
 
     Attributes:
-        problems: what is wrong; empty where all is well.
+        problems: the problems; empty if there are none.
         python: the interpreter that executes runs.
         directory: the directory that it starts in.
-        path: where it has searched for modules, the flow's own directory included.
+        path: the search path for modules, including the flow's own directory.
     """
 
     problems: list[Problem]
@@ -67,10 +67,10 @@ class CheckReport(NamedTuple):
 
 
 def check_deployment(name: str) -> CheckReport:
-    """Import the flow of a deployment in a process as a run has, and check all parameters.
+    """Import the flow of a deployment in a process like that of a run, and check all parameters.
 
     Args:
-        name: the deployment: ``flow/name``, or its own name where that is enough.
+        name: the deployment: ``flow/name``, or its own name if that is unique.
 
     Raises:
         ObjectNotFound: there is no such deployment.
@@ -81,7 +81,7 @@ def check_deployment(name: str) -> CheckReport:
 
 
 def _check_job_variables(deployment: Deployment) -> Iterator[Problem]:
-    """Yield what keeps jobs from starting, where a worker would run on this machine."""
+    """Yield problems that keep jobs from starting, if a worker would run on this machine."""
     if deployment.work_pool_name is None:
         return
     try:
@@ -91,7 +91,7 @@ def _check_job_variables(deployment: Deployment) -> Iterator[Problem]:
         layers = pool.job_variables, deployment.job_variables
         problem = infrastructure.find_problem(check_variables(owner, infrastructure, *layers))
     except ObjectNotFound:
-        return  # its runs wait, and say so
+        return  # its runs wait, with that reason
     except FlowstoneError as error:
         problem = str(error)
     if problem is not None:
@@ -120,27 +120,27 @@ def _check_code(deployment: Deployment) -> CheckReport:
 
 
 def _find_python(deployment: Deployment) -> str:
-    """Return the interpreter of its runs; their environment is created where there is none yet."""
+    """Return the interpreter of its runs; create their environment if there is none yet."""
     if deployment.environment is None:
         return sys.executable
     return str(find_python(make_run_environment(deployment.environment, deployment.code)))
 
 
 def _run_child(folder: str, python: str) -> tuple[Process, int]:
-    """Import the flow in a process of its own; return that, and how it ended."""
+    """Import the flow in a process of its own; return the process and its exit code."""
     command = [python, "-m", "flowstone.deployments.check_process", folder]
     process = Process(command, make_child_environ(services().settings), None, None)
     try:
         while (code := process.exit_code()) is None:
             services().clock.sleep(TICK)
-    except BaseException:  # also when somebody is tired of waiting
+    except BaseException:  # including an interrupt by the user
         process.end(grace_seconds=0.0)
         raise
     return process, code
 
 
 def write_report(folder: str) -> None:
-    """Check the deployment that `check_deployment` has written to a folder, and answer there."""
+    """Check the deployment in a directory of `check_deployment`, and write the result there."""
     deployment = decode_deployment(json.loads(Path(folder, _REQUEST).read_text()))
     problems = list(_inspect(deployment))
     report = CheckReport(problems, sys.executable, str(Path.cwd()), sys.path)
@@ -148,7 +148,7 @@ def write_report(folder: str) -> None:
 
 
 def _inspect(deployment: Deployment) -> Iterator[Problem]:
-    """Yield what is wrong, by the parameters that the flow has now where it can be imported."""
+    """Yield the problems, with the current parameters of the flow if it can be imported."""
     try:
         recipe = make_recipe(deployment)
         enter_code(recipe)
@@ -165,7 +165,7 @@ def _inspect(deployment: Deployment) -> Iterator[Problem]:
 
 
 def _check_all_parameters(deployment: Deployment) -> Iterator[Problem]:
-    """Yield what does not fit: of the deployment, and of each schedule together with that."""
+    """Yield invalid parameters: of the deployment, and of each schedule merged with them."""
     try:
         check_parameters(deployment, deployment.parameters, is_complete=False)
     except ParameterTypeError as error:

@@ -1,4 +1,4 @@
-"""Remove code and environments that nothing needs any more."""
+"""Remove code and environments that are no longer needed."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-#: Seconds between two removals, by whatever process.
+#: Seconds between two removals, by any process.
 INTERVAL = 3600.0
-#: Seconds for which an environment is kept that no run uses.
+#: Seconds for which an unused environment is retained.
 ENVIRONMENTS_KEPT = 30 * 24 * 3600.0
 
 _logger = get_logger("deployments")
 
 
 def remove_unneeded_code(now: float) -> None:
-    """Remove what no deployment and no unfinished run needs, unless that was done within the hour.
+    """Remove what no deployment and no unfinished run needs, at most once an hour.
 
     Args:
         now: seconds since the epoch.
@@ -35,7 +35,7 @@ def remove_unneeded_code(now: float) -> None:
     try:
         if not ((home / "code").is_dir() and _is_due(home / "code" / "looked-at", now)):
             return
-        # Archives take 15 ms to load, which only workers with pinned code need, once an hour.
+        # Archives take 15 ms to import; only workers with pinned code need them, once an hour.
         from flowstone.code.environments import remove_environments
         from flowstone.code.snapshots import remove_snapshots
 
@@ -55,7 +55,7 @@ def _is_due(mark: Path, now: float) -> bool:
 
 def _find_needed() -> Iterator[str]:
     """Yield the snapshots of deployments, and of runs that have not ended."""
-    # Deployments first: a run that is made meanwhile has the code of one of them.
+    # Deployments first: a run that is created in the meantime has the code of one of them.
     for deployment in find_deployments():
         if deployment.code is not None and deployment.code.snapshot is not None:
             yield deployment.code.snapshot

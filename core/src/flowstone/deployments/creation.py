@@ -1,4 +1,4 @@
-"""Runs of deployments, as they are made: their parameters are checked, and they wait."""
+"""Create scheduled runs of deployments, after checking their parameters."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _HIDDEN = "it holds a secret. Save it in a block and pass the block's name."
 
 
 class TickKey(NamedTuple):
-    """What tells the run of a schedule from all others of its deployment.
+    """Identifies the run of a schedule among all runs of its deployment.
 
     Attributes:
-        slug: the schedule's.
-        due: the time at which it is due, in seconds since the epoch.
+        slug: the slug of the schedule.
+        due: the scheduled time, in seconds since the epoch.
     """
 
     slug: str
@@ -46,15 +46,15 @@ def check_parameters(
     """Return parameters as JSON values.
 
     Args:
-        deployment: whose parameters they are.
-        given: by name.
-        is_complete: whether a run is to be made of these; otherwise others may follow.
-        is_saving: whether they are checked to save the deployment, and not to make a run.
+        deployment: the deployment.
+        given: the parameters by name.
+        is_complete: whether these are all parameters of a run; otherwise others may follow.
+        is_saving: whether the check is for saving the deployment, not for creating a run.
 
     Raises:
-        ParameterTypeError: some do not fit; each is named, and no value is shown.
+        ParameterTypeError: some are not valid; each is named, without its value.
     """
-    # pydantic: 40 ms of start-up, which only programs with deployments pay.
+    # Importing pydantic takes 40 ms; only programs with deployments need it.
     from flowstone.flow_runs.requests import is_secret
     from flowstone.flow_runs.schemas import dump_plain, find_misfits
 
@@ -74,7 +74,7 @@ def check_parameters(
         if holds_secret(plain[name]):
             problems[name] = _HIDDEN
         elif not is_exact(plain[name]):
-            problems[name] = "it is too large or too deep to be kept"
+            problems[name] = "it is too large or too deeply nested to be stored"
     if deployment.enforce_parameter_schema and schema:
         asked = schema if is_complete else {**schema, "required": []}
         problems = {**find_misfits(asked, plain), **problems}
@@ -91,7 +91,7 @@ def check_new_parameters(
     is_complete: bool,
     is_saving: bool = False,
 ) -> dict[str, object]:
-    """Do as `check_parameters` does, and compare them with the secrets of all saved blocks."""
+    """Check like `check_parameters`, and refuse values that are secrets of saved blocks."""
     if given:
         from flowstone.blocks.saved_secrets import register_saved_secrets  # as above
 
@@ -100,7 +100,7 @@ def check_new_parameters(
 
 
 def check_secrets(deployment: Deployment) -> None:
-    """Check that no parameter of a deployment and of its schedules is a secret of a saved block.
+    """Check that no parameter of a deployment or its schedules is a secret of a saved block.
 
     Raises:
         ParameterTypeError: one is.
@@ -120,17 +120,17 @@ def create_run(
     key: TickKey | None = None,
     run_id: str | None = None,
 ) -> Run:
-    """Keep a run that waits for its time; its parameters were checked.
+    """Create a scheduled run; its parameters were checked.
 
     Args:
-        deployment: whose run it is.
+        deployment: the deployment.
         parameters: JSON values, by name.
-        scheduled_time: when it is due, in seconds since the epoch.
-        message: who made it.
-        name: its own name; None for one that is made up.
-        tags: beside those of the deployment.
-        key: one run of the deployment is made for one key, however many try.
-        run_id: its id, where that is known; one run is made for one id, likewise.
+        scheduled_time: the scheduled time, in seconds since the epoch.
+        message: the origin of the run.
+        name: its own name; None for a generated one.
+        tags: in addition to those of the deployment.
+        key: idempotency key: the deployment has one run per key, even with concurrent calls.
+        run_id: its id, if known; there is one run per id, likewise.
     """
     current = services()
     now = current.clock.time()
@@ -151,18 +151,18 @@ def create_run(
         scheduled_time=scheduled_time,
     )
     run = origin.make_run(State(SCHEDULED, "Scheduled", message, now), 0)
-    event_id = derive_id(read_time(run_id), run_id, "birth")  # however many make it
+    event_id = derive_id(read_time(run_id), run_id, "birth")  # the same for all concurrent calls
     current.runs.create(Event(event_id, KINDS["flow"][SCHEDULED], run_id, run_id, now, run))
     return run
 
 
 def make_recipe(deployment: Deployment) -> RestartInfo:
-    """Return what a process needs to execute a run that is created now, and later ones not."""
+    """Return what a process needs to execute a run that is created now, with the current code."""
     return RestartInfo(
         deployment.entrypoint, code=deployment.code, environment=deployment.environment
     )
 
 
 def derive_run_id(deployment: Deployment, key: TickKey, *facts: str) -> str:
-    """Return the id of the run of a schedule; with further facts, of what belongs to it."""
+    """Return the id of a schedule's run; with further facts, of something that belongs to it."""
     return derive_id(key.due, deployment.id, key.slug, repr(key.due), *facts)

@@ -1,4 +1,4 @@
-"""Deployments of flows, made of what a program says."""
+"""Deployments of flows, declared in a program."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
     from flowstone.deployments.flow_source import FlowSource
     from flowstone.records.schedules import Schedule
 
-#: Options by which others build an image of the code.
+#: Options of Prefect for building an image of the code.
 _BUILDING = {"image", "build", "push"}
 _RULES = ("interval", "cron", "rrule", "schedule", "schedules")
 
 
 class Deployable(Protocol):
-    """A flow of which deployments are made."""
+    """A flow that can be deployed."""
 
     @property
     def name(self) -> str: ...
@@ -78,16 +78,16 @@ def describe_source(found: FlowSource) -> Deployment:
 
 
 def apply_options(plain: Deployment, options: DeploymentOptions) -> Deployment:
-    """Return a deployment with options, checked.
+    """Return a deployment with options, after checking them.
 
     Args:
-        plain: what the flow itself says.
+        plain: the deployment without options.
         options: see `DeploymentOptions`.
 
     Raises:
-        ConfigurationError: several kinds of schedules are given, or an option is not known.
-        ScheduleInvalid: a rule can't be used.
-        ParameterTypeError: the parameters do not fit the flow's.
+        ConfigurationError: several kinds of schedules are given, or an option is unknown.
+        ScheduleInvalid: a schedule is not valid.
+        ParameterTypeError: the parameters don't match the flow's.
     """
     _check_options(plain.full_name, options, DeploymentOptions)
     description, version = options.get("description"), options.get("version")
@@ -116,15 +116,16 @@ def deploy_flow(flow: Deployable, name: str, options: DeploymentOptions) -> Depl
 def deploy(*deployments: Deployment, work_pool_name: str | None = None) -> list[Deployment]:
     """Save deployments, so that the workers of their pools execute their runs.
 
-    Their code is kept as it is now: it is what runs execute that are created until they are
-    deployed again. What an operator has said of one stays: a pause, and schedules that were added.
+    Their code is pinned: runs execute this version until the deployments are deployed again. What
+    an
+    operator has changed is preserved: a pause, and added schedules.
 
     Args:
         *deployments: made by `Flow.to_deployment`.
         work_pool_name: the pool of those that name none.
 
     Returns:
-        The deployments as they are saved.
+        The saved deployments.
 
     Raises:
         ConfigurationError: one has no pool, its job variables don't fit the pool, or the directory
@@ -145,10 +146,10 @@ def deploy(*deployments: Deployment, work_pool_name: str | None = None) -> list[
 
 
 def _pin(deployment: Deployment) -> Deployment:
-    """Return a deployment with the code that it has now, where it has none of its own yet."""
+    """Return a deployment with its current code pinned, unless it has pinned code already."""
     made = deployment
     if made.code is None:
-        # Archives take 15 ms to load, which only programs that deploy need.
+        # Archives take 15 ms to import; only programs that deploy need them.
         from flowstone.code.pinning import pin_entrypoint
 
         entrypoint, code = pin_entrypoint(made.entrypoint)
@@ -158,10 +159,10 @@ def _pin(deployment: Deployment) -> Deployment:
 
 
 def check_environment(deployment: Deployment) -> None:
-    """Check that the code of a deployment has the file that lists the packages of its runs.
+    """Check that the code of a deployment has the requirements file of its runs.
 
     Raises:
-        ConfigurationError: it has not, or the file can't be used.
+        ConfigurationError: it does not, or the file is not valid.
     """
     if deployment.environment is not None:
         # Only deployments with an environment of their own need it.
@@ -171,17 +172,17 @@ def check_environment(deployment: Deployment) -> None:
 
 
 def check_placement(deployment: Deployment) -> None:
-    """Check that the pool of a deployment has its queue, and that its job variables fit.
+    """Check that a deployment's pool has its queue, and that its job variables are valid.
 
-    Nothing of them or of its parameters may be a secret of a saved block.
+    None of them, and no parameter, may be a secret of a saved block.
 
     Raises:
         ObjectNotFound: there is no such pool, or it has no such queue.
         UnknownName: no installed package offers the pool's infrastructure.
-        ConfigurationError: the variables do not fit, or hold a secret.
-        ParameterTypeError: a parameter holds a secret.
+        ConfigurationError: the variables are not valid, or contain a secret.
+        ParameterTypeError: a parameter contains a secret.
     """
-    # pydantic: 40 ms of start-up, which only programs with work pools pay.
+    # Importing pydantic takes 40 ms; only programs with work pools need it.
     from flowstone.infrastructure.variables import check_new_variables
     from flowstone.infrastructure.work_pools import load_infrastructure_of, load_work_pool
 
@@ -213,7 +214,7 @@ def serve_flow(flow: Deployable, name: str | None, options: ServeOptions) -> Non
 
 
 def _check_options(owner: str, options: Mapping[str, object], known: type[object]) -> None:
-    """Refuse options that are not known, and several that say when runs are due."""
+    """Refuse unknown options, and several kinds of schedules."""
     names = {name for kind in known.__mro__ for name in getattr(kind, "__annotations__", ())}
     for name in options.keys() & _BUILDING:
         problem = f"{name}=… has no use: nothing is built"
@@ -231,7 +232,7 @@ def _check_options(owner: str, options: Mapping[str, object], known: type[object
 
 
 def _add_parameters(made: Deployment, parameters: Mapping[str, object]) -> Deployment:
-    """Return the deployment with its parameters and those of its schedules, checked."""
+    """Return the deployment with its parameters and those of its schedules, after checking them."""
     plain = check_parameters(made, parameters, is_complete=False, is_saving=True)
     schedules = []
     for schedule in made.schedules:
@@ -256,14 +257,14 @@ def _make_schedules(owner: str, options: DeploymentOptions) -> Iterator[Schedule
 
 
 def _refuse_text(owner: str, interval: object) -> None:
-    if isinstance(interval, str):  # whose letters would be taken for several
+    if isinstance(interval, str):  # a str is a sequence, too
         problem = f"interval={interval!r} is a text"
         remedy = "Pass a number of seconds, or a timedelta."
         raise ConfigurationError(f"deployment {owner!r}", problem, remedy)
 
 
 def _add_limit(made: Deployment, given: int | ConcurrencyLimitConfig | None) -> Deployment:
-    """Return the deployment with the limit of its runs."""
+    """Return the deployment with the concurrency limit of its runs."""
     if given is None:
         return made
     asked = given if isinstance(given, ConcurrencyLimitConfig) else ConcurrencyLimitConfig(given)
@@ -291,7 +292,7 @@ def _add_environment(made: Deployment, given: str | Sequence[str] | None) -> Dep
 
 
 def _add_work_pool(made: Deployment, options: DeploymentOptions) -> Deployment:
-    """Return the deployment with the place where its runs are executed."""
+    """Return the deployment with its work pool and queue."""
     pool, queue = options.get("work_pool_name"), options.get("work_queue_name")
     variables = dict(options.get("job_variables") or {})
     if pool is None and (queue is not None or variables):

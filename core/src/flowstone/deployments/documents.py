@@ -1,4 +1,4 @@
-"""Deployments as they are saved: what the code says, and what an operator says beside it."""
+"""Saved deployments: what the code declares, and what an operator has changed."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ if TYPE_CHECKING:
 
     from flowstone.records.schedules import Schedule
 
-#: The kind of the documents that say up to when each schedule has made its runs.
+#: The kind of the documents with the time up to which each schedule has created its runs.
 PROGRESS = "schedule-progress"
 
 
 def load_deployment(name: str) -> Deployment:
-    """Return a deployment by its full name, ``flow/name``; by its own name where that is enough.
+    """Return a deployment by its full name, ``flow/name``, or by its own name if that is unique.
 
     Raises:
-        ObjectNotFound: there is none, or there are several; names near ones.
+        ObjectNotFound: there is none, or there are several; the message lists similar names.
     """
     documents = services().documents
     if "/" in name:
@@ -64,21 +64,21 @@ def find_deployments(names: Collection[str] | None = None) -> list[Deployment]:
 
 
 def save_deployment(made: Deployment) -> Deployment:
-    """Save what the code says of a deployment; what an operator has said stays.
+    """Save what the code declares of a deployment; preserve what an operator has changed.
 
     Raises:
-        ConfigurationError: two of its schedules have one slug.
+        ConfigurationError: two of its schedules have the same slug.
     """
     made = replace(made, schedules=name_schedules(made.full_name, made.schedules))
 
     if any(old.is_paused for old in find_deployments([made.full_name])):
-        forget_progress(made.full_name)  # what was due during a pause was not missed
+        forget_progress(made.full_name)  # what was due during a pause is not made up for
     save_own_limit(f"{DEPLOYMENT}{made.full_name}", made.concurrency_limit)
     return _change(made.full_name, lambda old: merge_saved(made, old))
 
 
 def merge_saved(made: Deployment, old: Deployment | None) -> Deployment:
-    """Return what is saved where the code says this: what an operator has said stays."""
+    """Return a declared deployment merged with what an operator has changed in the saved one."""
     if old is None:
         return replace(made, id=new_id())
     slugs = {each.slug for each in made.schedules}
@@ -97,7 +97,7 @@ def name_schedules(owner: str, schedules: tuple[Schedule, ...]) -> tuple[Schedul
     """Return schedules with their slugs.
 
     Raises:
-        ConfigurationError: two have the same.
+        ConfigurationError: two have the same slug.
     """
     named = tuple(map(name_schedule, schedules))
     slugs = [each.slug for each in named]
@@ -109,7 +109,7 @@ def name_schedules(owner: str, schedules: tuple[Schedule, ...]) -> tuple[Schedul
 
 
 def pause_deployment(name: str) -> Deployment:
-    """Pause its schedules until `resume_deployment`; deploying it again does not end that.
+    """Pause its schedules until `resume_deployment`, even if it is deployed again.
 
     Raises:
         ObjectNotFound: there is no such deployment.
@@ -119,7 +119,7 @@ def pause_deployment(name: str) -> Deployment:
 
 
 def resume_deployment(name: str) -> Deployment:
-    """Let its schedules make runs again, from now on: times that passed meanwhile are skipped.
+    """Resume its schedules from now on; times that have passed are skipped.
 
     Raises:
         ObjectNotFound: there is no such deployment.
@@ -135,7 +135,7 @@ def resume_deployment(name: str) -> Deployment:
 
 
 def add_schedule(name: str, schedule: Schedule) -> Schedule:
-    """Add a schedule to those of the code; it stays when the flow is deployed again.
+    """Add a schedule to those of the code; it is preserved when the flow is deployed again.
 
     Returns:
         The schedule, with its slug.
@@ -143,9 +143,9 @@ def add_schedule(name: str, schedule: Schedule) -> Schedule:
     Raises:
         ObjectNotFound: there is no such deployment.
         ObjectAlreadyExists: it has a schedule with that slug.
-        ParameterTypeError: the parameters of the schedule do not fit the flow's.
+        ParameterTypeError: the parameters of the schedule don't match the flow's.
     """
-    # Parameters are checked by pydantic, 40 ms that most programs with deployments don't need.
+    # Checks use pydantic, whose import takes 40 ms; most programs with deployments don't need it.
     from flowstone.deployments.creation import check_new_parameters
 
     def add(old: Deployment) -> Deployment:
@@ -166,7 +166,7 @@ def remove_schedule(name: str, slug: str) -> None:
     """Remove a schedule that was added by `add_schedule`.
 
     Raises:
-        ObjectNotFound: there is no such deployment, or nobody has added a schedule of that slug.
+        ObjectNotFound: there is no such deployment, or no added schedule has that slug.
     """
 
     def remove(old: Deployment) -> Deployment:
@@ -181,13 +181,13 @@ def remove_schedule(name: str, slug: str) -> None:
 
 
 def set_paused_at_shutdown(full_name: str, *, is_paused: bool) -> None:
-    """Pause a deployment because no process serves it any more, or end that."""
-    with suppress(ObjectNotFound):  # deleted meanwhile
+    """Pause a deployment because no process serves it any more, or end that pause."""
+    with suppress(ObjectNotFound):  # deleted in the meantime
         change_deployment(full_name, lambda old: replace(old, paused_at_shutdown=is_paused))
 
 
 def delete_deployment(name: str) -> list[str]:
-    """Delete a deployment, and cancel its runs that nobody has started.
+    """Delete a deployment, and cancel its runs that have not started.
 
     Returns:
         The names of those runs.
@@ -205,21 +205,21 @@ def delete_deployment(name: str) -> list[str]:
     for run in iterate_runs(store, query):
         if run.lease is None:
             state = Cancelled("its deployment was deleted")
-            with suppress(Conflict):  # somebody has started it
+            with suppress(Conflict):  # it has just started
                 store.record(make_change_event(run, state, run.attempt))
                 cancelled.append(run.name)
     return cancelled
 
 
 def forget_progress(full_name: str) -> None:
-    """Let schedules go on from now."""
+    """Make schedules continue from now."""
     with suppress(ObjectNotFound):
         services().documents.delete(PROGRESS, full_name)
     note_change(full_name)
 
 
 def change_deployment(full_name: str, change: Callable[[Deployment], Deployment]) -> Deployment:
-    """Change a saved deployment by what it is then, however many change it at the same time.
+    """Update a saved deployment by a function of its content, even with concurrent updates.
 
     Raises:
         ObjectNotFound: there is no such deployment.
@@ -234,7 +234,7 @@ def change_deployment(full_name: str, change: Callable[[Deployment], Deployment]
 
 
 def _change(full_name: str, change: Callable[[Deployment | None], Deployment]) -> Deployment:
-    """Change a deployment by what it is then, however many change it at the same time."""
+    """Update a deployment by a function of its content, even with concurrent updates."""
     documents = services().documents
     while True:
         found = documents.find(KIND, names=[full_name])

@@ -36,10 +36,10 @@ if TYPE_CHECKING:
     from flowstone.records.runs import Run
     from flowstone.records.states import State
 
-#: The kind of this and a pool's name is that of documents that say which jobs its workers have
-#: started, by the ids of the runs.
+#: With a pool's name, the kind of the documents that name the jobs its workers have started, by the
+#: ids of the runs.
 _JOBS = "run-job:"
-#: Seconds that a job has to end when it was told to.
+#: Seconds until a job that was told to stop is killed.
 PATIENCE = 10.0
 
 _logger = get_logger("deployments")
@@ -49,9 +49,9 @@ class Placement(NamedTuple):
     """How a run is executed.
 
     Attributes:
-        infrastructure: what starts its job.
-        variables: of the job.
-        limits: the names of limits under which it takes a slot each.
+        infrastructure: starts its job.
+        variables: the variables of the job.
+        limits: the names of the limits under which it takes a slot each.
     """
 
     infrastructure: Infrastructure
@@ -61,10 +61,10 @@ class Placement(NamedTuple):
 
 @dataclass(slots=True)
 class _Job:
-    """A job that was started.
+    """A started job.
 
-    It has what reaches it, its slots, the command that a person gave it, whether its service is
-    silent, and when, by the monotonic clock, it is killed because its run does not end.
+    It has its handle, its slots, the user's own command, whether its service is unreachable,
+    and when, by the monotonic clock, it is killed because its run does not end.
     """
 
     provider: JobProvider
@@ -76,14 +76,15 @@ class _Job:
 
 
 class RunExecutor:
-    """Executes runs that wait, each as a job.
+    """Executes scheduled runs, each as a job.
 
-    A claim is a lock in the store, taken together with the slots of all limits, so that of many
-    executors one starts a run. It is given back when the job has ended, or when this process dies.
+    A claim is a lock in the store, taken together with the slots of all limits, so that only one of
+    several executors starts a run. It is released when the job has ended, or when this process
+    dies.
 
     Args:
-        pool: the work pool whose runs they are: other workers of it go on to watch the jobs of one
-            that has died. None where there is no pool.
+        pool: the work pool of the runs: if a worker dies, other workers of the pool watch its jobs.
+            None if there is no pool.
     """
 
     def __init__(self, pool: str | None = None) -> None:
@@ -101,8 +102,9 @@ class RunExecutor:
         """Claim a run and start its job.
 
         Returns:
-            The limit that has no room; None where the job was started, somebody else has claimed
-            the run, or it can't be started, which the run itself says then.
+            The limit that has no free slots; None if the job was started, another process has
+            claimed
+            the run, or it can't be started, which is recorded in the run.
         """
         request = self._request(run, placement.limits)
         refused = request.take()
@@ -121,10 +123,10 @@ class RunExecutor:
         return None
 
     def adopt(self, place: Callable[[Run], Placement | None]) -> None:
-        """Go on to watch jobs whose worker has died: they hold slots under their limits again.
+        """Take over the jobs of dead workers, which take slots under their limits again.
 
         Args:
-            place: says how a run is executed; None where nobody can say any more.
+            place: returns how a run is executed; None if that is no longer known.
         """
         started = {
             each.name: str(each.body["handle"])
@@ -137,15 +139,15 @@ class RunExecutor:
                 self._adopt(run_id, handle, place)
 
     def collect(self) -> None:
-        """Take note of jobs that have ended; a run that its job has not taken has crashed.
+        """Process jobs that have ended; a run that its job has not started has crashed.
 
-        A run that was asked to end and does not is ended with its job, some seconds later.
+        A run that ignores a request to end is killed together with its job, some seconds later.
         """
         self._kill_cancelled()
         reports = {run_id: self._report(run_id, job) for run_id, job in self._jobs.items()}
         ended = {run_id: each for run_id, each in reports.items() if each and each.status.ended}
         if ended:
-            for run in services().runs.reap():  # whoever was killed left a run behind
+            for run in services().runs.reap():  # a killed process leaves its run behind
                 if run.id in ended:
                     tell_loss(run)
         for run_id, report in ended.items():
@@ -155,7 +157,7 @@ class RunExecutor:
             job.request.give_back()
 
     def end_jobs(self) -> None:
-        """Let all jobs end now: ask them to, and some seconds later kill what is left."""
+        """Stop all jobs: ask them to end, and kill the rest some seconds later."""
         self._ends_runs = True
         now = services().clock.monotonic()
         if self._kill_at is None:
@@ -167,7 +169,7 @@ class RunExecutor:
                 _end(job, job.provider.kill)
 
     def _kill_cancelled(self) -> None:
-        """Kill the jobs of runs that have not ended for some seconds although somebody asked."""
+        """Kill the jobs of runs that have ignored a request to end for some seconds."""
         if not self._jobs:
             return
         query = RunQuery(ids=tuple(self._jobs), states=(CANCELLING.value,))
@@ -186,7 +188,7 @@ class RunExecutor:
                 _end(job, job.provider.kill)
 
     def _report(self, run_id: str, job: _Job) -> Report | None:
-        """Return where a job is; None where its service can't say now."""
+        """Return the state of a job; None while its service is unreachable."""
         try:
             report = job.provider.report(job.handle)
         except JobLost as error:
@@ -238,7 +240,7 @@ class RunExecutor:
         if request.take() is not None:
             request.give_back()
             return
-        _logger.info("going on with %s, whose worker has ended", run.name)
+        _logger.info("taking over %s, whose worker has died", run.name)
         provider = placement.infrastructure.attach(placement.variables)
         self._jobs[run_id] = _Job(provider, handle, request, placement.variables.command)
 
@@ -257,28 +259,28 @@ class RunExecutor:
 
 
 def record_state(run: Run, state: State) -> bool:
-    """Record what somebody says of a run that waits; tell whether it still does."""
+    """Record a new state of a scheduled run; return whether it is still scheduled."""
     try:
         services().runs.record(make_change_event(run, state, run.attempt))
     except Conflict:
-        return False  # it has moved on meanwhile
+        return False  # it has changed in the meantime
     return True
 
 
 def record_crash(run: Run, problem: str) -> None:
-    """Record that a run that waits has crashed, and log it: no process of its own could."""
+    """Record and log that a scheduled run has crashed, as it has no process of its own."""
     if record_state(run, Crashed(problem)):
         tell_loss(services().runs.run(run.id))
 
 
 def tell_loss(run: Run) -> None:
-    """Log the end of a run which its own process could not log."""
+    """Log the end of a run whose own process could not log it."""
     level = logging.ERROR if run.state.type is CRASHED else logging.WARNING
     RunLogger(run).log(level, "ended %s: %s", run.state.name, run.state.message)
 
 
 def _explain_early_end(report: Report, command: str | None) -> str:
-    """Say that a job has ended without having executed its run."""
+    """Explain that a job has ended without executing its run."""
     if command is None:
         return f"{report.problem or 'its job ended'} before it began"
     ended = report.problem or "its job ended without an error"
@@ -287,7 +289,7 @@ def _explain_early_end(report: Report, command: str | None) -> str:
 
 
 def _end(job: _Job, how: Callable[[str], None]) -> None:
-    """Ask a job to end; where its service can't be reached, it is asked again."""
+    """Ask a job to end; if its service is unreachable, it is asked again later."""
     try:
         how(job.handle)
     except FlowstoneError as error:

@@ -1,4 +1,4 @@
-"""`flowstone.yaml`: deployments that are declared in a file."""
+"""`flowstone.yaml`: deployments declared in a file."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _KEYS = (
     *("enforce_parameter_schema", "schedule", "schedules", "paused", "concurrency_limit"),
     *("work_pool", "pull", "requirements"),
 )
-#: Keys of the files that people bring along, and why they are refused.
+#: Keys of Prefect's files, and why they are refused.
 _REFUSED = {
     **dict.fromkeys(
         ("build", "push"),
@@ -64,12 +64,12 @@ _RULES = {"cron": Cron, "interval": Interval, "rrule": RRule}
 
 
 class DeployStep(NamedTuple):
-    """What is to be done with one deployment.
+    """The change of one deployment.
 
     Attributes:
         action: ``create``, ``change``, ``keep`` or ``delete``.
         made: the deployment as it will be saved, or that is deleted.
-        changes: what was and what will be, by the names of fields.
+        changes: old and new values, by the names of fields.
     """
 
     action: Literal["create", "change", "keep", "delete"]
@@ -78,10 +78,10 @@ class DeployStep(NamedTuple):
 
 
 def read_deployments(file: Path) -> list[Deployment]:
-    """Read what a file declares; the flows are read as text, and not imported.
+    """Read the deployments that a file declares; flows are parsed, and not imported.
 
     Raises:
-        ManifestInvalid: something is wrong in it; all of it is told, each with its line.
+        ManifestInvalid: the file has problems; the message lists all of them, with their lines.
         ConfigurationError: the file can't be read.
     """
     try:
@@ -117,13 +117,13 @@ def read_deployments(file: Path) -> list[Deployment]:
 def plan_deployments(
     declared: Collection[Deployment], names: Collection[str], file: Path, *, prune: bool
 ) -> list[DeployStep]:
-    """Return what deploying does; nothing is done yet.
+    """Return the steps of deploying, without doing anything yet.
 
     Args:
-        declared: by the file.
-        names: of those that are deployed: ``flow/name``, or their own names.
-        file: that declares them.
-        prune: whether deployments that the file has declared before, and does not now, are deleted.
+        declared: the deployments that the file declares.
+        names: the ones to deploy: ``flow/name``, or their own names.
+        file: the file.
+        prune: whether to delete deployments that the file used to declare, and no longer does.
 
     Raises:
         ConfigurationError: a name is not declared.
@@ -140,7 +140,7 @@ def plan_deployments(
 
 
 def carry_out(step: DeployStep) -> None:
-    """Do what a step says."""
+    """Carry out a step."""
     if step.action == "delete":
         delete_deployment(step.made.full_name)
     elif step.action != "keep":
@@ -169,7 +169,7 @@ def _compare(made: Deployment, old: Deployment | None) -> DeployStep:
 
 
 def _describe(deployment: Deployment) -> Json:
-    """Return what is compared of a deployment: of its schedules, what is not usual."""
+    """Return the compared values of a deployment: for schedules, those that are not defaults."""
     schedules = [_describe_schedule(each) for each in deployment.schedules]
     code = None if deployment.code is None else str(deployment.code)
     return {**encode_deployment(deployment), "schedules": schedules, "code": code}
@@ -254,20 +254,20 @@ def _make_deployment(body: Json, file: Path) -> Deployment:
 def _read_pull(steps: object, folder: Path) -> Pull | None:
     if not steps:
         return None
-    # Blocks and object stores, which only files with such steps need.
+    # Blocks and object stores; only needed by files with such steps.
     from flowstone.deployments.pull_steps import read_pull
 
     return read_pull(steps, folder)
 
 
 def _read_flow(entrypoint: str, source: CodeSource | None, folder: Path) -> Deployment:
-    """Return the deployment of a flow without name and options: its code is that of now."""
+    """Return the deployment of a flow with its current code, without a name and options."""
     if source is not None:
         from flowstone.deployments.sources import read_source  # as above
 
         return read_source(source, entrypoint)
     found = read_flow_source(entrypoint, folder)
-    # Archives take 15 ms to load, and a file with a mistake needs none.
+    # Archives take 15 ms to import, and a file with a mistake does not need them.
     from flowstone.code.pinning import pin_flow_file
 
     inside, code = pin_flow_file(found.entrypoint, folder)
@@ -287,7 +287,7 @@ _NEEDS_POOL = "Write work_pool: {name: NAME}; `flowstone pool create NAME` creat
 
 
 def _check_part(name: str, part: Json, known: Collection[str]) -> Iterator[tuple[str, object]]:
-    """Yield what a part of a declaration says, its keys checked."""
+    """Yield the items of a part of a declaration, after checking its keys."""
     for key, value in part.items():
         if key not in known:
             problem = f"there is no key {key!r}"

@@ -1,4 +1,4 @@
-"""What the source of a flow says of it, read without importing it."""
+"""Read the properties of a flow from its source, without importing it."""
 
 from __future__ import annotations
 
@@ -39,20 +39,20 @@ _FORMATS = {
     "Path": "path",
 }
 _SECRETS = frozenset({"SecretStr", "SecretBytes"})
-#: Stands for what a source does not say in so many words.
+#: A value that is not a literal in the source.
 _UNKNOWN = object()
 
 
 class FlowSource(NamedTuple):
-    """A flow, as far as its source says in so many words.
+    """A flow, with the properties that are literals in its source.
 
     Attributes:
-        entrypoint: ``/path/to/file.py:flow``, or ``package.module:flow`` where that was asked for.
-        name: the flow's.
+        entrypoint: ``/path/to/file.py:flow``, or ``package.module:flow`` if that was passed.
+        name: the flow's name.
         description: its docstring, or the option of `flow`.
         version: the option of `flow`, or a hash of the file.
         parameter_schema: a JSON schema: names, plain types, defaults, and which are required.
-        enforces: whether the flow checks its parameters.
+        enforces: whether the flow validates its parameters.
     """
 
     entrypoint: str
@@ -64,13 +64,13 @@ class FlowSource(NamedTuple):
 
 
 def read_flow_source(entrypoint: str, folder: Path, where: str | None = None) -> FlowSource:
-    """Read a flow's source, so that nothing that it imports has to be installed.
+    """Read a flow's source, so that its imports need not be installed.
 
     Args:
-        entrypoint: ``path/to/file.py:flow``, where the flow's name may be left out if there is one,
-            or ``package.module:flow``.
-        folder: where a relative path and a module begin.
-        where: what people know the folder by; None for its path.
+        entrypoint: ``path/to/file.py:flow``, where the flow's name may be omitted if there is only
+            one, or ``package.module:flow``.
+        folder: the base of relative paths and of modules.
+        where: the name of the folder for messages; None for its path.
 
     Raises:
         ConfigurationError: there is no such file or flow, or it is not Python.
@@ -116,7 +116,7 @@ def _check_text(entrypoint: object) -> None:
 
 
 def _find_module(place: str, folder: Path) -> Path | None:
-    """Return the file of a module; None for what is no module there."""
+    """Return the file of a module; None if it is not a module there."""
     if place.endswith(".py") or not all(map(str.isidentifier, place.split("."))):
         return None
     path = folder.joinpath(*place.split("."))
@@ -146,7 +146,7 @@ def _is_function(node: ast.stmt) -> TypeGuard[Function]:
 
 
 def _find_decorator(fn: Function) -> ast.expr | None:
-    """Return ``@flow``, ``@flow(…)`` or the same of a module, as ``@flowstone.flow``."""
+    """Return ``@flow``, ``@flow(…)`` or the same with a module, such as ``@flowstone.flow``."""
     for each in fn.decorator_list:
         called = each.func if isinstance(each, ast.Call) else each
         if _name(called) == "flow":
@@ -155,7 +155,7 @@ def _find_decorator(fn: Function) -> ast.expr | None:
 
 
 def _read_options(fn: Function) -> Json:
-    """Return the options of ``@flow(…)`` that are written out."""
+    """Return the options of ``@flow(…)`` that are literals."""
     decorator = _find_decorator(fn)
     if not isinstance(decorator, ast.Call):
         return {}
@@ -184,7 +184,7 @@ def _make_schema(fn: Function) -> Json:
 
 
 def _list_parameters(args: ast.arguments) -> Iterator[tuple[ast.arg, ast.expr | None]]:
-    """Yield the parameters that can be given by name, each with its default."""
+    """Yield the parameters that can be passed by name, each with its default."""
     plain = [*args.posonlyargs, *args.args]
     missing = [None] * (len(plain) - len(args.defaults))
     yield from zip(plain, [*missing, *args.defaults], strict=True)
@@ -192,7 +192,7 @@ def _list_parameters(args: ast.arguments) -> Iterator[tuple[ast.arg, ast.expr | 
 
 
 def _describe_hint(hint: ast.expr | None) -> Json:
-    """Return the JSON schema of a type hint; an empty one for what is not plain."""
+    """Return the JSON schema of a type hint; an empty one if it is not a plain type."""
     if isinstance(hint, ast.Constant) and hint.value is None:
         return {"type": "null"}
     if isinstance(hint, ast.Constant) and isinstance(hint.value, str):
@@ -230,7 +230,7 @@ def _describe_generic(name: str, inside: ast.expr) -> Json:
 
 
 def _join(parts: list[Json]) -> Json:
-    """Return the schema of any of these; an empty one where one of them may be anything."""
+    """Return the schema of any of these; an empty one if one of them accepts anything."""
     return {} if {} in parts else {"anyOf": parts}
 
 
@@ -242,7 +242,7 @@ def _name(node: ast.expr) -> str:
 
 
 def _read_literal(node: ast.expr) -> object:
-    """Return a value that is written out and that JSON has; `_UNKNOWN` for any other."""
+    """Return the value of a literal that JSON has; `_UNKNOWN` for any other."""
     try:
         value = ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):

@@ -1,4 +1,4 @@
-"""Idempotency keys: of many that ask for a run by one key, one makes it, and all get it."""
+"""Idempotency keys: several requests with the same key create one run, and all return it."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from flowstone.records.runs import RunQuery
 if TYPE_CHECKING:
     from flowstone.records.runs import Run
 
-#: The kind of the documents that say which run a key stands for.
+#: The kind of the documents that map a key to a run.
 KIND = "idempotency-key"
 
 
 def choose_run_id(scope: str, key: str) -> str:
-    """Return the id of the run that a key stands for; a new one, where it stands for none yet.
+    """Return the id of the run for a key; a new one if there is none yet.
 
     Args:
-        scope: within which the key is unique: a task or a deployment.
-        key: the caller's own.
+        scope: the scope within which the key is unique: a task or a deployment.
+        key: the caller's key.
     """
     documents, name = services().documents, derive_id(0, scope, key)
     body = {"run": new_id(), "scope": scope}
@@ -32,6 +32,6 @@ def choose_run_id(scope: str, key: str) -> str:
 
 
 def find_run(run_id: str) -> Run | None:
-    """Return the run of a key; None where it is not made yet."""
+    """Return the run of a key; None if it has not been created yet."""
     found = services().runs.runs(RunQuery(ids=(run_id,)))
     return found[0] if found else None

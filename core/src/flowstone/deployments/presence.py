@@ -1,4 +1,4 @@
-"""Who is there, and has claimed what: slots of processes that serve, or work for pools."""
+"""The processes that are online: slots of those that serve deployments or work for pools."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Presence:
-    """Tells others what this process serves, for as long as it lives.
+    """Shows other processes what this one serves, while it is alive.
 
     Args:
         kind: `SERVING` for deployments, `WORKING` for work pools, `SERVING_TASKS` for tasks.
@@ -26,7 +26,7 @@ class Presence:
         self._requests: dict[str, TimedSlotRequest] = {}
 
     def announce(self, names: Collection[str]) -> None:
-        """Say what is served from now on."""
+        """Set what is served from now on."""
         for name in self._requests.keys() - set(names):
             self._requests.pop(name).give_back()
         for name in names:
@@ -36,29 +36,29 @@ class Presence:
                 request.wait()
 
     def leave(self) -> list[str]:
-        """Serve nothing any more; return what was served here."""
+        """Stop serving; return what was served here."""
         left = list(self._requests)
         self.announce(())
         return left
 
 
 def find_servers() -> list[Slot]:
-    """Return who serves what: a slot's owner is the deployment, its holder the process."""
+    """Return the servers: a slot's owner is the deployment, its holder the process."""
     return services().slots.list_slots([SERVING])
 
 
 def find_served() -> set[str]:
-    """Return the full names of the deployments that somebody serves."""
+    """Return the full names of the deployments that are served."""
     return {slot.owner for slot in find_servers()}
 
 
 def find_served_tasks() -> set[str]:
-    """Return the keys of the tasks whose background calls somebody executes."""
+    """Return the keys of the tasks whose background calls are executed."""
     return {slot.owner for slot in services().slots.list_slots([SERVING_TASKS])}
 
 
 class OnlineWorker(NamedTuple):
-    """A worker that is there.
+    """A worker that is online.
 
     Attributes:
         pool: the pool that it works for.
@@ -72,7 +72,7 @@ class OnlineWorker(NamedTuple):
 
 
 def find_workers() -> list[OnlineWorker]:
-    """Return the workers that are there, by pool and name."""
+    """Return the workers that are online, by pool and name."""
     slots = services().slots.list_slots([WORKING])
     names = [slot.owner.partition("/") for slot in slots]
     found = [
@@ -82,18 +82,18 @@ def find_workers() -> list[OnlineWorker]:
 
 
 def find_worked_pools() -> set[str]:
-    """Return the names of the pools that workers are online in."""
+    """Return the names of the pools with workers that are online."""
     return {each.pool for each in find_workers()}
 
 
 def choose_unserved(names: Collection[str]) -> list[str]:
-    """Return those of these deployments that nobody serves."""
+    """Return those of these deployments that are not served."""
     served = find_served()
     return [name for name in names if name not in served]
 
 
 def find_claimed(run_ids: Iterable[str]) -> set[str]:
-    """Return which of these runs somebody has claimed."""
+    """Return those of these runs that a process has claimed."""
     names = [f"{CLAIM}{run_id}" for run_id in run_ids]
     found = services().slots.list_slots(names) if names else []
     return {each.limit.removeprefix(CLAIM) for each in found}

@@ -1,4 +1,4 @@
-"""The `pull` steps of `flowstone.yaml`: where the code of a deployment comes from."""
+"""The `pull` steps of `flowstone.yaml`: the source of a deployment's code."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 class Pull(NamedTuple):
-    """What the steps say together.
+    """The combined result of the steps.
 
     Attributes:
-        source: of the code; None for the directory of the file.
-        requirements: the file of the code that lists the packages of runs.
-        working_dir: where runs start.
+        source: the source of the code; None for the directory of the file.
+        requirements: the file in the code that lists the packages of runs.
+        working_dir: the directory in which runs start.
     """
 
     source: CodeSource | None = None
@@ -31,7 +31,7 @@ class Pull(NamedTuple):
     working_dir: str | None = None
 
 
-#: Keys of each step that is known; those that need a value have a star.
+#: The keys of each known step; required ones have a star.
 _KEYS = {
     "git_clone": (
         *("repository*", "branch", "commit_sha", "include_submodules", "credentials"),
@@ -41,10 +41,10 @@ _KEYS = {
     "set_working_directory": ("directory*",),
     "pip_install_requirements": ("requirements_file", "directory", "stream_output"),
 }
-#: Keys whose relative paths begin at the file.
+#: Keys whose relative paths start at the directory of the file.
 _PLACES = {"git_clone": "repository", "set_working_directory": "directory"}
 _NO_STORE = "Use pull_with_block, with the block of an object store."
-#: Steps and keys of the files that people bring along, and what to use instead.
+#: Steps and keys of Prefect's files, and what to use instead.
 _REFUSED = {
     "run_shell_script": "Leave it out, and do that in the flow.",
     "pull_from_remote_storage": _NO_STORE,
@@ -56,19 +56,19 @@ _REFUSED = {
     "requires": "Leave it out: what a run needs is named by requirements.",
 }
 _BLOCK = re.compile(r"\{\{\s*(?:prefect|flowstone)\.blocks\.([\w-]+)\.([\w-]+)\s*\}\}")
-#: What an earlier step has made: here that is the copy of the code.
+#: The result of an earlier step: here that is the copy of the code.
 _DIRECTORY = re.compile(r"\{\{\s*[\w-]+\.directory\s*\}\}/?")
 
 
 def read_pull(steps: object, folder: Path) -> Pull:
-    """Return what the steps of a deployment say.
+    """Return the combined result of a deployment's steps.
 
     Args:
         steps: as in the file.
-        folder: of the file.
+        folder: the directory of the file.
 
     Raises:
-        ConfigurationError: a step or a key is not known, is refused, or has no value that fits.
+        ConfigurationError: a step or a key is unknown, is refused, or has an invalid value.
     """
     found = Pull()
     if not isinstance(steps, list):
@@ -109,7 +109,7 @@ def _check_keys(step: str, keys: Keys) -> None:
 
 
 def _fill_in(what: str, value: object) -> object:
-    """Return a value with what it names in place of a template."""
+    """Return a value with its templates filled in."""
     if not isinstance(value, str) or "{{" not in value:
         return value
     if what == "git_clone: credentials" and (block := _BLOCK.fullmatch(value.strip())):
@@ -121,7 +121,7 @@ def _fill_in(what: str, value: object) -> object:
 
 
 def _find_place(place: str, folder: Path) -> str:
-    """Return an address as it is, and a path from where the file is."""
+    """Return a URL as it is, and a path relative to the file."""
     is_address = "://" in place or "@" in place
     return place if is_address else str(folder / Path(place).expanduser())
 
@@ -145,7 +145,7 @@ def _read_git_clone(found: Pull, keys: Keys) -> Pull:
 def _read_text(keys: Keys, key: str) -> str | None:
     value = keys.get(key)
     if value is not None and not isinstance(value, str):
-        problem = f"{type(value).__name__} is no text"  # which may be a part of a login
+        problem = f"{type(value).__name__} is no text"  # which may be a part of credentials
         raise ConfigurationError(f"git_clone: {key}", problem, 'Put it in quotes: "1234567"')
     return value
 

@@ -28,18 +28,18 @@ if TYPE_CHECKING:
 
 
 class RequestOptions(TypedDict, total=False):
-    """What else may be said of a run that is asked for.
+    """Further options of a requested run.
 
     Attributes:
-        scheduled_time: when it is due; by default now. Without a time zone it is a local time.
+        scheduled_time: the scheduled time; by default now. Without a time zone it is a local time.
         flow_run_name: a name for the run; by default a random one.
-        tags: of the run, beside those of the deployment.
-        idempotency_key: all that ask for a run of the deployment by one key get one run, whatever
-            has become of it.
-        work_queue_name: the queue of the deployment's work pool, for this run alone.
-        as_subflow: whether a run that is asked for in a run is a part of that: it is shown below
-            it, and cancelled with it. By default it is.
-        job_variables: of the job, for this run alone; they are checked against the work pool.
+        tags: tags of the run, in addition to those of the deployment.
+        idempotency_key: all requests of the deployment with the same key return the same run,
+            whatever its state.
+        work_queue_name: the queue of the deployment's work pool, for this run only.
+        as_subflow: whether a run requested within a run is a part of it: it is displayed below it,
+            and cancelled with it. By default it is.
+        job_variables: variables of the job, for this run only; checked against the work pool.
         client: None; the store is that of the settings.
     """
 
@@ -61,26 +61,26 @@ def run_deployment(
     poll_interval: float = 0.5,
     **options: Unpack[RequestOptions],
 ) -> Run:
-    """Start a run of a deployment, and wait until a process that serves it has executed it.
+    """Run a deployment, and wait until a process that serves it has executed the run.
 
-    Where the code that waits is cancelled, the run is cancelled, too, if it is a part of that.
+    If the waiting code is cancelled, so is the run, if it is a part of that code's run.
 
     Args:
-        name: the deployment: ``flow/name``, or its own name where that is enough.
+        name: the deployment: ``flow/name``, or its own name if that is unique.
         parameters: by name; they override those of the deployment.
-        timeout: seconds to wait for the end; 0 does not wait. None waits for as long as it takes,
-            also where no process serves the deployment.
-        poll_interval: seconds between two looks.
+        timeout: seconds to wait for the end; 0 does not wait. None waits forever, even if no
+            process serves the deployment.
+        poll_interval: seconds between two polls.
         **options: see `RequestOptions`.
 
     Returns:
-        The run as it is then; it may not have ended where there is a timeout. A failure of the
-        flow is not raised.
+        The current run; with a timeout, it may not have ended. A failure of the flow is not
+        raised.
 
     Raises:
         ObjectNotFound: there is no such deployment; or its work pool has no such queue.
-        ParameterTypeError: the parameters do not fit the flow's; no run was made.
-        ConfigurationError: the job variables do not fit the pool, or an option is not known.
+        ParameterTypeError: the parameters don't match the flow's; no run was created.
+        ConfigurationError: the job variables don't match the pool, or an option is unknown.
     """
     _check_waiting(timeout, poll_interval)
     run = make_run(name, parameters, options)
@@ -101,7 +101,7 @@ def arun_deployment(
     poll_interval: float = 0.5,
     **options: Unpack[RequestOptions],
 ) -> Coroutine[object, object, Run]:
-    """Do as `run_deployment` does, without blocking the event loop."""
+    """Async version of `run_deployment`."""
     return _run_deployment(name, parameters, timeout, poll_interval, options)
 
 
@@ -112,7 +112,7 @@ async def _run_deployment(
     poll_interval: float,
     options: RequestOptions,
 ) -> Run:
-    import asyncio  # 40 ms of start-up; here it is running already
+    import asyncio  # takes 40 ms to import; in a coroutine it is loaded already
 
     _check_waiting(seconds, poll_interval)
     run = await call_blocking(make_run, name, parameters, options)
@@ -135,13 +135,13 @@ def make_run(
     options: RequestOptions,
     message: str = "asked for by run_deployment",
 ) -> Run:
-    """Check what is asked for, and keep the run; by an idempotency key, return the run it has.
+    """Check a request, and create its run; with an idempotency key, return an existing one.
 
     Args:
-        name: the deployment's.
-        parameters: that differ from those of the deployment.
-        options: of `run_deployment`.
-        message: who asks for it.
+        name: the name of the deployment.
+        parameters: parameters that override those of the deployment.
+        options: the options of `run_deployment`.
+        message: the origin of the request.
     """
     _check_names(options)
     _check_types(name, parameters, options)
@@ -158,7 +158,7 @@ def make_run(
         made = find_run(run_id)
         if made is not None:
             return made
-    # First, so that a run is never there without what belongs to it.
+    # First, so that a run never exists without what belongs to it.
     if job and deployment.work_pool_name is not None:
         keep_options(deployment.work_pool_name, run_id, job)
     if options.get("as_subflow", True):
@@ -190,7 +190,7 @@ def _check_waiting(timeout: object, poll_interval: object) -> None:
 
 
 def _check_types(name: object, parameters: object, options: RequestOptions) -> None:
-    """Refuse values of other types before anything is kept."""
+    """Refuse values of wrong types before anything is stored."""
     due, run_name = options.get("scheduled_time"), options.get("flow_run_name")
     for what, value, kind, remedy in (
         ("name", name, str, "Pass 'flow/name'."),
@@ -202,7 +202,7 @@ def _check_types(name: object, parameters: object, options: RequestOptions) -> N
 
 
 def _end_with_part(run: Run) -> None:
-    """Let the run around this code end now, if the one it waited for was cancelled with it.
+    """End the run around this code now if it was cancelled together with the one it waited for.
 
     Raises:
         CancelSignal: it was.
@@ -215,13 +215,13 @@ def _end_with_part(run: Run) -> None:
 
 
 def _cancel_part(run: Run, options: RequestOptions) -> None:
-    """Cancel a run with the code that waits for it, if it is a part of that."""
+    """Cancel a run with the code that waits for it, if it is a part of that code's run."""
     if options.get("as_subflow", True) and current.scope.get() is not None:
-        request_cancel(services().runs.run(run.id), "who waited for it was cancelled")
+        request_cancel(services().runs.run(run.id), "the caller that waited for it was cancelled")
 
 
 def wait_for_end(run: Run, *, timeout: float | None = None, poll_interval: float = 0.5) -> Run:
-    """Wait until a run has ended, or the time is over; return it as it is then."""
+    """Wait until a run has ended, or the timeout has expired; return its current state."""
     clock = services().clock
     until = None if timeout is None else clock.monotonic() + timeout
     while not run.state.is_final() and (until is None or clock.monotonic() < until):

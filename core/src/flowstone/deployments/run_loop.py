@@ -1,4 +1,4 @@
-"""The loop of who executes runs of deployments: looks, starts, collects, until it is stopped."""
+"""The loop that executes runs of deployments: poll, start, collect, until it is stopped."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ if TYPE_CHECKING:
     from flowstone.records.limits import Limit
     from flowstone.records.runs import Run
 
-#: Seconds between two looks for runs that are due.
+#: Seconds between two polls for runs that are due.
 LOOK = 1.0
-#: Seconds between two looks at jobs that should end soon.
+#: Seconds between two polls of jobs that should end soon.
 _LOOK_AT_ENDS = 0.1
-#: Seconds within which a second signal to stop is the first one.
+#: Seconds within which a second signal to stop counts as the first one.
 _SAME_TIME = 1.0
-#: So many runs are read at once.
+#: Number of runs read at once.
 _PAGE = 100
-#: So many are started at one look; the next one goes on.
+#: Maximum number of runs started per poll; the next poll continues.
 _MOST = 100
 
 _WAITING = ("Scheduled", "AwaitingConcurrencySlot")
@@ -49,14 +49,14 @@ _logger = get_logger("deployments")
 
 
 class RunLoop(ABC):
-    """Executes runs that wait, step by step.
+    """Executes scheduled runs, step by step.
 
     Args:
-        limit: the number of runs that are executed at a time; None for any number.
-        pool: the work pool whose runs they are; None where there is no pool.
+        limit: the maximum number of runs executed at a time; None for no maximum.
+        pool: the work pool of the runs; None if there is no pool.
     """
 
-    #: The longest time between two looks, in seconds.
+    #: Maximum number of seconds between two polls.
     look_seconds: ClassVar[float] = LOOK
 
     def __init__(self, limit: int | None, pool: str | None = None) -> None:
@@ -64,7 +64,7 @@ class RunLoop(ABC):
         self._executor = RunExecutor(pool)
         self._stopped_at: float | None = None
         self._ends_runs = False
-        self._next_run = inf  # when the next run is due, as far as that is before the next look
+        self._next_run = inf  # when the next run is due, if that is before the next poll
 
     @property
     def running(self) -> list[str]:
@@ -78,13 +78,14 @@ class RunLoop(ABC):
 
     @property
     def ends_runs(self) -> bool:
-        """Whether it was told to end what is being executed, too."""
+        """Whether it was also told to end the runs in progress."""
         return self._ends_runs
 
     def stop(self) -> None:
-        """Start no run any more; the second time, end those that are being executed.
+        """Start no more runs; the second time, also end those in progress.
 
-        A second time at once is the same one: some send a signal to a process and to its group.
+        A second call right after the first is ignored: some tools signal both a process and its
+        group.
         """
         now = services().clock.monotonic()
         if self._stopped_at is None:
@@ -93,13 +94,13 @@ class RunLoop(ABC):
             self.end_runs()
 
     def end_runs(self) -> None:
-        """Start no run any more, and end those that are being executed."""
+        """Start no more runs, and end those in progress."""
         if self._stopped_at is None:
             self._stopped_at = services().clock.monotonic()
         self._ends_runs = True
 
     def run_until_stopped(self) -> None:
-        """Go on until `stop` is called, and all jobs have ended."""
+        """Run until `stop` is called, and all jobs have ended."""
         try:
             while self._stopped_at is None or self.running:
                 self._pause(self.step())
@@ -111,7 +112,7 @@ class RunLoop(ABC):
         services().clock.sleep(seconds)
 
     def step(self) -> float:
-        """Do what there is to do now, and return after how many seconds to look again."""
+        """Do what is due now, and return the seconds until the next poll."""
         self._executor.collect()
         if self._stopped_at is not None:
             if self._ends_runs:
@@ -120,7 +121,7 @@ class RunLoop(ABC):
         now = services().clock.time()
         self._next_run = inf
         soonest = self._look(now)
-        # Only loops that go on need it.
+        # Only needed by loops that run on.
         from flowstone.deployments.code_upkeep import remove_unneeded_code
 
         remove_unneeded_code(now)
@@ -129,7 +130,7 @@ class RunLoop(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Say that nothing is executed here any more."""
+        """Announce that nothing is executed here any more."""
 
     @abstractmethod
     def _look(self, now: float) -> float | None:
@@ -137,11 +138,11 @@ class RunLoop(ABC):
 
     @abstractmethod
     def _place(self, run: Run) -> Placement | None:
-        """Return how a run is executed; None where nobody can say, for now."""
+        """Return how a run is executed; None if that is unknown for now."""
 
     @abstractmethod
     def _explain_own_limit(self, limit: int) -> str:
-        """Say that as many runs are executed here as may be."""
+        """Explain that the maximum number of runs is being executed here."""
 
     def _start_due_runs(
         self,
@@ -149,10 +150,10 @@ class RunLoop(ABC):
         now: float,
         is_meant: Callable[[Run], bool] = lambda _: True,
     ) -> int:
-        """Start runs of deployments that are due, as far as there is room; return how many wait.
+        """Start due runs of deployments, within the limits; return how many are waiting.
 
-        They are read page by page. A deployment whose own limit is full is left out of the next
-        page, so that its runs are in nobody's way.
+        They are read page by page. A deployment whose own limit is full is excluded from the next
+        page, so that its runs don't block others.
         """
         left = dict(deployments)
         full: dict[str, Limit] = {}
@@ -182,13 +183,13 @@ class RunLoop(ABC):
     def _start_page(
         self, found: Sequence[Run], deployments: Mapping[str, Deployment], full: dict[str, Limit]
     ) -> int:
-        """Start those of these runs for which there is room; return how many wait."""
+        """Start those of these runs for which there are slots; return how many are waiting."""
         running = set(self.running)
         waiting = [run for run in found if is_waiting(run) and run.id not in running]
         claimed = find_claimed(run.id for run in waiting)
         for run in waiting:
             if run.id in claimed:
-                continue  # its job is about to take it
+                continue  # its job is about to start it
             if self._limit is not None and len(self.running) >= self._limit:
                 tell_wait(run, self._explain_own_limit(self._limit))
             else:
@@ -196,7 +197,7 @@ class RunLoop(ABC):
         return len(waiting)
 
     def _is_full(self, full: Mapping[str, Limit]) -> bool:
-        """Tell whether no other deployment has room, either: the limits are those of all."""
+        """Return whether no other deployment has free slots: all share these limits."""
         if self._limit is not None and len(self.running) >= self._limit:
             return True
         return any(not name.startswith(DEPLOYMENT) for name in full)
@@ -225,26 +226,26 @@ class RunLoop(ABC):
 
 
 def find_limits(deployment: Deployment) -> tuple[str, ...]:
-    """Return the names of the limits that a deployment has itself."""
+    """Return the names of a deployment's own limits."""
     limited = deployment.concurrency_limit is not None
     return (f"{DEPLOYMENT}{deployment.full_name}",) if limited else ()
 
 
 def explain_limit(limit: Limit) -> str:
-    """Say that a limit has no room."""
+    """Explain that a limit has no free slots."""
     kind, _, name = limit.name.partition(":")
     count = f"{limit.slots} run{'' if limit.slots == 1 else 's'}"
     return f"the {kind.replace('-', ' ')} {name!r} has a concurrency limit of {count}, and is full"
 
 
 def tell_wait(run: Run, message: str) -> None:
-    """Say in the run itself what it waits for."""
+    """Record in the run why it is waiting."""
     if (run.state.name, run.state.message) != ("AwaitingConcurrencySlot", message):
         record_state(run, AwaitingConcurrencySlot(message))
 
 
 def _cancel_oldest(full_name: str, new: Run, limit: Limit) -> None:
-    """Ask the oldest run of a deployment that is being executed to end, unless one was asked."""
+    """Ask the oldest run in progress of a deployment to end, unless one was asked already."""
     states = ("PENDING", "RUNNING", "CANCELLING")
     query = RunQuery(deployments=(full_name,), states=states, roots=True)
     running = services().runs.runs(query)
@@ -256,7 +257,7 @@ def _cancel_oldest(full_name: str, new: Run, limit: Limit) -> None:
 
 @contextmanager
 def stop_by_signals(loop: RunLoop) -> Iterator[None]:
-    """Stop a loop by SIGTERM and SIGINT, where this is the main thread."""
+    """Stop a loop on SIGTERM and SIGINT, if this is the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

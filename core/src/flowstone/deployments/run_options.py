@@ -1,4 +1,4 @@
-"""What one run says of its job that differs from its deployment: variables, a queue."""
+"""Options of a single run that differ from its deployment: job variables, a queue."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     from flowstone.records.codec import Json
     from flowstone.records.deployments import Deployment
 
-#: The kind of this and a pool's name is that of the documents that say it, by the ids of the runs.
+#: With a pool's name, the kind of the documents with these options, by the ids of the runs.
 KIND = "run-options:"
 
 
 def check_options(
     deployment: Deployment, job_variables: Mapping[str, object], work_queue_name: str | None
 ) -> Json:
-    """Return the options of a run as they are kept; empty where it has none.
+    """Return the options of a run in their stored form; empty if it has none.
 
     Raises:
-        ConfigurationError: the deployment has no pool, or the variables do not fit it.
-        ObjectNotFound: the pool is gone, or has no such queue.
+        ConfigurationError: the deployment has no pool, or the variables don't match it.
+        ObjectNotFound: the pool was deleted, or has no such queue.
     """
     if not job_variables and work_queue_name is None:
         return {}
@@ -49,7 +49,7 @@ def check_options(
 
 
 def keep_options(pool: str, run_id: str, options: Json) -> None:
-    """Keep the options of a run that is about to be made."""
+    """Store the options of a run that is about to be created."""
     services().documents.put(f"{KIND}{pool}", run_id, options)
 
 
@@ -67,7 +67,7 @@ def find_options(pool: str, run_ids: Collection[str] | None = None) -> dict[str,
 
 
 def forget_ended(pool: str, run_ids: Collection[str]) -> None:
-    """Forget the options of those of these runs that have ended."""
+    """Delete the options of those of these runs that have ended."""
     runs = services().runs.runs(RunQuery(ids=tuple(run_ids))) if run_ids else []
     for run in runs:
         if run.state.is_final():
@@ -76,7 +76,7 @@ def forget_ended(pool: str, run_ids: Collection[str]) -> None:
 
 
 def apply_options(deployment: Deployment, options: Json | None) -> Deployment:
-    """Return a deployment as one run with such options has it."""
+    """Return a deployment with such options of one run applied."""
     if not options:
         return deployment
     variables = merge_variables(deployment.job_variables, options.get("job_variables") or {})

@@ -1,4 +1,4 @@
-"""Single schedules of a deployment, paused and resumed by an operator."""
+"""Pause and resume single schedules of a deployment."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ if TYPE_CHECKING:
 
 
 def pause_schedule(name: str, slug: str) -> Schedule:
-    """Pause one schedule of a deployment; deploying it again does not end that.
+    """Pause one schedule of a deployment, even if it is deployed again.
 
     Args:
-        name: the deployment: ``flow/name``, or its own name where that is enough.
-        slug: the schedule's.
+        name: the deployment: ``flow/name``, or its own name if that is unique.
+        slug: the slug of the schedule.
 
     Returns:
         The schedule.
 
     Raises:
-        ObjectNotFound: there is no such deployment or schedule; names near ones.
+        ObjectNotFound: there is no such deployment or schedule; the message lists similar names.
     """
     return _switch(name, slug, is_paused=True)
 
 
 def resume_schedule(name: str, slug: str) -> Schedule:
-    """Let a schedule make runs again, from now on: times that passed meanwhile are skipped.
+    """Resume one schedule from now on; times that have passed are skipped.
 
-    A deployment that is paused as a whole stays so. The arguments, the result and the errors are
-    those of `pause_schedule`.
+    A deployment that is paused as a whole stays paused. Arguments, result and errors are as for
+    `pause_schedule`.
     """
     full_name = load_deployment(name).full_name
     _forget_progress(full_name, slug)
@@ -49,7 +49,7 @@ def find_schedule(deployment: Deployment, slug: str) -> Schedule:
     """Return a schedule of a deployment by its slug.
 
     Raises:
-        ObjectNotFound: it has none of that slug; names near ones.
+        ObjectNotFound: no schedule has that slug; the message lists similar ones.
     """
     found = {each.slug or "": each for each in deployment.all_schedules}
     if slug not in found:
@@ -69,7 +69,7 @@ def _switch(name: str, slug: str, *, is_paused: bool) -> Schedule:
 
 
 def _forget_progress(full_name: str, slug: str) -> None:
-    """Let one schedule go on from now."""
+    """Make one schedule continue from now."""
     documents = services().documents
     while found := documents.find(PROGRESS, names=[full_name]):
         left = _leave_out(found[0].body, slug)
@@ -82,5 +82,5 @@ def _forget_progress(full_name: str, slug: str) -> None:
 
 
 def _leave_out(progress: Mapping[str, object], slug: str) -> dict[str, object]:
-    """Return how far the other schedules are."""
+    """Return the progress of the other schedules."""
     return {key: each for key, each in progress.items() if key.rpartition("@")[0] != slug}

@@ -1,4 +1,4 @@
-"""Serve deployments: make the runs that are due, and execute each in a process of its own."""
+"""Serve deployments: create the runs that are due, and execute each in its own process."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from flowstone.records.deployments import Deployment
     from flowstone.records.runs import Run
 
-#: How many runs are executed at a time, where nobody says.
+#: Default maximum of runs executed at a time.
 LIMIT = 5
 
 _logger = get_logger("deployments")
@@ -36,17 +36,17 @@ def serve(
     print_starting_message: bool = True,
     limit: int | None = None,
 ) -> None:
-    """Make the runs of deployments when they are due, and execute them, until it is stopped.
+    """Create the runs of deployments when they are due, and execute them, until it is stopped.
 
-    SIGTERM or Ctrl-C ends it when the runs that are being executed have ended; a second one ends
-    those, too. Runs that nobody has started stay scheduled.
+    After SIGTERM or Ctrl-C it finishes the runs in progress, and then exits; a second signal ends
+    those runs, too. Runs that have not started stay scheduled.
 
     Args:
         *deployments: made by `Flow.to_deployment`.
         pause_on_shutdown: whether times that pass while no process serves them are skipped. With
             False, the misfire policies of the schedules decide, as they do after a crash.
-        print_starting_message: whether what is served is logged at the start.
-        limit: the number of runs that are executed at a time; None for 5.
+        print_starting_message: whether to log at the start what is served.
+        limit: the maximum number of runs executed at a time; None for 5.
 
     Raises:
         ConfigurationError: there is nothing to serve; one belongs to a work pool; the store is in
@@ -61,11 +61,11 @@ def serve(
         pause_on_shutdown=pause_on_shutdown,
         presence=presence,
     )
-    with stop_by_signals(server):  # before others hear of it, and may want it to stop
+    with stop_by_signals(server):  # before others see it, and may want it to stop
         _save(deployments, presence)
         if print_starting_message:
             for each in deployments:
-                rules = "; ".join(map(str, each.schedules)) or "when somebody asks for a run"
+                rules = "; ".join(map(str, each.schedules)) or "on request"
                 _logger.info("serving %s: %s", each.full_name, rules)
             _logger.info("start a run: flowstone deployment run %s", deployments[0].full_name)
         server.prepare()
@@ -95,7 +95,7 @@ def _check_call(deployments: Sequence[Deployment], limit: int | None) -> None:
 
 
 def _save(deployments: Sequence[Deployment], presence: Presence) -> None:
-    """Save deployments, and say before that they are served: see `DeploymentServer.close`."""
+    """Save deployments after announcing that they are served: see `DeploymentServer.close`."""
     presence.announce([each.full_name for each in deployments])
     try:
         for each in deployments:
@@ -110,9 +110,9 @@ class DeploymentServer(RunLoop):
 
     Args:
         deployments: those that are, or will be, saved.
-        limit: the number of runs that are executed at a time.
-        pause_on_shutdown: whether they are paused where nobody else serves them.
-        presence: where it has been said already that they are served.
+        limit: the maximum number of runs executed at a time.
+        pause_on_shutdown: whether to pause them if no other process serves them.
+        presence: announces that they are served, if that was done already.
     """
 
     def __init__(
@@ -130,14 +130,15 @@ class DeploymentServer(RunLoop):
         self._infrastructure = ProcessInfrastructure()
 
     def prepare(self) -> None:
-        """Get ready to execute many runs."""
+        """Prepare for executing many runs."""
         self._infrastructure.prepare()
 
     def close(self) -> None:
-        """Say that nobody serves them here.
+        """Announce that they are no longer served here.
 
-        A new program may have come to serve them meanwhile. It says so before it saves them, which
-        ends their pause, so whoever is not seen here before the pause is seen after it.
+        A new program may serve them by now. It announces that before it saves them, which ends
+        their
+        pause; so a program that is not seen here before the pause is seen after it.
         """
         left = self._presence.leave()
         if not self._pauses:
@@ -160,4 +161,4 @@ class DeploymentServer(RunLoop):
         return Placement(self._infrastructure, variables, find_limits(deployment))
 
     def _explain_own_limit(self, limit: int) -> str:
-        return f"`serve` is executing as many runs as it may at a time (limit={limit})"
+        return f"`serve` is at its limit of concurrent runs (limit={limit})"

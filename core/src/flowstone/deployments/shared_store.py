@@ -1,4 +1,4 @@
-"""What the store has to be where several processes execute runs: on a disk of this machine."""
+"""The check that several processes can share the store: it must be on a local disk."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def check_shared_store(what: str) -> None:
     """Refuse a store that other processes can't share.
 
     Args:
-        what: what needs it, for the error.
+        what: the feature that needs it, for the error.
 
     Raises:
         ConfigurationError: the store is in memory, or on a network file system.
@@ -23,5 +23,5 @@ def check_shared_store(what: str) -> None:
     kind = find_network_mount(settings.home)
     if kind is not None:
         problem = f"the store is on a network file system ({kind}): {settings.home}"
-        remedy = "Set FLOWSTONE_HOME to a directory on a disk of this machine."
+        remedy = "Set FLOWSTONE_HOME to a directory on a local disk."
         raise ConfigurationError(what, problem, remedy)

@@ -1,4 +1,4 @@
-"""Flows of sources: their code is kept, and what it says of them is read."""
+"""Flows from sources: pin their code, and read their properties."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 def source_flow(source: CodeSource, entrypoint: str) -> SourcedFlow:
-    """Return a flow of the code that a source has now; see `Flow.from_source`."""
+    """Return a flow with the current code of a source; see `Flow.from_source`."""
     return SourcedFlow(read_source(source, entrypoint))
 
 
 def read_source(source: CodeSource, entrypoint: str) -> Deployment:
-    """Return a deployment, without name and options, of a flow of the code that a source has now.
+    """Return a deployment of a flow with the current code of a source, without a name and options.
 
     Raises:
         ConfigurationError, ObjectNotFound, StorageError: as for `Flow.from_source`.

@@ -1,4 +1,4 @@
-"""Ticks: the runs of a deployment are made when its schedules are due, each once."""
+"""Ticks: create the runs of a deployment's schedules when they are due, each once."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
     from flowstone.records.schedules import Schedule
 
 
-#: So many runs of a schedule are created at one look, and so many of its times are gone through.
-#: After a long outage the next look goes on, at once, from where this one has stopped.
+#: Maximum number of runs created, and of times processed, per schedule and poll. After a long
+#: outage the next poll continues at once where this one has stopped.
 MOST_RUNS = 100
 MOST_TIMES = 10_000
 
 
 class DueTimes(NamedTuple):
-    """What is due of one schedule, or the first part of it.
+    """The due times of one schedule, or the first part of them.
 
     Attributes:
-        runs: the times for which runs are made.
-        skipped: the number of times that were missed, and for which none is made.
-        until: the last time about which this decides; None where there is none.
-        is_part: whether there is more, after `until`.
-        upcoming: the next time; None where there is none.
+        runs: the times for which runs are created.
+        skipped: the number of times that were missed, and are skipped.
+        until: the last time that this covers; None if there is none.
+        is_part: whether there are more times after `until`.
+        upcoming: the next time; None if there is none.
     """
 
     runs: list[float]
@@ -45,11 +45,11 @@ class DueTimes(NamedTuple):
 
 
 def make_due_runs(deployment: Deployment, now: float) -> float | None:
-    """Make the runs that are due, and return when the next ones are; None for never.
+    """Create the runs that are due, and return when the next ones are; None for never.
 
-    However many processes do this at a time, or end in the middle, a time has one run: its id is
-    made of the deployment, the schedule and the time. Where very many times have passed, a part of
-    them is dealt with, and the next ones are due now.
+    If several processes do this concurrently, or stop halfway, each time still has one run: its id
+    is derived from the deployment, the schedule and the time. After very many missed times, this
+    processes a part of them, and returns that the next ones are due now.
     """
     document = services().documents.find(PROGRESS, names=[deployment.full_name])
     before: Json = dict(document[0].body) if document else {}
@@ -70,10 +70,10 @@ def make_due_runs(deployment: Deployment, now: float) -> float | None:
 
 
 def find_due_times(schedule: Schedule, since: float, now: float) -> DueTimes:
-    """Return what is due after a time, by the misfire policy of the schedule."""
+    """Return the times due since a time, by the schedule's misfire policy."""
     runs: list[float] = []
     skipped, until = 0, None
-    latest: float | None = None  # was missed, and is run unless a later one is due
+    latest: float | None = None  # a missed time, to be run unless a later one is due
     for number, at in enumerate(schedule.iterate(since)):
         if at > now:
             upcoming: float | None = at
@@ -102,13 +102,13 @@ def find_due_times(schedule: Schedule, since: float, now: float) -> DueTimes:
 def create_due_run(
     deployment: Deployment, schedule: Schedule, due: float, reason: str | None = None
 ) -> Run:
-    """Create the run of a schedule for a time at which it is due, unless there is one.
+    """Create the run of a schedule for a due time, unless there is one.
 
     Args:
         deployment: a saved one.
         schedule: one of its schedules.
         due: the time, in seconds since the epoch.
-        reason: why it is created, where that is not the schedule alone.
+        reason: why it is created, if not only because of the schedule.
     """
     slug = schedule.slug or ""
     told = f"due at {format_utc(due)} by the schedule {slug!r}"
@@ -122,7 +122,7 @@ def create_due_run(
 
 
 def _advance(deployment: Deployment, schedule: Schedule, progress: Json, due: DueTimes) -> Json:
-    """Return up to when a schedule has made its runs, and what it has skipped last."""
+    """Return the new progress of a schedule, with its last skipped times."""
     after = dict(progress) if due.until is None else {**progress, "until": due.until}
     was_part = after.pop("is_part", False)
     skipped = due.skipped + (after.get("skipped", 0) if was_part else 0)
@@ -143,11 +143,11 @@ def _advance(deployment: Deployment, schedule: Schedule, progress: Json, due: Du
 
 
 def _save_progress(full_name: str, progress: Json, version: int) -> None:
-    """Keep how far schedules are; where somebody else has done so, they have made the same runs."""
+    """Save the progress of schedules; if another process has, it has created the same runs."""
     with suppress(StaleDocument, ObjectAlreadyExists):
         services().documents.put(PROGRESS, full_name, progress, expected=version)
 
 
 def format_utc(at: float) -> str:
-    """Return a time as a person reads it, in UTC."""
+    """Return a time in UTC, for display."""
     return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -1,4 +1,4 @@
-"""When the deployments of a process are due next, so that a look costs what is due."""
+"""The next due times of a process's deployments, so that a poll only costs what is due."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
     from flowstone.records.deployments import Deployment
 
-#: So many deployments are read again at each look, by turns: somebody may have ended between a
-#: change and its note.
+#: Number of deployments read again at each poll, in turn: a process may have died after a change
+#: and before announcing it.
 _TURN = 20
-#: So many are read at once.
+#: Number of deployments read at once.
 _PAGE = 1000
 
 
 class Timetable:
-    """Makes the runs of deployments when they are due.
+    """Creates the runs of deployments when they are due.
 
-    Deployments are kept in memory, and read again when somebody has noted a change of them.
+    Deployments are cached in memory, and read again when a change of them is announced.
 
     Args:
         names: their full names.
@@ -38,17 +38,17 @@ class Timetable:
         self._number: int | None = None  # of the changes that are known here
         self._known: dict[str, Deployment] = {}
         self._versions: dict[str, int] = {}  # of their documents
-        self._times: dict[str, float] = {}  # when each is looked at next
-        self._queue: list[tuple[float, str]] = []  # these times, and some that no longer hold
+        self._times: dict[str, float] = {}  # by name, when it is processed next
+        self._queue: list[tuple[float, str]] = []  # these times, and some outdated ones
         self._turns: Iterator[str] = iter(())
 
     @property
     def deployments(self) -> Mapping[str, Deployment]:
-        """The deployments by their full names, as of the last look; without deleted ones."""
+        """The deployments by their full names, as of the last poll; without deleted ones."""
         return self._known
 
     def tick(self, now: float) -> float | None:
-        """Make the runs that are due, and return when the next ones are; None for never."""
+        """Create the runs that are due, and return when the next ones are; None for never."""
         self.refresh(now)
         later: list[tuple[float, str]] = []
         try:
@@ -60,7 +60,7 @@ class Timetable:
                 if upcoming is not None:
                     later.append((upcoming, name))
         finally:
-            for upcoming, name in later:  # what is left of a long outage is due at the next look
+            for upcoming, name in later:  # the rest of a long outage is processed at the next poll
                 self._plan(name, upcoming)
         first = self._find_first()
         return None if first is None else first[0]
@@ -70,7 +70,7 @@ class Timetable:
         heappush(self._queue, (at, name))
 
     def _find_first(self) -> tuple[float, str] | None:
-        """Return the first time that holds, and leave out those before it."""
+        """Return the first time that is not outdated, and remove those before it."""
         while self._queue:
             at, name = self._queue[0]
             if self._times.get(name) == at:
@@ -79,8 +79,8 @@ class Timetable:
         return None
 
     def refresh(self, now: float) -> None:
-        """Read what has changed, and a few others, and make no runs."""
-        changes = read_changes()  # first: what changes while others are read comes next time
+        """Read what has changed, and a few others, without creating runs."""
+        changes = read_changes()  # first: later changes are then read the next time
         changed = None if self._number is None else changes.find_since(self._number)
         if changed is None:
             self._read({**dict.fromkeys(self._left), **self._known}, now)
@@ -97,13 +97,13 @@ class Timetable:
         return turn
 
     def _read(self, names: Iterable[str], now: float, *, is_noted: bool = True) -> None:
-        """Read deployments, and look at those that have changed at once.
+        """Read deployments, and process those that have changed at once.
 
         Args:
             names: their full names.
             now: the time.
-            is_noted: whether they are looked at also if their documents are the same: how far
-                their schedules are may have changed.
+            is_noted: whether to process them even if their documents are the same: the progress of
+                their schedules may have changed.
         """
         left = iter(list(names))
         while page := list(islice(left, _PAGE)):

@@ -1,4 +1,4 @@
-"""Why runs of deployments and background tasks wait."""
+"""The reasons why runs of deployments and background tasks are waiting."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
         "starting",
     ]
 
-#: Kinds of reasons that last until somebody does something.
+#: Kinds of reasons that last until a user does something.
 BLOCKED = frozenset(
     {
         "deployment_deleted",
@@ -59,11 +59,11 @@ BLOCKED = frozenset(
 
 
 class WaitReason(NamedTuple):
-    """Why a run is not being executed.
+    """The reason why a run is not being executed.
 
     Attributes:
         kind: for programs: ``not_due``, ``no_worker`` …
-        message: for a person.
+        message: for people.
     """
 
     kind: WaitKind
@@ -71,7 +71,7 @@ class WaitReason(NamedTuple):
 
 
 class _Known(NamedTuple):
-    """What is there: deployments and pools by name, and whom others see: who serves, who works."""
+    """The known deployments and pools by name, and the processes that are online."""
 
     deployments: dict[str, Deployment]
     pools: dict[str, WorkPool]
@@ -81,7 +81,7 @@ class _Known(NamedTuple):
 
 
 def find_wait_reasons(runs: Iterable[Run], now: float) -> dict[str, WaitReason]:
-    """Return why runs wait, by their ids; those that don't are left out."""
+    """Return why runs are waiting, by their ids; runs that are not waiting are omitted."""
     waiting = [run for run in runs if is_waiting(run)]
     claimed = find_claimed(run.id for run in waiting)
     found = {run.id: WaitReason("starting", "its job is about to start") for run in waiting}
@@ -162,7 +162,7 @@ def _explain(run: Run, now: float, known: _Known) -> WaitReason:
 
 
 def _explain_pool(deployment: Deployment, name: str, known: _Known) -> WaitReason | None:
-    """Return what in its pool keeps runs of a deployment from being taken; None for nothing."""
+    """Return why a pool does not take runs of a deployment; None if it does."""
     pool = known.pools.get(name)
     if pool is None:
         told = f"its work pool {name!r} has been deleted: `flowstone pool create {name}`"

@@ -1,43 +1,43 @@
-"""The errors that Flowstone raises: one tree, drawn here.
+"""The errors that Flowstone raises, as a tree.
 
 FlowstoneError
-├── ConfigurationError (ValueError)        a setting, an option, a home that can't be used
-├── ParameterError                         a flow was called with what it does not take
+├── ConfigurationError (ValueError)        an invalid setting, option or home
+├── ParameterError                         a flow was called with invalid arguments
 │   ├── ParameterBindError (TypeError)
 │   ├── ParameterTypeError (TypeError)
 │   ├── MappingMissingIterable (TypeError)
 │   └── MappingLengthMismatch (ValueError)
-├── RunError                               what a run's end means to whoever asks for its result
+├── RunError                               the outcome of a run, for code that reads its result
 │   ├── FailedRun
 │   ├── CrashedRun
-│   │   └── ProcessDied                    in which a task ran
-│   │       └── ProcessLost                of a cluster
+│   │   └── ProcessDied                    the process of a task
+│   │       └── ProcessLost                a process of a cluster
 │   ├── CancelledRun
 │   ├── UnfinishedRun
 │   ├── UpstreamTaskError
 │   ├── ElementFailed                      of a batch of a `.map`
 │   ├── RunTimeout (TimeoutError)
-│   ├── ClosedEarly (RuntimeError)         a run whose function yields, before it was exhausted
+│   ├── ClosedEarly (RuntimeError)         a run whose function yields, before its last value
 │   ├── NotSendable (TypeError)            to or from another process
 │   ├── RemoteTraceback                    the cause of an error that came from another process
 │   ├── FutureUnresolved (TypeError, AttributeError)    a future used as its value
 │   ├── MissingResult (LookupError)
 │   ├── NotHashable (TypeError)
-│   │   └── KeyNotMade                     by a function or a policy of somebody's own
+│   │   └── KeyNotMade                     by a user's function or policy
 │   ├── NotSerializable (TypeError)
 │   ├── UnreadableResult (ValueError)
 │   ├── ArtifactInvalid (ValueError)
 │   ├── NotRepeatable                      it can't be executed again
-│   ├── RunNotEnded                        it can't be cleaned up or deleted yet
-│   ├── NotScheduled                       it does not wait to be executed
+│   ├── RunNotEnded                        it must end before cleanup or deletion
+│   ├── NotScheduled                       it is not scheduled
 │   ├── NotPausable (RuntimeError)
-│   ├── NotPaused                          it does not wait to be resumed
+│   ├── NotPaused                          it is not paused or suspended
 │   ├── PauseTimeout (TimeoutError)
-│   ├── InputInvalid (ValueError)          what a run was resumed with
+│   ├── InputInvalid (ValueError)          the input for resuming a run
 │   ├── SuspendedRun                       it waits to be resumed elsewhere
 │   ├── MissingContextError (RuntimeError)
-│   └── ValueNotComputed (TypeError)        of a task, in a flow that is drawn and not run
-├── StoreError                             the place where facts are kept
+│   └── ValueNotComputed (TypeError)        of a task, in a flow that is only drawn
+├── StoreError                             the store of events and documents
 │   ├── RunNotFound (LookupError)
 │   ├── Conflict
 │   ├── IllegalTransition
@@ -46,24 +46,24 @@ FlowstoneError
 │   ├── StoreForeign
 │   ├── StoreTooNew
 │   └── RecordInvalid (ValueError)
-├── DocumentError                          something saved by name
+├── DocumentError                          a document, saved by name
 │   ├── ObjectNotFound (LookupError, ValueError)
 │   ├── ObjectAlreadyExists (ValueError)
 │   ├── StaleDocument
 │   ├── InvalidName (ValueError)
 │   ├── DocumentInvalid (ValueError)
-│   ├── ManifestInvalid (ValueError)       a file that should become documents
+│   ├── ManifestInvalid (ValueError)       a file of documents
 │   └── BlockInvalid (ValueError)
 ├── LimitError                             slots under a limit
 │   ├── SlotTimeout (TimeoutError)
 │   └── SlotsLost (RuntimeError)
-├── LockNotHeld (ValueError)               by who releases it
+├── LockNotHeld (ValueError)               when it is released
 ├── ScheduleInvalid (ValueError)           its rule, time zone or an option
 ├── SecretError
 │   ├── SecretKeyInvalid (ValueError)
 │   ├── SecretUnreadable
 │   ├── ReferenceUnresolved (LookupError)
-│   └── SecretStoreError                   a place that secrets are read from
+│   └── SecretStoreError                   a secret provider
 │       ├── SecretMissing (LookupError)
 │       └── SecretReadOnly (PermissionError)
 ├── PluginError
@@ -93,22 +93,22 @@ FlowstoneError
 │   ├── DatabaseDenied (PermissionError)
 │   ├── DatabaseBusy (TimeoutError)
 │   └── QueryCancelled
-├── CredentialsError                       a login that can't be made, or was refused
+├── CredentialsError                       invalid or refused credentials
 ├── NotificationFailed (OSError)           a notifier did not deliver, or may not have
-│   ├── NotificationUnsent (ConnectionError)    certainly not, and it may be sent again
-│   ├── NotificationDenied (PermissionError)    the login, or the secret URL, is no good
+│   ├── NotificationUnsent (ConnectionError)    certainly not; it may be sent again
+│   ├── NotificationDenied (PermissionError)    refused credentials or secret URL
 │   └── NotificationInvalid (ValueError)
 └── JobError                               a job that runs elsewhere
     ├── JobFailed (RuntimeError)
     ├── JobCancelled
-    ├── JobTimeout (TimeoutError)          it goes on; only the waiting has ended
+    ├── JobTimeout (TimeoutError)          it is still running; the wait has ended
     └── JobLost (LookupError)
 
-StopSignal (BaseException)                 ends a run; no `except Exception` may swallow it
-├── TerminationSignal                      the process was asked to end
+StopSignal (BaseException)                 ends a run; `except Exception` does not swallow it
+├── TerminationSignal                      the process was asked to terminate
 ├── CancelSignal                           the flow run around it is being cancelled
-├── SuspendSignal                          the flow run goes out of this process, to come back
-└── FencedRun                              somebody else has ended or taken over this run
+├── SuspendSignal                          the flow run is suspended
+└── FencedRun                              the run was ended or taken over elsewhere
 """
 
 from flowstone.errors.base import (

@@ -1,4 +1,4 @@
-"""The root of the tree, and what most errors need."""
+"""The base class of the tree, and what most errors need."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ E = TypeVar("E", bound=BaseException)
 
 
 class Worded(BaseException):
-    """What words itself from facts, and travels between processes with them."""
+    """An error whose message is made from attributes, which travel with it between processes."""
 
     def __reduce__(self) -> tuple[object, ...]:
-        # Its arguments are facts, not its message, so the usual way would word it twice.
+        # Its arguments are attributes, not the message, so the default would format the message
+        # twice.
         return revive, (type(self), self.args, self.__dict__)
 
 
 def revive(kind: type[E], args: tuple[object, ...], facts: dict[str, object]) -> E:
-    """Return an error as it was, without wording it again."""
+    """Restore an error without formatting its message again."""
     error = kind.__new__(kind)
     error.args = args
     error.__dict__.update(facts)
@@ -28,19 +29,19 @@ def revive(kind: type[E], args: tuple[object, ...], facts: dict[str, object]) ->
 
 
 class FlowstoneError(Worded, Exception):
-    """The root of every error that Flowstone raises on purpose.
+    """The base class of all errors that Flowstone raises on purpose.
 
     Attributes:
         state_name: the name of the Failed state of a run that ends with this error; an error of a
-            package may give a more specific one.
+            package may have a more specific one.
     """
 
     state_name: ClassVar[str] = "Failed"
 
 
 def suggest_names(name: str, known: Iterable[str]) -> str:
-    """Return ``" Did you mean 'x' or 'y'?"``, or what there is, or nothing at all."""
-    # 2 ms to import, which only a program with a misspelt name pays.
+    """Return ``" Did you mean 'x' or 'y'?"``, or the known names, or an empty string."""
+    # Takes 2 ms to import; only needed for a misspelled name.
     from difflib import get_close_matches
 
     names = sorted(set(known))
@@ -55,11 +56,11 @@ def suggest_names(name: str, known: Iterable[str]) -> str:
 
 @contextmanager
 def replace_errors(find_error: Callable[[Exception], FlowstoneError | None]) -> Iterator[None]:
-    """Raise errors of Flowstone in place of those of an SDK, which become their causes.
+    """Translate errors of an SDK to Flowstone errors, whose causes they become.
 
     Args:
-        find_error: returns the error to raise; None for one that is raised as it is, because it
-            does not come from the SDK.
+        find_error: returns the error to raise; None to raise an error unchanged because it does not
+            come from the SDK.
     """
     try:
         yield
@@ -71,7 +72,7 @@ def replace_errors(find_error: Callable[[Exception], FlowstoneError | None]) -> 
 
 
 class ConfigurationError(FlowstoneError, ValueError):
-    """A setting or an option has a value that can't be used."""
+    """A setting or an option has an invalid value."""
 
     def __init__(self, what: str, problem: str, remedy: str) -> None:
         self.what, self.problem, self.remedy = what, problem, remedy

@@ -43,7 +43,7 @@ class SecretUnreadable(SecretError):
 
 
 class ReferenceUnresolved(SecretError, LookupError):
-    """A reference to a secret leads nowhere; `place` is the field that has it, if one has."""
+    """A reference to a secret can't be resolved; `place` is the field that contains it, if any."""
 
     def __init__(self, reference: str, problem: str, remedy: str, place: str = "") -> None:
         self.reference, self.problem, self.remedy, self.place = reference, problem, remedy, place
@@ -52,7 +52,7 @@ class ReferenceUnresolved(SecretError, LookupError):
 
 
 class SecretStoreError(SecretError):
-    """A secret provider refused or failed."""
+    """A secret provider reported an error."""
 
     def __init__(self, where: str, problem: str, remedy: str) -> None:
         self.where, self.problem, self.remedy = where, problem, remedy
@@ -60,7 +60,7 @@ class SecretStoreError(SecretError):
 
 
 class SecretMissing(SecretStoreError, LookupError):
-    """There is no secret of that name, or not in that version."""
+    """There is no such secret, or no such version of it."""
 
 
 class SecretReadOnly(SecretStoreError, PermissionError):
@@ -68,7 +68,7 @@ class SecretReadOnly(SecretStoreError, PermissionError):
 
 
 class PluginError(FlowstoneError):
-    """A package that comes in by plugin could not be used."""
+    """The package of a plugin could not be used."""
 
 
 class PluginBroken(PluginError, ImportError):
@@ -95,7 +95,7 @@ class PluginHangs(PluginError, TimeoutError):
 
 
 class UnknownName(PluginError, LookupError, ValueError):
-    """No installed package offers something of that kind and name."""
+    """No installed package offers an object of that kind and name."""
 
     def __init__(
         self, kind: str, name: str, known: Iterable[str] = (), package: str | None = None
@@ -122,7 +122,7 @@ class MissingExtra(PluginError, ImportError):
 
 
 class MissingPackage(PluginError, ImportError):
-    """A public name is in a package of its own."""
+    """A public name is in a package that is not installed."""
 
     def __init__(self, what: str, package: str) -> None:
         self.what, self.package = what, package
@@ -145,7 +145,7 @@ class ImportFailed(PluginError, ImportError):
 
 
 class StorageError(FlowstoneError, OSError):
-    """An object store refused or failed."""
+    """An object store reported an error."""
 
     def __init__(self, where: str, problem: str, remedy: str) -> None:
         self.where, self.problem, self.remedy = where, problem, remedy
@@ -197,15 +197,15 @@ class BucketMissing(StorageError, FileNotFoundError):
 
 
 class AccessDenied(StorageError, PermissionError):
-    """The credentials are not allowed to do this."""
+    """The credentials have no permission to do this."""
 
 
 class Unreachable(StorageError, ConnectionError):
-    """The service could not be reached, or the connection broke and stayed broken."""
+    """The service could not be reached, or the connection broke and could not be restored."""
 
 
 class PathInvalid(StorageError, ValueError):
-    """A path that names no object, or that could mean two."""
+    """A path that does not name an object, or is ambiguous."""
 
     def __init__(self, path: str, problem: str, remedy: str = "Choose another path.") -> None:
         self.path = path
@@ -213,17 +213,17 @@ class PathInvalid(StorageError, ValueError):
 
 
 class PathEscapes(StorageError, ValueError):
-    """A path leads out of the place that it belongs to."""
+    """A path leads out of its folder or directory."""
 
 
 class FilesLeftOut(StorageError):
-    """A folder was transferred, except for files that the destination can't hold.
+    """A folder was transferred, except for files that the destination can't store.
 
     Attributes:
-        problems: why each was not transferred, by name.
+        problems: the reason for each of them, by name.
     """
 
-    #: The message names so many; `problems` has all.
+    #: Number of files in the message; `problems` has all of them.
     SHOWN = 10
 
     def __init__(self, where: str, problems: Mapping[str, str], remedy: str) -> None:
@@ -236,7 +236,7 @@ class FilesLeftOut(StorageError):
 
 
 class CredentialsError(FlowstoneError):
-    """A login can't be made from these fields, or the service refused it."""
+    """The credentials are not valid, or the service refused them."""
 
     def __init__(self, what: str, problem: str, remedy: str) -> None:
         self.what, self.problem, self.remedy = what, problem, remedy

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from flowstone.errors.base import FlowstoneError
 
-#: Longer first lines of statements are cut in messages.
+#: Longer first lines of statements are truncated in messages.
 SHOWN = 120
 
 
 class DatabaseError(FlowstoneError):
-    """A database refused or failed; the values of parameters are never shown.
+    """A database reported an error; the values of parameters are never shown.
 
     Attributes:
-        statement: what was to be run; in the message, only its first line.
-        position: where in it the problem is, counted from 0; None where the database does not say.
+        statement: the statement; the message shows only its first line.
+        position: the position of the problem in it, counted from 0; None if it is unknown.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class DatabaseError(FlowstoneError):
 
 
 class QueryInvalid(DatabaseError, ValueError):
-    """The statement is not one that the database understands, or its parameters do not fit."""
+    """The database does not understand the statement, or its parameters don't match."""
 
 
 class TableMissing(DatabaseError, LookupError):
@@ -39,11 +39,11 @@ class TableMissing(DatabaseError, LookupError):
 
 
 class IntegrityViolated(DatabaseError, ValueError):
-    """What was to be written breaks a constraint: a key, a NOT NULL, a CHECK."""
+    """A row violates a constraint: a key, a NOT NULL, a CHECK."""
 
 
 class RowsInvalid(DatabaseError, ValueError):
-    """Rows that were to be inserted do not fit together, or are no rows."""
+    """Rows to be inserted are inconsistent, or are not rows."""
 
 
 class DatabaseUnreachable(DatabaseError, ConnectionError):
@@ -51,15 +51,15 @@ class DatabaseUnreachable(DatabaseError, ConnectionError):
 
 
 class DatabaseDenied(DatabaseError, PermissionError):
-    """The database may not be read or written with this login or by this process."""
+    """These credentials, or this process, have no permission to read or write the database."""
 
 
 class DatabaseBusy(DatabaseError, TimeoutError):
-    """Others held the database, or a part of it, for longer than we wait."""
+    """The database, or a part of it, was locked for longer than the timeout."""
 
 
 class QueryCancelled(DatabaseError):
-    """The query was stopped in the database: by `cancel`, or as its run was ended."""
+    """The query was stopped in the database, by `cancel` or because its run ended."""
 
 
 def _describe_statement(statement: str, position: int | None) -> str:

@@ -1,4 +1,4 @@
-"""Errors of slots under limits, and of locks."""
+"""Errors of concurrency limits and locks."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from flowstone.errors.base import FlowstoneError
 
 
 class LimitError(FlowstoneError):
-    """Slots under a limit can't be had, or kept."""
+    """Slots under a limit can't be acquired or kept."""
 
 
 class SlotTimeout(LimitError, TimeoutError):
-    """Slots did not become free in the time that somebody would wait."""
+    """Slots did not become free before the timeout."""
 
     def __init__(self, owner: str, occupy: int, seconds: float, refusal: str) -> None:
         self.owner, self.occupy, self.seconds, self.refusal = owner, occupy, seconds, refusal
@@ -21,7 +21,7 @@ class SlotTimeout(LimitError, TimeoutError):
 
 
 class SlotsLost(LimitError, RuntimeError):
-    """The lease of slots could not be renewed, so that others may have them now."""
+    """The lease of slots could not be renewed, so other processes may hold them now."""
 
     def __init__(self, owner: str, names: str) -> None:
         self.owner, self.names = owner, names
@@ -32,7 +32,7 @@ class SlotsLost(LimitError, RuntimeError):
 
 
 class LockNotHeld(FlowstoneError, ValueError):
-    """Somebody releases a lock that another has, or nobody."""
+    """A lock was released by a caller that does not hold it."""
 
     def __init__(self, key: str, holder: str) -> None:
         self.key, self.holder = key, holder

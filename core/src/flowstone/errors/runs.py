@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 
 class ParameterError(FlowstoneError):
-    """A flow or task was called with arguments that it does not take."""
+    """A flow or task was called with invalid arguments."""
 
 
 class ParameterBindError(ParameterError, TypeError):
-    """The arguments do not fit the function's signature."""
+    """The arguments don't match the function's signature."""
 
     def __init__(self, unit: str, signature: str, problem: str) -> None:
         self.unit, self.signature, self.problem = unit, signature, problem
@@ -25,12 +25,12 @@ class ParameterBindError(ParameterError, TypeError):
 
 
 class ParameterTypeError(ParameterError, TypeError):
-    """A parameter's value does not fit its type hint; raised before the flow starts.
+    """A parameter's value does not match its type hint; raised before the flow starts.
 
     Attributes:
-        unit: whose parameters they are.
-        problems: what is wrong with each, by name.
-        outcome: what was not done; None where the unit was not started.
+        unit: the flow or task.
+        problems: the problem of each parameter, by name.
+        outcome: what was not done; None if the unit was not started.
     """
 
     def __init__(self, unit: str, problems: Mapping[str, str], outcome: str | None = None) -> None:
@@ -69,11 +69,11 @@ class MappingLengthMismatch(ParameterError, ValueError):
 
 
 class RunError(FlowstoneError):
-    """A run has no result to give."""
+    """A run has no result."""
 
 
 def _name_run(name: str) -> str:
-    """Return what to call a run: a state alone does not know whose it is."""
+    """Return the name of a run for a message: a state alone does not know its run."""
     return f"run {name!r}" if name else "the run"
 
 
@@ -86,19 +86,19 @@ class _EndedRun(RunError):
 
 
 class FailedRun(_EndedRun):
-    """The run failed, and the exception itself is not at hand."""
+    """The run failed, and the original exception is not available."""
 
     verb = "failed"
 
 
 class CrashedRun(_EndedRun):
-    """The run's process or machine ended before the run did."""
+    """The run's process or machine died before the run ended."""
 
     verb = "crashed"
 
 
 class ProcessDied(CrashedRun):
-    """The process in which a task ran ended before the task did."""
+    """The process in which a task ran died before the task ended."""
 
     code: int | None
 
@@ -110,7 +110,7 @@ class ProcessDied(CrashedRun):
 
 
 class ProcessLost(ProcessDied):
-    """A process of a cluster in which a task ran ended before the task did."""
+    """A process of a cluster in which a task ran died before the task ended."""
 
     def __init__(self, name: str, run_id: str, problem: str) -> None:
         self.run_id, self.code, self.problem = run_id, None, problem
@@ -125,7 +125,7 @@ class CancelledRun(_EndedRun):
 
 
 class UnfinishedRun(RunError):
-    """A result was asked for before the run had one."""
+    """A result was requested before the run had ended."""
 
     def __init__(self, name: str, state: str) -> None:
         self.name, self.state = name, state
@@ -135,7 +135,7 @@ class UnfinishedRun(RunError):
 
 
 class UpstreamTaskError(RunError):
-    """A task was not started because one that it waits for did not complete."""
+    """A task was not started because a task that it depends on did not complete."""
 
     def __init__(self, name: str, upstream: str, state: str) -> None:
         self.name, self.upstream, self.state = name, upstream, state
@@ -146,7 +146,7 @@ class UpstreamTaskError(RunError):
 
 
 class ElementFailed(RunError):
-    """One element of a batch failed, and its batch with it; the cause is what it raised."""
+    """An element of a batch failed, and its batch with it; the cause is the original exception."""
 
     def __init__(self, unit: str, index: int, first: int, last: int, problem: str) -> None:
         self.unit, self.index, self.first, self.last = unit, index, first, last
@@ -158,7 +158,7 @@ class ElementFailed(RunError):
 
 
 class RunTimeout(RunError, TimeoutError):
-    """A run, or a wait for it, took longer than it may."""
+    """A run, or a wait for it, has exceeded its timeout."""
 
     def __init__(self, name: str, seconds: float, note: str = "") -> None:
         self.name, self.seconds = name, seconds
@@ -170,8 +170,9 @@ class RunTimeout(RunError, TimeoutError):
 class ClosedEarly(RunError, RuntimeError):
     """A run whose function yields was closed before its last value.
 
-    To close it is the right of whoever iterates over it, and completes the run. It is raised where
-    somebody else did: whoever iterates must not take the end for the last value.
+    If the caller that iterates over it closes it, the run completes. This error is raised if
+    anything
+    else does, so that the caller does not take that for the end of the values.
     """
 
     def __init__(self, name: str, count: int, closer: str) -> None:
@@ -196,7 +197,7 @@ class NotHashable(RunError, TypeError):
 
 
 class KeyNotMade(NotHashable):
-    """A function or policy of somebody's own raised when it was asked for a key."""
+    """A user's function or policy raised when it computed a cache key."""
 
     def __init__(self, maker: str, cause: Exception) -> None:
         self.maker, self.cause = maker, cause
@@ -207,12 +208,12 @@ class KeyNotMade(NotHashable):
 
 
 class NotSerializable(RunError, TypeError):
-    """A result, or an argument that is sent to the background, can't be written.
+    """A result, or an argument of a background call, can't be serialized.
 
     Attributes:
-        serializer: what should have written it.
+        serializer: the serializer.
         kind: the type of the value.
-        problem: what the serializer says.
+        problem: the serializer's message.
         unit: the task that was not sent; None for a result.
         argument: the name of its argument that can't be sent.
     """
@@ -240,7 +241,7 @@ class NotSerializable(RunError, TypeError):
 
 
 class UnreadableResult(RunError, ValueError):
-    """What is kept of a result can't be read again by its serializer."""
+    """A persisted result can't be read by its serializer."""
 
     def __init__(self, serializer: str, problem: str) -> None:
         self.serializer, self.problem = serializer, problem
@@ -251,7 +252,7 @@ class UnreadableResult(RunError, ValueError):
 
 
 class NotSendable(RunError, TypeError):
-    """Something can't be sent between this process and the one where a task runs."""
+    """An object can't be sent between this process and the one where a task runs."""
 
     def __init__(self, what: str, problem: str) -> None:
         self.what, self.problem = what, problem
@@ -262,7 +263,7 @@ class NotSendable(RunError, TypeError):
 
 
 class MissingResult(RunError, LookupError):
-    """The run completed, but its value was not kept where it could be read from here."""
+    """The run completed, but its value was not persisted where this process can read it."""
 
     def __init__(self, name: str, problem: str = "") -> None:
         self.name, self.problem = name, problem
@@ -275,7 +276,7 @@ class MissingResult(RunError, LookupError):
 
 
 class ArtifactInvalid(RunError, ValueError):
-    """An artifact has a key or a content that can't be kept."""
+    """An artifact has an invalid key or content."""
 
     def __init__(self, what: str, problem: str, remedy: str) -> None:
         self.what, self.problem, self.remedy = what, problem, remedy
@@ -283,7 +284,7 @@ class ArtifactInvalid(RunError, ValueError):
 
 
 class MissingContextError(RunError, RuntimeError):
-    """Something that only exists inside a run was asked for outside one."""
+    """A function that needs a current run was called outside of a run."""
 
     def __init__(self, what: str) -> None:
         self.what = what
@@ -291,7 +292,7 @@ class MissingContextError(RunError, RuntimeError):
 
 
 class ValueNotComputed(RunError, TypeError):
-    """A flow that is drawn, and not run, asked for more of a task's value than to pass it on."""
+    """A flow that is only drawn used the value of a task for more than passing it on."""
 
     def __init__(self, unit: str, use: str) -> None:
         self.unit, self.use = unit, use
@@ -313,7 +314,7 @@ class FutureUnresolved(RunError, TypeError, AttributeError):
 
 
 class NotRepeatable(RunError):
-    """A run can't be executed again, or not like this."""
+    """A run can't be executed again, or not with these arguments."""
 
     def __init__(self, name: str, problem: str, remedy: str) -> None:
         self.name, self.problem, self.remedy = name, problem, remedy
@@ -321,7 +322,7 @@ class NotRepeatable(RunError):
 
 
 class NotScheduled(RunError):
-    """A run does not wait to be executed: somebody else has it, or it has ended."""
+    """A run is not scheduled: another process executes it, or it has ended."""
 
     def __init__(self, name: str, state: str) -> None:
         self.name, self.state = name, state
@@ -332,7 +333,7 @@ class NotScheduled(RunError):
 
 
 class RunNotEnded(RunError):
-    """A run has to end first."""
+    """A run must end first."""
 
     def __init__(self, name: str, state: str, run_id: str) -> None:
         self.name, self.state, self.run_id = name, state, run_id
@@ -343,7 +344,7 @@ class RunNotEnded(RunError):
 
 
 class NotPausable(RunError, RuntimeError):
-    """A run was to be paused or suspended from where that can't be."""
+    """A run can't be paused or suspended from here."""
 
     def __init__(self, what: str, problem: str, remedy: str) -> None:
         self.what, self.problem, self.remedy = what, problem, remedy
@@ -351,7 +352,7 @@ class NotPausable(RunError, RuntimeError):
 
 
 class NotPaused(RunError):
-    """A run was to be resumed, and does not wait for that, or not any more."""
+    """A run that is not paused or suspended, or no longer, can't be resumed."""
 
     def __init__(self, name: str, state: str, remedy: str) -> None:
         self.name, self.state, self.remedy = name, state, remedy
@@ -359,7 +360,7 @@ class NotPaused(RunError):
 
 
 class PauseTimeout(RunError, TimeoutError):
-    """Nobody resumed a run in time."""
+    """A run was not resumed before its timeout."""
 
     def __init__(self, name: str, seconds: float, was_suspended: bool = False) -> None:
         self.name, self.seconds, self.was_suspended = name, seconds, was_suspended
@@ -370,11 +371,11 @@ class PauseTimeout(RunError, TimeoutError):
             else "Give pause_flow_run a longer timeout, or use suspend_flow_run, which waits "
             "without a process."
         )
-        super().__init__(f"nobody resumed {name!r} within {seconds:g} s. {remedy}")
+        super().__init__(f"{name!r} was not resumed within {seconds:g} s. {remedy}")
 
 
 class InputInvalid(RunError, ValueError):
-    """The input that a run was resumed with is not what it asked for; no value is shown."""
+    """A run was resumed with invalid input; no value is shown."""
 
     def __init__(self, name: str, problems: Mapping[str, str]) -> None:
         self.name, self.problems = name, dict(problems)
@@ -386,7 +387,7 @@ class InputInvalid(RunError, ValueError):
 
 
 class SuspendedRun(RunError):
-    """The run has given up its process, and waits to be resumed in another; it has no value yet."""
+    """The run is suspended, and waits to be resumed in another process; it has no value yet."""
 
     def __init__(self, name: str, run_id: str) -> None:
         self.name, self.run_id = name, run_id
@@ -397,11 +398,11 @@ class SuspendedRun(RunError):
 
 
 class StopSignal(Worded):
-    """Ends a run from outside it; not an `Exception`, so that user code does not swallow it."""
+    """Ends a run from outside; not an `Exception`, so that user code does not swallow it."""
 
 
 class TerminationSignal(StopSignal):
-    """The process received SIGTERM, or was asked to end in another way."""
+    """The process received SIGTERM, or was asked to terminate in another way."""
 
     def __init__(self, signal: str = "SIGTERM") -> None:
         self.signal = signal
@@ -417,7 +418,7 @@ class CancelSignal(StopSignal):
 
 
 class SuspendSignal(StopSignal):
-    """The flow run goes out of this process, and will be executed again in another."""
+    """The flow run leaves this process, and will be executed again in another one."""
 
     def __init__(self, message: str = "somebody asked for it") -> None:
         self.message = message
@@ -425,7 +426,7 @@ class SuspendSignal(StopSignal):
 
 
 class FencedRun(StopSignal):
-    """The run was ended or taken over from outside; nothing more of it may be written."""
+    """The run was ended or taken over from outside; this process may no longer write to it."""
 
     def __init__(self, name: str, state: str) -> None:
         self.name, self.state = name, state
@@ -433,7 +434,7 @@ class FencedRun(StopSignal):
 
 
 class RemoteTraceback(RunError):
-    """The cause of an error that came from another process: the traceback that it had there."""
+    """The cause of an error that came from another process: its traceback there."""
 
     def __init__(self, text: str) -> None:
         self.text = text

@@ -6,13 +6,14 @@ from flowstone.errors.base import FlowstoneError
 
 
 class ScheduleInvalid(FlowstoneError, ValueError):
-    """A schedule has a rule, a time zone or an option that can't be used.
+    """A schedule has an invalid rule, time zone or option.
 
     Args:
         rule: the schedule as it was written.
-        problem: what is wrong.
+        problem: the problem.
         remedy: what to write instead.
-        wrong: where the rule is wrong: the first character, and the one after the last.
+        wrong: the range of the problem in the rule: the first character, and the one after the
+            last.
     """
 
     def __init__(

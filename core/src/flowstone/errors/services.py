@@ -1,4 +1,4 @@
-"""Errors of what Flowstone asks others to do: to notify somebody, to run a job."""
+"""Errors of notifiers and jobs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from flowstone.errors.base import FlowstoneError
 
 
 class NotificationFailed(FlowstoneError, OSError):
-    """A notification was refused, or nobody knows whether it arrived."""
+    """A notification was refused, or it is unknown whether it arrived."""
 
     def __init__(self, where: str, problem: str, remedy: str, status: int | None = None) -> None:
         self.where, self.problem, self.remedy, self.status = where, problem, remedy, status
@@ -14,7 +14,7 @@ class NotificationFailed(FlowstoneError, OSError):
 
 
 class NotificationUnsent(NotificationFailed, ConnectionError):
-    """A notification did certainly not arrive, and may be sent again, `after` so many seconds."""
+    """A notification certainly did not arrive, and may be sent again after `after` seconds."""
 
     def __init__(
         self,
@@ -29,15 +29,15 @@ class NotificationUnsent(NotificationFailed, ConnectionError):
 
 
 class NotificationDenied(NotificationFailed, PermissionError):
-    """The service does not know this login, or this secret URL, any longer."""
+    """The service refused the credentials or the secret URL."""
 
 
 class NotificationInvalid(NotificationFailed, ValueError):
-    """What was to be sent, or where to, is no such thing."""
+    """The notification or its destination is not valid."""
 
 
 class JobError(FlowstoneError):
-    """A job could not be started, followed or ended; `handle` names it, where it was started."""
+    """A job could not be started, followed or cancelled; `handle` is set if it was started."""
 
     def __init__(self, where: str, problem: str, remedy: str, handle: str | None = None) -> None:
         self.where, self.problem, self.remedy, self.handle = where, problem, remedy, handle
@@ -45,7 +45,7 @@ class JobError(FlowstoneError):
 
 
 class JobFailed(JobError, RuntimeError):
-    """A job ended badly."""
+    """A job failed."""
 
 
 class JobCancelled(JobError):
@@ -53,8 +53,8 @@ class JobCancelled(JobError):
 
 
 class JobTimeout(JobError, TimeoutError):
-    """A job did not end in the time that was given to wait for it; it goes on."""
+    """A job did not end before the timeout of the wait; it is still running."""
 
 
 class JobLost(JobError, LookupError):
-    """There is no such job, or nobody can tell any longer how it ended."""
+    """There is no such job, or it is no longer known how it ended."""

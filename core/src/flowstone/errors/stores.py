@@ -1,4 +1,4 @@
-"""Errors of the places where facts and documents are kept."""
+"""Errors of the stores of events and documents."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class StoreError(FlowstoneError):
-    """Facts could not be written or read."""
+    """The store could not be written or read."""
 
 
 class RunNotFound(StoreError, LookupError):
@@ -25,12 +25,12 @@ class RunNotFound(StoreError, LookupError):
 
 
 class Conflict(StoreError):
-    """The run has moved on since it was read; `actual` is the `Run` as it is now."""
+    """The run has changed since it was read; `actual` is the current `Run`."""
 
     def __init__(self, name: str, expected: int, version: int, actual: object) -> None:
         self.name, self.expected, self.version, self.actual = name, expected, version, actual
         problem = (
-            f"is at version {version}, not {expected}: somebody else has written it"
+            f"is at version {version}, not {expected}: another process has written it"
             if version != expected
             else "does not take this: it has ended, or its lease is another's"
         )
@@ -38,7 +38,7 @@ class Conflict(StoreError):
 
 
 class IllegalTransition(StoreError):
-    """A state may not follow the one that the run is in."""
+    """The transition from the run's current state to that state is not allowed."""
 
     def __init__(self, name: str, now: str, then: str) -> None:
         self.name, self.now, self.then = name, now, then
@@ -49,7 +49,7 @@ class IllegalTransition(StoreError):
 
 
 class StoreBusy(StoreError, TimeoutError):
-    """Other processes kept the store for longer than we wait."""
+    """Other processes locked the store for longer than the timeout."""
 
     def __init__(self, path: str, seconds: float) -> None:
         self.path, self.seconds = path, seconds
@@ -68,7 +68,7 @@ class StoreUnusable(StoreError, OSError):
 
 
 class StoreForeign(StoreError):
-    """The file is something else's, or is damaged."""
+    """The file is not a store, or is damaged."""
 
     def __init__(self, path: str, problem: str) -> None:
         self.path, self.problem = path, problem
@@ -101,11 +101,11 @@ class RecordInvalid(StoreError, ValueError):
 
 
 class DocumentError(FlowstoneError):
-    """Something saved by name could not be read or written."""
+    """A document could not be read or written."""
 
 
 class ObjectNotFound(DocumentError, LookupError, ValueError):
-    """Nothing of that kind is saved under that name."""
+    """There is no document of that kind and name."""
 
     def __init__(
         self, kind: str, name: str, known: Sequence[str] = (), remedy: str | None = None
@@ -130,13 +130,13 @@ class StaleDocument(DocumentError):
     def __init__(self, kind: str, name: str, expected: int, version: int) -> None:
         self.kind, self.name, self.expected, self.version = kind, name, expected, version
         super().__init__(
-            f"{kind} {name!r} is at version {version}, not {expected}: somebody else has saved it. "
-            "Load it again, make your change, and save."
+            f"{kind} {name!r} is at version {version}, not {expected}: another process has saved "
+            "it. Load it again, make your change, and save."
         )
 
 
 class ManifestInvalid(DocumentError, ValueError):
-    """A file of blocks, variables and limits has something wrong in it.
+    """A file of blocks, variables and limits has problems.
 
     Attributes:
         problems: each with the file, the line and the keys that lead to it.
@@ -152,7 +152,7 @@ class ManifestInvalid(DocumentError, ValueError):
 
 
 class InvalidName(DocumentError, ValueError):
-    """A name has characters that names may not have."""
+    """A name has characters that are not allowed."""
 
     def __init__(self, what: str, name: str, rule: str) -> None:
         self.what, self.name, self.rule = what, name, rule
@@ -161,7 +161,7 @@ class InvalidName(DocumentError, ValueError):
 
 
 class DocumentInvalid(DocumentError, ValueError):
-    """A saved document does not fit its type any more; each field is named."""
+    """A saved document is no longer valid for its type; the message lists each field."""
 
     def __init__(self, kind: str, name: str, problems: Mapping[str, str]) -> None:
         self.kind, self.name, self.problems = kind, name, dict(problems)
@@ -173,7 +173,7 @@ class DocumentInvalid(DocumentError, ValueError):
 
 
 class BlockInvalid(DocumentError, ValueError):
-    """Values that were given for the fields of a block do not fit; they are not shown."""
+    """Values for the fields of a block are not valid; they are not shown."""
 
     def __init__(self, kind: str, problems: Mapping[str, str]) -> None:
         self.kind, self.problems = kind, dict(problems)

@@ -1,4 +1,4 @@
-"""Flow runs from outside and inside: pause, suspend, resume, retry."""
+"""Operations on flow runs: pause, suspend, resume, retry."""
 
 from __future__ import annotations
 

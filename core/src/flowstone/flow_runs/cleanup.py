@@ -21,8 +21,8 @@ class CleanupResult:
     """The outcome of cancelling one piece of external work.
 
     Attributes:
-        work: it, and the run that began it.
-        error: why it could not be cancelled; None where it has ended.
+        work: the work, and the run that started it.
+        error: why it could not be cancelled; None if it has ended.
     """
 
     work: ExternalWork
@@ -32,13 +32,13 @@ class CleanupResult:
 def cleanup_flow_run(run: str) -> list[CleanupResult]:
     """Cancel external work that a finished run, or a run it called, left running.
 
-    The saved block that started each one is loaded, and its package with it.
+    The saved block that started each one is loaded, and with it its package.
 
     Args:
         run: its id, a part of it, or its name.
 
     Returns:
-        One for each that was left running; its `error` says why it may still be.
+        One for each that was left running; if `error` is set, it may be running still.
 
     Raises:
         RunNotFound: there is no such run.
@@ -62,8 +62,8 @@ def cleanup_flow_run(run: str) -> list[CleanupResult]:
 
 
 async def acleanup_flow_run(run: str) -> list[CleanupResult]:
-    """Do as `cleanup_flow_run`, and let other coroutines run meanwhile."""
-    # 40 ms of start-up that most programs do without.
+    """Async version of `cleanup_flow_run`."""
+    # Takes 40 ms to import, and most programs don't need it.
     import asyncio
 
     return await asyncio.to_thread(cleanup_flow_run, run)
@@ -75,7 +75,7 @@ def _cancel(work: ExternalWork) -> None:
     if not handle.is_reachable:
         problem = f"it was started by an unsaved block of type {handle.block!r}"
         raise ConfigurationError(what, problem, _BY_HAND)
-    # pydantic takes 100 ms to load; most runs have left nothing that a block has to cancel.
+    # Importing pydantic takes 100 ms, and most runs have left nothing that a block has to cancel.
     from flowstone.blocks.base import Block
 
     cancel = getattr(Block.load(handle.block), "cancel_external", None)

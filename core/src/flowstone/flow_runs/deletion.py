@@ -1,4 +1,4 @@
-"""Delete runs that have ended, with all that was kept of them."""
+"""Delete runs that have ended, with everything stored for them."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
     from flowstone.context.current import Services
     from flowstone.records.documents import Document
 
-#: So many trees are deleted by one call of the store: between two, a deletion can be stopped.
+#: Number of trees deleted by one call of the store: a deletion can be stopped between two calls.
 _PAGE = 1000
-#: The kinds of documents that belong to a run, whose id follows.
+#: Kinds of documents that belong to a run: the id of the run follows the colon.
 _KINDS = ("pause:", "input:", "answer:", "subrun:")
 #: The kinds of documents that belong to the run whose id is their name.
 _NAMED_KINDS = ("background-call:", "run-options:", "subrun:")
-#: These are kept just before their run: of ones that are younger, in seconds, it may be to come.
+#: These are written just before their run: if younger than this many seconds, the run may follow.
 _YOUNG = 60.0
-#: The kind of documents that have the id of a run among what they say.
+#: The kind of documents that contain the id of a run.
 _KEYS = "idempotency-key"
 
 
 class Deletion(NamedTuple):
-    """What was deleted.
+    """The result of a deletion.
 
     Attributes:
-        root_ids: of the trees that are gone; the others had not ended.
-        results: how many kept results went with them.
+        root_ids: the roots of the deleted trees; the others had not ended.
+        results: the number of persisted results that were deleted.
     """
 
     root_ids: Sequence[str]
@@ -46,15 +46,15 @@ def delete_flow_runs(
     current: Services | None = None,
     is_stopped: Callable[[], bool] = lambda: False,
 ) -> Deletion:
-    """Delete the trees of these roots: runs, logs, artifacts, questions, inputs, kept results.
+    """Delete the trees of these roots: runs, logs, artifacts, questions, inputs, results.
 
-    A root that has not ended stays. Of results, those go that are kept in the home, where no run
-    that is left uses them.
+    A tree whose root has not ended stays. Results are deleted if they are in the home, and no
+    remaining run uses them.
 
     Args:
         root_ids: the roots.
-        current: where they are; None for the current services.
-        is_stopped: is asked from time to time whether to leave the rest for later.
+        current: the services to use; None for the current ones.
+        is_stopped: called from time to time; if it returns True, the rest is left for later.
     """
     current = current or services()
     store = current.runs
@@ -74,7 +74,7 @@ def delete_flow_runs(
 
 
 def _delete_documents(current: Services) -> None:
-    """Delete the documents of runs that are gone."""
+    """Delete the documents of deleted runs."""
     for prefix in _KINDS:
         found = list(iterate_documents(current.documents, prefix, prefix=True))
         _delete_strays(current, [(each, each.kind.removeprefix(prefix)) for each in found])
@@ -92,7 +92,7 @@ def _delete_documents(current: Services) -> None:
 
 
 def _delete_strays(current: Services, found: Sequence[tuple[Document, str]]) -> None:
-    """Delete those of these documents whose run is gone."""
+    """Delete those of these documents whose run was deleted."""
     left = _find_existing(current, {run_id for _, run_id in found})
     for document, run_id in found:
         if run_id not in left:

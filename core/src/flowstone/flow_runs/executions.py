@@ -1,4 +1,4 @@
-"""Execute a run that waits for somebody to take it: one that a deployment has made."""
+"""Execute a scheduled run, which a deployment has created."""
 
 from __future__ import annotations
 
@@ -29,25 +29,25 @@ _is_loading = False
 
 
 def is_loading_run() -> bool:
-    """Tell whether the program that asks is only imported, to execute a run of one of its flows."""
+    """Return whether the calling program is only imported, to execute a run of one of its flows."""
     return _is_loading
 
 
 def execute_scheduled_run(ref: str) -> State:
-    """Execute a run that waits, in this process; of many that try, one does.
+    """Execute a scheduled run in this process; if several processes try, one of them does.
 
     Args:
         ref: the run's id, a part of it, or its name.
 
     Returns:
-        The state that it ends in; a failure of the flow is not raised.
+        The final state; a failure of the flow is not raised.
 
     Raises:
         RunNotFound: there is no such run.
-        NotScheduled: it does not wait; somebody else was first, or it was cancelled.
-        ConfigurationError: its flow can't be loaded; the run has failed by that. Or it is the run
-            of a background task, which still waits.
-        ParameterError: its parameters do not fit; the run has failed by that.
+        NotScheduled: it is not scheduled; another process was first, or it was cancelled.
+        ConfigurationError: its flow can't be loaded, and the run has failed. Or it is the run of a
+            background task, which is still scheduled.
+        ParameterError: its parameters are not valid, and the run has failed.
     """
     run = services().runs.run(ref)
     if run.kind == "task" and is_waiting(run):
@@ -60,7 +60,8 @@ def execute_scheduled_run(ref: str) -> State:
             flow = flow or _load(run)
             return _claim(run, flow)
         except Conflict as conflict:
-            run = cast("Run", conflict.actual)  # somebody may only have said why it waits
+            # Another process may just have changed the reason why it waits.
+            run = cast("Run", conflict.actual)
         except (ConfigurationError, ParameterError) as error:
             _fail(run, error)
             raise
@@ -68,20 +69,20 @@ def execute_scheduled_run(ref: str) -> State:
 
 
 def prepare_process(ref: str, *, stays: bool = False) -> None:
-    """Make this process one for a run that waits: with its environment, and in its code.
+    """Prepare this process for executing a scheduled run: enter its environment and its code.
 
-    Where the run has an environment of its own, this process begins anew in it, with the same
-    arguments. So a program calls it that does nothing else.
+    If the run has an environment of its own, this process restarts in it, with the same arguments.
+    So the calling program must not do anything else.
 
     Args:
         ref: the run's id, a part of it, or its name.
-        stays: whether the current directory stays as it is. Otherwise a run whose code came from
-            a source starts in its copy of it.
+        stays: whether to keep the current directory. Otherwise a run whose code came from a source
+            starts in its copy of that source.
 
     Raises:
         RunNotFound: there is no such run.
-        FlowstoneError: the environment can't be created, or the code is not kept any more; the run
-            has failed by that.
+        FlowstoneError: the environment can't be created, or the code no longer exists; the run has
+            failed.
     """
     run = services().runs.run(ref)
     if run.recipe is None or not is_waiting(run):
@@ -96,16 +97,16 @@ def prepare_process(ref: str, *, stays: bool = False) -> None:
 
 
 def is_waiting(run: Run) -> bool:
-    """Tell whether a run waits for a process that executes it."""
+    """Return whether a run waits for a process that executes it."""
     return run.is_root and run.state.type is SCHEDULED and run.lease is None
 
 
 def load_flow_of_run(recipe: RestartInfo) -> Flow[..., object]:
-    """Return a flow as a run of it has it: a program that serves it is only imported.
+    """Load the flow of a run; a program that serves the flow is only imported.
 
     Raises:
-        ConfigurationError: there is none, or its code fails, which is the cause; or its code is
-            not kept any more.
+        ConfigurationError: there is none, or importing its code fails, which is the cause; or its
+            code no longer exists.
     """
     global _is_loading
     _is_loading = True
@@ -127,7 +128,7 @@ def _claim(run: Run, flow: Flow[..., object]) -> State:
     event = make_handover_event(run, Pending(), make_lease(services()))
     ended = flow.run_again(Takeover(run, event), run.parameters or {})
     if iscoroutine(ended):
-        # 40 ms of start-up that most programs do without.
+        # Takes 40 ms to import, and most programs don't need it.
         import asyncio
 
         ended = asyncio.run(ended)
@@ -137,5 +138,5 @@ def _claim(run: Run, flow: Flow[..., object]) -> State:
 def _fail(run: Run, error: Exception) -> None:
     told = str(error) if isinstance(error, FlowstoneError) else f"{type(error).__name__}: {error}"
     state = Failed(f"it was not started: {told}")
-    with suppress(Conflict):  # somebody else has it, and will say
+    with suppress(Conflict):  # another process has it, and will report
         services().runs.record(make_change_event(run, state, run.attempt))

@@ -1,4 +1,4 @@
-"""What runs are asked, and sent: models whose fields a person or another run fills in."""
+"""Input of runs: models whose fields a person or another run fills in."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ T = TypeVar("T")
 
 logger = logging.getLogger("flowstone.input")
 
-#: So many seconds lie between two looks at the most.
+#: Maximum number of seconds between two polls.
 _LOOK = 1.0
 
 
 class RunInputMetadata(NamedTuple):
-    """Where an input comes from.
+    """The origin of an input.
 
     Attributes:
         key: unique for each input.
-        sender: the id of the run that sent it; None where that was no run.
+        sender: the id of the run that sent it; None if it was not sent by a run.
         receiver: the id of the run that it was sent to.
     """
 
@@ -43,14 +43,14 @@ class RunInputMetadata(NamedTuple):
 
 
 class RunInput(BaseModel):
-    """Input of a run: a pydantic model that can bring its first values, and words for a person."""
+    """Input of a run: a pydantic model with optional initial values and a description."""
 
     description_for_people: ClassVar[str | None] = None
     _metadata: RunInputMetadata | None = PrivateAttr(default=None)
 
     @property
     def metadata(self) -> RunInputMetadata | None:
-        """Where it comes from, where it was sent; None for what a paused run was resumed with."""
+        """The origin of input that was sent; None for input that a paused run was resumed with."""
         return self._metadata
 
     @classmethod
@@ -58,8 +58,8 @@ class RunInput(BaseModel):
         """Return this model with other defaults.
 
         Args:
-            description: what a person should know before they answer, as Markdown.
-            **initial: values of fields; whoever resumes the run may change them.
+            description: instructions for the person who answers, in Markdown.
+            **initial: initial values of fields; they can be changed when resuming.
 
         Raises:
             ConfigurationError: there is no field of that name.
@@ -95,10 +95,10 @@ class RunInput(BaseModel):
         send_input(self, flow_run_id, sender)
 
     def respond(self, run_input: object, sender: str | None = None) -> None:
-        """Send something to the run that sent this.
+        """Send an answer to the run that sent this.
 
         Raises:
-            ConfigurationError: no run did.
+            ConfigurationError: it was not sent by a run.
         """
         to = None if self._metadata is None else self._metadata.sender
         if to is None:
@@ -108,12 +108,12 @@ class RunInput(BaseModel):
 
 
 def send_input(run_input: object, flow_run_id: str, sender: str | None = None) -> None:
-    """Send something to a run, which gets it by `receive_input`; it is kept until then, sealed.
+    """Send input to a run, which reads it with `receive_input`; it is stored until then, sealed.
 
     Args:
-        run_input: a model, as a `RunInput`, or anything that has a JSON form.
+        run_input: a model, such as a `RunInput`, or anything that has a JSON form.
         flow_run_id: the run's id, a part of it, or its name.
-        sender: the id of the run that it comes from; the current one by default.
+        sender: the id of the sending run; by default the current one.
 
     Raises:
         RunNotFound: there is no such run.
@@ -133,7 +133,7 @@ def send_input(run_input: object, flow_run_id: str, sender: str | None = None) -
 
 
 async def asend_input(run_input: object, flow_run_id: str, sender: str | None = None) -> None:
-    """Do as `send_input` does."""
+    """Async version of `send_input`."""
     await call_blocking(send_input, run_input, flow_run_id, sender)
 
 
@@ -145,25 +145,25 @@ def receive_input(
     raise_timeout_error: bool = False,
     flow_run_id: str | None = None,
 ) -> Received[T]:
-    """Return what is sent to a run, to be iterated over by `for` or `async for`.
+    """Return an iterator over the input that is sent to a run, for ``for`` or ``async for``.
 
-    In another attempt of the run it all comes again, in the same order.
+    In another attempt of the run, all of it is returned again, in the same order.
 
     Args:
-        input_type: a model, or a type such as `str`; what is of another type is left for others.
-        timeout: so many seconds without anything end the iteration; None for never.
-        poll_interval: look so often, in seconds, or more often.
-        raise_timeout_error: end it with a `RunTimeout` instead.
-        flow_run_id: the id of the run; the current one by default.
+        input_type: a model, or a type such as `str`; input of other types is ignored.
+        timeout: seconds without input after which the iteration ends; None for no timeout.
+        poll_interval: the maximum number of seconds between two polls.
+        raise_timeout_error: whether to raise a `RunTimeout` at the timeout.
+        flow_run_id: the id of the run; by default the current one.
 
     Raises:
-        MissingContextError: there is no current run, and none was given.
+        MissingContextError: there is no current run, and none was passed.
     """
     return Received(input_type, timeout, poll_interval, raise_timeout_error, flow_run_id)
 
 
 class Received(Iterator[T], AsyncIterator[T], Generic[T]):
-    """Inputs as they come; see `receive_input`."""
+    """An iterator over input; see `receive_input`."""
 
     def __init__(
         self,
@@ -218,7 +218,7 @@ class Received(Iterator[T], AsyncIterator[T], Generic[T]):
         return []
 
     def _is_new(self, key: str) -> bool:
-        """Tell whether it was not received in this attempt, by this or another iteration."""
+        """Return whether it was not received in this attempt, by this or another iteration."""
         if key in self._seen:
             return False
         self._seen.add(key)
@@ -244,7 +244,7 @@ class Received(Iterator[T], AsyncIterator[T], Generic[T]):
 
 
 def _name_type(kind: object) -> str:
-    """Return the name by which inputs of one type are told from others."""
+    """Return the name that distinguishes the input of one type from others."""
     kind = get_origin(kind) or kind
     return str(getattr(kind, "__name__", kind))
 

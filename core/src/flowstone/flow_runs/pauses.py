@@ -1,4 +1,4 @@
-"""Pausing and suspending the flow run that the code is in, until somebody resumes it."""
+"""Pause or suspend the current flow run until it is resumed."""
 
 from __future__ import annotations
 
@@ -43,22 +43,22 @@ def pause_flow_run(
     poll_interval: float = 10,
     key: str | None = None,
 ) -> Any:
-    """Wait here, with the flow's process, until somebody resumes the run.
+    """Pause the current flow run: wait, with the flow's process alive, until it is resumed.
 
     Args:
-        wait_for_input: what whoever resumes it has to give: a pydantic model, as a `RunInput`, or
-            a type such as `int`; None for nothing.
-        timeout: wait so many seconds.
-        poll_interval: look so often, in seconds, or more often.
-        key: which of the flow's pauses this is; by default, their number. One that was resumed in
-            an earlier attempt of the run is not paused again: its input is returned at once.
+        wait_for_input: the type of the input that is needed to resume: a pydantic model, such as a
+            `RunInput`, or a type such as `int`; None for no input.
+        timeout: seconds to wait.
+        poll_interval: the maximum number of seconds between two polls.
+        key: identifies this pause within the flow; by default, its number. If a pause was resumed
+            in an earlier attempt of the run, its input is returned immediately.
 
     Returns:
-        The input, checked; None where none was asked for.
+        The validated input; None without `wait_for_input`.
 
     Raises:
-        PauseTimeout: nobody resumed it in time.
-        MissingContextError, NotPausable: this is no code of a flow's own.
+        PauseTimeout: it was not resumed in time.
+        MissingContextError, NotPausable: this is not the code of a flow itself.
     """
     if sketch() is not None:
         return _stand_in(wait_for_input)
@@ -89,7 +89,7 @@ async def apause_flow_run(
     poll_interval: float = 10,
     key: str | None = None,
 ) -> Any:
-    """Do as `pause_flow_run` does, while other coroutines run."""
+    """Async version of `pause_flow_run`."""
     if sketch() is not None:
         return _stand_in(wait_for_input)
     asking = _Asking("apause_flow_run", wait_for_input, key)
@@ -119,26 +119,27 @@ def suspend_flow_run(
     timeout: float | None = None,
     key: str | None = None,
 ) -> Any:
-    """End the flow's call here; who resumes the run executes it again, in another process.
+    """Suspend the current flow run: exit here; resuming it executes it again in another process.
 
-    What was submitted is waited for. When the flow is executed again, tasks with kept results are
-    Cached, and this returns the input at once.
+    Submitted tasks are waited for. When the flow is executed again, tasks with persisted results
+    are
+    Cached, and this function returns the input immediately.
 
     Args:
-        wait_for_input: as of `pause_flow_run`.
-        flow_run_id: of another run, which is asked to suspend itself, within about a second; the
-            current one by default.
-        timeout: after so many seconds it can't be resumed any more; None for no limit.
-        key: as of `pause_flow_run`.
+        wait_for_input: as for `pause_flow_run`.
+        flow_run_id: the id of another run, which is asked to suspend itself, within about a second;
+            by default the current one.
+        timeout: seconds after which it can't be resumed any more; None for no limit.
+        key: as for `pause_flow_run`.
 
     Returns:
-        The input, checked; None where none was asked for.
+        The validated input; None without `wait_for_input`.
 
     Raises:
-        RunNotFound: there is no run of that id.
+        RunNotFound: there is no such run.
         SuspendSignal: this ends the flow's call, whose caller gets a `SuspendedRun`.
-        MissingContextError, NotPausable: this is no code of an outermost flow's own, or the flow
-            can't be loaded again in another process.
+        MissingContextError, NotPausable: this is not the code of an outermost flow itself, or the
+            flow can't be loaded in another process.
     """
     if sketch() is not None:
         return _stand_in(wait_for_input)
@@ -173,13 +174,13 @@ async def asuspend_flow_run(
     timeout: float | None = None,  # noqa: ASYNC109 - the name that people know
     key: str | None = None,
 ) -> Any:
-    """Do as `suspend_flow_run` does."""
+    """Async version of `suspend_flow_run`."""
     return await call_blocking(suspend_flow_run, wait_for_input, flow_run_id, timeout, key)
 
 
 def _stand_in(wanted: object) -> object:
-    """Return what a pause gives where the flow is drawn, and not run."""
-    # Only a flow that is drawn needs them.
+    """Return a placeholder for the input when the flow is drawn instead of run."""
+    # Only needed for a flow that is drawn.
     from flowstone.calls.placeholders import Placeholder, ValueSource
 
     return None if wanted is None else Placeholder(ValueSource("", "pause_flow_run"))
@@ -191,7 +192,7 @@ def _is_current(run_id: str) -> bool:
 
 
 def _ask_to_suspend(ref: str) -> None:
-    """Ask a run of whatever process to suspend itself."""
+    """Ask a run of any process to suspend itself."""
     store = services().runs
     while True:
         run = store.run(ref)
@@ -201,35 +202,35 @@ def _ask_to_suspend(ref: str) -> None:
         if run.state.is_final() or run.state.type is CANCELLING:
             problem, remedy = f"it is {run.state.name}", "Look at it with `flowstone run show`."
             raise NotPausable(f"suspending run {run.name!r}", problem, remedy)
-        with suppress(Conflict):  # it has moved on meanwhile: look again
+        with suppress(Conflict):  # it has changed in the meantime: check again
             store.record(make_change_event(run, Suspending("asked from outside"), run.attempt))
             return
 
 
 def _check_loadable(what: str, run: Run | Origin) -> None:
-    """Refuse to suspend what could never be resumed."""
+    """Refuse to suspend a run that could not be resumed."""
     if run.parent_id is not None or run.kind != "flow":
         problem = f"{run.name!r} is not an outermost flow run: it is executed as a part of one"
         raise NotPausable(what, problem, "Suspend that one, or use pause_flow_run here.")
     recipe = run.recipe
     if recipe is None or recipe.entrypoint is None:
-        why = recipe.reason if recipe else "it is not known where it stands"
+        why = recipe.reason if recipe else "its location is not known"
         problem = f"flow {run.unit!r} could not be loaded again: {why}"
         remedy = "Put it at the top of a module, or use pause_flow_run."
         raise NotPausable(what, problem, remedy)
 
 
 class _Waiting(AsyncRunDriver):
-    """Drives a wait inside a flow's call; what comes out of that does not end the run."""
+    """Drives a wait inside a flow's call; an exception of the wait does not end the run."""
 
     __slots__ = ()
 
     def let_go(self) -> None:
-        """Keep the run: its code may catch what came, and go on."""
+        """Do nothing: the run's code may catch the exception and continue."""
 
 
 class _Asking:
-    """One pause, from the side of the run."""
+    """One pause, on the side of the run."""
 
     def __init__(self, caller: str, wanted: Any, key: str | None) -> None:
         self._caller = f"{caller}()"
@@ -239,7 +240,7 @@ class _Asking:
         self._is_value, self._model = False, None
         self._schema: dict[str, Any] | None = None
         if wanted is not None:
-            # pydantic: 40 ms of start-up, which only a run that asks for input pays.
+            # Importing pydantic takes 40 ms; only a run that asks for input needs it.
             from flowstone.flow_runs.schemas import make_model, make_schema
 
             self._model = make_model(wanted)
@@ -250,7 +251,7 @@ class _Asking:
         self.driver = _Waiting(self.recorder, self._scope, services().clock, RunLogger)
 
     def is_answered(self) -> bool:
-        """Tell whether the run was resumed from this pause, with an input that fits."""
+        """Return whether the run was resumed from this pause, with valid input."""
         question = requests.find_question(self.recorder.origin.id, self._key)
         winner = None if question is None else question.find_winner()
         if question is None or winner is None:
@@ -267,12 +268,12 @@ class _Asking:
         return True
 
     def pause(self, timeout: float, interval: float) -> Lifecycle:
-        """Ask, and return the life of the wait."""
+        """Ask, and return the wait."""
         self.ask(timeout)
         return pause(self.recorder.origin.name, self.message, timeout, interval)
 
     def ask(self, timeout: float | None) -> None:
-        """Keep what the run waits for, for those who resume it."""
+        """Store what the run waits for, for those who resume it."""
         now = services().clock.time()
         question = Question(
             self.recorder.origin.id,
@@ -289,7 +290,7 @@ class _Asking:
 
     @property
     def message(self) -> str:
-        """What the run waits for, and how it is resumed."""
+        """What the run waits for, and how to resume it."""
         short = self.recorder.origin.id[-12:]
         asked = ""
         if self._schema is not None:
@@ -299,14 +300,14 @@ class _Asking:
         return f"{wrong}{asked}resume it with `flowstone run resume {short}`"
 
     def refuse_async(self, instead: str) -> None:
-        """Refuse to block the loop of an async flow."""
+        """Refuse to block the event loop of an async flow."""
         unit = find_unit(self._scope)
         if unit is not None and unit.isasync:
             problem = f"flow {unit.name!r} is async, and this would block its loop"
             raise NotPausable(self._caller, problem, f"Write: await {instead}(...)")
 
     def refuse_unloadable(self) -> None:
-        """Refuse to suspend what could never be resumed."""
+        """Refuse to suspend a run that could not be resumed."""
         _check_loadable(self._caller, self.recorder.origin)
 
     def _flow_here(self) -> Scope:
@@ -319,5 +320,5 @@ class _Asking:
         return scope
 
     def _ordinal(self) -> str:
-        """Return the number of this pause within the attempt: the same in each attempt."""
+        """Return the number of this pause within the attempt, which is the same in each attempt."""
         return str(self._scope.next_ordinal(f"pause of attempt {self.recorder.attempt}"))

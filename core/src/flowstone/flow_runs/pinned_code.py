@@ -1,4 +1,4 @@
-"""The code of runs that was pinned when they were created."""
+"""The code of runs, pinned when they were created."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 def load_pinned_flow(recipe: RestartInfo) -> Flow[..., object]:
-    """Return the flow of a run: of this process's copy of the code that the run was created with.
+    """Return the flow of a run from this process's copy of the code that the run was created with.
 
     Raises:
-        ConfigurationError: there is none, or its code fails, which is the cause; or its code is
-            not kept any more.
+        ConfigurationError: there is none, or importing its code fails, which is the cause; or its
+            code no longer exists.
     """
     assert recipe.entrypoint is not None
     _check_environment(recipe)
@@ -31,12 +31,12 @@ def load_pinned_flow(recipe: RestartInfo) -> Flow[..., object]:
 
 
 def enter_environment(recipe: RestartInfo) -> None:
-    """Go on in the environment of a run: the command begins anew there, with its arguments.
+    """Restart the command in the environment of a run, with the same arguments.
 
     The command `flowstone` calls it, in a process that is that command or a copy of one.
 
     Raises:
-        ConfigurationError: the environment can't be created; it says why.
+        ConfigurationError: the environment can't be created; the message says why.
     """
     if recipe.environment is None:
         return
@@ -55,10 +55,10 @@ def enter_environment(recipe: RestartInfo) -> None:
 
 
 def enter_code(recipe: RestartInfo) -> None:
-    """Change to this process's copy of a run's code, where runs of that code start.
+    """Change to this process's copy of a run's code, the working directory of its runs.
 
     Raises:
-        ConfigurationError: the code is not kept any more.
+        ConfigurationError: the code no longer exists.
     """
     if recipe.code is not None and recipe.code.is_workdir:
         folder = _open_copy(recipe.code)
@@ -67,7 +67,7 @@ def enter_code(recipe: RestartInfo) -> None:
 
 
 def _check_environment(recipe: RestartInfo) -> None:
-    """Refuse to load a flow in an environment that is not the one of its run."""
+    """Refuse to load a flow in an environment other than that of its run."""
     if recipe.environment is None:
         return
     from flowstone.code.run_environments import is_in_environment  # as above
@@ -81,7 +81,7 @@ def _check_environment(recipe: RestartInfo) -> None:
 def _open_copy(code: CodeVersion | None) -> Path | None:
     if code is None or code.snapshot is None:
         return None
-    # Archives take 15 ms to load, which only runs of pinned code need.
+    # Archives take 15 ms to import; only runs of pinned code need them.
     from flowstone.code.snapshots import open_copy
 
     return open_copy(code.snapshot)

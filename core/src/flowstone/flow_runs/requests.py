@@ -1,4 +1,4 @@
-"""What paused runs wait for, kept as documents, and what they were answered."""
+"""The questions of paused runs, stored as documents, and the answers."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ class Question:
     """One pause of a run.
 
     Attributes:
-        run_id: of the run.
-        key: which of the run's pauses it is, the same in each attempt.
-        asked: when, in seconds since the epoch.
+        run_id: the id of the run.
+        key: identifies the pause within the run; the same in each attempt.
+        asked: when it was asked, in seconds since the epoch.
         until: when it is too late to answer; None for never.
         schema: the JSON schema of the input that it waits for; None for none.
-        description: what a person should know, as Markdown.
-        answers: sealed input by the id of the event that resumed the run with it. Several may
-            have tried, and one event is kept: so one answer counts.
-        problems: what the run itself said of the last answer, by field.
+        description: instructions for the person who answers, in Markdown.
+        answers: sealed input by the id of the event that resumes the run with it. Several
+            processes may try; only one event is stored, so one answer counts.
+        problems: the run's own validation errors for the last answer, by field.
     """
 
     run_id: str
@@ -51,11 +51,11 @@ class Question:
 
     @property
     def fields(self) -> list[Field]:
-        """What it asks for, field by field."""
+        """Return the fields that it asks for."""
         return list_fields(self.schema) if self.schema else []
 
     def find_winner(self) -> Event | None:
-        """Return the event that resumed the run from here last; None where none has."""
+        """Return the event that last resumed the run from this pause; None if there is none."""
         if not self.answers:
             return None
         kept = services().runs.events(run_id=self.run_id, kinds=_RESUMED)
@@ -63,17 +63,17 @@ class Question:
         return found[-1] if found else None
 
     def is_open(self) -> bool:
-        """Tell whether it was not answered since it was asked."""
+        """Return whether it has not been answered since it was asked."""
         winner = self.find_winner()
         return winner is None or winner.at <= self.asked
 
     def open_input(self, event_id: str) -> Json:
-        """Return the input that an event brought.
+        """Return the input of an event.
 
         Raises:
             SecretUnreadable: it was sealed with another key.
         """
-        # JSON takes 3 ms to import; a program that never pauses does without.
+        # JSON takes 3 ms to import; a program that never pauses doesn't need it.
         from flowstone.records.encoding import loads
 
         token = self.answers[event_id]
@@ -84,7 +84,7 @@ class Question:
 
 
 class Field(NamedTuple):
-    """A field of a question, for a person."""
+    """A field of a question, for display."""
 
     name: str
     kind: str
@@ -117,13 +117,13 @@ def list_fields(schema: Schema) -> list[Field]:
 
 
 def resolve_reference(part: Schema, definitions: Schema) -> Schema:
-    """Return what a part of a schema refers to; itself where it does not."""
+    """Return the part of a schema that a part refers to; the part itself if it is no reference."""
     found: Schema = definitions.get(part.get("$ref", "").rpartition("/")[2], part)
     return found
 
 
 def is_secret(part: Schema, definitions: Schema) -> bool:
-    """Tell whether a field is a secret, or may be one."""
+    """Return whether a field is a secret, or may be one."""
     part = resolve_reference(part, definitions)
     choices = part.get("anyOf", ())
     return bool(part.get("writeOnly")) or any(is_secret(each, definitions) for each in choices)
@@ -142,17 +142,17 @@ def _describe_kind(part: Schema, definitions: Schema) -> str:
     return str(part.get("format") or part.get("type") or "anything")
 
 
-# ---------------------------------------------------------------- asked, answered, read
+# ---------------------------------------------------------------- asking, answering, reading
 
 
 def ask(question: Question) -> Question:
-    """Keep a question, over what was asked under its key before; the answers to that stay."""
+    """Store a question, replacing an earlier one with its key; answers to that one are kept."""
     _put(question.run_id, question.key, lambda old: {**_encode(question), **_keep_answers(old)})
     return question
 
 
 def answer(question: Question, event_id: str, given: Mapping[str, object] | None) -> None:
-    """Keep what an event that is about to be recorded brings; sealed, as it may be secret."""
+    """Store the input of an event that is about to be recorded; sealed, as it may be secret."""
     from flowstone.records.encoding import dumps  # see above
 
     token = None
@@ -163,12 +163,12 @@ def answer(question: Question, event_id: str, given: Mapping[str, object] | None
 
 
 def withdraw(question: Question, event_id: str) -> None:
-    """Forget an answer whose event was not kept."""
+    """Delete an answer whose event was not stored."""
     _change_answers(question, lambda old: {key: old[key] for key in old if key != event_id})
 
 
 def refuse(question: Question, problems: Mapping[str, str]) -> None:
-    """Say what the run itself finds wrong in the last answer."""
+    """Store the run's own validation errors for the last answer."""
     _put(question.run_id, question.key, lambda old: {**old, "problems": dict(problems)})
 
 
@@ -181,7 +181,7 @@ def find_question(run_id: str, key: str) -> Question | None:
 
 
 def find_open_question(run_id: str) -> Question | None:
-    """Return what a paused run waits for; None where somebody else has suspended it."""
+    """Return the question of a paused run; None if the run was suspended from outside."""
     kind = _make_kind(run_id)
     found = [_read(each) for each in services().documents.find(kind)]
     newest = max(found, key=lambda question: question.asked, default=None)
@@ -197,7 +197,7 @@ def _change_answers(question: Question, change: Callable[[Json], Json]) -> None:
 
 
 def _put(run_id: str, key: str, change: Callable[[Json], Json]) -> None:
-    """Change a document by what it is then, however many change it at the same time."""
+    """Update a document by a function of its content, even with concurrent updates."""
     documents = services().documents
     while True:
         try:

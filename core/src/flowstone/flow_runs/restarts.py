@@ -1,4 +1,4 @@
-"""Flow runs from outside: execute one again, resume one that waits."""
+"""Execute flow runs again, and resume paused or suspended ones."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ __all__ = [
     "suspend_flow_run",
 ]
 
-#: So long, in seconds, a process may take to go on with what it was given.
+#: Seconds in which a process must continue with the input of a resumed run.
 _PATIENCE = 10.0
 _LOOK_EVERY = 0.1
 
@@ -72,23 +72,23 @@ _LOOK_EVERY = 0.1
 def retry_flow_run(
     run: str, parameters: Arguments | None = None, *, entrypoint: str | None = None
 ) -> State:
-    """Execute a run that failed, crashed or was cancelled once more, here, under the same id.
+    """Retry a failed, crashed or cancelled run: execute it again here, under the same id.
 
-    What it has kept results of by `RUN_ID`, as the default cache policy does, is not done again.
-    External work that it left running, such as a job, is cancelled first.
+    Tasks whose results are persisted by `RUN_ID`, as by the default cache policy, don't run again.
+    External work that the run left running, such as a job, is cancelled first.
 
     Args:
         run: its id, a part of it, or its name.
-        parameters: by name, in place of those that it had.
-        entrypoint: where its flow stands now; None for where it stood.
+        parameters: new values of parameters, by name.
+        entrypoint: the new entrypoint of its flow; None if that has not changed.
 
     Returns:
-        The state that it ends in; a failure of the flow is not raised.
+        The final state; a failure of the flow is not raised.
 
     Raises:
         RunNotFound: there is no such run.
-        NotRepeatable: it is part of another, has not ended or has completed, its flow can't be
-            loaded again, parameters are not kept as they were, or somebody else was first.
+        NotRepeatable: it is part of another run, has not ended or has completed, its flow can't be
+            loaded, its parameters can't be restored, or another process was first.
     """
     _end_left_behind(run)
     return _run_to_end(_retry(run, parameters or {}, entrypoint))
@@ -97,7 +97,7 @@ def retry_flow_run(
 async def aretry_flow_run(
     run: str, parameters: Arguments | None = None, *, entrypoint: str | None = None
 ) -> State:
-    """Do as `retry_flow_run` does, for an async flow inside a loop."""
+    """Async version of `retry_flow_run`, for an async flow on a running event loop."""
     await call_blocking(_end_left_behind, run)
     state = await call_blocking(_retry, run, parameters or {}, entrypoint, patience=PATIENCE)
     return await state if iscoroutine(state) else state  # type: ignore[no-any-return]
@@ -110,23 +110,24 @@ def resume_flow_run(
     parameters: Arguments | None = None,
     entrypoint: str | None = None,
 ) -> State:
-    """Let a run go on that is paused; execute one that is suspended again, here.
+    """Resume a run: let a paused one continue, and execute a suspended one again, here.
 
     Args:
         flow_run_id: its id, a part of it, or its name.
-        run_input: what it asks for, by field; or its model.
-        parameters: of a suspended run, by name, in place of those that it had.
-        entrypoint: of a suspended run, where its flow stands now; None for where it stood.
+        run_input: the input that it waits for, by field; or an instance of its model.
+        parameters: for a suspended run, new values of parameters, by name.
+        entrypoint: for a suspended run, the new entrypoint of its flow; None if that has not
+            changed.
 
     Returns:
-        The state of the run: that of a paused one as it goes on, of a suspended one its end.
+        The state of a paused run as it continues, or the final state of a suspended one.
 
     Raises:
         RunNotFound: there is no such run.
-        NotPaused: it does not wait, or somebody else was first.
-        InputInvalid: the input does not fit; the run still waits.
+        NotPaused: it is not waiting, or another process was first.
+        InputInvalid: the input is not valid; the run is still waiting.
         NotRepeatable: it is suspended, and can't be executed again.
-        PauseTimeout: it is suspended, and it is too late.
+        PauseTimeout: it is suspended, and its timeout has expired.
     """
     return _run_to_end(_resume(flow_run_id, run_input, parameters or {}, entrypoint))
 
@@ -138,7 +139,7 @@ async def aresume_flow_run(
     parameters: Arguments | None = None,
     entrypoint: str | None = None,
 ) -> State:
-    """Do as `resume_flow_run` does, for an async flow inside a loop."""
+    """Async version of `resume_flow_run`, for an async flow on a running event loop."""
     call = partial(_resume, flow_run_id, run_input, parameters or {}, entrypoint)
     state = await call_blocking(call, patience=PATIENCE)
     return await state if iscoroutine(state) else state  # type: ignore[no-any-return]
@@ -146,7 +147,7 @@ async def aresume_flow_run(
 
 def _run_to_end(state: Any) -> State:
     if iscoroutine(state):
-        # 40 ms of start-up that most programs do without.
+        # Takes 40 ms to import, and most programs don't need it.
         import asyncio
 
         state = asyncio.run(state)
@@ -154,12 +155,12 @@ def _run_to_end(state: Any) -> State:
 
 
 def find_waiting_run(ref: str) -> tuple[Run, Question | None]:
-    """Return a run that waits for somebody, and what it asks.
+    """Return a run that waits to be resumed, and its question.
 
     Raises:
         RunNotFound: there is no such run.
-        NotPaused: it does not wait.
-        PauseTimeout: it is suspended, and it is too late; it has failed by that.
+        NotPaused: it is not waiting.
+        PauseTimeout: it is suspended, and its timeout has expired; the run has failed.
     """
     current = services()
     now = current.clock.time()
@@ -200,11 +201,11 @@ def _resume(ref: str, run_input: object, parameters: Arguments, entrypoint: str 
 
 
 def _check_input(run: Run, question: Question | None, run_input: object) -> Arguments | None:
-    """Return the input as JSON values; refuse what the run does not ask for."""
+    """Return the input as JSON values after validation."""
     schema = None if question is None else question.schema
     if run_input is None and schema is None:
         return None
-    # pydantic: 40 ms of start-up, which only a run that asks for input pays.
+    # Importing pydantic takes 40 ms; only a run that asks for input needs it.
     from flowstone.flow_runs.schemas import dump_plain, find_misfits
 
     given = dump_plain({} if run_input is None else run_input)
@@ -227,7 +228,7 @@ def _make_late_error(
 ) -> NotPaused:
     if question is not None:
         requests.withdraw(question, event.id)
-    return NotPaused(run.name, _describe_now(conflict), f"Somebody else was first. {_LOOK}")
+    return NotPaused(run.name, _describe_now(conflict), f"Another process was first. {_LOOK}")
 
 
 def _describe_now(conflict: Conflict) -> str:
@@ -240,13 +241,13 @@ def _execute(
     arguments: Arguments,
     late: Callable[[Conflict], Exception],
 ) -> object:
-    """Execute a run again; its final state, or a coroutine of it.
+    """Execute a run again; return its final state, or a coroutine that does.
 
     Args:
-        flow: the run's, loaded again.
-        takeover: the run, and the fact of its takeover.
-        arguments: by name.
-        late: makes the error for when somebody else was first.
+        flow: the run's flow.
+        takeover: the run, and the event of its takeover.
+        arguments: the arguments by name.
+        late: creates the error if another process was first.
     """
     try:
         state = flow.run_again(takeover, arguments)
@@ -263,10 +264,10 @@ async def _await_state(state: Awaitable[State], late: Callable[[Conflict], Excep
 
 
 def _wait_until_resumed(run: Run, question: Question | None) -> State:
-    """Wait until the run's own process has looked at the input, and return the state it is in.
+    """Wait until the run's own process has validated the input, and return the run's state.
 
     Raises:
-        InputInvalid: its model found something wrong that its schema does not tell.
+        InputInvalid: its model has refused what the schema allows.
     """
     current = services()
     until = current.clock.monotonic() + _PATIENCE
@@ -288,7 +289,7 @@ def _end_left_behind(ref: str) -> None:
     run = current.runs.run(ref)
     if not run.state.is_final() or not find_open_handles(run):
         return
-    # Loads the packages of the blocks that began it: only where there is something to end.
+    # Loads the packages of the blocks that started it, so only if there is something to cancel.
     from flowstone.flow_runs.cleanup import cleanup_flow_run
 
     for cleanup in cleanup_flow_run(run.id):
@@ -320,7 +321,7 @@ _LOOK = "Look at it with `flowstone run show`."
 
 
 def _check_end(run: Run) -> None:
-    """Refuse what can't be taken up; say what can be done instead."""
+    """Refuse a run that can't be retried, and say what to do instead."""
     short, state = run.id[-12:], run.state
     if not run.is_root:
         root = run.root_id[-12:]
@@ -341,10 +342,10 @@ def _check_end(run: Run) -> None:
 def load_call(
     run: Run, parameters: Arguments, entrypoint: str | None
 ) -> tuple[Flow[..., Any], dict[str, Any]]:
-    """Return the flow of a run, loaded again, and the arguments for it.
+    """Return the flow of a run, and the arguments for it.
 
     Raises:
-        NotRepeatable: that can't be done; it says what has to be given.
+        NotRepeatable: they can't be loaded; the message says what to pass.
     """
     recipe = run.recipe
     _check_kept(run, recipe, parameters)
@@ -359,7 +360,7 @@ def load_call(
 
 
 def _check_restored(run: Run, restored: Arguments, parameters: Arguments) -> None:
-    """Refuse values that their types' own validators have changed a second time."""
+    """Refuse values that the validators of their types have changed a second time."""
     known = run.parameters or {}
     for name in (restored.keys() & known.keys()) - parameters.keys():
         if _sort(describe_as_json(restored[name])) != _sort(known[name]):
@@ -369,7 +370,7 @@ def _check_restored(run: Run, restored: Arguments, parameters: Arguments) -> Non
 
 
 def _sort(value: object) -> object:
-    """Return a JSON value with its lists in one order: sets have no order of their own."""
+    """Return a JSON value with its lists sorted: sets have no order."""
     if isinstance(value, dict):
         return {name: _sort(item) for name, item in value.items()}
     return sorted(map(_sort, value), key=repr) if isinstance(value, list) else value
@@ -395,13 +396,13 @@ def _load_flow(run: Run, recipe: RestartInfo | None, entrypoint: str | None) -> 
     if entrypoint is not None:
         recipe = RestartInfo(entrypoint)
     if recipe is None or recipe.entrypoint is None:
-        known = recipe.reason if recipe else "where it stands is not known"
+        known = recipe.reason if recipe else "its location is not known"
         problem = f"its flow {run.unit!r} can't be loaded again: {known}"
-        remedy = "Say where it is by --entrypoint MODULE:FLOW, or start a new run."
+        remedy = "Pass --entrypoint MODULE:FLOW, or start a new run."
         raise NotRepeatable(run.name, problem, remedy)
     try:
         return load_pinned_flow(recipe)
     except ConfigurationError as error:
         problem = f"its flow {run.unit!r} can't be loaded again: {error.what}: {error.problem}"
-        remedy = f"{error.remedy} Or say where it is now by --entrypoint MODULE:FLOW."
+        remedy = f"{error.remedy} Or pass its new location: --entrypoint MODULE:FLOW."
         raise NotRepeatable(run.name, problem, remedy) from error

@@ -1,4 +1,4 @@
-"""Delete runs that ended longer ago than they are to be kept."""
+"""Retention: delete runs that ended longer ago than a number of days."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from flowstone.context.current import Services
     from flowstone.ports import DocumentStore, RunStore
 
-#: The document that says when old runs were last deleted, in seconds since the epoch.
+#: The document with the time of the last deletion, in seconds since the epoch.
 KIND, NAME = "retention", "runs"
-#: Seconds between two deletions, by whatever process.
+#: Seconds between two deletions, by any process.
 INTERVAL = 3600.0
 _DAY = 86400
 
@@ -25,14 +25,14 @@ logger = logging.getLogger("flowstone.retention")
 
 
 def apply_retention(current: Services, is_stopped: Callable[[], bool]) -> int:
-    """Delete runs that are older than `keep_runs_days`, unless that was done within the hour.
+    """Delete runs older than `keep_runs_days`, unless that was done within the last hour.
 
     Args:
-        current: where they are, and the setting.
-        is_stopped: is asked from time to time whether to leave the rest for later.
+        current: the services with the store and the setting.
+        is_stopped: called from time to time; if it returns True, the rest is left for later.
 
     Returns:
-        How many trees were deleted.
+        The number of deleted trees.
     """
     days = current.settings.keep_runs_days
     now = current.clock.time()
@@ -43,12 +43,12 @@ def apply_retention(current: Services, is_stopped: Callable[[], bool]) -> int:
         if not ids:
             current.runs.delete_trees(())  # what an earlier deletion may have left
             return 0
-        # Loads what reads results: 100 ms, which only a process pays that deletes something.
+        # Imports 100 ms of code for results, so only if there is something to delete.
         from flowstone.flow_runs.deletion import delete_flow_runs
 
         gone = delete_flow_runs(ids, current, is_stopped).root_ids
         if len(gone) < len(ids) and is_stopped():
-            current.documents.put(KIND, NAME, {"at": 0.0})  # the next process goes on
+            current.documents.put(KIND, NAME, {"at": 0.0})  # the next process continues
     except FlowstoneError as error:
         logger.warning("old runs could not be deleted: %s", error)
         return 0
@@ -65,7 +65,7 @@ def _claim(documents: DocumentStore, now: float) -> bool:
         pass
     else:
         version, last = found.version, found.body["at"]
-    if abs(now - last) < INTERVAL:  # a clock that was ahead must not stop it for long
+    if abs(now - last) < INTERVAL:  # a clock that was ahead must not block it for long
         return False
     try:
         documents.put(KIND, NAME, {"at": now}, expected=version)

@@ -1,4 +1,4 @@
-"""Input that a run waits for: asked as a JSON schema, filled in and checked without its class."""
+"""Input of runs as JSON schemas, which can be filled in and validated without the model's class."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _FORMATS: dict[str, Any] = {
     "password": SecretStr,
 }
 _TYPES: dict[str, Any] = {"integer": int, "number": float, "boolean": bool, "null": None}
-#: The names that JSON schema has for pydantic's limits.
+#: The names of pydantic's constraints in JSON schema.
 _LIMITS = {
     "minimum": "ge",
     "maximum": "le",
@@ -47,35 +47,35 @@ _LIMITS = {
 
 
 def make_model(wanted: Any) -> type[BaseModel]:
-    """Return the model of what a run asks; of any other type one with the field ``value``."""
+    """Return the model of the requested input; for any other type, one with the field ``value``."""
     if isinstance(wanted, type) and issubclass(wanted, BaseModel):
         return wanted
     return create_model("Input", value=(wanted, ...))
 
 
 def make_schema(model: type[BaseModel]) -> dict[str, Any]:
-    """Return the JSON schema of a model, by which others ask for it.
+    """Return the JSON schema of a model.
 
     Raises:
-        ConfigurationError: it has a field that has none.
+        ConfigurationError: one of its fields has none.
     """
     try:
         return model.model_json_schema()
     except PydanticInvalidForJsonSchema as error:
         raise ConfigurationError(
             f"wait_for_input={model.__name__}",
-            f"a field of it has no form that a person could fill in: {error}",
+            f"one of its fields has no JSON schema: {error}",
             "Use texts, numbers, dates, choices, lists, and models of these.",
         ) from error
 
 
 def make_form(schema: Schema) -> type[BaseModel]:
-    """Return a model that checks what a schema says; what it does not know, it lets pass."""
+    """Return a model that validates by a schema; unknown keywords are ignored."""
     return _make_model(schema, schema.get("$defs", {}), schema.get("title", "Input"), 0)
 
 
 def find_misfits(schema: Schema, given: Mapping[str, object]) -> dict[str, str]:
-    """Return what is wrong with the input, by field; no value is told."""
+    """Return what is wrong with the input, by field, without any values."""
     known = schema.get("properties", {})
     strange = {
         name: f"there is no such field.{suggest_names(name, known)}"
@@ -91,7 +91,7 @@ def find_misfits(schema: Schema, given: Mapping[str, object]) -> dict[str, str]:
 
 
 def fill_in(model: type[BaseModel], given: Mapping[str, object]) -> BaseModel | dict[str, str]:
-    """Return the input as the flow's own model, or what that finds wrong, by field."""
+    """Return the input as the flow's own model, or its validation errors, by field."""
     try:
         found = model.model_validate(given)
     except ValidationError as error:
@@ -101,7 +101,7 @@ def fill_in(model: type[BaseModel], given: Mapping[str, object]) -> BaseModel | 
 
 
 def dump_plain(value: object) -> Any:
-    """Return input as JSON values, secrets in the clear: it is sealed before it is kept."""
+    """Return input as JSON values, with secrets in plain text: it is sealed before it is stored."""
     if isinstance(value, MASKED):
         return dump_plain(value.get_secret_value())
     if isinstance(value, BaseModel):
@@ -133,7 +133,7 @@ def _make_model(schema: Schema, definitions: Schema, name: str, depth: int) -> t
 def _make_hint(part: Schema, definitions: Schema, depth: int) -> Any:
     """Return the type hint of a part of a schema."""
     part = resolve_reference(part, definitions)
-    if depth > 20:  # it may have itself in it
+    if depth > 20:  # it may be recursive
         return Any
     if "enum" in part or "const" in part:
         return Literal[tuple(part.get("enum", (part.get("const"),)))]

@@ -1,4 +1,4 @@
-"""Runs that another process executes for a run: they are shown below it, and cancelled with it."""
+"""Runs that another process executes for a run: displayed below it, and cancelled with it."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from flowstone.records.states import CANCELLING, Cancelled, Cancelling
 if TYPE_CHECKING:
     from flowstone.records.runs import Run
 
-#: The kind of this and the id of a root is that of the documents that say which runs were asked for
-#: in its tree, each by its own id.
+#: With the id of a root, the kind of the documents that name the runs requested in its tree, each
+#: by its own id.
 KIND = "subrun:"
 
 
 def note_subrun(run_id: str) -> None:
-    """Keep that a run which is about to be made belongs to the run around this code, if any."""
+    """Record that a run that is about to be created belongs to the run around this code, if any."""
     scope = current.scope.get()
     if scope is not None:
         caller = snapshot_run(scope).origin
@@ -31,15 +31,15 @@ def note_subrun(run_id: str) -> None:
 
 
 def find_caller(run_id: str) -> str | None:
-    """Return the id of the run that has asked for a run; None where none has."""
+    """Return the id of the run that requested a run; None if there is none."""
     found = services().documents.find(KIND, prefix=True, names=[run_id], limit=1)
     return str(found[0].body["caller"]) if found else None
 
 
 def find_tree(root_id: str) -> list[Run]:
-    """Return the runs of a tree, callers first, and those that its runs have asked for.
+    """Return the runs of a tree, callers first, and those that its runs have requested.
 
-    The latter are returned as if the run that has asked for them had called them.
+    The latter are returned as if the requesting run had called them.
     """
     tree = list(iterate_runs(services().runs, RunQuery(root_id=root_id)))
     for run_id, caller in _list_subruns(root_id):
@@ -49,22 +49,22 @@ def find_tree(root_id: str) -> list[Run]:
 
 
 def request_cancel(run: Run, reason: str) -> Run:
-    """Ask a root, and what its tree has asked for, to end; return the root as it is then.
+    """Request to cancel a root, and the runs its tree has requested; return the root's new state.
 
-    Nothing happens to one that has ended, or was asked already.
+    Nothing changes for a run that has ended or was asked already.
 
     Args:
         run: the root.
-        reason: why, for its state.
+        reason: the reason, for its state.
     """
     store = services().runs
     while not (run.state.is_final() or run.state.type is CANCELLING):
-        # Of a suspended run, and of one that waits, there is no process that could end it.
+        # A suspended or scheduled run has no process that could end it.
         state = (Cancelled if run.lease is None else Cancelling)(reason)
         try:
             run = store.record(make_change_event(run, state, run.attempt))
         except Conflict:
-            run = store.run(run.id)  # it has moved on meanwhile
+            run = store.run(run.id)  # it has changed in the meantime
     for run_id, _ in _list_subruns(run.id):
         try:
             request_cancel(store.run(run_id), f"{run.name}, which has asked for it, was cancelled")
@@ -74,6 +74,6 @@ def request_cancel(run: Run, reason: str) -> Run:
 
 
 def _list_subruns(root_id: str) -> list[tuple[str, str]]:
-    """Return the ids of the runs that were asked for in a tree, and of the runs that did."""
+    """Return the ids of the runs that were requested in a tree, and of the requesting runs."""
     found = iterate_documents(services().documents, f"{KIND}{root_id}")
     return [(document.name, str(document.body["caller"])) for document in found]

@@ -1,4 +1,4 @@
-"""Graphs of runs: what went into what, as Mermaid's text and as pictures."""
+"""Graphs of runs and their dependencies, as Mermaid flowcharts and as pictures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The graph of a run and all that it called."""
+"""The graph of a run and everything that it called."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
     from flowstone.records.runs import Run
 
-#: Browsers of a terminal: opened from a program, they would take it over.
+#: Text browsers, which would take over the terminal of a program that opens them.
 _OF_TERMINALS = {"elinks", "links", "lynx", "w3m", "www-browser"}
 
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """What went into what, and what called what; in a notebook, it is shown as a picture.
+    """A graph of runs: data dependencies and calls; a notebook displays it as a picture.
 
     Attributes:
-        nodes: of runs; the outermost is the first. Each flow run is the group of those with
-            its number as their `group`.
-        edges: between nodes, by their numbers.
+        nodes: the runs; the outermost one is first. Each flow run is the group of the nodes that
+            have its number as their `group`.
+        edges: the edges between nodes, by their numbers.
     """
 
     nodes: tuple[Node, ...]
@@ -41,12 +41,12 @@ class Graph:
         return self.mermaid()
 
     def mermaid(self) -> str:
-        """Return the graph as a flowchart in Mermaid's words."""
+        """Return the graph as a Mermaid flowchart."""
         return write_flowchart(self.nodes, self.edges)
 
     def svg(self) -> str:
-        """Return the graph as a picture that needs no other file, for light and dark pages."""
-        # Takes 5 ms to import, which only a program that draws pays.
+        """Return the graph as a self-contained SVG picture, for light and dark pages."""
+        # Takes 5 ms to import; only needed by a program that draws.
         from flowstone.graphs.drawing.svg import draw_svg
 
         return draw_svg(self.nodes, self.edges)
@@ -58,7 +58,7 @@ class Graph:
         """Write the graph to a file, and return its path.
 
         Args:
-            path: ends with ``.svg`` for a picture; with ``.mmd`` or ``.mermaid`` for the text.
+            path: ends with ``.svg`` for a picture; with ``.mmd`` or ``.mermaid`` for Mermaid.
 
         Raises:
             ConfigurationError: it ends with something else.
@@ -67,15 +67,15 @@ class Graph:
         forms = {".svg": self.svg, ".mmd": self.mermaid, ".mermaid": self.mermaid}
         form = forms.get(path.suffix.lower())
         if form is None:
-            problem = f"no form of graphs is known by {path.suffix!r}"
-            remedy = f"Let it end with one of {', '.join(forms)}."
+            problem = f"graphs can't be saved as {path.suffix!r}"
+            remedy = f"Use a name that ends with one of {', '.join(forms)}."
             raise ConfigurationError(f"a graph's file {str(path)!r}", problem, remedy)
         path.write_text(f"{form()}\n", encoding="utf-8")
         return path
 
     def show(self) -> None:
         """Open the picture in the browser; without one, do nothing."""
-        # Both start other programs' parts: 10 ms that only a person who looks pays.
+        # These take 10 ms to import; only needed to show a picture.
         import webbrowser
         from tempfile import NamedTemporaryFile
 
@@ -93,14 +93,14 @@ def build_graph(
 ) -> Graph:
     """Return the graph of a run.
 
-    A call is an edge only where no input from a sibling says already where a run hangs.
+    A call is only an edge if no input from a sibling already connects the run.
 
     Args:
         top: the run.
-        tree: the runs of its tree, in the order of their calls; others are left out.
-        now: seconds since the epoch, for what is still running.
-        whole: a node for each run, also of long maps.
-        ran: False where the runs were only planned, and have no states.
+        tree: the runs of its tree, in the order of their calls; others are ignored.
+        now: seconds since the epoch, for the duration of unfinished runs.
+        whole: whether to draw a node for each run, even of long maps.
+        ran: False if the runs were only planned, and have no states.
     """
     runs, tests = _split_tests(list(Children(tree).below(top)))
     folder = _Folder(runs, whole=whole)
@@ -109,7 +109,7 @@ def build_graph(
 
 
 def _split_tests(runs: list[Run]) -> tuple[list[Run], dict[str, list[Run]]]:
-    """Return runs without those that only test another's result, and these by that other's id."""
+    """Return the runs without tests of another run's result, and these by the other's id."""
     known = {run.id for run in runs}
     used = {key for run in runs for key in (*run.inputs, run.parent_id)}
     tests: dict[str, list[Run]] = {}
@@ -124,7 +124,7 @@ def _split_tests(runs: list[Run]) -> tuple[list[Run], dict[str, list[Run]]]:
 
 
 class _Draft:
-    """A node to be: its runs are still coming."""
+    """A node that is still being built."""
 
     def __init__(self, number: int, above: _Draft | None, *, folded: bool) -> None:
         self.number, self.above, self.folded = number, above, folded
@@ -139,7 +139,7 @@ class _Draft:
 
 
 class _Folder:
-    """Puts runs into nodes: many of one unit that one run called, in one wave, into one."""
+    """Assigns runs to nodes: many runs of one unit, called by one run in one wave, are one node."""
 
     def __init__(self, runs: list[Run], *, whole: bool) -> None:
         calls = Counter((run.parent_id, run.unit) for run in runs)
@@ -176,10 +176,11 @@ class _Folder:
 
 
 def _count_waves(runs: list[Run]) -> dict[str, int]:
-    """Return how often the unit changes, at the most, on the ways to each run from its siblings.
+    """Return, for each run, the maximum number of changes of unit on the paths to it from siblings.
 
-    Runs of one unit and one wave can be one node, and no edges will go round in circles: with
-    ``f.map``, ``g.map`` of that and again ``f.map`` of that, the two of ``f`` are two nodes.
+    Runs of the same unit and wave can be one node without closing a cycle: with ``f.map``,
+    ``g.map``
+    of its results and again ``f.map`` of those, ``f`` has two nodes.
     """
     seen: dict[str, Run] = {}
     waves: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""A graph in Mermaid's words, which Markdown pages draw."""
+"""A graph as a Mermaid flowchart, which Markdown pages render."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from flowstone.graphs.parts import Edge, Node
 
-#: Characters that mean something in a label of Mermaid's, as its entity codes; "#" is first.
+#: Characters with a meaning in a Mermaid label, and their entity codes; "#" is first.
 _CODES = {"#": "#35;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "&": "#amp;", "`": "#96;"}
 _COLOURS = {
     "good": "fill:#d9f2e1,stroke:#2e7d4f,color:#1b3b29",

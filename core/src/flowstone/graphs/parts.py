@@ -1,4 +1,4 @@
-"""What a graph of runs is made of: nodes and edges."""
+"""The parts of a graph of runs: nodes and edges."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 #: The tag of a run that only tests the result of another.
 TEST = "data-test"
-#: What a node says where its run was given more than is looked at.
+#: The mark of a node whose run has more inputs than were inspected.
 INCOMPLETE = "not all inputs known"
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How many runs are in a state."""
+    """The number of runs in a state."""
 
     name: str
     type: StateType
@@ -32,17 +32,17 @@ class Node:
     """A run, or many runs of one flow or task that one run called.
 
     Attributes:
-        number: its place in the graph.
-        kind: of what: ``flow`` or ``task``.
+        number: its index in the graph.
+        kind: ``flow`` or ``task``.
         unit: the flow's or task's name.
-        name: the run's name; that of the first, where it stands for many.
-        runs: the ids of the runs that it stands for.
-        folded: whether it stands for many.
+        name: the run's name; for a folded node, that of the first run.
+        runs: the ids of its runs.
+        folded: whether it has many runs.
         group: the number of the flow run around it; None for the outermost.
-        states: the states of its runs; none where they have not run.
-        took: seconds that the run took, or has taken by now; None for many, and where unknown.
-        attempts: how often the run was started; of many, the most.
-        is_incomplete: whether more may have gone into it than the graph knows.
+        states: the states of its runs; empty if they have not run.
+        took: the duration of the run so far, in seconds; None for a folded node, or if unknown.
+        attempts: the number of times the run was started; for a folded node, the maximum.
+        is_incomplete: whether it may have more inputs than the graph shows.
         tests: the states of the runs that test its results.
     """
 
@@ -61,7 +61,7 @@ class Node:
 
     @property
     def badge(self) -> str:
-        """How the tests of its results ended, in a few words; empty where there are none."""
+        """The outcome of the tests of its results, in a few words; empty if there are none."""
         count = sum(tally.count for tally in self.tests)
         if not count:
             return ""
@@ -73,12 +73,12 @@ class Node:
 
     @property
     def label(self) -> str:
-        """What it is called, in a line."""
+        """Its label, on one line."""
         return f"{self.unit}, {len(self.runs):,} runs" if self.folded else self.name
 
     @property
     def outcome(self) -> Literal["good", "bad", "stopped", "open"] | None:
-        """How its runs and their tests are, as a whole; None where they have not run."""
+        """The overall outcome of its runs and their tests; None if they have not run."""
         kinds = {tally.type for tally in self.states}
         if not kinds:
             return None
@@ -91,7 +91,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """``input``: a result went from one to the other; ``call``: the one called the other."""
+    """``input``: a result of one is an input of the other; ``call``: one called the other."""
 
     begin: int
     end: int
@@ -99,6 +99,6 @@ class Edge:
 
 
 def join_lines(text: str) -> str:
-    """Return a text on one line, with what can't be seen marked as that."""
+    """Return a text on one line, with invisible characters marked."""
     shown = "".join(char if char.isprintable() else "\ufffd" for char in " ".join(text.split()))
     return shown or "\ufffd"

@@ -1,4 +1,4 @@
-"""Who called whom: the runs of one tree, and what is many of the same."""
+"""The call tree of runs, and which runs are folded."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FOLD = 12
 
 
 class Children:
-    """Who called whom, among the runs of one tree."""
+    """The calls among the runs of one tree."""
 
     def __init__(self, runs: Iterable[Run]) -> None:
         self._of: dict[str, list[Run]] = defaultdict(list)
@@ -27,7 +27,7 @@ class Children:
         return self._of.get(run.id, ())
 
     def below(self, run: Run) -> Iterator[Run]:
-        """Yield a run and all that it called, at any depth."""
+        """Yield a run and everything that it called, at any depth."""
         waiting = [run]
         while waiting:
             found = waiting.pop()

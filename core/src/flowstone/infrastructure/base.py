@@ -1,4 +1,4 @@
-"""Infrastructure: what executes the runs of a work pool, and the typed variables of its jobs."""
+"""Infrastructure: executes the runs of a work pool, with typed variables for its jobs."""
 
 from __future__ import annotations
 
@@ -15,26 +15,27 @@ if TYPE_CHECKING:
 
 
 class JobVariables(BaseModel):
-    """What a pool, a deployment and a run may say of a job; infrastructures add their own.
+    """The job variables of a pool, a deployment and a run; infrastructures add their own.
 
-    No secret belongs here: blocks and references to secrets are resolved inside the run.
+    They must not contain secrets: blocks and references to secrets are resolved inside the run.
     """
 
     model_config = ConfigDict(extra="forbid")
 
     name: str | None = Field(
-        default=None, description="The job's name, where people see it; by default the run's."
+        default=None, description="The display name of the job; by default the run's name."
     )
     env: dict[str, str] = Field(
-        default_factory=dict, description="Environment variables, beside those of the worker."
+        default_factory=dict,
+        description="Environment variables, in addition to those of the worker.",
     )
     labels: dict[str, str] = Field(
         default_factory=dict,
-        description="Labels, beside those that name the flow, the deployment and the run.",
+        description="Labels, besides those that name the flow, the deployment and the run.",
     )
     command: str | None = Field(
         default=None,
-        description="What executes the run, before its id; by default `flowstone run execute`.",
+        description="The command before the run's id; by default `flowstone run execute`.",
     )
 
     @field_validator("command")
@@ -46,15 +47,15 @@ class JobVariables(BaseModel):
 
 
 class RunJob(NamedTuple):
-    """A run for which a job is to be started.
+    """A run for which a job is started.
 
     Attributes:
         run_id: the job executes ``flowstone run execute RUN_ID``.
-        name: what people see.
-        command: the program and its arguments, the run's id included; None for the usual one.
-        env: variables beside those of the worker.
+        name: its display name.
+        command: the program and its arguments, including the run's id; None for the default.
+        env: environment variables, in addition to those of the worker.
         labels: what the run belongs to: the keys begin with ``flowstone/``.
-        variables: all that was said of the job, of the type `Infrastructure.variables`.
+        variables: the merged job variables, of the type `Infrastructure.variables`.
     """
 
     run_id: str
@@ -66,41 +67,41 @@ class RunJob(NamedTuple):
 
 
 class Infrastructure(ABC):
-    """A kind of work pool: where and how the runs of such pools are executed.
+    """A type of work pool: where and how the runs of such pools are executed.
 
-    A package offers one by the table ``infrastructures`` of its `Collection`; the class needs no
-    arguments. A job is started, watched, and ended by the `JobProvider` that it makes, which is
-    what a `Job` block uses as well.
+    A package offers one in the table ``infrastructures`` of its `Collection`; the class needs no
+    arguments. Its `JobProvider`, which is also what a `Job` block uses, starts, watches and ends
+    jobs.
 
     Attributes:
-        variables: the type of what pools and deployments say of its jobs.
-        schema_version: counts up whenever fields of `variables` change.
+        variables: the type of its job variables.
+        schema_version: increase it whenever fields of `variables` change.
     """
 
     variables: ClassVar[type[JobVariables]] = JobVariables
     schema_version: ClassVar[int] = 1
 
     def prepare(self) -> bool:
-        """Get ready to start many jobs; a worker that runs until it is stopped begins with this.
+        """Prepare for starting many jobs; called first by a worker that runs until it is stopped.
 
         Returns:
-            Whether jobs start sooner by that.
+            Whether jobs start faster afterwards.
         """
         return False
 
     def find_problem(self, variables: JobVariables) -> str | None:
-        """Return why jobs with these variables can't start, as far as this machine can tell.
+        """Return why jobs with these variables can't start, if this machine can tell.
 
         Returns:
-            What is wrong, and which variable to change; None where nothing is known to be wrong.
+            The problem, and which variable to change; None if no problem is known.
         """
         assert isinstance(variables, self.variables)
         return None
 
     @abstractmethod
     def make_provider(self, job: RunJob) -> JobProvider:
-        """Return what starts the job of a run, and reaches it afterwards."""
+        """Return the provider that starts the job of a run, and accesses it afterwards."""
 
     @abstractmethod
     def attach(self, variables: JobVariables) -> JobProvider:
-        """Return what reaches the jobs that another worker has started, by their handles."""
+        """Return the provider for jobs that another worker has started, by their handles."""

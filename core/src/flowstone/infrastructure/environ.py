@@ -12,5 +12,5 @@ if TYPE_CHECKING:
 
 
 def make_job_environ(job: RunJob) -> dict[str, str]:
-    """Return the variables of a job's process: the worker's, those of its store, and the job's."""
+    """Return the environment of a job's process: the worker's, that of its store, and the job's."""
     return {**make_child_environ(services().settings), **job.env}

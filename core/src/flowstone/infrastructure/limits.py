@@ -1,4 +1,4 @@
-"""The limits of pools, queues and deployments: how many of their runs are executed at a time."""
+"""The concurrency limits of pools, queues and deployments."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from flowstone.records.limits import KIND, Limit, encode_limit
 
 
 def check_concurrency_limit(owner: str, limit: int | None) -> int | None:
-    """Return a limit of runs that are executed at a time.
+    """Return a concurrency limit if it is valid.
 
     Raises:
         ConfigurationError: it is below 1.
@@ -19,7 +19,7 @@ def check_concurrency_limit(owner: str, limit: int | None) -> int | None:
 
 
 def save_own_limit(name: str, slots: int | None) -> None:
-    """Save the limit of a pool, a queue or a deployment; None removes it."""
+    """Save the limit of a pool, a queue or a deployment; None deletes it."""
     documents = services().documents
     if slots is not None:
         documents.put(KIND, name, encode_limit(Limit(name, slots)))

@@ -1,4 +1,4 @@
-"""The infrastructure `process`: each run in a process of the worker's machine."""
+"""The infrastructure `process`: each run in a process on the worker's machine."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ _FLOWSTONE = (sys.executable, "-m", "flowstone")
 
 
 class ProcessVariables(JobVariables):
-    """What a pool, a deployment and a run may say of a process."""
+    """The job variables of a process."""
 
     stream_output: bool = Field(
-        default=True, description="Whether the worker's terminal shows what the process writes."
+        default=True, description="Whether to show the process's output on the worker's terminal."
     )
     working_dir: Path | None = Field(
         default=None,
-        description="Where the process runs; by default in its copy of the code, where that came "
-        "from a source, and otherwise where the worker does.",
+        description="The working directory; by default the run's copy of the code if that came "
+        "from a source, and otherwise the worker's directory.",
     )
 
 
 class ProcessInfrastructure(Infrastructure):
-    """Executes each run in a process and a session of its own, on the worker's machine."""
+    """Executes each run in its own process and session, on the worker's machine."""
 
     variables: ClassVar[type[JobVariables]] = ProcessVariables
 
@@ -59,8 +59,8 @@ class ProcessInfrastructure(Infrastructure):
         self._template: ProcessTemplate | None = None
 
     def prepare(self) -> bool:
-        """Start a process of which those of runs will be copies, where the system can do that."""
-        # Only workers that go on need it.
+        """Start a template process that is forked for runs, if the system supports that."""
+        # Only workers that run on need it.
         from flowstone.infrastructure.process_templates import CAN_COPY, ProcessTemplate
 
         if CAN_COPY:
@@ -69,11 +69,11 @@ class ProcessInfrastructure(Infrastructure):
 
     @property
     def is_prepared(self) -> bool:
-        """Whether the next process can be a copy already."""
+        """Whether the next process can already be forked."""
         return self._template is not None and self._template.is_ready
 
     def find_problem(self, variables: JobVariables) -> str | None:
-        """Return what is missing on this machine: the folder, or the program of the command."""
+        """Return what is missing on this machine: the directory, or the program of the command."""
         assert isinstance(variables, ProcessVariables)
         folder, host = variables.working_dir, gethostname()
         if folder is not None and not folder.is_dir():
@@ -83,14 +83,14 @@ class ProcessInfrastructure(Infrastructure):
         if variables.command is None:
             return None
         program = shlex.split(variables.command)[0]
-        # What is named by its path is searched from where the process runs.
+        # A program given by its path is relative to the working directory.
         place = str(Path(folder or "", program)) if os.sep in program else program
         if shutil.which(place, path=variables.env.get("PATH")) is None:
             return f"there is no program {program!r} on {host}. Change the job variable command."
         return None
 
     def make_provider(self, job: RunJob) -> ProcessProvider:
-        """Return what starts the process of a run."""
+        """Return the provider that starts the process of a run."""
         assert isinstance(job.variables, ProcessVariables)
         folder = job.variables.working_dir
         stay = () if folder is None else ("--stay",)
@@ -104,11 +104,11 @@ class ProcessInfrastructure(Infrastructure):
 
     def _find_template(self) -> ProcessTemplate | None:
         if self._template is not None and self._template.has_ended:
-            self.prepare()  # somebody has killed it
+            self.prepare()  # it was killed
         return self._template
 
     def attach(self, variables: JobVariables) -> ProcessProvider:
-        """Return what reaches processes by their handles."""
+        """Return the provider for processes by their handles."""
         assert isinstance(variables, ProcessVariables)
         return ProcessProvider()
 
@@ -118,10 +118,10 @@ class ProcessProvider(JobProvider):
 
     Args:
         command: the program and its arguments.
-        env: variables, beside those of this process.
-        working_dir: where it runs; None for where this process does.
+        env: environment variables, in addition to those of this process.
+        working_dir: its working directory; None for that of this process.
         shows_output: whether it writes to the terminal of this process.
-        template: what the command `flowstone` may be started as a copy of.
+        template: the template process that may be forked for the command `flowstone`.
     """
 
     def __init__(
@@ -144,7 +144,7 @@ class ProcessProvider(JobProvider):
         return gethostname()
 
     def start(self) -> str:
-        """Start the process in a session of its own, so that Ctrl-C reaches only the worker."""
+        """Start the process in its own session, so that Ctrl-C only reaches the worker."""
         env = {**make_child_environ(services().settings), **self._env}
         if (pid := self._copy(env)) is not None:
             return name_process(pid)
@@ -159,7 +159,7 @@ class ProcessProvider(JobProvider):
                 stderr=output,
                 start_new_session=True,
             )
-        except (OSError, ValueError) as error:  # a null byte is a ValueError
+        except (OSError, ValueError) as error:  # a NUL byte is a ValueError
             told = getattr(error, "strerror", None) or error
             problem = f"{self._command[0]!r} can't be started: {told}"
             remedy = f"Is it installed, and is {str(self._dir or '.')!r} a directory?"
@@ -167,9 +167,9 @@ class ProcessProvider(JobProvider):
         return name_process(self._process.pid)
 
     def _copy(self, env: Mapping[str, str]) -> int | None:
-        """Start the process as a copy of the template, and return its id; None where it can't be.
+        """Fork the template process, and return the new id; None if that is not possible.
 
-        What can't be started is left to `subprocess`, which says why.
+        If it is not, `subprocess` is used, which raises a descriptive error.
         """
         template, folder = self._template, self._dir or Path()
         if template is None or self._command[:3] != _FLOWSTONE or not folder.is_dir():
@@ -182,7 +182,7 @@ class ProcessProvider(JobProvider):
         return pid
 
     def report(self, handle: str) -> Report:
-        """Return where a process is. How one has ended is known of those that this has started."""
+        """Return the state of a process. An exit code is only known for this worker's processes."""
         if self._process is not None:
             code = self._process.poll()
         elif self._is_copy and self._template is not None and not self._template.has_ended:

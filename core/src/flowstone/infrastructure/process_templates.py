@@ -1,4 +1,4 @@
-"""Processes that start in a tenth of the time: copies of one that has loaded Flowstone before."""
+"""Processes that start in a tenth of the time: forks of a template that has loaded Flowstone."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from flowstone.infrastructure.template_process import MAX_BYTES, Message, Reques
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-#: What the interpreter, its C library or a locale reads when it starts: a copy has what its
-#: template had.
+#: Variables that the interpreter, its C library or a locale reads at startup: a fork has those of
+#: its template.
 _READ_AT_START = ("PYTHON", "LD_", "LC_", "LANG", "TZ", "MALLOC_", "GLIBC_")
-#: Template processes need what only Linux has; elsewhere each process starts anew.
+#: Template processes need features of Linux; on other systems each process is started normally.
 CAN_COPY = hasattr(os, "pidfd_open") and hasattr(socket, "SOCK_SEQPACKET")
 
 
 class ProcessTemplate:
-    """A process that has loaded what runs need, and forks for each run that it is asked to start.
+    """A process that has loaded what runs need, and forks for each run on request.
 
-    It ends with this process; what it has started does not.
+    It ends with this process; the processes that it has started don't.
 
     Args:
         env: its environment.
@@ -55,18 +55,18 @@ class ProcessTemplate:
 
     @property
     def is_ready(self) -> bool:
-        """Whether it has loaded what it needs."""
+        """Whether it has loaded everything."""
         self._receive_all()
         return self._is_ready
 
     @property
     def has_ended(self) -> bool:
-        """Whether nothing more can be asked of it, or will be told."""
+        """Whether it can no longer be asked for anything, and will report nothing more."""
         self._receive_all()
         return self._channel.fileno() < 0
 
     def can_copy(self, env: Mapping[str, str]) -> bool:
-        """Tell whether a copy can be made now that is as if it had been started with `env`."""
+        """Return whether a fork would now be the same as a process started with `env`."""
         changed = {
             name
             for name in {*env, *self._env}
@@ -85,13 +85,13 @@ class ProcessTemplate:
         """Start a process of the command `flowstone`; return its id.
 
         Args:
-            arguments: of the command.
+            arguments: the arguments of the command.
             env: its whole environment.
-            cwd: its directory, which exists.
+            cwd: its working directory, which exists.
             shows_output: whether it writes to the terminal of this process.
 
         Returns:
-            The id; None where the template can't start one any more.
+            The id; None if the template can no longer start one.
         """
         asked: Request = {
             "arguments": list(arguments),
@@ -110,15 +110,15 @@ class ProcessTemplate:
             return None
 
     def read_code(self, pid: int) -> int | None:
-        """Return how a process that it has started ended, as `subprocess` has it; None until then.
+        """Return the exit code of a process that it has started, as in `subprocess`; or None.
 
-        It is None also where the template had ended before: see `has_ended`.
+        It is also None if the template had ended before: see `has_ended`.
         """
         self._receive_all()
         return self._codes.get(pid)
 
     def close(self) -> None:
-        """End the template; what it has started goes on."""
+        """End the template; the processes that it has started continue."""
         self._finalize()
 
     def _receive_all(self) -> None:

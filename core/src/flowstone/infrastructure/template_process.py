@@ -1,4 +1,4 @@
-"""The program of a `ProcessTemplate`: it has loaded what runs need, and forks for each of them."""
+"""The program of a `ProcessTemplate`: it has loaded what runs need, and forks for each run."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from typing import TypedDict
 
 from flowstone.settings import replace_environment
 
-#: The package of the command. It is a layer above this one, and only run here.
+#: The package of the command. It belongs to a higher layer, and is only executed here.
 _COMMAND = "flowstone.cli"
-#: What `flowstone run execute` loads of Flowstone, but for the code of the flow.
+#: What `flowstone run execute` loads of Flowstone, without the code of the flow.
 LOADED = (
     f"{_COMMAND}.app",
     f"{_COMMAND}.run",
@@ -27,18 +27,18 @@ LOADED = (
     "flowstone.code.snapshots",
     "flowstone.stores.sqlite",
 )
-#: No message is longer.
+#: Maximum length of a message.
 MAX_BYTES = 1 << 20
 
 
 class Request(TypedDict):
-    """What a process is to be.
+    """The process to start.
 
     Attributes:
-        arguments: of the command `flowstone`.
+        arguments: the arguments of the command `flowstone`.
         env: its whole environment.
-        cwd: its directory, as an absolute path.
-        shows_output: whether it writes where the worker does.
+        cwd: its working directory, as an absolute path.
+        shows_output: whether it writes to the worker's output.
     """
 
     arguments: list[str]
@@ -48,13 +48,13 @@ class Request(TypedDict):
 
 
 class Message(TypedDict, total=False):
-    """What the template tells; each message has one of these, but for the code of what ended.
+    """A message of the template; each has one of these keys, and `code` with `ended`.
 
     Attributes:
-        ready: all is loaded.
-        pid: the id of the process that was asked for.
+        ready: everything is loaded.
+        pid: the id of the requested process.
         ended: the id of a process that has ended.
-        code: how, as `subprocess` has it.
+        code: its exit code, as in `subprocess`.
     """
 
     ready: bool
@@ -64,15 +64,15 @@ class Message(TypedDict, total=False):
 
 
 def serve(channel: socket.socket) -> list[str] | None:
-    """Fork for each request, and tell which processes have ended, until the channel is closed.
+    """Fork for each request, and report processes that have ended, until the channel is closed.
 
     Args:
-        channel: a socket of kind SOCK_SEQPACKET: requests come in, messages go out, as JSON.
+        channel: a socket of kind SOCK_SEQPACKET for requests and messages, as JSON.
 
     Returns:
-        In the process that was forked, its arguments; None in this one, at the end.
+        In the forked process, its arguments; None in this one, at the end.
     """
-    children: dict[int, int] = {}  # the ids of processes, by the descriptors that tell their end
+    children: dict[int, int] = {}  # the ids of processes, by the descriptors that show their end
     with selectors.DefaultSelector() as selector:
         selector.register(channel, selectors.EVENT_READ)
         _tell(channel, {"ready": True})
@@ -97,7 +97,7 @@ def serve(channel: socket.socket) -> list[str] | None:
                     os.close(led)
                     return _become(request)
                 os.close(led)
-                os.read(leads, 1)  # whoever gets the id may send a signal to its group
+                os.read(leads, 1)  # a caller with the id may send a signal to its group
                 os.close(leads)
                 descriptor = os.pidfd_open(pid)
                 children[descriptor] = pid
@@ -106,10 +106,10 @@ def serve(channel: socket.socket) -> list[str] | None:
 
 
 def _receive(channel: socket.socket) -> Request | None:
-    """Return the next request; None where the worker has ended."""
+    """Return the next request; None if the worker has ended."""
     try:
         request = channel.recv(MAX_BYTES)
-    except ConnectionResetError:  # it did not read all that it was told
+    except ConnectionResetError:  # it did not read all messages
         return None
     if not request:
         return None
@@ -118,7 +118,7 @@ def _receive(channel: socket.socket) -> Request | None:
 
 
 def _tell(channel: socket.socket, message: Message) -> None:
-    with suppress(OSError):  # the worker has ended, which the next read finds out
+    with suppress(OSError):  # the worker has ended, which the next read detects
         channel.send(json.dumps(message).encode())
 
 
@@ -128,10 +128,10 @@ def _tell_end(channel: socket.socket, pid: int) -> None:
 
 
 def _become(asked: Request) -> list[str]:
-    """Make this process what was asked for; return its arguments."""
+    """Turn this process into the requested one; return its arguments."""
     replace_environment(asked["env"])
     os.chdir(asked["cwd"])
-    sys.path[0] = asked["cwd"]  # as `python -m` has it
+    sys.path[0] = asked["cwd"]  # as for `python -m`
     if not asked["shows_output"]:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 1)
@@ -141,12 +141,12 @@ def _become(asked: Request) -> list[str]:
 
 
 def main() -> None:
-    """Serve the channel that standard input is."""
+    """Serve the channel on standard input."""
     channel = socket.socket(fileno=os.dup(0))
     nowhere = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nowhere, 0)
     os.close(nowhere)
-    # Ctrl-C is for the worker, which says what becomes of the runs.
+    # Ctrl-C is handled by the worker, which decides about the runs.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     for name in LOADED:
         import_module(name)

@@ -1,4 +1,4 @@
-"""Job variables: what a pool, its deployments and their runs say, one over the other, checked."""
+"""Job variables: those of a pool, its deployments and their runs, merged and checked."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _INSTEAD = (
 
 
 def load_infrastructure(name: str) -> Infrastructure:
-    """Return the infrastructure of a name.
+    """Return the infrastructure with a name.
 
     Raises:
-        UnknownName: no installed package offers it; the error says which one would.
+        UnknownName: no installed package offers it; the error names the package to install.
         PluginBroken: the package that offers it can't be loaded.
     """
-    # What packages offer takes 25 ms to look up, which listing pools does without.
+    # Looking up the offers of packages takes 25 ms; listing pools doesn't need it.
     from flowstone.plugins import catalog
 
     made: Infrastructure = catalog.load("infrastructure", name)()
@@ -36,10 +36,10 @@ def load_infrastructure(name: str) -> Infrastructure:
 
 
 def merge_variables(*layers: Mapping[str, object]) -> dict[str, object]:
-    """Return variables where later layers count more; values of mappings are merged.
+    """Return merged variables: later layers take precedence; mappings are merged.
 
     A key with a dot is part of a mapping: ``{"env.A": "1"}`` is ``{"env": {"A": "1"}}``.
-    None takes away what earlier layers say.
+    None removes the value of earlier layers.
     """
     merged: Json = {}
     for layer in layers:
@@ -59,20 +59,20 @@ def merge_variables(*layers: Mapping[str, object]) -> dict[str, object]:
 def check_variables(
     owner: str, infrastructure: Infrastructure, *layers: Mapping[str, object]
 ) -> JobVariables:
-    """Return what layers of variables say together.
+    """Return the merged and checked variables of several layers.
 
     Args:
-        owner: whose they are, for messages.
-        infrastructure: whose jobs have them.
-        *layers: of job variables; later ones count more.
+        owner: their owner, for messages.
+        infrastructure: the infrastructure that defines them.
+        *layers: layers of job variables; later ones take precedence.
 
     Raises:
-        ConfigurationError: some do not fit; each is named, and no value is shown.
+        ConfigurationError: some are not valid; each is named, without its value.
     """
-    from pydantic import ValidationError  # 40 ms of start-up, which only pools and workers pay
+    from pydantic import ValidationError  # takes 40 ms; only for pools and workers
 
     if not is_exact([dict(each) for each in layers]):
-        problem = "they hold a secret, or what JSON has not"
+        problem = "they contain a secret, or a value that JSON does not have"
         raise ConfigurationError(f"the job variables of {owner}", problem, _INSTEAD)
     kind = infrastructure.variables
     try:
@@ -95,20 +95,20 @@ def check_variables(
 def check_new_variables(
     owner: str, infrastructure: Infrastructure, *layers: Mapping[str, object]
 ) -> None:
-    """Check layers of which the last is about to be saved: nothing in that may be secret.
+    """Check layers of which the last is about to be saved: it must not contain secrets.
 
-    It is compared with the secrets of all saved blocks, which `check_variables` does not take the
-    time for.
+    Its values are compared with the secrets of all saved blocks, which would be too slow in
+    `check_variables`.
 
     Args:
-        owner: whose they are, for messages.
-        infrastructure: whose jobs have them.
-        *layers: of job variables; later ones count more.
+        owner: their owner, for messages.
+        infrastructure: the infrastructure that defines them.
+        *layers: layers of job variables; later ones take precedence.
 
     Raises:
-        ConfigurationError: some do not fit, or hold a secret; no value is shown.
+        ConfigurationError: some are not valid, or contain a secret; no value is shown.
     """
-    # Opening secrets takes 30 ms, which is paid only where something is saved.
+    # Opening secrets takes 30 ms; only needed for saving.
     from flowstone.blocks.saved_secrets import register_saved_secrets
 
     if layers[-1]:
@@ -123,7 +123,7 @@ def check_new_variables(
 
 
 def _flatten(variables: Mapping[str, object]) -> dict[str, object]:
-    """Return variables with each of the environment by itself, as ``env.X``."""
+    """Return variables with each environment variable separately, as ``env.X``."""
     flat = merge_variables(variables)
     environ = flat.get("env")
     if isinstance(environ, dict):
@@ -133,12 +133,12 @@ def _flatten(variables: Mapping[str, object]) -> dict[str, object]:
 
 
 def read_variable(infrastructure: Infrastructure, key: str, text: str) -> object:
-    """Return a job variable that was typed: as text, or as JSON if only that fits.
+    """Return a job variable from user input: as text, or as JSON if only that is valid.
 
     Args:
-        infrastructure: whose jobs have it.
-        key: its name; what fits none is found by `check_variables`.
-        text: what was typed.
+        infrastructure: the infrastructure that defines it.
+        key: its name; `check_variables` reports an unknown one.
+        text: the input.
     """
     try:
         check_variables("", infrastructure, {key: text})

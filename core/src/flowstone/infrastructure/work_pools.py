@@ -1,4 +1,4 @@
-"""Work pools as they are saved, and the limits of their runs."""
+"""Saved work pools, and the limits of their runs."""
 
 from __future__ import annotations
 
@@ -45,17 +45,17 @@ def create_work_pool(
 
     Args:
         name: its name.
-        infrastructure: its type: what executes its runs; `flowstone catalog ls` lists them.
-        description: what a person should know of it, as Markdown.
-        concurrency_limit: how many of its runs are executed at a time; None for any number.
+        infrastructure: its type, which executes its runs; `flowstone catalog ls` lists them.
+        description: a description for people, in Markdown.
+        concurrency_limit: the maximum number of its runs executed at a time; None for no maximum.
         job_variables: defaults of its jobs, by name; deployments may override them.
         paused: whether its runs are not taken for now.
 
     Raises:
-        InvalidName: nobody could use the name.
+        InvalidName: the name is not valid.
         ObjectAlreadyExists: there is a pool of that name.
         UnknownName: no installed package offers the infrastructure.
-        ConfigurationError: the variables do not fit it, or the limit is below 1.
+        ConfigurationError: the variables are not valid for it, or the limit is below 1.
     """
     check_part_name("work pool", name)
     kind = load_infrastructure(infrastructure)
@@ -83,7 +83,7 @@ def load_work_pool(name: str) -> WorkPool:
     """Return a pool.
 
     Raises:
-        ObjectNotFound: there is none of that name; near ones are named.
+        ObjectNotFound: there is no such pool; the message lists similar names.
     """
     found = services().documents.find(KIND, names=[name])
     return _check_found(name, read_work_pool(found[0]) if found else None)
@@ -99,7 +99,8 @@ def load_infrastructure_of(pool: WorkPool) -> Infrastructure:
 
     Raises:
         UnknownName: no installed package offers it.
-        ConfigurationError: the pool was made or changed by a newer version of it, whose variables
+        ConfigurationError: the pool was created or changed by a newer version of it, whose
+            variables
             this one may not know.
     """
     found = load_infrastructure(pool.type)
@@ -122,18 +123,19 @@ def change_work_pool(
     job_variables: Mapping[str, object] | None = None,
     paused: bool | None = None,
 ) -> WorkPool:
-    """Change what is given of a pool; None leaves it as it is.
+    """Change the given properties of a pool; None leaves a property unchanged.
 
     Args:
-        name: of the pool.
-        description: what a person should know of it, as Markdown.
-        concurrency_limit: how many of its runs are executed at a time; 0 for any number.
-        job_variables: defaults of its jobs; they take the place of all that it had.
+        name: the name of the pool.
+        description: a description for people, in Markdown.
+        concurrency_limit: the maximum number of its runs executed at a time; 0 for no maximum.
+        job_variables: defaults of its jobs, which replace all existing ones.
         paused: whether its runs are not taken.
 
     Raises:
         ObjectNotFound: there is no such pool.
-        ConfigurationError: the variables do not fit its infrastructure, or the limit is below 0.
+        ConfigurationError: the variables are not valid for its infrastructure, or the limit is
+            below 0.
     """
 
     def change(old: WorkPool | None) -> WorkPool:
@@ -162,18 +164,18 @@ def set_work_queue(
     concurrency_limit: int | None = None,
     paused: bool | None = None,
 ) -> WorkQueue:
-    """Create a queue of a pool, or change what is given of it; None leaves it as it is.
+    """Create a queue of a pool, or change its given properties; None leaves a property unchanged.
 
     Args:
         pool: the pool's name.
-        name: the queue's.
+        name: the queue's name.
         priority: from 1 up: runs of queues with lower numbers are taken first.
-        concurrency_limit: how many of its runs are executed at a time; 0 for any number.
+        concurrency_limit: the maximum number of its runs executed at a time; 0 for no maximum.
         paused: whether its runs are not taken.
 
     Raises:
         ObjectNotFound: there is no such pool.
-        InvalidName: nobody could use the name.
+        InvalidName: the name is not valid.
         ConfigurationError: a number is too low.
     """
     check_part_name("work queue", name)
@@ -200,7 +202,7 @@ def set_work_queue(
 
 
 def delete_work_queue(pool: str, name: str) -> None:
-    """Delete a queue; runs of deployments that name it wait until there is one again.
+    """Delete a queue; runs of deployments that name it wait until it is created again.
 
     Raises:
         ObjectNotFound: there is no such pool, or it has no such queue.
@@ -246,7 +248,7 @@ def _check_found(name: str, found: WorkPool | None) -> WorkPool:
 
 
 def _change(name: str, change: Callable[[WorkPool | None], WorkPool]) -> WorkPool:
-    """Change a pool by what it is then, however many change it at the same time."""
+    """Update a pool by a function of its content, even with concurrent updates."""
     documents = services().documents
     while True:
         found = documents.find(KIND, names=[name])

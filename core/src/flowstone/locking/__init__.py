@@ -1,4 +1,4 @@
-"""Locks by name, for computations that only one of many may do at a time."""
+"""Locks by name, for computations that must not run concurrently."""
 
 from flowstone.locking.filesystem import FileSystemLockManager, lock_descriptor
 from flowstone.locking.memory import MemoryLockManager

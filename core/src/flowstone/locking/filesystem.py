@@ -16,7 +16,7 @@ from flowstone.locking.waiting import NAP, WaitingLocks, make_timer
 class FileSystemLockManager(WaitingLocks):
     """Locks among the processes of one machine: a locked file for each key.
 
-    The operating system lets the lock go when its process dies, however it dies.
+    The operating system releases a lock when its process dies, in whatever way.
     """
 
     def __init__(self, lock_files_directory: Path | str) -> None:
@@ -25,7 +25,7 @@ class FileSystemLockManager(WaitingLocks):
         self._changing = Lock()
 
     def __reduce__(self) -> tuple[type[FileSystemLockManager], tuple[Path]]:
-        return FileSystemLockManager, (self.lock_files_directory,)  # what is held stays here
+        return FileSystemLockManager, (self.lock_files_directory,)  # held locks are not copied
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, FileSystemLockManager):
@@ -73,7 +73,7 @@ class FileSystemLockManager(WaitingLocks):
     def _expire(self, key: str, holder: str) -> None:
         with self._changing:
             held = self._held.get((key, holder))
-            if held is None or held[1] is not current_thread():  # it was let go, and taken again
+            if held is None or held[1] is not current_thread():  # it was released and taken again
                 return
             del self._held[key, holder]
         os.close(held[0])
@@ -95,7 +95,7 @@ class FileSystemLockManager(WaitingLocks):
 
 
 def lock_descriptor(descriptor: int) -> bool:
-    """Lock an open file until it is closed; return False where somebody else has it locked."""
+    """Lock an open file until it is closed; return False if it is locked already."""
     try:
         import fcntl  # not on Windows
     except ImportError:

@@ -1,4 +1,4 @@
-"""What a lock manager is, and what it is for."""
+"""The protocol of lock managers, and isolation levels."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Protocol
 
 
 class IsolationLevel(StrEnum):
-    """What calls with the same key do at the same time.
+    """What happens to concurrent calls with the same key.
 
-    READ_COMMITTED: each computes, and the last result is kept. SERIALIZABLE: one computes, and
-    the others wait for its result.
+    READ_COMMITTED: each one computes, and the last result is stored. SERIALIZABLE: one computes,
+    and the others wait for its result.
     """
 
     READ_COMMITTED = "READ_COMMITTED"
@@ -18,17 +18,26 @@ class IsolationLevel(StrEnum):
 
 
 class LockManager(Protocol):
-    """Gives a key to one holder at a time."""
+    """Lets one holder at a time lock a key."""
 
     def acquire_lock(self, key: str, holder: str, acquire_timeout: float | None = None) -> bool:
-        """Wait until the key is free, and take it; False where that took too long, in seconds."""
+        """Wait until the key is free, and lock it.
+
+        Args:
+            key: the key.
+            holder: the name of the holder.
+            acquire_timeout: seconds to wait; None to wait forever.
+
+        Returns:
+            False if the timeout has expired.
+        """
 
     def release_lock(self, key: str, holder: str) -> None:
-        """Let the key go.
+        """Release the key.
 
         Raises:
-            LockNotHeld: the holder has not got it.
+            LockNotHeld: the holder has not locked it.
         """
 
     def is_locked(self, key: str) -> bool:
-        """Tell whether somebody has it."""
+        """Return whether a holder has locked it."""

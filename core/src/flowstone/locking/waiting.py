@@ -1,4 +1,4 @@
-"""What lock managers have in common: waiting, locks that end by themselves, and async twins."""
+"""The common parts of lock managers: waiting, locks that expire, and async twins."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-#: Between two looks at a lock that somebody else has, in seconds.
+#: Seconds between two polls of a locked key.
 NAP = 0.01
 
 
 class WaitingLocks(ABC):
-    """Locks by name that can be waited for, by threads and by coroutines."""
+    """Locks by name, for which threads and coroutines can wait."""
 
     @abstractmethod
     def acquire_lock(
@@ -25,34 +25,33 @@ class WaitingLocks(ABC):
         acquire_timeout: float | None = None,
         hold_timeout: float | None = None,
     ) -> bool:
-        """Wait until the key is free, and take it; False where that took too long.
+        """Wait until the key is free, and lock it; return False if the timeout has expired.
 
         Args:
-            key: what is locked.
-            holder: who takes it; True at once where that one has it already.
-            acquire_timeout: seconds to wait; None for as long as it takes.
-            hold_timeout: seconds after which the key is let go, whatever the holder does; None
-                for never.
+            key: the key.
+            holder: the name of the holder; if it has locked the key already, return True.
+            acquire_timeout: seconds to wait; None to wait forever.
+            hold_timeout: seconds after which the lock expires; None for never.
         """
 
     @abstractmethod
     def release_lock(self, key: str, holder: str) -> None:
-        """Let the key go.
+        """Release the key.
 
         Raises:
-            LockNotHeld: the holder has not got it, or not any longer.
+            LockNotHeld: the holder has not locked it, or its lock has expired.
         """
 
     @abstractmethod
     def is_locked(self, key: str) -> bool:
-        """Tell whether somebody has it."""
+        """Return whether a holder has locked it."""
 
     @abstractmethod
     def is_lock_holder(self, key: str, holder: str) -> bool:
-        """Tell whether this one has it, of this manager."""
+        """Return whether this holder has locked it, with this manager."""
 
     def wait_for_lock(self, key: str, timeout: float | None = None) -> bool:
-        """Wait until the key is free, without taking it; False after `timeout` seconds."""
+        """Wait until the key is free, without locking it; return False after `timeout` seconds."""
         deadline = None if timeout is None else monotonic() + timeout
         while self.is_locked(key):
             if deadline is not None and monotonic() >= deadline:
@@ -67,8 +66,8 @@ class WaitingLocks(ABC):
         acquire_timeout: float | None = None,
         hold_timeout: float | None = None,
     ) -> bool:
-        """Do as `acquire_lock`, and let other coroutines run meanwhile."""
-        import asyncio  # a start-up cost that sync programs save
+        """Async version of `acquire_lock`."""
+        import asyncio  # saves sync programs start-up time
 
         deadline = None if acquire_timeout is None else monotonic() + acquire_timeout
         had_it = self.is_lock_holder(key, holder)
@@ -88,11 +87,11 @@ class WaitingLocks(ABC):
             await asyncio.sleep(NAP)
 
     def await_for_lock(self, key: str, timeout: float | None = None) -> Coroutine[None, None, bool]:
-        """Do as `wait_for_lock`, and let other coroutines run meanwhile; it is awaited."""
+        """Async version of `wait_for_lock`."""
         return self._wait(key, timeout)
 
     async def _wait(self, key: str, seconds: float | None) -> bool:
-        import asyncio  # a start-up cost that sync programs save
+        import asyncio  # saves sync programs start-up time
 
         deadline = None if seconds is None else monotonic() + seconds
         while await asyncio.to_thread(self.is_locked, key):
@@ -103,7 +102,7 @@ class WaitingLocks(ABC):
 
 
 def make_timer(seconds: float, call: Callable[[], object]) -> Timer:
-    """Return what calls something in so many seconds, and keeps no process from its end."""
+    """Return a timer that makes a call after some seconds, and does not keep the process alive."""
     timer = Timer(seconds, call)
     timer.daemon = True
     return timer

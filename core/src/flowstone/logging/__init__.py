@@ -1,4 +1,4 @@
-"""Logging in runs: lines that are kept with the run, shown on the terminal, and free of secrets."""
+"""Logging in runs: lines are stored with the run, shown on the terminal, and free of secrets."""
 
 from __future__ import annotations
 

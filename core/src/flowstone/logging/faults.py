@@ -24,7 +24,7 @@ class FaultFilter:
 
     def __init__(self) -> None:
         self._root_id = ""
-        self._shown: set[object] = set()  # of the root; a full disk has more than one message
+        self._shown: set[object] = set()  # by root; a full disk causes several different messages
 
     def is_repeated(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None

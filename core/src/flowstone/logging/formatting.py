@@ -9,7 +9,7 @@ from flowstone.records.redaction import redact
 #: The logger of the engine's own messages about runs.
 ENGINE = "flowstone.runs"
 
-#: Attributes of a record about its run, and the flow run and task run that it belongs to.
+#: Attributes of a record for its run, and the flow run and task run that it belongs to.
 PLACES = (
     "run_id",
     "run_name",
@@ -20,11 +20,11 @@ PLACES = (
     "task_run_name",
     "task_name",
 )
-#: The attributes of every record, and those that we add: all others are from `extra=`.
+#: The attributes of every record, and those that we add: all others come from `extra=`.
 OWN = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName", "unit", *PLACES}
 OWN |= {"flowstone_run", "flowstone_kept", "flowstone_shown"}
 
-#: The escape codes of a terminal, for each level from its number on.
+#: Terminal escape codes by level: each applies from its number on.
 _COLORS = {
     logging.CRITICAL: "\x1b[1;31m",
     logging.ERROR: "\x1b[31m",
@@ -46,7 +46,7 @@ def format_text(record: logging.LogRecord, form: logging.Handler | logging.Forma
         from flowstone.records.encoding import describe_as_json  # see `read_extra`
 
         said, args = describe_as_json(record.msg), describe_as_json(record.args)
-        return f"{said} % {args} (can't be put together: {type(error).__name__})"
+        return f"{said} % {args} (can't be formatted: {type(error).__name__})"
 
 
 def read_extra(record: logging.LogRecord) -> dict[str, object] | None:
@@ -54,17 +54,17 @@ def read_extra(record: logging.LogRecord) -> dict[str, object] | None:
     said = record.__dict__.keys() - OWN
     if not said:
         return None
-    # 5 ms of start-up, for JSON, that most programs save.
+    # Importing JSON takes 5 ms, which most programs save.
     from flowstone.records.encoding import describe_as_json
 
     return {name: describe_as_json(record.__dict__[name]) for name in sorted(said)}
 
 
 class LineFormatter(logging.Formatter):
-    """Formats lines of the console: the time, the level, the run, the text.
+    """Formats lines for the console: the time, the level, the run, the text.
 
     Args:
-        colors: whether to colour lines by their level, for a terminal.
+        colors: whether to color lines by their level, for a terminal.
     """
 
     def __init__(self, *, colors: bool = False) -> None:
@@ -99,7 +99,7 @@ class JsonFormatter(logging.Formatter):
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        # 6 ms of start-up, which only a program that asks for JSON pays.
+        # Takes 6 ms to import; only needed for JSON.
         import json
         from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""What code in a run writes to standard output, as lines of the run's log."""
+"""Write the standard output of code in a run to the run's log."""
 
 from __future__ import annotations
 
@@ -16,41 +16,41 @@ from flowstone.records.redaction import redact
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-#: So many characters without an end of line are a line.
+#: Maximum number of characters of a line; longer ones are split.
 LONGEST = 1 << 16
 
 STDOUT = logging.getLogger("flowstone.stdout")
 
 
 class _Lines:
-    """What one run has written, until a line is whole; its threads may write at once."""
+    """The incomplete line of a run's output; several of its threads may write."""
 
     def __init__(self) -> None:
         self._rest = ""
         self._lock = threading.Lock()
 
     def take(self, text: str) -> list[str]:
-        """Add a text, and return the lines that are whole now."""
+        """Add a text, and return the lines that are complete now."""
         with self._lock:
-            # A secret may have several lines, none of which would be known for it.
+            # A secret may have several lines, none of which would be recognized alone.
             *whole, self._rest = redact(self._rest + text).split("\n")
             if len(self._rest) > LONGEST:
                 whole.append(self._rest)
                 self._rest = ""
-        # What a carriage return was to overwrite would not be seen on a terminal either.
+        # A terminal would not show what a carriage return overwrites, either.
         return [line.rstrip("\r").rpartition("\r")[2] for line in whole]
 
     def rest(self) -> list[str]:
-        """Return what has no end of line, where there is something."""
+        """Return the incomplete line, if there is one."""
         return self.take("\n") if self._rest else []
 
 
-#: Where the output of this context goes; None lets it pass.
+#: Where the output of this context goes; None for the original stream.
 _lines: ContextVar[_Lines | None] = ContextVar("flowstone.stdout", default=None)
 
 
 class _Output:
-    """Stands for `sys.stdout`: takes the lines of a context that is captured, and passes others."""
+    """Replaces `sys.stdout`: captures the lines of some contexts, and passes on those of others."""
 
     def __init__(self, passed: Any) -> None:
         self.passed = passed
@@ -60,7 +60,7 @@ class _Output:
 
     def write(self, text: str) -> int:
         lines = _lines.get()
-        # What logging shows on standard output is logged already.
+        # Logging that shows on standard output is logged already.
         if lines is None or sys._getframe(1).f_globals.get("__name__") == "logging":  # noqa: SLF001
             written: int = self.passed.write(text)
             return written
@@ -76,7 +76,8 @@ def _log(lines: list[str]) -> None:
     run = current_run()
     if not lines or run is None:
         return
-    token = _lines.set(None)  # a handler that prints must not be captured: it would never end
+    # A handler that prints must not be captured, which would recurse forever.
+    token = _lines.set(None)
     try:
         for line in lines:
             RunLogger(run, STDOUT).info(line)
@@ -93,8 +94,8 @@ _users = 0
 def capture_stdout(active: bool) -> Iterator[None]:
     """Turn what this context writes to `sys.stdout` into lines of the current run's log.
 
-    The stream is replaced while any run wants it, and looks at the context: other threads and
-    runs write as ever. With False, what is written passes, also where a run around is captured.
+    The stream is replaced while any run uses it, and checks the context: other threads and runs
+    write as before. With False, output is passed on, even if an outer run is captured.
     """
     lines = _Lines() if active else None
     if active:
@@ -123,7 +124,7 @@ def _replace() -> None:
 
 
 def _restore() -> None:
-    """Put back what was there, unless somebody else has put something in its place."""
+    """Restore the original stream, unless other code has replaced ours."""
     global _users
     with _lock:
         _users -= 1

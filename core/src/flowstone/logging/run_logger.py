@@ -1,8 +1,8 @@
-"""Logs of runs: standard logging is the interface; what runs log is kept, and shown.
+"""Logs of runs: with the standard library's interface, stored and shown.
 
-`get_run_logger()` gives the current run's logger. Its lines go to the run's log in the store and,
-where the program has not set up logging itself, to standard error. So do the lines of other
-loggers that the settings name, written while a run is current.
+`get_run_logger()` returns the current run's logger. Its lines go to the run's log in the store and,
+unless the program has set up logging itself, to standard error. So do lines of other loggers that
+the settings name, if they are written while a run is current.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ RUNS = logging.getLogger(ENGINE)
 
 
 class RunLogger(logging.LoggerAdapter[logging.Logger]):
-    """A logger whose lines belong to one run; without a run it says nothing."""
+    """A logger whose lines belong to one run; without a run it logs nothing."""
 
     def __init__(self, run: Run | None, logger: logging.Logger = RUNS) -> None:
         facts: dict[str, object] = {}
@@ -62,7 +62,7 @@ class RunLogger(logging.LoggerAdapter[logging.Logger]):
 
 
 def _name_run(run: Run) -> dict[str, object]:
-    """Return what a record says of its run, and of the flow run around a task run."""
+    """Return the attributes of a record for its run, and for the flow run around a task run."""
     flow: Run | None = run if run.kind == "flow" else None
     if flow is None:
         around = find_flow_around(current.scope.get())
@@ -83,7 +83,7 @@ def _name_run(run: Run) -> dict[str, object]:
 
 
 def get_run_logger() -> RunLogger:
-    """Return the logger of the current run; inside `disable_run_logger`, one that says nothing.
+    """Return the logger of the current run; inside `disable_run_logger`, one that logs nothing.
 
     Raises:
         MissingContextError: there is no current run.
@@ -95,30 +95,30 @@ def get_run_logger() -> RunLogger:
 
 
 def get_logger(name: str | None = None) -> logging.Logger:
-    """Return a logger that is not of a run: its lines are shown, and kept by no run.
+    """Return a logger that does not belong to a run: its lines are shown, but not stored.
 
     Args:
-        name: what comes behind ``flowstone.`` in the logger's name; None for ``flowstone`` itself.
+        name: the part after ``flowstone.`` of the logger's name; None for ``flowstone`` itself.
     """
     return ROOT if name is None else ROOT.getChild(name.removeprefix("flowstone."))
 
 
 def flow_run_logger(flow_run: Run, flow: object = None) -> RunLogger:  # noqa: ARG001 - as is known
-    """Return the logger of a flow run that code is given, as a hook is."""
+    """Return the logger of a flow run, for code that gets the run, such as a hook."""
     return RunLogger(flow_run)
 
 
 def task_run_logger(task_run: Run, task: object = None) -> RunLogger:  # noqa: ARG001 - as is known
-    """Return the logger of a task run that code is given, as a hook is."""
+    """Return the logger of a task run, for code that gets the run, such as a hook."""
     return RunLogger(task_run)
 
 
 class LogEavesdropper(logging.Handler):
-    """Collects what a logger, and those below it, say inside a `with` block.
+    """Collects the lines of a logger and its children inside a `with` block.
 
     Args:
         eavesdrop_on: the logger's name.
-        level: of the lines to collect, and at the least of those that the logger lets through.
+        level: the minimum level of collected lines; the logger's level is lowered to it if needed.
     """
 
     def __init__(self, eavesdrop_on: str, level: int = logging.NOTSET) -> None:
@@ -142,15 +142,15 @@ class LogEavesdropper(logging.Handler):
         self._lines.append(redact(format_text(record, self)))
 
     def text(self) -> str:
-        """Return the lines, one below the other."""
+        """Return the lines, joined by newlines."""
         return "\n".join(self._lines)
 
 
 @contextmanager
 def disable_run_logger() -> Iterator[None]:
-    """Let run loggers say nothing inside the block.
+    """Turn off run loggers inside the block.
 
-    `get_run_logger` then works outside a run too, so that the bare function of a flow or task
+    `get_run_logger` then works outside of a run too, so that the bare function of a flow or task
     can be called: ``with disable_run_logger(): my_task.fn()``.
     """
     token = _silent.set(True)
@@ -164,9 +164,9 @@ _silent: ContextVar[bool] = ContextVar("flowstone.silent", default=False)
 
 
 class Unlocked(logging.Handler):
-    """A handler without the lock that others have: a thread that is stopped may leave that locked.
+    """A handler without a lock, which a thread that is stopped might leave locked.
 
-    What its subclasses do with a record is one write, which needs none.
+    Its subclasses handle a record with a single write, which needs no lock.
     """
 
     def createLock(self) -> None:  # noqa: N802 - the standard library's name
@@ -180,11 +180,11 @@ class Unlocked(logging.Handler):
 
 
 class RunLogHandler(Unlocked):
-    """Adds each record to the log of the run that it belongs to, or that is current."""
+    """Adds each record to the log of its run, or of the current one."""
 
     def emit(self, record: logging.LogRecord) -> None:
         _mask(record)
-        # Loggers may be nested, and a handler at each of them: the first to come keeps the line.
+        # Loggers may be nested, with a handler at each: only the first one stores the line.
         if getattr(record, "flowstone_kept", False):
             return
         run: Run | None = getattr(record, "flowstone_run", None)
@@ -208,7 +208,7 @@ class RunLogHandler(Unlocked):
 
 
 def _mask(record: logging.LogRecord) -> None:
-    """Hide the secrets in a record from the program's own handlers, which come after ours."""
+    """Mask the secrets in a record for the program's own handlers, which come later."""
     if not redaction.size():
         return
     try:
@@ -224,7 +224,7 @@ def _mask(record: logging.LogRecord) -> None:
         text = _traced.formatException(record.exc_info)
         record.exc_text = redact(text)
         if record.exc_text != text:
-            record.exc_info = None  # the error itself has them; formatters show the text
+            record.exc_info = None  # the error contains them itself; formatters show the text
     for name in record.__dict__.keys() - OWN:
         value = record.__dict__[name]
         if isinstance(value, (str, dict, list)):
@@ -244,7 +244,7 @@ class ConsoleHandler(Unlocked):
 
     Attributes:
         as_json: whether to write JSON, one object per line.
-        colors: whether to colour lines on a terminal.
+        colors: whether to color lines on a terminal.
     """
 
     def __init__(self) -> None:
@@ -290,13 +290,13 @@ def configure(
     as_json: bool = False,
     colors: bool = False,
 ) -> None:
-    """Attach the handlers, once for the process, and set the level.
+    """Attach the handlers, once per process, and set the level.
 
     Args:
-        level: of run loggers, and of extra loggers that have none of their own.
-        extra_loggers: names of other loggers to keep and show the lines of.
+        level: the level of run loggers, and of extra loggers that have none of their own.
+        extra_loggers: names of other loggers whose lines are stored and shown.
         as_json: whether lines on standard error are JSON.
-        colors: whether they are coloured by level on a terminal.
+        colors: whether they are colored by level on a terminal.
     """
     _console.as_json, _console.colors = as_json, colors
     ROOT.setLevel(level)
@@ -320,8 +320,8 @@ _print = builtins.print
 def redirect_prints(active: bool) -> Iterator[None]:
     """Turn `print` in this context into lines of the current run's log; False turns that off.
 
-    The builtin is replaced while any run wants it, and looks at the context: other threads and
-    runs print as ever. A print to another file than standard output is left alone.
+    The builtin is replaced while any run uses it, and checks the context: other threads and runs
+    print as before. Printing to a file other than standard output is not affected.
     """
     global _users
     token = _prints.set(active)
@@ -341,7 +341,7 @@ def redirect_prints(active: bool) -> Iterator[None]:
 
 
 def is_logging_prints() -> bool | None:
-    """Tell whether the run around this code logs its prints; None where nobody has said."""
+    """Return whether the run around this code logs its prints; None if that was not set."""
     return _prints.get()
 
 

@@ -26,7 +26,7 @@ class _Folded(StackSummary):
 def format_traceback(error: BaseException) -> str:
     """Return the traceback of an error and its causes, with frames of Flowstone collapsed.
 
-    If all frames are of Flowstone, as in its own errors, none is collapsed.
+    If all frames are Flowstone's, as in its own errors, none is collapsed.
     """
     found = TracebackException.from_exception(error)
     if _has_foreign_frame(found):
@@ -37,7 +37,7 @@ def format_traceback(error: BaseException) -> str:
 
 
 def has_foreign_frame(error: BaseException) -> bool:
-    """Tell whether the traceback of an error, or of a cause, has frames of other code."""
+    """Return whether the traceback of an error, or of a cause, has frames of other code."""
     return _has_foreign_frame(TracebackException.from_exception(error))
 
 
@@ -47,7 +47,7 @@ def _has_foreign_frame(error: TracebackException) -> bool:
 
 
 def _find_places() -> tuple[str, ...]:
-    """Return the directories of the Flowstone packages that are imported."""
+    """Return the directories of the imported Flowstone packages."""
     packages = (name.replace("-", "_") for name in ("flowstone", *load_known_packages()))
     files = [getattr(sys.modules.get(name), "__file__", None) for name in packages]
     return tuple(file.removesuffix("__init__.py") for file in files if file)
@@ -69,7 +69,7 @@ def _fold(stack: StackSummary, places: tuple[str, ...]) -> StackSummary:
         if frame.filename.startswith(places):
             ours += 1
             continue
-        if ours and folded:  # what is above the first is of no interest
+        if ours and folded:  # the calls before the first foreign frame don't matter
             folded.append(FrameSummary(_FOLD, ours, "", lookup_line=False, line=""))
         folded.append(frame)
         ours = 0

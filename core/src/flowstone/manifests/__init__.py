@@ -1,4 +1,4 @@
-"""Manifests: blocks, variables and the like as YAML files, and what makes a store the same."""
+"""Manifests: blocks, variables and other documents as YAML files, and how they are applied."""
 
 from flowstone.manifests.export import export_sections
 from flowstone.manifests.plan import Change, Plan, Step, make_plan, plan_deletions

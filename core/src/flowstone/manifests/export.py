@@ -1,4 +1,4 @@
-"""An export: what is saved as the text of a file, which says the same when it is read again."""
+"""Export saved documents as a YAML file that can be applied again."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 def export_sections(wanted: Iterable[Section]) -> str:
     """Return YAML of all documents of some sections.
 
-    A secret stands in it as its reference, or as ``{set: true}``, which leaves it as it is.
+    A secret is exported as its reference, or as ``{set: true}``, which keeps the saved secret.
     """
-    # 30 ms to import, which only commands that write files pay.
+    # Takes 30 ms to import; only needed by commands that write files.
     from ruamel.yaml import YAML
 
     content: dict[str, Any] = {"flowstone": FORMAT}

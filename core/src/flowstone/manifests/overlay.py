@@ -1,4 +1,4 @@
-"""An overlay: documents as they would be after some changes that are not made yet."""
+"""An overlay: documents as they would be after changes that are not written yet."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Overlay:
-    """Fills the `DocumentStore` port: reads what is below, and keeps what is put to itself."""
+    """Implements the `DocumentStore` port: reads from a store, and keeps changes in memory."""
 
     def __init__(self, below: DocumentStore) -> None:
         self._below = below
@@ -45,7 +45,7 @@ class Overlay:
         limit: int | None = None,
     ) -> list[Document]:
         below = self._below.find(kind, prefix=prefix, names=names, after=after, limit=limit)
-        every = [*below, *self.put_here.values()]  # of one name, the last counts
+        every = [*below, *self.put_here.values()]  # of several with one name, the last counts
         return choose_documents(every, kind, prefix=prefix, names=names, after=after, limit=limit)
 
     def delete(self, kind: str, name: str) -> None:
@@ -53,4 +53,4 @@ class Overlay:
             raise ObjectNotFound(kind, name, [])
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: nothing is open."""

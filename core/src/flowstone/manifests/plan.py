@@ -1,4 +1,4 @@
-"""A plan: what has to change for the store to be as the files say, checked whole beforehand."""
+"""A plan: the changes that make the store match the files, validated as a whole."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
     from flowstone.records.documents import Document
 
 Change = tuple[str, Any, Any]
-"""A field by its path, what it was, and what it is to be, as they may be shown."""
+"""A field's path, its old value and its new value, for display."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What becomes of one entry.
+    """The change of one entry.
 
     Attributes:
-        section, key: of the entry.
+        section, key: the entry.
         action: ``create``, ``change``, ``delete`` or ``keep``.
-        changes: what is different, secrets masked.
-        before, after: its documents; None where there is none.
+        changes: the differences, with secrets masked.
+        before, after: its documents; None if there is none.
     """
 
     section: str
@@ -44,10 +44,10 @@ class Step:
     after: Document | None = None
 
     def do(self) -> None:
-        """Make it so, where the store is still as it was.
+        """Apply it, if the store has not changed.
 
         Raises:
-            DocumentError: somebody else has changed it since.
+            DocumentError: another process has changed the document.
             StoreError: it can't be written.
         """
         documents = current.services().documents
@@ -60,10 +60,10 @@ class Step:
 
 @dataclass(slots=True)
 class Plan:
-    """The steps, in the order in which they can be done."""
+    """The steps, in the order in which they are applied."""
 
     steps: list[Step] = field(default_factory=list)
-    #: What stays, though no file names it: blocks that others refer to, with these.
+    #: Blocks that stay although no file names them, with the blocks that refer to them.
     held: dict[str, list[str]] = field(default_factory=dict)
 
     @property
@@ -71,7 +71,7 @@ class Plan:
         return any(step.action != "keep" for step in self.steps)
 
     def run(self) -> Iterator[tuple[Step, DocumentError | None]]:
-        """Do each step, and tell how it went; one that somebody else was in the way of is left."""
+        """Apply each step, and yield the outcome; skip a step if another process got in the way."""
         for step in self.steps:
             try:
                 step.do()
@@ -94,10 +94,10 @@ class _Entry:
 
 
 def make_plan(sources: Sequence[ManifestFile]) -> Plan:
-    """Return what makes the store as these files say; nothing is written.
+    """Return the plan that makes the store match these files, without writing anything.
 
     Raises:
-        ManifestInvalid: something in the files is wrong; all of it is told.
+        ManifestInvalid: the files have problems; the message lists all of them.
         StoreError: the store can't be read.
     """
     problems = Problems()
@@ -111,9 +111,10 @@ def make_plan(sources: Sequence[ManifestFile]) -> Plan:
 
 
 def plan_deletions(sources: Sequence[ManifestFile], wanted: Iterable[Section]) -> Plan:
-    """Return what deletes all that these files don't name, of some sections.
+    """Return the plan that deletes everything in some sections that these files don't name.
 
-    A block that one which stays refers to stays, too: that could not be loaded without it.
+    A block that a remaining block refers to is not deleted: the other could not be loaded without
+    it.
     """
     problems = Problems()
     named = set(_collect_entries(sources, problems))
@@ -131,7 +132,7 @@ def plan_deletions(sources: Sequence[ManifestFile], wanted: Iterable[Section]) -
 
 
 def _find_held(named: Collection[tuple[str, str]]) -> dict[str, list[str]]:
-    """Return the saved blocks that are not named, and that those which stay refer to."""
+    """Return the saved blocks that are not named, and that remaining blocks refer to."""
     blocks = find_sections(("blocks",))[0]
     saved = {
         blocks.key(each): each for each in find_documents(current.services().documents, blocks)
@@ -166,7 +167,7 @@ def _collect_entries(
                 first = found.setdefault(entry.path, entry)
                 if first is not entry:
                     where = first.source.locate(first.path)
-                    problems.add(source, entry.path, f"it stands twice: at {where} too")
+                    problems.add(source, entry.path, f"it is a duplicate of {where}")
     return found
 
 
@@ -179,7 +180,7 @@ def _apply_entries(entries: Mapping[tuple[str, str], _Entry], problems: Problems
         for key, value, needs in _order_entries(section, mine, problems):
             before = len(problems.found)
             if needs & failed:
-                failed.add(key)  # what it needs is told already
+                failed.add(key)  # the problem of what it needs is reported already
                 continue
             entry = mine[key]
 
@@ -199,7 +200,7 @@ def _apply_entries(entries: Mapping[tuple[str, str], _Entry], problems: Problems
 def _order_entries(
     section: Section, mine: Mapping[str, _Entry], problems: Problems
 ) -> Iterator[tuple[str, object, set[str]]]:
-    """Yield entries with their references resolved, those first that others need."""
+    """Yield entries with their references resolved, each after those that it needs."""
     values: dict[str, Any] = {}
     for key, entry in mine.items():
         resolver = ManifestResolver(entry.source, problems, variables=section.name != "variables")
@@ -227,7 +228,7 @@ def _make_step(section: Section, key: str, real: Any, overlay: Overlay) -> Step:
     changes = tuple(_find_changes(section.describe(before), section.describe(after)))
     if not changes and section.kind != "block:":
         return Step(section.name, key, "keep", before=before)
-    # Of a block that has only a secret changed, both are shown as set.
+    # If only a secret of a block has changed, both are shown as set.
     told = changes or (("a secret", {"set": True}, {"set": True}),)
     return Step(section.name, key, "change", told, before, after)
 

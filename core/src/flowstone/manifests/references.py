@@ -13,7 +13,7 @@ from flowstone.settings import read_environment
 if TYPE_CHECKING:
     from flowstone.manifests.source import ManifestFile, Problems
 
-#: Four braces stand for two that mean nothing here.
+#: Four braces are an escape for two literal ones.
 _OPENING, _ESCAPED = "{{", "{{{{"
 _REFERENCE = re.compile(
     r"\{\{\{\{|\{\{(?!\{)\s*(?P<inside>.*?)\s*\}\}|(?P<open>\{\{(?!\{))", re.DOTALL
@@ -26,7 +26,7 @@ class _Unresolved(Exception):
 
 
 def escape(value: object) -> object:
-    """Return a value whose texts mean themselves in a file."""
+    """Return a value with its texts escaped for a file."""
     if isinstance(value, dict):
         return {key: escape(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -35,7 +35,7 @@ def escape(value: object) -> object:
 
 
 class ManifestResolver:
-    """Puts values in the place of references; what is not there is a problem at its place."""
+    """Replaces references by their values, and reports unknown ones with their location."""
 
     def __init__(self, source: ManifestFile, problems: Problems, *, variables: bool = True) -> None:
         self._source, self._problems, self._variables = source, problems, variables
@@ -70,7 +70,7 @@ class ManifestResolver:
         return json.dumps(meant)
 
     def _look_up(self, inside: str) -> Any:
-        """Return what stands between the braces."""
+        """Return the value for the text between the braces."""
         kind, _, name = inside.partition(".")
         if kind == "env" and name:
             value = read_environment().get(name)
@@ -84,4 +84,4 @@ class ManifestResolver:
         slug, _, block = name.partition(".")
         if kind == "blocks" and slug and block:
             return {"block": f"{slug}/{block}"}
-        raise _Unresolved(f"{inside!r} refers to nothing: {FORMS}")
+        raise _Unresolved(f"{inside!r} is not a reference: {FORMS}")

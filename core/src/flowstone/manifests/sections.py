@@ -1,4 +1,4 @@
-"""The sections of a manifest: how the documents of a kind stand in a file, and come out of it."""
+"""The sections of a manifest: how documents of a kind are written to and read from a file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from flowstone.ports import DocumentStore
     from flowstone.records.documents import Document
 
-    #: Told where in the entry, by keys, and what is wrong there.
+    #: Called with the keys of a location in the entry, and the problem there.
     Refuse = Callable[[tuple[str, ...], str], None]
 
 
@@ -31,8 +31,8 @@ class Section(Protocol):
     """One kind of documents in a file; the key there is the entry's name.
 
     Attributes:
-        name: of the section in a file.
-        kind: of its documents; if it ends with a colon, the prefix of their kinds.
+        name: the name of the section in a file.
+        kind: the kind of its documents; if it ends with a colon, the prefix of their kinds.
     """
 
     name: str
@@ -42,16 +42,16 @@ class Section(Protocol):
         """Return the entry's name in a file."""
 
     def entry(self, document: Document) -> Any:
-        """Return what stands in a file; texts mean themselves."""
+        """Return the entry for a file, with its texts escaped."""
 
     def describe(self, document: Document) -> dict[str, object]:
-        """Return what may be shown of it, by field, for a comparison."""
+        """Return the fields for display, for a comparison."""
 
     def put(self, key: str, entry: Any, refuse: Refuse) -> None:
-        """Save what an entry says to the current documents, or tell what is wrong in it."""
+        """Save an entry to the current documents, or report its problems."""
 
     def needs(self, entry: Any) -> set[str]:
-        """Return the entries of this section that have to be there before."""
+        """Return the entries of this section that must exist before."""
 
 
 def find_documents(documents: DocumentStore, section: Section) -> list[Document]:
@@ -99,7 +99,7 @@ class Variables(_Independent):
 
 
 class Limits(_Independent):
-    """``name: {slots: 5}``, with ``active`` and ``slot_decay_per_second`` where they are wanted."""
+    """``name: {slots: 5}``, optionally with ``active`` and ``slot_decay_per_second``."""
 
     name, kind = "limits", LIMIT
 
@@ -136,7 +136,7 @@ _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
 
 
 def _find_problem(field: str, value: object) -> str:
-    """Return what is wrong with a field of a limit; empty for nothing."""
+    """Return the problem of a field of a limit; an empty string if there is none."""
     if field not in _TYPES:
         return f"there is no such field.{suggest_names(field, _TYPES)}"
     types, words = _TYPES[field]
@@ -145,7 +145,7 @@ def _find_problem(field: str, value: object) -> str:
 
 
 class Blocks:
-    """``type/name: {fields: {…}}``, with the ``schema`` version that the fields are of."""
+    """``type/name: {fields: {…}}``, with the ``schema`` version of the fields."""
 
     name, kind = "blocks", "block:"
 
@@ -177,7 +177,7 @@ class Blocks:
         if type(schema) is not int or not 1 <= schema <= newest:
             told = f"{schema!r} is no version of {slug}: the installed one is {newest}"
             is_newer = type(schema) is int and schema > newest
-            hint = ", so upgrade the package that brings it" if is_newer else ""
+            hint = ", so upgrade its package" if is_newer else ""
             refuse(("schema",), f"{told}{hint}")
             return
         body = {"schema": schema, "fields": given.get("fields") or {}}
@@ -195,7 +195,7 @@ class Blocks:
                 refuse(("fields", *place.split(".")), problem)
             return
         for place in find_new_secrets(block, old):
-            problem = "a secret does not stand in a file in clear: write a reference, as env:NAME"
+            problem = "a secret must not be in a file in plain text: write a reference, as env:NAME"
             refuse(("fields", *place.split(".")), problem)
         if block != old:
             block.save(name, overwrite=True)
@@ -208,7 +208,7 @@ class Blocks:
 
 
 def _load_saved(kind: type[Block], name: str) -> tuple[Block | None, Mapping[str, object] | None]:
-    """Return what is saved under a name; what can't be loaded any more is as if it were not."""
+    """Return the block saved under a name; None if there is none, or if it can't be loaded."""
     try:
         document = current.services().documents.get(f"block:{kind.block_type_slug()}", name)
     except ObjectNotFound:
@@ -224,5 +224,5 @@ SECTIONS: tuple[Section, ...] = (Variables(), Limits(), Blocks())
 
 
 def find_sections(only: tuple[str, ...] = ()) -> list[Section]:
-    """Return the sections of these names; all, where none is named."""
+    """Return the sections of these names; all of them without names."""
     return [section for section in SECTIONS if not only or section.name in only]

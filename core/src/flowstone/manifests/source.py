@@ -12,16 +12,16 @@ if TYPE_CHECKING:
 
     Path = tuple[str, ...]
 
-#: The version of the format; the first line of each file says it.
+#: The version of the format, which is in the first line of each file.
 FORMAT = 1
-#: Python refuses longer ones, as reading them would take long.
+#: Python refuses to parse longer ones, as that would take long.
 MOST_DIGITS = 4000
 _TAG = "tag:yaml.org,2002:"
 
 
 @dataclass(slots=True)
 class Problems:
-    """What is wrong in some files: all of it is told at once."""
+    """The problems of some files, which are all reported at once."""
 
     found: list[str] = field(default_factory=list)
 
@@ -29,7 +29,7 @@ class Problems:
         self.found.append(f"{source.locate(path)}: {problem}")
 
     def check(self) -> None:
-        """Raise `ManifestInvalid` where anything is wrong."""
+        """Raise `ManifestInvalid` if there are any problems."""
         if self.found:
             raise ManifestInvalid(self.found)
 
@@ -39,9 +39,9 @@ class ManifestFile:
     """One file.
 
     Attributes:
-        name: of the file, for messages.
+        name: the name of the file, for messages.
         data: JSON values.
-        lines: where each value begins, by the keys that lead to it.
+        lines: the line where each value begins, by the keys that lead to it.
     """
 
     name: str
@@ -49,7 +49,7 @@ class ManifestFile:
     lines: dict[Path, int]
 
     def locate(self, path: Path) -> str:
-        """Return the file, the line and the keys of a place, as far as the file has it."""
+        """Return the file, line and keys of a location, or of the closest one in the file."""
         known = (path[:length] for length in range(len(path), -1, -1))
         line = next((self.lines[each] for each in known if each in self.lines), 1)
         return f"{self.name}:{line} {'.'.join(path)}".rstrip()
@@ -61,13 +61,13 @@ def read(name: str, text: str, known: Iterable[str], *, needs_format: bool = Tru
     Args:
         name: for messages.
         text: YAML 1.2, without anchors and tags.
-        known: the keys that it may have beside ``flowstone``.
-        needs_format: whether it has to say the version of its format.
+        known: the keys that it may have besides ``flowstone``.
+        needs_format: whether it must contain the version of its format.
 
     Raises:
-        ManifestInvalid: it is no such YAML, or not of this format.
+        ManifestInvalid: it is not such YAML, or not of this format.
     """
-    # 30 ms to import, which only commands that read files pay.
+    # Takes 30 ms to import; only needed by commands that read files.
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
@@ -116,7 +116,7 @@ def _check_head(
 
 
 class _Builder:
-    """Makes plain values of YAML's nodes; what JSON does not have is refused."""
+    """Builds plain values from YAML's nodes; refuses what JSON does not have."""
 
     def __init__(self, source: ManifestFile, problems: Problems) -> None:
         self._source, self._problems = source, problems
@@ -124,7 +124,7 @@ class _Builder:
     def value(self, node: Any, path: Path) -> Any:
         self._source.lines[path] = node.start_mark.line + 1
         if node.anchor is not None:
-            return self._refuse(path, "anchors are not taken: write it out where it is wanted")
+            return self._refuse(path, "anchors are not supported: repeat the value instead")
         if node.id == "mapping":
             return dict(self._items(node, path))
         if node.id == "sequence":
@@ -162,7 +162,7 @@ class _Builder:
             case "float":
                 return self._refuse(path, f"{text} is not a number that JSON has")
             case _:
-                return self._refuse(path, f"the tag {tag!r} is not taken")
+                return self._refuse(path, f"the tag {tag!r} is not supported")
 
     def _refuse(self, path: Path, problem: str) -> None:
         self._problems.add(self._source, path, problem)

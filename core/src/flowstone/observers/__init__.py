@@ -1,4 +1,4 @@
-"""Observers: who is told of what a process has written, after it is kept."""
+"""Observers: notified of what a process has written, after it is stored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The audience: the observers of a process, those of the settings and those of the program."""
+"""The observers of a process: those of the settings and those added by the program."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from flowstone.records.events import Event
     from flowstone.settings import Settings
 
-#: So long, in seconds, all observers together may take to finish.
+#: Maximum number of seconds for all observers together to finish.
 GRACE = 5.0
 
 logger = logging.getLogger("flowstone.observers")
@@ -32,16 +32,17 @@ Watcher = TypeVar("Watcher", bound="Observer")
 
 @contextmanager
 def observing(observer: Watcher) -> Iterator[Watcher]:
-    """Tell an observer of what this process writes inside the block.
+    """Notify an observer of what this process writes inside the block.
 
-    At its end the observer is told what is left, and is closed: that takes a few seconds at most.
+    At the end of the block, the observer receives the rest and is closed, which takes a few seconds
+    at most.
     """
     services = current.services()
     services.observers.join(observer)
     try:
         yield observer
     finally:
-        with suppress(StoreError):  # who runs something is told of that
+        with suppress(StoreError):  # the caller of the run gets this error
             services.journal.flush()
         services.observers.leave(observer)
 
@@ -50,7 +51,7 @@ class ObserverGroup:
     """The observers of one process.
 
     Attributes:
-        feeds: one for each.
+        feeds: one for each observer.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class ObserverGroup:
             feed.close(self._grace)
 
     def tell(self, events: Sequence[Event]) -> None:
-        """Tell all; whatever goes wrong with that must not reach the run."""
+        """Notify all; an error in this must not affect the run."""
         try:
             told = [strip_event(event) for event in events]
             for feed in self.feeds:
@@ -97,18 +98,18 @@ class ObserverGroup:
 
 
 def open_chosen_feeds(settings: Settings) -> Iterator[Feed]:
-    """Return the feeds of the observers that the settings name; what they name is not loaded.
+    """Return the feeds of the observers that the settings name, without loading the observers.
 
     Raises:
-        UnknownName: no installed package brings an observer of that name.
+        UnknownName: no installed package has an observer of that name.
     """
     if not settings.observers:
         return
-    # Most SDKs use it, and an observer may be imported when a short program ends already: then
-    # Python lets nobody import it for the first time.
+    # Most SDKs use it, and an observer may only be imported when a short program is already
+    # exiting: Python does not allow its first import then.
     import_module("concurrent.futures.thread")
 
-    # Finding plugins costs 20 ms; only who has observers pays it.
+    # Finding plugins takes 20 ms; only needed if there are observers.
     from flowstone.plugins import get_host
 
     for name in dict.fromkeys(settings.observers):

@@ -1,4 +1,4 @@
-"""Helpers for observers: whether one is chosen, its directory, and runs that it needs."""
+"""Helpers for observers: whether one is enabled, its directory, and reading runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def is_observer_chosen(name: str) -> bool:
     """Return whether ``FLOWSTONE_OBSERVERS`` names an observer, also from within a task.
 
-    Code in tasks uses this to learn whether anything receives what it hands over.
+    Code in tasks uses this to find out whether its data will be used.
     """
     return name in current.services().settings.observers
 
@@ -25,8 +25,8 @@ def is_observer_chosen(name: str) -> bool:
 def find_run(run_id: str) -> Run | None:
     """Return a run from the store; None if there is no run with that id.
 
-    An observer gets no event for the creation of a run that another process created, such as a
-    run that is retried here.
+    An observer gets no event for the creation of a run in another process, such as a run that is
+    retried here.
     """
     try:
         found = current.services().runs.run(run_id)
@@ -36,10 +36,7 @@ def find_run(run_id: str) -> Run | None:
 
 
 def make_observer_directory(name: str) -> Path:
-    """Return the observer's own private directory in the home, which is created if needed.
-
-    It is the same in all processes that run tasks of a flow.
-    """
+    """Return the observer's own private directory in the home, creating it if needed."""
     directory = current.services().settings.home / name
     make_private_directory(directory)
     return directory

@@ -1,4 +1,4 @@
-"""The observer ``events-file``: each fact as one line of JSON, for other programs to follow."""
+"""The observer ``events-file``: writes each event as a line of JSON, for other programs."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from flowstone.records.events import Event
     from flowstone.settings import Settings
 
-#: A file of so many bytes is put aside, under its name with ``.1`` behind, in place of the last.
+#: Size in bytes at which a file is rotated: renamed with the suffix ``.1``, replacing the last one.
 LARGEST = 64 * 2**20
 
 
 class EventsFile:
-    """Appends facts to ``events.jsonl`` in the home, or to where the settings say.
+    """Appends events to ``events.jsonl`` in the home, or to the file in the settings.
 
-    Several processes may write the same file: each batch of lines stays together.
+    Several processes may write the same file: the lines of a batch stay together.
 
     Args:
-        settings: say where the file is.
-        largest: bytes after which it is put aside.
+        settings: the settings, which name the file.
+        largest: the size in bytes at which it is rotated.
     """
 
     def __init__(self, settings: Settings, largest: int = LARGEST) -> None:
@@ -44,13 +44,13 @@ class EventsFile:
         content = "".join(lines).encode()
         make_private_directory(self._path.parent)
         while not self._write(content):
-            continue  # with the file that is there now
+            continue  # with the new file
 
     def close(self) -> None:
         """Do nothing: no file is left open."""
 
     def _write(self, content: bytes) -> bool:
-        """Append to the file; False where it was put aside, and has to be opened again."""
+        """Append to the file; return False if it was rotated, and must be opened again."""
         with self._open() as file:
             if not self._is_current(file):
                 return False
@@ -65,7 +65,7 @@ class EventsFile:
 
     @contextmanager
     def _open(self) -> Iterator[int]:
-        """Open the file, with a lock that ends with it."""
+        """Open the file, with a lock that is released when it is closed."""
         file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             if sys.platform != "win32":

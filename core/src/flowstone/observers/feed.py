@@ -1,4 +1,4 @@
-"""A feed: one observer, the facts that wait for it, and the thread that hands them over."""
+"""A feed: one observer, its queue of events, and the thread that delivers them."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
     from flowstone.ports import Observer
     from flowstone.records.events import Event
 
-#: So many facts wait for an observer at the most; what comes then is counted, and told as missed.
+#: Maximum number of queued events; further ones are dropped, counted, and reported.
 LIMIT = 50_000
-#: So many facts are handed over at a time, at the most.
+#: Maximum number of events delivered at a time.
 BATCH = 1000
-#: Of so many facts it is known that they were told: the journal sends a batch again after a fault.
+#: Number of delivered events that are remembered: after an error, the journal repeats a batch.
 RECENT = 10_000
 
 logger = logging.getLogger("flowstone.observers")
 
 
 class Feed:
-    """Tells one observer, from one thread, in order, each fact once; it never blocks who tells it.
+    """Notifies one observer from one thread, in order, once per event; never blocks the caller.
 
-    The observer is made with the first fact, by that thread too.
+    The same thread creates the observer with the first event.
     """
 
     def __init__(
@@ -40,10 +40,10 @@ class Feed:
         _all.add(self)
 
     def reset(self) -> None:
-        """Begin anew, as in a process that was forked from one that had begun."""
+        """Start again, as in a forked process."""
         self._queue: deque[Event] = deque()
-        # Entered itself, not by way of the condition: a thread that is stopped by an error from
-        # outside lets go of a lock, but not of one that Python code is just entering.
+        # Entered itself, not through the condition: a thread that is stopped by an asynchronous
+        # error releases a lock, but not one that Python code is just acquiring.
         self._lock = RLock()
         self._changed = Condition(self._lock)
         self._thread: Thread | None = None
@@ -58,17 +58,17 @@ class Feed:
         return f"observer {self.name!r} of {self.package}"
 
     def start(self) -> None:
-        """Begin the thread, unless there is one; without facts it does nothing."""
+        """Start the thread, unless there is one, or there are no events."""
         with self._lock:
             if self._thread is None:
                 thread = Thread(target=self._loop, name=f"flowstone-{self.name}", daemon=True)
-                # At the interpreter's end no thread begins any more; closing then does its work.
+                # While the interpreter exits, no thread can start; closing then does the work.
                 with suppress(RuntimeError):
                     thread.start()
                     self._thread = thread
 
     def tell(self, events: Sequence[Event]) -> None:
-        """Take facts to tell; where too many wait already, count what is left out."""
+        """Queue events; if the queue is full, count those that are dropped."""
         with self._lock:
             room = max(0, self._limit - len(self._queue))
             self._queue.extend(events[:room])
@@ -77,18 +77,18 @@ class Feed:
             self._changed.notify_all()
 
     def flush(self, seconds: float) -> bool:
-        """Wait until all is told, or the time is over; tell whether it is."""
+        """Wait until all are delivered, or the timeout has expired; return whether they are."""
         with self._lock:
             return self._changed.wait_for(lambda: not self._queue and not self._busy, seconds)
 
     def finish(self) -> None:
-        """Ask for the end: after what waits, the observer is closed."""
+        """Request the end: after the queued events, the observer is closed."""
         with self._lock:
             self._closing = True
             self._changed.notify_all()
 
     def close(self, seconds: float) -> None:
-        """Finish, and wait for that so long at the most."""
+        """Finish, and wait for that, up to a timeout."""
         self.finish()
         if self._thread is None:
             if self._queue:
@@ -99,7 +99,7 @@ class Feed:
             left = len(self._queue)
             logger.warning(
                 "%s did not finish in time: %d facts, and what it holds, are left. "
-                "Make it faster, or look at where it writes to.",
+                "Make it faster, or check its destination.",
                 self, left,
             )  # fmt: skip
 
@@ -123,7 +123,7 @@ class Feed:
             self._changed.notify_all()
 
     def _take(self) -> list[Event]:
-        """Take what is next from the queue, but for what was told already."""
+        """Take the next events from the queue, without those that were delivered already."""
         batch: list[Event] = []
         while self._queue and len(batch) < BATCH:
             event = self._queue.popleft()
@@ -135,7 +135,7 @@ class Feed:
         return batch
 
     def _hand_over(self, batch: list[Event]) -> None:
-        # Whatever an observer raises, SystemExit too, is its own affair.
+        # Whatever an observer raises, including SystemExit, has no other effect.
         try:
             if self._observer is None:
                 self._observer = self._make()
@@ -155,7 +155,7 @@ class Feed:
             logger.warning("%s has raised %d times in all.", self, self._errors)
 
     def _fail(self, error: BaseException) -> None:
-        """Log the first error; those after it are counted."""
+        """Log the first error; count the following ones."""
         self._errors += 1
         if self._errors == 1:
             logger.error(
@@ -178,7 +178,8 @@ _all: WeakSet[Feed] = WeakSet()
 
 
 def _after_fork() -> None:
-    # What waits is the parent's to tell, and its thread is not here; the observer is made anew.
+    # The queued events are the parent's, and its thread does not exist here; the observer is
+    # created again.
     for feed in list(_all):
         feed.reset()
 

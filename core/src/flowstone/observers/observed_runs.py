@@ -1,4 +1,4 @@
-"""A `RunStore` whose writes an audience is told of, after they are kept."""
+"""A `RunStore` that notifies observers of its writes, after they are stored."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from flowstone.records.events import Event
     from flowstone.records.runs import Fence, HeartbeatReply, Run, RunQuery
 
-#: What a store itself records of a tree whose root ends.
+#: The states that a store itself records for a tree whose root ends.
 _CLOSINGS = [KINDS[kind][state] for kind in KINDS for state in (CANCELLED, CRASHED)]
 
 
 class ObservedRuns:
-    """A `RunStore` over another; without observers it only hands on."""
+    """A `RunStore` on top of another; without observers it only forwards calls."""
 
     def __init__(self, store: RunStore, audience: ObserverGroup) -> None:
         self._store, self._audience = store, audience
@@ -86,6 +86,6 @@ class ObservedRuns:
         self._store.close()
 
     def _find_closings(self, root: Run, end: str) -> list[Event]:
-        """Return the ends of what was unfinished when the root ended; the store made them up."""
+        """Return the ends that the store itself recorded for runs unfinished at the root's end."""
         found = iterate_events(self._store, root_id=root.root_id, kinds=_CLOSINGS)
         return [event for event in found if event.id > end]

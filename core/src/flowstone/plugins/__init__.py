@@ -1,4 +1,4 @@
-"""The one door for packages: a hook marker, the table that a plugin hands in, and the host."""
+"""Plugins: the hook marker, the tables that a plugin returns, and the host that loads plugins."""
 
 from __future__ import annotations
 

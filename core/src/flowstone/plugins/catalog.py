@@ -1,4 +1,4 @@
-"""The catalog: what the installed packages offer, by name; there is nothing to register."""
+"""The catalog of what installed packages offer, by name; nothing needs to be registered."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ __all__ = [
 
 
 def plugins() -> Sequence[Plugin]:
-    """Return every installed plugin, the broken ones too."""
+    """Return every installed plugin, including broken ones."""
     return get_host().plugins()
 
 
 def kinds() -> Sequence[str]:
-    """Return what packages can offer: ``block``, ``task`` and the rest."""
+    """Return the kinds of offers: ``block``, ``task`` and the others."""
     return list(Collection().tables())
 
 
 def list_absent() -> dict[str, str]:
-    """Return the known packages that are not installed, with what each would bring."""
+    """Return the known packages that are not installed, with what each one offers."""
     here = {plugin.distribution for plugin in plugins()}
     return {
         name: known["summary"] for name, known in load_known_packages().items() if name not in here
@@ -43,16 +43,16 @@ def list_absent() -> dict[str, str]:
 
 
 def offers(kind: str) -> Sequence[Offer]:
-    """Return the names of a kind (``block``, ``task``, ``observer``) with where they come from."""
+    """Return the names of a kind (``block``, ``task``, ``observer``) with their origins."""
     return get_host().offers(kind)
 
 
 def offer(kind: str, name: str) -> Offer:
-    """Return where something comes from, without importing it.
+    """Return the origin of an offer, without importing it.
 
     Raises:
-        PluginBroken: the plugin that brings it could not be loaded.
-        UnknownName: no installed package brings it.
+        PluginBroken: its plugin could not be loaded.
+        UnknownName: no installed package has it.
     """
     return get_host().offer(kind, name)
 
@@ -61,8 +61,8 @@ def load(kind: str, name: str) -> Any:
     """Import and return what is offered under a name.
 
     Raises:
-        PluginBroken: the plugin that brings it, or its module, could not be loaded.
+        PluginBroken: its plugin, or its module, could not be loaded.
         MissingExtra: it needs an optional dependency that is not installed.
-        UnknownName: no installed package brings it.
+        UnknownName: no installed package has it.
     """
     return get_host().load(kind, name)

@@ -1,4 +1,4 @@
-"""Collection: the tables of what one package offers, by name; to list is not to load."""
+"""Collection: the tables of what a package offers, by name, which can be listed without imports."""
 
 from __future__ import annotations
 
@@ -15,32 +15,33 @@ _TARGET = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 
 def format_kind(kind: str) -> str:
-    """Return a kind of offers as people read it: ``secret provider``."""
+    """Return a kind of offers for display: ``secret provider``."""
     return kind.replace("_", " ")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collection:
-    """What a package offers; each table goes from a name to ``"module:attribute"``.
+    """What a package offers; each table maps a name to ``"module:attribute"``.
 
     Attributes:
         blocks: block types by their slug.
         tasks: prebuilt tasks. Names are unique over all packages, so begin them with the service:
             ``shell_run_command``.
-        observers: what is told of every run, where ``FLOWSTONE_OBSERVERS`` names it: callables that
-            take the `Settings` and return an `Observer`.
-        runners: task runners by the name that ``@flow(task_runner=...)`` takes, too: classes
+        observers: observers of all runs, enabled by their names in ``FLOWSTONE_OBSERVERS``:
+            callables that take the `Settings` and return an `Observer`.
+        runners: task runners by the name that ``@flow(task_runner=...)`` accepts: classes that
+            need no arguments.
+        infrastructures: types of work pools by name, such as ``process``: `Infrastructure` classes
             that need no arguments.
-        infrastructures: types of work pools by their names, as ``process``: `Infrastructure`
-            classes that need no arguments.
-        schemes: object stores by the schemes of their URIs, as ``s3``: blocks with a `parse_uri`.
-        secret_providers: where references to secrets lead, by what stands before their colon:
-            ``env`` for ``env:DB_PASSWORD``. Each is a `SecretProvider`, which is in
-            `blocks` as well.
+        schemes: object stores by the schemes of their URIs, such as ``s3``: blocks with a
+            `parse_uri`.
+        secret_providers: secret providers by the prefix of their references: ``env`` for
+            ``env:DB_PASSWORD``. Each is a `SecretProvider`, which is in `blocks` as well.
         commands: commands of `flowstone` by their words: ``"plugin check"`` is one of the group
-            `plugin`, ``"server"`` one of its own. Each is a `click.Command`, or a group of them.
-        command_help: what ``flowstone --help`` says of each command: one sentence, by its words.
-        extras: for names whose module needs an optional dependency, what pip has to install:
+            `plugin`, ``"server"`` is a top-level one. Each is a `click.Command`, or a group.
+        command_help: the help text of each command in ``flowstone --help``: one sentence, by its
+            words.
+        extras: by name, what to install with pip for a module that needs an optional dependency:
             ``{"acme-warehouse": "flowstone-acme[warehouse]"}``.
     """
 
@@ -73,7 +74,7 @@ class Collection:
                 )
 
     def tables(self) -> dict[str, Mapping[str, str]]:
-        """Return the tables by what they hold: ``block``, ``task`` and the rest."""
+        """Return the tables by kind: ``block``, ``task`` and the others."""
         return {
             "block": self.blocks,
             "task": self.tasks,

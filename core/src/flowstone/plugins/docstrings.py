@@ -1,4 +1,4 @@
-"""Docstrings in Google's style, taken apart."""
+"""A parser for docstrings in Google style."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _ITEM = re.compile(r"^(?P<names>[\w.*]+(, [\w.*]+)*): (?P<text>.*(\n[ \t]+.*)*)"
 
 @dataclass(frozen=True, slots=True)
 class Docstring:
-    """What a docstring says.
+    """The parts of a docstring.
 
     Attributes:
         summary: its first paragraph, on one line.
-        notes: the rest, without what stands in `arguments` and `example`.
-        arguments: of each parameter, on one line; names come without stars.
-        raises: of each error, likewise.
-        example: code; where it was written with prompts, without them.
+        notes: the rest, without what is in `arguments` and `example`.
+        arguments: the text for each parameter, on one line; names have no stars.
+        raises: the text for each error, on one line.
+        example: code; prompts are removed.
     """
 
     summary: str = ""
@@ -31,7 +31,7 @@ class Docstring:
 
 
 def parse(doc: str | None) -> Docstring:
-    """Take a docstring apart."""
+    """Parse a docstring."""
     free: list[str] = []
     sections: dict[str, list[str]] = {}
     lines = free

@@ -1,4 +1,4 @@
-"""Public names of a package, each imported when it is first asked for."""
+"""Public names of a package, imported on first access."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 def lazy_exports(
     package: str, homes: Mapping[str, Iterable[str]]
 ) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
-    """Return a package's ``__getattr__`` and ``__dir__``: to name a package is not to load it.
+    """Return a package's ``__getattr__`` and ``__dir__``, which import names on first access.
 
-    Type checkers would take any name for one that is there, and so must not see the result. They
-    read imports under ``TYPE_CHECKING``; a test of the kit compares the two.
+    Type checkers would accept any name, and so must not see the result. They read imports under
+    ``TYPE_CHECKING``; a test of `flowstone-testing` compares the two.
 
     Args:
         package: the package's ``__name__``.
-        homes: the names that each module defines, by the module's name; one that begins with a
-            dot is in the package. A module without names is handed out itself.
+        homes: the names that each module defines, by the module's name; one that begins with a dot
+            is in the package. For a module without names, the module itself is exported.
     """
     found = {name: module for module, names in homes.items() for name in names}
     found |= {module.rpartition(".")[2]: module for module, names in homes.items() if not names}
@@ -54,16 +54,16 @@ def lazy_exports(
 
 
 def _describe_shadows() -> str:
-    # Read only where an import has failed.
+    # Imported only if an import has failed.
     from flowstone.plugins.shadows import describe_shadows
 
     return describe_shadows()
 
 
 def _make_error(package: str, name: str) -> Exception:
-    """Return what to raise for a name that a package has not."""
+    """Return the error for a name that a package does not have."""
     if package.startswith("flowstone.") and not name.startswith("_"):
-        # Read only where a name is not there: some were in the core before they had packages.
+        # Imported only if a name is missing: some were in the core before they had packages.
         from flowstone.plugins.known import find_package_exporting
 
         if elsewhere := find_package_exporting(name):

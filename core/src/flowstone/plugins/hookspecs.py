@@ -1,4 +1,4 @@
-"""Every hook that a plugin may implement, one sentence each."""
+"""Every hook that a plugin may implement."""
 
 from __future__ import annotations
 
@@ -12,4 +12,4 @@ hookimpl = pluggy.HookimplMarker("flowstone")
 
 @hookspec
 def collection() -> Collection:  # type: ignore[empty-body]
-    """Return the tables of what this package offers, without importing what they name."""
+    """Return the tables of what this package offers, without importing the offers themselves."""

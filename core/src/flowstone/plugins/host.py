@@ -1,4 +1,4 @@
-"""The host: finds installed plugins, loads each alone, and hands out what they offer."""
+"""The host: finds installed plugins, isolates their errors, and loads what they offer."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 GROUP = "flowstone"
-#: Core comes in by the same door, and first, so that nobody can take one of its names.
+#: The core is a plugin itself, and the first one, so that no other can take one of its names.
 CORE = "flowstone"
-#: A plugin may take so long to load.
+#: The timeout for loading a plugin, in seconds.
 SECONDS = 5.0
 
 
@@ -39,7 +39,7 @@ class Plugin:
 
     Attributes:
         error: why it can't be used, or None.
-        output: what it printed when it was loaded; it should be nothing.
+        output: what it printed while it was loaded; it should be nothing.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Plugin:
 
     @property
     def traceback(self) -> str:
-        """The error as Python prints it; empty where there is none."""
+        """The traceback of the error; empty if there is none."""
         return "".join(format_exception(self.error)) if self.error else ""
 
     def make_error(self, problem: str | None = None) -> PluginBroken:
@@ -62,7 +62,7 @@ class Plugin:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """Something that a plugin offers: a kind, a name, and where it is."""
+    """An offer of a plugin: a kind, a name, and a location."""
 
     kind: str
     name: str
@@ -71,15 +71,15 @@ class Offer:
 
 
 def scan() -> Iterable[EntryPoint]:
-    """Return the entry points of all installed plugins; reads metadata only."""
-    # Costs about 20 ms; a program that uses no plugin must not pay it.
+    """Return the entry points of all installed plugins, reading only metadata."""
+    # Takes about 20 ms; only needed by programs that use plugins.
     from importlib.metadata import entry_points
 
     return entry_points(group=GROUP)
 
 
 class Host:
-    """Loads plugins once, when somebody first asks; safe to use from several threads.
+    """Loads plugins once, on first use; safe to use from several threads.
 
     Each has `seconds` to load; one that hangs counts as broken, like one that raises.
     """
@@ -93,7 +93,7 @@ class Host:
         self._offers: dict[tuple[str, str], Offer] = {}
 
     def plugins(self) -> tuple[Plugin, ...]:
-        """Return every installed plugin, the broken ones too: core's first, then by name."""
+        """Return every installed plugin, including broken ones: the core's first, then by name."""
         with self._lock:
             if self._plugins is None:
                 with Watchdog(self._seconds) as watchdog:
@@ -101,7 +101,7 @@ class Host:
             return self._plugins
 
     def offers(self, kind: str) -> list[Offer]:
-        """Return what the working plugins offer of a kind, by name; nothing of it is loaded."""
+        """Return the offers of a kind by the working plugins, by name, without loading them."""
         self.plugins()
         return sorted(
             (offer for offer in self._offers.values() if offer.kind == kind),
@@ -112,8 +112,8 @@ class Host:
         """Return one offer.
 
         Raises:
-            PluginBroken: the plugin that brings it could not be loaded.
-            UnknownName: no plugin brings it.
+            PluginBroken: its plugin could not be loaded.
+            UnknownName: no plugin has it.
         """
         plugins = self.plugins()
         if found := self._offers.get((kind, name)):
@@ -125,16 +125,16 @@ class Host:
         names = [offer.name for offer in self.offers(kind)]
         unknown = UnknownName(format_kind(kind), name, names, find_package_offering(kind, name))
         for plugin in broken:
-            unknown.add_note(f"It may be one of a broken plugin's: {plugin.make_error()}")
+            unknown.add_note(f"It may belong to a broken plugin: {plugin.make_error()}")
         raise unknown
 
     def load(self, kind: str, name: str) -> Any:
-        """Import what an offer names, and return it.
+        """Import and return what an offer names.
 
         Raises:
             MissingExtra: it needs an optional dependency that is not installed.
             PluginBroken: its plugin, or its own module, could not be loaded.
-            UnknownName: no plugin brings it.
+            UnknownName: no plugin has it.
         """
         offer = self.offer(kind, name)
         module, _, attribute = offer.target.partition(":")
@@ -166,7 +166,7 @@ class Host:
                 raise
             except BaseException as caught:  # noqa: BLE001 - a broken plugin breaks nothing else
                 error = caught
-                manager = _make_manager()  # it may still be at work in the other one
+                manager = _make_manager()  # a plugin that hangs may still use the other one
             names.setdefault(entry.name, distribution)
             told = watchdog.take_printed()
             plugin = Plugin(entry.name, entry.value, distribution, version, collection, error, told)
@@ -217,7 +217,7 @@ def _describe_clash(kind: str, name: str, claimant: str, owner: str) -> str:
 
 
 def _sort_by_origin(entries: Iterable[EntryPoint]) -> list[tuple[str, str, EntryPoint]]:
-    """Return entry points with their distributions and versions: core's first, then by name."""
+    """Return entry points with their distributions and versions: the core's first, then by name."""
     found = [(*_find_origin(entry), entry) for entry in entries]
     return sorted(found, key=lambda each: (each[0] != CORE, each[2].name, each[0]))
 
@@ -225,12 +225,12 @@ def _sort_by_origin(entries: Iterable[EntryPoint]) -> list[tuple[str, str, Entry
 def _find_origin(entry: EntryPoint) -> tuple[str, str]:
     if entry.dist is None:
         return entry.module, ""
-    metadata = entry.dist.metadata  # read and parsed anew by each look
+    metadata = entry.dist.metadata  # parsed again on each access
     return metadata["Name"], metadata["Version"]
 
 
 def _mentions(plugin: Plugin, name: str) -> bool:
-    """Whether the source of a plugin that can't be loaded has this name in quotes."""
+    """Return whether the source of a plugin that can't be loaded has this name in quotes."""
     with suppress(Exception):
         spec = find_spec(plugin.module)
         if spec and spec.origin:
@@ -247,7 +247,7 @@ def get_host() -> Host:
 
 @cache
 def get_host_of(package: str) -> Host:
-    """Return a host of one package's plugin and core's own; no other is loaded.
+    """Return a host with one package's plugin and the core's own; no other is loaded.
 
     Args:
         package: the name of its distribution, which need not be installed.

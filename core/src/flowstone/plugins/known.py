@@ -1,6 +1,6 @@
-"""The packages that are made beside the core, and what each would bring, were it installed.
+"""The official packages, installed or not, and what each one offers.
 
-`load_known_packages.json` is made of the packages themselves by ``make api``.
+`load_known_packages.json` is generated from the packages by ``make api``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TypedDict
 
 
 class KnownPackage(TypedDict):
-    """What is known of a package.
+    """A known package.
 
     Attributes:
         summary: what it is for, in a sentence.
@@ -27,14 +27,14 @@ class KnownPackage(TypedDict):
 
 @cache
 def load_known_packages() -> dict[str, KnownPackage]:
-    """Return the known packages by the name of their distribution."""
+    """Return the known packages by the names of their distributions."""
     file = Path(__file__).with_name("known_packages.json")
     found: dict[str, KnownPackage] = json.loads(file.read_text("utf-8"))
     return found
 
 
 def find_package_offering(kind: str, name: str) -> str | None:
-    """Return the known package that offers something of a kind by that name."""
+    """Return the known package that has an offer of that kind and name."""
     for package, known in load_known_packages().items():
         if name in known["offers"].get(kind, ()):
             return package

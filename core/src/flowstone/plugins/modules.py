@@ -1,4 +1,4 @@
-"""Import code of the user by the name of a module or the path of a file."""
+"""Import the user's code, by the name of a module or the path of a file."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def import_code(place: str, what: str, root: Path | None = None) -> ModuleType:
     """Import a module, and return it.
 
     Args:
-        place: ``package.module``, or ``path/to/file.py``. The directory of the file, or for a
-            module the current one, is searched for what it imports.
-        what: the setting or option that names it, for errors.
-        root: where a relative path begins, and where modules are searched as well; None for the
-            current directory.
+        place: ``package.module``, or ``path/to/file.py``. Its own imports are also searched in the
+            directory of the file, or for a module in the current directory.
+        what: the setting or option that names it, for error messages.
+        root: the base of a relative path, where modules are searched as well; None for the current
+            directory.
 
     Raises:
         ConfigurationError: there is no such module or file, or importing it fails; `__cause__` is
@@ -61,7 +61,7 @@ def _explain_failure(place: str, what: str) -> Iterator[None]:
         raise failed from error
 
 
-#: Packages whose frames are left out of that traceback.
+#: Packages whose frames are omitted from that traceback.
 _OURS = {"flowstone", "importlib"}
 
 
@@ -71,7 +71,7 @@ def _import_file(place: str, what: str, root: Path) -> ModuleType:
         remedy = f"The current directory is {root}."
         raise _Absent(what, f"there is no file {place}", remedy)
     if path.stem in sys.stdlib_module_names and str(path.parent) not in sys.path:
-        import_module(path.stem)  # while the file does not hide it
+        import_module(path.stem)  # unless the file hides it
     _search(str(path.parent))
     spec = spec_from_file_location(path.stem, path)
     assert spec is not None
@@ -88,7 +88,7 @@ def _import_module(place: str, what: str, root: Path) -> ModuleType:
         return import_module(place)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{place}.".startswith(f"{error.name}."):
-            raise  # the module is there; something that it imports is not
+            raise  # the module exists; one of its imports does not
         problem = f"the module {place!r} can't be found"
         remedy = f"The current directory is {root}. To import a file, give its path: etl.py"
         raise _Absent(what, problem, remedy) from error

@@ -1,4 +1,4 @@
-"""Block types by slug: those that this process has defined, and those that packages offer."""
+"""Block types by slug: those that this process has defined, and those of packages."""
 
 from __future__ import annotations
 
@@ -8,25 +8,26 @@ from operator import attrgetter, itemgetter
 from typing import Any
 from weakref import ref
 
-from flowstone import plugins  # its host is loaded by its first use
+from flowstone import plugins  # its host is loaded on first use
 from flowstone.errors import ConfigurationError, InvalidName, UnknownName
 from flowstone.settings import read_settings
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,200}")
 
-#: The classes of each slug, the newest last. Weak, so that a class made in a test or a notebook
-#: cell may go; the one before it counts again, then.
+#: The classes of each slug, the newest last. Weak references, so that a class from a test or a
+#: notebook cell can be freed; then the previous one is used again.
 _defined: dict[str, list[ref[type]]] = {}
 
 
 def define(slug: str, kind: type[Any]) -> None:
-    """Make a class known by its slug; the newest of a slug counts.
+    """Register a class by its slug; the newest class with a slug is used.
 
-    A class whose name begins with an underscore is a base of others: nobody saves one, and its
-    slug may be somebody else's.
+    A class whose name begins with an underscore is a base class: it is never saved, and its slug
+    may
+    belong to another class.
 
     Raises:
-        ConfigurationError: its `schema_version` is no version.
+        ConfigurationError: its `schema_version` is not valid.
     """
     version = kind.schema_version
     if type(version) is not int or version < 1:
@@ -45,10 +46,10 @@ def list_defined() -> list[tuple[str, type[Any]]]:
 
 
 def _find_defined(slug: str) -> type | None:
-    """Return the newest class of a slug, and before others one that stands in its module.
+    """Return the newest class with a slug, preferably one that can be found in its module.
 
-    A pickle that has a class in it makes an empty copy of it, which is given up for the class that
-    is there, and lives on for a while.
+    Unpickling a class creates an empty copy first, which is dropped if the class exists, but may
+    live on for a while.
     """
     alive = [kind for found in _defined.get(slug, ()) if (kind := found()) is not None]
     return next(filter(_is_in_its_module, reversed(alive)), alive[-1] if alive else None)
@@ -62,13 +63,13 @@ def _is_in_its_module(kind: type) -> bool:
 
 
 def find_block_type(slug: str) -> Any:
-    """Return the block class of a slug.
+    """Return the block class with a slug.
 
     Raises:
         UnknownName: no class of this process, no module of the setting FLOWSTONE_IMPORT and no
             installed package has it.
         ConfigurationError: such a module can't be imported.
-        PluginBroken: the package that brings it can't be loaded.
+        PluginBroken: its package can't be loaded.
     """
     if found := _find_defined(slug):
         return found
@@ -91,7 +92,7 @@ HOW_TO_FIND = (
 
 
 def list_own() -> list[tuple[str, type]]:
-    """Return the block types that come from no package, with their slugs, by name.
+    """Return the block types that don't belong to a package, with their slugs, by name.
 
     Raises:
         ConfigurationError: a module of the setting FLOWSTONE_IMPORT can't be imported.
@@ -109,14 +110,14 @@ def list_own() -> list[tuple[str, type]]:
 
 
 def import_own_modules() -> None:
-    """Import the modules that the setting FLOWSTONE_IMPORT names, unless that was done.
+    """Import the modules of the setting FLOWSTONE_IMPORT, unless they are imported already.
 
     Raises:
         ConfigurationError: one can't be imported.
     """
     for place in read_settings().imports:
         if place not in _imported:
-            # 10 ms to import, which only a program with such a setting pays.
+            # Takes 10 ms to import; only needed with such a setting.
             from flowstone.plugins.modules import import_code
 
             import_code(place, "FLOWSTONE_IMPORT")
@@ -138,10 +139,10 @@ def slugify(title: str) -> str:
 
 
 def check_name(what: str, name: object) -> str:
-    """Return a name that may be saved under.
+    """Return a name if it is valid for saving.
 
     Raises:
-        InvalidName: it is empty, too long, or has other characters than names may have.
+        InvalidName: it is empty, too long, or has characters that are not allowed.
     """
     if isinstance(name, str) and _NAME.fullmatch(name) and name.strip("."):
         return name

@@ -1,4 +1,4 @@
-"""The watchdog: strangers' code is called in a thread of its own, for so long and no longer."""
+"""The watchdog: calls third-party code in a thread, with a time limit."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ Answer = tuple[object, BaseException | None]
 
 
 class Watchdog:
-    """Calls functions one after the other, each within a time limit.
+    """Calls functions one after the other, each with a time limit.
 
-    Python can't end a thread. One that hangs is left behind, and the next call gets a new one.
-    What the calls print is kept aside, so that it is in nobody's output; other threads print as
-    ever.
+    Python can't kill a thread. One that hangs is abandoned, and the next call uses a new one. What
+    the
+    calls print is captured; output of other threads is not affected.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -74,7 +74,7 @@ class Watchdog:
         return cast("T", value)
 
     def take_printed(self) -> str:
-        """Return what was printed since this was last asked."""
+        """Return what was printed since the last call."""
         return "".join(aside.take() for aside in self._aside)
 
 
@@ -82,12 +82,12 @@ def _serve(calls: SimpleQueue[Callable[[], object] | None], answers: SimpleQueue
     while (function := calls.get()) is not None:
         try:
             answers.put((function(), None))
-        except BaseException as error:  # noqa: BLE001 - whoever asked gets it
+        except BaseException as error:  # noqa: BLE001 - the caller gets it
             answers.put((None, error))
 
 
 class _Aside:
-    """A stream that keeps back what one thread writes."""
+    """A stream that captures the output of one thread."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream

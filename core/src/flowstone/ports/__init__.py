@@ -1,4 +1,4 @@
-"""The ports: what the engine needs of the world, as small Protocols that many things can fill."""
+"""The ports: small protocols for what the engine needs, which can be implemented in many ways."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the engine sees of runs that are asked for, submitted, or going on."""
+"""Protocols of calls and runs, as the engine sees them."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ class PendingRun(Protocol):
     observed: bool
 
     def done(self) -> bool:
-        """Tell whether it has ended."""
+        """Return whether it has ended."""
 
     def withdraw(self) -> bool:
-        """End it as CANCELLED if it has not started; tell whether it will not run."""
+        """End it as CANCELLED if it has not started; return whether it will not run."""
 
     def stop(self, error: type[BaseException]) -> None:
-        """Raise an error where it runs, as soon as Python code runs there."""
+        """Raise an error in its thread, as soon as Python code runs there."""
 
     def wait(self, timeout: float | None = None) -> None:
-        """Block until it has ended, or the time is over."""
+        """Block until it has ended, or the timeout has expired."""
 
     async def await_end(self) -> None:
-        """Let other coroutines run until it has ended."""
+        """Wait until it has ended without blocking the event loop."""
 
     def final_state(self) -> State:
-        """Return the state that it ended in, without counting as somebody looking at it."""
+        """Return its final state, without marking it as retrieved."""
 
 
 class CallRequest(Protocol):
-    """A call of a flow or task, as whoever asked for it put it.
+    """A call of a flow or task.
 
     Attributes:
         unit: the flow or task.
-        args, kwargs: what it was given; futures stand in it for their values.
+        args, kwargs: the arguments; futures are not resolved yet.
     """
 
     @property
@@ -54,14 +54,14 @@ class CallRequest(Protocol):
 
 
 class CurrentRun(Protocol):
-    """A run as it stands now.
+    """The current state of a run.
 
     Attributes:
-        origin: what it was, or will be, born with.
-        attempt: how often it has been started.
-        state: the state that it is in.
-        token: of the lease that its root had when it was made; None where that is not known.
-        time: the clock of its tree of runs; None if another process drives the run.
+        origin: the record of its creation.
+        attempt: the number of times it has been started.
+        state: its state.
+        token: the token of the lease of its root when it was created; None if unknown.
+        time: the clock of its tree of runs; None if another process executes the run.
     """
 
     @property
@@ -86,8 +86,14 @@ class RunTransaction(Protocol):
         on_commit: Sequence[Callable[..., object]],
         on_rollback: Sequence[Callable[..., object]],
     ) -> Generator[Awaitable[object] | Callable[[], object], object, None]:
-        """Take a run that has completed: what to do at the commit, or at a rollback.
+        """Add a completed run.
 
-        Each item is awaited or called by the caller, who sends its value in. A transaction that
-        has ended calls the hooks at once.
+        The caller awaits or calls each item that is yielded, and sends its value in. A transaction
+        that has ended calls the hooks at once.
+
+        Args:
+            name: the name of the run.
+            save: persists the run's result.
+            on_commit: the hooks to call at the commit.
+            on_rollback: the hooks to call at a rollback.
         """

@@ -1,4 +1,4 @@
-"""What a thread waits for in foreign code, and how another thread ends that wait."""
+"""Interrupt a thread that waits in foreign code."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _stops: dict[int, list[Callable[[], None]]] = {}
 
 
 class interruptible:  # noqa: N801 - used as `with interruptible(stop):`
-    """While this thread is in the block, `interrupt` calls `stop`; blocks may nest.
+    """While this thread is in the block, `interrupt` calls `stop`; blocks may be nested.
 
-    An error that is put into a thread comes up only when the thread runs Python code again. Code
-    that waits in a driver or in C says here how it is woken. `stop` must return at once.
+    An error that is raised in another thread only surfaces when that thread runs Python code again.
+    Code that waits in a driver or in C uses this to be woken. `stop` must return immediately.
     """
 
     __slots__ = ("_stop", "_thread")
@@ -34,6 +34,6 @@ class interruptible:  # noqa: N801 - used as `with interruptible(stop):`
 
 
 def interrupt(thread: int) -> None:
-    """End what a thread waits for, if it has said how."""
+    """Wake a thread that waits, if it is in an `interruptible` block."""
     for stop in reversed(_stops.get(thread, [])[:]):
         stop()

@@ -1,4 +1,4 @@
-"""The port of leases: what a process holds, renewed by one call."""
+"""The port of leases: what a process holds is renewed by one call."""
 
 from __future__ import annotations
 
@@ -11,36 +11,37 @@ if TYPE_CHECKING:
 
 
 class LeaseStore(Protocol):
-    """Keeps the leases of runs and of slots. Every method may raise `StoreError`."""
+    """Stores the leases of runs and of slots. Every method may raise `StoreError`."""
 
     def heartbeat(
         self, fences: Sequence[Fence], seconds: float, slots: Mapping[str, float] | None = None
     ) -> HeartbeatReply:
-        """Renew all leases of a process; return what others ask of it, and what it has lost.
+        """Renew all leases of a process; return requests of others, and lost leases.
 
         A process calls it once a second. At least two thirds of each lease remain after it, so that
-        not every heartbeat has to write. A run with a request of others, such as to cancel, has
-        another version than its fence. The lease of a run is renewed if it has the token of the
+        not every heartbeat has to write. A run with a request of another process, such as to
+        cancel,
+        has another version than its fence. The lease of a run is renewed if it has the token of the
         fence and the run has not ended, whatever the run's version.
 
         Args:
-            fences: of the roots.
-            seconds: for how long their leases are renewed.
-            slots: for how long the leases of slots are renewed, by token; None for none.
+            fences: the fences of the roots.
+            seconds: the duration of their renewed leases.
+            slots: the duration of renewed leases of slots, by token; None for none.
         """
 
 
 class HeldSlots(Protocol):
-    """The slots that this process holds; their leases are renewed by the heartbeat of its runs."""
+    """The slots that this process holds; the heartbeat of its runs renews their leases."""
 
     def on_held(self, call: Callable[[], None]) -> None:
         """Call a function from now on when there is something new to renew or to free."""
 
     def find_pause(self) -> float | None:
-        """Return how many seconds may lie between two heartbeats; None for any number."""
+        """Return the maximum number of seconds between two heartbeats; None for no maximum."""
 
     def renew(self, heartbeat: Callable[[Mapping[str, float]], Sequence[str]]) -> None:
-        """Renew the leases by a function that takes them and returns the tokens that are lost.
+        """Renew the leases with a function that takes them and returns the tokens that are lost.
 
-        Where it raises `StoreError`, the leases hold on until they expire.
+        If it raises `StoreError`, the leases stay valid until they expire.
         """

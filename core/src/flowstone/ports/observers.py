@@ -1,4 +1,4 @@
-"""Who is told of what was kept."""
+"""The port of observers, which are notified of events."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ if TYPE_CHECKING:
 
 
 class Observer(Protocol):
-    """Is told of what a process has written, after it is kept; it changes nothing of it.
+    """Is notified of the events that this process has written, after they are stored.
 
-    All calls come from one thread of its own, so that it can't hold up a run. What it raises is
-    logged, and breaks nothing.
+    All calls come from one thread, which does not delay runs. Exceptions are logged, and have no
+    other effect.
     """
 
     def observe(self, events: Sequence[Event]) -> None:
-        """Take facts: in the order they were kept, each once, without values, secrets masked.
+        """Handle events: in the order they were stored, each once, without values, secrets masked.
 
-        A kind of event, or of payload, that it does not know is none of its business.
+        Ignore kinds of events and payloads that are unknown.
         """
 
     def close(self) -> None:
-        """Finish: send what is held back, let go of files and connections. Twice is fine."""
+        """Send what is buffered, and close files and connections. It may be called twice."""
 
 
 class Observers(Protocol):
     """The observers of one process."""
 
     def join(self, observer: Observer) -> None:
-        """Tell an observer of what is written from here on."""
+        """Notify an observer of what is written from now on."""
 
     def leave(self, observer: Observer) -> None:
-        """Tell an observer what is left, close it, and wait for that: a few seconds at most."""
+        """Send an observer the rest, close it, and wait for that, for a few seconds at most."""
 
     def close(self) -> None:
-        """Let all leave, at the same time."""
+        """Remove all observers, at the same time."""

@@ -1,4 +1,4 @@
-"""Reads of everything that fits, a page at a time: no answer of a store is longer than a page."""
+"""Read all matching records in pages: no response of a store is longer than a page."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from flowstone.records.events import Event
     from flowstone.records.runs import Run, RunQuery
 
-#: The number of records in a page.
+#: Number of records per page.
 PAGE = 1000
 
 
 def iterate_runs(store: RunStore, query: RunQuery, *, size: int = PAGE) -> Iterator[Run]:
-    """Yield all runs that fit a query, in its order; its limit is not used.
+    """Yield all runs that match a query, in its order; its limit is ignored.
 
     Raises:
         StoreError: the store can't be read.
@@ -40,7 +40,7 @@ def iterate_events(
     kinds: Sequence[str] = (),
     size: int = PAGE,
 ) -> Iterator[Event]:
-    """Yield all facts that fit, in the order they were kept.
+    """Yield all matching events, in the order they were stored.
 
     Raises:
         StoreError: the store can't be read.
@@ -56,7 +56,7 @@ def iterate_events(
 def iterate_documents(
     store: DocumentStore, kind: str, *, prefix: bool = False, size: int = PAGE
 ) -> Iterator[Document]:
-    """Yield all documents of a kind, or of the kinds that begin with it.
+    """Yield all documents of a kind, or of the kinds that start with it.
 
     Raises:
         StoreError: the store can't be read.

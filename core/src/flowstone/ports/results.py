@@ -1,4 +1,4 @@
-"""Where values are kept, in what form, and how one run looks for its own."""
+"""The ports of results: storage, serializers, and the cache of a run."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ if TYPE_CHECKING:
 
 
 class BlobStore(Protocol):
-    """Keeps bytes by path. Every `ObjectStore` block is one."""
+    """Stores bytes by path. Every `ObjectStore` block is one."""
 
     def read_path(self, path: str) -> bytes:
-        """Return what is kept. Raises `ObjectMissing` where there is nothing."""
+        """Return the content. Raises `ObjectMissing` if there is none."""
 
     def write_path(self, path: str, content: bytes) -> str:
-        """Keep bytes, all or none, over what was there; return the path."""
+        """Write bytes atomically, replacing existing content; return the path."""
 
 
 class Serializer(Protocol):
-    """Values as bytes and back."""
+    """Converts values to bytes and back."""
 
     @property
     def type(self) -> str:
-        """The name that a kept result carries."""
+        """The name that is stored with a result."""
 
     def dumps(self, value: object) -> bytes:
         """Return the value as bytes. Raises `NotSerializable`."""
 
     def loads(self, content: bytes) -> Any:
-        """Return the value again."""
+        """Return the value."""
 
 
 class CacheLookup(Protocol):
-    """What came of looking for a kept result.
+    """The outcome of a lookup.
 
     Attributes:
-        key: what the result is kept by; None where it will not be kept.
-        told: how the key was made and why it hit or missed, for the run's state.
-        is_trouble: whether there is no key because what should have made one could not.
+        key: the key of the result; None if it will not be persisted.
+        told: how the key was computed, and why it is a hit or miss, for the run's state.
+        is_trouble: whether there is no key because of an error.
         found: whether there is a result.
         value: the result.
     """
@@ -68,13 +68,19 @@ class ResultCache(Protocol):
     def look(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any], patience: float | None = None, /
     ) -> CacheLookup | None:
-        """Look for a result of the same call; with isolation, nobody else computes it meanwhile."""
+        """Look up a result of the same call; with isolation, no other run computes it until `end`.
+
+        Args:
+            args: the positional arguments of the call.
+            kwargs: its keyword arguments.
+            patience: None to wait for the key's lock; a number to try it only once.
+        """
 
     def keep(self, look: CacheLookup, value: Any) -> None:
-        """Keep the result. Raises `NotSerializable` or `StorageError`."""
+        """Persist the result. Raises `NotSerializable` or `StorageError`."""
 
     def read(self, key: str) -> Any:
-        """Return what is kept. Raises `MissingResult`."""
+        """Return a persisted result. Raises `MissingResult`."""
 
     def end(self, look: CacheLookup | None, /) -> None:
-        """Let others compute it again; None stands for a look that was not finished."""
+        """Let other runs compute it again; None stands for a lookup that was not finished."""

@@ -1,4 +1,4 @@
-"""Where submitted calls run."""
+"""The ports of task runners."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class RemoteCaller(Protocol):
-    """Calls functions in other processes, while the runs' lives are driven here."""
+    """Calls functions in other processes; the lives of the runs are driven in this one."""
 
     def call(
         self,
@@ -23,19 +23,20 @@ class RemoteCaller(Protocol):
     ) -> Any:
         """Call the function; return its value or raise its error.
 
-        A `StoredValue` whose holder is the caller may stand for a value that stays where it was
-        made. It comes back among the arguments of other calls, and is read where it is asked for.
+        The value may be represented by a `StoredValue` whose holder is the caller: it stays where
+        it
+        was created, may be an argument of other calls, and is read when it is needed.
 
         Args:
-            fn: sync or async.
-            args: its arguments.
-            kwargs: those by name.
+            fn: a sync or async function.
+            args: its positional arguments.
+            kwargs: its keyword arguments.
             runs: the run that it belongs to, and the flow run around that.
-            seconds: after so long it is killed; None for no limit.
+            seconds: the timeout after which it is killed; None for no limit.
 
         Raises:
             NotSendable: the function, an argument or the value can't be sent.
-            ProcessDied: the process ended before the call did.
+            ProcessDied: the process exited before the call ended.
             RunTimeout: the call took too long.
         """
 
@@ -44,23 +45,23 @@ class RemoteCaller(Protocol):
 
 
 class RunnerSettings(Protocol):
-    """What a task runner reads of the settings, where it is not told otherwise."""
+    """The settings of task runners, used unless they have options of their own."""
 
     @property
     def max_workers(self) -> int:
-        """The number of runs that are driven at once."""
+        """The maximum number of runs at a time."""
 
     @property
     def max_in_flight(self) -> int | None:
-        """The window of each `.map`."""
+        """The maximum number of calls of each `.map` in flight."""
 
 
 class Runner(Protocol):
-    """Where submitted calls run: each once, some time, elsewhere.
+    """Runs submitted calls: each one once, at some time, elsewhere.
 
     Attributes:
-        max_in_flight: the window of each `.map` that does not say; None for no window.
-        caller: makes the calls of functions elsewhere than the rest of a run; None for here.
+        max_in_flight: the default maximum of calls in flight of a `.map`; None for no maximum.
+        caller: calls functions elsewhere than the rest of a run; None to call them here.
     """
 
     max_in_flight: int | None
@@ -70,7 +71,7 @@ class Runner(Protocol):
         """Run a call, which never raises."""
 
     def submit_async(self, call: Callable[[], Coroutine[object, object, None]]) -> None:
-        """Run a coroutine function's call, which never raises, on an event loop of the runner's."""
+        """Run a call of a coroutine function, which never raises, on the runner's event loop."""
 
     def close(self) -> None:
-        """Take no more; what was taken and has not begun may be dropped."""
+        """Accept no more calls; those that have not begun may be dropped."""

@@ -1,4 +1,4 @@
-"""Time, and what must not be read without a key."""
+"""The ports of time, background work and secrets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class Clock(Protocol):
-    """Time, and waiting for it."""
+    """Time, and waiting."""
 
     def time(self) -> float:
         """Return the seconds since the epoch; the system clock may be adjusted."""
@@ -21,18 +21,18 @@ class Clock(Protocol):
         """Block this thread."""
 
     async def asleep(self, seconds: float) -> None:
-        """Let other coroutines run meanwhile."""
+        """Wait without blocking the event loop."""
 
 
 class BackgroundWork(Protocol):
-    """What a process does beside runs."""
+    """The background work of a process."""
 
     def close(self) -> None:
-        """Stop it, and wait until it has stopped; closing twice is fine."""
+        """Stop it, and wait until it has stopped. It may be called twice."""
 
 
 class Sealer(Protocol):
-    """Seals what must not be read without the key."""
+    """Seals secrets, so that they can't be read without the key."""
 
     def seal(self, value: bytes, purpose: str) -> str:
         """Return a token that only `open`, with the same purpose and key, can read.
@@ -42,23 +42,23 @@ class Sealer(Protocol):
         """
 
     def open(self, token: str, purpose: str) -> bytes:
-        """Return what was sealed.
+        """Return the value that was sealed.
 
         Raises:
             SecretKeyInvalid: the key can't be used.
-            SecretUnreadable: the token was sealed with another key or purpose, or was changed.
+            SecretUnreadable: the token was sealed with another key or purpose, or was modified.
         """
 
 
 class SecretReferences(Protocol):
-    """Resolves references to secrets, and remembers what they lead to for a while."""
+    """Resolves references to secrets, and caches the secrets for a while."""
 
     def resolve(self, reference: str, place: str = "") -> bytes:
-        """Return the secret; `place` is the field that refers to it, for errors.
+        """Return the secret; `place` is the field that refers to it, for error messages.
 
         Raises:
-            ReferenceUnresolved: it leads nowhere.
+            ReferenceUnresolved: it can't be resolved.
         """
 
     def renew(self, references: Sequence[str], since: float) -> bool:
-        """Forget the old ones of these; tell whether a call begun `since` may fare better now."""
+        """Drop old secrets from the cache; return whether a call begun `since` may now succeed."""

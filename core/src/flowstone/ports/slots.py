@@ -1,4 +1,4 @@
-"""The ports of slots: what keeps who holds them, and what hands them out."""
+"""The ports of slots: their store, and the queue for them."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ if TYPE_CHECKING:
 
 
 class SlotStore(LeaseStore, Protocol):
-    """Keeps who holds slots under limits, which are the documents of kind `KIND` beside it.
+    """Stores who holds slots under limits, which are the documents of kind `KIND` beside it.
 
     A name that begins with `LOCK` is a limit of one slot, without a document. `SERVING`, `WORKING`
-    and `SERVING_TASKS` have room for everybody.
+    and `SERVING_TASKS` are unlimited.
 
     The slots in use are the live leases; there is no other count. A lease is dead when it has
-    expired by the store's own clock, unless the store can tell that its holder is alive. It is
-    dead at once if the store can tell that its holder is dead. Every method may raise `StoreError`,
-    and may be called from several threads and processes.
+    expired by the store's own clock, unless the store can check that its holder is alive. It is
+    dead immediately if the store can check that its holder is dead. Every method may raise
+    `StoreError`, and may be called from several threads and processes.
     """
 
     def take_slots(self, claim: Claim) -> tuple[str, ...] | Refusal:
-        """Take slots under all the limits of a claim that are there and active, or under none.
+        """Take slots under all existing and active limits of a claim, or under none.
 
-        Leases that are dead don't count. A process that has asked in vain for longer than
-        `GIVES_WAY`, and does so still, comes before one that has waited less.
+        Dead leases don't count. A process that has been polling in vain for longer than `GIVES_WAY`
+        comes before one that has waited for less time.
 
         Returns:
             The names of the limits under which slots were taken; or who is in the way.
 
         Raises:
-            ConfigurationError: it can never be had: a limit has fewer slots than are asked for in
-                all, or no decay where a rate is asked for.
+            ConfigurationError: it can never succeed: a limit has fewer slots than are requested, or
+                no decay although a rate is requested.
         """
 
     def give_back_slots(self, tokens: Sequence[str]) -> None:
-        """Free what these tokens hold; one that holds nothing is fine."""
+        """Free the slots of these tokens; ignore tokens without slots."""
 
     def list_slots(
         self,
@@ -57,10 +57,10 @@ class SlotStore(LeaseStore, Protocol):
         """
 
     def count_slots(self, names: Sequence[str]) -> dict[str, float]:
-        """Return how many slots are in use under limits, including those of a rate limit.
+        """Return the number of slots in use under limits, including those of a rate limit.
 
         Args:
-            names: of the limits; an unknown one has no slots in use.
+            names: the names of the limits; an unknown one has no slots in use.
         """
 
     def reap_slots(self) -> list[Slot]:
@@ -68,44 +68,44 @@ class SlotStore(LeaseStore, Protocol):
 
 
 class SlotRequest(Protocol):
-    """Somebody's place in the queue for slots, and then the slots."""
+    """A request in the queue for slots, and then the slots."""
 
     def may_block(self) -> bool:
-        """Tell whether taking or giving back may have to wait for the store."""
+        """Return whether taking or freeing may have to wait for the store."""
 
     def take(self) -> str | None:
-        """Take the slots if it is one's turn and they are free; else say what is in the way."""
+        """Take the slots if it is first in the queue and they are free; else return why not."""
 
     def wait(self) -> None:
         """Block until the slots are taken."""
 
     async def await_slots(self) -> None:
-        """Let other coroutines run until the slots are taken."""
+        """Wait for the slots without blocking the event loop."""
 
     def give_back(self) -> None:
-        """Leave the queue, or free the slots; the second time nothing happens."""
+        """Leave the queue, or free the slots; do nothing the second time."""
 
 
 class TimedSlotRequest(SlotRequest, Protocol):
-    """A turn that can be waited for only so long."""
+    """A request that can be waited for with a timeout."""
 
     @property
     def wanted(self) -> SlotDemand:
-        """What it is a turn for."""
+        """The claim that it is for."""
 
     @property
     def refused_by(self) -> Limit | None:
-        """The limit that had no room when it asked last; None where all had."""
+        """The limit that had no free slots at the last attempt; None if all had some."""
 
     @property
     def taken(self) -> tuple[str, ...] | None:
         """The names of the limits under which it has taken slots; None before it has."""
 
     def retry(self) -> bool:
-        """Take the slots if they may have become free since; tell whether they are taken.
+        """Take the slots if they may have become free since; return whether they are taken.
 
-        Whoever calls it, however often, keeps the place in the queue until `give_back`, and has the
-        store asked once a second at most.
+        It keeps its place in the queue between calls, until `give_back`, and polls the store once a
+        second at most.
         """
 
     def wait(self, seconds: float | None = None, max_retries: int | None = None) -> None:
@@ -114,20 +114,20 @@ class TimedSlotRequest(SlotRequest, Protocol):
     async def await_slots(
         self, seconds: float | None = None, max_retries: int | None = None
     ) -> None:
-        """Let other coroutines run until the slots are taken. Raises `SlotTimeout`."""
+        """Wait for the slots without blocking the event loop. Raises `SlotTimeout`."""
 
 
 class SlotQueue(Protocol):
-    """Lets in only so many at a time: one queue for the process, over a `SlotStore`."""
+    """The process's queue for slots, on top of a `SlotStore`."""
 
     def make_tag_request(self, tags: Sequence[str], name: str, run_id: str) -> SlotRequest:
-        """Return the turn of a task run under the limits of its tags."""
+        """Return the request of a task run for the limits of its tags."""
 
     def make_request(self, wanted: SlotDemand) -> TimedSlotRequest:
-        """Return a turn that is not in the queue yet."""
+        """Return a request that is not in the queue yet."""
 
     def limits(self) -> Mapping[str, Limit]:
-        """Return the limits by name, as they were a second ago at most."""
+        """Return the limits by name, at most a second old."""
 
     def close(self) -> None:
-        """Give back all that this process holds."""
+        """Free all slots that this process holds."""

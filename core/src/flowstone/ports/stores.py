@@ -1,4 +1,4 @@
-"""Where facts and documents are kept, and the one way to write facts."""
+"""The ports of the stores of events and documents, and the journal that writes events."""
 
 from __future__ import annotations
 
@@ -17,67 +17,74 @@ if TYPE_CHECKING:
 
 
 class RunStore(LeaseStore, Protocol):
-    """Keeps runs and the facts about them.
+    """Stores runs and their events.
 
     Every method may raise `StoreError`. Methods may be called from several threads. The
     store's own clock decides when a lease expires: those of its clients may be wrong.
     """
 
     def create(self, event: Event) -> None:
-        """Keep a run that is born; the event's payload is the `Run`. Written through.
+        """Store a new run; the event's payload is the `Run`. Written synchronously.
 
-        Or an artifact of no run, whose ids of runs are empty. An event that is kept already
+        Or an artifact without a run, whose run ids are empty. An event that is stored already
         changes nothing. The run's lease begins now, and lasts for its `seconds`.
 
         Raises:
-            Conflict: the root of its tree has ended; the error carries it.
+            Conflict: the root of its tree has ended; the error contains it.
         """
 
     def record(self, event: Event) -> Run:
-        """Keep a change of a run by compare-and-set, and return the run as it is then.
+        """Store a change of a run by compare-and-set, and return the updated run.
 
-        The event's payload is a `StateChange`; the run must be at the version just below it.
-        When a root ends, every run of its tree that has not ended is ended in the same write: with
-        CRASHED where the root crashed, and with CANCELLED otherwise. A root's lease ends with it:
-        its token lets the same writer add log lines and artifacts, and nothing else.
-        A `Handover` gives a root that has ended, or that nobody holds, to another writer, or takes
-        it from its own. An event that is kept already changes nothing.
+        The event's payload is a `StateChange`; the run must be at the previous version. When a root
+        ends, every run of its tree that has not ended is ended in the same write: as CRASHED if the
+        root crashed, and as CANCELLED otherwise. A root's lease ends with it: its token lets the
+        same
+        writer add log lines and artifacts, and nothing else. A `Handover` gives a root that has
+        ended,
+        or that no process holds, to another writer, or takes it from its own. An event that is
+        stored
+        already changes nothing.
 
         Raises:
             RunNotFound: there is no such run.
-            Conflict: it is at another version, or held by somebody; the error carries it.
-            IllegalTransition: `NEXT` has no such move.
+            Conflict: it is at another version, or held by another process; the error contains it.
+            IllegalTransition: `NEXT` has no such transition.
         """
 
     def append(self, events: Sequence[Event], fence: Fence) -> None:
-        """Keep a batch of facts, all or none; ones that are kept already change nothing.
+        """Store a batch of events, all or none; those that are stored already change nothing.
 
-        Births of runs, changes of task runs, log lines and artifacts; of a root that has ended,
-        only the last two.
-        A run is its birth and its changes in the order of their versions, whatever the order in
-        which they come; one that is older than the run does not move it back.
+        The events are creations of runs, changes of task runs, log lines and artifacts; for a root
+        that has ended, only the last two.
+        A run is its creation and its changes in the order of their versions, in whatever order they
+        arrive; a change that is older than the run does not revert it.
 
         Raises:
             RunNotFound: there is no such root run.
             Conflict: the root run is at another version or under another lease, has ended, or is
-                not the root of every fact; nothing is kept.
+                not the root of every event; nothing is stored.
         """
 
     def reap(self) -> list[Run]:
-        """End, with the reason, each unfinished root whose lease has run out.
+        """End each unfinished root whose lease has expired, with the reason.
 
-        It becomes CRASHED; one that was CANCELLING becomes CANCELLED, as somebody asked for its
-        end. A store that can see that the holder is dead need not wait for the lease; one that can
-        see that it is alive lets it be. Returns the roots that were ended.
+        It becomes CRASHED; one that was CANCELLING becomes CANCELLED, since its end was requested.
+        If
+        the store can check that the holder is dead, it need not wait for the lease; if it can check
+        that the holder is alive, the run continues. Return the roots that were ended.
         """
 
     def delete_trees(self, root_ids: Sequence[str]) -> list[str]:
-        """Delete whole trees that have ended: their runs and every fact about them.
+        """Delete whole trees that have ended: their runs and all of their events.
 
-        A root that has not ended stays, with its tree, and so does what is no root. No root is
-        found any more from its deletion on; its tree and facts may go in steps between which
-        others write, and what an earlier call was kept from deleting goes, too, also where no id
-        is given. Cursors stay what they are: none is given to two facts.
+        A root that has not ended stays, with its tree, and ids that are not roots are ignored. A
+        root
+        can't be found any more once its deletion begins; its tree and events may be deleted in
+        steps
+        between which others write. Each call, even without ids, also deletes what an earlier one
+        has
+        left. Cursors are not reused.
 
         Returns:
             The ids of the roots that were deleted.
@@ -86,21 +93,22 @@ class RunStore(LeaseStore, Protocol):
     def run(self, ref: str) -> Run:
         """Return a run by its id, by a part of it, or by its name.
 
-        A part is eight or more characters that only this id begins or ends with; of several runs
-        of one name it is the newest.
+        A part is eight or more characters that only this id begins or ends with; among several runs
+        with the same name, the newest is returned.
 
         Raises:
-            RunNotFound: there is none, or the part fits several.
+            RunNotFound: there is none, or the part matches several.
         """
 
     def runs(self, query: RunQuery) -> list[Run]:
-        """Return the runs that fit, ordered by id."""
+        """Return the matching runs, ordered by id."""
 
     def tally(self, root_ids: Sequence[str]) -> dict[str, dict[str, int]]:
-        """Count the task runs of these trees, by the run that called them and by their state.
+        """Count the task runs of these trees, by the calling run and by state.
 
-        A state is a value of `StateType`, or ``SKIPPED`` for what is Cancelled by that name. Runs
-        that called none are left out.
+        A state is a value of `StateType`, or ``SKIPPED`` for Cancelled runs of that name. Runs
+        without
+        task runs are omitted.
         """
 
     def events(
@@ -112,14 +120,22 @@ class RunStore(LeaseStore, Protocol):
         kinds: Sequence[str] = (),
         limit: int | None = None,
     ) -> list[tuple[int, Event]]:
-        """Return facts in the order they were kept, each with its cursor, from after a cursor."""
+        """Return events in the order they were stored, each with its cursor.
+
+        Args:
+            after: only events after this cursor.
+            root_id: only events of this tree.
+            run_id: only events of this run.
+            kinds: only events of these kinds.
+            limit: the maximum number of events.
+        """
 
     def close(self) -> None:
-        """Let go of files and connections; closing twice is fine."""
+        """Close files and connections. It may be called twice."""
 
 
 class DocumentStore(Protocol):
-    """Keeps documents by kind and name. Every method may raise `StoreError`."""
+    """Stores documents by kind and name. Every method may raise `StoreError`."""
 
     def put(
         self, kind: str, name: str, body: Mapping[str, Any], *, expected: int | None = None
@@ -127,22 +143,23 @@ class DocumentStore(Protocol):
         """Save a document, and return it with its new version.
 
         Args:
-            kind: what it is.
-            name: unique within the kind.
+            kind: its kind.
+            name: its name, unique within the kind.
             body: JSON values only.
-            expected: None saves whatever is there; 0 only where there is none yet; a version only
-                over that version.
+            expected: None to save in any case; 0 only if there is none yet; a version to replace
+                only
+                that version.
 
         Raises:
             ObjectAlreadyExists: `expected` is 0 and the name is taken.
-            StaleDocument: the document is at another version than `expected`, or is gone.
+            StaleDocument: the document has another version than `expected`, or was deleted.
         """
 
     def get(self, kind: str, name: str) -> Document:
         """Return a document.
 
         Raises:
-            ObjectNotFound: nothing of that kind is saved under that name; names near ones.
+            ObjectNotFound: there is none of that kind and name; the message lists similar names.
         """
 
     def find(
@@ -158,7 +175,7 @@ class DocumentStore(Protocol):
 
         Args:
             kind: the kind.
-            prefix: return the documents of all kinds that begin with `kind`.
+            prefix: whether to return the documents of all kinds that begin with `kind`.
             names: only documents with these names.
             after: only documents that come after this kind and name, for the next page.
             limit: the maximum number of documents.
@@ -168,23 +185,23 @@ class DocumentStore(Protocol):
         """Delete a document.
 
         Raises:
-            ObjectNotFound: nothing of that kind is saved under that name.
+            ObjectNotFound: there is none of that kind and name.
         """
 
     def close(self) -> None:
-        """Let go of files and connections; closing twice is fine."""
+        """Close files and connections. It may be called twice."""
 
 
 class StoreInfo(NamedTuple):
-    """How large a store is, and what is in it.
+    """The size and content of a store.
 
     Attributes:
         path: the file.
-        schema: the number of its tables' last migration.
-        file_bytes: of the file itself.
-        log_bytes: of what is not moved into the file yet.
-        free_bytes: of the file that a vacuum gives back.
-        counts: rows by what they are: ``runs``, ``task runs``, ``facts``, ``documents``.
+        schema: the number of the last migration of its tables.
+        file_bytes: the size of the file itself.
+        log_bytes: the size of what has not been moved into the file yet.
+        free_bytes: the size of what a vacuum would free.
+        counts: numbers of rows: ``runs``, ``task runs``, ``facts``, ``documents``.
     """
 
     path: Path
@@ -196,77 +213,78 @@ class StoreInfo(NamedTuple):
 
 
 class StoreUpkeep(Protocol):
-    """What an operator does with a store that is a file. Every method may raise `StoreError`."""
+    """Maintenance of a store that is a file. Every method may raise `StoreError`."""
 
     def measure(self) -> StoreInfo:
-        """Return how large it is, and what is in it."""
+        """Return its size and content."""
 
     def vacuum(self, *, whole: bool = False) -> None:
-        """Give free space back to the disk, in steps between which others write.
+        """Return free space to the disk, in steps between which others write.
 
-        The first time the file is written anew, and others wait for that.
+        The first time, the file is rewritten, and other processes wait for that.
 
         Args:
-            whole: write it anew each time, which also packs what is scattered.
+            whole: whether to rewrite it each time, which also defragments it.
         """
 
     def back_up(self, target: Path) -> None:
-        """Write what the store is at this moment to a file that is not there yet.
+        """Back up the current state of the store to a new file.
 
         Raises:
-            FileExistsError: it is there.
+            FileExistsError: the file exists already.
         """
 
     def check(self) -> list[str]:
-        """Return what is wrong with it; nothing where it is whole."""
+        """Return the problems of the store; none if it is intact."""
 
     def close(self) -> None:
-        """Let go of the file; closing twice is fine."""
+        """Close the file. It may be called twice."""
 
 
 class Journal(Protocol):
-    """The one way to write facts: at once where they must not be lost, behind where they may lag.
+    """Writes events: synchronously if they must not be lost, otherwise in the background.
 
-    It holds the fence of each root that this process drives, and renews their leases. Who writes a
-    run says the token of the lease under which it does: what is left of an attempt that is over
-    writes nothing into the next one.
+    It holds the fence of each root that this process executes, and renews their leases. A writer
+    passes the token of the lease of its run: after an attempt has ended, its remains can't write
+    into the next one.
     """
 
     def create(self, event: Event, token: str | None = None, /) -> None:
-        """Keep the birth of a root or a flow run at once; a root is driven from here on."""
+        """Store a new root or flow run now; from then on, this process holds a root's lease."""
 
     def record(self, event: Event, token: str | None = None, /) -> Run:
-        """Keep a change of a root or a flow run at once, after all appended. Raises `FencedRun`."""
+        """Store a change of a root or flow run now, after appended ones. Raises `FencedRun`."""
 
     def refresh(self, run_id: str, token: str | None = None, /) -> Run:
-        """Return a flow run as others may have moved it. Raises `FencedRun`."""
+        """Return a flow run with changes made by others. Raises `FencedRun`."""
 
     def append(self, event: Event, token: str | None = None, /) -> None:
-        """Keep a fact soon: in 50 ms, at a barrier, or when there are many. Raises `FencedRun`."""
+        """Store an event soon: in 50 ms, at a flush, or when there are many. Raises `FencedRun`."""
 
     def is_full(self) -> bool:
-        """Tell whether the queue is full: the next `append` writes, unless on an event loop."""
+        """Return whether the queue is full: the next `append` writes, unless on an event loop."""
 
     def flush(self) -> None:
-        """A barrier: keep all that was appended. Raises `StoreError` where that can't be done."""
+        """Store everything that was appended. Raises `StoreError` if that fails."""
 
     def count_unwritten(self) -> int:
-        """Return how many appended facts have not been written yet."""
+        """Return the number of appended events that have not been written yet."""
 
     def on_request(self, root_id: str, stop: Callable[[type[StopSignal]], None]) -> None:
-        """Call `stop`, from another thread, with what somebody asks that root to stop with."""
+        """Call `stop` from another thread with the signal when others request to stop that root."""
 
     def release(self, root_id: str) -> None:
-        """Flush, and stop renewing the root's lease: its process has no more to say of it."""
+        """Flush, and stop renewing the root's lease: this process will write no more about it."""
 
     def abandon(self, root_id: str, token: str | None = None, /) -> None:
-        """Stop renewing the lease of a root whose end can't be kept: it will be found Crashed."""
+        """Stop renewing the lease of a root whose end can't be stored: it will become Crashed."""
 
     def leave(self, root_id: str, run_ids: Iterable[str], /) -> None:
-        """Take nothing more of task runs in a root's tree that could not be stopped.
+        """Accept no more events of task runs in a root's tree that could not be stopped.
 
-        Their threads may speak again when the root has ended, or is executed once more: from here
-        on they are told that by a `FencedRun`.
+        Their threads may write again when the root has ended, or is executed again: from now on
+        they
+        get a `FencedRun`.
         """
 
     def close(self) -> None:

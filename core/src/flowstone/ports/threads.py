@@ -1,4 +1,4 @@
-"""Threads, and how they wait for each other, as a port: a simulation fills it in its own way."""
+"""The port of threads and synchronization, which a simulation can replace."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
-#: Seconds between two looks for a signal, on the main thread.
+#: Seconds between two checks for a signal, on the main thread.
 TICK = 0.25
 Ts = TypeVarTuple("Ts")
 
 
 def call_back(callback: Callable[[T], object], what: T) -> None:
-    """Call back; an error of it is logged, and keeps nobody else from being called."""
+    """Call a callback; log an error, so that other callbacks are still called."""
     try:
         callback(what)
     except Exception:
-        import logging  # 8 ms to import, which the first run of a flow pays
+        import logging  # takes 8 ms to import, in the first run of a flow
 
         logging.getLogger("flowstone.futures").exception("a callback of %r raised", what)
 
 
 def call_on_loop(loop: AbstractEventLoop, call: Callable[[*Ts], object], *args: *Ts) -> None:
-    """Make a call on a loop from any thread; on one that is closed nobody waits any more."""
+    """Make a call on an event loop from any thread; do nothing if it is closed."""
     with suppress(RuntimeError):
         loop.call_soon_threadsafe(call, *args)
 
 
 def wait_for(flag: Signal, timeout: float | None) -> None:
-    """Wait for a flag; on the main thread, hear a signal that comes just before the wait begins.
+    """Wait for a flag; on the main thread, handle a signal that comes just before the wait begins.
 
-    Python tells of such a one only when the wait is over: a Ctrl-C would be lost in a long one.
+    Python handles it only when the wait is over, so a Ctrl-C would be delayed by a long one.
     """
     if threading.current_thread() is not threading.main_thread():
         flag.wait(timeout)
@@ -51,49 +51,49 @@ class Signal(Protocol):
     """A flag that threads wait for; `threading.Event` is one."""
 
     def set(self) -> None:
-        """Wake all that wait."""
+        """Wake all waiting threads."""
 
     def clear(self) -> None:
-        """Make who waits from here on wait until it is set again."""
+        """Make threads wait again until it is set."""
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Block until it is set, or the time is over; tell whether it is set."""
+        """Block until it is set, or the timeout has expired; return whether it is set."""
 
 
 class WaitCondition(AbstractContextManager[Any], Protocol):
-    """What one thread wakes another with; `threading.Condition` is one. Held while it is used."""
+    """A condition; `threading.Condition` is one. It must be held while it is used."""
 
     def notify(self) -> None:
-        """Wake one that waits."""
+        """Wake one waiting thread."""
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Let go of it until somebody notifies, or the time is over."""
+        """Release it until it is notified, or the timeout has expired."""
 
 
 class Thread(Protocol):
     """A thread; `threading.Thread` is one."""
 
     def start(self) -> None:
-        """Let it run."""
+        """Start it."""
 
     def is_alive(self) -> bool:
-        """Tell whether it runs."""
+        """Return whether it is running."""
 
     def join(self, timeout: float | None = None) -> None:
-        """Block until it has ended, or the time is over."""
+        """Block until it has ended, or the timeout has expired."""
 
 
 class Threads(Protocol):
-    """Threads, and how they wait for each other; the module `threading` is one."""
+    """Threads and synchronization; the module `threading` is one."""
 
     def Thread(self, *, target: Callable[[], None], name: str, daemon: bool) -> Thread:  # noqa: N802
         """Return a thread that will call `target`."""
 
     def RLock(self) -> AbstractContextManager[object]:  # noqa: N802
-        """Return a lock that its holder can take again."""
+        """Return a reentrant lock."""
 
     def Condition(self) -> WaitCondition:  # noqa: N802
-        """Return what one thread wakes another with."""
+        """Return a condition."""
 
     def Event(self) -> Signal:  # noqa: N802
-        """Return a flag that threads wait for."""
+        """Return a flag that threads can wait for."""

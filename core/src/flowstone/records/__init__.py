@@ -1,1 +1,1 @@
-"""Frozen records of what is kept and sent, and their one encoding."""
+"""Frozen records of stored and sent data, and their common encoding."""

@@ -1,7 +1,7 @@
-"""What another tool needs to reach the same place by itself: an address, options and a login.
+"""Access of other tools to a store or database: an address, options and credentials.
 
-Packages never import each other. What one needs of another's store or database, as DuckDB of a
-bucket, it takes from these records.
+Packages never import each other. If one needs access to another's store or database, as DuckDB does
+to a bucket, it uses these records.
 """
 
 from __future__ import annotations
@@ -12,20 +12,19 @@ from typing import Protocol, Self
 
 
 class Masked(Protocol):
-    """A secret that shows itself only when it is asked, as pydantic's `SecretStr`."""
+    """A secret that must be revealed explicitly, like pydantic's `SecretStr`."""
 
     def get_secret_value(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
 class _Access:
-    """What both kinds have.
+    """The common attributes.
 
     Attributes:
-        options: further words of the service that are no secrets: ``region``.
-        secrets: by the service's own words: ``secret_access_key``; masked when they are shown.
-        refresh: returns the access anew, with a login that is good now; None where it does not
-            run out.
+        options: further options of the service that are not secret: ``region``.
+        secrets: by the service's own names: ``secret_access_key``; masked in output.
+        refresh: returns the access with new credentials; None if they don't expire.
     """
 
     options: Mapping[str, str] = field(default_factory=dict, kw_only=True)
@@ -35,20 +34,20 @@ class _Access:
     )
 
     def reveal(self, name: str) -> str | None:
-        """Return a secret in clear; None where there is none of that name."""
+        """Return a secret in plain text; None if there is none of that name."""
         found = self.secrets.get(name)
         return None if found is None else found.get_secret_value()
 
 
 @dataclass(frozen=True, slots=True)
 class StoreAccess(_Access):
-    """How to reach the objects of a store.
+    """Access to the objects of a store.
 
     Attributes:
-        scheme: of its URIs: ``s3``, ``gs``, ``file``.
-        bucket: the bucket or container; of local files, the directory.
-        folder: the folder that the block's paths are in; empty or without a slash at its ends.
-        endpoint: the service's address, where it is not the usual one.
+        scheme: the scheme of its URIs: ``s3``, ``gs``, ``file``.
+        bucket: the bucket or container; for local files, the directory.
+        folder: the folder of the block's paths; empty or without a slash at its ends.
+        endpoint: the address of the service, unless it is the default one.
     """
 
     scheme: str
@@ -59,13 +58,13 @@ class StoreAccess(_Access):
 
 @dataclass(frozen=True, slots=True)
 class DatabaseAccess(_Access):
-    """How to reach a database.
+    """Access to a database.
 
     Attributes:
-        dialect: the SQL that it speaks: ``sqlite``, ``duckdb``, ``postgresql``, ``snowflake``.
-        database: its name; of one in a file, the path.
-        host, port: where it listens; None for a file, or for the service's usual place.
-        user: who logs in; None where nobody does.
+        dialect: its SQL dialect: ``sqlite``, ``duckdb``, ``postgresql``, ``snowflake``.
+        database: its name; for a database in a file, the path.
+        host, port: its address; None for a file, or for the default of the service.
+        user: the user name; None without one.
     """
 
     dialect: str

@@ -1,4 +1,4 @@
-"""How a record becomes JSON, and comes back: field by field, as the annotation of each says."""
+"""Encode records as JSON and decode them: field by field, by their annotations."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 Json = dict[str, Any]
-#: Takes and returns what one field holds, or its JSON.
+#: Converts the value of a field to JSON, or back.
 Transform = Callable[..., object]
 
-#: Annotations of what JSON has itself; with ``| None`` as well.
+#: Annotations of values that JSON has itself; with ``| None`` as well.
 PLAIN = frozenset({"str", "int", "float", "bool", "Kind", "object"})
 
 
 class FieldForm(NamedTuple):
-    """How a value that JSON has not becomes one that it has, and comes back."""
+    """How a value that JSON lacks is encoded and decoded."""
 
     encode: Transform
     decode: Transform
@@ -33,7 +33,7 @@ class FieldCodec(NamedTuple):
 
     Attributes:
         key: its name in JSON.
-        form: how its value is encoded; None for one that JSON has.
+        form: how its value is encoded; None if JSON has it.
     """
 
     name: str
@@ -44,8 +44,8 @@ class FieldCodec(NamedTuple):
 class RecordCodec(Generic[R]):
     """Encodes records of one type as JSON objects, and decodes them.
 
-    What is decoded may come from another version: a key that is not known is ignored, and a field
-    without its key has its default.
+    The JSON may come from another version: an unknown key is ignored, and a field whose key is
+    missing gets its default.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class RecordCodec(Generic[R]):
 
         Args:
             record: a record, a dataclass or a named tuple, whose annotations are strings.
-            forms: by annotation, and before that by the name of a field.
+            forms: by annotation or by the name of a field, which comes first.
             keys: names in JSON, where they differ from those of the fields.
         """
         self.record = record
@@ -79,7 +79,7 @@ class RecordCodec(Generic[R]):
         """Return the record.
 
         Raises:
-            RecordInvalid: a field that has no default is not there.
+            RecordInvalid: a field without a default is missing.
         """
         values = {
             name: body[key] if form is None or body[key] is None else form.decode(body[key])
@@ -93,14 +93,14 @@ class RecordCodec(Generic[R]):
 
     @property
     def form(self) -> FieldForm:
-        """How this record is encoded as a field of another."""
+        """Return the form of this record as a field of another."""
         return FieldForm(self.encode, self.decode)
 
 
 def read_annotations(record: type[Any]) -> Iterator[tuple[str, str]]:
     """Yield the fields of a record, dataclass or named tuple, each with its annotation.
 
-    Those of a named tuple are references that hold it.
+    Those of a named tuple are forward references, which contain it.
     """
     if hasattr(record, "_fields"):
         for name, annotation in record.__annotations__.items():
@@ -110,7 +110,7 @@ def read_annotations(record: type[Any]) -> Iterator[tuple[str, str]]:
         for field in list_fields(record):
             yield field.name, field.annotation
     else:
-        # 10 ms to import; who has a dataclass has paid for it.
+        # Takes 10 ms to import; for a dataclass it is loaded already.
         from dataclasses import fields
 
         for each in fields(record):
@@ -118,10 +118,10 @@ def read_annotations(record: type[Any]) -> Iterator[tuple[str, str]]:
 
 
 def find_form(annotation: str, forms: Mapping[str, FieldForm], name: str) -> FieldForm | None:
-    """Return how a field is encoded; None where JSON has what it holds.
+    """Return how a field is encoded; None if JSON has its values.
 
     Raises:
-        TypeError: nobody has said how; a mistake in the table of forms.
+        TypeError: the table of forms has no entry for it.
     """
     annotation = annotation.removesuffix(" | None")
     form = forms.get(name) or forms.get(annotation)

@@ -18,28 +18,28 @@ if TYPE_CHECKING:
     from flowstone.records.runs import CodeVersion, Environment
     from flowstone.records.schedules import Schedule
 
-#: The kind of the documents that deployments are.
+#: The kind of the documents of deployments.
 KIND = "deployment"
 
 
 class ConcurrencyLimitStrategy(StrEnum):
-    """What becomes of a run of a deployment that has as many runs as it may have at a time."""
+    """What happens to a run of a deployment that has reached its concurrency limit."""
 
     ENQUEUE = "ENQUEUE"
-    """It waits."""
+    """The run waits."""
     CANCEL_NEW = "CANCEL_NEW"
-    """It is cancelled."""
+    """The run is cancelled."""
     CANCEL_RUNNING = "CANCEL_RUNNING"
-    """It waits for the oldest run that is being executed, which is cancelled."""
+    """The run waits for the oldest run in progress, which is cancelled."""
 
 
 @dataclass(frozen=True)
 class ConcurrencyLimitConfig:
-    """How many runs of a deployment are executed at a time, and what becomes of the others.
+    """The concurrency limit of a deployment, and what happens to further runs.
 
     Attributes:
-        limit: from 1 up.
-        collision_strategy: what becomes of a run for which there is no room.
+        limit: the maximum number of runs executed at a time, from 1 up.
+        collision_strategy: what happens to a run beyond the limit.
     """
 
     limit: int
@@ -48,38 +48,38 @@ class ConcurrencyLimitConfig:
 
 @dataclass(frozen=True)
 class Deployment:
-    """A flow with what is needed to run it unattended: schedules, parameters and tags.
+    """A flow with everything needed to run it unattended: schedules, parameters and tags.
 
-    Deploying it again keeps what an operator has changed.
+    Deploying it again preserves what an operator has changed.
 
     Attributes:
         name: its name among the deployments of the flow.
         flow_name: the flow's name.
-        entrypoint: where the flow is defined: ``package.module:flow`` or ``/path/to/file.py:flow``;
-            in pinned code a relative path.
-        code: the version of its code that runs get that are created now; None where each run has
-            the code as it is then, as with `serve`.
+        entrypoint: the location of the flow: ``package.module:flow`` or ``/path/to/file.py:flow``;
+            a relative path in pinned code.
+        code: the version of the code for new runs; None if each run uses the code at the time of
+            its execution, as with `serve`.
         environment: the packages of its runs; None for those of the worker.
         parameters: defaults of each run, by name.
         parameter_schema: the JSON schema of the flow's parameters.
-        enforce_parameter_schema: whether parameters are checked when a run is made.
-        tags: of each run.
-        description: what a person should know of it, as Markdown.
-        version: what the code says of its version.
-        schedules: when runs are due, as the code says.
-        paused: whether the code says that its schedules make no runs.
-        work_pool_name: the pool whose workers execute its runs; None where a program serves it.
+        enforce_parameter_schema: whether parameters are checked when a run is created.
+        tags: tags of each run.
+        description: a description for people, in Markdown.
+        version: the version that the code declares.
+        schedules: the schedules that the code declares.
+        paused: whether the code declares the deployment as paused.
+        work_pool_name: the pool whose workers execute its runs; None if a program serves it.
         work_queue_name: the queue of the pool; None for the default one.
-        job_variables: what its jobs have that differs from the pool's defaults, by name.
-        concurrency_limit: how many of its runs are executed at a time; None for any number.
-        collision_strategy: what becomes of a run for which there is no room.
-        declared_in: the file that declares it; None where a program deploys it.
-        id: of the document; given when it is first saved.
-        added_schedules: an operator's, beside those of the code.
-        paused_by_operator: True or False where an operator has paused or resumed it, whatever the
-            code says; None otherwise.
+        job_variables: variables of its jobs that differ from the pool's defaults, by name.
+        concurrency_limit: the maximum number of its runs executed at a time; None for no maximum.
+        collision_strategy: what happens to a run beyond the limit.
+        declared_in: the file that declares it; None if a program deploys it.
+        id: the id of the document, assigned when it is first saved.
+        added_schedules: schedules added by an operator.
+        paused_by_operator: True or False if an operator has paused or resumed it, which overrides
+            the code; None otherwise.
         schedule_pauses: by slug, True for a schedule that an operator has paused, and False for one
-            that an operator has resumed, whatever the code says.
+            that an operator has resumed, which overrides the code.
         paused_at_shutdown: whether it is paused because the last process that served it has ended.
     """
 
@@ -115,7 +115,7 @@ class Deployment:
 
     @property
     def is_paused(self) -> bool:
-        """Whether its schedules make no runs."""
+        """Whether it is paused."""
         if self.paused_by_operator is not None:
             return self.paused_by_operator
         return self.paused or self.paused_at_shutdown
@@ -126,11 +126,11 @@ class Deployment:
 
     @property
     def active_schedules(self) -> tuple[Schedule, ...]:
-        """The schedules that make runs, where the deployment is not paused."""
+        """The schedules that create runs, unless the deployment is paused."""
         return tuple(each for each in self.all_schedules if self.is_active(each))
 
     def is_active(self, schedule: Schedule) -> bool:
-        """Tell whether one of its schedules makes runs."""
+        """Return whether one of its schedules creates runs."""
         return not self.schedule_pauses.get(schedule.slug or "", not schedule.active)
 
 
@@ -156,7 +156,7 @@ _CODEC = RecordCodec(
 
 
 def encode_deployment(deployment: Deployment) -> Json:
-    """Return what is kept of a deployment."""
+    """Return a deployment as JSON values."""
     return _CODEC.encode(deployment)
 
 
@@ -166,5 +166,5 @@ def decode_deployment(body: Json) -> Deployment:
 
 
 def read_deployment(document: Document) -> Deployment:
-    """Return the deployment that a document of the kind `KIND` is."""
+    """Return the deployment in a document of the kind `KIND`."""
     return decode_deployment(dict(document.body))

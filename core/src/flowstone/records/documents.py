@@ -1,4 +1,4 @@
-"""A document: something saved by kind and name, with a version; and what it refers to."""
+"""Documents: data saved by kind and name, with a version; and references between blocks."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from flowstone.records.record import record
 
 @record
 class Document:
-    """Something saved by name: a block, a variable, later a deployment, a limit.
+    """Data saved by name: a block, a variable, a deployment, a limit.
 
     Attributes:
-        kind: what it is; ``block:local-directory``, ``variable``.
-        name: unique within the kind.
-        body: JSON values only; whatever is secret in it is sealed.
+        kind: its kind: ``block:local-directory``, ``variable``.
+        name: its name, unique within the kind.
+        body: JSON values only; secrets in it are sealed.
         version: 1 when it is first saved, one more with each save.
         created, updated: seconds since the epoch.
     """
@@ -37,7 +37,7 @@ def choose_documents(
     after: tuple[str, str] | None = None,
     limit: int | None = None,
 ) -> list[Document]:
-    """Return a page of documents; the arguments are those of `DocumentStore.find`."""
+    """Return a page of documents; arguments as for `DocumentStore.find`."""
     found = {
         (each.kind, each.name): each
         for each in documents
@@ -53,7 +53,7 @@ def find_references(body: object) -> Iterator[str]:
     if isinstance(body, Mapping):
         if isinstance(body.get("$block"), str):
             yield body["$block"]
-        # Somebody's own keys, whatever they are called, stand under "$dict".
+        # A user's own keys, whatever their names, are under "$dict".
         own = body.get("$dict")
         for item in (own if isinstance(own, Mapping) else body).values():
             yield from find_references(item)

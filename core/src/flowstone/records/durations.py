@@ -1,4 +1,4 @@
-"""How long runs took, in figures and as a person reads them."""
+"""Durations of runs, as numbers and for display."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MINUTE = 60
 
 
 def format_duration(seconds: float | None) -> str:
-    """Return a duration with two or three digits that matter; a dash for none."""
+    """Return a duration with two or three significant digits; a dash for None."""
     if seconds is None:
         return "-"
     if seconds < 0.001:
@@ -33,10 +33,11 @@ def format_duration(seconds: float | None) -> str:
 
 
 def duration(run: Run, now: float, root: Run | None = None) -> float | None:
-    """Return how long a run ran, or has been running, in seconds.
+    """Return the duration of a run until its end or until now, in seconds.
 
-    None where it has not begun, or where nobody saw its end: its process was found dead, and
-    when it was found says nothing about when it died.
+    None if it has not started, or if its end is unknown: its process was found dead, and when it
+    was
+    found says nothing about when it died.
     """
     if run.started is None:
         return None

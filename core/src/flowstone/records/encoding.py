@@ -1,4 +1,4 @@
-"""Records as JSON and back: one way, for disk, HTTP and spool alike."""
+"""Records as JSON and back: the same for disk, HTTP and spool."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ if TYPE_CHECKING:
 dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 loads = json.loads
 
-#: A value without a JSON form is kept as its `repr`, up to this many characters.
+#: A value without a JSON form is stored as its `repr`, up to this many characters.
 LONGEST_REPR = 500
-#: Of a list or dict in a run's parameters, so many items are kept.
+#: Maximum number of stored items of a list or dict in a run's parameters.
 MOST_ITEMS = 1000
 
 
 def describe_as_json(value: object, depth: int = 8) -> Any:
-    """Return a JSON value that tells a person what `value` is; secrets masked, size bounded."""
+    """Return a JSON value that describes `value` to people; mask secrets, and limit its size."""
     if value is None or value is True or value is False or type(value) is int:
         return value
     if isinstance(value, str):
@@ -66,7 +66,7 @@ def describe_as_json(value: object, depth: int = 8) -> Any:
 
 
 def is_exact(value: object, depth: int = 8) -> bool:
-    """Tell whether `describe_as_json` keeps a value as it is, to the last bit."""
+    """Return whether `describe_as_json` preserves a value exactly."""
     if value is None or type(value) in {bool, int}:
         return True
     if type(value) is str:
@@ -87,7 +87,7 @@ def is_exact(value: object, depth: int = 8) -> bool:
 
 
 def mask_json(value: object) -> object:
-    """Return a JSON value with secrets masked, and nothing else changed."""
+    """Return a JSON value with secrets masked, and otherwise unchanged."""
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, Mapping):
@@ -107,7 +107,7 @@ def _describe_object(value: object, depth: int) -> object:
         except Exception:  # noqa: BLE001 - what can't be dumped is described instead
             return _shorten(value)
     if hasattr(type(value), "__dataclass_fields__"):
-        # 10 ms to import; who has a dataclass has paid for it.
+        # Takes 10 ms to import; for a dataclass it is loaded already.
         from dataclasses import fields, is_dataclass
 
         assert is_dataclass(value)
@@ -124,7 +124,7 @@ def _shorten(value: object) -> str:
         text = str(value) if hasattr(value, "__fspath__") else repr(value)
     except Exception as error:  # noqa: BLE001 - a broken __repr__ must not break the run
         text = f"<{type(value).__name__}, whose repr raised {type(error).__name__}>"
-    text = redact(text)  # before it is cut: the half of a secret is not known as one
+    text = redact(text)  # before it is cut: half of a secret would not be recognized
     return text if len(text) <= LONGEST_REPR else f"{text[:LONGEST_REPR]}…"
 
 
@@ -143,9 +143,9 @@ def decode_state(body: Mapping[str, Any]) -> State:
 
 _MASKED = FieldForm(redact, str)
 _MASKED_JSON = FieldForm(mask_json, lambda body: body)
-#: What is secret in a document is sealed, and nothing else of it may change.
+#: Secrets in a document are sealed, and nothing else in it may be changed.
 _JSON = FieldForm(dict, dict)
-#: How a field is encoded that JSON has no value for, by its annotation.
+#: By annotation, how a field is encoded that JSON has no value for.
 FORMS: dict[str, FieldForm] = {
     "State": FieldForm(encode_state, decode_state),
     "Mapping[str, Any]": FieldForm(describe_as_json, dict),
@@ -180,7 +180,7 @@ FORMS |= {
 
 
 def encode_record(record: object) -> Json:
-    """Return a record as JSON that says its type."""
+    """Return a record as JSON with its type."""
     tag, codec = _TAGS[type(record)]
     return {"type": tag, **codec.encode(record)}
 
@@ -189,7 +189,7 @@ def decode_record(body: Json) -> Any:
     """Return the record that `encode_record` has encoded.
 
     Raises:
-        RecordInvalid: it is of no type that this version knows, or a field is missing.
+        RecordInvalid: its type is unknown to this version, or a field is missing.
     """
     codec = RECORDS.get(body.get("type", ""))
     if codec is None:
@@ -216,7 +216,7 @@ def decode_value(value: object) -> object:
 
 
 def _decode_payload(body: Json) -> Payload:
-    if "type" not in body:  # the first versions told them apart by their keys
+    if "type" not in body:  # the first versions distinguished them by their keys
         if "run" in body:
             body = {"type": "run", **body["run"]}
         elif "artifact" in body:
@@ -230,7 +230,7 @@ def _decode_payload(body: Json) -> Payload:
 
 
 EVENT_CODEC = RecordCodec(Event, {"payload": FieldForm(encode_record, _decode_payload)})
-#: What can stand where records of several types may: by the type that its JSON says.
+#: The forms of fields with records of several types, by the type in their JSON.
 RECORDS: dict[str, RecordCodec[Any]] = {
     "run": RUN_CODEC,
     "state_change": RecordCodec(StateChange, FORMS),
@@ -264,7 +264,7 @@ def decode_event(body: Json) -> Event:
 
 
 def strip_event(event: Event) -> Event:
-    """Return the event as any store keeps it: no values, secrets masked."""
+    """Return the event as every store saves it: without values, secrets masked."""
     payload = _strip_payload(event.payload)
     if payload is event.payload:
         return event

@@ -1,4 +1,4 @@
-"""Errors as JSON and back, with the facts and records that they carry."""
+"""Errors as JSON and back, with their attributes and records."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _RECORDS = tuple(codec.record for codec in RECORDS.values())
 
 
 def encode_error(error: FlowstoneError) -> Json:
-    """Return an error as JSON: its type, its message and its facts; secrets masked."""
+    """Return an error as JSON: its type, its message and its attributes; secrets masked."""
     return {
         "type": type(error).__name__,
         "args": [_encode_fact(value) for value in error.args],
@@ -25,7 +25,7 @@ def encode_error(error: FlowstoneError) -> Json:
 
 
 def decode_error(body: Json) -> FlowstoneError:
-    """Return the error; of a type that this version has not, a `FlowstoneError` that says it."""
+    """Return the error; for an unknown type, a `FlowstoneError` that says so."""
     found = getattr(errors, body["type"], None)
     kind = found if isinstance(found, type) and issubclass(found, FlowstoneError) else None
     args = tuple(decode_value(value) for value in body.get("args", ()))

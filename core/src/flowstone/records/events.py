@@ -1,4 +1,4 @@
-"""Facts: everything that happens is an `Event`, and is never changed afterwards."""
+"""Events: everything that happens is an `Event`, which is never changed afterwards."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class LogLine:
     """One line of a run's log.
 
     Attributes:
-        level: the standard library's number, 20 for INFO.
+        level: the number of the standard library's level, such as 20 for INFO.
         logger: the logger's name.
-        message: the text, with a traceback where there was one; secrets masked.
-        fields: what was said beside the text, by `extra=`, as JSON values; None for nothing.
+        message: the text, with a traceback if there is one; secrets masked.
+        fields: the values of `extra=`, as JSON values; None if there are none.
     """
 
     level: int
@@ -35,13 +35,13 @@ class LogLine:
 
 @record
 class ArtifactVersion:
-    """An artifact as it was saved once: the newest of an id, or of a key, is what it is now.
+    """One version of an artifact; the newest version of an id or a key is the current one.
 
     Attributes:
-        id: of the artifact; an update carries the id of what it updates.
+        id: the artifact's id; an update has the id of what it updates.
         kind: ``link``, ``markdown``, ``table``, ``progress`` or ``image``.
-        key: by which people find it; each saving under a key is a version of it.
-        description: what a person should know of it, as Markdown.
+        key: a name to find it by; each save under a key is a new version.
+        description: a text for the reader, in Markdown.
         data: its content, as JSON values; secrets masked.
     """
 
@@ -54,13 +54,13 @@ class ArtifactVersion:
 
 @record
 class ExternalHandle:
-    """External work that a run has started; recorded before anybody waits for it.
+    """External work that a run has started; recorded before anything waits for it.
 
     Attributes:
-        kind: what it is: ``job``, ``query``, ``container`` …
-        block: the block that reaches it, as ``type/name``; only ``type`` where it was not saved.
-        id: what the service knows it by.
-        attempt: of the run, that began it.
+        kind: its kind: ``job``, ``query``, ``container`` …
+        block: the block that can access it, as ``type/name``; only ``type`` if it was not saved.
+        id: the service's id of it.
+        attempt: the attempt of the run that started it.
     """
 
     kind: str
@@ -70,7 +70,7 @@ class ExternalHandle:
 
     @property
     def is_reachable(self) -> bool:
-        """Whether another process can reach it, by the saved block."""
+        """Whether another process can access it through the saved block."""
         return "/" in self.block
 
     def __str__(self) -> str:
@@ -80,7 +80,7 @@ class ExternalHandle:
 
 @record
 class Measures:
-    """Numbers that tell how much a run did: rows, bytes, credits.
+    """Numbers about the work that a run did: rows, bytes, credits.
 
     Attributes:
         values: by name.
@@ -92,23 +92,23 @@ class Measures:
 
 
 Payload = Run | StateChange | LogLine | ArtifactVersion | ExternalHandle | Measures
-#: What tells something of a run without changing it. A run's writer may tell it after the end.
+#: Payloads that don't change the run. A run's writer may still write them after its end.
 INFORMATIONAL = (LogLine, ArtifactVersion, ExternalHandle, Measures)
 
 
 @fact
 class Event:
-    """One fact.
+    """One event.
 
     Attributes:
-        id: sorts by time; a store keeps an id once, however often it is sent.
+        id: sorts by time; a store saves an event once, however often it is sent.
         kind: what happened, in the past tense, such as ``TaskRunCompleted`` or ``LogWritten``.
         run_id: the run that it happened to.
         root_id: the outermost run of that run's tree.
         at: seconds since the epoch.
-        payload: a `Run` at its birth, a `StateChange` of it later, a `LogLine` of its log, an
-            `ArtifactVersion` that it saved, an `ExternalHandle` of work that it began elsewhere
-            or that has ended there, or `Measures`.
+        payload: a `Run` for its creation, a `StateChange` for a later change, a `LogLine` of its
+            log, an `ArtifactVersion` that it saved, an `ExternalHandle` of external work that has
+            started or ended, or `Measures`.
     """
 
     id: str
@@ -142,46 +142,46 @@ MEASURED = "Measured"
 
 
 def make_birth_event(run: Run) -> Event:
-    """Return the fact that a run has come to be."""
+    """Return the event of a run's creation."""
     state = run.state
     return Event(new_id(), KINDS[run.kind][state.type], run.id, run.root_id, state.at, run)
 
 
 def make_change_event(run: Run, state: State, attempt: int) -> Event:
-    """Return the fact that a run has gone into a state."""
+    """Return the event of a run's new state."""
     change = StateChange(run.version + 1, state, attempt)
     return Event(new_id(), KINDS[run.kind][state.type], run.id, run.root_id, state.at, change)
 
 
 def make_handover_event(run: Run, state: State, lease: Lease | None) -> Event:
-    """Return the fact that a root has gone into a state, and to another writer or to none."""
+    """Return the event of a root's new state and new writer, or of no writer."""
     change = Handover(run.version + 1, state, run.attempt, lease)
     return Event(new_id(), KINDS[run.kind][state.type], run.id, run.root_id, state.at, change)
 
 
 def make_log_event(run: Run, at: float, line: LogLine) -> Event:
-    """Return the fact that a run has logged a line."""
+    """Return the event of a logged line."""
     return Event(new_id(), LOG_WRITTEN, run.id, run.root_id, at, line)
 
 
 def make_external_event(run: Run, at: float, handle: ExternalHandle, kind: str) -> Event:
-    """Return the fact that work elsewhere has started, or has ended, as the kind says."""
+    """Return the event of external work that has started or ended, as the kind says."""
     return Event(new_id(), kind, run.id, run.root_id, at, handle)
 
 
 def make_measures_event(run: Run, at: float, measures: Measures) -> Event:
-    """Return the fact that a run has done so much."""
+    """Return the event of a run's measures."""
     return Event(new_id(), MEASURED, run.id, run.root_id, at, measures)
 
 
 def make_artifact_event(run: Run | None, at: float, artifact: ArtifactVersion) -> Event:
-    """Return the fact that a run has saved an artifact, or somebody outside any run."""
+    """Return the event of an artifact saved by a run, or outside of any run."""
     run_id, root_id = ("", "") if run is None else (run.id, run.root_id)
     return Event(new_id(), ARTIFACT_SAVED, run_id, root_id, at, artifact)
 
 
 def fold(run: Run | None, event: Event) -> Run | None:
-    """Return the run as the event leaves it; an event that it has seen changes nothing."""
+    """Return the run after the event; an event that it has seen changes nothing."""
     payload: Any = event.payload
     if isinstance(payload, Run):
         return payload if run is None or payload.version > run.version else run

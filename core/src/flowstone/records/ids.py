@@ -1,4 +1,4 @@
-"""Ids that sort by the time they were made: UUID version 7, as text."""
+"""Ids that sort by time of creation: UUID version 7, as text."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from itertools import count
 from time import time_ns
 
 _DIGITS = "0123456789abcdef"
-#: Two and three hexadecimal digits, by their value: to look them up takes a third of formatting.
+#: Two and three hexadecimal digits, by their value: a lookup takes a third of the time of
+#: formatting.
 _PAIRS = [first + rest for first in _DIGITS for rest in _DIGITS]
 _TRIPLES = [first + rest for first in _DIGITS for rest in _PAIRS]
 
 _sequence = count()
-_now = (0, "")  # the millisecond of the last id, and how ids begin in it
-_tail = ""  # "-xxxx-xxxxxxx": variant and random bits, but for the last five digits
+_now = (0, "")  # the millisecond of the last id, and the start of its ids
+_tail = ""  # "-xxxx-xxxxxxx": variant and random bits, without the last five digits
 
 
 def _reseed() -> None:
@@ -32,9 +33,9 @@ if hasattr(os, "register_at_fork"):
 def new_id() -> str:
     """Return a new id, such as ``019a8f3e-5b7c-7000-9d2e-6f1a2b3c4d5e``.
 
-    The time has a resolution of 1/4096 ms (its low bits stand in the 12 bits after the version);
-    the last 62 bits are random for the process, with a running number in the low 20 of them, so
-    that ids made in one process are unique and nearly always in order.
+    The time has a resolution of 1/4096 ms (its low bits are in the 12 bits after the version);
+    the last 62 bits are random for the process, with a counter in the low 20 of them, so that ids
+    created in one process are unique and nearly always in order.
     """
     global _now
     millisecond, rest = divmod(time_ns(), 1_000_000)
@@ -48,18 +49,18 @@ def new_id() -> str:
 
 
 def read_time(made: str) -> float:
-    """Return when an id was made, in seconds since the epoch."""
+    """Return the time of an id's creation, in seconds since the epoch."""
     return int(made[:8] + made[9:13], 16) / 1000
 
 
 def derive_id(at: float, *facts: str) -> str:
-    """Return the id of what is one thing for all processes: the same for the same facts.
+    """Return an id that is the same in all processes for the same facts.
 
     Args:
-        at: a time of it, in seconds since the epoch, by which the id sorts.
-        facts: what tells it from others.
+        at: the time by which the id sorts, in seconds since the epoch.
+        facts: what distinguishes it from others.
     """
-    # 4 ms to import, which only schedules need.
+    # Takes 4 ms to import; only schedules need it.
     from hashlib import sha256
 
     milliseconds = max(0, int(at * 1000))

@@ -1,4 +1,4 @@
-"""Limits: how many may do a thing at a time, and who holds slots under them."""
+"""Concurrency limits, and the slots held under them."""
 
 from __future__ import annotations
 
@@ -12,36 +12,37 @@ if TYPE_CHECKING:
 
     from flowstone.records.documents import Document
 
-#: The kind of the documents that limits are.
+#: The kind of the documents of limits.
 KIND = "limit"
-#: The limit of this and a tag is one for task runs with that tag.
+#: With a tag, the name of the limit for task runs with that tag.
 TAG = "tag:"
-#: The limit of this and a name is a lock: it has one slot, and is there without being saved.
+#: With a name, the name of a lock: a limit with one slot, which exists without being saved.
 LOCK = "lock:"
-#: The lock of this and a run's id is held by who has claimed the run.
+#: With a run's id, the name of the lock that is held while the run is claimed.
 CLAIM = f"{LOCK}run:"
-#: The limit whose slots say who serves which deployment; it is there without being saved, too.
+#: The limit whose slots show which processes serve which deployments; also exists without being
+#: saved.
 SERVING = "serving:deployments"
 #: The same for workers, by their pools.
 WORKING = "serving:work-pools"
-#: The same for who serves background tasks, by their keys.
+#: The same for processes that serve background tasks, by their keys.
 SERVING_TASKS = "serving:tasks"
 _PRESENCE = frozenset({SERVING, WORKING, SERVING_TASKS})
-#: The limits of these and a name are kept beside a deployment, a work pool and a queue of one.
+#: With a name, the limits saved for a deployment, a work pool and a queue of one.
 DEPLOYMENT, POOL, QUEUE = "deployment:", "work-pool:", "work-queue:"
 _OWN = (LOCK, DEPLOYMENT, POOL, QUEUE)
-#: The slots of a limit that has room for everybody.
+#: The number of slots of an unlimited limit.
 _ROOM = 1_000_000
 
 
 class Limit(NamedTuple):
-    """How many slots there are under a name.
+    """The number of slots under a name.
 
     Attributes:
-        slots: so many may be held at a time.
-        active: whether it is obeyed; one that is not is as if it were not there.
-        slot_decay_per_second: so many slots that were taken by `rate_limit` become free in each
-            second; 0 where it is no limit of a rate.
+        slots: the maximum number of slots held at a time.
+        active: whether it is enforced; one that is not active has no effect.
+        slot_decay_per_second: the number of slots taken by `rate_limit` that are freed per second;
+            0 if it is not a rate limit.
     """
 
     name: str
@@ -51,7 +52,7 @@ class Limit(NamedTuple):
 
 
 def read_limit(document: Document) -> Limit:
-    """Return the limit that a document of the kind `KIND` is."""
+    """Return the limit in a document of the kind `KIND`."""
     body = document.body
     return Limit(
         document.name,
@@ -62,19 +63,19 @@ def read_limit(document: Document) -> Limit:
 
 
 def add_unsaved(saved: Iterable[Limit], names: Collection[str]) -> list[Limit]:
-    """Return limits of these names, ordered by name: the saved ones, and those of our own."""
+    """Return the limits of these names, ordered by name: saved ones, and Flowstone's own."""
     own = {name: 1 for name in names if name.startswith(LOCK)}
     own |= dict.fromkeys(_PRESENCE.intersection(names), _ROOM)
     return sorted([*saved, *(Limit(name, slots) for name, slots in own.items())])
 
 
 def is_own(name: str) -> bool:
-    """Tell whether a limit is Flowstone's own: nobody sets it by its name."""
+    """Return whether a limit is Flowstone's own, and can't be set by name."""
     return name.startswith(_OWN) or name in _PRESENCE
 
 
 def encode_limit(limit: Limit) -> dict[str, object]:
-    """Return what is kept of a limit under its name."""
+    """Return a limit as JSON values, without its name."""
     return {
         "slots": limit.slots,
         "active": limit.active,
@@ -83,15 +84,16 @@ def encode_limit(limit: Limit) -> dict[str, object]:
 
 
 class SlotDemand(NamedTuple):
-    """What somebody wants of a gate.
+    """A request for slots.
 
     Attributes:
-        names: of limits; those that are not there limit nothing.
-        occupy: how many slots under each.
-        owner, run_id: for whom, as others see it.
-        lease_seconds: so long a holder that is out of sight counts as alive; None for the setting.
-        is_rate: whether the slots decay, and are not given back.
-        on_lost: called from another thread when the lease could not be kept; None to go on.
+        names: the names of limits; those that don't exist are not enforced.
+        occupy: the number of slots under each.
+        owner, run_id: the requester, for others to see.
+        lease_seconds: seconds after its last heartbeat until a holder that can't be checked counts
+            as dead; None for the setting.
+        is_rate: whether the slots decay, and are not freed.
+        on_lost: called from another thread when the lease is lost; None to continue without it.
     """
 
     names: tuple[str, ...]
@@ -104,18 +106,18 @@ class SlotDemand(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """What somebody asks for: so many slots under each of some limits, all or none.
+    """A claim of slots under one or more limits, all or none.
 
     Attributes:
-        token: known to the asker only by making it up; a claim again under it changes nothing.
-        names: the limits' names.
-        occupy: how many slots under each.
-        holder: the process that asks, as `Services.holder` says it.
-        owner: who asks, in words for a person: a run's name.
-        run_id: the run, where it is one.
-        seconds: how long the lease lasts.
+        token: a unique token; repeating a claim with its token changes nothing.
+        names: the names of the limits.
+        occupy: the number of slots under each.
+        holder: the claiming process, from `Services.holder`.
+        owner: the claimant's name for people: a run's name.
+        run_id: the run, if it is one.
+        seconds: the duration of the lease.
         waited: for how many seconds the process has been waiting for slots of these limits.
-        is_rate: whether the slots decay by themselves, and are never given back.
+        is_rate: whether the slots decay by themselves, and are never freed.
     """
 
     token: str
@@ -130,13 +132,13 @@ class Claim(NamedTuple):
 
 
 class Slot(NamedTuple):
-    """Slots that are held under one limit: a lease, which is also all that is counted.
+    """Slots held under one limit: a lease. Only leases are counted.
 
     Attributes:
         limit: the limit's name.
         token, occupy, holder, owner, run_id, is_rate: the claim's.
         since: when they were taken, in seconds since the epoch by the store's clock.
-        until: the end of the lease; of a rate's, when the last of it has decayed.
+        until: the end of the lease; for a rate, when the last slot has decayed.
     """
 
     limit: str
@@ -151,14 +153,14 @@ class Slot(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """Why slots were not given.
+    """Why slots were refused.
 
     Attributes:
         limit: the first limit that has too few left.
-        occupy: how many are asked for.
-        held: what is held under it.
-        seconds: after so long there is room, if nobody else takes it; None where that depends on
-            somebody giving slots back.
+        occupy: the number of requested slots.
+        held: the slots held under it.
+        seconds: seconds until there are enough slots, if no other process takes them; None if that
+            depends on a holder freeing its slots.
     """
 
     limit: Limit
@@ -179,16 +181,16 @@ def format_slots(number: int) -> str:
 
 
 def describe_holders(held: Sequence[Slot]) -> str:
-    """Return who holds slots, in words."""
+    """Return the holders of slots, in words."""
     owners = list(dict.fromkeys(slot.owner for slot in held))
     if not owners:
-        return "kept for somebody who has waited for longer"
+        return "reserved for a process that has waited longer"
     names = ", ".join(map(repr, owners[:5])) + (" …" if len(owners) > 5 else "")
     return f"held by {names}"
 
 
 def count_used(limit: Limit, slots: Iterable[Slot], now: float) -> float:
-    """Return how many slots under a limit are taken: those held, and what is left of a rate's."""
+    """Return the number of slots in use under a limit: those held, and the rest of a rate's."""
     taken, end = 0, now
     for slot in slots:
         if slot.limit != limit.name:
@@ -201,16 +203,16 @@ def count_used(limit: Limit, slots: Iterable[Slot], now: float) -> float:
 
 
 def count_used_slots(limits: Iterable[Limit], held: Sequence[Slot], now: float) -> dict[str, float]:
-    """Return how many slots are taken, by the limits' names."""
+    """Return the numbers of slots in use, by the names of limits."""
     return {limit.name: count_used(limit, held, now) for limit in limits}
 
 
 def check_limit(limit: Limit) -> Limit:
-    """Return a limit that may be saved.
+    """Return a limit if it is valid.
 
     Raises:
-        InvalidName: nobody could use it by its name.
-        ConfigurationError: it has a number that can't be obeyed.
+        InvalidName: its name is not valid.
+        ConfigurationError: one of its numbers is not valid.
     """
     name, decay = limit.name, limit.slot_decay_per_second
     check_printable_name(KIND, name)
@@ -223,7 +225,7 @@ def check_limit(limit: Limit) -> Limit:
     return limit
 
 
-#: So long, in seconds, a process asks in vain before others let it go first …
+#: Seconds of unsuccessful polling after which other processes let this one go first …
 GIVES_WAY = 2.0
-#: … and so long it is known by one asking that it asks.
+#: … and seconds for which a poll shows that a process is still waiting.
 REMEMBERED = 2.0

@@ -21,7 +21,7 @@ class StoreCall(NamedTuple):
     """A call of a method of a port.
 
     Attributes:
-        id: of the call; a call that is sent again with the same id is executed once.
+        id: the id of the call; a call that is sent again with the same id is executed once.
         method: the name of the method.
         arguments: positional arguments.
         options: keyword arguments.
@@ -37,7 +37,7 @@ class StoreReply(NamedTuple):
     """The reply to a call.
 
     Attributes:
-        id: of the call.
+        id: the id of the call.
         value: the value that it returned, or the error that it raised.
     """
 
@@ -56,7 +56,7 @@ def decode_call(content: bytes) -> StoreCall:
     """Return the call that `encode_call` has encoded.
 
     Raises:
-        RecordInvalid: it is none, or has a record that this version does not know.
+        RecordInvalid: it is not a call, or has a record that this version does not know.
     """
     body = _load(content)
     options = {name: decode_value(value) for name, value in body.get("options", {}).items()}
@@ -78,7 +78,7 @@ def decode_reply(content: bytes) -> StoreReply:
     """Return the reply that `encode_reply` has encoded.
 
     Raises:
-        RecordInvalid: it is none, or has a record that this version does not know.
+        RecordInvalid: it is not a reply, or has a record that this version does not know.
     """
     body = _load(content)
     if "error" in body:

@@ -1,4 +1,4 @@
-"""Names that people give to limits, deployments, schedules and work pools."""
+"""Names of limits, deployments, schedules and work pools."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def check_printable_name(kind: str, name: str) -> None:
 
 
 def check_part_name(kind: str, name: str) -> str:
-    """Return a name that may stand beside another behind a slash, as in ``flow/name``.
+    """Return a name if it can be part of another with a slash, as in ``flow/name``.
 
     Raises:
-        InvalidName: nobody could use it.
+        InvalidName: it is not valid.
     """
     check_printable_name(kind, name)
     if not _BANNED.isdisjoint(name):

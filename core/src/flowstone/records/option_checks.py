@@ -1,4 +1,4 @@
-"""Checks of options that a caller has given, whatever their types turn out to be."""
+"""Checks of a caller's options, of any type."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from flowstone.errors import ConfigurationError
 
 
 def check_seconds(owner: str, name: str, value: object) -> None:
-    """Refuse what is no number of seconds; None is left to the caller.
+    """Refuse a value that is not a number of seconds; None is left to the caller.
 
     Raises:
-        ConfigurationError: it is none, or is below 0.
+        ConfigurationError: it is not a number, or is below 0.
     """
     if value is not None and not (isinstance(value, (int, float)) and value >= 0):
         problem = f"{name}={value!r} is no number of seconds"
@@ -17,10 +17,10 @@ def check_seconds(owner: str, name: str, value: object) -> None:
 
 
 def check_limit_of_runs(owner: str, value: object) -> None:
-    """Refuse a limit that is no whole number from 1 up; None is left to the caller.
+    """Refuse a limit that is not a whole number from 1 up; None is left to the caller.
 
     Raises:
-        ConfigurationError: it is none, or lets no run start.
+        ConfigurationError: it is not a whole number, or lets no run start.
     """
     if value is None:
         return

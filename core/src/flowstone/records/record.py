@@ -1,10 +1,10 @@
-"""Records: dataclasses that are quick to define, as every start of a program defines many.
+"""Records: dataclasses that are quick to define, since every program defines many at its start.
 
 `dataclasses.dataclass` writes and compiles the methods of each class as it is defined, which takes
-half a millisecond, and imports `inspect`. The methods of a record are written once, here, for all
-of them, but for its ``__init__``: that is compiled at the first use of the record, in the form
-that `dataclass` gives it. What `dataclasses` looks for in a class is there as soon as it looks, so
-`fields`, `replace`, `asdict` and pattern matching take a record as they take a dataclass.
+half a millisecond, and imports `inspect`. The methods of records are written once, here, for all
+of them, except for ``__init__``: that is compiled when a record is first used, in the form that
+`dataclass` gives it. What `dataclasses` looks for in a class is created on access, so `fields`,
+`replace`, `asdict` and pattern matching work with a record as with a dataclass.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Metadata = Mapping[str, Any]
 
 
 class _Absent:
-    """Stands for an argument or a default that is not given."""
+    """A missing argument or default."""
 
     def __repr__(self) -> str:
         return "<factory>"
@@ -36,16 +36,16 @@ _ABSENT = _Absent()
 
 
 class RecordField:
-    """A field of a record, with what `dataclasses.Field` says of it.
+    """A field of a record, with the properties of `dataclasses.Field`.
 
     Attributes:
         name: as an attribute, and as an argument.
         annotation: as it is written.
-        default: the value where none is given; `_ABSENT` where one has to be.
-        factory: makes such a value anew for each record; None where `default` is shared.
+        default: the default value; `_ABSENT` if the field is required.
+        factory: creates a default for each record; None if `default` is shared.
         show: whether the field is part of the ``repr``.
         compare: whether it is part of ``==`` and of the hash.
-        metadata: whatever the owner of the record says of the field.
+        metadata: any data of the owner of the record.
     """
 
     __slots__ = ("annotation", "compare", "default", "factory", "metadata", "name", "show")
@@ -95,11 +95,11 @@ def field(
     """Describe a field of a record, as `dataclasses.field` does.
 
     Args:
-        default: the value where none is given.
-        default_factory: makes that value, anew for each record.
+        default: the default value.
+        default_factory: creates the default value for each record.
         show: whether the field is part of the ``repr``.
         compare: whether it is part of ``==`` and of the hash.
-        metadata: whatever the owner of the record says of the field.
+        metadata: any data of the owner of the record.
     """
     return RecordField(
         default, default_factory, show=show, compare=compare, metadata=metadata or {}
@@ -108,7 +108,7 @@ def field(
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 def record(kind: type[R]) -> type[R]:
-    """Make a class a record: as `dataclass(frozen=True, slots=True)`, but quicker to define."""
+    """Make a class a record, like `dataclass(frozen=True, slots=True)`, but quicker to define."""
     return _define(kind, {"__setattr__": _refuse_to_set, "__delattr__": _refuse_to_delete})
 
 
@@ -116,15 +116,15 @@ def record(kind: type[R]) -> type[R]:
 def fact(kind: type[R]) -> type[R]:
     """Make a class a record that is frozen for type checkers, and not at run time.
 
-    The fields of a frozen record are set by calls of `object.__setattr__`, so it takes four times
-    as long to make. Each task run has some ten facts.
+    The fields of a frozen record are set with `object.__setattr__`, so it takes four times as long
+    to create. Each task run has some ten events.
     """
     return _define(kind, {})
 
 
 @dataclass_transform(field_specifiers=(field,))
 def draft(kind: type[R]) -> type[R]:
-    """Make a class a record whose fields may be set again, so that it has no hash."""
+    """Make a class a mutable record, which has no hash."""
     return _define(kind, {"__hash__": None})
 
 
@@ -135,12 +135,12 @@ def list_fields(kind: type) -> list[RecordField]:
 
 
 def is_record(kind: type) -> bool:
-    """Tell whether a class is a record, or is derived from one."""
+    """Return whether a class is a record, or is derived from one."""
     return hasattr(kind, _FIELDS)
 
 
 def evolve(record: R, **changes: object) -> R:
-    """Return a copy of a record with the fields changed that are named.
+    """Return a copy of a record with some fields changed.
 
     It takes a third of the time of `dataclasses.replace`, which works as well.
     """
@@ -163,7 +163,7 @@ _FIELDS, _NAMES = "__record_fields__", "__match_args__"
 
 
 def _define(kind: type[R], more: Mapping[str, object]) -> type[R]:
-    """Return the class anew, with slots in place of the defaults, and the methods of records."""
+    """Return the class with slots in place of the defaults, and with the methods of records."""
     fields: dict[str, RecordField] = {}
     for base in reversed(kind.__mro__[1:]):
         fields |= vars(base).get(_FIELDS, {})
@@ -177,7 +177,7 @@ def _define(kind: type[R], more: Mapping[str, object]) -> type[R]:
         if name not in fields:
             slots.append(name)
         fields[name] = default
-    for name in ("__dict__", "__weakref__"):  # of instances of the class as it was, without slots
+    for name in ("__dict__", "__weakref__"):  # of instances of the original class, without slots
         attributes.pop(name, None)
     methods = {name: method for name, method in _METHODS.items() if name not in attributes}
     attributes |= {
@@ -196,7 +196,7 @@ def _define(kind: type[R], more: Mapping[str, object]) -> type[R]:
 
 
 class _Deferred:
-    """An attribute of a class that is made when it is first looked up, and then stands there."""
+    """A class attribute that is created on first access, and then replaces this one."""
 
     __slots__ = ("make", "name", "owner")
 
@@ -211,7 +211,7 @@ class _Deferred:
         return getattr(self.owner if instance is None else instance, self.name)
 
 
-# ---------------------------------------------------------------- methods that records share
+# ---------------------------------------------------------------- methods of all records
 
 
 @recursive_repr()
@@ -244,7 +244,7 @@ def _set_fields(self: object, values: list[object]) -> None:
 
 
 def _list_names(self: object) -> tuple[str, ...]:
-    # Not by `list_fields`: a dataclass that is derived from a record has fields of its own.
+    # Not with `list_fields`: a dataclass that is derived from a record has fields of its own.
     names: tuple[str, ...] = getattr(self, _NAMES)
     return names
 
@@ -261,7 +261,7 @@ _METHODS = {
 
 def _refuse_to_set(self: object, name: str, value: object) -> None:
     if name in getattr(self, _FIELDS):
-        # 10 ms to import, which only a program pays that has this mistake.
+        # Takes 10 ms to import; only needed after this mistake.
         from dataclasses import FrozenInstanceError
 
         raise FrozenInstanceError(f"cannot assign to field {name!r}")
@@ -270,14 +270,14 @@ def _refuse_to_set(self: object, name: str, value: object) -> None:
 
 def _refuse_to_delete(self: object, name: str) -> None:
     if name in getattr(self, _FIELDS):
-        # 10 ms to import, which only a program pays that has this mistake.
+        # Takes 10 ms to import; only needed after this mistake.
         from dataclasses import FrozenInstanceError
 
         raise FrozenInstanceError(f"cannot delete field {name!r}")
     object.__delattr__(self, name)
 
 
-# ---------------------------------------------------------------- what is made at its first use
+# ---------------------------------------------------------------- created on first use
 
 
 def _write_init(kind: type) -> object:
@@ -288,7 +288,7 @@ def _write_init(kind: type) -> object:
         f.name if f.factory is None else f"_make[{f.name!r}]() if {f.name} is _absent else {f.name}"
         for f in fields
     ]
-    if _is_frozen(kind):  # a line for each field takes three times as long to compile
+    if _is_frozen(kind):  # a line for each field would take three times as long to compile
         body = [f"for _name, _value in zip(_names, ({' '.join(f'{v},' for v in values)})):"]
         body.append(" _set_field(self, _name, _value)")
     else:
@@ -306,7 +306,7 @@ def _write_init(kind: type) -> object:
         for each in compile("\n".join(lines), f"<record {kind.__qualname__}>", "exec").co_consts
         if isinstance(each, CodeType)
     )
-    # Its globals are those of the module, so that the hints of arguments can be read.
+    # Its globals are those of the module, so that the type hints of arguments can be resolved.
     make = FunctionType(code, vars(sys.modules[kind.__module__]))
     factories = {f.name: f.factory for f in fields}
     init = make(object.__setattr__, tuple(factories), factories, _ABSENT)
@@ -322,12 +322,12 @@ def _is_frozen(kind: type) -> bool:
 
 
 def _read_from_twin(name: str) -> _Deferred:
-    """Return what a dataclass of the same fields has under that name."""
+    """Return the attribute that a dataclass with the same fields has under that name."""
     return _Deferred(lambda kind: getattr(_make_twin(kind), name))
 
 
 def _make_twin(kind: type) -> type:
-    # 10 ms to import, which no start of a program needs.
+    # Takes 10 ms to import, and no program needs it at its start.
     import dataclasses
 
     described = []

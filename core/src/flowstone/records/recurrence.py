@@ -31,22 +31,23 @@ _NICKNAMES = {
     "@hourly": "0 * * * *",
 }
 _DAY = timedelta(days=1)
-#: From where rules are counted that don't say; local times, in whatever time zone.
+#: The default start of rules, as a local time in any time zone.
 _EPOCH = datetime.fromisoformat("1970-01-01")
 _RRULE_START = datetime.fromisoformat("2020-01-01")
 
 
 def load_zone(name: str, rule: str) -> ZoneInfo:
-    """Return a time zone by its name in the tz database.
+    """Load a time zone by its name in the tz database.
 
     Args:
-        name: of the time zone.
-        rule: the schedule that is in it, for the error.
+        name: the name of the time zone.
+        rule: the schedule that uses it, for the error.
 
     Raises:
         ScheduleInvalid: there is no such time zone; similar names are suggested.
     """
-    from zoneinfo import ZoneInfo, available_timezones  # 3 ms, which only schedules need
+    # Takes 3 ms.
+    from zoneinfo import ZoneInfo, available_timezones
 
     try:
         return ZoneInfo(name)
@@ -63,9 +64,9 @@ def check_cron(cron: str) -> None:
     """Check a cron string.
 
     Raises:
-        ScheduleInvalid: it can't be read; the wrong field is pointed at.
+        ScheduleInvalid: it can't be parsed; the error marks the wrong field.
     """
-    from cronsim import CronSim, CronSimError  # 3 ms, which only schedules need
+    from cronsim import CronSim, CronSimError  # takes 3 ms
 
     fields = _split(cron)
     if len(fields) != len(_FIELDS):
@@ -95,7 +96,7 @@ def iterate_cron(
     cron: str, zone: ZoneInfo, after: float, *, day_or: bool = True
 ) -> Iterator[float]:
     """Yield when a cron string is due, in seconds since the epoch."""
-    from cronsim import CronSim  # 3 ms, which only schedules need
+    from cronsim import CronSim  # takes 3 ms
 
     moments = CronSim(" ".join(_split(cron)), datetime.fromtimestamp(after, zone))
     moments.day_and = moments.day_and or not day_or
@@ -107,7 +108,7 @@ def _split(cron: str) -> list[str]:
 
 
 def _locate(cron: str, place: int) -> tuple[int, int] | None:
-    """Return where a field stands in a cron string; None in a nickname."""
+    """Return the position of a field in a cron string; None in a nickname."""
     position = 0
     for number, field in enumerate(cron.split()):
         position = cron.index(field, position)
@@ -125,7 +126,7 @@ def iterate_interval(
 ) -> Iterator[float]:
     """Yield when an interval is due, in seconds since the epoch.
 
-    Whole days keep the local time of the anchor; anything else counts the seconds that go by.
+    Whole days preserve the local time of the anchor; other intervals count elapsed seconds.
     """
     if anchor is not None and anchor.tzinfo is not None:
         anchor = anchor.astimezone(zone).replace(tzinfo=None)
@@ -139,7 +140,7 @@ def _iterate_days(
     start: datetime, interval: timedelta, zone: ZoneInfo, after: float
 ) -> Iterator[float]:
     local = datetime.fromtimestamp(after, zone).replace(tzinfo=None)
-    number = max(0, (local - start) // interval - 1)  # a gap may move it by a day
+    number = max(0, (local - start) // interval - 1)  # a gap may shift it by a day
     while True:
         try:
             moment = start + number * interval
@@ -165,7 +166,7 @@ def check_rrule(text: str, zone_name: str) -> None:
     """Check an RRule.
 
     Raises:
-        ScheduleInvalid: it can't be read, or has a form that is not supported.
+        ScheduleInvalid: it can't be parsed, or has a form that is not supported.
     """
     upper = text.upper()
     if "FREQ=SECONDLY" in upper or "FREQ=MINUTELY" in upper:
@@ -200,7 +201,7 @@ def _find_times(text: str) -> str:
 
 
 def _read_rrule(text: str) -> Rule:
-    from dateutil.rrule import rrulestr  # 10 ms, which only schedules need
+    from dateutil.rrule import rrulestr  # takes 10 ms
 
     return rrulestr(text, dtstart=_RRULE_START, ignoretz=True)
 
@@ -223,7 +224,7 @@ def to_instant(local: datetime, zone: ZoneInfo) -> float:
 
 
 def _increase(moments: Iterator[float], after: float) -> Iterator[float]:
-    """Yield what comes after a moment, each once."""
+    """Yield times after a given one, each once."""
     for moment in moments:
         if moment > after:
             yield moment

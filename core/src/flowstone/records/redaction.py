@@ -1,4 +1,4 @@
-"""Secret values that this process has seen, and their removal from any text that leaves it."""
+"""The secret values that this process has seen, which are masked in any text that leaves it."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ MASK = "********"
 #: Shorter values are not registered: masking every "abc" would hide more than it protects.
 SHORTEST = 6
 
-#: So many first characters are told apart before whole values are; less than SHORTEST.
+#: Number of first characters by which values are grouped in a pattern; less than SHORTEST.
 BRANCHING = 3
 
-#: Longer values are looked for by this many first characters, and only then compared whole: the
-#: forms of a cloud's key are kilobytes, which a pattern takes long to be compiled of.
+#: Longer values are searched by this many first characters, and only then compared as a whole: the
+#: forms of a cloud's key have kilobytes, and a pattern of them takes long to compile.
 HEAD = 32
 
-#: What an unfinished URL comes down to: hiding it would hide a part of every address.
+#: The form of an incomplete URL: masking it would mask a part of every address.
 COMMON = {"http://", "https://"}
 
-#: Nobody writes these characters in another way.
+#: Characters that have no other written form.
 PLAIN = re.compile(r"[A-Za-z0-9_.~-]*")
 
-#: Types that hold nothing; asked first, since most values are of these.
+#: Types without contents; checked first, since most values have these.
 _PLAIN = frozenset({type(None), bool, int, float, str, bytes})
 
 
 class _LongValues:
-    """Values that are longer than HEAD, by how they begin; the longest one that fits counts."""
+    """Values longer than HEAD, by their beginnings; the longest one that matches is used."""
 
     def __init__(self, longest_first: Iterable[str]) -> None:
         self._by_head: dict[str, list[str]] = {}
@@ -65,13 +65,13 @@ _stale = False
 
 
 def register(value: str) -> None:
-    """Make `redact` hide this value, as it is and as others write it."""
+    """Make `redact` mask this value, as it is and as it is written in other formats."""
     global _stale
     if len(value) < SHORTEST or value in _values or value in COMMON:
         return
     forms = _list_forms(value)
     lines = [line.strip() for line in value.splitlines()]
-    if len(lines) > 1:  # a key or a file of logins is often printed line by line
+    if len(lines) > 1:  # a key or a credentials file is often printed line by line
         forms.update(line for line in lines if len(line) >= 2 * SHORTEST)
     with _lock:
         _values.update(forms)
@@ -81,11 +81,11 @@ def register(value: str) -> None:
 def register_secrets(value: object) -> None:
     """Register each secret of pydantic's types inside a value: in models, dataclasses, containers.
 
-    References to secrets, and what has them in it, are those of a block, which sees to them.
+    References to secrets, and containers of them, are registered by the block they belong to.
     """
     types = sys.modules.get("pydantic.types")
     if types is None or not hasattr(types, "SecretBytes"):
-        return  # who has no pydantic has none of its secrets, and loading it takes 100 ms
+        return  # without pydantic there are no secrets of its types, and importing it takes 100 ms
     masked = types.SecretStr, types.SecretBytes, types.Secret
     seen: set[int] = set()
     waiting = [value]
@@ -102,7 +102,7 @@ def register_secrets(value: object) -> None:
 
 
 def _register_texts(secret: object) -> None:
-    """Register each text in what is secret as a whole; numbers as they are printed."""
+    """Register each text in a value that is secret as a whole; numbers as they are printed."""
     if isinstance(secret, (bytes, bytearray)):
         register(secret.decode("utf-8", "backslashreplace"))
     elif isinstance(secret, (str, int, float)):
@@ -113,7 +113,7 @@ def _register_texts(secret: object) -> None:
 
 
 def _list_parts(value: object) -> Iterable[object]:
-    """Return what a container, a model or a dataclass holds; nothing of any other value."""
+    """Return the contents of a container, a model or a dataclass; nothing for any other value."""
     if isinstance(value, dict):
         return value.values()
     if isinstance(value, (list, tuple, set, frozenset)):
@@ -128,7 +128,7 @@ def _list_parts(value: object) -> Iterable[object]:
 
 
 def adopt(forms: Iterable[str]) -> None:
-    """Hide these too, and only as they are: another process has registered them."""
+    """Also mask these, but only as they are: another process has registered them."""
     global _stale
     with _lock:
         _values.update(forms)
@@ -136,14 +136,14 @@ def adopt(forms: Iterable[str]) -> None:
 
 
 def _list_forms(value: str) -> set[str]:
-    """Return a value as it is written in JSON, URLs, HTML, a shell, and the `repr` of what has it.
+    """Return a value as it is written in JSON, URLs, HTML, a shell, and in a `repr`.
 
-    For most secrets that is one form: only quotes, slashes, spaces and the like are written anew.
+    For most secrets that is one form: only quotes, slashes, spaces and the like are escaped.
     """
-    bare = value.strip()  # what is read from a file often ends in a line break that is not used
+    bare = value.strip()  # a value read from a file often ends in an unused line break
     if PLAIN.fullmatch(bare):
         return {value, bare} if len(bare) >= SHORTEST else {value}
-    # Imported with the first secret that is more than a word: 5 ms that others need not pay.
+    # Imported with the first secret that needs escaping: it takes 5 ms.
     import html
     from urllib.parse import quote, quote_plus
 
@@ -162,11 +162,11 @@ def _escape(text: str) -> Iterator[str]:
     yield json.dumps(text, ensure_ascii=False)[1:-1]
     yield repr(text)[1:-1]
     yield ascii(text)[1:-1]
-    yield repr(f"{text}'\"")[1:-4]  # as inside of a text that has quotes of both kinds
+    yield repr(f"{text}'\"")[1:-4]  # as inside of a text with both kinds of quotes
 
 
 def size() -> int:
-    """Return how much is registered; it only grows."""
+    """Return how many values are registered; the number only grows."""
     return len(_values)
 
 
@@ -187,7 +187,7 @@ def redact(text: str) -> str:
 
 
 def _compile() -> None:
-    # Once for many secrets: doing it for each one is what loading a thousand blocks would wait for.
+    # Once for many secrets: once for each would make loading a thousand blocks slow.
     global _pattern, _long, _stale
     with _lock:
         longest_first = sorted(_values, key=len, reverse=True)
@@ -199,10 +199,10 @@ def _compile() -> None:
 
 
 def _match_any(values: Iterable[str], branching: int) -> str:
-    """Return a pattern for any of these values, the first that fits.
+    """Return a pattern for any of these values; the first match is used.
 
-    A pattern that tries a thousand values at each character of a line costs 200 us a line. Those
-    that begin alike are put behind their beginning, so that most are ruled out by one look.
+    A pattern that tries a thousand values at each character of a line costs 200 us a line. Values
+    with the same beginning are grouped behind it, so that most are ruled out by one comparison.
     """
     if not branching:
         return "|".join(map(re.escape, values))

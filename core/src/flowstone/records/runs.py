@@ -1,4 +1,4 @@
-"""A run: one execution of a flow or a task, and the changes that it goes through."""
+"""A run: one execution of a flow or a task, and its changes."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Lease:
     Leases that differ only by when they were renewed are equal.
 
     Attributes:
-        token: made anew by each process that takes the run; a batch must carry it.
-        holder: where that process is, as ``host/pid/presence``.
+        token: created by each process that takes the run; a batch must contain it.
+        holder: the process, as ``host/pid/presence``.
         until: seconds since the epoch by the store's clock; renewed by a heartbeat. 0 once the run
             has ended: the same token then still lets its writer add log lines, and nothing else.
         seconds: in the event that starts a lease, its duration from when the store writes it.
@@ -39,13 +39,13 @@ class Lease:
 
 @record
 class CodeVersion:
-    """The version of a flow's code that a run executes, whatever becomes of its source.
+    """The version of a flow's code that a run executes, even if its source changes.
 
     Attributes:
-        source: where the code came from, for people: a directory, or a repository at a commit.
-        snapshot: the hash of its files, by which the home has them; None for code that is not
+        source: the source of the code, for display: a directory, or a repository at a commit.
+        snapshot: the hash of its files, under which the home stores them; None for code that is not
             pinned, such as an installed package.
-        is_workdir: whether a run starts in its copy of the code, unless its job says where.
+        is_workdir: whether a run starts in its copy of the code, unless its job sets a directory.
     """
 
     source: str
@@ -64,7 +64,7 @@ class Environment:
 
     Attributes:
         requirements: as for pip: ``pandas==2.*``.
-        file: the file of the code that lists them instead: a requirements file, ``pyproject.toml``
+        file: the file in the code that lists them instead: a requirements file, ``pyproject.toml``
             or ``uv.lock``.
     """
 
@@ -77,15 +77,15 @@ class Environment:
 
 @record
 class RestartInfo:
-    """How a root flow run can be executed again, as it was known at its birth.
+    """How a root flow run can be executed again, as known when it was created.
 
     Attributes:
-        entrypoint: where its flow stands: ``package.module:flow`` or ``/path/to/file.py:flow``,
-            in pinned code a relative path; None where it can't be loaded again.
+        entrypoint: the location of its flow: ``package.module:flow`` or ``/path/to/file.py:flow``,
+            a relative path in pinned code; None if it can't be loaded again.
         reason: why it can't.
-        missing_parameters: those whose kept form is not what was given, as secrets, by name.
-        code: of a deployment: the version of its code.
-        environment: None where it is executed with the interpreter of the worker.
+        missing_parameters: the names of parameters whose stored form is not exact, such as secrets.
+        code: for a deployment, the version of its code.
+        environment: None to execute it with the interpreter of the worker.
     """
 
     entrypoint: str | None
@@ -97,29 +97,29 @@ class RestartInfo:
 
 @fact
 class Origin:
-    """What a run is born with, and keeps.
+    """The fixed properties of a run, set when it is created.
 
     A field that is added here, or to `Run`, is in the encoding, in the columns of SQL and in each
-    change of a run as well: they are made from these fields, by name. A store on disk needs a
+    change of a run as well: they are derived from these fields, by name. A store on disk needs a
     migration that adds its column.
 
     Attributes:
-        id: sorts by the time of its making.
+        id: sorts by the time of its creation.
         kind: ``flow`` or ``task``.
         name: this run's own name.
         unit: the name of the flow or task.
-        root_id: the outermost run, the one whose process drives this one; its own id for a root.
+        root_id: the outermost run, whose process drives this one; its own id for a root.
         parent_id: the run that called this one; None for a root.
         created: seconds since the epoch.
         tags: sorted.
-        unit_version: what the flow or task says of its version.
-        parameters: the arguments as JSON values, secrets masked; None where they are not kept.
-        inputs: ids of the runs whose results went into this one; `UNKNOWN` where there may be
+        unit_version: the version that the flow or task declares.
+        parameters: the arguments as JSON values, secrets masked; None if they are not stored.
+        inputs: ids of the runs whose results were passed to this one; `UNKNOWN` if there may be
             more.
-        lease: who may write it; only a root has one. A run that was ended because its process is
-            gone has none, one that is suspended, and one that waits for somebody to execute it.
+        lease: who may write it; only a root has one. None if the run was ended because its process
+            died, if it is suspended, or if it is scheduled.
         recipe: how it can be executed again; only a root flow run has one.
-        deployment: whose run it is, as ``flow/name``; only a root flow run has one.
+        deployment: its deployment, as ``flow/name``; only a root flow run has one.
         scheduled_time: when it is due, in seconds since the epoch; None for a run that was called.
     """
 
@@ -149,7 +149,7 @@ class Origin:
             object.__setattr__(self, each.name, value)
 
     def make_run(self, state: State, attempt: int) -> Run:
-        """Return the run as it is born, in its first state."""
+        """Return the run in its first state."""
         started = state.at if state.type is RUNNING else None
         values = (*read_origin(self), state, 1, attempt, started)
         return Run(*values)
@@ -157,13 +157,13 @@ class Origin:
 
 @fact
 class Run(Origin):
-    """One execution of a flow or a task, as it is at one version.
+    """One execution of a flow or a task, at one version.
 
     Attributes:
-        state: the state it is in.
-        version: 1 at birth, one more with each change.
-        attempt: how often it has been started; 0 before the first time.
-        started, ended: seconds since the epoch; None while it has not come to that.
+        state: its current state.
+        version: 1 when created, one more with each change.
+        attempt: the number of times it was started; 0 before the first.
+        started, ended: seconds since the epoch; None if it has not started or ended.
     """
 
     state: State = UNBORN
@@ -200,11 +200,11 @@ class Run(Origin):
         return _to_datetime(self.ended)
 
     def origin(self, lease: Lease | None = None) -> Origin:
-        """Return what this run was born with, for who holds it under another lease, or none."""
+        """Return the fixed properties of this run, with another lease or none."""
         return evolve(Origin(*read_origin(self)), lease=lease)
 
     def apply(self, change: StateChange) -> Run:
-        """Return this run as the change leaves it."""
+        """Return this run after the change."""
         state = change.state
         begins = self.started is None and state.type is RUNNING
         return evolve(
@@ -217,20 +217,20 @@ class Run(Origin):
         )
 
 
-#: The fields of a `Run` as the first versions pickled them, by their places.
+#: The fields of a `Run` in pickles of the first versions, by position.
 _FIRST = (
     "id", "kind", "name", "unit", "root_id", "parent_id", "state", "version", "attempt",
     "created", "started", "ended", "tags", "unit_version", "parameters", "inputs", "lease",
     "recipe",
 )  # fmt: skip
-#: Returns the values of a run's, or an origin's, fields of birth, in the order of `Origin`.
+#: Returns the fixed properties of a run or an origin, in the order of `Origin`.
 read_origin: Callable[[Origin], tuple[Any, ...]] = attrgetter(
     *(f.name for f in list_fields(Origin))
 )
 
 
 def _to_datetime(seconds: float | None) -> datetime | None:
-    # 3 ms to import, which no run of a flow needs.
+    # Takes 3 ms to import, and no run of a flow needs it.
     from datetime import UTC, datetime
 
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
@@ -238,7 +238,7 @@ def _to_datetime(seconds: float | None) -> datetime | None:
 
 @fact
 class StateChange:
-    """A run's step from one version to the next."""
+    """The change of a run from one version to the next."""
 
     version: int
     state: State
@@ -247,22 +247,22 @@ class StateChange:
 
 @fact
 class Handover(StateChange):
-    """A root's step with which the right to write it goes to another process, or to nobody.
+    """A root's change that transfers the right to write it to another process, or to none.
 
     Attributes:
-        lease: the new holder's; None where nobody holds the run from here on.
+        lease: the new holder's; None if no process holds the run from here on.
     """
 
     lease: Lease | None
 
 
-#: Stands among the inputs of a run that was given more than is looked at.
+#: Among the inputs of a run, stands for further values that were not inspected.
 UNKNOWN = "…"
 
 
 @record
 class Fence:
-    """What a batch of facts carries to prove that its writer still owns the root run."""
+    """Proves in a batch of events that its writer still owns the root run."""
 
     root_id: str
     version: int
@@ -270,10 +270,10 @@ class Fence:
 
 
 class HeartbeatReply(NamedTuple):
-    """What a process learns by a heartbeat.
+    """The reply to a heartbeat.
 
     Attributes:
-        runs: those whose fence no longer holds, as they are now.
+        runs: those whose fence no longer holds, in their current state.
         lost_slots: the tokens that hold no slots any more.
     """
 
@@ -283,24 +283,24 @@ class HeartbeatReply(NamedTuple):
 
 @record
 class RunQuery:
-    """Which runs to read. Every field that is set must match.
+    """A query for runs. Every field that is set must match.
 
     Attributes:
         ids: only these.
-        root_id: the runs of one tree, its root included.
-        roots: only roots: what nobody called.
-        listed: only what a list of runs shows: flow runs, and task runs outside any flow.
+        root_id: the runs of one tree, including its root.
+        roots: only roots, which no run has called.
+        listed: only what a list of runs shows: flow runs, and task runs outside of any flow.
         states: values of `StateType`, or state names.
-        unit: the flow's or task's name; ``*`` stands for any characters, and ``?`` for one.
+        unit: the flow's or task's name; ``*`` matches any characters, and ``?`` one.
         tags: each must be among the run's tags.
         deployments: only runs of these.
-        scheduled_until: due then or before, and not ended; a run that was called does not fit.
+        scheduled_until: scheduled for then or before, and not ended.
         created_since: created then or later, in seconds since the epoch.
         created_until: created before that.
-        ended_until: ended before that; what has not ended does not fit.
-        newest_first: by id, which is by time of making.
+        ended_until: ended before that; runs that have not ended don't match.
+        newest_first: ordered by id, which is by time of creation.
         after: an id; only runs that come after it in that order, for the next page.
-        limit: at most so many.
+        limit: the maximum number of runs.
     """
 
     ids: tuple[str, ...] | None = None

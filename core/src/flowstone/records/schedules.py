@@ -1,4 +1,4 @@
-"""Schedules: when a deployment's runs are due."""
+"""Schedules of deployments: cron strings, intervals and RRules."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ GRACE = 60.0
 
 @dataclass(frozen=True, kw_only=True)
 class ScheduleOptions:
-    """What every schedule has beside its rule.
+    """The options of every schedule, besides its rule.
 
     Attributes:
-        active: whether it makes runs.
-        parameters: of its runs; they override those of the deployment.
-        slug: its name within the deployment; None for one that is derived from the rule.
+        active: whether it creates runs.
+        parameters: parameters of its runs, which override those of the deployment.
+        slug: its name within the deployment; None to derive one from the rule.
         misfire: what happens to times that passed while no process served the deployment:
             ``all`` runs each of them, ``latest`` only the last one, ``none`` none of them.
-        grace_seconds: how late a time may be without counting as missed.
-        jitter_seconds: a run starts up to so many seconds after its time. How many depends on the
-            deployment, the schedule and the time alone: every process computes the same moment.
+        grace_seconds: how late a run may start without counting as missed.
+        jitter_seconds: the maximum random delay of a run, in seconds. The delay depends only on the
+            deployment, the schedule and the time: every process computes the same one.
         start: it is not due before this. Without a time zone it is a local time of the schedule.
         end: it is not due after this. Without a time zone it is a local time of the schedule.
         exclude: when it is not due: a date for the whole local day, a datetime for that moment.
@@ -59,12 +59,12 @@ class ScheduleOptions:
 
 @dataclass(frozen=True)
 class Cron(ScheduleOptions):
-    """Due by a cron string: ``0 9 * * MON-FRI``. Its other options are those of `ScheduleOptions`.
+    """A cron schedule, such as ``0 9 * * MON-FRI``. `ScheduleOptions` has its other options.
 
     Attributes:
         cron: minute, hour, day of month, month, day of week; or ``@hourly``, ``@daily`` and such.
-        timezone: of the tz database, such as ``Europe/Berlin``; None for UTC.
-        day_or: where day of month and day of week are both restricted: True for days that match
+        timezone: a name in the tz database, such as ``Europe/Berlin``; None for UTC.
+        day_or: if both day of month and day of week are restricted: True for days that match
             either, False for days that match both.
     """
 
@@ -73,7 +73,7 @@ class Cron(ScheduleOptions):
     day_or: bool = True
 
     def __post_init__(self) -> None:
-        """Raise `ScheduleInvalid` where it can't be used."""
+        """Raise `ScheduleInvalid` if it is not valid."""
         _check(self, self.cron)
         recurrence.check_cron(self.cron)
 
@@ -89,14 +89,14 @@ class Cron(ScheduleOptions):
 
 @dataclass(frozen=True)
 class Interval(ScheduleOptions):
-    """Due at regular intervals. Its other options are those of `ScheduleOptions`.
+    """A schedule with a regular interval. `ScheduleOptions` has its other options.
 
     Attributes:
-        interval: seconds, or a `timedelta`; a `timedelta` from then on. Whole days keep the local
-            time of the anchor when daylight saving time begins or ends.
+        interval: seconds, or a `timedelta`; converted to a `timedelta`. Whole days preserve the
+            local time of the anchor when daylight saving time begins or ends.
         anchor_date: a moment at which it is due; the others are counted from there. Without a time
             zone it is a local time. None for the first midnight of 1970.
-        timezone: of the tz database, such as ``Europe/Berlin``; None for UTC.
+        timezone: a name in the tz database, such as ``Europe/Berlin``; None for UTC.
     """
 
     interval: timedelta | float
@@ -104,7 +104,7 @@ class Interval(ScheduleOptions):
     timezone: str | None = None
 
     def __post_init__(self) -> None:
-        """Raise `ScheduleInvalid` where it can't be used."""
+        """Raise `ScheduleInvalid` if it is not valid."""
         given = self.interval
         if not isinstance(given, timedelta):
             try:
@@ -135,20 +135,20 @@ class Interval(ScheduleOptions):
 
 @dataclass(frozen=True)
 class RRule(ScheduleOptions):
-    """Due by a rule of RFC 5545: ``FREQ=MONTHLY;BYDAY=-1FR;BYHOUR=17;BYMINUTE=0;BYSECOND=0``.
+    """A schedule by RFC 5545: ``FREQ=MONTHLY;BYDAY=-1FR;BYHOUR=17;BYMINUTE=0;BYSECOND=0``.
 
-    Its other options are those of `ScheduleOptions`.
+    `ScheduleOptions` has its other options.
 
     Attributes:
         rrule: the rule; its times are local ones. Without DTSTART it counts from 2020-01-01.
-        timezone: of the tz database, such as ``Europe/Berlin``; None for UTC.
+        timezone: a name in the tz database, such as ``Europe/Berlin``; None for UTC.
     """
 
     rrule: str
     timezone: str | None = None
 
     def __post_init__(self) -> None:
-        """Raise `ScheduleInvalid` where it can't be used."""
+        """Raise `ScheduleInvalid` if it is not valid."""
         _check(self, self.rrule)
         recurrence.check_rrule(self.rrule, self.timezone or "UTC")
 
@@ -183,7 +183,7 @@ def _check(schedule: Schedule, rule: object) -> None:
 
 
 def _check_window(schedule: Schedule, rule: str, zone: ZoneInfo) -> None:
-    """Check when it may be due at all; what is excluded becomes a tuple in order."""
+    """Check the window in which it may be due; convert exclusions to a sorted tuple."""
     excluded = schedule.exclude
     if isinstance(excluded, str | date):
         raise ScheduleInvalid(rule, f"exclude={excluded!r} is not a list", "Use exclude=[…].")
@@ -244,7 +244,7 @@ def _format_length(length: timedelta) -> str:
 
 
 def _describe_options(schedule: Schedule) -> str:
-    """Return what of the time zone, window, exclusions and jitter is given, as words."""
+    """Return the options that are set (time zone, window, exclusions, jitter), in words."""
     told = f" in {schedule.timezone}" if schedule.timezone else ""
     if schedule.start:
         told += f" from {schedule.start:%Y-%m-%d %H:%M}"
@@ -263,7 +263,7 @@ def _format_date(moment: date) -> str:
 
 
 def compute_jitter(schedule: Schedule, owner: str, due: float) -> float:
-    """Return how many seconds after its time a run starts.
+    """Return the delay of a run after its time, in seconds.
 
     Args:
         schedule: one with a slug.
@@ -278,7 +278,7 @@ def compute_jitter(schedule: Schedule, owner: str, due: float) -> float:
 
 
 def name_schedule(schedule: Schedule) -> Schedule:
-    """Return a schedule with a slug: its own, or one that is made of its rule."""
+    """Return a schedule with a slug: its own, or one derived from its rule."""
     if schedule.slug is not None:
         return schedule
     tag = type(schedule).__name__.lower()
@@ -286,12 +286,12 @@ def name_schedule(schedule: Schedule) -> Schedule:
 
 
 def fingerprint_times(schedule: Schedule) -> str:
-    """Return what changes when, and only when, other times are due."""
+    """Return a value that changes if, and only if, the schedule's times do."""
     return _hash_rule(schedule, "start", "end", "exclude")
 
 
 def _hash_rule(schedule: Schedule, *options: str) -> str:
-    """Return a digest of the rule, and of those of these options that are given."""
+    """Return a digest of the rule, and of those of these options that are set."""
     body = encode_schedule(schedule)
     left_out = {each.name for each in fields(ScheduleOptions)}
     left_out -= {name for name in options if body[name]}
@@ -300,7 +300,7 @@ def _hash_rule(schedule: Schedule, *options: str) -> str:
 
 
 def _read_date(text: str) -> date:
-    """Return a date, or a datetime where the text has a time."""
+    """Return a date, or a datetime if the text has a time."""
     return datetime.fromisoformat(text) if "T" in text else date.fromisoformat(text)
 
 
@@ -323,7 +323,7 @@ _RRULE = RecordCodec(RRule, _FORMS)
 
 
 def encode_schedule(schedule: Schedule) -> Json:
-    """Return a schedule as JSON values that say its type."""
+    """Return a schedule as JSON values with its type."""
     if isinstance(schedule, Cron):
         return {"type": "cron", **_CRON.encode(schedule)}
     if isinstance(schedule, Interval):
@@ -335,7 +335,7 @@ def decode_schedule(body: Json) -> Schedule:
     """Return the schedule that `encode_schedule` has encoded.
 
     Raises:
-        RecordInvalid, ScheduleInvalid: it is of no type that this version knows, or can't be used.
+        RecordInvalid, ScheduleInvalid: its type is unknown to this version, or it is not valid.
     """
     match body.get("type"):
         case "cron":

@@ -1,4 +1,4 @@
-"""What tells that a value is a secret, which must not be saved in clear."""
+"""Recognize secrets that must not be saved in plain text."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from flowstone.records.redaction import redact
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: How the tokens of well-known services begin.
+#: The prefixes of tokens of well-known services.
 _TOKEN = re.compile(
     r"(?<![\w-])(gh[pousr]_\w{8}|github_pat_\w{8}|xox[bap]-[\w-]{8}|AKIA[0-9A-Z]{16}|sk-\w{20})"
 )
-#: How names of variables end that hold a secret.
+#: The suffixes of names of variables that hold a secret.
 _SECRET_NAMES = ("TOKEN", "PASSWORD", "SECRET")
 
 
 def holds_secret(value: object) -> bool:
-    """Tell whether a JSON value has a known secret in it, or what looks like a service's token."""
+    """Return whether a JSON value contains a known secret, or something like a service's token."""
     if isinstance(value, str):
         return redact(value) != value or _TOKEN.search(value) is not None
     if isinstance(value, dict):
@@ -28,7 +28,7 @@ def holds_secret(value: object) -> bool:
 
 
 def find_secret_names(variables: Mapping[str, object]) -> list[str]:
-    """Return those variables, as ``env.DB_PASSWORD``, that have a value and a secret's name."""
+    """Return variables, as ``env.DB_PASSWORD``, that have a value and a name like a secret's."""
     return [
         name
         for name, value in variables.items()

@@ -1,4 +1,4 @@
-"""What a decorated function says of itself: a `Spec`, the same for flows and tasks."""
+"""The options of a decorated function: a `Spec`, the same for flows and tasks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from flowstone.records.runs import Kind
     from flowstone.records.states import StateType
 
-#: A number of seconds, one for each retry, or a function from the number of retries to those.
+#: A number of seconds, one per retry, or a function of the number of retries that returns them.
 Delay = float | Sequence[float] | Callable[[int], Sequence[float]]
 #: Called as ``hook(flow_or_task, run, state)``; sync or async.
 Hook = Callable[..., Any]
@@ -19,14 +19,14 @@ Hook = Callable[..., Any]
 
 @record
 class Spec:
-    """The options of one flow or task, checked; `FlowOptions` and `TaskOptions` say what each is.
+    """The checked options of a flow or task; `FlowOptions` and `TaskOptions` describe them.
 
     Attributes:
         kind: ``flow`` or ``task``.
-        name: of the flow or task, not of its runs.
-        run_name: what is given as `flow_run_name` or `task_run_name`.
-        cache_policy: what is given so, or as `cache_key_fn`.
-        hooks: what is given as `on_running` and the like, by the state to call them after.
+        name: the name of the flow or task, not of its runs.
+        run_name: the option `flow_run_name` or `task_run_name`.
+        cache_policy: the option `cache_policy` or `cache_key_fn`.
+        hooks: the options `on_running` and the like, by the state that they follow.
     """
 
     kind: Kind
@@ -57,7 +57,7 @@ class Spec:
 
     @property
     def asks_to_keep(self) -> bool | None:
-        """Tell whether an option only makes sense with kept results; None where none does."""
+        """Whether the options ask for persisted results; None if they don't say."""
         if self.cache_policy is not None:
             return bool(self.cache_policy)
         options = (

@@ -1,4 +1,4 @@
-"""What a state is, and `NEXT`: the table of what may follow what."""
+"""States, and `NEXT`: the table of transitions."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ else:
 
 
 class StateType(StrEnum):
-    """The nine kinds of state; a state's name may say more, as ``Late`` or ``TimedOut`` do."""
+    """The nine types of states; a state's name may be more specific: ``Late``, ``TimedOut``."""
 
     SCHEDULED = "SCHEDULED"
     PENDING = "PENDING"
@@ -50,8 +50,8 @@ TERMINAL = frozenset({COMPLETED, FAILED, CANCELLED, CRASHED})
 
 _ENDS = frozenset({FAILED, CANCELLED, CRASHED, CANCELLING})
 
-#: What may follow each state. A run is born in SCHEDULED, PENDING or RUNNING (`BIRTH`).
-#: COMPLETED may follow a state that never ran: a cached result needs no run.
+#: The states that may follow each state. A run is created in SCHEDULED, PENDING or RUNNING
+#: (`BIRTH`). COMPLETED may follow a state that never ran: a cached result needs no run.
 NEXT: dict[StateType, frozenset[StateType]] = {
     SCHEDULED: frozenset({SCHEDULED, PENDING, RUNNING, COMPLETED, PAUSED}) | _ENDS,
     PENDING: frozenset({SCHEDULED, PENDING, RUNNING, COMPLETED, PAUSED}) | _ENDS,
@@ -68,15 +68,15 @@ BIRTH = frozenset({SCHEDULED, PENDING, RUNNING})
 
 @record
 class State(Generic[R]):
-    """One state of one run, whose value is an `R`.
+    """A state of a run, whose value is an `R`.
 
     Attributes:
-        type: the kind of state; may be given by its name.
-        name: the type's name, or a finer one such as ``Retrying`` or ``TimedOut``.
-        message: why, in words for a person; None where there is nothing to add.
+        type: the type of the state; may be passed by its name.
+        name: the type's name, or a more specific one such as ``Retrying`` or ``TimedOut``.
+        message: the reason, for people; None if there is nothing to add.
         at: when it began, in seconds since the epoch.
         data: the value, or the exception, that the run ended with. It stays in the process
-            that made it and is never part of what is stored. With `cache_result_in_memory=False`
+            that created it and is never stored. With `cache_result_in_memory=False`
             it is not the value; `result()` reads that.
     """
 
@@ -94,7 +94,7 @@ class State(Generic[R]):
 
     @property
     def timestamp(self) -> datetime:
-        # 3 ms to import, which no run of a flow needs.
+        # Takes 3 ms to import, and no run of a flow needs it.
         from datetime import UTC, datetime
 
         return datetime.fromtimestamp(self.at, UTC)
@@ -137,16 +137,16 @@ class State(Generic[R]):
     @overload
     def result(self, raise_on_failure: bool) -> R | BaseException: ...
     def result(self, raise_on_failure: bool = True) -> R | BaseException:
-        """Return the run's value, or raise what it ended with.
+        """Return the run's value, or raise its exception.
 
         Args:
-            raise_on_failure: with False, the exception is returned instead of raised.
+            raise_on_failure: False to return the exception instead of raising it.
 
         Raises:
-            UnfinishedRun: the state is not an end.
-            MissingResult: the run completed in another process, and its value was not kept; or
-                it was not kept in memory, and its file is gone.
-            Exception: whatever the run failed with.
+            UnfinishedRun: the run has not ended.
+            MissingResult: the run completed in another process, and its value was not persisted; or
+                it was not cached in memory, and its file no longer exists.
+            Exception: the exception that the run failed with.
         """
         if self.type is COMPLETED:
             if isinstance(self.data, _Missing):
@@ -168,7 +168,7 @@ class State(Generic[R]):
 
 
 class _OpenState(Generic[R]):
-    """A `State` that is being made: with the same bases and slots, and not frozen."""
+    """A `State` under construction: with the same bases and slots, and not frozen."""
 
     __slots__ = ("at", "data", "message", "name", "type")
 
@@ -176,10 +176,10 @@ class _OpenState(Generic[R]):
 def build_state(
     kind: StateType, name: str, message: str | None, at: float, data: object = None
 ) -> State:
-    """Return a state in a fifth of the time that `State(...)` takes; nothing is checked.
+    """Return a state in a fifth of the time of `State(...)`, without checks.
 
-    A frozen dataclass sets each field by a call of `object.__setattr__`, and a task run has four
-    states. So one that is not frozen is filled, and becomes a `State` when it is complete.
+    A frozen dataclass sets each field with `object.__setattr__`, and a task run has four states. So
+    one that is not frozen is filled, and becomes a `State` when it is complete.
     """
     state: Any = _OpenState()
     state.type = kind
@@ -193,7 +193,7 @@ def build_state(
 
 
 def _read_type(written: object) -> StateType:
-    """Return the type of state that somebody has written as a text."""
+    """Return the type of state for a name."""
     if isinstance(written, str) and written.upper() in StateType.__members__:
         return StateType[written.upper()]
     known = ", ".join(StateType.__members__)
@@ -203,11 +203,11 @@ def _read_type(written: object) -> StateType:
 
 
 class StoredValue:
-    """Stands for a value that is not in memory: it is read anew each time it is asked for.
+    """A value that is not in memory: it is read each time it is needed.
 
     Attributes:
         read: returns the value.
-        holder: the runner in whose processes it is, to which it can go as it is; None for storage.
+        holder: the runner in whose processes it is, to which it can be sent; None for storage.
     """
 
     __slots__ = ("read",)
@@ -222,7 +222,7 @@ class StoredValue:
 
 
 class _Missing:
-    """Stands where a value was not kept."""
+    """Stands for a value that was not stored."""
 
     def __repr__(self) -> str:
         return "MISSING"
@@ -230,12 +230,12 @@ class _Missing:
 
 MISSING = _Missing()
 
-#: The state of a run before its first fact; no store has it.
+#: The state of a run before its first event; no store has it.
 UNBORN = State(PENDING, "Unborn", None, 0.0)
 
 
 def Scheduled(message: str | None = None, *, name: str = "Scheduled") -> State:
-    """A run that waits for its time."""
+    """Return the state of a run that waits for its scheduled time."""
     return State(SCHEDULED, name, message)
 
 
@@ -250,52 +250,76 @@ def AwaitingConcurrencySlot(message: str | None = None) -> State:
 
 
 def AwaitingRetry(message: str | None = None) -> State:
-    """A run that failed, and waits to start again."""
+    """Return the state of a run that failed, and waits for its retry."""
     return State(SCHEDULED, "AwaitingRetry", message)
 
 
 def Pending(message: str | None = None, *, name: str = "Pending") -> State:
-    """A run that is about to start."""
+    """Return the state of a run that is about to start."""
     return State(PENDING, name, message)
 
 
 def Submitting(message: str | None = None) -> State:
-    """Return the state of a run that is being handed to where it will run."""
+    """Return the state of a run that is being submitted to its infrastructure."""
     return State(PENDING, "Submitting", message)
 
 
 def InfrastructurePending(message: str | None = None) -> State:
-    """Return the state of a run whose machine or container is being made."""
+    """Return the state of a run whose machine or container is being created."""
     return State(PENDING, "InfrastructurePending", message)
 
 
 def Running(message: str | None = None, *, name: str = "Running") -> State:
-    """A run that is at work."""
+    """Return the state of a run that is running."""
     return State(RUNNING, name, message)
 
 
 def Retrying(message: str | None = None) -> State:
-    """A run that is at work again, after a failure."""
+    """Return the state of a run that is running again after a failure."""
     return State(RUNNING, "Retrying", message)
 
 
 def Completed(message: str | None = None, *, name: str = "Completed", data: object = None) -> State:
-    """A run that came to its end; `data` is its value."""
+    """Return the state of a run that has completed.
+
+    Args:
+        message: the reason, for people.
+        name: a more specific name than the type's.
+        data: the value of the run.
+    """
     return State(COMPLETED, name, message, data=data)
 
 
 def Failed(message: str | None = None, *, name: str = "Failed", data: Any = None) -> State:
-    """A run that raised; `data` is the exception."""
+    """Return the state of a run that has failed.
+
+    Args:
+        message: the reason, for people.
+        name: a more specific name than the type's.
+        data: the exception.
+    """
     return State(FAILED, name, message, data=data)
 
 
 def Crashed(message: str | None = None, *, name: str = "Crashed", data: object = None) -> State:
-    """A run whose process or machine ended before it did."""
+    """Return the state of a run whose process or machine died before its end.
+
+    Args:
+        message: the reason, for people.
+        name: a more specific name than the type's.
+        data: the exception.
+    """
     return State(CRASHED, name, message, data=data)
 
 
 def Cancelled(message: str | None = None, *, name: str = "Cancelled", data: object = None) -> State:
-    """A run that was told to stop, and has."""
+    """Return the state of a run that was cancelled.
+
+    Args:
+        message: the reason, for people.
+        name: a more specific name than the type's.
+        data: the exception.
+    """
     return State(CANCELLED, name, message, data=data)
 
 
@@ -312,35 +336,35 @@ def Skipped(message: str) -> State:
 
 
 def Cancelling(message: str | None = None) -> State:
-    """A run that was told to stop, and has not yet."""
+    """Return the state of a run that was asked to cancel, and has not ended yet."""
     return State(CANCELLING, "Cancelling", message)
 
 
 def Paused(message: str | None = None, *, name: str = "Paused") -> State:
-    """A run that waits for somebody."""
+    """Return the state of a run that waits to be resumed."""
     return State(PAUSED, name, message)
 
 
 def Suspending(message: str | None = None) -> State:
-    """Return the state of a run that somebody has told to suspend itself, and that has not yet."""
+    """Return the state of a run that was asked to suspend itself, and has not yet."""
     return State(RUNNING, "Suspending", message)
 
 
 def Resuming(message: str | None = None) -> State:
-    """Return the state of a paused run that somebody has told to go on, and that has not yet."""
+    """Return the state of a paused run that was resumed, and has not continued yet."""
     return State(SCHEDULED, "Resuming", message)
 
 
 def Suspended(message: str | None = None) -> State:
-    """Return the state of a run that waits outside its process to be resumed."""
+    """Return the state of a suspended run, which waits without a process to be resumed."""
     return State(PAUSED, "Suspended", message)
 
 
 def get_state_exception(state: State) -> BaseException:
-    """Return what a run failed with; where that was in another process, an error that says so.
+    """Return the exception of a run; if it was raised in another process, an error that says so.
 
     Raises:
-        ConfigurationError: the state is no failure.
+        ConfigurationError: the state is not a failure.
     """
     if state.type not in {FAILED, CRASHED, CANCELLED}:
         problem = f"a run that is {state.name} has not failed"
@@ -350,6 +374,6 @@ def get_state_exception(state: State) -> BaseException:
 
 
 def raise_state_exception(state: State) -> None:
-    """Raise what a run failed with; nothing happens where it has not failed."""
+    """Raise the exception of a run; do nothing if it has not failed."""
     if state.type in {FAILED, CRASHED, CANCELLED}:
         raise get_state_exception(state)

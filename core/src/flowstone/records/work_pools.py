@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from flowstone.records.codec import Json
     from flowstone.records.documents import Document
 
-#: The kind of the documents that work pools are.
+#: The kind of the documents of work pools.
 KIND = "work-pool"
 #: The queue that each pool has.
 DEFAULT_QUEUE = "default"
@@ -21,12 +21,12 @@ DEFAULT_QUEUE = "default"
 
 @dataclass(frozen=True)
 class WorkQueue:
-    """A part of a work pool's runs.
+    """A queue of a work pool.
 
     Attributes:
         name: its name in the pool.
         priority: runs of queues with lower numbers are taken first.
-        concurrency_limit: how many of its runs are executed at a time; None for any number.
+        concurrency_limit: the maximum number of its runs executed at a time; None for no maximum.
         paused: whether its runs are not taken.
     """
 
@@ -38,17 +38,17 @@ class WorkQueue:
 
 @dataclass(frozen=True)
 class WorkPool:
-    """Runs that workers share, and what is common to the jobs that execute them.
+    """The runs that workers share, and the common settings of their jobs.
 
     Attributes:
         name: its name among the pools.
         type: the infrastructure that its workers use: ``process`` …
-        description: what a person should know of it, as Markdown.
-        concurrency_limit: how many of its runs are executed at a time, by all its workers; None for
-            any number.
+        description: a description for people, in Markdown.
+        concurrency_limit: the maximum number of its runs executed at a time, by all its workers;
+            None for no maximum.
         paused: whether its runs are not taken.
         job_variables: the defaults of its jobs, by name.
-        schema_version: of the infrastructure's variables, when they were checked last.
+        schema_version: the version of the infrastructure's variables when they were last checked.
         queues: its queues; `DEFAULT_QUEUE` is always among them.
     """
 
@@ -62,7 +62,7 @@ class WorkPool:
     queues: tuple[WorkQueue, ...] = (WorkQueue(DEFAULT_QUEUE),)
 
     def find_queue(self, name: str | None) -> WorkQueue | None:
-        """Return the queue of a name, and the default one for None; None where there is none."""
+        """Return the queue of that name, or the default one for None; None if it does not exist."""
         wanted = DEFAULT_QUEUE if name is None else name
         return next((each for each in self.queues if each.name == wanted), None)
 
@@ -81,10 +81,10 @@ _CODEC = RecordCodec(
 
 
 def encode_work_pool(pool: WorkPool) -> Json:
-    """Return what is kept of a pool."""
+    """Return a pool as JSON values."""
     return _CODEC.encode(pool)
 
 
 def read_work_pool(document: Document) -> WorkPool:
-    """Return the pool that a document of the kind `KIND` is."""
+    """Return the pool in a document of the kind `KIND`."""
     return _CODEC.decode(dict(document.body))

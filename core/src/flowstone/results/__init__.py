@@ -1,4 +1,4 @@
-"""Results of tasks: where they are kept, and when they are used again."""
+"""Results of tasks: where they are persisted, and when they are reused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers: what background runs returned or raised, kept so that other processes can read it."""
+"""Return values and errors of background runs, persisted for other processes to read."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from flowstone.serializers import PickleSerializer
 if TYPE_CHECKING:
     from flowstone.context.current import ResultOptions
 
-#: The kind of this and a run's id is that of the document that says where its answer is, where
-#: that is not the usual place.
+#: With a run's id, the kind of the document that names the storage of its result, unless it is the
+#: default storage.
 KIND = "answer:"
 _PLACE = "place"
 
@@ -23,14 +23,14 @@ _logger = get_logger("background")
 
 
 def read_answer(run_id: str, name: str) -> object:
-    """Return what a background run returned, or the exception that it failed with.
+    """Return the return value of a background run, or the exception that it raised.
 
     Args:
-        run_id: of the run, which has ended.
-        name: of the run, for messages.
+        run_id: the id of the run, which has ended.
+        name: the name of the run, for messages.
 
     Raises:
-        MissingResult: it was not kept, or can't be read here.
+        MissingResult: it was not persisted, or can't be read here.
     """
     current = services()
     try:
@@ -42,7 +42,7 @@ def read_answer(run_id: str, name: str) -> object:
 
 
 def find_error(run_id: str, name: str) -> BaseException | None:
-    """Return the exception that a background run failed with; None where it was not kept."""
+    """Return the exception that a background run raised; None if it was not persisted."""
     try:
         found = read_answer(run_id, name)
     except MissingResult:
@@ -51,13 +51,13 @@ def find_error(run_id: str, name: str) -> BaseException | None:
 
 
 def keep_answer(run_id: str, value: object, keeps: ResultOptions) -> None:
-    """Keep what a run returned or raised; a run does not fail by a value that can't be written.
+    """Persist a run's return value or exception; one that can't be serialized is only logged.
 
     Args:
-        run_id: of the run.
-        value: what it returned, or the exception.
-        keeps: where and how its task keeps results. A storage that was not saved is not there for
-            others, so the answer goes to the usual place.
+        run_id: the id of the run.
+        value: its return value, or the exception.
+        keeps: its task's options for results. Other processes can't use a storage block that was
+            not saved, so the default storage is used instead.
     """
     current = services()
     place = _find_place(keeps.storage)
@@ -69,11 +69,11 @@ def keep_answer(run_id: str, value: object, keeps: ResultOptions) -> None:
         files = ResultFiles(open_storage(place, current), serializer, current)
         files.write(run_id, value, run_id, None)
     except NotSerializable as error:
-        _logger.warning("what run %s answers is not kept: %s", run_id, error)
+        _logger.warning("the result of run %s is not persisted: %s", run_id, error)
 
 
 def _find_place(storage: object) -> str | None:
-    """Return a result storage as another process can open it; None for the usual place."""
+    """Return a result storage as another process can open it; None for the default storage."""
     if isinstance(storage, str) and storage[:1] in {".", "/", "~"}:
         storage = Path(storage)
     if isinstance(storage, Path):

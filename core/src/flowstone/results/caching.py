@@ -1,4 +1,4 @@
-"""How a flow's or task's results are kept: its options, and those of the flow around it."""
+"""The result caching of a flow or task, from its options and those of the flow around it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from flowstone.ports import ResultCache
     from flowstone.settings import Settings
 
-#: For each unit, what its options came to, and of which services and options that was made.
+#: By flow or task, its resolved options, and the services and options that they were resolved from.
 _opened: WeakKeyDictionary[Any, tuple[tuple[Any, ...], CacheOptions]] = WeakKeyDictionary()
 
 
@@ -36,17 +36,18 @@ def open_cache(
     parent: Scope | None,
     lineage: str,
 ) -> ResultCache:
-    """Return how the result of one run is looked for and kept.
+    """Return the result cache of one run.
 
     Args:
         unit: the flow or task.
         services: for the settings, the time and the home.
-        keeps: where and how.
-        run_id: of the run.
+        keeps: the options for results.
+        run_id: the id of the run.
         parent: the run around it.
-        lineage: of a flow that another calls, what is the same in each attempt of that one.
+        lineage: for a flow called by another one, what is the same in each attempt of the latter.
     """
-    caching = partial(_open_options, unit, services, keeps)  # a saved storage has to be loaded
+    # A saved storage block has to be loaded.
+    caching = partial(_open_options, unit, services, keeps)
     if unit.spec.kind == "flow":
         call = TaskCall(unit, {}, run_id, {}, lineage="" if unit.yields else lineage)
         return FlowResultCache(caching, call, unit.parameters.bind_by_name, run_id)
@@ -58,8 +59,8 @@ def open_cache(
 
 
 def _list_arguments(owner: Scope) -> dict[str, Any]:
-    """Return what a flow run was called with, and its `self` where it is a method's."""
-    request = getattr(owner, "request", None)  # not in a process that a task of it was sent to
+    """Return the arguments of a flow run's call, including `self` for a method."""
+    request = getattr(owner, "request", None)  # missing in a worker process of one of its tasks
     held = {} if request is None else request.unit.parameters.held
     return {**held, **owner.arguments} if held else owner.arguments
 
@@ -95,9 +96,10 @@ def _choose_policy(own: CachePolicy | None, settings: Settings) -> CachePolicy:
 
 
 class FlowResultCache(CallCache):
-    """Keeps the value of a flow run by the run's id; of one that another calls, by the call.
+    """Caches the return value of a flow run by the run's id; for a subflow, also by its call.
 
-    That is looked for where the other is executed again: what its children did is not repeated.
+    The latter is looked up when the parent is executed again, so the subflow's tasks don't run
+    again.
     """
 
     __slots__ = ()

@@ -1,4 +1,4 @@
-"""Deleting the results that runs have kept, where no other run uses them."""
+"""Delete the persisted results of runs, unless other runs use them."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
     from flowstone.ports import RunStore
 
-#: So many runs are read at a time.
+#: Number of runs read at a time.
 _PAGE = 1000
 _MAKER = re.compile(rf"{TOLD_MAKER}(\S+)")
 
 
 def find_results(folder: Path, store: RunStore) -> dict[str, list[Path]]:
-    """Return the files of results in a folder, by the root of the tree whose run kept them.
+    """Return the result files in a folder, by the root of the tree whose run wrote them.
 
-    Files that are no results, or whose run the store does not have, are left out.
+    Files that are not results, or whose run is not in the store, are skipped.
     """
     by_maker: dict[str, list[Path]] = defaultdict(list)
     for path in _walk(folder):
@@ -42,21 +42,21 @@ def find_results(folder: Path, store: RunStore) -> dict[str, list[Path]]:
 def delete_results(
     results: Mapping[str, list[Path]], root_ids: Collection[str], store: RunStore
 ) -> int:
-    """Delete the results of trees that are deleted, but for those that a run which is left uses.
+    """Delete the results of deleted trees, except for those that a remaining run uses.
 
     Args:
-        results: what `find_results` has found before the trees were deleted.
-        root_ids: of the deleted trees.
-        store: where the runs are that are left.
+        results: the result of `find_results` before the trees were deleted.
+        root_ids: the ids of the deleted trees.
+        store: the store of the remaining runs.
 
     Returns:
-        How many were deleted.
+        The number of deleted results.
     """
     files = [path for root_id in root_ids for path in results.get(root_id, ())]
     used = _find_used_makers(store) if files else frozenset()
     count = 0
     for path in files:
-        maker = _read_maker(path)  # again: another run may have kept a newer one meanwhile
+        maker = _read_maker(path)  # again: another run may have written a newer one
         if maker is None or maker[-8:] in used or store.runs(RunQuery(ids=(maker,))):
             continue
         path.unlink(missing_ok=True)
@@ -69,7 +69,7 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 
 def _read_maker(path: Path) -> str | None:
-    """Return the id of the run that kept a result; None where the file is none."""
+    """Return the id of the run that wrote a result; None if the file is not a result."""
     try:
         with path.open("rb") as file:
             return read_header(file).run_id

@@ -1,7 +1,7 @@
-"""Fingerprints of values: the same value gives the same one in every process and on every machine.
+"""Fingerprints: equal values have the same one in every process and on every machine.
 
-A fingerprint follows the structure of a value, never its identity, its place in memory or the
-process's hash seed. What can't be followed is refused, and said by its path.
+A fingerprint depends on the structure of a value, never on its identity, its memory address or the
+process's hash seed. Other values are refused, with the path of the part that is the reason.
 """
 
 from __future__ import annotations
@@ -27,12 +27,13 @@ _LENGTH = struct.Struct("<q")
 
 
 def fingerprint(value: object, what: str = "value") -> str:
-    """Return 32 hexadecimal digits that stand for the value.
+    """Return a fingerprint of 32 hexadecimal digits.
 
     Args:
-        value: builtins and their nests, enums, dataclasses, pydantic models and blocks, paths,
-            dates, functions, numpy, pandas, polars and Arrow data, and whatever pickles.
-        what: what to call it in an error.
+        value: builtins and containers of them, enums, dataclasses, pydantic models and blocks,
+            paths, dates, functions, numpy, pandas, polars and Arrow data, and anything that
+            pickles.
+        what: the name of the value in an error.
 
     Raises:
         NotHashable: some part of it has no stable form; the error says which.
@@ -41,7 +42,7 @@ def fingerprint(value: object, what: str = "value") -> str:
         return _digest(value, what, ()).hex()
     except NotHashable:
         raise
-    except Exception as error:  # whatever is odd about a value, its run only is not cached
+    except Exception as error:  # whatever is wrong with a value, its run is just not cached
         problem = f"{type(error).__name__}: {error}".rstrip(".")
         raise NotHashable(what, type(value).__qualname__, problem) from error
 
@@ -55,7 +56,7 @@ def _digest(value: object, path: str, around: tuple[int, ...]) -> bytes:
 
 
 def _simple_digest(value: object) -> bytes:
-    """Return the same digest without the calls in between: most values are simple."""
+    """Return the same digest with fewer calls: most values are simple."""
     kind = type(value)
     part = _SIMPLE[kind](value)
     whole = b"%b%b%b" % (kind.__name__.encode(), _LENGTH.pack(len(part)), part)
@@ -63,7 +64,7 @@ def _simple_digest(value: object) -> bytes:
 
 
 def _tag(feed: Feed, tag: str, *parts: bytes) -> None:
-    """Feed parts so that no other parts of the same tag feed the same bytes."""
+    """Feed parts so that no other parts with the same tag feed the same bytes."""
     feed(tag.encode())
     for part in parts:
         feed(_LENGTH.pack(len(part)))
@@ -93,7 +94,7 @@ def _feed(feed: Feed, value: Any, path: str, around: tuple[int, ...]) -> None:
 _SIMPLE: dict[type, Callable[[Any], bytes]] = {
     type(None): lambda _: b"",
     bool: lambda value: b"1" if value else b"0",
-    # Python refuses to write huge numbers with decimal digits.
+    # Python refuses to convert huge numbers to decimal digits.
     int: lambda value: (str(value) if value.bit_length() < 10_000 else hex(value)).encode(),
     float: lambda value: struct.pack("<d", value),
     complex: lambda value: struct.pack("<dd", value.real, value.imag),
@@ -158,7 +159,7 @@ def _feed_object(feed: Feed, value: Any, path: str, around: tuple[int, ...]) -> 
 
 
 def _list_attributes(value: object) -> dict[str, object]:
-    """Return what an object holds, but for what it has computed of that."""
+    """Return the attributes of an object, except for cached values."""
     kind, held = type(value), getattr(value, "__dict__", {})
     return {
         name: held[name]
@@ -168,7 +169,7 @@ def _list_attributes(value: object) -> dict[str, object]:
 
 
 def _feed_secret(feed: Feed, value: Any, path: str, around: tuple[int, ...]) -> None:
-    """Feed a masked value; of a reference its text: it is not followed for this."""
+    """Feed a masked value; for a reference its text, without resolving it."""
     name = _name_type(type(value))
     if hasattr(value, "reference"):
         _tag(feed, f"reference {name}", value.reference.encode())
@@ -205,7 +206,7 @@ def _list_constants(code: CodeType) -> list[object]:
 
 
 def _feed_reduced(feed: Feed, value: object, path: str, around: tuple[int, ...]) -> None:
-    """Follow what pickling would write: how the object is made, and of what."""
+    """Feed what pickling would write: how the object is created, and from what."""
     kind = type(value)
     try:
         reducer = dispatch_table.get(kind)
@@ -264,11 +265,11 @@ def _feed_index(feed: Feed, index: Any, path: str) -> None:
 
 
 def _feed_column(feed: Feed, values: Any, path: str) -> None:
-    """Feed what has one dtype; texts in the fast way of pandas, other objects by their structure.
+    """Feed values of one dtype; strings with pandas' fast hash, other objects by their structure.
 
-    To pandas, 1 and "1" are the same in a column of mixed objects, and so are all that are missing.
+    For pandas, 1 and "1" are equal in a column of mixed objects, and so are all missing values.
     """
-    import pandas as pd  # only met by whoever has imported it
+    import pandas as pd  # imported already, since the value is of its type
     from pandas.api.types import infer_dtype  # likewise
     from pandas.util import hash_array, hash_pandas_object  # likewise
 
@@ -284,7 +285,7 @@ def _feed_column(feed: Feed, values: Any, path: str) -> None:
     elif getattr(values.dtype, "kind", "") == "f":
         numbers = pd.Series(values).to_numpy(float, na_value=math.nan)
         (below,) = (numbers.view("int64") == -(2**63)).nonzero()
-        if below.size:  # to pandas, -0.0 is 0.0
+        if below.size:  # pandas hashes -0.0 and 0.0 alike
             _tag(feed, "-0.0", below.tobytes())
     if hasattr(values, "array"):  # a Series or an Index
         feed(hash_pandas_object(values, index=False).to_numpy().tobytes())
@@ -304,7 +305,7 @@ def _feed_polars(feed: Feed, value: Any, name: str, _path: str) -> bool:
 
 
 def _feed_arrow(feed: Feed, value: object, _name: str, _path: str) -> bool:
-    import pyarrow as pa  # only met by whoever has imported it
+    import pyarrow as pa  # imported already, since the value is of its type
 
     if isinstance(value, (pa.Array, pa.ChunkedArray)):
         value = pa.table({"": value})
@@ -312,7 +313,7 @@ def _feed_arrow(feed: Feed, value: object, _name: str, _path: str) -> bool:
         value = pa.Table.from_batches([value])
     if not isinstance(value, pa.Table):
         return False
-    # A slice shares its parent's buffers; taking every row makes buffers of its own.
+    # A slice shares its parent's buffers; taking every row creates new buffers.
     whole = value.take(pa.array(range(value.num_rows), pa.int64())).combine_chunks()
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, whole.schema) as stream:

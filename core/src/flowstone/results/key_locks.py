@@ -1,4 +1,4 @@
-"""Locks of keys: with SERIALIZABLE, one computes or commits, and the others wait."""
+"""Locks of keys: with SERIALIZABLE, one run computes or commits, and the others wait."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class KeyLock(Protocol):
         """Wait until the key is free, and lock it."""
 
     def try_acquire(self) -> bool:
-        """Lock the key if it is free; otherwise keep one's place among those who wait."""
+        """Lock the key if it is free; otherwise keep the place in the queue."""
 
     async def aacquire(self) -> None:
-        """Let other coroutines run until the key is free, and lock it."""
+        """Wait until the key is free without blocking the event loop, and lock it."""
 
     def release(self) -> None:
-        """Unlock the key, or wait for it no more."""
+        """Unlock the key, or leave the queue."""
 
 
 def make_key_lock(
@@ -45,18 +45,19 @@ def make_key_lock(
     owner: str,
     run_id: str | None,
 ) -> KeyLock:
-    """Return the lock of a key: of a lock manager, or else of the store.
+    """Return the lock of a key, from a lock manager or the store.
 
-    The store's holds among all processes that share it, on whichever machine. When its holder has
-    died, it is free at once where the store can see that, and otherwise when the lease has expired.
+    The store's lock is shared by all processes that use it, on any machine. If its holder dies, it
+    is
+    released at once if the store can check that, and otherwise when the lease has expired.
 
     Args:
         services: for the store.
-        manager: what somebody has chosen to lock with.
-        key: of any characters.
-        holder: who locks it; another one for each call.
-        owner: the same in words for a person.
-        run_id: the run that it is for, where there is one.
+        manager: the lock manager that was configured; None for the store.
+        key: any characters.
+        holder: the holder; unique for each call.
+        owner: a name of the holder, for users.
+        run_id: the run that needs the lock, if there is one.
     """
     if manager is not None:
         return ManagedLock(manager, key, holder)
@@ -80,20 +81,20 @@ class ManagedLock:
         return self.manager.acquire_lock(self.key, self.holder, 0.0)
 
     async def aacquire(self) -> None:
-        import asyncio  # 40 ms of start-up; here it is running already
+        import asyncio  # takes 40 ms to import; in a coroutine it is loaded already
 
-        # The holder may be on the same loop, so the lock is polled.
+        # The holder may be on the same event loop, so the lock is polled.
         while not await call_blocking(self.try_acquire):  # noqa: ASYNC110 - a file's
             await asyncio.sleep(NAP)
 
     def release(self) -> None:
-        with suppress(LockNotHeld):  # the wait for it was given up
+        with suppress(LockNotHeld):  # it was never locked
             self.manager.release_lock(self.key, self.holder)
 
 
 @dataclass(frozen=True, slots=True)
 class StoredLock:
-    """A `KeyLock` that is a lease in the store, renewed by the heartbeat of this process."""
+    """A `KeyLock` that is a lease in the store, renewed by this process's heartbeat."""
 
     request: TimedSlotRequest
 

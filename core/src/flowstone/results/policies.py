@@ -1,4 +1,4 @@
-"""Cache policies: what makes two calls of a task the same call."""
+"""Cache policies: how the cache key of a task's call is computed."""
 
 from __future__ import annotations
 
@@ -19,20 +19,21 @@ if TYPE_CHECKING:
 
     from flowstone.locking import IsolationLevel, LockManager
 
-#: So many bytes of a key may be in a file's name; most systems allow 255, and a suffix is added.
+#: Maximum length of a key in a file's name, in bytes; most systems allow 255, and a suffix is
+#: added.
 LONGEST = 200
 
 
 class TaskCall(NamedTuple):
-    """One call of a task, as policies and `cache_key_fn` see it.
+    """A call of a task, as passed to policies and `cache_key_fn`.
 
     Attributes:
         task: the `Task`.
-        parameters: its arguments by name, defaults included.
-        run_id: of the flow run around it, or its own where there is none.
-        flow_parameters: the flow run's; empty where there is none.
-        task_run: the facts of the task run: its `id`, `name`, `flow_run_id` and others.
-        lineage: in a flow that another calls, what is the same in each attempt of that one.
+        parameters: its arguments by name, including defaults.
+        run_id: the id of the flow run around it, or its own if there is none.
+        flow_parameters: the parameters of that flow run; empty if there is none.
+        task_run: properties of the task run: its `id`, `name`, `flow_run_id` and others.
+        lineage: in a flow called by another one, what is the same in each attempt of the latter.
     """
 
     task: Any
@@ -45,12 +46,12 @@ class TaskCall(NamedTuple):
 
 @dataclass(unsafe_hash=True)
 class CachePolicy:
-    """Says what a call's key is made of; policies add up with `+`, and `-` leaves an input out.
+    """Computes cache keys; `+` combines policies, and `-` excludes an input.
 
     Attributes:
-        key_storage: where results of this policy are kept: a path, or an object store block.
-        isolation_level: with SERIALIZABLE, of several calls with one key only one computes.
-        lock_manager: what SERIALIZABLE locks with; the store by default.
+        key_storage: where results of this policy are persisted: a path, or an object store block.
+        isolation_level: with SERIALIZABLE, only one of several calls with the same key computes.
+        lock_manager: the lock manager for SERIALIZABLE; by default, the store.
     """
 
     key_storage: Any = field(default=None, kw_only=True)
@@ -61,7 +62,7 @@ class CachePolicy:
         """Return the key's parts by name; None for no caching.
 
         Raises:
-            NotHashable: some part can't be made; nothing is cached then.
+            NotHashable: a part can't be computed; nothing is cached then.
         """
         try:
             key = self.compute_key(
@@ -82,16 +83,16 @@ class CachePolicy:
         flow_parameters: dict[str, Any],
         **kwargs: object,
     ) -> str | None:
-        """Return a call's key; None for no caching. A policy of your own may make another.
+        """Return the key of a call; None for no caching. A custom policy may override it.
 
         Args:
-            task_ctx: the call; None asks a built-in policy about inputs alone.
+            task_ctx: the call; None to compute a built-in policy's key from inputs alone.
             inputs: its arguments by name.
-            flow_parameters: those of the flow run around it.
-            **kwargs: nothing for now.
+            flow_parameters: the parameters of the flow run around it.
+            **kwargs: reserved.
 
         Raises:
-            NotHashable: some part can't be made.
+            NotHashable: a part can't be computed.
         """
         del kwargs
         made = [vars(kind).get("parts", CachePolicy.parts) for kind in type(self).__mro__]
@@ -111,10 +112,16 @@ class CachePolicy:
         lock_manager: LockManager | None = None,
         isolation_level: IsolationLevel | str | None = None,
     ) -> Self:
-        """Return this policy with another storage, lock manager or isolation level."""
-        from flowstone.locking import IsolationLevel  # a circle otherwise
+        """Return this policy with another storage, lock manager or isolation level.
 
-        new = copy(self)  # a policy of somebody's own may be made in any way
+        Args:
+            key_storage: see the attribute; None to keep the current one.
+            lock_manager: see the attribute; None to keep the current one.
+            isolation_level: see the attribute; None to keep the current one.
+        """
+        from flowstone.locking import IsolationLevel  # avoids a circular import
+
+        new = copy(self)  # a custom policy's constructor may have any parameters
         if key_storage is not None:
             new.key_storage = key_storage
         if lock_manager is not None:
@@ -125,7 +132,7 @@ class CachePolicy:
 
     @staticmethod
     def from_cache_key_fn(cache_key_fn: Callable[..., str | None]) -> CacheKeyFnPolicy:
-        """Return the policy of a function ``(call, parameters) -> key``; None caches nothing."""
+        """Return the policy for a function ``(call, parameters) -> key``; None means no caching."""
         return CacheKeyFnPolicy(cache_key_fn)
 
     def __add__(self, other: CachePolicy) -> CachePolicy:
@@ -167,7 +174,8 @@ class CompoundCachePolicy(CachePolicy):
         found: dict[str, str] = {}
         for policy in self.policies:
             own = _find_parts(policy, call)
-            if own is None:  # a part that says no must not leave a key that says less
+            # None from one part means no caching at all, not a key without the part.
+            if own is None:
                 return None
             for part, value in own.items():
                 name = part
@@ -185,7 +193,7 @@ class CompoundCachePolicy(CachePolicy):
 
 @dataclass(unsafe_hash=True)
 class Inputs(CachePolicy):
-    """The arguments of the call, but for those that are excluded."""
+    """The arguments of the call, except for excluded ones."""
 
     exclude: Collection[str] = ()
 
@@ -209,17 +217,17 @@ class Inputs(CachePolicy):
 
 @dataclass(unsafe_hash=True)
 class TaskSource(CachePolicy):
-    """The source of the task's function."""
+    """The source code of the task's function."""
 
     def parts(self, call: TaskCall) -> dict[str, str] | None:
         function = _find_function(call.task.fn)
-        plain = getattr(function, "__func__", function)  # of a method, which is made at each look
+        plain = getattr(function, "__func__", function)  # a method is a new object on each access
         known = _sources.get(plain)
         if known is not None:
             return {"source": known}
         try:
             source: Any = inspect.getsource(function)
-        except (OSError, TypeError):  # typed at a prompt, or generated
+        except (OSError, TypeError):  # defined interactively, or generated
             source = getattr(function, "__code__", None) and function
             return {"source": fingerprint(source, "the task's source")}
         _sources[plain] = found = fingerprint(source, "the task's source")
@@ -227,7 +235,7 @@ class TaskSource(CachePolicy):
 
 
 def _find_function(fn: Any) -> Any:
-    """Return the function that has the source: below wrappers and partials, or of an object."""
+    """Return the function that has the source: inside wrappers and partials, or of an object."""
     while True:
         if isinstance(fn, partial):
             fn = fn.func
@@ -239,7 +247,7 @@ def _find_function(fn: Any) -> Any:
 
 @dataclass(unsafe_hash=True)
 class RunId(CachePolicy):
-    """The flow run around the call, or its own run where there is none."""
+    """The flow run around the call, or its own run if there is none."""
 
     def parts(self, call: TaskCall) -> dict[str, str] | None:
         run = call.lineage or call.run_id
@@ -259,7 +267,7 @@ class FlowParameters(CachePolicy):
 
 @dataclass(unsafe_hash=True)
 class CacheKeyFnPolicy(CachePolicy):
-    """A function's word: ``(call, parameters) -> key``; None caches nothing."""
+    """The key of a function ``(call, parameters) -> key``; None means no caching."""
 
     cache_key_fn: Callable[..., str | None]
 
@@ -283,7 +291,7 @@ class _None(CachePolicy):
         return None
 
 
-#: The fingerprint of each function's source as it was first seen; the file may change later, but
+#: The fingerprint of each function's source when it was first used; the file may change later, but
 #: not the code that runs.
 _sources: WeakKeyDictionary[object, str] = WeakKeyDictionary()
 
@@ -296,7 +304,7 @@ DEFAULT = INPUTS + TASK_SOURCE + RUN_ID
 
 
 class Key(NamedTuple):
-    """What a call is kept by; None where it will not be, and whether that was not meant."""
+    """The key of a call; None for no caching, and whether that is due to an error."""
 
     name: str | None
     told: str
@@ -304,13 +312,13 @@ class Key(NamedTuple):
 
 
 def make_key(policy: CachePolicy, call: TaskCall) -> Key:
-    """Return a call's key and what it was made of, or None and why there is none."""
+    """Return a call's key and how it was computed, or None and the reason."""
     try:
         parts = _find_parts(policy, call)
     except NotHashable as error:
         return Key(None, f"not cached: {error}", is_trouble=True)
     if parts is None:
-        return Key(None, "not cached: its policy says so")
+        return Key(None, "not cached: its policy disables caching")
     key = _join_parts(parts)
     if set(parts) == {"key"}:
         return Key(file_name(key), f"key {key}")
@@ -319,7 +327,7 @@ def make_key(policy: CachePolicy, call: TaskCall) -> Key:
 
 
 def _find_parts(policy: CachePolicy, call: TaskCall) -> dict[str, str] | None:
-    """Return the parts of a key, by whichever of its two methods a policy's class has last made."""
+    """Return the parts of a key, from the method of the two that was overridden last."""
     for kind in type(policy).__mro__:
         if "parts" in vars(kind):
             return policy.parts(call)
@@ -333,9 +341,9 @@ def _join_parts(parts: Mapping[str, str]) -> str:
 
 
 def file_name(key: str) -> str:
-    """Return what a key of somebody's own is kept as: itself, or a fingerprint of it.
+    """Return the file name for a custom key: the key itself, or a fingerprint of it.
 
-    It is itself where each part between slashes can be the name of a file, on disk and in buckets.
+    It is the key itself if each part between slashes is a valid file name, on disk and in buckets.
     """
     parts = key.split("/")
     plain = key.isprintable() and "\\" not in key and len(key.encode(errors="replace")) <= LONGEST

@@ -1,4 +1,4 @@
-"""The header of a kept result: two lines before its value, with how it was made and by whom."""
+"""The header of a persisted result: two lines before its value, with its metadata."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from flowstone.records.encoding import loads
 if TYPE_CHECKING:
     from typing import BinaryIO
 
-#: The first line of what is written. The facts follow on the next one, with tabs between.
+#: The first line of the header. The second line has the fields, separated by tabs.
 MAGIC = b"flowstone-result 2\n"
-#: The first line of what earlier versions wrote, whose facts are a JSON object.
+#: The first line in earlier versions, whose fields are a JSON object.
 _JSON_MAGIC = b"flowstone-result 1\n"
-#: A header's second line is shorter than this.
+#: Maximum length of a header's second line.
 _MAX_BYTES = 4096
 
 
 class ResultHeader(NamedTuple):
-    """How a kept result was made.
+    """The metadata of a persisted result.
 
     Attributes:
         serializer: the type of the serializer that wrote the value.
         python: the version of Python that wrote it, as ``3.11``.
         flowstone: the version of Flowstone that wrote it.
         type: the class of the value, with its module.
-        run_id: the run that kept it.
-        created: when, in seconds since the epoch.
-        expires: when it is no longer used, likewise; None for never.
+        run_id: the run that wrote it.
+        created: the time, in seconds since the epoch.
+        expires: the time at which it expires, in seconds since the epoch; None for never.
     """
 
     serializer: str
@@ -39,8 +39,8 @@ class ResultHeader(NamedTuple):
     expires: float | None
 
     def encode(self) -> bytes:
-        """Return the header as bytes, to be followed by the value."""
-        # A name may hold anything, and must stay on the line and in its column.
+        """Return the header as bytes; the value follows it."""
+        # A name may contain any character, but must stay on the line and in its column.
         *names, created, expires = self
         facts = [str(name).encode("unicode_escape").decode() for name in names]
         facts += [repr(created), "" if expires is None else repr(expires)]
@@ -48,10 +48,10 @@ class ResultHeader(NamedTuple):
 
 
 def split_header(content: bytes) -> tuple[ResultHeader, bytes]:
-    """Return the header of a kept result, and its value as it was written.
+    """Return the header of a persisted result, and the serialized value.
 
     Raises:
-        ValueError: it is no result.
+        ValueError: it is not a result.
     """
     start = len(MAGIC)
     line, _, body = content[start:].partition(b"\n")
@@ -59,10 +59,10 @@ def split_header(content: bytes) -> tuple[ResultHeader, bytes]:
 
 
 def read_header(file: BinaryIO) -> ResultHeader:
-    """Read the header of a kept result from the beginning of its file.
+    """Read the header of a persisted result from the beginning of its file.
 
     Raises:
-        ValueError: it is no result.
+        ValueError: it is not a result.
         OSError: the file can't be read.
     """
     return _parse(file.read(len(MAGIC)), file.readline(_MAX_BYTES).rstrip(b"\n"))

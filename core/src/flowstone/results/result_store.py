@@ -1,4 +1,4 @@
-"""Results that outlive their run: where they are kept, by what key, and when they are used."""
+"""Persisted results: storage, keys, expiration, and lookups."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from flowstone.locking import LockManager
     from flowstone.ports import BlobStore, Serializer
 
-#: What a look for a kept result tells before the end of the id of the run that kept it.
+#: The text before the end of the id of the run that wrote a result, in the message of a lookup.
 TOLD_MAKER = "result of run "
 
 
 class ResultLookup(NamedTuple):
-    """What came of looking for a result; fills the `CacheLookup` port."""
+    """The outcome of a lookup; implements the `CacheLookup` port."""
 
     key: str | None
     told: str
@@ -45,11 +45,11 @@ class ResultLookup(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ResultFiles:
-    """Results as files of a blob store: a line of marks, a line of facts, the value.
+    """Results as files of a blob store: a line of marks, a line of metadata, the value.
 
     Attributes:
         storage: a local directory, or any object store block.
-        serializer: writes values; what is read was written by the one that its header names.
+        serializer: writes values; a value is read with the serializer that its header names.
         services: for the time.
     """
 
@@ -59,21 +59,21 @@ class ResultFiles:
 
     @staticmethod
     def file_name(key: object) -> str:
-        """Return what a key of somebody's own is kept as; see `cache_policies.file_name`.
+        """Return the file name for a custom key; see `cache_policies.file_name`.
 
         Raises:
-            ConfigurationError: it is no text.
+            ConfigurationError: it is not a string.
         """
         if not isinstance(key, str):
             raise ConfigurationError("a key", f"{key!r} is no text", "Use one, as f'load-{day}'.")
         return file_name(key)
 
     def read(self, key: str, at: float | None = None) -> ResultLookup:
-        """Return what is kept by a key; whatever can't be used is not found, and why is told.
+        """Look up the result of a key; an unusable one counts as not found, with the reason.
 
         Args:
-            key: what it is kept by.
-            at: the time to see whether it has expired; None for now.
+            key: the key.
+            at: the time for which to check expiration; None for now.
         """
         try:
             content = self.storage.read_path(key)
@@ -95,11 +95,11 @@ class ResultFiles:
         return ResultLookup(key, f"{TOLD_MAKER}{header.run_id[-8:]}", True, value)
 
     def _find_serializer(self, name: str) -> Serializer:
-        """Return what reads a value: the own serializer, with its options, if that wrote it."""
+        """Return the serializer that reads a value: our own, with its options, if that wrote it."""
         return self.serializer if self.serializer.type == name else find_serializer(name)
 
     def read_maker(self, key: str) -> str | None:
-        """Return by whom the value of a key was kept; None where that can't be read."""
+        """Return the run that wrote the value of a key; None if that can't be read."""
         try:
             header, _ = split_header(self.storage.read_path(key))
         except Exception:  # noqa: BLE001 - as with any result that can't be read
@@ -107,10 +107,10 @@ class ResultFiles:
         return header.run_id
 
     def read_value(self, key: str, name: str) -> Any:
-        """Return the value that is kept by a key, also where it has expired.
+        """Return the value of a key, even if it has expired.
 
         Raises:
-            MissingResult: it is not there any more, or can't be used.
+            MissingResult: it no longer exists, or can't be used.
         """
         found = self.read(key, at=0.0)
         if not found.found:
@@ -118,11 +118,11 @@ class ResultFiles:
         return found.value
 
     def write(self, key: str, value: Any, run_id: str, expires: float | None) -> None:
-        """Keep a value, with when, by which run and with what versions it was made.
+        """Write a value, with the time, the run and the versions in its header.
 
         Raises:
             NotSerializable: the serializer can't write it.
-            StorageError: the storage can't keep it.
+            StorageError: the storage can't store it.
         """
         header = ResultHeader(
             serializer=self.serializer.type,
@@ -141,22 +141,22 @@ _PYTHON = ".".join(platform.python_version_tuple()[:2])
 
 @cache
 def _find_version() -> str:
-    """Return our version; finding it reads files, and takes longer than all else of a write."""
+    """Return Flowstone's version, cached: reading it is slower than the rest of a write."""
     return version("flowstone")
 
 
 @dataclass(frozen=True, slots=True)
 class CacheOptions:
-    """How the results of one task are looked for and kept.
+    """The options for caching the results of a task.
 
     Attributes:
-        policy: what a key is made of.
-        store: where results are.
-        expiration: seconds until a result is no longer used; None for never.
-        refresh: compute anew, and keep that.
-        template: of the file's name, in place of a made-up key.
-        is_serializable: whether one call of a key computes at a time.
-        lock_manager: what that locks with; None for the store.
+        policy: computes the key.
+        store: stores the results.
+        expiration: seconds until a result expires; None for never.
+        refresh: whether to compute again, and replace the result.
+        template: the template of the file's name, instead of a computed key.
+        is_serializable: whether only one call of a key computes at a time.
+        lock_manager: the lock manager for that; None for the store.
     """
 
     policy: CachePolicy
@@ -169,7 +169,7 @@ class CacheOptions:
 
 
 class CallCache:
-    """Fills the `ResultCache` port for one call of a task."""
+    """Implements the `ResultCache` port for one call of a task."""
 
     __slots__ = ("_call", "_lock", "_names", "_open", "_opened", "_run_id", "_waiting")
 
@@ -180,7 +180,7 @@ class CallCache:
         names: Callable[..., Mapping[str, Any]],
         run_id: str,
     ) -> None:
-        """Open the options when the result is first looked up: not on an event loop."""
+        """Open the options at the first lookup, which does not run on an event loop."""
         self._open, self._call, self._names, self._run_id = open_options, call, names, run_id
         self._opened: CacheOptions | None = None
         self._lock: KeyLock | None = None
@@ -200,7 +200,8 @@ class CallCache:
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any], patience: float | None = None
     ) -> ResultLookup | None:
         caching = self._caching
-        # Hashing may take long, and whoever waits for a lock on an event loop asks again and again.
+        # Hashing may take long, and a caller that waits for a lock on an event loop calls
+        # repeatedly.
         key, told, is_trouble = self._waiting = self._waiting or self._key(args, kwargs)
         if key is None:
             return ResultLookup(None, told, is_trouble=is_trouble)
@@ -217,7 +218,7 @@ class CallCache:
         if self._lock is None:
             manager, services = self._caching.lock_manager, self._caching.store.services
             name, run_id = self._call.task.name, self._run_id
-            # Before it is locked, so that an interrupt leaves no lock behind.
+            # Before locking it, so that an interrupt leaves no lock behind.
             self._lock = make_key_lock(
                 services, manager, key, holder=run_id, owner=name, run_id=run_id
             )
@@ -270,12 +271,12 @@ def _render_key(template: str, call: TaskCall) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ResultStore:
-    """Where and how results are kept, in one argument: ``transaction(store=ResultStore(…))``.
+    """Options for results in one argument: ``transaction(store=ResultStore(…))``.
 
     Attributes:
-        result_storage: where, as the option of flows and tasks.
-        serializer: how, as their option `result_serializer`.
-        lock_manager: what SERIALIZABLE locks with; the store by default.
+        result_storage: the storage, like the option of flows and tasks.
+        serializer: the serializer, like their option `result_serializer`.
+        lock_manager: the lock manager for SERIALIZABLE; by default, the store.
     """
 
     result_storage: ObjectStore | Path | str | None = None
@@ -283,22 +284,22 @@ class ResultStore:
     lock_manager: LockManager | None = None
 
 
-#: What `transaction` takes as its store.
+#: The types that `transaction` accepts as its store.
 StoreOption = ResultStore | ObjectStore | Path | str | None
 
 
 def get_result_store() -> ResultStore:
-    """Return where and how the flow around this code keeps results; outside one, the defaults."""
+    """Return the result options of the flow around this code; outside of one, the defaults."""
     scope = current.scope.get()
     keeps = None if scope is None else scope.owner.result_options
     return ResultStore() if keeps is None else ResultStore(keeps.storage, keeps.serializer)
 
 
 def open_store(store: StoreOption, services: Services) -> tuple[ResultFiles, LockManager | None]:
-    """Return what a transaction keeps its value with, and what it locks with, if that is said.
+    """Return a transaction's result files, and its lock manager if there is one.
 
     Args:
-        store: a `ResultStore`, or a storage alone; None for that of the flow around this code.
+        store: a `ResultStore`, or only a storage; None for that of the flow around this code.
         services: for the time and the home.
     """
     if store is None:
@@ -311,7 +312,7 @@ def open_store(store: StoreOption, services: Services) -> tuple[ResultFiles, Loc
 
 
 def open_storage(option: object, services: Services) -> BlobStore:
-    """Return the blob store that an option names: a block, its saved name, a path, or nothing.
+    """Return the blob store for an option: a block, its saved name, a path, or None.
 
     Raises:
         ConfigurationError: it is none of these.
@@ -327,13 +328,12 @@ def open_storage(option: object, services: Services) -> BlobStore:
     if isinstance(option, Path):
         option = LocalDirectory(basepath=option.expanduser().absolute())
     if isinstance(option, LocalDirectory):
-        return (
-            option.model_copy().make_private()
-        )  # a result may hold anything: others must not read it
+        # A result may contain anything: others must not read it.
+        return option.model_copy().make_private()
     if not isinstance(option, ObjectStore):
         raise ConfigurationError(
             "result_storage",
-            f"{option!r} is no place for results",
+            f"{option!r} is not a storage for results",
             "Use a path, as './results' or Path('results'), an object store block, or the name of "
             "a saved one: 'local-directory/raw'.",
         )
@@ -341,10 +341,10 @@ def open_storage(option: object, services: Services) -> BlobStore:
 
 
 def open_serializer(option: Any, services: Services) -> Serializer:
-    """Return the serializer that an option names, or else the settings.
+    """Return the serializer for an option, or the one in the settings.
 
     Raises:
-        UnknownName: there is none of that name.
+        UnknownName: there is no such serializer.
     """
     option = services.settings.result_serializer if option is None else option
     if option is None:

@@ -1,7 +1,6 @@
-"""Transactions: a group of tasks whose results are kept together, or undone together.
+"""Transactions: commit the results of a group of tasks together, or roll all of them back.
 
-Not a distributed transaction: what a task did to the world is undone by its `on_rollback` hook,
-which is the author's.
+They are not distributed transactions: side effects of a task are undone by its `on_rollback` hook.
 """
 
 from __future__ import annotations
@@ -36,8 +35,7 @@ if TYPE_CHECKING:
 class CommitMode(StrEnum):
     """When a transaction is committed.
 
-    EAGER: at the end of its own block. LAZY: with the one around it. OFF: never by itself; what
-    is not committed by hand is rolled back.
+    EAGER: at the end of its block. LAZY: with the one around it. OFF: explicitly, else rolled back.
     """
 
     EAGER = "EAGER"
@@ -46,7 +44,7 @@ class CommitMode(StrEnum):
 
 
 class TransactionState(StrEnum):
-    """Where a transaction is in its life."""
+    """The state of a transaction."""
 
     PENDING = "PENDING"
     ACTIVE = "ACTIVE"
@@ -59,13 +57,13 @@ ENDED = frozenset({TransactionState.COMMITTED, TransactionState.ROLLED_BACK})
 
 
 class Transaction:
-    """A group of changes; made by `transaction(...)`, and one inside it for each task run.
+    """A group of changes, created by `transaction(...)`; each task run inside has a nested one.
 
     Attributes:
-        key: what its staged value is kept by; None keeps none.
-        parent: the one around it; None for the outermost.
-        state: where it is in its life.
-        locked_key: the key that others have to wait for, while its block runs; None for none.
+        key: the key of its staged value; None for no value.
+        parent: the transaction around it; None for the outermost one.
+        state: its state.
+        locked_key: the key that is locked while its block runs; None for none.
     """
 
     def __init__(
@@ -105,23 +103,21 @@ class Transaction:
         parent._children.append(self)
 
     def begin(self) -> None:
-        """Begin its block, once its lock is there; an earlier one of its key may have ended it."""
+        """Begin its block, with the lock held; it is committed if an earlier one of its key was."""
         self.state = TransactionState.ACTIVE
         kept = None if self._overwrite or self._store is None else self._store.read(self._file)
         if kept is not None and kept.found:
             self.state = TransactionState.COMMITTED
 
     def set(self, name: str, value: Any) -> None:
-        """Remember something for the hooks; it is not kept."""
+        """Set a value for the hooks; it is not persisted."""
         self._values[name] = value
 
     def get(self, name: str, default: Any = ...) -> Any:
-        """Return what was remembered here, or in a transaction around this one.
-
-        It is that object, not a copy: what a hook changes in it, the others see.
+        """Return a value set here, or in a transaction around this one; it is not a copy.
 
         Raises:
-            ConfigurationError: nothing is remembered under that name, and there is no default.
+            ConfigurationError: no value has that name, and there is no default.
         """
         if name in self._values:
             return self._values[name]
@@ -138,47 +134,60 @@ class Transaction:
         on_rollback_hooks: list[Any] | None = None,
         on_commit_hooks: list[Any] | None = None,
     ) -> None:
-        """Take a value to keep at the commit, and what to call then or at a rollback."""
+        """Stage a value to be persisted at the commit, and hooks to be called.
+
+        Args:
+            value: the value.
+            on_rollback_hooks: called at a rollback, the last one first.
+            on_commit_hooks: called at the commit.
+        """
         self._staged = value
         self._on_rollback += on_rollback_hooks or ()
         self._on_commit += on_commit_hooks or ()
         self.state = TransactionState.STAGED
 
     def read(self) -> Any:
-        """Return the value that an earlier transaction of this key has kept; None for none."""
+        """Return the value that an earlier transaction of this key committed; None if none did."""
         if self.key is None or self._store is None:
             return None
         found = self._store.read(self._file)
         return found.value if found.found else None
 
     async def aread(self) -> Any:
-        """Do as `read`, and let other coroutines run meanwhile."""
+        """Async version of `read`."""
         return await call_blocking(self.read)
 
     def is_committed(self) -> bool:
-        """Tell whether it is done; at its start, whether an earlier one of its key was."""
+        """Return whether it is committed; at its start, whether an earlier one with its key was."""
         return self.state is TransactionState.COMMITTED
 
     def is_rolled_back(self) -> bool:
-        """Tell whether it was undone."""
+        """Return whether it was rolled back."""
         return self.state is TransactionState.ROLLED_BACK
 
     def is_staged(self) -> bool:
-        """Tell whether it holds a value that is not committed yet."""
+        """Return whether it has a value that is not committed yet."""
         return self.state is TransactionState.STAGED
 
     def is_active(self) -> bool:
-        """Tell whether its block is running."""
+        """Return whether its block is running."""
         return self.state is TransactionState.ACTIVE
 
     def is_pending(self) -> bool:
-        """Tell whether its block has not begun."""
+        """Return whether its block has not begun."""
         return self.state is TransactionState.PENDING
 
     def stage_run(
         self, name: str, save: Callable[[], None] | None, on_commit: Any, on_rollback: Any
     ) -> Story[None]:
-        """Take a task run that has completed: what to do at the commit, or at a rollback."""
+        """Add a completed task run.
+
+        Args:
+            name: the name of the run.
+            save: persists the run's result.
+            on_commit: the hooks to call at the commit.
+            on_rollback: the hooks to call at a rollback.
+        """
         child = Transaction(parent=self)
         child._logger = self._logger
         child._save = save
@@ -190,21 +199,18 @@ class Transaction:
             yield from child.perform_rollback()
 
     def commit(self) -> bool:
-        """Keep what is staged, the inner transactions first; undo all where that fails.
+        """Commit what is staged, nested transactions first; if that fails, roll back everything.
 
-        The value of its key is kept last: from then on it is committed, whatever comes.
-
-        Returns:
-            Whether it is committed now; False where it was already ended.
+        The value of its key is written last, which commits it. Return False if it had ended before.
         """
         return run_story(self.perform_commit())
 
     async def acommit(self) -> bool:
-        """Do as `commit`, and let other coroutines run meanwhile."""
+        """Async version of `commit`."""
         return await arun_story(self.perform_commit())
 
     def perform_commit(self) -> Story[bool]:
-        """Do as `commit`; yield what has to be waited for."""
+        """Implement `commit`; yield what has to be waited for."""
         if self.state in ENDED:
             return False
         try:
@@ -220,7 +226,7 @@ class Transaction:
         return True
 
     def _call_commit_hooks(self) -> Story[None]:
-        """Call the commit hooks: nothing is kept yet, as each of them may have all undone."""
+        """Call the commit hooks. Nothing is persisted yet, as each of them may cause a rollback."""
         for each in self._open_children():
             child: Transaction = each
             yield from child._call_commit_hooks()
@@ -228,7 +234,7 @@ class Transaction:
             yield from self._call(hook, "on_commit")
 
     def _write_values(self) -> None:
-        """Keep the values, this one's own last: with that it is committed, whatever comes."""
+        """Persist the values, its own last: with that it is committed, whatever happens."""
         for each in self._open_children():
             child: Transaction = each
             child._write_values()
@@ -240,7 +246,7 @@ class Transaction:
                 store.write(self._file, self._staged, self._id, None)
             self.state = TransactionState.COMMITTED
         except BaseException as error:
-            # A storage may keep it, and fail all the same; an interrupt may come behind that.
+            # A storage may store it and fail nevertheless; an interrupt may come after that.
             if store is None or store.read_maker(self._file) != self._id:
                 raise
             self.state = TransactionState.COMMITTED
@@ -251,19 +257,18 @@ class Transaction:
         return [child for child in self._children if child.state not in ENDED]
 
     def rollback(self) -> bool:
-        """Call the rollback hooks, the last run's first; one that fails does not stop the others.
+        """Call the rollback hooks, the last run's first; a failing hook doesn't stop the others.
 
-        Returns:
-            Whether it is rolled back now; False where it was already.
+        Return whether it is rolled back now; False if it was before.
         """
         return run_story(self.perform_rollback())
 
     async def arollback(self) -> bool:
-        """Do as `rollback`, and let other coroutines run meanwhile."""
+        """Async version of `rollback`."""
         return await arun_story(self.perform_rollback())
 
     def perform_rollback(self) -> Story[bool]:
-        """Do as `rollback`; yield what has to be waited for."""
+        """Implement `rollback`; yield what has to be waited for."""
         if self.state is TransactionState.ROLLED_BACK:
             return False
         self.state = TransactionState.ROLLED_BACK
@@ -293,7 +298,7 @@ class Transaction:
 
 
 class OwnTransaction(Transaction):
-    """The transaction of one task run that is in no other: it commits when the run is staged."""
+    """The transaction of a task run outside of any other: it commits when the run is staged."""
 
     def stage_run(
         self, name: str, save: Callable[[], None] | None, on_commit: object, on_rollback: object
@@ -303,7 +308,7 @@ class OwnTransaction(Transaction):
 
 
 def get_transaction() -> Transaction | None:
-    """Return the transaction around this code, if there is one."""
+    """Return the transaction around this code, or None."""
     found: Any = current.transaction.get()
     return found  # type: ignore[no-any-return]
 
@@ -321,20 +326,19 @@ def transaction(
 ) -> Iterator[Transaction]:
     """Group the task runs in a block: all are committed at its end, or all are rolled back.
 
-    Results of those tasks are kept at the commit only, their `on_commit` hooks are called then,
-    and their `on_rollback` hooks, the last first, where the block or the commit raises.
+    The results of those tasks are persisted only at the commit, when their `on_commit` hooks are
+    called. If the block or the commit raises, their `on_rollback` hooks are called, the last first.
 
     Args:
-        key: what the value that is staged by `txn.stage` is kept by. If an earlier transaction
-            of the same key was committed, `txn.is_committed()` says so at once.
-        store: where: a path, an object store block or its saved name, or a `ResultStore`; by
-            default as the flow around it keeps its results, or else files in the home.
-        commit_mode: `CommitMode`; LAZY by default, which for the outermost is its block's end.
+        key: the key of the staged value; `txn.is_committed()` is True if it was committed before.
+        store: the storage of results: a path, an object store block or its saved name, or a
+            `ResultStore`; by default that of the flow around it, or else files in the home.
+        commit_mode: `CommitMode`; by default LAZY, which commits the outermost at its block's end.
         isolation_level: with SERIALIZABLE, one block with this key runs at a time.
-        overwrite: run, although an earlier one was committed.
-        write_on_commit: False keeps nothing.
-        logger: for what goes wrong in hooks; the current run's by default.
-        lock_manager: what SERIALIZABLE locks with; the store by default.
+        overwrite: whether to run although an earlier one was committed.
+        write_on_commit: False to persist nothing.
+        logger: logs errors of hooks; by default the current run's logger.
+        lock_manager: the lock manager for SERIALIZABLE; by default, the store.
 
     Raises:
         ConfigurationError: SERIALIZABLE without a key.
@@ -356,7 +360,7 @@ def transaction(
             yield made
             run_story(_finish(made))
         except BaseException:
-            if not made.is_committed():  # that is final, for its own block
+            if not made.is_committed():  # if it is, that is final
                 made.rollback()
             raise
 
@@ -372,7 +376,7 @@ async def atransaction(
     logger: object = None,
     lock_manager: LockManager | None = None,
 ) -> AsyncIterator[Transaction]:
-    """Group the task runs in an async block; see `transaction`, whose arguments it takes."""
+    """Group the task runs in an async block; arguments as for `transaction`."""
     prepare = partial(
         _prepare,
         key,
@@ -397,7 +401,7 @@ async def atransaction(
 
 @contextmanager
 def _enter(made: Transaction, lock: KeyLock | None) -> Iterator[None]:
-    """Be in the transaction, whose lock is taken; release the lock."""
+    """Enter the transaction, whose lock is held; release the lock at the end."""
     token = current.transaction.set(made)
     try:
         made.begin()
@@ -410,7 +414,7 @@ def _enter(made: Transaction, lock: KeyLock | None) -> Iterator[None]:
 
 @asynccontextmanager
 async def _aenter(made: Transaction, lock: KeyLock | None) -> AsyncIterator[None]:
-    """Take the lock, be in the transaction, and release the lock."""
+    """Take the lock, enter the transaction, and release the lock at the end."""
     token = current.transaction.set(made)
     try:
         if lock is not None:
@@ -427,7 +431,7 @@ async def _aenter(made: Transaction, lock: KeyLock | None) -> AsyncIterator[None
 
 
 def _finish(made: Transaction) -> Story[None]:
-    """Do what the commit mode says of the end of a block."""
+    """Commit or roll back at the end of a block, depending on the commit mode."""
     if made.commit_mode is CommitMode.OFF:
         if not made.is_committed():
             yield from made.perform_rollback()
@@ -446,12 +450,12 @@ def _prepare(
     logger: object,
     lock_manager: LockManager | None,
 ) -> tuple[Transaction, KeyLock | None]:
-    """Make the transaction of a block, and the lock that it has to take first."""
+    """Create the transaction of a block, and the lock that it has to take first."""
     results = None
-    is_sketched = current.sketch() is not None  # a drawn flow keeps and locks nothing
+    is_sketched = current.sketch() is not None  # a drawn flow persists and locks nothing
     services = current.services()
     if key is not None and not is_sketched:
-        # Blocks and serializers: 60 ms, for those transactions that keep a value.
+        # Blocks and serializers take 60 ms to import.
         from flowstone.results.result_store import open_store
 
         results, locks = open_store(store, services)
@@ -483,7 +487,7 @@ def _prepare(
 
 
 def _claim_key(made: Transaction) -> None:
-    """Say that a transaction locks its key, unless it has none, or would wait for itself."""
+    """Set the key that a transaction locks, unless it has none, or would wait for itself."""
     if made.key is None:
         remedy = "Give it a key, or leave isolation_level out."
         raise ConfigurationError("transaction(...)", "SERIALIZABLE needs a key", remedy)

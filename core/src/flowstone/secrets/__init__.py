@@ -1,1 +1,1 @@
-"""Secrets: fields that hide them, references to them, and the vault that seals them."""
+"""Secrets: fields that mask them, references to them, and the vault that seals them."""

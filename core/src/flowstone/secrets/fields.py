@@ -1,4 +1,4 @@
-"""Secret fields of models: they take a reference in the place of a value, past their validators."""
+"""Secret fields of models: they accept a reference instead of a value, without validating it."""
 
 from __future__ import annotations
 
@@ -43,19 +43,19 @@ from flowstone.secrets.walk import leaf_texts
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-#: Stands for what is not known yet.
+#: A placeholder for what is not known yet.
 _UNKNOWN = ForwardRef("unknown")
 _NAME = re.compile(r"(?<![\w.])[A-Za-z_]\w*")
 
 
 @dataclass(frozen=True, slots=True)
 class SecretField:
-    """Marks a field that is secret, as in ``Annotated[SecretStr, SecretField(...)]``.
+    """Marks a secret field, as in ``Annotated[SecretStr, SecretField(...)]``.
 
     Attributes:
-        place: the field's name, for errors.
+        place: the field's name, for error messages.
         base: pydantic's secret type.
-        hint: the type of what is inside of ``Secret[...]``; None for any.
+        hint: the type inside ``Secret[...]``; None for any.
     """
 
     place: str
@@ -68,7 +68,7 @@ class SecretField:
         return schema
 
     def read(self, value: object, handler: Callable[[object], object]) -> object:
-        """Return a reference for the text of one; any other value as the field's validators do."""
+        """Return a reference if the value is the text of one; else run the field's validators."""
         if isinstance(value, Reference):
             return make_reference(self.base, value.reference, self.place, self.hint)
         if isinstance(value, PartialSecret):
@@ -92,7 +92,7 @@ class SecretField:
 
 
 def _unmask(value: object) -> object:
-    """Return what is to be in a `Secret`: a secret in there would only ever be seen masked."""
+    """Return the content for a `Secret`: a nested secret would only ever be seen masked."""
     if isinstance(value, (Reference, PartialSecret, LiteralSecret)):
         return value
     if isinstance(value, MASKED):
@@ -103,7 +103,7 @@ def _unmask(value: object) -> object:
 
 
 def _show(value: object, info: core_schema.SerializationInfo) -> object:
-    """Return the text of a reference for JSON, where pydantic would mask it; others as they are."""
+    """Return the text of a reference for JSON, where pydantic would mask it; others unchanged."""
     return value.reference if isinstance(value, Reference) and info.mode == "json" else value
 
 
@@ -111,23 +111,25 @@ _SHOW = core_schema.plain_serializer_function_ser_schema(_show, info_arg=True)
 
 
 def mark_secret_fields(kind: type[BaseModel]) -> None:
-    """Mark the secret fields of a model, before its schema is made of them."""
+    """Mark the secret fields of a model, before its schema is built from them."""
     for name, info in kind.model_fields.items():
         secret = _secret_type(info.annotation)
         if secret is not None:
             base = get_origin(secret) or secret
             hint = _inside(secret) if issubclass(base, pydantic.Secret) else None
-            # A new list, as a base class has the old one. The mark is last: around the others.
+            # A new list, as the old one belongs to a base class. The mark is last, to surround the
+            # others.
             others = [each for each in info.metadata if not isinstance(each, SecretField)]
             info.metadata = [*others, SecretField(f"{kind.__name__}.{name}", base, hint)]
 
 
 def accept_references(kind: type[BaseModel]) -> None:
-    """Let a model class that is being made take references in its secret fields.
+    """Make a model class that is being created accept references in its secret fields.
 
-    The validators of a field judge a value, and a reference is none. Pydantic puts the last one of
-    a class around all others, be they from ``Annotated``, from `Field` or from base classes: so
-    each class gets one of its own that lets a reference past them.
+    Validators check values, and a reference is not a value. Pydantic wraps the last validator of a
+    class around all others, whether they come from ``Annotated``, from `Field` or from base
+    classes.
+    So each class gets its own validator, which lets references bypass them.
     """
     names = [name for name, hint in _hints(kind).items() if _may_be_secret(hint, kind)]
     if names:
@@ -145,12 +147,12 @@ def _read_field(
     return mark.read(value, handler) if isinstance(mark, SecretField) else handler(value)
 
 
-# Pydantic asks for it several times for each field, which else takes longest of all that is here.
+# Pydantic reads it several times per field, which would take longest of everything here.
 _read_field.__dict__["__signature__"] = signature(_read_field)
 
 
 def _hints(kind: type[BaseModel]) -> dict[str, object]:
-    """Return the type hints of the fields of a class that is being made; some may be texts."""
+    """Return the type hints of the fields of a class that is being created; some may be strings."""
     hints: dict[str, object] = {}
     for base in reversed(kind.__bases__):
         for name, info in getattr(base, "model_fields", {}).items():
@@ -160,9 +162,9 @@ def _hints(kind: type[BaseModel]) -> dict[str, object]:
 
 
 def _may_be_secret(hint: object, kind: type) -> bool:
-    """Whether a hint is a secret type, or beside None, as far as can be told before pydantic has.
+    """Return whether a hint may be a secret type, or one or None, before pydantic evaluates it.
 
-    To evaluate texts takes longer than all else here: one may be secret where a name in it may be.
+    Evaluating strings would take longest of everything here: one may be secret if a name in it may.
     """
     if isinstance(hint, str):
         return any(_may_be_secret(_find(name, kind), kind) for name in _NAME.findall(hint))
@@ -176,7 +178,7 @@ def _may_be_secret(hint: object, kind: type) -> bool:
 
 
 def _find(name: str, kind: type) -> object:
-    """Return what a name stands for around a class that is being made, if anything."""
+    """Return the value of a name in the scope of a class that is being created, or None."""
     for names in (kind, sys.modules.get(kind.__module__, builtins), builtins):
         if name in vars(names):
             return vars(names)[name]
@@ -184,13 +186,13 @@ def _find(name: str, kind: type) -> object:
 
 
 def _secret_type(hint: Any) -> Any:
-    """Return the secret type that a hint is, or is beside None; None for any other hint."""
+    """Return the secret type that a hint is, alone or with None; None for any other hint."""
     choices = _choices(hint)
     return choices[0] if choices and all(map(_is_masked, choices)) else None
 
 
 def _choices(hint: object) -> list[object]:
-    """Return what a value of a hint may be, but for None."""
+    """Return the alternatives of a hint, except for None."""
     if isinstance(hint, type):
         return [] if hint is NoneType else [hint]
     origin = get_origin(hint)
@@ -218,7 +220,7 @@ def _inside(secret: object) -> object:
 
 
 def hides(annotation: object, seen: frozenset[object] = frozenset()) -> bool:
-    """Whether a type hint has a secret type in it, at any depth."""
+    """Return whether a type hint contains a secret type, at any depth."""
     if _is_masked(annotation):  # `Secret[int]` is an alias of its type
         return True
     if isinstance(annotation, type) and annotation not in seen:
@@ -229,11 +231,11 @@ def hides(annotation: object, seen: frozenset[object] = frozenset()) -> bool:
 
 
 def find_secret_texts(hint: object, value: object) -> Iterator[str]:
-    """Yield every text of a value that a type hint says is secret, though nobody has read it yet.
+    """Yield every string of a value that is secret by its type hint, before it is validated.
 
     Args:
-        hint: of a parameter or field.
-        value: as it was given for it: a text, or a dict for a model.
+        hint: the type hint of a parameter or field.
+        value: the value as passed: a string, or a dict for a model.
     """
     if _is_masked(hint):
         if isinstance(value, (str, bytes, int, float, dict, list, tuple, *MASKED)):
@@ -259,7 +261,7 @@ def find_secret_texts(hint: object, value: object) -> Iterator[str]:
 
 
 def _list_inner_hints(hint: object) -> list[object]:
-    """Return the type hints that one is made of: of a union, a container, an alias."""
+    """Return the type hints inside another: of a union, a container, an alias."""
     if isinstance(hint, type) and issubclass(hint, RootModel):
         return [hint.model_fields["root"].annotation]
     alias = getattr(hint, "__value__", None) or getattr(hint, "__supertype__", None)
@@ -278,6 +280,6 @@ def _list_fields(kind: type) -> dict[str, object]:
         return hints
     if not (is_dataclass(kind) or is_typeddict(kind) or hasattr(kind, "_fields")):
         return {}
-    with suppress(Exception):  # a hint that can't be evaluated says nothing
+    with suppress(Exception):  # a hint that can't be evaluated is ignored
         return get_type_hints(kind, include_extras=True)
     return {}

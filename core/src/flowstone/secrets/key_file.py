@@ -1,4 +1,4 @@
-"""The key file at home: the keys that open secrets, one a line, of which the first seals."""
+"""The key file: the keys that open secrets, one per line; the first one seals."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KEY_BYTES = 32
-#: The line that stands in the file from the making of a new key till all is sealed with it.
+#: The line in the file from the creation of a new key until everything is sealed with it.
 UNFINISHED = "# a rotation has begun: `flowstone secret rotate` finishes it"
 
 
 class KeyFile:
-    """One file of keys: base64 of 32 bytes each, the newest first; lines with a # are remarks."""
+    """A file of keys: base64 of 32 bytes each, newest first; lines with a # are comments."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def stamp(self) -> object:
-        """Return what changes whenever the file does; None where there is none."""
+        """Return a value that changes whenever the file does; None if there is no file."""
         try:
             found = self.path.stat()
         except (FileNotFoundError, NotADirectoryError):
@@ -41,37 +41,37 @@ class KeyFile:
         """Return the keys.
 
         Raises:
-            SecretKeyInvalid: the file can't be read, or others may read it, or it holds no keys.
+            SecretKeyInvalid: the file can't be read, or others may read it, or it contains no keys.
         """
         return [_decode_line(line, self.path) for line in self._lines() if not line.startswith("#")]
 
     def is_unfinished(self) -> bool:
-        """Whether a rotation has begun, and not ended."""
+        """Return whether a rotation has begun and not ended."""
         return UNFINISHED in self._lines()
 
     def make(self) -> None:
-        """Make the file whole or not at all, with one key; of several processes, one wins."""
+        """Create the file atomically, with one key; if several processes try, one succeeds."""
         try:
             make_private_directory(self.path.parent)
             with self._draft([new_key()]) as draft, suppress(FileExistsError):
-                os.link(draft, self.path)  # unless somebody else was first: theirs is the key
+                os.link(draft, self.path)  # unless another process was first: use its key
         except OSError as error:
             raise _translate_write_error(self.path, error) from error
 
     def begin(self) -> None:
-        """Put a new key before the others, and remark that a rotation has begun."""
+        """Insert a new key before the others, and mark that a rotation has begun."""
         self._rewrite([UNFINISHED, new_key(), *self._lines()])
 
     def finish(self, keys: int | None = None) -> None:
-        """Take that remark out; with a number, keep only so many keys, the newest."""
+        """Remove that mark; with a number, keep only that many keys, the newest."""
         lines = [line for line in self._lines() if line != UNFINISHED]
         dropped = [line for line in lines if not line.startswith("#")][keys:] if keys else []
         self._rewrite([line for line in lines if line not in dropped])
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Let one process at a time change the file."""
-        # Costs 5 ms, which only a rotation has to pay.
+        """Let only one process at a time change the file."""
+        # Takes 5 ms to import, and only a rotation needs it.
         from flowstone.locking import FileSystemLockManager
 
         locks, holder = FileSystemLockManager(self.path.parent / "locks"), "rotation"
@@ -94,10 +94,10 @@ class KeyFile:
         return [line for line in lines if line] or [""]
 
     def _rewrite(self, lines: list[str]) -> None:
-        """Replace the file whole: who reads it at any time finds the one or the other."""
+        """Replace the file atomically: readers find either the old or the new content."""
         try:
             for left in self.path.parent.glob(f".{self.path.name}.*"):
-                left.unlink(missing_ok=True)  # of a rotation that was killed: there are keys in it
+                left.unlink(missing_ok=True)  # from a rotation that was killed: it contains keys
             with self._draft(lines) as draft:
                 draft.replace(self.path)
             _sync(self.path.parent)
@@ -119,12 +119,12 @@ class KeyFile:
 
 
 def new_key() -> str:
-    """Return a new key, as the file and the setting hold it."""
+    """Return a new key, in the form used in the file and the setting."""
     return urlsafe_b64encode(os.urandom(KEY_BYTES)).decode()
 
 
 def decode_key(text: str) -> bytes | None:
-    """Return a key's bytes; None for what is no base64 of 32 bytes."""
+    """Return a key's bytes; None if the text is not base64 of 32 bytes."""
     try:
         raw = b64decode(text.encode().translate(bytes.maketrans(b"-_", b"+/")), validate=True)
     except NotBase64:
@@ -140,7 +140,7 @@ def _decode_line(line: str, path: Path) -> bytes:
 
 
 def _sync(directory: Path) -> None:
-    """Make a change of names last through a power failure."""
+    """Make a renaming survive a power failure."""
     if os.name == "posix":
         opened = os.open(directory, os.O_RDONLY)
         try:

@@ -1,4 +1,4 @@
-"""What a reference to a secret is, as text: ``env:NAME``, ``provider:name#json.path@version``."""
+"""References to secrets, as text: ``env:NAME``, ``provider:name#json.path@version``."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from urllib.parse import unquote
 
 from pydantic_core import PydanticCustomError
 
-from flowstone import plugins  # its host is loaded by its first use
+from flowstone import plugins  # its host is loaded on first use
 from flowstone.plugins import registry
 
-#: The kind of the catalog that providers are listed under.
+#: The kind of secret providers in the catalog.
 KIND = "secret_provider"
 LITERAL = "literal:"
-#: The two that every installation has; that they are known costs no look at plugins.
+#: The two that every installation has, which need no lookup in plugins.
 BUILT_IN = ("env", "file")
-#: No URL, which has two slashes there, unless it is a file's.
+#: Not a URL, which has two slashes there, unless it is a file's.
 _FORM = re.compile(r"([A-Za-z][A-Za-z0-9_-]*)(?:/([A-Za-z0-9._-]{1,200}))?:(?!//)(.+)")
 _FILE = re.compile(r"(file):()(//.+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a reference asks for.
+    """A parsed reference.
 
     Attributes:
         provider: the name of a secret provider.
         block: the name of a saved block of that provider's type; "" for one with no field set.
-        rest: what is behind the colon.
+        rest: the text after the colon.
     """
 
     provider: str
@@ -38,10 +38,10 @@ class Wanted:
     rest: str
 
     def parts(self, *, versions: bool) -> tuple[str, list[str], str | None]:
-        """Return the secret's name, the steps of the path in its JSON, and its version.
+        """Return the secret's name, the keys of the path in its JSON, and its version.
 
         Args:
-            versions: whether the provider has versions; without them, an ``@`` is like any letter.
+            versions: whether the provider has versions; without them, ``@`` has no special meaning.
         """
         rest, version = self.rest, None
         if versions and "@" in rest:
@@ -52,28 +52,28 @@ class Wanted:
 
 
 def split(text: str) -> Wanted | None:
-    """Return what a text asks for if it has the form of a reference, whoever the provider."""
+    """Return the parsed reference if a text has the form of one, with any provider."""
     found = (_FORM.fullmatch(text) or _FILE.fullmatch(text)) if text.isprintable() else None
     return Wanted(found[1], found[2] or "", found[3]) if found else None
 
 
 def is_reference(text: str) -> bool:
-    """Whether a text that was given for a secret is a reference: its provider is known.
+    """Return whether the text of a secret field is a reference, that is, its provider is known.
 
     Raises:
-        ValueError: its provider is nearly the name of one, and so was misspelt.
+        ValueError: its provider is similar to a known one, and so was misspelled.
     """
     wanted = split(text)
     if wanted is None or text.startswith(LITERAL):
         return False
     if wanted.provider in BUILT_IN or wanted.provider in (known := providers()):
         return True
-    # 2 ms to import, which only a text of that form pays.
+    # Takes 2 ms to import; only needed for a text of that form.
     from difflib import get_close_matches
 
     near = get_close_matches(wanted.provider.lower(), known, n=1, cutoff=0.8)
     if near:
-        # Not the rest: it may be a secret after all.
+        # Not the rest: the text may be a secret after all.
         problem = (
             f"it looks like a reference, and there is no secret provider {wanted.provider!r}: "
             f"did you mean '{near[0]}:…'? Write '{LITERAL}' before a secret that looks like one"
@@ -83,7 +83,7 @@ def is_reference(text: str) -> bool:
 
 
 def refers(value: object) -> bool:
-    """Whether a value is the text of a reference; what is misspelt is none."""
+    """Return whether a value is the text of a reference; False if it is misspelled."""
     try:
         return isinstance(value, str) and is_reference(value)
     except ValueError:
@@ -91,17 +91,17 @@ def refers(value: object) -> bool:
 
 
 def is_literal(text: str) -> bool:
-    """Whether a text says of itself that it is no reference."""
+    """Return whether a text is marked as not being a reference."""
     return text.startswith(LITERAL)
 
 
 def escape(text: str) -> str:
-    """Return a text that is read as this one, and never as a reference."""
+    """Return a text that is read back as this one, and never as a reference."""
     return LITERAL + text if is_literal(text) or split(text) is not None else text
 
 
 def providers() -> list[str]:
-    """Return the names of the secret providers: of installed packages, and of this process."""
+    """Return the names of the secret providers of installed packages and of this process."""
     offered = [offer.name for offer in plugins.get_host().offers(KIND)]
     return sorted({*offered, *(slug for slug, kind in registry.list_defined() if _provides(kind))})
 
@@ -110,14 +110,14 @@ def provider_type(name: str) -> Any:
     """Return the class of a secret provider.
 
     Raises:
-        UnknownName: no installed package has it; near ones are named.
-        PluginBroken: the package that brings it can't be loaded.
+        UnknownName: no installed package has it; the message lists similar names.
+        PluginBroken: its package can't be loaded.
     """
     own = dict(registry.list_defined()).get(name)
     return own if _provides(own) else plugins.get_host().load(KIND, name)
 
 
 def _provides(kind: object) -> bool:
-    # By its mark: the interface stands above this module.
+    # By its mark: the interface can't be imported here.
     marked = isclass(kind) and getattr(kind, "_provides_secrets", False) is True
     return marked and not isabstract(kind)

@@ -1,4 +1,4 @@
-"""A refused login with secrets by reference: read them anew, and try once more."""
+"""Retry an operation with renewed secrets after its credentials were refused."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ T = TypeVar("T")
 REFUSED = (AccessDenied, CredentialsError, DatabaseDenied, NotificationDenied)
 
 
-#: What may fail as it is walked, however it is made.
+#: Methods that return iterators; iterating over them may fail as well.
 _WALKS = {"_list", "list", "list_level", "list_versions"}
 
 
 def retry_refused(block: object, call: Callable[[], T], *streams: object) -> T:
-    """Call, and call once more where a secret that `block` refers to may have changed meanwhile.
+    """Make a call, and retry it once if a secret that `block` refers to may have changed.
 
     Args:
-        block: what has the references; the call must read its secrets anew.
-        call: the operation; it is repeated only if it ends with one of `REFUSED`.
-        *streams: files that the call reads or writes; without seeking there is no second call.
+        block: the object with the references; the call must read its secrets again.
+        call: the operation; it is only retried if it raises one of `REFUSED`.
+        *streams: files that the call reads or writes; if one is not seekable, there is no retry.
     """
     began, marks = services().clock.time(), _positions(streams)
     try:
@@ -40,7 +40,7 @@ def retry_refused(block: object, call: Callable[[], T], *streams: object) -> T:
 
 
 def renew_in(kind: type, names: Iterable[str]) -> None:
-    """Make methods of a block type, or of a provider, try again where a secret may have changed."""
+    """Make methods of a block type or a provider retry if a secret may have changed."""
     for name in names:
         method = getattr(kind, name)
         if not hasattr(method, "tries_again") and not hasattr(method, "__isabstractmethod__"):
@@ -82,15 +82,15 @@ def _retry_walk(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _renew(holders: tuple[object, ...], began: float) -> bool:
-    # A provider is no block: what it was given by its block is in its attributes.
+    # A provider is not a block: the block's values are in its attributes.
     held = [getattr(each, "__dict__", each) for each in holders]
     references = {found.reference for found in find_references(held)}
     return bool(references) and services().references.renew(sorted(references), began)
 
 
 def _positions(args: Iterable[object]) -> list[tuple[object, int | None]]:
-    """Return where the streams among the arguments stand; None for one that can't go back."""
-    # Most arguments are keys, which `hasattr` would take longest for.
+    """Return the positions of the streams among the arguments; None if one is not seekable."""
+    # Most arguments are keys, for which `hasattr` would take longest.
     streams: list[Any] = [
         each for each in args if type(each) is not str and hasattr(each, "seekable")
     ]

@@ -1,4 +1,4 @@
-"""The resolver: reads what references lead to, once for many, and remembers it for a while."""
+"""The resolver: reads the secrets that references name, and caches them for a while."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from flowstone.ports import Clock
     from flowstone.secrets.reference import Wanted
 
-#: What was read this many seconds ago, or less, is not read again because a login failed with it:
-#: many that fail with one wrong secret ask for it once.
+#: A secret read at most this many seconds ago is not read again because credentials were refused:
+#: many calls that fail with the same wrong secret cause one read.
 MOMENT = 5.0
 
 Key = tuple[str, str, str, str | None]
 
-#: What is being resolved above this code: a provider's own login may be by reference.
+#: The references being resolved around this code: a provider's credentials may be references.
 _above: ContextVar[tuple[Key, ...]] = ContextVar("flowstone.secrets.resolving", default=())
 
 
@@ -32,7 +32,7 @@ class _Remembered(NamedTuple):
 
 
 class _Read:
-    """One read, and those who wait for it."""
+    """One read, and the threads that wait for it."""
 
     def __init__(self) -> None:
         self.done = Event()
@@ -48,11 +48,11 @@ class _Read:
 
 
 class Resolver:
-    """Fills the port `SecretReferences`; safe to use from several threads.
+    """Implements the port `SecretReferences`; safe to use from several threads.
 
     Args:
-        clock: tells how old a secret is.
-        ttl_seconds: so long one is remembered.
+        clock: measures the age of a secret.
+        ttl_seconds: the number of seconds for which a secret is cached.
     """
 
     def __init__(self, clock: Clock, ttl_seconds: float) -> None:
@@ -63,23 +63,23 @@ class Resolver:
         self._renewed: dict[Key, float] = {}
 
     def resolve(self, reference: str, place: str = "") -> bytes:
-        """Return the secret that a reference leads to.
+        """Return the secret that a reference names.
 
         Raises:
-            ReferenceUnresolved: it leads nowhere; its cause is the provider's own error.
+            ReferenceUnresolved: it can't be resolved; the cause is the provider's own error.
         """
         try:
             key, kind, path = _parse(reference)
             value = _pick(self._value(key, kind), path)
         except ReferenceMismatch as error:
             problem, remedy = error.problem, error.remedy
-            # What shows tracebacks with the variables of each frame would find the secret in there.
+            # Tools that show tracebacks with local variables would reveal the secret.
             cause = error.with_traceback(None)
             raise ReferenceUnresolved(reference, problem, remedy, place) from cause
         except ReferenceUnresolved:
-            raise  # of what is above: the provider's own login
+            raise  # from an outer reference: the provider's credentials
         except FlowstoneError as error:
-            # Most of ours have three facts: where, what and what to do.
+            # Most Flowstone errors have three parts: where, what, and the remedy.
             problem = getattr(error, "problem", str(error).rstrip("."))
             where = getattr(error, "where", getattr(error, "what", ""))
             problem = f"{where}: {problem}" if where else problem
@@ -90,9 +90,9 @@ class Resolver:
         return value
 
     def renew(self, references: Sequence[str], since: float) -> bool:
-        """Forget the old ones of these; tell whether a call begun `since` may fare better now.
+        """Drop old secrets from the cache; return whether a call begun `since` may now succeed.
 
-        It may where a secret was older than a moment, or was renewed by somebody else meanwhile.
+        It may if a secret was not fresh, or was renewed by another thread in the meantime.
         """
         now, better = self._clock.time(), False
         for reference in references:
@@ -112,7 +112,9 @@ class Resolver:
         above = _above.get()
         if key in above:
             ring = " → ".join(_describe(each) for each in (*above, key))
-            raise ReferenceMismatch(f"it needs itself: {ring}", "Give that login in another way.")
+            raise ReferenceMismatch(
+                f"it is circular: {ring}", "Pass those credentials in another way."
+            )
         with self._lock:
             kept = self._kept.get(key)
             if kept is not None and self._clock.time() - kept.read < self._ttl:
@@ -123,7 +125,7 @@ class Resolver:
                 read = self._reads[key] = _Read()
         if is_mine:
             return self._read(read, key, kind)
-        # Who holds up others must not wait for others: those might wait for it.
+        # A thread that others wait for must not wait for others: those might wait for it.
         return _fetch(key, kind) if above else read.result()
 
     def _read(self, read: _Read, key: Key, kind: Any) -> bytes:
@@ -143,7 +145,7 @@ class Resolver:
 
 
 class ReferenceMismatch(Exception):
-    """What is wrong with a reference, and what to do."""
+    """The problem with a reference, and the remedy."""
 
     def __init__(self, problem: str, remedy: str) -> None:
         self.problem, self.remedy = problem, remedy
@@ -151,8 +153,8 @@ class ReferenceMismatch(Exception):
 
 
 def _parse(reference: str) -> tuple[Key, Any, list[str]]:
-    """Return what a reference asks of which provider, and the path in the JSON of that."""
-    # Of this floor, and loaded with the first reference only: a process without blocks has none.
+    """Return a reference's provider, its request, and the path in the secret's JSON."""
+    # Loaded with the first reference only: a process without blocks has none.
     from flowstone.secrets.reference import provider_type, split
 
     wanted: Wanted | None = split(reference)
@@ -174,22 +176,22 @@ def _fetch(key: Key, kind: Any) -> bytes:
         value: bytes = provider.read_secret(name, version)
     finally:
         _above.reset(token)
-    # Whole too: an SDK may log what it was answered.
+    # The whole secret too: an SDK may log its responses.
     redaction.register(value.decode("utf-8", "backslashreplace"))
     return value
 
 
 def _pick(raw: bytes, path: list[str]) -> bytes:
-    """Return what is at a path in JSON: a text as it is, other values as JSON."""
+    """Return the value at a path in JSON: a string as it is, other values as JSON."""
     if not path:
         return raw
     try:
         found, is_json = json.loads(raw), True
     except ValueError:
         found = is_json = False
-    if not is_json:  # outside the `except`: the error of `json` has the secret in it
-        problem = "it has a path, and the secret is no JSON"
-        raise ReferenceMismatch(problem, "Leave out what is behind the #, or save JSON there.")
+    if not is_json:  # outside of the `except`: the error of `json` contains the secret
+        problem = "it has a path, and the secret is not JSON"
+        raise ReferenceMismatch(problem, "Remove the part after the #, or store JSON there.")
     for number, step in enumerate(path, 1):
         there = ".".join(path[:number])
         if isinstance(found, dict) and step in found:
@@ -197,11 +199,11 @@ def _pick(raw: bytes, path: list[str]) -> bytes:
         elif isinstance(found, list) and step.isdecimal() and int(step) < len(found):
             found = found[int(step)]
         else:
-            # Names of keys are told, values never.
+            # Show names of keys, but never values.
             has = f"; there are {', '.join(map(repr, found))}" if isinstance(found, dict) else ""
-            raise ReferenceMismatch(f"its JSON has no {there!r}{has}", "Name a path that is there.")
+            raise ReferenceMismatch(f"its JSON has no {there!r}{has}", "Use an existing path.")
     if found is None:
-        raise ReferenceMismatch(f"its JSON has null at {'.'.join(path)!r}", "Put a value there.")
+        raise ReferenceMismatch(f"its JSON has null at {'.'.join(path)!r}", "Store a value there.")
     return found.encode() if isinstance(found, str) else json.dumps(found).encode()
 
 

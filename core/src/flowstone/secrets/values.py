@@ -1,4 +1,4 @@
-"""Secret values: pydantic's types that mask one, and what stands in such a type for a reference."""
+"""Secret values: pydantic's types that mask them, and the references that replace them."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 MASKED = (SecretStr, SecretBytes, pydantic.Secret)
 
-#: While fields are validated or dumped, a reference gives its own text: nothing is read for that.
+#: While fields are validated or dumped, a reference returns its own text, and nothing is read.
 _as_text: ContextVar[bool] = ContextVar("flowstone.secrets.as_text", default=False)
 
 
 @contextmanager
 def leave_unresolved(wanted: bool = True) -> Iterator[None]:
-    """Let references inside give their texts, or with False what they lead to, as elsewhere."""
+    """Make references return their texts; with False, the secrets they name, as by default."""
     token = _as_text.set(wanted)
     try:
         yield
@@ -38,14 +38,14 @@ class SecretDict(pydantic.Secret[dict[str, Any]]):
 
 
 class Reference:
-    """A secret value that is not here: `get_secret_value` fetches it, in the run that asks.
+    """A reference to a secret: `get_secret_value` reads it, in the run that calls it.
 
-    An instance is one of pydantic's secret types, too: that of its field.
+    An instance is also one of pydantic's secret types: that of its field.
 
     Attributes:
         reference: the text: ``env:NAME``.
-        place: the field that it was given for, for errors.
-        hint: the type of what is in the field's ``Secret[...]``; None for any.
+        place: the field that it was passed for, for error messages.
+        hint: the type inside the field's ``Secret[...]``; None for any.
     """
 
     _secret_value: Any
@@ -57,7 +57,7 @@ class Reference:
         """Return the secret.
 
         Raises:
-            ReferenceUnresolved: it leads nowhere, or to something that does not fit.
+            ReferenceUnresolved: it can't be resolved, or the value does not fit the field.
         """
         if _as_text.get():
             return self._secret_value
@@ -74,22 +74,22 @@ class Reference:
             fitting = self._fit(text)
             if fitting:
                 return fitting[0]
-        problem = "it is not UTF-8 text" if text is None else "what is there does not fit the field"
-        # What shows tracebacks with the variables of each frame finds no secret in this one.
+        problem = "it is not UTF-8 text" if text is None else "the value is not valid for the field"
+        # So that tools that show local variables in tracebacks don't reveal the secret.
         del raw, text
-        remedy = "Put a value that fits there, or refer to another."
+        remedy = "Store a valid value there, or refer to another secret."
         raise ReferenceUnresolved(self.reference, problem, remedy, self.place)
 
     @property
     def form(self) -> str:
-        """What the field holds: ``str``, ``bytes``, or ``json`` for what `Secret` has inside."""
+        """The field's content: ``str``, ``bytes``, or ``json`` for the content of a `Secret`."""
         base = get_masked_type(type(self))
         if issubclass(base, SecretStr):
             return "str"
         return "bytes" if issubclass(base, SecretBytes) else "json"
 
     def _fit(self, text: str) -> tuple[object, ...]:
-        """Return what ``Secret[...]`` has inside, alone: JSON, where it takes no text; or ()."""
+        """Return the content for ``Secret[...]`` in a tuple: JSON if it accepts no text; or ()."""
         if self.hint in {None, Any, str}:
             return (text,)
         adapter = _adapter(self.hint)
@@ -117,7 +117,7 @@ class Reference:
 
 
 class PartialSecret:
-    """A container of secret values some of which are references; these are `Reference`s in it."""
+    """A container of secret values of which some are `Reference`s."""
 
     _secret_value: Any
 
@@ -125,7 +125,7 @@ class PartialSecret:
         """Return the container with each reference resolved.
 
         Raises:
-            ReferenceUnresolved: one leads nowhere.
+            ReferenceUnresolved: one can't be resolved.
         """
         return _resolve(self._secret_value)
 
@@ -146,7 +146,7 @@ class PartialSecret:
 
 
 class LiteralSecret:
-    """A secret text that looks like a reference, and is none."""
+    """A secret text that looks like a reference but is not one."""
 
     _secret_value: Any
 
@@ -158,7 +158,7 @@ class LiteralSecret:
         return LITERAL.encode() + value if isinstance(value, bytes) else LITERAL + value
 
     def literal(self) -> object:
-        """Return the text, to anybody."""
+        """Return the text, even to a validator."""
         return self._secret_value
 
     def __eq__(self, other: object) -> bool:
@@ -166,7 +166,7 @@ class LiteralSecret:
             return NotImplemented
         if isinstance(other, (Reference, PartialSecret)):
             return False
-        # Not `get_secret_value`: to a validator, that of another one says what it was written as.
+        # Not `get_secret_value`, which for a validator returns the text as it was written.
         return bool(self._secret_value == vars(other)["_secret_value"])
 
     def __hash__(self) -> int:
@@ -186,23 +186,23 @@ def _adapter(hint: Any) -> TypeAdapter[object]:
 
 @cache
 def _mix(mark: type, base: type) -> type[Any]:
-    """Return a type that is both, and called as pydantic's: who asks for that finds it."""
+    """Return a type that is both and has the name of pydantic's type, so that checks find it."""
     return type(base.__name__, (mark, base), {"__module__": base.__module__})
 
 
 def get_masked_type(kind: type) -> type:
-    """Return pydantic's of the two types that one of `_mix` is."""
+    """Return pydantic's type of the two that `_mix` has combined."""
     return kind.__bases__[1]
 
 
 def make_reference(base: type, reference: str, place: str = "", hint: object = None) -> Masked:
-    """Return a reference in the place of a secret of that type.
+    """Return a reference in place of a secret of that type.
 
     Args:
         base: pydantic's secret type.
         reference: the text.
-        place: the field that it is given for, for errors.
-        hint: the type of what is inside of ``Secret[...]``; None for any.
+        place: the field that it is passed for, for error messages.
+        hint: the type inside ``Secret[...]``; None for any.
     """
     value = reference.encode() if issubclass(base, SecretBytes) else reference
     made: Reference = _mix(Reference, base)(value)
@@ -217,14 +217,14 @@ def make_partial(base: type, tree: object) -> Masked:
 
 
 def make_literal(base: Callable[[Any], Masked], value: object) -> Masked:
-    """Return a secret that is no reference, whatever it looks like."""
+    """Return a secret that is not a reference, even if it looks like one."""
     text = read_text(value)
     looks = text is not None and escape(text) != text
     return _mix(LiteralSecret, base)(value) if looks else base(value)
 
 
 def read_text(value: object) -> str | None:
-    """Return what may be a reference as text; None for what is none in any case."""
+    """Return a possible reference as text; None if the value can't be one."""
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace") if len(value) < 4096 else None
     return value if isinstance(value, str) else None

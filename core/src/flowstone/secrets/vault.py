@@ -1,4 +1,4 @@
-"""The vault: seals secrets with AES-256-GCM, by a key from the settings or from a file at home."""
+"""The vault: seals secrets with AES-256-GCM, with a key from the settings or from a file."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 SCHEME = "fs1"
 NONCE_BYTES = 12
 SHORTEST_PASSPHRASE = 16
-#: There is no place to keep a salt where the passphrase is all there is; it is ours, and fixed.
+#: A passphrase has no place to store a salt; so the salt is fixed.
 SALT = b"flowstone secret key, version 1"
-#: Seals the secrets in golden documents, which are made up: whoever runs the tests can open them.
+#: Seals the secrets in golden documents, which are made up: any test run can open them.
 GOLDEN_KEY = "golden documents hold no secrets of anybody"
 
 
 def read_key_id(token: str) -> str:
-    """Return the id of the key that a token was sealed with; empty for what is no token."""
+    """Return the id of the key that a token was sealed with; empty if it is not a token."""
     scheme, _, rest = token.partition(".")
     return rest.partition(".")[0] if scheme == SCHEME else ""
 
@@ -38,7 +38,7 @@ class _Key(NamedTuple):
 
 
 class _Ring(NamedTuple):
-    """The keys of a process: all of them open, the first seals; and the state of their file."""
+    """The keys of a process: all of them open, the first one seals; and the state of their file."""
 
     keys: tuple[_Key, ...]
     stamp: object
@@ -48,12 +48,12 @@ class _Ring(NamedTuple):
 
 
 class Vault:
-    """Fills the `Sealer` port.
+    """Implements the `Sealer` port.
 
     The key is ``settings.secret_key``: base64 of 32 bytes, or a passphrase of 16 or more
-    characters, stretched by scrypt; ``settings.secret_key_old`` opens, too. Without one, the keys
-    are in ``<home>/secret.key``, readable by its owner only, which is made when something is first
-    sealed: one a line, of which the first seals. Nothing is read before that.
+    characters, stretched with scrypt; ``settings.secret_key_old`` can open, too. Without a setting,
+    the keys are in ``<home>/secret.key``, readable only by its owner, one per line; the first one
+    seals. The file is created when something is first sealed. Nothing is read before that.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -63,7 +63,7 @@ class Vault:
 
     @property
     def file(self) -> KeyFile:
-        """Where the keys are, if no setting has one."""
+        """The key file, for use when no setting has a key."""
         return KeyFile(self._settings.home / "secret.key")
 
     @property
@@ -72,7 +72,7 @@ class Vault:
         return self.file.path
 
     def key(self) -> str:
-        """Return the id of the key that seals; one is made where there is none yet."""
+        """Return the id of the key that seals; create a key if there is none."""
         return self._load_keys(make=True).keys[0].id
 
     def seal(self, value: bytes, purpose: str) -> str:
@@ -83,13 +83,13 @@ class Vault:
         return f"{SCHEME}.{key.id}.{urlsafe_b64encode(sealed).decode()}"
 
     def open(self, token: str, purpose: str) -> bytes:
-        """Return what was sealed.
+        """Return the value that was sealed.
 
         Raises:
             SecretKeyInvalid: the key can't be used.
-            SecretUnreadable: it was sealed with another key or purpose, or was changed.
+            SecretUnreadable: it was sealed with another key or purpose, or was modified.
         """
-        # Costs 30 ms; a process that opens no secret must not pay it.
+        # Takes 30 ms to import; only needed to open a secret.
         from cryptography.exceptions import InvalidTag
 
         ring = self._load_keys(make=False)
@@ -118,9 +118,9 @@ class Vault:
         return f"it was sealed with key {key_id}, and the {keys}"
 
     def _load_keys(self, *, make: bool) -> _Ring:
-        """Return the keys; those of a file as they are in it now: another process may rotate."""
+        """Return the keys; read the file again if it has changed, as by a rotation."""
         with self._lock:
-            # Before it is read: a change in between is seen the next time.
+            # Before reading the file, so that a change in between is noticed the next time.
             stamp = None if self._settings.secret_key is not None else self.file.stamp()
             if self._ring is None or self._ring.stamp != stamp:
                 if self._settings.secret_key is None and stamp is None and make:
@@ -142,7 +142,7 @@ class Vault:
 
 
 def _key(raw: bytes) -> _Key:
-    # Cost 30 ms; a process that seals no secret must not pay it.
+    # Takes 30 ms to import; only needed to seal a secret.
     from hashlib import sha256
 
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM

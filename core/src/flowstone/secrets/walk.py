@@ -1,4 +1,4 @@
-"""The walk over a value: every secret in it, in models, blocks and containers too."""
+"""Walk over all secrets in a value, including models, blocks and containers."""
 
 from __future__ import annotations
 
@@ -30,14 +30,16 @@ if TYPE_CHECKING:
 
 
 def map_secrets(value: object, change: Callable[[Path, Masked], object], path: Path = ()) -> object:
-    """Return a value with ``change(path, secret)`` in the place of each secret and reference.
+    """Return a value with each secret and reference replaced by ``change(path, secret)``.
 
-    Models are changed as they are; a container is made anew, and only where something in it has
-    changed: it may be of a type of its own.
+    Models are changed in place; a container is only replaced if something in it has changed, since
+    it may have a type of its own.
 
     Args:
-        value: what is walked.
-        change: is given the keys that lead to a secret, and that; returns it where it stays.
+        value: the value.
+        change: takes the keys that lead to a secret, and the secret; returns its replacement, or
+            the
+            secret itself.
         path: the keys that lead to the value.
     """
     if isinstance(value, MASKED):
@@ -58,7 +60,7 @@ def map_secrets(value: object, change: Callable[[Path, Masked], object], path: P
             old = getattr(value, each.name, None)
             new = map_secrets(old, change, (*path, each.name))
             if new is not old:
-                object.__setattr__(value, each.name, new)  # a frozen one, too
+                object.__setattr__(value, each.name, new)  # works for frozen models, too
         return value
     if isinstance(value, dict):
         changed = _map_items(value.items(), change, path)
@@ -77,7 +79,7 @@ def map_secrets(value: object, change: Callable[[Path, Masked], object], path: P
 def _map_items(
     items: Iterable[tuple[object, object]], change: Callable[[Path, Masked], object], path: Path
 ) -> dict[object, object]:
-    """Return those items of a container in which something has changed, as they are now."""
+    """Return the items of a container that have changed, with their new values."""
     changed = {}
     for key, item in items:
         new = map_secrets(item, change, (*path, str(key)))
@@ -99,9 +101,9 @@ def walk_secrets(value: object) -> list[tuple[Path, Masked]]:
 
 
 def walk_clear(value: object) -> Iterator[tuple[Path, object]]:
-    """Yield every secret inside a value, in clear, with the keys that lead to it.
+    """Yield every secret inside a value, in plain text, with the keys that lead to it.
 
-    A reference is none, and is not resolved.
+    References are skipped, and not resolved.
     """
     for path, secret in walk_secrets(value):
         if not isinstance(secret, Reference):
@@ -109,7 +111,7 @@ def walk_clear(value: object) -> Iterator[tuple[Path, object]]:
 
 
 def clear_value(secret: Masked) -> object:
-    """Return what a secret holds, with the references in it as they are; None for a reference."""
+    """Return the content of a secret, with references in it unchanged; None for a reference."""
     if isinstance(secret, Reference):
         return None
     if isinstance(secret, PartialSecret):
@@ -120,7 +122,7 @@ def clear_value(secret: Masked) -> object:
 
 
 def secret_texts(value: object) -> Iterator[str]:
-    """Yield every secret text inside a value, models and containers included."""
+    """Yield every secret text inside a value, including models and containers."""
     for _, secret in walk_clear(value):
         yield from leaf_texts(secret)
 
@@ -146,7 +148,7 @@ def leaf_texts(value: object) -> Iterator[str]:
 
 
 def find_references(value: object) -> Iterator[Reference]:
-    """Yield every reference inside a value: in models, blocks and containers too."""
+    """Yield every reference inside a value, including models, blocks and containers."""
     for _, secret in walk_secrets(value):
         if isinstance(secret, Reference):
             yield secret
@@ -155,15 +157,16 @@ def find_references(value: object) -> Iterator[Reference]:
 
 
 def parse_references(value: object, place: str, visit: Callable[[Path, object], None]) -> object:
-    """Return a validated value with the texts of references in it made references.
+    """Return a validated value with the texts of references in it converted to references.
 
     Args:
         value: a block, or the value of one field.
-        place: what it is, for errors.
-        visit: is given every secret that is no reference, in clear, with the keys that lead to it.
+        place: its name, for error messages.
+        visit: called with every secret that is not a reference, in plain text, and the keys that
+            lead to it.
 
     Raises:
-        ValueError: a reference is misspelt.
+        ValueError: a reference is misspelled.
     """
 
     def parse(path: Path, secret: Masked) -> object:
@@ -189,7 +192,7 @@ def _parse(secret: Masked, place: str) -> Masked:
 
 
 def _parse_tree(value: object, place: str) -> object:
-    """Return the inside of a secret container with its references made such."""
+    """Return the content of a secret container with its references converted."""
     if isinstance(value, str):
         if is_reference(value):
             return make_reference(SecretStr, value, place)

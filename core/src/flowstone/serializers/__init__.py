@@ -1,4 +1,4 @@
-"""Values as bytes and back: how results are written."""
+"""Serializers: convert values to bytes and back, for persisted results."""
 
 from __future__ import annotations
 

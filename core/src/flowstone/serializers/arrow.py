@@ -1,4 +1,4 @@
-"""Arrow: for tables of Arrow, pandas and polars, as an IPC file or as Parquet."""
+"""Arrow serializers: Arrow, pandas and polars tables as an IPC file or as Parquet."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _MAKER = b"flowstone_made_by"
 
 
 def is_table(value: Any) -> bool:
-    """Tell whether a value is a table, without importing what makes tables."""
+    """Return whether a value is a table, without importing pandas, polars or pyarrow."""
     kind = type(value)
     package = kind.__module__.partition(".")[0]
     return (package, kind.__name__) in {
@@ -21,18 +21,17 @@ def is_table(value: Any) -> bool:
 
 
 def is_exact_table(value: Any) -> bool:
-    """Tell whether a value is a table that comes back from Arrow just as it was.
+    """Return whether a value is a table that Arrow restores exactly.
 
-    In columns of objects, Arrow makes arrays of lists, and gives each dict the keys of all.
+    In object columns, Arrow turns lists into arrays, and gives each dict the keys of all.
     """
     if not is_table(value) or type(value).__module__.partition(".")[0] != "pandas":
         return is_table(value)
-    from pandas import Series  # only met by whoever has imported it
+    from pandas import Series  # imported already, since the value is a DataFrame
     from pandas.api.types import infer_dtype  # likewise
 
-    exact = (
-        {"string"} if Series(["text"]).dtype == object else set()
-    )  # since pandas 3, texts differ
+    # Pandas 3 reports another type for text.
+    exact = {"string"} if Series(["text"]).dtype == object else set()
     levels = [value.index.get_level_values(level) for level in range(value.index.nlevels)]
     columns = [value.iloc[:, position] for position in range(value.shape[1])]
     return all(
@@ -42,7 +41,7 @@ def is_exact_table(value: Any) -> bool:
 
 
 class ArrowSerializer:
-    """An Arrow IPC file that says what kind of table it was."""
+    """An Arrow IPC file with a mark for the kind of table."""
 
     type = "arrow"
 
@@ -89,7 +88,7 @@ class ArrowSerializer:
 
 
 class ParquetSerializer(ArrowSerializer):
-    """A Parquet file: smaller than an Arrow file, and read by most tools."""
+    """A Parquet file: smaller than an Arrow file, and supported by most tools."""
 
     type = "parquet"
 

@@ -1,4 +1,4 @@
-"""The serializer that a value calls for: JSON where it is exact, Arrow for tables, pickle last."""
+"""The default serializer: JSON if it is exact, Arrow for tables, otherwise pickle."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PICKLE = 2
 
 
 class AutomaticSerializer:
-    """Chooses for each value; the first byte says which it was."""
+    """Chooses a serializer for each value; the first byte says which one."""
 
     type = "auto"
 

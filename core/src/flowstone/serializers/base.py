@@ -1,4 +1,4 @@
-"""BaseSerializer: the base of one of your own; users know it as `Serializer`."""
+"""BaseSerializer: the base class for custom serializers; its public name is `Serializer`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from abc import ABC, abstractmethod
 
 
 class BaseSerializer(ABC):
-    """Values as bytes and back; write `dumps` and `loads`, and give it as `result_serializer`.
+    """Converts values to bytes and back; subclass it, and pass it as `result_serializer`.
 
     Attributes:
-        type: the name that a kept result carries; by default that of the class. A result is read
-            by the serializer of the task that asks for it, if this is its name.
+        type: the name that is stored with a result; by default that of the class. A result is read
+            by the serializer of the task that reads it, if it has this name.
     """
 
     type: str
@@ -25,9 +25,9 @@ class BaseSerializer(ABC):
         """Return a value as bytes.
 
         Raises:
-            NotSerializable: this is no value that it can give back.
+            NotSerializable: it can't restore this value.
         """
 
     @abstractmethod
     def loads(self, content: bytes) -> object:
-        """Return the value again."""
+        """Return the value."""

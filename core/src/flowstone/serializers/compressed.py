@@ -1,4 +1,4 @@
-"""Any serializer's bytes, compressed by a library of the standard library."""
+"""The bytes of any serializer, compressed with a module of the standard library."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 LIBRARIES = ("bz2", "gzip", "lzma", "zlib")
 
 
-#: What can be compressed, by its name.
+#: The serializers that can be compressed, by name.
 BASE: dict[str, Serializer] = {
     made.type: made
     for made in (
@@ -31,10 +31,10 @@ BASE: dict[str, Serializer] = {
 
 
 class CompressedSerializer:
-    """Another serializer's bytes, compressed.
+    """The bytes of another serializer, compressed.
 
     Args:
-        serializer: what writes the value, or its name.
+        serializer: the other serializer, or its name.
         compressionlib: one of bz2, gzip, lzma and zlib.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Pickles of exceptions: made again without their `__init__`, which may take what `args` lacks."""
+"""Pickles of exceptions, restored without `__init__`, whose parameters may differ from `args`."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    #: What `__reduce__` returns: a function, its arguments, the state and what sets it.
+    #: The result of `__reduce__`: a function, its arguments, the state and a function that sets it.
     Reduced = tuple[
         Callable[..., object], tuple[object, ...], object, None, None, Callable[..., None]
     ]
 
-#: What any object of a class may be, and says nothing of the error.
+#: Attributes that any object may have, and that say nothing about the error.
 _LEFT_OUT = frozenset({"obj"})
 
 
 class Chain(NamedTuple):
-    """What other exceptions an exception knows of."""
+    """The other exceptions that an exception refers to."""
 
     cause: BaseException | None
     context: BaseException | None
@@ -27,7 +27,7 @@ class Chain(NamedTuple):
 
 
 class Attributes(NamedTuple):
-    """What an exception has beside its `args`."""
+    """The attributes of an exception, besides its `args`."""
 
     own: dict[str, object]
     slots: dict[str, object]
@@ -38,8 +38,8 @@ def reduce_exception(error: BaseException, can_pickle: Callable[[object], bool] 
 
     Args:
         error: any exception.
-        can_pickle: tells of a part whether it can be pickled; what can't is left out, and a note
-            says so. None where the pickle shall rather fail.
+        can_pickle: returns whether a part can be pickled; other parts are omitted, and a note says
+            so. None to let the pickle fail instead.
     """
     chain = Chain(error.__cause__, error.__context__, error.__suppress_context__)
     if can_pickle is None and _reduces_itself(type(error)):
@@ -81,7 +81,7 @@ def _leave_out(attributes: Attributes, can_pickle: Callable[[object], bool]) -> 
     parts = [{n: v for n, v in part.items() if can_pickle(v)} for part in attributes]
     lost = sorted({n for part in attributes for n in part} - {n for part in parts for n in part})
     if lost:
-        note = f"These attributes could not be kept and were dropped: {', '.join(lost)}."
+        note = f"These attributes could not be pickled and were dropped: {', '.join(lost)}."
         notes = parts[0].get("__notes__")
         parts[0]["__notes__"] = [*(notes if isinstance(notes, list) else ()), note]
     return Attributes(*parts)
@@ -90,7 +90,7 @@ def _leave_out(attributes: Attributes, can_pickle: Callable[[object], bool]) -> 
 def describe_exception(
     error: BaseException, can_write: Callable[[object], bool]
 ) -> dict[str, object]:
-    """Return what there is to know of an exception, but for the parts that can't be written."""
+    """Return the parts of an exception, without those that can't be serialized."""
     args = [each if can_write(each) else repr(each) for each in error.args]
     own, slots = _leave_out(_find_attributes(error), can_write)
     chain = {"cause": error.__cause__, "context": error.__context__}
@@ -119,14 +119,14 @@ def _is_in_a_circle(error: BaseException | None, above: tuple[BaseException, ...
 def make_exception(
     kind: type[BaseException], args: Iterable[object], attributes: Attributes, chain: Chain
 ) -> BaseException:
-    """Make the exception that was described so."""
+    """Create an exception from its parts."""
     error = _make(kind, tuple(args))
     _restore(error, (attributes, chain))
     return error
 
 
 def _make(kind: type[BaseException], args: tuple[object, ...]) -> BaseException:
-    """Make an exception as the class below all those that are written in Python does."""
+    """Create an exception as the closest base class that is not written in Python does."""
     new = _find_builtin(kind, "__new__", BuiltinFunctionType)
     error: BaseException = new(kind, *args)
     _find_builtin(kind, "__init__", WrapperDescriptorType)(error, *args)
@@ -148,7 +148,7 @@ def _restore(
     if isinstance(attributes, Attributes):
         for name, value in (attributes.own | attributes.slots).items():
             if isinstance(getattr(type(error), name, None), MemberDescriptorType):
-                with suppress(AttributeError):  # one that can only be read
+                with suppress(AttributeError):  # a read-only attribute
                     setattr(error, name, value)
             else:
                 vars(error)[name] = value

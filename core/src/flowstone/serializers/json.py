@@ -1,4 +1,4 @@
-"""JSON: values come back as they were, of the same types; what it can't give back it refuses."""
+"""JSON: values are restored exactly, with the same types; others are refused."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PLAIN = frozenset({type(None), bool, int, float, str})
 
 
 def is_exact(value: Value) -> bool:
-    """Tell whether a value is made of what JSON has: same types, same values."""
+    """Return whether JSON restores a value exactly: same types, same values."""
     kind = type(value)
     if kind in _PLAIN:
         return True
@@ -28,18 +28,18 @@ def is_exact(value: Value) -> bool:
 
 
 class JSONSerializer:
-    """UTF-8 JSON, in which what JSON has not says its type; see `serializers.typed_json`.
+    """UTF-8 JSON with type marks for values that JSON lacks; see `serializers.typed_json`.
 
     Numbers that are not finite are written as Python's `json` does.
 
     Args:
-        jsonlib: the module that writes and reads JSON, by its name.
-        object_encoder: a function, or its name as ``package.module.function``, that is asked
-            first for each object that JSON does not have; a TypeError leaves it to this class.
-        object_decoder: likewise, one that takes each JSON object, as a dict, and returns what
-            stands for it.
-        dumps_kwargs: more arguments for the module's `dumps`.
-        loads_kwargs: more arguments for the module's `loads`.
+        jsonlib: the name of the module that writes and reads JSON.
+        object_encoder: a function, or its name as ``package.module.function``, called first for
+            each object that JSON does not have; if it raises a TypeError, this class encodes it.
+        object_decoder: a function, or its name, called with each JSON object as a dict; it returns
+            the decoded value.
+        dumps_kwargs: additional arguments for the module's `dumps`.
+        loads_kwargs: additional arguments for the module's `loads`.
 
     Raises:
         ConfigurationError: there is no such module or function.
@@ -71,14 +71,14 @@ class JSONSerializer:
     def dumps(self, value: object) -> bytes:
         try:
             text = self._library.dumps(self._encoder.encode(value), **self.dumps_kwargs)
-            # A lone surrogate, as in the name of a file, is read again in the same way.
+            # A lone surrogate, as in a file name, is decoded the same way.
             return text.encode("utf-8", "surrogatepass") if isinstance(text, str) else bytes(text)
         except (TypeError, ValueError, RecursionError) as error:
             raise NotSerializable(self.type, type(value).__name__, str(error)) from error
 
     def loads(self, content: bytes) -> Any:
         try:
-            # `json` takes as long to find out how a short content is encoded as to decode it.
+            # For short contents, `json` takes as long to detect the encoding as to decode them.
             written = content.decode("utf-8", "surrogatepass") if self._library is json else content
             return self._decoder.decode(self._library.loads(written, **self.loads_kwargs))
         except (TypeError, ValueError, LookupError, RecursionError) as error:

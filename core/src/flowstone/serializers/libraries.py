@@ -1,4 +1,4 @@
-"""Modules and functions that the options of a serializer name."""
+"""Modules and functions that a serializer's options name."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def find_library(serializer: object, name: str, *functions: str) -> ModuleType:
     """Return a module that has these functions.
 
     Raises:
-        ConfigurationError: there is none of that name, or it has not all of them.
+        ConfigurationError: there is no such module, or it lacks some of the functions.
     """
     who = type(serializer).__name__
     try:
@@ -35,10 +35,10 @@ def find_library(serializer: object, name: str, *functions: str) -> ModuleType:
 def find_function(
     serializer: object, choice: Callable[..., object] | str | None
 ) -> Callable[..., object] | None:
-    """Return a function that is given as itself or by its name.
+    """Return a function, given as such or by its name.
 
     Raises:
-        ConfigurationError: there is none of that name.
+        ConfigurationError: there is no such function.
     """
     problem = f"{choice!r} is no function"
     if isinstance(choice, str):

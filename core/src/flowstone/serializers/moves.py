@@ -1,4 +1,4 @@
-"""Reading pickles that were written when parts of Flowstone stood in other modules."""
+"""Read pickles that were written when parts of Flowstone were in other modules."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import io
 import pickle
 from typing import Any
 
-#: A module by the name that pickles have for it → the one that has its classes and functions now.
-#: Only what a user's value may hold is here; a name that still resolves is not looked up.
+#: The module name in old pickles → the module that now has its classes and functions. Only for what
+#: a user's value may contain; a name that still resolves is not looked up.
 MODULES = {
     "flowstone.blocks.admission": "flowstone.blocks.validation",
     "flowstone.blocks.database": "flowstone.blocks.databases.database",
@@ -55,7 +55,7 @@ MODULES = {
     "flowstone.tagging": "flowstone.context.tags",
     "flowstone.tasks": "flowstone.calls.task",
 }
-#: A name that pickles have, in the module that has it or would have it now → where it is now.
+#: The name in pickles, in the module that has it or would have it now → its location now.
 NAMES = {
     "flowstone.blocks.base:Block._dumped": "flowstone.blocks.base:Block._dump",
     "flowstone.blocks.databases.driver:Aware": "flowstone.blocks.databases.driver:AwareDatetime",
@@ -90,7 +90,7 @@ NAMES = {
 
 
 class Unpickler(pickle.Unpickler):
-    """Finds what has moved since a pickle was written; else the standard one."""
+    """An unpickler that finds what has moved since a pickle was written."""
 
     def find_class(self, module: str, name: str) -> Any:
         try:
@@ -104,5 +104,5 @@ class Unpickler(pickle.Unpickler):
 
 
 def unpickle(content: bytes) -> Any:
-    """Return a pickled value. Never read one from a stranger."""
+    """Return a pickled value. Never read a pickle from an untrusted source."""
     return Unpickler(io.BytesIO(content)).load()

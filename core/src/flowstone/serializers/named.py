@@ -1,4 +1,4 @@
-"""Serializers by the names that users and kept results give them."""
+"""Serializers by the names used in options and in stored results."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def find_serializer(name: str) -> Serializer:
     """Return a serializer by its name, or by ``compressed/<name>[/<library>]``.
 
     Raises:
-        UnknownName: there is none of that name.
+        UnknownName: there is no such serializer.
     """
     if name in BASE:
         return BASE[name]

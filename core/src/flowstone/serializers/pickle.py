@@ -1,4 +1,4 @@
-"""Pickle, by cloudpickle: for whatever else there is; read only by the program that wrote it."""
+"""Pickle, with cloudpickle: for all other values; only the program that wrote it can read it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 class PickleSerializer:
-    """What functions, classes and objects come down to. Never read one from a stranger.
+    """For functions, classes and other objects. Never read a pickle from an untrusted source.
 
     Secrets of pydantic's types are sealed in it.
 
     Args:
-        picklelib: the module whose `Pickler` writes, and whose `loads` reads, by its name.
+        picklelib: the name of the module whose `Pickler` writes and whose `loads` reads.
 
     Raises:
         ConfigurationError: there is no such module.
@@ -39,7 +39,7 @@ class PickleSerializer:
         return type(self), (self.picklelib,)
 
     def dumps(self, value: object) -> bytes:
-        # cloudpickle takes 20 ms to load; most results are JSON, and need no pickle.
+        # Importing cloudpickle takes 20 ms; most results are JSON, and don't need it.
         from flowstone.serializers.sealed_pickle import dump_sealed, make_sealing_pickler
 
         try:

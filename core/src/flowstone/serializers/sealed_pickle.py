@@ -1,4 +1,4 @@
-"""Pickles of any value in which secrets are sealed, wherever in it they are."""
+"""Pickles of any value, with all secrets in it sealed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from flowstone.serializers.moves import unpickle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pickle import Pickler  # cloudpickle has no types; its pickler is used as this one
+    from pickle import Pickler  # cloudpickle has no types; its pickler has the same interface
 else:
     from cloudpickle import Pickler
 
@@ -24,7 +24,7 @@ _PURPOSE = "pickle"
 
 
 class _Seals:
-    #: Tells what of an exception can be pickled, where the rest is to be left out.
+    #: Returns whether a part of an exception can be pickled, if other parts are to be omitted.
     can_pickle: Callable[[object], bool] | None = None
 
     def reducer_override(self, obj: object) -> Any:
@@ -38,31 +38,32 @@ class _Seals:
 
 
 class SealingPickler(_Seals, Pickler):
-    """cloudpickle, but a secret of pydantic's types, as in a field of a block, is not in clear.
+    """cloudpickle, with secrets of pydantic's types sealed, as in the fields of a block.
 
-    A block sees to its own fields; this is for what code takes out of them, or makes itself.
+    A block seals its own fields; this is for secrets that code takes out of them, or creates
+    itself.
     """
 
 
 @cache
 def make_sealing_pickler(base: type[Pickler]) -> type[Pickler]:
-    """Return the pickler of another library, which seals secrets too."""
+    """Return the pickler of another library, extended to seal secrets."""
     return type("SealingPickler", (_Seals, base), {})
 
 
 def dump_sealed(value: object, pickler: type[Pickler] = SealingPickler) -> bytes:
-    """Return a value as bytes. Raises whatever its parts raise where they can't be pickled."""
+    """Return a value as bytes. Raise the errors of parts that can't be pickled."""
     file = io.BytesIO()
     pickler(file).dump(value)
     return file.getvalue()
 
 
 def _is_secret(obj: object) -> bool:
-    # Who has no pydantic has none of its secrets, and loading it takes 100 ms.
+    # Without pydantic there are no such secrets, and importing it takes 100 ms.
     types = sys.modules.get("pydantic.types")
     if types is None or not isinstance(obj, (types.SecretStr, types.SecretBytes, types.Secret)):
         return False
-    return not hasattr(obj, "reference")  # where a secret is, is no secret
+    return not hasattr(obj, "reference")  # a reference is not secret
 
 
 def _open_secret(token: str) -> object:

@@ -1,10 +1,10 @@
-"""Values as JSON values that say their types, and back.
+"""Values as JSON with type marks, and back.
 
-What JSON has stands as it is; all else is an object of two keys: `{"__type__": …, "value": …}`. A
-type is a name of the table in this module, or `module:Class`. A document can't make the program
-import anything, or call what it likes: of classes, only models, dataclasses, named tuples, enums
-and exceptions are made, only those whose module the program has imported itself, and by their own
-validation or constructor; an exception by none.
+JSON's own types are unchanged; other values are an object of two keys:
+`{"__type__": …, "value": …}`. A type is a name of the table in this module, or `module:Class`. A
+document can't make the program import a module, or call arbitrary functions: only models,
+dataclasses, named tuples, enums and exceptions are created, only if the program itself has imported
+their module, and with their own validation or constructor; exceptions without either.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from flowstone.serializers.exceptions import Attributes, Chain, describe_excepti
 
 TYPE, VALUE = "__type__", "value"
 
-#: Any value, and what JSON has for it.
+#: Any value, and its JSON form.
 Value = Any
 Convert = Callable[[Value], Value]
 
@@ -32,11 +32,11 @@ _PURPOSE = "json"
 
 
 class Unwritable(TypeError):
-    """A value that would not come back as it was."""
+    """A value that would not be restored exactly."""
 
 
 class Form(NamedTuple):
-    """How a type is written: its name, and what makes JSON of a value and a value of that."""
+    """How a type is encoded: its name, and the functions that encode and decode a value."""
 
     name: str
     write: Callable[[Value, Convert], Value]
@@ -44,7 +44,7 @@ class Form(NamedTuple):
 
 
 class Encoder:
-    """Makes JSON values; `more` is asked first for what JSON has not."""
+    """Encodes values as JSON; `more` is called first for values that JSON lacks."""
 
     def __init__(self, more: Convert | None = None) -> None:
         self._more = more
@@ -60,12 +60,12 @@ class Encoder:
         if self._more is not None and not isinstance(value, (*_PLAIN, dict, list, tuple)):
             try:
                 return self.encode(self._more(value))
-            except TypeError:  # it is not meant for that, as `default` of json says so
+            except TypeError:  # not its type: the convention of json's `default`
                 pass
         form = _list_forms().get(kind) or _find_form(kind)
         if form is not None:
             return {TYPE: form.name, VALUE: form.write(value, self.encode)}
-        if isinstance(value, (str, int, float)):  # a subclass, as numpy's floats
+        if isinstance(value, (str, int, float)):  # a subclass, such as numpy's floats
             return value
         if isinstance(value, dict):
             return self.encode(dict(value))
@@ -75,7 +75,7 @@ class Encoder:
 
 
 class Decoder:
-    """Makes values of JSON values; `more` takes each object that is none of ours."""
+    """Decodes JSON values; `more` is called with each object that has no type mark."""
 
     def __init__(self, more: Convert | None = None) -> None:
         self._more = more
@@ -238,11 +238,11 @@ def _write_zone(value: Value, _write: Convert) -> str:
     return str(value.key)
 
 
-# ---------------------------------------------------------------- secrets, and classes of programs
+# ---------------------------------------------------------------- secrets, and user classes
 
 
 def _find_form(kind: Value) -> Form | None:
-    """Return how an object of somebody's own class is written; None where it can't be."""
+    """Return the form of an instance of a user's class; None if it has none."""
     if kind.__module__ == "pydantic.types" and kind.__name__ in {"SecretStr", "SecretBytes"}:
         return _find_named(kind.__name__)
     choice = _choose(kind)
@@ -250,7 +250,7 @@ def _find_form(kind: Value) -> Form | None:
         return None
     name = _name(kind)
     if _look_up(name) is not kind:
-        raise Unwritable(f"{name} is not found by its name; define it at the top of a module")
+        raise Unwritable(f"{name} can't be imported by its name; define it at the top of a module")
     write, read = choice
     return Form(name, write, lambda value, convert: read(kind, value, convert))
 
@@ -305,7 +305,7 @@ def _seal(value: Value, _write: Convert) -> str:
 
 
 def _open(name: str, token: str) -> Value:
-    import pydantic  # who keeps secrets has it
+    import pydantic  # if there are secrets, it is loaded already
 
     clear = services().sealer.open(token, _PURPOSE)
     return (
@@ -323,7 +323,7 @@ def _read_enum(kind: Value, value: Value, read: Convert) -> Value:
 
 def _write_exception(value: Value, write: Convert) -> Value:
     def can_write(part: Value) -> bool:
-        if isinstance(part, BaseException):  # its own parts are asked for in their turn
+        if isinstance(part, BaseException):  # its parts are encoded separately
             return _look_up(_name(type(part))) is type(part)
         try:
             write(part)
@@ -372,7 +372,7 @@ def _read_model(kind: Value, value: Value, read: Convert) -> Value:
 
 
 def _make_model(kind: Value, values: dict[str, Value]) -> Value:
-    """Make a model by validation, of its fields by name."""
+    """Create a model by validating its fields, given by name."""
     if list(kind.model_fields) == ["root"]:
         return kind.model_validate(values["root"])
     by_name = kind.model_config.get("populate_by_name") or kind.model_config.get("validate_by_name")

@@ -1,4 +1,4 @@
-"""Task runners: the choice of where a flow's submitted tasks run."""
+"""Task runners: where a flow's submitted tasks run."""
 
 from __future__ import annotations
 

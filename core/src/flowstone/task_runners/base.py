@@ -1,4 +1,4 @@
-"""Task runners: the choice of where a flow's submitted tasks run."""
+"""Task runners: where a flow's submitted tasks run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class TaskRunner(Protocol):
-    """What `task_runner` of a flow takes: an instance, or its class."""
+    """The option `task_runner` of a flow: an instance, or its class."""
 
     def open(self, settings: Settings) -> Runner:
         """Return a runner for one flow run, which closes it."""
@@ -22,14 +22,13 @@ class TaskRunner(Protocol):
 
 @record
 class ThreadPoolTaskRunner:
-    """Submitted tasks run on threads of this process; async ones on one event loop beside them.
+    """Runs submitted tasks on threads of this process; async ones on an event loop beside them.
 
     Args:
-        max_workers: so many threads at the most; None takes the setting
-            ``FLOWSTONE_TASKS_RUNNER_THREAD_POOL_MAX_WORKERS``, 128. Threads are started as they
-            are needed.
-        max_in_flight: the window of each `.map` that does not say; None takes the setting
-            ``FLOWSTONE_TASKS_MAP_MAX_IN_FLIGHT``, by default no window.
+        max_workers: the maximum number of threads, which are started as needed; None for the
+            setting ``FLOWSTONE_TASKS_RUNNER_THREAD_POOL_MAX_WORKERS``, 128 by default.
+        max_in_flight: the default maximum of calls in flight of a `.map`; None for the setting
+            ``FLOWSTONE_TASKS_MAP_MAX_IN_FLIGHT``, by default no maximum.
     """
 
     max_workers: int | None = None
@@ -39,7 +38,7 @@ class ThreadPoolTaskRunner:
         check_counts(self)
 
     def open(self, settings: Settings) -> ThreadPool:
-        """Return a pool as this and the settings say."""
+        """Return a pool with these options and settings."""
         window = self.max_in_flight or settings.max_in_flight
         return ThreadPool(self.max_workers or settings.max_workers, window)
 
@@ -48,10 +47,10 @@ ConcurrentTaskRunner = ThreadPoolTaskRunner
 
 
 def check_counts(runner: object) -> None:
-    """Check the numbers that a task runner is given.
+    """Check the numbers of a task runner.
 
     Raises:
-        ConfigurationError: one is no number of threads, processes or calls.
+        ConfigurationError: one is not a valid number of threads, processes or calls.
     """
     for option in ("max_workers", "max_in_flight"):
         value = getattr(runner, option)

@@ -1,4 +1,4 @@
-"""What is sent for a call that is made in another process: the call, its flow run, its end."""
+"""The messages for a call in another process: the call, its flow run, its end."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from flowstone.records.runs import Run
     from flowstone.settings import Settings
 
-#: A flow's argument that is larger, in bytes, does not go along with its tasks.
+#: A larger argument of a flow, in bytes, is not sent with its tasks.
 LARGE = 1_000_000
 
 
 class SetupMessage(NamedTuple):
-    """What a process is told before its first call."""
+    """The setup of a process before its first call."""
 
     path: list[str]
     settings: Settings
@@ -33,7 +33,7 @@ class SetupMessage(NamedTuple):
 
 
 class FlowRunMessage(NamedTuple):
-    """The flow run around the calls that follow; its arguments packed, None where they can't be."""
+    """The flow run around the following calls; pickled arguments, None if unpicklable."""
 
     run: Run
     arguments: Mapping[str, bytes | None]
@@ -43,10 +43,10 @@ class CallMessage(NamedTuple):
     """One call.
 
     Attributes:
-        run: the run that it is of.
-        tags: those of the code that calls.
-        body: the packed function and its arguments.
-        seconds: the seconds that are left of its timeout and of those around it; None for no limit.
+        run: its run.
+        tags: the current tags of the caller.
+        body: the pickled function and its arguments.
+        seconds: the remaining seconds of its timeout and outer ones; None for no limit.
     """
 
     run: Run
@@ -71,11 +71,11 @@ def pack_call(
 
 
 def pack_flow_run(run: Run) -> bytes:
-    """Return a flow run and its arguments packed, but for those that can't be, or are large."""
+    """Return a pickled flow run and its arguments, without unpicklable or large ones."""
     arguments: dict[str, bytes | None] = {}
     for name, value in (run.parameters or {}).items():
         content = None
-        with suppress(Exception):  # a flow may be called with anything
+        with suppress(Exception):  # a flow may have any arguments
             content = pack(value)
         arguments[name] = None if content is None or len(content) > LARGE else content
     return pack(FlowRunMessage(replace(run, parameters=None), arguments))
@@ -90,14 +90,14 @@ def pack_if_possible(value: object, what: str) -> bytes:
 
 
 def pack_raised(error: BaseException, name: str) -> bytes:
-    """Return an error packed, with its traceback as text, and what can be said of it."""
+    """Return a pickled error, with its traceback as text, and a description."""
     text = redaction.redact(format_traceback(error))
     said = f"{type(error).__name__}: {error}"
     return pack((pack_error(error), name, said, text))
 
 
 def revive_error(told: bytes) -> BaseException:
-    """Return an error that was packed elsewhere; its traceback there is the last cause."""
+    """Return an error that was pickled elsewhere; its traceback there is the last cause."""
     content, name, said, text = unpacked(told)
     try:
         error = unpacked(content)

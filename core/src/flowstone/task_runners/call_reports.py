@@ -1,4 +1,4 @@
-"""What a call in another process says on its way, taken in where its run is driven."""
+"""Handle the reports of a call in another process, where its run is driven."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 
 class CallReports:
-    """Takes in the facts, log lines, secrets and questions of one call.
+    """Handles the events, log lines, secrets and requests of one call.
 
     Args:
-        services: of this process.
-        send_answer: sends the answer to a question, packed, to where the call is made.
+        services: the services of this process.
+        send_answer: sends the pickled answer to a request to the process of the call.
     """
 
     def __init__(self, services: Services, send_answer: Callable[[bytes], None]) -> None:
         self._services, self._send_answer = services, send_answer
 
     def take_in(self, kind: str, content: Any) -> bool:
-        """Do what a report asks for; tell whether it was one, and not the call's end."""
+        """Handle a report; return False if it is the call's end instead."""
         match kind:
             case "append":
                 self._services.journal.append(decode_event(content), _find_token())
@@ -53,7 +53,7 @@ class CallReports:
     def _ask_store(
         self, method: str, args: tuple[object, ...], kwargs: dict[str, object]
     ) -> object:
-        """Call the method of the store, whichever of its ports that belongs to."""
+        """Call the method of the store, on whichever of its ports has it."""
         ports = self._services.runs, self._services.documents, self._services.slots
         asked = next((port for port in ports if hasattr(port, method)), self._services.runs)
         answer: object = getattr(asked, method)(*args, **kwargs)
@@ -71,6 +71,6 @@ class CallReports:
 
 
 def _find_token() -> str | None:
-    """Return the token that the facts are kept under: that of the run that waits for the call."""
+    """Return the token for storing events: that of the run that waits for the call."""
     here = current.scope.get()
     return None if here is None else here.token

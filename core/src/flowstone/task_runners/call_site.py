@@ -1,4 +1,4 @@
-"""Where a call is made whose run is driven in another process."""
+"""The process of a call whose run is driven in another process."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class Link(Protocol):
-    """Carries bytes to where the run is driven."""
+    """Sends bytes to the process that drives the run."""
 
     def send(self, message: bytes) -> None:
         """Send a message; messages arrive in order."""
@@ -43,11 +43,11 @@ class Link(Protocol):
         """Send a message, and return its answer."""
 
     def is_wanted(self) -> bool:
-        """Tell whether anybody still waits for the end of the call."""
+        """Return whether a caller still waits for the end of the call."""
 
 
 class CallHome:
-    """Where the run is driven, and the reports of a call go."""
+    """The process that drives the run, which receives the reports of a call."""
 
     def __init__(self, link: Link) -> None:
         self._link = link
@@ -55,13 +55,13 @@ class CallHome:
         self._told = 0
 
     def send(self, kind: str, content: object) -> None:
-        """Report something."""
+        """Send a report."""
         with self._lock:
             self._tell_secrets()
             self._link.send(pack((kind, content)))
 
     def ask(self, kind: str, content: object) -> object:
-        """Ask for something, and return it. Raises the error that came of it there."""
+        """Send a request, and return its answer. Raises the error that it caused there."""
         with self._lock:
             self._tell_secrets()
             error, answer = unpacked(self._link.ask(pack((kind, content))))
@@ -70,14 +70,14 @@ class CallHome:
         return answer
 
     def _tell_secrets(self) -> None:
-        if self._told != redaction.size():  # home must know what to mask
+        if self._told != redaction.size():  # the home process must know what to mask
             values = redaction.list_registered()
             self._told = len(values)
             self._link.send(pack(("secrets", values)))
 
 
 class HomeJournal:
-    """A `Journal`, whose facts are kept at home, under the token of the run that waits there."""
+    """A `Journal` whose events the home process stores, under the token of the waiting run."""
 
     def __init__(self, find_home: Callable[[], CallHome]) -> None:
         self._find_home = find_home
@@ -98,30 +98,30 @@ class HomeJournal:
         return False
 
     def flush(self) -> None:
-        """What was sent is home's to keep."""
+        """Do nothing: the home process stores what was sent."""
 
     def on_request(self, root_id: str, stop: Callable[[type[StopSignal]], None]) -> None:
-        """Who asks something of a root is answered by its own process."""
+        """Do nothing: requests to a root are handled by its own process."""
 
     def abandon(self, root_id: str, token: str | None = None) -> None:
-        """It has no leases."""
+        """Do nothing: there are no leases here."""
 
     def leave(self, root_id: str, run_ids: Iterable[str]) -> None:
-        """What is submitted here is home's to stop."""
+        """Do nothing: the home process stops what was submitted here."""
 
     def release(self, root_id: str) -> None:
-        """A root is not driven here."""
+        """Do nothing: no root is driven here."""
 
     def count_unwritten(self) -> int:
-        """Nothing waits here."""
+        """Return 0: nothing is queued here."""
         return 0
 
     def close(self) -> None:
-        """Nothing is held here."""
+        """Do nothing: nothing is open."""
 
 
 class HomeLogHandler(logging.Handler):
-    """Sends log records home, where the program's handlers are."""
+    """Sends log records to the home process, where the program's handlers are."""
 
     def __init__(self, find_home: Callable[[], CallHome]) -> None:
         super().__init__()
@@ -153,7 +153,7 @@ _formatter = logging.Formatter()
 
 
 class UnsentArgument:
-    """Stands for a flow's argument that did not come along; no key of a cache can be made of it."""
+    """Stands for a flow's argument that was not sent; cache keys can't be computed from it."""
 
     def __reduce__(self) -> str:
         raise TypeError("it was not sent to the process in which the task runs")
@@ -169,13 +169,13 @@ def make_scope(around: FlowRunMessage) -> current.Scope:
 
 def _unpack_argument(value: bytes | None) -> object:
     if value is not None:
-        with suppress(Exception):  # most tasks never ask for it
+        with suppress(Exception):  # most tasks never use it
             return unpacked(value)
     return UnsentArgument()
 
 
 def unpack_call(errand: CallMessage) -> SentFunction | bytes:
-    """Return the function and its arguments, or, packed, why they can't be read here."""
+    """Return the function and its arguments, or, pickled, why they can't be loaded here."""
     try:
         call: SentFunction = unpacked(errand.body)
     except BaseException as error:  # noqa: BLE001 - home may send it in another way
@@ -190,11 +190,11 @@ def make_call(
     around: current.Scope,
     settings: Settings,
 ) -> tuple[str, bytes]:
-    """Make the call, and return what kind of end it has, and that, packed.
+    """Make the call, and return the kind of its end, and that end, pickled.
 
     Returns:
-        "value" and its value; "states" and its value, where that has states in it, which decide
-        how the run ends; or "error" and its error.
+        "value" and its value; "states" and its value, if it contains states, which decide how the
+        run ends; or "error" and its error.
     """
     fn, args, kwargs = call
     owner = current.Scope(None, lambda: ThreadPool(settings.max_workers, settings.max_in_flight))
@@ -221,11 +221,11 @@ def make_call(
 
 
 def _settle(owner: current.Scope) -> None:
-    """Wait for what the call has submitted: it can't outlive the call."""
+    """Wait for what the call has submitted, which can't outlive the call."""
     while waiting := [promise for promise in owner.pending_runs.values() if not promise.done()]:
         for promise in waiting:
             promise.wait()
     for promise in owner.pending_runs.values():
         end = promise.final_state()
         if not promise.observed and not end.is_completed():
-            raise FailedRun(promise.name, f"{end.message}; nobody asked for its result")
+            raise FailedRun(promise.name, f"{end.message}; its result was never requested")

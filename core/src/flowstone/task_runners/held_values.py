@@ -1,4 +1,4 @@
-"""Values that stay in the cluster that made them, until somebody asks for them."""
+"""Values that stay in the cluster that created them until they are needed."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from flowstone.task_runners.messages import unpacked
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-#: The values that the call that is being packed takes with it, by their keys.
+#: The held values in the call that is being pickled, by their keys.
 _packed: ContextVar[dict[str, HeldValue] | None] = ContextVar("flowstone.packed", default=None)
-#: What the call that is being unpacked finds beside it: packed values by their keys.
+#: For the call that is being unpickled, the pickled values by their keys.
 _beside: ContextVar[Mapping[str, bytes]] = ContextVar("flowstone.beside")
 
 
@@ -24,7 +24,7 @@ class HeldValue(StoredValue):
     Attributes:
         holder: the caller whose cluster it is in.
         key: its name there.
-        handle: what the cluster's client has of it; the cluster lets go of the value with it.
+        handle: the cluster client's reference; when it is freed, the cluster frees the value.
     """
 
     __slots__ = ("__weakref__", "_fetch", "handle", "holder", "key")
@@ -37,7 +37,7 @@ class HeldValue(StoredValue):
         self.holder, self.key, self.handle = holder, key, handle
 
     def bring_home(self) -> None:
-        """Have it here from now on, packed, and let the cluster's go."""
+        """Fetch it from the cluster in pickled form, and free it there."""
         content = self._fetch()
         self.read = lambda: unpacked(content)
         self.holder = self.handle = None
@@ -52,7 +52,7 @@ class HeldValue(StoredValue):
 
 @contextmanager
 def collect_held() -> Iterator[dict[str, HeldValue]]:
-    """Pack the held values in what is packed in this block as their keys, and collect them."""
+    """Pickle held values in this block as their keys, and collect them."""
     found: dict[str, HeldValue] = {}
     token = _packed.set(found)
     try:
@@ -63,7 +63,7 @@ def collect_held() -> Iterator[dict[str, HeldValue]]:
 
 @contextmanager
 def place_beside(values: Mapping[str, bytes]) -> Iterator[None]:
-    """Let what is unpacked in this block find the values of its keys, packed."""
+    """Unpickle keys in this block as these values, which are pickled."""
     token = _beside.set(values)
     try:
         yield

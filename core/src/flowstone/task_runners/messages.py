@@ -1,4 +1,4 @@
-"""What crosses to a child process: calls by reference where it can import them, else by value."""
+"""Pickles for child processes: by reference if they can import an object, otherwise by value."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from flowstone.serializers import sealed_pickle
 
 
 class _Pickler(sealed_pickle.SealingPickler):
-    """cloudpickle, secrets sealed, but what a module's flow or task wraps goes by the name of that.
+    """cloudpickle with secrets sealed; a module's flow or task stands for its function.
 
-    By value it would drag all that the function mentions along, locks and connections too.
+    By value it would include everything that the function refers to, locks and connections too.
     """
 
     def reducer_override(self, obj: Any) -> Any:
@@ -29,17 +29,17 @@ class _Pickler(sealed_pickle.SealingPickler):
 
 
 class _LenientPickler(_Pickler):
-    """The same, but of exceptions it leaves out what can't be pickled."""
+    """The same, but parts of exceptions that can't be pickled are omitted."""
 
     @staticmethod
     def can_pickle(value: object) -> bool:
-        if isinstance(value, BaseException):  # its parts are asked for when it is pickled itself
+        if isinstance(value, BaseException):  # its parts are checked when it is pickled itself
             value = type(value)
         return _pack_readably(value, _LenientPickler) is not None
 
 
 def pack(value: object) -> bytes:
-    """Return a value as bytes. Raises whatever its parts raise where they can't be pickled."""
+    """Return a value as bytes. Raises the errors of parts that can't be pickled."""
     return sealed_pickle.dump_sealed(value, _Pickler)
 
 
@@ -47,12 +47,12 @@ unpacked = pickle.loads
 
 
 def pack_error(error: BaseException) -> bytes | None:
-    """Return an exception as bytes, without the parts that can't be sent; None for not at all."""
+    """Return an exception as bytes, without parts that can't be sent; None if it can't be."""
     return _pack_readably(error, _Pickler) or _pack_readably(error, _LenientPickler)
 
 
 def _pack_readably(value: object, pickler: type[_Pickler]) -> bytes | None:
-    with suppress(Exception):  # many an exception pickles and can't be read again
+    with suppress(Exception):  # some exceptions can be pickled, but not unpickled
         content = sealed_pickle.dump_sealed(value, pickler)
         unpacked(content)
         return content
@@ -65,7 +65,7 @@ def count_sent_by_value() -> int:
 
 
 def send_by_value(name: str) -> bool:
-    """Send what is in a module, and below it, by value from now on; tell whether that is new."""
+    """Send what a module or submodule defines by value from now on; return whether that is new."""
     known = cloudpickle.list_registry_pickle_by_value()
     modules = [
         module
@@ -80,7 +80,7 @@ def send_by_value(name: str) -> bool:
 
 
 def _find_original(obj: FunctionType) -> object | None:
-    """Return the flow or task that stands for a function in its module."""
+    """Return the flow or task that has a function's name in its module."""
     module, name = obj.__module__, obj.__qualname__
     if module == "__main__" or "<" in name or goes_by_value(module):
         return None
@@ -96,7 +96,7 @@ def _find_original(obj: FunctionType) -> object | None:
 
 
 def goes_by_value(module: str) -> bool:
-    """Tell whether what is in a module is sent by value."""
+    """Return whether the contents of a module are sent by value."""
     known = cloudpickle.list_registry_pickle_by_value()
     parts = module.split(".")
     return any(".".join(parts[:length]) in known for length in range(1, len(parts) + 1))

@@ -1,4 +1,4 @@
-"""ProcessPoolTaskRunner: the choice of child processes, whose pool is loaded by a run."""
+"""ProcessPoolTaskRunner: runs tasks in child processes; a run loads its pool."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ProcessPoolTaskRunner:
-    """The functions of submitted tasks run in child processes, which are new interpreters.
+    """Runs the functions of submitted tasks in child processes, which are new interpreters.
 
-    All else of a run stays in this process: retries, timeouts, records, results. Functions,
-    arguments and values are pickled; closures and lambdas work. A child that dies makes its run
-    Crashed, and another takes its place. A timeout, and a cancel, kill the child.
+    Everything else of a run stays in this process: retries, timeouts, records, results. Functions,
+    arguments and values are pickled; closures and lambdas work. If a child dies, its run is
+    Crashed,
+    and another child replaces it. A timeout or a cancellation kills the child.
 
     Args:
-        max_workers: so many processes at the most; None for one for each processor.
+        max_workers: the maximum number of processes; None for one per processor.
         initializer: called once in each process, before its first task.
-        initargs: what it is called with.
-        max_in_flight: as `ThreadPoolTaskRunner` has it.
+        initargs: the arguments of the initializer.
+        max_in_flight: as for `ThreadPoolTaskRunner`.
     """
 
     max_workers: int | None = None
@@ -41,11 +42,11 @@ class ProcessPoolTaskRunner:
         check_counts(self)
 
     def open(self, settings: Settings) -> Runner:
-        """Return a pool as this and the settings say; its processes start with its tasks."""
+        """Return a pool with these options and settings; its processes start with its tasks."""
         if os.name == "nt":
             remedy = "Use a ThreadPoolTaskRunner."
             raise ConfigurationError("ProcessPoolTaskRunner", "it needs a POSIX system", remedy)
-        # cloudpickle, subprocess and asyncio take 60 ms, which only these flows need pay.
+        # cloudpickle, subprocess and asyncio take 60 ms to import; only such flows need them.
         from flowstone.task_runners.call_messages import SetupMessage
         from flowstone.task_runners.processes import ProcessPool
 

@@ -1,4 +1,4 @@
-"""Calls in child processes: the life of a run stays here, and only its function runs there."""
+"""Calls in child processes: a run is driven here, and only its function is called there."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ PROGRAM = (
     "main(*map(int, sys.argv[1:]))"
 )
 
-#: So long a child that was told to end may take for it before it is killed.
+#: Seconds that a child has for exiting before it is killed.
 GRACE = 2.0
 
 
 class ProcessPool(ThreadPool):
-    """A `Runner` and a `RemoteCaller`: lives on threads here, each call in its own process.
+    """A `Runner` and a `RemoteCaller`: runs are driven on threads, each call in its own process.
 
-    The processes are started as they are needed, up to a number, and serve call after call. They
-    are new interpreters, not forks. When this process ends, in whatever way, they end.
+    The processes are started as needed, up to a maximum, and serve one call after another. They
+    are new interpreters, not forks. When this process ends, in any way, so do they.
     """
 
     def __init__(
@@ -72,11 +72,11 @@ class ProcessPool(ThreadPool):
         runs: tuple[Run, Run],
         seconds: float | None,
     ) -> Any:
-        """Call the function in a child, and return its value or raise its error.
+        """Call the function in a child process, and return its value or raise its error.
 
         Raises:
             NotSendable: the function or an argument can't be sent.
-            ProcessDied: the child ended before the call did.
+            ProcessDied: the child died before the call ended.
             RunTimeout: the call took longer than `seconds`; its child was killed.
         """
         services = current.services()
@@ -101,7 +101,7 @@ class ProcessPool(ThreadPool):
             if kind == "unreadable":
                 name, told = unpacked(content)
                 if name is not None and (send_by_value(name) or count_sent_by_value() > by_value):
-                    continue  # another thread may have met the same
+                    continue  # another thread may have done the same
                 error = revive_error(told)
                 raise NotSendable(f"the call of {runs[0].name!r}", str(error)) from error
             raise revive_error(content)
@@ -179,7 +179,7 @@ class ProcessPool(ThreadPool):
 
 
 class Child:
-    """One child process, and the way to it."""
+    """One child process, and the connection to it."""
 
     def __init__(self, setup: bytes, life: int) -> None:
         ours, theirs = socket.socketpair()
@@ -194,20 +194,20 @@ class Child:
         self._connection: Connection[Any, Any] = Connection(ours.detach())
         self._ready = False
         self._around_id = ""
-        with suppress(OSError):  # it has died; that shows when it is asked for something
+        with suppress(OSError):  # it has died, which shows when it is used
             self._connection.send_bytes(setup)
 
     def tell(self, run_id: str, around: bytes) -> None:
-        """Say which flow run is around the next call, if it does not know."""
+        """Send it the flow run around the next call, unless it knows it."""
         if self._around_id != run_id:
             self._around_id = run_id
-            with suppress(OSError):  # it has died, and that shows when it does not answer
+            with suppress(OSError):  # it has died, which shows when it does not answer
                 self._connection.send_bytes(around)
 
     def talk(
         self, errand: bytes, run: Run, seconds: float | None, services: Services
     ) -> tuple[str, Any]:
-        """Send a call, take in what the child reports, and return what came of it."""
+        """Send a call, handle the child's reports, and return the outcome."""
         reports = CallReports(services, self._connection.send_bytes)
         while not self._ready:
             kind, content = self._receive(run)
@@ -215,7 +215,7 @@ class Child:
                 return kind, content
             if not reports.take_in(kind, content):
                 self._ready = True
-        with suppress(OSError):  # it has died, and that shows when it does not answer
+        with suppress(OSError):  # it has died, which shows when it does not answer
             self._connection.send_bytes(errand)
         end = None if seconds is None else monotonic() + seconds
         while True:
@@ -237,16 +237,16 @@ class Child:
         return self._process.poll() is None
 
     def kill(self) -> None:
-        """End it at once. May be called from any thread, and twice."""
+        """Kill it. May be called from any thread, and twice."""
         self._process.kill()
         self._process.wait()
 
     def let_go(self) -> None:
-        """Close the link: it ends by itself, unless it is busy. Only for who holds the child."""
+        """Close the connection, so that an idle child exits. Only for the thread that has it."""
         self._connection.close()
 
     def wait_for_exit(self, seconds: float) -> int:
-        """Wait for its end, for so long, and return its exit code."""
+        """Wait for its exit up to a timeout, and return its exit code."""
         try:
             return self._process.wait(max(0.0, seconds))
         except subprocess.TimeoutExpired:

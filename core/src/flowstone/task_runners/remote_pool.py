@@ -1,4 +1,4 @@
-"""Runs driven on threads here, whose calls are made by a cluster that speaks in messages."""
+"""Runs driven on threads here, whose calls are made by a cluster that exchanges messages."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ if TYPE_CHECKING:
     from flowstone.ports import RemoteCaller
     from flowstone.records.runs import Run
 
-#: Seconds that a call may take to end itself after its timeout.
+#: Seconds that a call has for ending after its timeout.
 GRACE = 2.0
 _STOP = b""
-#: Packed arguments of so many bytes are sent to the cluster once for all calls that have them.
+#: Larger pickled arguments, in bytes, are sent to the cluster once for all calls with them.
 SHARED_BYTES = 100_000
 
 
 class SentCall:
-    """A call that a cluster makes.
+    """A call in a cluster.
 
     Attributes:
         key: its name there.
-        name: of its run.
-        run_id: as well.
-        errand: what the process that makes it needs, packed.
-        flow_run: names the flow run around it.
+        name: the name of its run.
+        run_id: the id of its run.
+        errand: the pickled data for the process that makes it.
+        flow_run: identifies the flow run around it.
         seconds: its timeout.
         beside: the held values among its arguments.
     """
@@ -68,11 +68,11 @@ class SentCall:
         self._inbox: SimpleQueue[bytes | BaseException] = SimpleQueue()
 
     def deliver(self, message: bytes | BaseException) -> None:
-        """Take a message of the call, or the error that keeps it from speaking. Never blocks."""
+        """Deliver a message of the call, or an error that prevents further ones. Never blocks."""
         self._inbox.put(message)
 
     def receive(self, seconds: float | None) -> bytes:
-        """Return its next message. Raises what was delivered as an error, and `Empty`."""
+        """Return its next message. Raises a delivered error, and `Empty`."""
         message = self._inbox.get(timeout=seconds)
         if isinstance(message, BaseException):
             raise message
@@ -80,11 +80,11 @@ class SentCall:
 
 
 class RemotePool(ThreadPool):
-    """A `Runner` and a `RemoteCaller`; a subclass knows how its cluster is spoken to.
+    """A `Runner` and a `RemoteCaller`; a subclass communicates with its cluster.
 
     Args:
-        max_workers: so many runs are driven at once.
-        max_in_flight: the window of each `.map` that does not say.
+        max_workers: the maximum number of runs driven at a time.
+        max_in_flight: the default maximum of calls in flight of a `.map`.
     """
 
     def __init__(self, max_workers: int, max_in_flight: int | None) -> None:
@@ -97,29 +97,29 @@ class RemotePool(ThreadPool):
         self._around: dict[str, bytes] = {}
         self._held: WeakSet[HeldValue] = WeakSet()
         self._share_lock = threading.Lock()
-        #: Arguments that the cluster holds, by key, for as long as a call needs them.
+        #: Arguments that the cluster holds, by key, while a call needs them.
         self._shared: WeakValueDictionary[str, HeldValue] = WeakValueDictionary()
         self._is_over = False
 
     @abstractmethod
     def send_call(self, call: SentCall) -> None:
-        """Have the cluster make a call, once; its messages go to `find_call(key).deliver`."""
+        """Make the cluster execute a call once; its messages go to `find_call(key).deliver`."""
 
     @abstractmethod
     def stop_call(self, call: SentCall) -> None:
-        """Stop a call that has not ended; nobody waits for it any more. Never raises."""
+        """Stop a call that has not ended; its result is no longer needed. Never raises."""
 
     @abstractmethod
     def forget_call(self, call: SentCall) -> None:
-        """Let go of what the cluster has of a call that has ended. Never raises."""
+        """Free what the cluster has of a call that has ended. Never raises."""
 
     @abstractmethod
     def hold_value(self, call: SentCall) -> HeldValue:
-        """Return what stands for the value of a call that said that it is held."""
+        """Return a placeholder for the value of a call that was reported as held."""
 
     @abstractmethod
     def share_content(self, key: str, content: bytes) -> HeldValue | None:
-        """Have the cluster hold a packed argument; None where nothing can hold it now."""
+        """Make the cluster hold a pickled argument; return None if that is not possible now."""
 
     @abstractmethod
     def send_answer(self, call: SentCall, answer: bytes) -> None:
@@ -146,7 +146,7 @@ class RemotePool(ThreadPool):
 
         Raises:
             NotSendable: the function, an argument or the value can't be sent.
-            ProcessDied: the process that made the call ended before the call did.
+            ProcessDied: the process that made the call died before the call ended.
             RunTimeout: the call took longer than `seconds`.
         """
         run, flow_run = runs
@@ -172,7 +172,7 @@ class RemotePool(ThreadPool):
             if kind == "unreadable":
                 name, told = unpacked(content)
                 if name is not None and (send_by_value(name) or count_sent_by_value() > by_value):
-                    continue  # another thread may have met the same
+                    continue  # another thread may have done the same
                 error = revive_error(told)
                 raise NotSendable(f"the call of {run.name!r}", str(error)) from error
             raise revive_error(content)
@@ -180,7 +180,7 @@ class RemotePool(ThreadPool):
     def _share(
         self, args: tuple[object, ...], kwargs: Mapping[str, object]
     ) -> tuple[tuple[object, ...], dict[str, object]]:
-        """Return arguments, with what stands for large ones: calls at a time share one copy."""
+        """Return arguments with placeholders for large ones, which concurrent calls share."""
         named = {name: self._share_argument(value) for name, value in kwargs.items()}
         return tuple(map(self._share_argument, args)), named
 
@@ -217,7 +217,7 @@ class RemotePool(ThreadPool):
         self._is_over = True
         for call in self.list_calls():
             call.deliver(_STOP)
-        for value in list(self._held):  # somebody may ask for it when the cluster is gone
+        for value in list(self._held):  # it may be read after the cluster is gone
             with suppress(Exception):
                 value.bring_home()
 
@@ -243,14 +243,14 @@ class RemotePool(ThreadPool):
         return end
 
     def _take_messages(self, call: SentCall, runs: tuple[Run, Run]) -> tuple[str, bytes]:
-        """Take in what a call reports, and return what came of it."""
+        """Handle the reports of a call, and return the outcome."""
         reports = CallReports(current.services(), lambda answer: self.send_answer(call, answer))
         patience = None
         while True:
             try:
                 message = call.receive(patience)
             except Empty:
-                told = "It can't be interrupted where it runs; nobody waits for it any more."
+                told = "It can't be interrupted where it runs; its further output is discarded."
                 raise RunTimeout(runs[0].name, call.seconds or 0.0, told) from None
             if message == _STOP:
                 raise CrashedRun(runs[0].name, "it was stopped")
@@ -263,10 +263,10 @@ class RemotePool(ThreadPool):
                 return kind, content
 
     def _describe_around(self, flow_run: Run, versions: dict[str, str]) -> bytes:
-        """Return, packed, what a process has to know of a flow run.
+        """Return, pickled, what a process needs to know of a flow run.
 
         Raises:
-            ConfigurationError: it has other versions.
+            ConfigurationError: the process has other versions.
         """
         ours = describe_versions()
         if versions != ours:
@@ -276,7 +276,7 @@ class RemotePool(ThreadPool):
 
 
 def make_version_error(ours: Mapping[str, str], theirs: Mapping[str, str]) -> ConfigurationError:
-    """Return an error that names what differs between this process and one of a cluster."""
+    """Return an error that names the different versions of this process and one of a cluster."""
     differing = [
         f"{name} {theirs.get(name, 'missing')} there and {version} here"
         for name, version in ours.items()

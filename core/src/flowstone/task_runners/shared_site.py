@@ -1,4 +1,4 @@
-"""A process of a cluster: it makes calls of any program's runs, some of them at once."""
+"""A process of a cluster: it makes calls for runs of any programs, several at a time."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from flowstone.task_runners.call_messages import CallMessage
     from flowstone.task_runners.call_site import Link
 
-#: So many flow runs a process remembers what is around their calls.
+#: Number of flow runs whose context a process caches.
 REMEMBERED = 16
 
 _home: ContextVar[CallHome | None] = ContextVar("flowstone.home", default=None)
@@ -43,11 +43,11 @@ _lock = threading.Lock()
 
 
 class StoppedCall(BaseException):
-    """Raised in a call that nobody waits for any more."""
+    """Raised in a call whose result is no longer needed."""
 
 
 class RunningCalls:
-    """The calls that this process is making, and how one is stopped."""
+    """The calls in progress in this process, which can be stopped."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -56,7 +56,7 @@ class RunningCalls:
 
     @contextmanager
     def register(self, key: str) -> Iterator[None]:
-        """Let `stop` raise `StoppedCall` in this block; what comes too late is not raised."""
+        """Let `stop` raise `StoppedCall` in this block; if it is too late, nothing is raised."""
         here = threading.get_ident()
         with self._lock:
             self._threads[key] = here
@@ -71,7 +71,7 @@ class RunningCalls:
                     cancel_error_in_thread(here)
 
     def stop(self, key: str) -> bool:
-        """Stop a call as soon as Python code runs in it; tell whether it is running."""
+        """Stop a call as soon as Python code runs in it; return whether it is running."""
         with self._lock:
             thread = self._threads.get(key)
             if thread is None:
@@ -81,7 +81,7 @@ class RunningCalls:
             return True
 
     def is_running(self, key: str) -> bool:
-        """Tell whether a call has not ended."""
+        """Return whether a call has not ended."""
         return key in self._threads
 
     def count(self) -> int:
@@ -90,7 +90,7 @@ class RunningCalls:
 
 
 class HomeStore:
-    """All that the store at home does: what is called here is called there."""
+    """The store of the home process: each method is called there."""
 
     def __getattr__(self, method: str) -> Callable[..., object]:
         if method.startswith("_"):
@@ -101,11 +101,11 @@ class HomeStore:
         return _find_home().ask("store", (method, args, kwargs))
 
     def close(self) -> None:
-        """Nothing is held here."""
+        """Do nothing: nothing is open."""
 
 
 class HomeSealer:
-    """A `Sealer`: the keys stay at home."""
+    """A `Sealer`: the keys stay in the home process."""
 
     def seal(self, value: bytes, purpose: str) -> str:
         return cast("str", _find_home().ask("seal", (value, purpose)))
@@ -115,7 +115,7 @@ class HomeSealer:
 
 
 class _Program(NamedTuple):
-    """What is around the calls of a flow run."""
+    """The context of a flow run's calls."""
 
     services: current.Services
     scope: current.Scope
@@ -123,7 +123,7 @@ class _Program(NamedTuple):
 
 
 def describe_versions() -> dict[str, str]:
-    """Return the versions that must agree where calls go by value."""
+    """Return the versions that must be the same for calls by value."""
     python = ".".join(platform.python_version_tuple()[:2])
     return {"Python": python, "flowstone": __version__}
 
@@ -131,17 +131,17 @@ def describe_versions() -> dict[str, str]:
 def serve_call(
     key: str, errand: bytes, flow_run: str, link: Link, seconds: float | None
 ) -> tuple[str, bytes]:
-    """Make a call, and return what kind of end it has, and that, packed.
+    """Make a call, and return the kind of its end, and that end, pickled.
 
     Args:
-        key: names the call, for who stops it.
-        errand: the packed `CallMessage`.
-        flow_run: names what is around it, which is asked for where it is not known here.
-        link: the way to where its run is driven.
+        key: the name of the call, for stopping it.
+        errand: the pickled `CallMessage`.
+        flow_run: identifies its context, which is requested if it is not known here.
+        link: the connection to the process that drives its run.
         seconds: its timeout.
 
     Returns:
-        "value", "states", "error" or "unreadable", and bytes that tell the rest.
+        "value", "states", "error" or "unreadable", and bytes with the content.
     """
     global _latest
     home = _latest = CallHome(link)
@@ -193,10 +193,10 @@ def _find_program(flow_run: str, home: CallHome) -> _Program:
 
 def _open_program(setup: SetupMessage, around: FlowRunMessage) -> _Program:
     global _is_own_process
-    if _is_own_process is None:  # or the calls are made by threads of a program of its own
+    if _is_own_process is None:  # or threads of another program make the calls
         _is_own_process = not current.has_services()
     settings = replace(setup.settings, observers=(), keep_runs_days=None)
-    # The composition root is above this floor, so it is named, as in `context.current`.
+    # The composition root belongs to a higher layer, so it is named, as in `context.current`.
     open_services = pkgutil.resolve_name("flowstone.bootstrap:open_services")
     services: current.Services = open_services(settings, HomeStore())
     if _is_own_process:
@@ -206,9 +206,9 @@ def _open_program(setup: SetupMessage, around: FlowRunMessage) -> _Program:
 
 
 def _find_home() -> CallHome:
-    """Return where the call is driven that the code is in; a thread that a call made may not know.
+    """Return the home process of the current call; a thread that a call created may not know it.
 
-    Such a thread reports to where the latest call came from.
+    Such a thread reports to the home of the latest call.
     """
     home = _home.get() or _latest
     assert home is not None
@@ -229,6 +229,6 @@ class _SiteLogHandler(logging.Handler):
 #: The calls of this process.
 running = RunningCalls()
 _latest: CallHome | None = None
-#: Whether this process does nothing but make calls, and its logging is to be set up for them.
+#: Whether this process only makes calls, so that logging should be set up for them.
 _is_own_process: bool | None = None
 _programs: dict[str, _Program] = {}

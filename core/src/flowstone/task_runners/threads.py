@@ -17,31 +17,30 @@ if TYPE_CHECKING:
     from flowstone.ports.threads import Threads
 
 
-#: So many calls that wait for each other are made inside each other on one thread.
+#: Maximum depth of calls that wait for each other and are nested on one thread.
 DEEPEST = 8
-#: So many event loops has a pool at the most; each takes a thread and three open files.
+#: Maximum number of event loops of a pool; each takes a thread and three open files.
 MOST_LOOPS = 64
 
 _here = threading.local()
-#: How many coroutines that were submitted by each other this code is in.
+#: The number of coroutines around this code that were submitted by each other.
 _level: ContextVar[int] = ContextVar("flowstone.loop", default=0)
 
 
 def is_worker() -> bool:
-    """Tell whether this thread is a pool's: one that waits here may keep others from running."""
+    """Return whether this thread belongs to a pool: waiting on it may keep others from running."""
     return getattr(_here, "pool", None) is not None
 
 
 @contextmanager
 def release_worker() -> Iterator[None]:
-    """Let another thread work in this one's place, where this is a pool's, while it waits."""
+    """Let another thread of the pool work in this one's place while it waits."""
     pool: ThreadPool | None = getattr(_here, "pool", None)
     if pool is None:
         yield
         return
-    _here.waits = waits = (
-        getattr(_here, "waits", 0) + 1
-    )  # coroutines of one thread may wait at once
+    # Several coroutines of one thread may wait.
+    _here.waits = waits = getattr(_here, "waits", 0) + 1
     if waits == 1:
         pool.count_waiting(1)
     try:
@@ -58,17 +57,17 @@ def get_loop() -> AbstractEventLoop | None:
 
 
 def has_next_loop() -> bool:
-    """Tell whether what is submitted here gets another loop than this code's."""
+    """Return whether what is submitted here gets another event loop than this code's."""
     return _level.get() < MOST_LOOPS
 
 
 def enter_loop(context: Context) -> None:
-    """Say that what runs in a context is a part of the submitted coroutine that this code is in."""
+    """Mark what runs in a context as a part of the submitted coroutine that this code is in."""
     context.run(_level.set, _level.get())
 
 
 def call_nested(call: Callable[[], object], threads: Threads) -> None:
-    """Make a call that this thread waits for: here, or on its own thread where many are nested.
+    """Make a call that this thread waits for: here, or on its own thread if many are nested.
 
     A thousand calls that wait for each other must not become a stack of a thousand.
     """
@@ -91,14 +90,14 @@ def call_nested(call: Callable[[], object], threads: Threads) -> None:
 
 
 class ThreadPool:
-    """A `Runner`: threads are started as they are needed, up to a number, and shared.
+    """A `Runner` with threads that are started as needed, up to a maximum, and shared.
 
     Coroutines share an event loop. One that is submitted by another gets the next loop: the other
-    may block its own until it has the result. Where all threads wait, another one stands in, as
-    what they wait for may wait for what has not started.
+    may block its own until it has the result. If all threads wait, another one is added, as what
+    they wait for may depend on something that has not started.
 
-    They are daemons: a blocking call that can't be stopped must not keep the process from
-    ending. Whoever needs a call to end waits for its future, not for its thread.
+    They are daemons: a blocking call that can't be stopped must not keep the process alive. Code
+    that needs a call to end waits for its future, not for its thread.
     """
 
     def __init__(self, max_workers: int, max_in_flight: int | None = None) -> None:
@@ -121,7 +120,7 @@ class ThreadPool:
             self._grow()
 
     def count_waiting(self, change: int) -> None:
-        """Take note that one more of the threads waits, or one less."""
+        """Count one more or one less waiting thread."""
         with self._lock:
             self._waiting += change
         if self._waiting >= self._threads and not self._calls.empty():
@@ -134,7 +133,7 @@ class ThreadPool:
 
         def start() -> None:
             task = loop.create_task(call())
-            self._tasks.add(task)  # the loop itself keeps only a weak reference
+            self._tasks.add(task)  # the event loop only has a weak reference
             task.add_done_callback(self._tasks.discard)
 
         loop.call_soon_threadsafe(start, context=context)
@@ -171,7 +170,7 @@ class ThreadPool:
             del call  # or an idle thread would keep the last call's arguments alive
 
     def _stand_in(self) -> None:
-        """Work until there is no more to do, or one of those that waited works again."""
+        """Work until there is no more to do, or one of the waiting threads works again."""
         _here.pool = self
         while True:
             with suppress(Empty):
@@ -181,20 +180,20 @@ class ThreadPool:
                 call()
                 del call
             with self._lock:
-                self._threads -= 1  # before the look: who submits from now on starts another
+                self._threads -= 1  # before the check: a later submit starts another one
                 if self._calls.empty() or self._waiting < self._threads:
                     return
                 self._threads += 1
 
     def _open_loop(self, level: int) -> AbstractEventLoop:
-        import asyncio  # 40 ms of start-up that flows without async tasks save
+        import asyncio  # takes 40 ms to import; only needed for async tasks
 
         with self._lock:
             loop = self._loops.get(level)
             if loop is None:
                 loop = self._loops[level] = asyncio.new_event_loop()
                 name = "flowstone-loop" if level == 1 else f"flowstone-loop-{level}"
-                # A fresh context: the first submitter's must not be everybody's.
+                # A fresh context: the first submitter's must not be shared.
                 threading.Thread(
                     target=Context().run, args=(_run_loop, loop), name=name, daemon=True
                 ).start()

@@ -1,4 +1,4 @@
-"""The program of a child process: it makes the calls that its parent sends, and reports home."""
+"""The program of a child process: it makes the calls of its parent, and reports to it."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ class ParentLink:
         return self._connection.recv_bytes()
 
     def is_wanted(self) -> bool:
-        return True  # a child whose call is not wanted is killed
+        return True  # a child whose call is not needed is killed
 
 
 def main(link: int, life: int) -> None:
-    """Serve a parent until it closes the link."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is the parent's to say who stops
+    """Serve a parent until it closes the connection."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides who stops
     threading.Thread(target=_end_with_parent, args=(life,), daemon=True).start()
     connection: Connection[Any, Any] = Connection(link)
     home = CallHome(ParentLink(connection))
@@ -61,7 +61,7 @@ def main(link: int, life: int) -> None:
         services = _make_services(setup, home)
         if setup.initializer is not None:
             setup.initializer(*setup.initargs)
-    except BaseException as error:  # noqa: BLE001 - whoever needs this child is told
+    except BaseException as error:  # noqa: BLE001 - the parent reports it
         home.send("broken", pack_raised(error, "initializer"))
         return
     with current.use_services(services):
@@ -71,7 +71,7 @@ def main(link: int, life: int) -> None:
 
 def _make_services(setup: SetupMessage, home: CallHome) -> current.Services:
     sys.path[:] = setup.path
-    # The composition root is above this floor, so it is named, as in `context.current`.
+    # The composition root belongs to a higher layer, so it is named, as in `context.current`.
     services: current.Services = pkgutil.resolve_name("flowstone.bootstrap:open_services")(
         setup.settings
     )
@@ -94,7 +94,7 @@ def _serve(connection: Connection[object, object], home: CallHome, settings: Set
         if isinstance(call, bytes):
             home.send("unreadable", call)
             continue
-        # A fresh context for each: nothing that one sets is left for the next.
+        # A fresh context for each, so that no call sees what another has set.
         kind, content = Context().run(make_call, errand, call, around, settings)
         sys.stdout.flush()
         home.send(kind, content)
@@ -102,6 +102,6 @@ def _serve(connection: Connection[object, object], home: CallHome, settings: Set
 
 
 def _end_with_parent(life: int) -> None:
-    """End when the parent does, however it does, and whatever this process is doing."""
-    os.read(life, 1)  # nothing is ever written; it ends when the parent's side is closed
+    """End when the parent does, in any way, whatever this process is doing."""
+    os.read(life, 1)  # nothing is ever written; it returns when the parent's side is closed
     os.kill(os.getpid(), signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""What tests of flows need: services in memory."""
+"""Test utilities: services in memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Services in memory, for tests: nothing is kept, and nothing is left on the disk."""
+"""Services in memory, for tests: nothing is saved, and nothing is left on the disk."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def memory_services(home: Path | None = None, *, key: str | None = None) -> Serv
     """Return services whose stores are empty and in memory.
 
     Args:
-        home: where a secret key file is made; None uses a key that is forgotten with them, and a
-            home that is removed with them, or at the end of the process.
-        key: seals secrets in place of that; for documents that outlive the services.
+        home: the directory for a secret key file; None for a temporary key, and a temporary home
+            that is deleted with the services, or when the process exits.
+        key: the key that seals secrets instead; for documents that outlive the services.
     """
     if home is not None:
         return open_services(Settings(home=home, store="memory"))
@@ -40,14 +40,14 @@ def memory_services(home: Path | None = None, *, key: str | None = None) -> Serv
 
 
 def _remove_home(home: Path, pid: int) -> None:
-    """Remove a home, unless this is a fork of the process that has it."""
+    """Delete a home, unless this process is a fork of the one that owns it."""
     if getpid() == pid:
         rmtree(home, ignore_errors=True)
 
 
 @contextmanager
 def flowstone_test_harness() -> Iterator[Services]:
-    """Run flows in memory inside the block, in a store of its own; blocks may nest.
+    """Run flows in memory inside the block, in a store of its own; blocks may be nested.
 
     It takes a few milliseconds, starts no server, reads no settings and leaves nothing behind.
     """

@@ -1,6 +1,6 @@
-"""The pytest plugin: flows in a test run in memory.
+"""The pytest plugin: flows in a test run use memory.
 
-It is loaded in every pytest run where Flowstone is installed, so it imports next to nothing
+It is loaded in every pytest run in an environment with Flowstone, so it imports almost nothing
 until a test runs a flow.
 """
 
@@ -37,7 +37,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def flowstone_services() -> Iterator[Services]:
-    """Services in memory for one test alone: an empty store, with nothing of other tests in it."""
+    """Services in memory for a single test, with an empty store."""
     from flowstone.testing.memory import flowstone_test_harness  # see above
 
     with flowstone_test_harness() as services:

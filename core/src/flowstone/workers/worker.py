@@ -1,4 +1,4 @@
-"""A worker: it makes the runs of a pool that are due, takes those that wait, and executes them."""
+"""A worker: creates the due runs of a pool, takes the scheduled ones, and executes them."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from flowstone.records.runs import Run
     from flowstone.records.work_pools import WorkPool, WorkQueue
 
-#: After so many looks it is found out which deployments belong to the pool, also where nobody has
-#: noted a change: somebody may have ended in between.
+#: Number of polls after which the deployments of the pool are read again even if no change was
+#: announced: a process may have died before it could.
 _LOOKS = 60
 
 _logger = get_logger("workers")
@@ -47,17 +47,17 @@ class Worker(RunLoop):
 
     Args:
         work_pool_name: the pool.
-        work_queues: only runs of these queues are taken; None for all, also of later ones.
-        name: its own name; None for one that is made of the host and the process.
-        limit: the number of runs that it executes at a time; None for any number.
-        infrastructure: the type that the pool must have. Where there is no such pool, one of this
-            type is created; None creates none.
+        work_queues: only take runs of these queues; None for all, including new ones.
+        name: its own name; None to derive one from the host and the process.
+        limit: the maximum number of runs executed at a time; None for no maximum.
+        infrastructure: the required type of the pool. If there is no such pool, one of this type is
+            created; None to create none.
 
     Raises:
         ObjectNotFound: there is no such pool, or it has no such queue.
-        ConfigurationError: the pool has another type or was made by a newer version of it, the
+        ConfigurationError: the pool has another type or was created by a newer version of it, the
             limit lets no run start, or the store is in memory or on a network file system.
-        InvalidName: nobody could use the name.
+        InvalidName: the name is not valid.
         UnknownName: no installed package offers the pool's infrastructure.
     """
 
@@ -76,12 +76,12 @@ class Worker(RunLoop):
         self._queues = None if work_queues is None else frozenset(work_queues)
         _check(self._pool, self._queues or (), limit)
         self._infrastructure = load_infrastructure_of(self._pool)
-        self._names: set[str] = set()  # of the deployments that belong to the pool
+        self._names: set[str] = set()  # of the deployments in the pool
         self._timetable = Timetable(())
         self._number: int | None = None  # of the changes that are known here
         self._looks = 0
         self._waiting = 0
-        self._options: dict[str, Json] = {}  # of runs that say something of their jobs
+        self._options: dict[str, Json] = {}  # of runs with their own job options
         self._is_deleted = False
         self._presence = Presence(WORKING)
         self._lead: TimedSlotRequest | None = None
@@ -89,11 +89,12 @@ class Worker(RunLoop):
     def start(self, run_once: bool = False) -> None:
         """Work until it is stopped.
 
-        SIGTERM or Ctrl-C ends it when the runs that are being executed have ended; a second one
-        ends those, too. Runs that nobody has started stay scheduled.
+        After SIGTERM or Ctrl-C it finishes the runs in progress, and then exits; a second signal
+        ends
+        those runs, too. Runs that have not started stay scheduled.
 
         Args:
-            run_once: end as soon as all runs that are due have been executed.
+            run_once: whether to exit as soon as all due runs have been executed.
         """
         limit = "" if self._limit is None else f", {self._limit} at a time"
         _logger.info(
@@ -107,7 +108,7 @@ class Worker(RunLoop):
                 self.run_until_stopped()
 
     def run_until_idle(self) -> None:
-        """Execute what is due, and end when there is nothing more."""
+        """Execute what is due, and return when there is nothing more."""
         clock = services().clock
         try:
             pause = self.step()
@@ -118,7 +119,7 @@ class Worker(RunLoop):
             self.close()
 
     def close(self) -> None:
-        """Say that it is gone."""
+        """Announce that it is no longer online."""
         self._presence.leave()
         if self._lead is not None:
             self._lead.give_back()
@@ -143,7 +144,7 @@ class Worker(RunLoop):
         return soonest
 
     def _start_runs_of_queue(self, queue: WorkQueue, now: float) -> int:
-        """Start runs of a queue that are due; return how many wait."""
+        """Start due runs of a queue; return how many are waiting."""
         if not any(each.get("work_queue_name") for each in self._options.values()):
             return self._start_due_runs(self._list_deployments(queue), now)
         deployments = self._timetable.deployments
@@ -165,10 +166,10 @@ class Worker(RunLoop):
             self._is_deleted = False
             if self._pool.schema_version > self._infrastructure.schema_version:
                 _logger.error("the work pool %r was changed by a newer version", self._pool.name)
-                self.stop()  # the next start says what to do
+                self.stop()  # the next start reports the problem
 
     def _make_due_runs(self, now: float) -> float | None:
-        """Make the runs that are due, where no other worker of the pool does."""
+        """Create the runs that are due, unless another worker of the pool does."""
         if self._lead is None:
             demand = SlotDemand((f"{LOCK}schedules:{self._pool.name}",), 1, self.name)
             self._lead = services().slot_queue.make_request(demand)
@@ -178,7 +179,7 @@ class Worker(RunLoop):
         return None
 
     def _find_members(self) -> None:
-        """Find out which deployments belong to the pool, where any has changed."""
+        """Find the deployments of the pool, if any deployment has changed."""
         number = read_changes().number
         self._looks += 1
         if number == self._number and self._looks % _LOOKS:
@@ -216,7 +217,7 @@ class Worker(RunLoop):
         return Placement(self._infrastructure, variables, tuple(limits))
 
     def _explain_own_limit(self, limit: int) -> str:
-        return f"the worker {self.name!r} executes as many runs as it may (limit={limit})"
+        return f"the worker {self.name!r} is at its limit of concurrent runs (limit={limit})"
 
 
 def _open_pool(name: str, kind: str | None) -> WorkPool:
@@ -230,7 +231,7 @@ def _open_pool(name: str, kind: str | None) -> WorkPool:
         _logger.info("created the work pool %r of type %r", name, kind)
     if kind is not None and pool.type != kind:
         problem = f"its type is {pool.type!r}, not {kind!r}"
-        remedy = "Leave the type out, or work for another pool."
+        remedy = "Omit the type, or work for another pool."
         raise ConfigurationError(f"work pool {name!r}", problem, remedy)
     return pool
 

@@ -1,4 +1,4 @@
-"""Databases: what users call, and the driver that a package writes for its own."""
+"""Databases: the interface for users, and the driver that a package implements."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
         DatabaseDriver,
         DBAPIDriver,
         Row,
-        StoreDriver,
     )
     from flowstone.blocks.databases.sql_syntax import SqlSyntax
     from flowstone.blocks.databases.sqlite import SqliteDatabase, SqliteDriver
+    from flowstone.blocks.databases.store_driver import StoreDriver
     from flowstone.blocks.databases.transaction import DatabaseTransaction
 
 __all__ = [
@@ -51,10 +51,10 @@ if not TYPE_CHECKING:
                 "DBAPIDriver",
                 "DatabaseDriver",
                 "Row",
-                "StoreDriver",
             ),
             ".sql_syntax": ("SqlSyntax",),
             ".sqlite": ("SqliteDatabase", "SqliteDriver"),
+            ".store_driver": ("StoreDriver",),
             ".transaction": ("DatabaseTransaction",),
         },
     )

@@ -1,4 +1,4 @@
-"""How a call comes to a driver: on a connection of its own, stoppable, its errors made ours."""
+"""Calls of a driver: on a connection of the pool, stoppable, with errors translated."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 class DriverCalls:
-    """What stands between the methods of a `Database` and those of its driver.
+    """The layer between the methods of a `Database` and those of its driver.
 
     Attributes:
         driver: the driver.
@@ -34,23 +34,24 @@ class DriverCalls:
     """
 
     def __init__(self, driver: DatabaseDriver[Any], block: object) -> None:
-        """Begin with no connection.
+        """Create it without connections.
 
         Args:
-            driver: what is called.
-            block: what the driver was made of; its secrets are kept out of messages, and read again
-                when they may have been changed.
+            driver: the driver to call.
+            block: the block that the driver was created from; its secrets are masked in messages,
+                and
+                read again when they may have changed.
         """
         self.driver = driver
         self.pool = ConnectionPool(driver)
-        # Not in `__del__`, which may come after the modules that it needs are gone.
+        # Not in `__del__`, which may run after the modules that it needs were unloaded.
         weakref.finalize(self, self.pool.close)
         self._block = block
 
     def borrow(self) -> PooledConnection:
-        """Take a connection; give it back to the pool.
+        """Borrow a connection, and return it to the pool at the end.
 
-        Queries that earlier attempts of the current run left running are cancelled before it.
+        First cancel queries that earlier attempts of the current run left running.
         """
         if self.driver.cancels_by_id and not self.driver.reattaches:
             cancel = self.cancel_by_id
@@ -61,12 +62,12 @@ class DriverCalls:
         """Open a connection.
 
         Raises:
-            DatabaseError: it can't be opened; see its kinds.
+            DatabaseError: or a subclass: it can't be opened.
         """
         return self._ask(self.pool.connect)
 
     def cancel_by_id(self, query_id: str) -> None:
-        """Cancel a query that any process has begun.
+        """Cancel a query that any process has started.
 
         Raises:
             DatabaseError: it can't be cancelled.
@@ -78,7 +79,7 @@ class DriverCalls:
         retry_refused(self._block, lambda: self._ask(partial(driver.cancel_by_id, query_id)))
 
     def _ask(self, work: Callable[[], T]) -> T:
-        """Do what is about no statement; errors of the client library become ours."""
+        """Call the driver for anything but a statement; translate errors of the client library."""
         try:
             return work()
         except Exception as error:
@@ -88,10 +89,10 @@ class DriverCalls:
         raise translated
 
     def bind(self, operation: str, parameters: Parameters) -> tuple[str, list[object]]:
-        """Return a statement as the driver wants it, and its values.
+        """Return a statement in the driver's style, and its values.
 
         Raises:
-            QueryInvalid: it is empty, or the parameters do not fit.
+            QueryInvalid: it is empty, or the parameters don't match.
         """
         where, style = self.driver.where, self.driver.placeholder_style
         if not operation.strip():
@@ -114,7 +115,15 @@ class DriverCalls:
         *,
         final: bool = False,
     ) -> T:
-        """Run one statement by a method of the driver; see `call`."""
+        """Run one statement with a method of the driver; see `call`.
+
+        Args:
+            connection: the connection to use.
+            operation: the statement.
+            parameters: its parameters.
+            method: a method of the driver that takes the connection, the statement and its values.
+            final: whether the statement is done if the call returns although it was asked to stop.
+        """
         text, values = self.bind(operation, parameters)
         work = partial(method, connection.raw, text, values)
         return self.call(connection, work, operation, values, final=final)
@@ -128,18 +137,18 @@ class DriverCalls:
         *,
         final: bool = False,
     ) -> T:
-        """Make one call of the driver, which can be stopped; its errors become ours.
+        """Make one call of the driver that can be stopped; translate its errors.
 
         Args:
-            connection: what it is made on.
-            work: makes it.
-            operation: the statement, for errors.
-            values: its parameters, which are kept out of errors.
-            final: whether it is done when it returns, though it was asked to stop.
+            connection: the connection to use.
+            work: makes the call.
+            operation: the statement, for error messages.
+            values: its parameters, which never appear in error messages.
+            final: whether the statement is done if the call returns although it was asked to stop.
 
         Raises:
             QueryCancelled: it was stopped.
-            DatabaseError: the database refused it; see its kinds.
+            DatabaseError: or a subclass: the database reported an error.
         """
         call = self.pool.begin_call(connection)
         translated: DatabaseError | None = None
@@ -167,16 +176,17 @@ class DriverCalls:
                 "Run it again if you still need it.",
                 _mask_statement(operation, None)[0],
             )
-        # Outside the `except`: the driver's error, with values in it, is not its context.
+        # Outside of the `except`, so that the driver's error, which has values in it, is not the
+        # context.
         try:
             raise translated
         finally:
-            del translated  # a frame that knows its error keeps the connections till a collection
+            del translated  # or a reference cycle would keep the connections alive
 
     def _translate(
         self, error: Exception, operation: str | None, values: Sequence[object]
     ) -> DatabaseError | None:
-        """Return our error for a driver's, without secrets and without values of parameters."""
+        """Return the Flowstone error for a driver's, without secrets and parameter values."""
         found = self.driver.translate_error(error, operation)
         if found is None:
             return None
@@ -187,12 +197,12 @@ class DriverCalls:
         return type(found)(found.where, problem, found.remedy, statement, position)
 
     def __deepcopy__(self, memo: object) -> None:
-        """A copy of a block opens connections of its own."""
+        """Copy the block's calls: the copy opens its own connections."""
 
 
 def _mask_statement(
     statement: str | None, position: int | None, secret: Iterable[str] = ()
 ) -> tuple[str | None, int | None]:
-    """Return a statement without the secrets written in it, and the position, where it stays."""
+    """Return a statement with secrets in it masked, and the position unless it was lost."""
     found = statement and hide(statement, secret)
     return found, position if found == statement else None

@@ -21,18 +21,18 @@ S = TypeVar("S")
 P = ParamSpec("P")
 T = TypeVar("T")
 
-#: Seconds between two requests to stop: the first may come before the query has begun.
+#: Seconds between two requests to stop: the first one may come before the query has started.
 AGAIN = 0.05
-#: How long a cancelled coroutine waits for its query to end in the database.
+#: Seconds that a cancelled coroutine waits for its query to end in the database.
 GRACE = 5.0
 
 
 class Stopped(Exception):
-    """The call was to end before it began."""
+    """The call was stopped before it began."""
 
 
 class Call:
-    """One call of a driver; `stop` asks it to end, again and again, until it has."""
+    """One call of a driver; `stop` asks it to end, and repeats that until it has ended."""
 
     def __init__(self, interrupt: Callable[[], None]) -> None:
         self.stopped = False
@@ -41,14 +41,14 @@ class Call:
         self._over = threading.Event()
 
     def stop(self) -> None:
-        """Ask the call to end; it returns at once."""
+        """Ask the call to end; return immediately."""
         if not self.stopped:
             self.stopped = True
             threading.Thread(target=self._insist, name="flowstone-stop", daemon=True).start()
 
     def _insist(self) -> None:
         while not self._over.is_set():
-            with self._lock:  # so that no later call on the same connection is meant
+            with self._lock:  # so that no later call on the connection is stopped
                 if not self._over.is_set():
                     with suppress(Exception):
                         self._interrupt()
@@ -59,7 +59,7 @@ class Call:
             self._over.set()
 
     def run(self, work: Callable[[], T]) -> T:
-        """Make the call; for the main thread, which has to handle signals, another thread does."""
+        """Make the call; the main thread, which must handle signals, uses another thread for it."""
         request = _request.get()
         if request is not None:
             request.follow(self)
@@ -69,7 +69,7 @@ class Call:
             with interruptible(self.stop):
                 return work()
         except BaseException:
-            self._end()  # a stop signal may have come into the lines below
+            self._end()  # a stop signal may arrive in the lines below
             raise
         finally:
             self._end()
@@ -86,21 +86,21 @@ class Call:
                 raised.append(error)
             ended.set()
 
-        # The driver knows the run that calls it, for what it records of its queries.
+        # The driver needs the calling run to record its queries.
         _helper().put(partial(copy_context().run, make))
         try:
             wait_for(ended, None)
         except BaseException:
             self.stop()
             if not ended.wait(GRACE):
-                _forget_helper()  # it is still held; the next call takes another
+                _forget_helper()  # the helper is still busy; the next call uses another
             raise
         if raised:
             raise raised.pop()
         return value[0]
 
 
-#: The thread that makes the main thread's calls, by the process that it is in.
+#: The thread that makes the main thread's calls, by process id.
 _helpers: dict[int, SimpleQueue[Callable[[], None]]] = {}
 
 
@@ -124,7 +124,7 @@ def _make_all(queue: SimpleQueue[Callable[[], None]]) -> None:
 
 
 class _Request:
-    """A coroutine's wish that what it waits for end, now or as soon as it begins."""
+    """A coroutine's request to stop what it waits for, now or as soon as it starts."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -148,7 +148,7 @@ _request: ContextVar[_Request | None] = ContextVar("flowstone_stop_request", def
 
 
 async def in_thread(work: Callable[[], T]) -> T:
-    """Do blocking work in a thread; a coroutine that is cancelled stops the driver, too."""
+    """Do blocking work in a thread; if the coroutine is cancelled, stop the driver as well."""
     request = _Request()
     token = _request.set(request)
     try:
@@ -160,12 +160,12 @@ async def in_thread(work: Callable[[], T]) -> T:
 def make_stoppable(
     method: Callable[Concatenate[S, P], T],
 ) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
-    """Return the async twin of a method; when it is cancelled, its query is stopped."""
+    """Return the async twin of a method; if it is cancelled, its query is stopped."""
     return make_twin(method, in_thread)
 
 
 async def walk(batches: Iterator[list[T]]) -> AsyncIterator[T]:
-    """Walk batches that are fetched in threads, and close their iterator at the end."""
+    """Yield from batches that are fetched in threads, and close their iterator at the end."""
     try:
         while (batch := await in_thread(lambda: next(batches, None))) is not None:
             for item in batch:

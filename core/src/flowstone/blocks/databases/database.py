@@ -1,4 +1,4 @@
-"""Database: the interface of every place that answers SQL."""
+"""Database: the interface of all SQL databases."""
 
 # ruff: noqa: SLF001 - the names of this file's own class
 
@@ -27,14 +27,14 @@ __all__ = ["BATCH", "Cursor", "Database", "DatabaseTransaction", "Row"]
 
 
 class Database(WholeTables, Block):
-    """A database that answers SQL; parameters are always bound, in one way for all.
+    """An SQL database. Parameters are always bound, with the same placeholders for all databases.
 
-    Connections are opened when they are needed, shared by threads, and closed by `close` or at
-    the end of a ``with`` (or ``async with``) block; a block that was closed opens again. A run that
-    is cancelled or timed out stops its query in the database. Rows are tuples. Each method has an
-    async twin: ``aexecute``, ``afetch_all``.
+    Connections are opened when needed, shared by threads, and closed by `close` or at the end of a
+    ``with`` (or ``async with``) block; a closed block can be used again. A run that is cancelled or
+    timed out stops its query in the database. Rows are tuples. Each method has an async twin:
+    ``aexecute``, ``afetch_all``.
 
-    A package writes `make_driver`; everything else comes from here.
+    A package implements `make_driver`; everything else is inherited.
     """
 
     _replaceable: ClassVar[tuple[str, ...]] = (
@@ -48,15 +48,15 @@ class Database(WholeTables, Block):
     _calls: DriverCalls | None = PrivateAttr(default=None)
 
     def access(self) -> DatabaseAccess:
-        """Return what another tool needs to reach the database by itself.
+        """Return what another tool needs to connect to the database by itself.
 
         Raises:
-            QueryInvalid: only this block reaches it, as a database in memory.
+            QueryInvalid: only this block has access, as with an in-memory database.
         """
         return self.make_driver().make_access()
 
     async def aaccess(self) -> DatabaseAccess:
-        """Do as `access`, and let other coroutines run meanwhile."""
+        """Async version of `access`."""
         return await in_thread(self.access)
 
     def cancel_external(self, handle: ExternalHandle) -> None:
@@ -73,13 +73,13 @@ class Database(WholeTables, Block):
         return name_block(self)
 
     def close(self) -> None:
-        """Close the connections; those in use are closed when their call has ended."""
+        """Close the connections; those in use are closed when their calls have ended."""
         calls, self._calls = self._calls, None
         if calls is not None:
             calls.pool.close()
 
     async def aclose(self) -> None:
-        """Do as `close`, and let other coroutines run meanwhile."""
+        """Async version of `close`."""
         await in_thread(self.close)
 
     def __enter__(self) -> Self:
@@ -112,4 +112,4 @@ class Database(WholeTables, Block):
     def __setattr__(self, name: str, value: object) -> None:
         super().__setattr__(name, value)
         if name in type(self).model_fields:
-            self.close()  # the connections are those of another database now
+            self.close()  # the fields may describe another database now

@@ -1,4 +1,4 @@
-"""DatabaseDriver: what a package writes for its database; `Database` makes all else of it."""
+"""DatabaseDriver: what a package implements for its database, and `Database` builds upon."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
     from flowstone.blocks.databases.placeholders import Style
     from flowstone.errors import DatabaseError
-    from flowstone.records.access import DatabaseAccess, StoreAccess
+    from flowstone.records.access import DatabaseAccess
 
 Row = tuple[Any, ...]
 
-#: Rows of Arrow that are fetched or sent at a time.
+#: Number of Arrow rows fetched or sent at a time.
 ARROW_BATCH = 100_000
 
 
@@ -37,11 +37,11 @@ class AwareDatetime(datetime):
 
 
 class Cursor(Protocol):
-    """The rows of a query, as DB-API cursors have them."""
+    """The rows of a query, as a DB-API cursor."""
 
     @property
     def description(self) -> Any:
-        """The columns, each a sequence whose first item is the name; None without rows."""
+        """The columns, as sequences whose first item is the name; None without rows."""
 
     def fetchmany(self, size: int, /) -> Sequence[Any]:
         """Return the next rows, at most `size`."""
@@ -51,13 +51,13 @@ class Cursor(Protocol):
 
 
 class DBAPIConnection(Protocol):
-    """A connection as DB-API 2.0 has it."""
+    """A connection as defined by DB-API 2.0."""
 
     def cursor(self) -> Any:
         """Return a new cursor."""
 
     def close(self) -> Any:
-        """Close the connection; what is not committed is rolled back."""
+        """Close the connection; uncommitted changes are rolled back."""
 
 
 C = TypeVar("C")
@@ -65,31 +65,31 @@ D = TypeVar("D", bound=DBAPIConnection)
 
 
 class DatabaseDriver(ABC, Generic[C]):
-    """The operations of one database; a package writes it, and `Database.make_driver` returns it.
+    """The operations of one database; implement it, and return it from `Database.make_driver`.
 
-    A block has a driver of its own from its first call until it is closed. Connections are of
-    whatever type ``C`` suits; each is used by one thread at a time, and not always by the same one.
-    Methods raise the errors of the client library as they are; `translate_error` converts them
-    to Flowstone errors. A query that runs is stopped by `interrupt`, from another thread.
+    A block has its own driver from its first call until it is closed. Connections are of any type
+    ``C``; each is used by one thread at a time, but not always by the same one. Methods raise the
+    errors of the client library unchanged; `translate_error` converts them to Flowstone errors. To
+    stop a running query, `interrupt` is called from another thread.
 
     Attributes of the class or of the driver describe what the database can do.
 
     Attributes:
-        where: which database it is, for messages; no secret is in it.
-        placeholder_style: how placeholders are written: ``?``, ``%s``, ``:1`` or ``$1``.
-        transactions: whether what is done can be taken back; without, each statement stands alone.
-        savepoints: whether a transaction can be begun inside another, and taken back alone.
-        cancels: whether `interrupt` can stop what runs; without, it is waited for.
-        max_idle_connections: how many connections are kept open for the next call.
-        syntax: how the dialect writes quotes, comments and blocks; see `SqlSyntax`.
-        cancels_by_id: whether `cancel_by_id` can stop a query that another process has begun.
+        where: the database, for messages; must not contain secrets.
+        placeholder_style: the style of placeholders: ``?``, ``%s``, ``:1`` or ``$1``.
+        transactions: whether changes can be rolled back; otherwise each statement is independent.
+        savepoints: whether a transaction can be nested in another one, and rolled back alone.
+        cancels: whether `interrupt` can stop a running query; otherwise the caller waits for it.
+        max_idle_connections: the maximum number of connections kept open for later calls.
+        syntax: the syntax of quotes, comments and blocks in the dialect; see `SqlSyntax`.
+        cancels_by_id: whether `cancel_by_id` can stop a query that another process has started.
         reattaches: whether the driver itself takes over or cancels the queries that earlier
-            attempts of a run left running; else they are cancelled before its next query.
-        block: how handles of its queries name the block; set by `Database`.
-        records_queries: whether handles of queries are recorded, so that one whose process was
+            attempts of a run left running; otherwise they are cancelled before its next query.
+        block: the name of the block in handles of its queries; set by `Database`.
+        records_queries: whether handles of queries are recorded, so that a query whose process was
             killed can be cancelled.
-        column_types: what a column is made as, in a table that `insert` creates, by the type of its
-            values; types that are not there are made as `str` is.
+        column_types: by Python type, the type of a column in a table that `insert` creates; types
+            that are missing become the type of `str`.
     """
 
     placeholder_style: Style = "qmark"
@@ -118,10 +118,10 @@ class DatabaseDriver(ABC, Generic[C]):
         self.where = where
 
     def make_access(self) -> DatabaseAccess:
-        """Return what another tool needs to reach the database; override where one can.
+        """Return what another tool needs to connect to the database; override it if one can.
 
         Raises:
-            QueryInvalid: only this block reaches it, as a database in memory.
+            QueryInvalid: only this block has access, as with an in-memory database.
         """
         problem = "other tools can't connect to it"
         raise QueryInvalid(self.where, problem, "Run queries through this block.")
@@ -132,7 +132,7 @@ class DatabaseDriver(ABC, Generic[C]):
         """Open what all connections share, before the first of them."""
 
     def close(self) -> None:
-        """Close what `open` has opened; connections that are in use are closed after it."""
+        """Close what `open` has opened; connections that are in use are closed later."""
 
     @abstractmethod
     def connect(self) -> C:
@@ -140,48 +140,49 @@ class DatabaseDriver(ABC, Generic[C]):
 
     @abstractmethod
     def disconnect(self, connection: C) -> None:
-        """Close a connection; a transaction that is open in it is rolled back."""
+        """Close a connection; an open transaction is rolled back."""
 
     @abstractmethod
     def interrupt(self, connection: C) -> None:
-        """Stop in the database what the connection runs.
+        """Stop the connection's running query in the database.
 
-        It is called from another thread, and again until the call has ended. It may come before
-        the query has begun.
+        It is called from another thread, and repeatedly until the call has ended. The first call
+        may
+        come before the query has started.
         """
 
     @abstractmethod
     def translate_error(self, error: Exception, statement: str | None) -> DatabaseError | None:
-        """Return our error for one of the client library's; None for anybody else's.
+        """Return the Flowstone error for one of the client library's; None for any other.
 
-        Values of parameters may be in the library's words. What is a parameter of the statement
-        is masked by `Database`; anything else is left out here.
+        The library's message may contain parameter values. `Database` masks the values of the
+        statement's parameters; this method must omit any other.
 
         Args:
-            error: what one of the other methods has raised.
-            statement: what was to be run; None where it is about the connection.
+            error: the exception raised by one of the other methods.
+            statement: the statement; None if the error is about the connection.
         """
 
     def cancel_by_id(self, query_id: str) -> None:
-        """Cancel a query that any process has begun; one that has ended is left alone.
+        """Cancel a query that any process has started; do nothing if it has ended.
 
-        It is called on a driver whose connections may all be closed.
+        It may be called on a driver whose connections are all closed.
 
         Args:
-            query_id: as `record_query` was given it.
+            query_id: the id that was passed to `record_query`.
         """
         raise NotImplementedError(f"{type(self).__name__} sets cancels_by_id and has no way to")
 
     @contextmanager
     def record_query(self, query_id: str) -> Iterator[None]:
-        """Record a query that runs in the database; use it around the wait for its end.
+        """Record a running query; use it around the wait for the query's end.
 
         The handle is stored before the block begins: `flowstone run cleanup` and a retry of the
         task use it to cancel what a killed process left running. If the block raises, the query is
         cancelled. Outside of a run nothing is recorded.
 
         Args:
-            query_id: what the database knows it by.
+            query_id: the database's id of the query.
         """
         if not self.records_queries:
             yield
@@ -190,7 +191,7 @@ class DatabaseDriver(ABC, Generic[C]):
         try:
             yield
         except BaseException:
-            with suppress(Exception):  # it stays recorded as running, and its own error is raised
+            with suppress(Exception):  # it stays recorded as running; the first error is raised
                 self.cancel_by_id(query_id)
                 record_external_end(handle)
             raise
@@ -199,40 +200,57 @@ class DatabaseDriver(ABC, Generic[C]):
     # -- statements ------------------------------------------------------------------------------
 
     def adapt(self, value: object) -> object:
-        """Return the value of a parameter as the client library takes it."""
+        """Return the value of a parameter as a type that the client library accepts."""
         return value
 
     @abstractmethod
     def execute(self, connection: C, operation: str, values: Sequence[object]) -> int:
-        """Run one statement, and return how many rows it changed; 0 where that says nothing."""
+        """Run one statement, and return the number of changed rows; 0 if there is no such number.
+
+        Args:
+            connection: the connection to use.
+            operation: the statement.
+            values: its parameters, adapted.
+        """
 
     @abstractmethod
     def query(self, connection: C, operation: str, values: Sequence[object]) -> Cursor:
-        """Run one statement, and return its rows, of which not all are in memory.
+        """Run one statement, and return its rows without loading all of them into memory.
 
-        Other statements may run on the connection before all of them are fetched.
+        Other statements may run on the connection before all rows are fetched.
+
+        Args:
+            connection: the connection to use.
+            operation: the statement.
+            values: its parameters, adapted.
         """
 
     def split_script(self, script: str) -> list[str]:
-        """Return the statements of a script; override it where the database takes scripts whole."""
+        """Return the statements of a script; override it if the database runs whole scripts."""
         return split_statements(script, self.syntax)
 
     def execute_many(self, connection: C, operation: str, rows: Sequence[Sequence[object]]) -> int:
-        """Run one statement with each of these, and return how many rows were changed."""
+        """Run one statement once per row of parameters, and return the number of changed rows.
+
+        Args:
+            connection: the connection to use.
+            operation: the statement.
+            rows: the parameters of each execution, adapted.
+        """
         return sum(self.execute(connection, operation, values) for values in rows)
 
     # -- transactions ----------------------------------------------------------------------------
 
     def begin(self, connection: C, savepoint: str | None) -> None:
-        """Begin a transaction; with the name of a savepoint, a part that is taken back alone."""
+        """Begin a transaction; with the name of a savepoint, a nested one."""
         self.execute(connection, f"SAVEPOINT {savepoint}" if savepoint else "BEGIN", ())
 
     def commit(self, connection: C, savepoint: str | None) -> None:
-        """Keep what was done since `begin`."""
+        """Commit the changes since `begin`."""
         self.execute(connection, f"RELEASE SAVEPOINT {savepoint}" if savepoint else "COMMIT", ())
 
     def rollback(self, connection: C, savepoint: str | None) -> None:
-        """Take back what was done since `begin`."""
+        """Roll back the changes since `begin`."""
         if savepoint is None:
             self.execute(connection, "ROLLBACK", ())
             return
@@ -242,17 +260,17 @@ class DatabaseDriver(ABC, Generic[C]):
     # -- tables ----------------------------------------------------------------------------------
 
     def quote_name(self, name: str) -> str:
-        """Return a name of a table or column as it stands in a statement, whatever is in it."""
+        """Return the name of a table or column, quoted for a statement, whatever its characters."""
         escaped = name.replace('"', '""')
         return f'"{escaped}"'
 
     def create_table(self, connection: C, table: str, columns: Mapping[str, type]) -> None:
-        """Make a table for values of these types, if there is none of that name.
+        """Create a table for values of these types, if there is none of that name.
 
         Args:
-            connection: where.
+            connection: the connection to use.
             table: its name, quoted.
-            columns: the type of values by the name of the column, which is not quoted.
+            columns: the Python type of each column by its name, which is not quoted.
         """
         types = self.column_types
         parts = [
@@ -264,14 +282,14 @@ class DatabaseDriver(ABC, Generic[C]):
     def insert(
         self, connection: C, table: str, columns: Sequence[str], rows: Sequence[Row]
     ) -> None:
-        """Add rows to a table; it is called in a transaction, for one batch after another.
+        """Add rows to a table; called in a transaction, once per batch.
 
-        Override it where the database has a faster way.
+        Override it if the database has a faster way.
 
         Args:
-            connection: where.
+            connection: the connection to use.
             table: its name, quoted.
-            columns: the names of the columns, which are not quoted.
+            columns: the names of the columns, not quoted.
             rows: the values in that order, adapted.
         """
         names = ", ".join(map(self.quote_name, columns))
@@ -283,7 +301,14 @@ class DatabaseDriver(ABC, Generic[C]):
     def insert_part(
         self, connection: C, table: str, columns: Sequence[str], part: pa.Table | list[Row]
     ) -> int:
-        """Add a part of many rows by `insert`, or by `insert_arrow`, and return how many."""
+        """Add a part of many rows with `insert` or `insert_arrow`; return the number of rows.
+
+        Args:
+            connection: the connection to use.
+            table: its name, quoted.
+            columns: the names of the columns, not quoted.
+            part: the rows: a table for an `ArrowDriver`, or tuples, adapted.
+        """
         self.insert(connection, table, columns, part)
         return len(part)
 
@@ -294,16 +319,17 @@ class DatabaseDriver(ABC, Generic[C]):
         columns: Sequence[str],
         parts: Iterable[pa.Table | list[Row]],
     ) -> int:
-        """Add rows to a table, all or none, and return how many.
+        """Add rows to a table, all or none, and return their number.
 
-        It is called instead of `insert` where there are no transactions. Several parts go to a
-        table of their own first, and from there by one statement; override it where the database
-        takes all of them in one call.
+        It is called instead of `insert` if there are no transactions. Several parts are inserted
+        into a
+        temporary table first, and copied from there by one statement; override it if the database
+        accepts all of them in one call.
 
         Args:
-            connection: where.
+            connection: the connection to use.
             table: its name, quoted.
-            columns: the names of the columns, which are not quoted.
+            columns: the names of the columns, not quoted.
             parts: the rows: tables for an `ArrowDriver`, or tuples, adapted.
         """
         rest = iter(parts)
@@ -324,11 +350,11 @@ class DatabaseDriver(ABC, Generic[C]):
     # -- rows that replace others ----------------------------------------------------------------
 
     def stage(self, connection: C, table: str) -> str:
-        """Make an empty table like another for the time of a transaction; return its quoted name.
+        """Create an empty table like another one for a transaction; return its quoted name.
 
         Args:
-            connection: where.
-            table: the name of the other, quoted.
+            connection: the connection to use.
+            table: the name of the other table, quoted.
         """
         name = self.quote_name(f"flowstone_{token_hex(8)}")
         statement = f"CREATE TEMPORARY TABLE {name} AS SELECT * FROM {table} WHERE 1 = 0"
@@ -336,13 +362,18 @@ class DatabaseDriver(ABC, Generic[C]):
         return name
 
     def unstage(self, connection: C, staged: str) -> None:
-        """Drop a table that `stage` made."""
+        """Drop a table that `stage` has created."""
         self.execute(connection, f"DROP TABLE {staged}", ())
 
     def create_key(self, connection: C, table: str, keys: Sequence[str]) -> None:
-        """Let columns of a table be unique together, as `merge` needs it; may do nothing.
+        """Create the unique index that `merge` needs on key columns; do nothing if it needs none.
 
         It is called again for a table that has its index.
+
+        Args:
+            connection: the connection to use.
+            table: its name, quoted.
+            keys: the key columns, not quoted.
         """
         known = sha256("\0".join([table, *sorted(keys)]).encode(errors="surrogatepass"))
         name = self.quote_name(f"flowstone_key_{known.hexdigest()[:16]}")
@@ -353,14 +384,14 @@ class DatabaseDriver(ABC, Generic[C]):
     def merge(
         self, connection: C, table: str, staged: str, columns: Sequence[str], keys: Sequence[str]
     ) -> None:
-        """Insert the rows of a table into another, and update those whose key is there.
+        """Insert the rows of a table into another, and update those whose key exists there.
 
         Args:
-            connection: where.
-            table: the name of the table that is changed, quoted.
-            staged: that of the one with the rows, whose keys differ and have no NULL.
-            columns: the columns to set, which are not quoted.
-            keys: those among them that are the key.
+            connection: the connection to use.
+            table: the name of the table to change, quoted.
+            staged: the name of the table with the rows, whose keys are unique and not NULL.
+            columns: the columns to set, not quoted.
+            keys: those of the columns that are the key.
         """
         names = ", ".join(map(self.quote_name, columns))
         places = ", ".join(map(self.quote_name, keys))
@@ -375,26 +406,26 @@ class DatabaseDriver(ABC, Generic[C]):
 
 
 class DBAPIDriver(DatabaseDriver[D]):
-    """A driver over a client library that follows DB-API 2.0, with connections in autocommit."""
+    """A driver for a client library that follows DB-API 2.0; connections are in autocommit mode."""
 
     def disconnect(self, connection: D) -> None:
-        """Close a connection; a transaction that is open in it is rolled back."""
+        """Close a connection; an open transaction is rolled back."""
         connection.close()
 
     def execute(self, connection: D, operation: str, values: Sequence[object]) -> int:
-        """Run one statement, and return how many rows it changed; 0 where that says nothing."""
+        """Run one statement, and return the number of changed rows; 0 if it is unknown."""
         with closing(connection.cursor()) as cursor:
             cursor.execute(operation, values)
-            return max(0, int(cursor.rowcount))  # -1: there is no such number
+            return max(0, int(cursor.rowcount))  # -1 if the number is unknown
 
     def execute_many(self, connection: D, operation: str, rows: Sequence[Sequence[object]]) -> int:
-        """Run one statement with each of these, and return how many rows were changed."""
+        """Run one statement once per row of parameters, and return the number of changed rows."""
         with closing(connection.cursor()) as cursor:
             cursor.executemany(operation, rows)
             return max(0, int(cursor.rowcount))
 
     def query(self, connection: D, operation: str, values: Sequence[object]) -> Cursor:
-        """Run one statement, and return its rows, of which not all are in memory."""
+        """Run one statement, and return its rows, which are not all in memory."""
         cursor: Any = connection.cursor()
         try:
             cursor.execute(operation, values)
@@ -406,38 +437,44 @@ class DBAPIDriver(DatabaseDriver[D]):
 
 
 class ArrowDriver(DatabaseDriver[C]):
-    """A driver that hands out and takes tables of Arrow, with no row of Python between.
+    """A driver that returns and accepts Arrow tables without creating Python rows.
 
-    `Database` uses it for whole tables, in and out, where pyarrow is installed. What comes out has
-    the Python types and values that the rows of `query` have.
+    `Database` uses it to read and write whole tables if pyarrow is installed. The values have the
+    same Python types as in the rows of `query`.
     """
 
     @abstractmethod
     def open_arrow(
         self, connection: C, operation: str, values: Sequence[object], batch_rows: int
     ) -> pa.RecordBatchReader:
-        """Run one statement, and return a reader of its rows, of which not all are in memory.
+        """Run one statement, and return a reader of its rows, which are not all in memory.
 
-        Other statements may run on the connection before all of them are read.
+        Other statements may run on the connection before all rows are read.
 
         Args:
-            connection: where.
+            connection: the connection to use.
             operation: the statement.
-            values: of its parameters, adapted.
-            batch_rows: about how many rows to fetch at a time.
+            values: its parameters, adapted.
+            batch_rows: the approximate number of rows to fetch at a time.
         """
 
     def fetch_arrow(self, connection: C, operation: str, values: Sequence[object]) -> pa.Table:
-        """Run one statement, and return all its rows."""
+        """Run one statement, and return all of its rows.
+
+        Args:
+            connection: the connection to use.
+            operation: the statement.
+            values: its parameters, adapted.
+        """
         with self.open_arrow(connection, operation, values, ARROW_BATCH) as reader:
             return reader.read_all()
 
     @abstractmethod
     def insert_arrow(self, connection: C, table: str, data: pa.Table) -> None:
-        """Add rows to a table; it is called in a transaction, for one batch after another.
+        """Add rows to a table; called in a transaction, once per batch.
 
         Args:
-            connection: where.
+            connection: the connection to use.
             table: its name, quoted.
             data: the rows; the names of its columns are not quoted.
         """
@@ -445,53 +482,8 @@ class ArrowDriver(DatabaseDriver[C]):
     def insert_part(
         self, connection: C, table: str, columns: Sequence[str], part: pa.Table | list[Row]
     ) -> int:
-        """Add a part of many rows by `insert`, or by `insert_arrow`, and return how many."""
+        """Add a part of many rows with `insert` or `insert_arrow`; return the number of rows."""
         if isinstance(part, list):
             return super().insert_part(connection, table, columns, part)
         self.insert_arrow(connection, table, part)
         return int(part.num_rows)
-
-
-class StoreDriver(DatabaseDriver[C]):
-    """A driver whose database reads and writes object stores by jobs of its own.
-
-    `Database` asks it first, and streams Parquet through this process where it says None.
-    """
-
-    @abstractmethod
-    def copy_from(
-        self, connection: C, table: str, access: StoreAccess, paths: Sequence[str]
-    ) -> int | None:
-        """Load Parquet files; it is called in a transaction, where there are any.
-
-        Args:
-            connection: where.
-            table: its name, quoted.
-            access: how to reach the store.
-            paths: of the files, within the folder of ``access``.
-
-        Returns:
-            How many rows were added; None where the database can't read from such a store.
-        """
-
-    @abstractmethod
-    def unload_to(
-        self,
-        connection: C,
-        operation: str,
-        values: Sequence[object],
-        access: StoreAccess,
-        folder: str,
-    ) -> list[str] | None:
-        """Write the rows of a query to Parquet files.
-
-        Args:
-            connection: where.
-            operation: the query.
-            values: of its parameters, adapted.
-            access: how to reach the store.
-            folder: where the files go, within the folder of ``access``.
-
-        Returns:
-            The paths of the files; None where the database can't write to such a store.
-        """

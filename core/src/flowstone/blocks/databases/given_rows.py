@@ -1,4 +1,4 @@
-"""Rows that are given to a database: dicts, Arrow, pandas, polars, and iterators of such tables."""
+"""Rows to insert: dicts, Arrow, pandas, polars, and iterators of such tables."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from flowstone.blocks.databases.driver import Row
 
 T = TypeVar("T")
-#: Packages whose frames go by rows where a driver takes no Arrow.
+#: Packages whose frames are converted to rows if a driver does not accept Arrow.
 _FRAMES = {"pyarrow", "polars", "pandas"}
 
 
 class NoRows(ValueError):
-    """What was given can't be taken as rows.
+    """The value does not contain rows.
 
     Attributes:
-        remedy: what to give in its place.
+        remedy: what to pass instead.
     """
 
     def __init__(
@@ -39,24 +39,24 @@ class NoRows(ValueError):
 
 
 class GivenRows:
-    """Rows on their way into a table; they are taken once, a part at a time.
+    """Rows to be inserted into a table; they can be read once, a part at a time.
 
     Attributes:
-        columns: the names of the columns; empty where there are no rows, and nothing names them.
-        kinds: the type that values of each column have in Python.
+        columns: the names of the columns; empty if there are no rows and the names are unknown.
+        kinds: the Python type of each column's values.
     """
 
     def __init__(self, given: object, size: int, *, use_arrow: bool) -> None:
-        """Look at the first batch, or at the schema.
+        """Read the first batch, or the schema.
 
         Args:
             given: dicts, a table, or an iterator of tables.
-            size: how many rows a batch has.
-            use_arrow: whether batches of Arrow are wanted, where they tell what rows tell.
+            size: the number of rows per batch.
+            use_arrow: whether to use Arrow batches when they have the same values as rows.
 
         Raises:
-            NoRows: it is none of the things that have rows.
-            MissingExtra: it speaks Arrow's protocol, and pyarrow is not installed.
+            NoRows: it has none of the supported types.
+            MissingExtra: it supports Arrow's protocol, and pyarrow is not installed.
         """
         given, self._reader = _find_reader(given, use_arrow)
         self._batches: Iterator[tuple[list[str], list[Row]]] = iter(())
@@ -77,31 +77,31 @@ class GivenRows:
 
     @property
     def is_arrow(self) -> bool:
-        """Whether `tables` has the rows, and not `batches`."""
+        """Whether to read the rows from `tables`, not from `batches`."""
         return self._reader is not None
 
     def tables(self) -> Iterator[pa.Table]:
-        """Yield the rows as tables of Arrow, the last one perhaps smaller than the others."""
+        """Yield the rows as Arrow tables; the last one may be smaller than the others."""
         assert self._reader is not None
-        # They are made between the calls of a driver: they may come from the same connection.
+        # They are read between calls of the driver, as they may come from the same connection.
         yield from gather(self._reader, ARROW_BATCH)
 
     def batches(self) -> Iterator[list[Row]]:
         """Yield the rows as tuples, in the order of `columns`.
 
         Raises:
-            NoRows: a row has other columns than the first.
+            NoRows: a row has other columns than the first one.
         """
         for _, rows in self._batches:
             yield rows
 
     def parts(self) -> Iterator[pa.Table | list[Row]]:
-        """Yield what `tables` or `batches` does."""
+        """Yield from `tables` or `batches`."""
         return self.tables() if self.is_arrow else self.batches()
 
 
 def _find_reader(given: Any, use_arrow: bool) -> tuple[object, pa.RecordBatchReader | None]:
-    """Return what was given, and a reader of its batches; None where it has to go by rows."""
+    """Return the value, and a reader of its batches; None if it must be read as rows."""
     if isinstance(given, (list, Iterator)) and not _speaks_arrow(given):
         items = iter(given)
         first = next(items, None)
@@ -123,7 +123,7 @@ def _speaks_arrow(given: object) -> bool:
 
 
 def _read(given: Any) -> pa.RecordBatchReader | None:
-    """Return a table's reader; None where Arrow has no type for what is in it."""
+    """Return a table's reader; None if Arrow has no type for its values."""
     try:
         import pyarrow as pa  # an optional dependency
     except ImportError as error:
@@ -141,13 +141,13 @@ def _read(given: Any) -> pa.RecordBatchReader | None:
         else:
             found = pa.Table.from_batches([pa.record_batch(given)]).to_reader()
     except (ValueError, TypeError, NotImplementedError, AttributeError):
-        return None  # a column of mixed objects, or a name that is there twice
+        return None  # a column of mixed objects, or a duplicate column name
     return _without_views(found)
 
 
 def _chain_readers(given: Iterable[object]) -> pa.RecordBatchReader:
-    """Return one reader of the tables of an iterator; its schema is that of the first."""
-    import pyarrow as pa  # it is there: `_read` has said so of the first
+    """Return one reader for the tables of an iterator; its schema is that of the first table."""
+    import pyarrow as pa  # installed, as `_read` has read the first table
 
     parts = iter(given)
     first = _read_part(next(parts), 0)
@@ -175,7 +175,7 @@ def _read_part(part: object, number: int) -> pa.RecordBatchReader:
 
 
 def _without_views(reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
-    """Return a reader whose texts are no views, which most databases do not take."""
+    """Return a reader without view types for text, which most databases don't accept."""
     import pyarrow as pa  # an optional dependency
 
     schema = reader.schema
@@ -204,7 +204,7 @@ def _convert_views(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
 
 
 def _tells_the_same(reader: pa.RecordBatchReader, given: object) -> bool:
-    """Return whether Arrow tells what rows tell; dicts of pandas would get keys they don't have."""
+    """Return whether Arrow has the same values as rows: pandas dicts would get additional keys."""
     nested = type(given).__module__.partition(".")[0] != "pandas"
     return bool(reader.schema.names) and all(
         _is_plain(field.type, nested) for field in reader.schema
@@ -212,7 +212,7 @@ def _tells_the_same(reader: pa.RecordBatchReader, given: object) -> bool:
 
 
 def take_batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Yield items in lists of so many."""
+    """Yield items in lists of that size."""
     iterator = iter(items)
     while batch := list(islice(iterator, size)):
         yield batch
@@ -222,7 +222,7 @@ def batch_rows(given: Any, size: int) -> Iterator[tuple[list[str], list[Row]]]:
     """Yield rows in batches, each with the names of the columns.
 
     Raises:
-        NoRows: it is none of the things that have rows, or a row differs from the first.
+        NoRows: it has none of the supported types, or a row differs from the first one.
     """
     package = type(given).__module__.partition(".")[0]
     if package == "pyarrow" and hasattr(given, "schema"):
@@ -249,14 +249,14 @@ def _of_arrow(table: Any, size: int) -> Iterator[tuple[list[str], list[Row]]]:
     if hasattr(table, "to_batches"):
         parts = table.to_batches(max_chunksize=size)
     else:
-        parts = [table] if hasattr(table, "slice") else table  # one batch, or a reader of them
+        parts = [table] if hasattr(table, "slice") else table  # one batch, or a reader of several
     for part in parts:
         rows = zip(*(column.to_pylist() for column in part.columns), strict=True)
         yield from _slice_rows(columns, rows, size)
 
 
 def _of_pandas(frame: Any) -> Iterator[Row]:
-    # Objects: numbers of Python in place of numpy's; what is missing becomes None.
+    # As objects: Python numbers instead of numpy's; missing values become None.
     objects = frame.astype(object).where(frame.notna(), None)
     for row in objects.itertuples(index=False, name=None):
         yield tuple(v.to_pydatetime() if hasattr(v, "to_pydatetime") else v for v in row)
@@ -285,7 +285,7 @@ def _of_dicts(rows: Iterable[object], size: int) -> Iterator[tuple[list[str], li
 
 
 def find_kinds(columns: Sequence[str], rows: Sequence[Row]) -> dict[str, type]:
-    """Return the type of each column, of the first value that is not None; `str` without one."""
+    """Return the type of each column's first value that is not None; `str` if there is none."""
     found: dict[str, type] = {}
     for name, values in zip(columns, zip(*rows, strict=True), strict=True):
         types = {_kind(value) for value in values if value is not None}
@@ -300,12 +300,12 @@ def _kind(value: object) -> type:
 
 
 def can_use_arrow() -> bool:
-    """Tell whether pyarrow is installed."""
+    """Return whether pyarrow is installed."""
     return find_spec("pyarrow") is not None
 
 
 def _is_plain(kind: pa.DataType, nested: bool) -> bool:
-    """Tell whether values of a type mean the same in Arrow as in rows of Python."""
+    """Return whether values of a type are the same in Arrow as in Python rows."""
     from pyarrow import types  # an optional dependency
 
     if types.is_dictionary(kind):
@@ -323,7 +323,7 @@ def _is_plain(kind: pa.DataType, nested: bool) -> bool:
 
 
 def gather(reader: pa.RecordBatchReader, size: int) -> Iterator[pa.Table]:
-    """Yield the batches of a reader in tables of at least so many rows, the last apart."""
+    """Yield the batches of a reader as tables of at least `size` rows; the last may be smaller."""
     import pyarrow as pa  # an optional dependency
 
     parts: list[pa.RecordBatch] = []
@@ -337,7 +337,7 @@ def gather(reader: pa.RecordBatchReader, size: int) -> Iterator[pa.Table]:
 
 
 def find_arrow_kinds(schema: pa.Schema) -> dict[str, type]:
-    """Return the type that values of each column have in Python."""
+    """Return the Python type of each column's values."""
     return {field.name: _find_arrow_kind(field.type) for field in schema}
 
 

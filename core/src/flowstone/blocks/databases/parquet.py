@@ -1,4 +1,4 @@
-"""Parquet files of an object store, into a table and out of a query."""
+"""Parquet files in an object store: load them into a table, and write the rows of a query."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from flowstone.blocks.object_stores.object_store import ObjectStore
     from flowstone.records.access import StoreAccess
 
-#: A new file is begun when the current one is larger than this, in bytes.
+#: A new file is started when the current one is larger than this, in bytes.
 FILE_BYTES = 256 * 1024 * 1024
-#: Rows that are read of a file at a time.
+#: Number of rows of a file that are read at a time.
 READ_ROWS = 100_000
 
 
@@ -28,7 +28,7 @@ def find_files(store: ObjectStore, pattern: str, where: str) -> list[str]:
     """Return the paths of a store that match a pattern.
 
     Raises:
-        RowsInvalid: none does.
+        RowsInvalid: no path matches.
     """
     paths = [info.path for info in store.list_objects(pattern=pattern)]
     if not paths:
@@ -38,7 +38,7 @@ def find_files(store: ObjectStore, pattern: str, where: str) -> list[str]:
 
 
 def find_access(store: ObjectStore) -> StoreAccess | None:
-    """Return how another tool reaches a store; None where only Flowstone does."""
+    """Return what another tool needs to access a store; None if only Flowstone can access it."""
     with suppress(StorageError):
         return store.access()
     return None
@@ -48,11 +48,11 @@ def read_files(store: ObjectStore, paths: list[str], where: str) -> Iterator[pa.
     """Yield the rows of Parquet files in batches, file by file.
 
     Raises:
-        RowsInvalid: one is no Parquet file.
-        StorageError: the store refused.
+        RowsInvalid: one is not a Parquet file.
+        StorageError: the store reported an error.
     """
     arrow = import_arrow("`copy_into`")
-    # It takes 0.1 s to load.
+    # Takes 0.1 s to import.
     from pyarrow import parquet
 
     for path in paths:
@@ -72,11 +72,11 @@ def read_files(store: ObjectStore, paths: list[str], where: str) -> Iterator[pa.
 def write_files(store: ObjectStore, folder: str, batches: Iterator[pa.RecordBatch]) -> list[str]:
     """Write batches to Parquet files in a folder of a store; return their paths.
 
-    Where that fails, the files that were written are deleted.
+    If that fails, the files that were written are deleted.
 
     Raises:
-        ObjectExists: one of the files is there.
-        StorageError: the store refused.
+        ObjectExists: one of the files exists already.
+        StorageError: the store reported an error.
     """
     import_arrow("`unload`")
     paths: list[str] = []
@@ -98,8 +98,8 @@ def write_files(store: ObjectStore, folder: str, batches: Iterator[pa.RecordBatc
 def _write_file(
     local: Path, first: pa.RecordBatch, batches: Iterator[pa.RecordBatch]
 ) -> pa.RecordBatch | None:
-    """Write a file of a few batches; return the batch that the next one begins with."""
-    # It takes 0.1 s to load.
+    """Write a file of some batches; return the first batch of the next file."""
+    # Takes 0.1 s to import.
     from pyarrow import parquet
 
     with parquet.ParquetWriter(local, first.schema) as writer:

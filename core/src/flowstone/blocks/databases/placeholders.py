@@ -1,4 +1,4 @@
-"""Statements and their parameters: one way to write placeholders, whatever the driver wants."""
+"""Placeholders of statements: the same for all databases, converted to each driver's style."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from flowstone.blocks.databases.sql_syntax import SqlSyntax, Token, find_tokens
 Style = Literal["qmark", "format", "numeric", "dollar"]
 Parameters = Mapping[str, Any] | Sequence[Any] | None
 
-#: What `find_tokens` looks for beside quotes and comments.
+#: The tokens to find besides quotes and comments.
 _PLACEHOLDERS = r"(?P<mark>\?\??)|(?<![\w:]):(?P<name>[^\W\d]\w*)"
 _STANDARD = SqlSyntax()
 
 
 class PlaceholderMismatch(ValueError):
-    """Parameters do not fit the placeholders; the interface says so with place and statement."""
+    """Parameters don't match the placeholders; the caller adds the database and the statement."""
 
     def __init__(self, problem: str, position: int | None = None) -> None:
         self.problem, self.position = problem, position
@@ -26,14 +26,14 @@ class PlaceholderMismatch(ValueError):
 def bind_placeholders(
     operation: str, parameters: Parameters, style: Style, syntax: SqlSyntax = _STANDARD
 ) -> tuple[str, list[Any]]:
-    """Return a statement as a driver wants it, and its values in the order of the placeholders.
+    """Return a statement in a driver's style, and its values in the order of the placeholders.
 
     ``?`` takes the values of a sequence one after another, ``:name`` those of a mapping; ``??``
-    is a question mark. What stands in quotes or in a comment is left as it is. Without parameters
-    (None) the whole statement is.
+    is a question mark. Quoted text and comments are unchanged. Without parameters (None), so is the
+    whole statement.
 
     Raises:
-        PlaceholderMismatch: a value is missing or left over, or the parameters are neither a
+        PlaceholderMismatch: a value is missing or unused, or the parameters are neither a
             sequence nor a mapping.
     """
     if parameters is None:
@@ -45,12 +45,12 @@ def bind_placeholders(
 
 
 def render_placeholder(style: Style, place: int) -> str:
-    """Return what stands in a statement for its value at a place; the first is at 1."""
+    """Return the placeholder for the value at a position; the first one is 1."""
     return {"qmark": "?", "format": "%s", "numeric": f":{place}", "dollar": f"${place}"}[style]
 
 
 class _Binding:
-    """One statement on its way to a driver."""
+    """The conversion of one statement."""
 
     def __init__(self, parameters: Mapping[str, Any] | Sequence[Any], style: Style) -> None:
         self._parameters, self._style = parameters, style
@@ -82,7 +82,7 @@ class _Binding:
                     "it has a '?', and its parameters are a mapping", token.start
                 )
             place = len(self._values)
-            # One too many is counted, too, and then refused for the number of values.
+            # Placeholders without a value are counted as well, for the error that follows.
             self._values.append(self._parameters[place] if place < len(self._parameters) else None)
             return self._placeholder()
         if not isinstance(self._parameters, Mapping):

@@ -1,4 +1,4 @@
-"""Connections of a driver: opened as they are needed, a few kept, all closed."""
+"""A connection pool for a driver: opens connections when needed, retains some, closes all."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class PooledConnection:
-    """One connection. One call at a time goes through it.
+    """One connection, used by one call at a time.
 
     Attributes:
-        raw: what the driver has opened.
-        broken: whether it can't be used any more; it is closed, and not kept.
+        raw: the driver's connection.
+        broken: whether it is unusable; it is then closed instead of returned to the pool.
     """
 
     raw: Any
@@ -31,10 +31,11 @@ class PooledConnection:
 
 
 class ConnectionPool:
-    """The connections of one driver, which calls borrow; for those, threads may share it."""
+    """The connections of one driver, which calls borrow; thread-safe for them."""
 
     def __init__(self, driver: DatabaseDriver[Any]) -> None:
-        # It does not know the block: so both go, and connections are closed, without a collector.
+        # It must not refer to the block, so that both are freed, and connections closed, without
+        # the garbage collector.
         self.driver = driver
         self._is_open = False
         self._opening = threading.Lock()
@@ -45,11 +46,11 @@ class ConnectionPool:
         self._process = os.getpid()
 
     def is_here(self) -> bool:
-        """Tell whether it is this process's, and not that of the one it was forked from."""
+        """Return whether the pool was created by this process, and not before a fork."""
         return self._process == os.getpid()
 
     def connect(self) -> Any:
-        """Open a connection; before the first, open the driver."""
+        """Open a connection; before the first one, open the driver."""
         with self._opening:
             if not self._is_open:
                 self.driver.open()
@@ -57,7 +58,7 @@ class ConnectionPool:
         return self.driver.connect()
 
     def take(self, connect: Callable[[], Any]) -> PooledConnection:
-        """Borrow a connection that nobody uses, an open one where there is one."""
+        """Borrow an idle connection, or a new one."""
         with self._lock:
             if self._idle:
                 return self._idle.pop()
@@ -67,7 +68,7 @@ class ConnectionPool:
         return connection
 
     def give_back(self, connection: PooledConnection) -> None:
-        """Return what was taken; it is closed where it is broken, or enough are kept."""
+        """Return a connection to the pool; close it if it is broken, or if enough are idle."""
         most = self.driver.max_idle_connections
         with self._lock:
             if not connection.broken and connection in self._all and len(self._idle) < most:
@@ -77,24 +78,24 @@ class ConnectionPool:
         self._disconnect(connection)
 
     def begin_call(self, connection: PooledConnection) -> Call:
-        """Return a call on a connection, which `stop` stops till `end_call`."""
+        """Return a call on a connection, which `stop` stops until `end_call`."""
         call = Call(lambda: self.driver.interrupt(connection.raw))
         with self._lock:
             self._calls.add(call)
         return call
 
     def end_call(self, call: Call) -> None:
-        """Forget a call that has ended."""
+        """Remove a call that has ended."""
         with self._lock:
             self._calls.discard(call)
 
     def count_calls(self) -> int:
-        """Return how many calls are under way."""
+        """Return the number of calls in progress."""
         with self._lock:
             return len(self._calls)
 
     def stop(self) -> int:
-        """Stop every call that is under way; return how many there were."""
+        """Stop every call in progress; return their number."""
         with self._lock:
             calls = list(self._calls)
         for call in calls:
@@ -102,9 +103,9 @@ class ConnectionPool:
         return len(calls)
 
     def close(self) -> None:
-        """Close what is idle now, and what is in use when it is given back.
+        """Close idle connections now, and those in use when they are returned.
 
-        In a process that was forked from the pool's, do nothing.
+        In a process that was forked after the pool was created, do nothing.
         """
         if not self.is_here():
             return
@@ -116,7 +117,7 @@ class ConnectionPool:
         with self._opening:
             was_open, self._is_open = self._is_open, False
         if was_open:
-            with suppress(Exception):  # a broken one may not even close
+            with suppress(Exception):  # closing a broken one may fail
                 self.driver.close()
 
     def _disconnect(self, connection: PooledConnection) -> None:

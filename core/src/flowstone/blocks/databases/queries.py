@@ -1,4 +1,4 @@
-"""Statements on a database: run, fetched, streamed, kept together, cancelled."""
+"""The methods of a database for statements: run, fetch, stream, transactions, cancel."""
 
 from __future__ import annotations
 
@@ -22,41 +22,42 @@ if TYPE_CHECKING:
     from flowstone.blocks.databases.placeholders import Parameters
     from flowstone.blocks.databases.pool import PooledConnection
 
-#: Rows that are fetched or sent at a time.
+#: Number of rows fetched or sent at a time.
 BATCH = 1000
 
 _opening = Lock()
 
 
 class Queries(ABC):
-    """What users do with a database, made of the calls of its driver."""
+    """The methods of a database for users, built on the calls of its driver."""
 
     _calls: DriverCalls | None
 
     @abstractmethod
     def _name_for_handles(self) -> str:
-        """Return what handles of its queries name the block."""
+        """Return the block's name in handles of its queries."""
 
     @abstractmethod
     def make_driver(self) -> DatabaseDriver[Any]:
-        """Return a new driver, made of the fields; it connects when it is asked to.
+        """Return a new driver for the fields; it does not connect yet.
 
-        It is called on a copy of the block, and again after the block was closed or a field set.
+        It is called on a copy of the block, and again after the block was closed or a field was
+        set.
         """
 
     # -- statements ------------------------------------------------------------------------------
 
     def execute(self, operation: str, parameters: Parameters = None) -> int:
-        """Run one statement, and return how many rows it changed; 0 where that says nothing.
+        """Run one statement, and return the number of changed rows; 0 if there is no such number.
 
         Args:
-            operation: the statement, with ``?`` or ``:name`` where a value goes.
+            operation: the statement, with placeholders ``?`` or ``:name`` for values.
             parameters: the values: a sequence for ``?``, a mapping for ``:name``. They are always
-                bound, never put into the text. ``??`` is a question mark, where there are any.
+                bound, never inserted into the text. With parameters, ``??`` is a question mark.
 
         Raises:
-            QueryInvalid: the database does not understand it, or the parameters do not fit.
-            DatabaseError: anything else that it refused; see its kinds.
+            QueryInvalid: the database does not understand it, or the parameters don't match.
+            DatabaseError: or another subclass: the database reported another error.
         """
         alone = find_transaction(self) is None
         with self.use_connection() as (calls, connection):
@@ -64,7 +65,7 @@ class Queries(ABC):
             return calls.run(connection, operation, parameters, execute, final=alone)
 
     def execute_many(self, operation: str, seq_of_parameters: Iterable[Parameters]) -> int:
-        """Run one statement with each of many parameters, all or none; return rows changed."""
+        """Run one statement for many parameters, all or none; return the number of changed rows."""
         changed = 0
         with self._begin_whole() as (calls, connection):
             for batch in take_batches(seq_of_parameters, BATCH):
@@ -75,19 +76,19 @@ class Queries(ABC):
         return changed
 
     def execute_script(self, script: str) -> list[int]:
-        """Run the statements of a script in order, and return how many rows each has changed.
+        """Run the statements of a script in order, and return the number of rows each has changed.
 
-        They run on one connection, which is closed afterwards, so that its settings and temporary
-        tables are the script's own. Each statement is committed by itself, unless the script or
-        the code around it begins a transaction; the script stops at the first that fails.
+        They run on one connection, which is closed afterwards, so its settings and temporary tables
+        only exist for the script. Each statement is committed by itself, unless the script or the
+        code around it begins a transaction; the script stops at the first statement that fails.
 
         Args:
-            script: statements with semicolons between them; those in quotes, comments, functions
-                and blocks separate nothing.
+            script: statements separated by semicolons; semicolons in quotes, comments, functions
+                and blocks don't count.
 
         Raises:
             QueryInvalid: it has no statement, or the database does not understand one.
-            DatabaseError: anything else that it refused; see its kinds.
+            DatabaseError: or another subclass: the database reported another error.
         """
         with self.use_connection() as (calls, connection):
             driver = calls.driver
@@ -103,14 +104,14 @@ class Queries(ABC):
                     connection.broken = True
 
     def fetch_one(self, operation: str, parameters: Parameters = None) -> Row | None:
-        """Return the first row of a query; None where there is none."""
+        """Return the first row of a query; None if there is none."""
         found = self.fetch_many(operation, parameters, 1)
         return found[0] if found else None
 
     def fetch_many(
         self, operation: str, parameters: Parameters = None, size: int = BATCH
     ) -> list[Row]:
-        """Return the first rows of a query, at most `size`; each call runs it again."""
+        """Return the first rows of a query, at most `size`; each call runs the query again."""
         return next(self._batches(operation, parameters, size), [])
 
     def fetch_all(self, operation: str, parameters: Parameters = None) -> list[Row]:
@@ -120,19 +121,19 @@ class Queries(ABC):
     def stream(
         self, operation: str, parameters: Parameters = None, batch: int = BATCH
     ) -> Iterator[Row]:
-        """Yield the rows of a query, of which only a batch is in memory at a time."""
+        """Yield the rows of a query, with only one batch in memory at a time."""
         for rows in self._batches(operation, parameters, batch):
             yield from rows
 
     def transaction(self) -> DatabaseTransaction:
-        """Keep together what runs in its ``with`` block: all of it, or nothing.
+        """Commit everything that runs in the ``with`` block, or nothing.
 
-        Inside another one, it is a part of that which can be taken back alone.
+        Inside another transaction, it is a nested one, which can be rolled back alone.
         """
         return DatabaseTransaction(self, self.driver_calls)
 
     def cancel(self) -> int:
-        """Stop what this block is running now, in all threads; return how many queries.
+        """Stop what this block is running now, in all threads; return the number of queries.
 
         The calls that wait for them raise `QueryCancelled`.
 
@@ -145,17 +146,17 @@ class Queries(ABC):
             raise DatabaseError(driver.where, "a running query can't be stopped", remedy)
         return 0 if self._calls is None else self._calls.pool.stop()
 
-    # -- how a call comes to the driver ----------------------------------------------------------
+    # -- calls of the driver ---------------------------------------------------------------------
 
     @property
     def driver_calls(self) -> DriverCalls:
-        """The calls of the driver that is open; with them, a package makes methods of its own."""
+        """The calls of the open driver; a package uses them to add methods of its own."""
         calls = self._calls
         if calls is None or not calls.pool.is_here():
-            with _opening:  # or two threads would begin with a database in memory each
+            with _opening:  # or two threads would each create an in-memory database
                 calls = self._calls
                 if calls is None or not calls.pool.is_here():
-                    made = copy(self)  # calls know no block that knows them: all go at once
+                    made = copy(self)  # or the block and its calls would be a reference cycle
                     driver = made.make_driver()
                     driver.block = self._name_for_handles()
                     calls = self._calls = DriverCalls(driver, made)
@@ -163,10 +164,11 @@ class Queries(ABC):
 
     @contextmanager
     def use_connection(self) -> Iterator[tuple[DriverCalls, PooledConnection]]:
-        """Borrow a connection, or that of the transaction that the code is in.
+        """Borrow a connection, or that of the current transaction.
 
-        A package makes methods of its own with it. The calls of the driver go through the first of
-        what it yields, so that they can be stopped, and their errors are those of Flowstone.
+        A package uses it to add methods of its own. It calls the driver through the first of the
+        two
+        values, so that calls can be stopped, and their errors are Flowstone's.
         """
         transaction = find_transaction(self)
         if transaction is not None and transaction.connection is not None:
@@ -181,7 +183,7 @@ class Queries(ABC):
 
     @contextmanager
     def _begin_whole(self) -> Iterator[tuple[DriverCalls, PooledConnection]]:
-        """A transaction for many rows, nested in an open one; none if the database has none."""
+        """Begin a transaction for many rows, nested in an open one, if the database has them."""
         if not self.driver_calls.driver.transactions:
             with self.use_connection() as found:
                 yield found
@@ -203,7 +205,7 @@ class Queries(ABC):
     def _open_cursor(
         self, operation: str, parameters: Parameters
     ) -> Iterator[tuple[list[str], Callable[[int], Iterator[list[Row]]]]]:
-        """Run a query; give the names of its columns, and its rows in batches of a size."""
+        """Run a query; return the names of its columns, and its rows in batches of a size."""
         with self.use_connection() as (calls, connection):
             cursor = calls.run(connection, operation, parameters, calls.driver.query)
 
@@ -221,9 +223,9 @@ class Queries(ABC):
                     cursor.close()
 
     def _check_size(self, size: int) -> None:
-        if size < 1:  # one driver gives all for that, another none
+        if size < 1:  # drivers differ: one returns all rows for that, another none
             where = self.driver_calls.driver.where
-            problem, remedy = f"{size} rows at a time were asked for", "Ask for one at least."
+            problem, remedy = f"{size} rows at a time were requested", "Ask for one at least."
             raise QueryInvalid(where, problem, remedy)
 
     # -- async twins -----------------------------------------------------------------------------
@@ -238,9 +240,9 @@ class Queries(ABC):
     def astream(
         self, operation: str, parameters: Parameters = None, batch: int = BATCH
     ) -> AsyncIterator[Row]:
-        """Do as `stream`, in an `async for`."""
+        """Async version of `stream`, for an `async for`."""
         return walk(self._batches(operation, parameters, batch))
 
     async def acancel(self) -> int:
-        """Do as `cancel`; it does not wait."""
+        """Async version of `cancel`; it does not wait."""
         return self.cancel()

@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SqlSyntax:
-    r"""How a dialect writes quotes, comments and blocks.
+    r"""The syntax of quotes, comments and blocks in a dialect.
 
     Attributes:
         backslash_escapes: whether a backslash escapes a character in quoted text, as in MySQL,
             Snowflake and BigQuery; ``E'...'`` has escapes in all.
-        triple_quotes: whether three quotes begin and end text, as in BigQuery.
+        triple_quotes: whether text can be enclosed in three quotes, as in BigQuery.
         dollar_quotes: whether ``$tag$ ... $tag$`` is quoted text.
         hash_comments: whether ``#`` begins a comment, as in MySQL and BigQuery.
         slash_comments: whether ``//`` begins a comment, as in Snowflake.
         nested_comments: whether ``/* /* */ */`` is one comment, as in PostgreSQL.
-        blocks: whether ``BEGIN ... END`` and ``DECLARE ... BEGIN ... END`` stand by themselves as
-            one statement, as in Snowflake; within ``CREATE PROCEDURE`` and the like they do in all.
+        blocks: whether ``BEGIN ... END`` and ``DECLARE ... BEGIN ... END`` are statements by
+            themselves, as in Snowflake; within ``CREATE PROCEDURE`` and the like they are in all.
     """
 
     backslash_escapes: bool = False
@@ -40,8 +40,8 @@ class Token(NamedTuple):
     """A piece of SQL.
 
     Attributes:
-        kind: ``quoted``, ``comment``, ``cast`` (``::``), or one that the caller has asked for.
-        start, end: where it is in the text.
+        kind: ``quoted``, ``comment``, ``cast`` (``::``), or a kind that the caller has defined.
+        start, end: its position in the text.
         text: the piece.
     """
 
@@ -52,13 +52,13 @@ class Token(NamedTuple):
 
 
 def find_tokens(text: str, syntax: SqlSyntax, others: str) -> Iterator[Token]:
-    """Yield the quoted text and comments of SQL in order, and what else the caller looks for.
+    """Yield the quoted text and comments of SQL in order, and the caller's other tokens.
 
     Args:
-        text: SQL.
-        syntax: of its dialect.
-        others: a regular expression of named groups, each the kind of a token. It is looked for
-            outside quotes and comments.
+        text: the SQL.
+        syntax: the syntax of its dialect.
+        others: a regular expression of named groups, each the kind of a token, which are found
+            outside of quotes and comments.
     """
     pattern, position = _compile(syntax, others), 0
     while found := pattern.search(text, position):
@@ -71,8 +71,8 @@ def find_tokens(text: str, syntax: SqlSyntax, others: str) -> Iterator[Token]:
 def split_statements(script: str, syntax: SqlSyntax) -> list[str]:
     """Return the statements of a script, without the semicolons between them.
 
-    Semicolons in quotes, comments, function bodies and blocks end nothing. A piece that has only
-    comments in it is left out.
+    Semicolons in quotes, comments, function bodies and blocks don't end a statement. A piece that
+    consists of comments is skipped.
     """
     statements, statement = [], _Statement(syntax)
     start = end = 0
@@ -91,11 +91,11 @@ def split_statements(script: str, syntax: SqlSyntax) -> list[str]:
     return statements
 
 
-#: What `split_statements` looks at beside quotes and comments.
+#: The tokens of `split_statements`, besides quotes and comments.
 _WORDS = r"(?P<semicolon>;)|(?<![\w$])(?P<word>[^\W\d][\w$]*)"
 #: ``CREATE`` of one of these may have a body of statements.
 _WITH_BODY = {"TRIGGER", "PROCEDURE", "FUNCTION", "EVENT", "PACKAGE", "TASK"}
-#: ``END`` before one of these ends no ``BEGIN`` or ``CASE``.
+#: ``END`` before one of these does not end a ``BEGIN`` or ``CASE``.
 _OTHER_ENDS = {"IF", "LOOP", "WHILE", "FOR", "REPEAT"}
 #: ``BEGIN`` before one of these, or alone, begins a transaction.
 _TRANSACTION = {
@@ -120,7 +120,7 @@ class _Statement:
         return self._is_declaring or self._depth > (1 if self._begins_alone() else 0)
 
     def read(self, token: Token) -> None:
-        """Take the next word, or what else there is."""
+        """Process the next token."""
         if token.kind != "word":
             self._words.append("")
             return
@@ -145,7 +145,7 @@ class _Statement:
         return self._has_body or (self._syntax.blocks and first in {"BEGIN", "DECLARE"})
 
     def _begins_alone(self) -> bool:
-        """Return whether it begins a transaction, and no block."""
+        """Return whether it begins a transaction, not a block."""
         words = self._words
         return bool(words) and words[0] == "BEGIN" and (len(words) == 1 or words[1] in _TRANSACTION)
 

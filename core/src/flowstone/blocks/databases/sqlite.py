@@ -1,4 +1,4 @@
-"""SqliteDatabase: a database in one file of this machine, or in memory."""
+"""SqliteDatabase: a database in a local file, or in memory."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MEMORY = ":memory:"
-#: How long SQLite itself waits for a lock before we check whether to go on.
+#: Seconds for which SQLite itself waits for a lock before we check whether to stop.
 NAP = 0.1
 
 _UNREADABLE = "Check the path, the disk, and that the file is an SQLite database."
@@ -63,16 +63,16 @@ _FIX = "Fix the statement or its parameters."
 
 
 class SqliteDatabase(Database):
-    """A database of SQLite.
+    """An SQLite database.
 
-    A file is in WAL mode: readers and one writer do not wait for each other. A database in memory
-    belongs to one block, whose threads share it, and is gone when the block is closed. SQLite
-    keeps None, int, float, str and bytes; a bool comes back as an int, a Decimal, a date or a time
-    as text in ISO form, a list or dict as JSON.
+    A file is in WAL mode: readers and one writer don't wait for each other. An in-memory database
+    belongs to one block, whose threads share it, and is deleted when the block is closed. SQLite
+    stores None, int, float, str and bytes; a bool is read back as an int, a Decimal, a date or a
+    time as text in ISO form, a list or dict as JSON.
     """
 
     _block_type_name: ClassVar[str | None] = "SQLite Database"
-    _description: ClassVar[str | None] = "A database of SQLite, in a file or in memory."
+    _description: ClassVar[str | None] = "An SQLite database in a file or in memory."
     _code_example: ClassVar[str | None] = (
         'SqliteDatabase(path="shop.db").save("shop")\n'
         'with SqliteDatabase.load("shop") as shop:\n'
@@ -82,27 +82,27 @@ class SqliteDatabase(Database):
 
     path: str = Field(
         default=MEMORY,
-        description="The file; ~ is your home, and it is made if it is not there. "
-        "':memory:' keeps all in memory.",
+        description="The file, created if it is missing; ~ is your home. "
+        "':memory:' is an in-memory database.",
     )
-    read_only: bool = Field(default=False, description="Whether writing is refused.")
+    read_only: bool = Field(default=False, description="Whether to refuse writes.")
     busy_seconds: float = Field(
-        default=30.0, ge=0, description="How long to wait for others who are writing."
+        default=30.0, ge=0, description="Seconds to wait for other writers."
     )
 
     def make_driver(self) -> SqliteDriver:
-        """Return a driver for the file, or for a new database in memory."""
+        """Return a driver for the file, or for a new in-memory database."""
         return SqliteDriver(self.path, read_only=self.read_only, busy_seconds=self.busy_seconds)
 
 
 class SqliteConnection(sqlite3.Connection):
-    """A connection that knows whether what it runs is to be stopped."""
+    """A connection with a flag that stops what it runs."""
 
     stopped = False
 
 
 class SqliteDriver(DBAPIDriver[SqliteConnection]):
-    """SQLite of the standard library, over one file or one database in memory."""
+    """SQLite of the standard library, with one file or one in-memory database."""
 
     column_types: Mapping[type, str] = {
         bool: "INTEGER", int: "INTEGER", float: "REAL", str: "TEXT", bytes: "BLOB",
@@ -126,12 +126,12 @@ class SqliteDriver(DBAPIDriver[SqliteConnection]):
         return DatabaseAccess("sqlite", self._path, options=_READ_ONLY if self._read_only else {})
 
     def open(self) -> None:
-        """Open a connection that keeps a database in memory alive."""
+        """Open a connection that keeps an in-memory database alive."""
         if self._in_memory:
             self._anchor = self._connect()
 
     def close(self) -> None:
-        """Close the connection that keeps a database in memory alive."""
+        """Close the connection that keeps an in-memory database alive."""
         anchor, self._anchor = self._anchor, None
         if anchor is not None:
             anchor.close()
@@ -156,12 +156,12 @@ class SqliteDriver(DBAPIDriver[SqliteConnection]):
         return connection
 
     def interrupt(self, connection: SqliteConnection) -> None:
-        """Stop what a connection runs, or is going to, and its waiting for locks."""
+        """Stop what a connection runs, or is about to run, and its wait for locks."""
         connection.stopped = True
         connection.interrupt()
 
     def _wait(self, connection: SqliteConnection, work: Callable[[], T]) -> T:
-        """Wait for locks of others, in naps: while SQLite itself waits, it can't be stopped."""
+        """Wait for locks with short timeouts: a wait in SQLite itself can't be stopped."""
         end = monotonic() + self._busy_seconds
         while True:
             try:
@@ -174,7 +174,7 @@ class SqliteDriver(DBAPIDriver[SqliteConnection]):
     def execute(
         self, connection: SqliteConnection, operation: str, values: Sequence[object]
     ) -> int:
-        """Run one statement, and return how many rows it changed; 0 where that says nothing."""
+        """Run one statement, and return the number of changed rows; 0 if it is unknown."""
         run = super().execute
         return self._wait(connection, lambda: run(connection, operation, values))
 
@@ -184,19 +184,21 @@ class SqliteDriver(DBAPIDriver[SqliteConnection]):
         """Run one statement, and return its rows."""
         run = super().query
         cursor = self._wait(connection, lambda: run(connection, operation, values))
-        # Readers in memory keep writers out, even of the same thread: none is left reading.
+        # Readers of an in-memory database block writers, even in the same thread, so fetch all
+        # rows.
         return FetchedRows(cursor) if self._in_memory else cursor
 
     def begin(self, connection: SqliteConnection, savepoint: str | None) -> None:
-        """Begin a transaction, or a part of one that is taken back alone."""
+        """Begin a transaction, or a nested one."""
         if savepoint is not None:
             super().begin(connection, savepoint)
         else:
-            # At once a writer: one that reads first and writes later can't wait for others.
+            # A write lock at once: a transaction that reads first and writes later can't wait for
+            # others.
             self.execute(connection, "BEGIN" if self._read_only else "BEGIN IMMEDIATE", ())
 
     def adapt(self, value: object) -> object:
-        """Return a value as SQLite keeps it."""
+        """Return a value as SQLite stores it."""
         if isinstance(value, datetime):
             return value.isoformat(" ")
         if isinstance(value, date):
@@ -206,14 +208,14 @@ class SqliteDriver(DBAPIDriver[SqliteConnection]):
         return dumps(value) if isinstance(value, (list, dict)) else value
 
     def translate_error(self, error: Exception, statement: str | None) -> DatabaseError | None:
-        """Return our error for one of SQLite's; None for anybody else's."""
+        """Return the Flowstone error for one of SQLite's; None for any other."""
         if not isinstance(error, (sqlite3.Error, sqlite3.Warning, OverflowError, UnicodeError)):
             return None
         code = getattr(error, "sqlite_errorcode", None)
         kind, remedy = _KINDS.get((code or 0) & 0xFF, (QueryInvalid, _FIX))
         words = str(error).rstrip(".")
         if isinstance(error, UnicodeError):
-            words = "a text has half a surrogate pair, which UTF-8 can't encode"
+            words = "a text has a lone surrogate, which UTF-8 can't encode"
         if kind is QueryInvalid and words.startswith("no such table"):
             kind, remedy = TableMissing, "Create the table first, or use `insert(…, create=True)`."
         return kind(self.where, words, remedy, statement, _place(words, statement))
@@ -235,7 +237,7 @@ class FetchedRows:
 
 
 def _place(words: str, statement: str | None) -> int | None:
-    """Return where the word is that a syntax error names; SQLite itself does not tell."""
+    """Return the position of the word that a syntax error names, which SQLite does not report."""
     _, quoted, rest = words.partition('near "')
     word = rest.partition('": syntax error')[0]
     if not quoted or not word or statement is None or statement.count(word) != 1:

@@ -1,4 +1,4 @@
-"""Rows that a database returned as tables: of Arrow, pandas and polars."""
+"""Query results as tables: Arrow, pandas and polars."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 class MixedTypes(ValueError):
-    """Values of a column have no type of Arrow in common; the message shows none of them."""
+    """The values of a column have no common Arrow type; the message contains no values."""
 
 
 def arrow_table(columns: Sequence[str], rows: Sequence[Row]) -> pa.Table:
-    """Return rows as a table of Arrow.
+    """Return rows as an Arrow table.
 
     Raises:
-        MixedTypes: values of a column have no type in common.
+        MixedTypes: the values of a column have no common type.
         MissingExtra: pyarrow is not installed.
     """
     arrow = import_arrow("`fetch_arrow`")
@@ -32,10 +32,10 @@ def arrow_table(columns: Sequence[str], rows: Sequence[Row]) -> pa.Table:
 
 
 def record_batches(columns: Sequence[str], rows: Iterator[list[Row]]) -> Iterator[pa.RecordBatch]:
-    """Yield batches of rows as record batches, all of the schema of the first.
+    """Yield batches of rows as record batches, all with the schema of the first one.
 
     Raises:
-        MixedTypes: values of a column have no type in common, or not that of the first batch.
+        MixedTypes: the values of a column have no common type, or not that of the first batch.
         MissingExtra: pyarrow is not installed.
     """
     arrow = import_arrow("`stream_arrow`")
@@ -57,7 +57,7 @@ def _make_arrays(columns: Sequence[str], rows: Sequence[Row]) -> list[pa.Array]:
     for name, column in zip(columns, values, strict=True):
         try:
             found.append(pa.array(list(column)))
-        except (ValueError, TypeError, OverflowError):  # Arrow's own among them, which quote values
+        except (ValueError, TypeError, OverflowError):  # including Arrow's own, which quote values
             raise MixedTypes(f"column {name!r} has values of several types") from None
     return found
 
@@ -67,7 +67,7 @@ def _fit_arrays(arrays: Sequence[pa.Array], schema: pa.Schema) -> list[pa.Array]
 
 
 def _fit(array: pa.Array, field: pa.Field) -> pa.Array:
-    """Return an array with the type of a field, but only if each of its values stays the same."""
+    """Return an array with the type of a field, but only if none of its values changes."""
     from pyarrow import types  # an optional dependency
 
     kind = array.type
@@ -75,13 +75,13 @@ def _fit(array: pa.Array, field: pa.Field) -> pa.Array:
     if kind == field.type:
         return array
     if types.is_null(kind) or kind.id == field.type.id or becomes_float:
-        with suppress(ValueError):  # Arrow's own among them
+        with suppress(ValueError):  # including Arrow's own
             return array.cast(field.type)
     raise MixedTypes(f"column {field.name!r} has {field.type} in its first rows, and {kind} later")
 
 
 def _widen(kind: pa.DataType) -> pa.DataType:
-    """Return a type that has room for later values, too: a decimal with as many digits as fit."""
+    """Return a type with room for later values: a decimal with as many digits as possible."""
     import pyarrow as pa  # an optional dependency, which the callers have checked
 
     return pa.decimal128(38, kind.scale) if pa.types.is_decimal128(kind) else kind
@@ -102,30 +102,30 @@ def import_arrow(wanted: str) -> ModuleType:
 
 
 def pandas_frame(columns: Sequence[str], rows: Sequence[Row]) -> Any:
-    """Return rows as a DataFrame of pandas."""
+    """Return rows as a pandas DataFrame."""
     return _import_pandas().DataFrame.from_records(list(rows), columns=list(columns))
 
 
 def pandas_frame_of_arrow(table: pa.Table) -> Any:
-    """Return a table of Arrow as a DataFrame of pandas."""
+    """Return an Arrow table as a pandas DataFrame."""
     from pyarrow import types  # an optional dependency
 
     _import_pandas()
     frame = table.to_pandas()
     for place, field in enumerate(table.schema):
-        if types.is_nested(field.type):  # a list stays a list, where pandas makes arrays
+        if types.is_nested(field.type):  # a list stays a list, where pandas would make an array
             frame.isetitem(place, table.column(place).to_pylist())
     return frame
 
 
 def polars_frame(columns: Sequence[str], rows: Sequence[Row]) -> Any:
-    """Return rows as a DataFrame of polars."""
+    """Return rows as a polars DataFrame."""
     frame = _import_polars().DataFrame
     return frame(list(rows), schema=list(columns), orient="row", infer_schema_length=None)
 
 
 def polars_frame_of_arrow(table: pa.Table) -> Any:
-    """Return a table of Arrow as a DataFrame of polars."""
+    """Return an Arrow table as a polars DataFrame."""
     return _import_polars().from_arrow(table)
 
 

@@ -1,4 +1,4 @@
-"""A database transaction: what runs in its block is kept together, or not at all."""
+"""A database transaction: what runs in its block is committed as a whole, or not at all."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 _open: ContextVar[tuple[DatabaseTransaction, ...]] = ContextVar(
     "flowstone_database_transactions", default=()
 )
-#: Each savepoint of this process has a name of its own.
+#: Each savepoint of this process has a unique name.
 _numbers = count(1)
 
 
 def find_transaction(database: object) -> DatabaseTransaction | None:
-    """Return the innermost transaction of a block that the code is in."""
+    """Return the innermost current transaction of a block."""
     for transaction in reversed(_open.get()):
         if transaction.database is database and transaction.connection is not None:
             return transaction
@@ -32,11 +32,11 @@ def find_transaction(database: object) -> DatabaseTransaction | None:
 
 
 class DatabaseTransaction:
-    """Use it in a ``with`` or an ``async with``; one inside another can be taken back alone.
+    """Use it in a ``with`` or an ``async with``; a nested one can be rolled back alone.
 
-    All calls on the block, from the code in its block and from what that code calls, go through
-    one connection, one at a time. The transaction is committed at the end, or rolled back if an
-    exception leaves the block.
+    All calls on the block, from the code in the ``with`` and from what that code calls, use one
+    connection, one at a time. The transaction is committed at the end, or rolled back if an
+    exception leaves the ``with``.
     """
 
     def __init__(self, database: object, calls: DriverCalls) -> None:
@@ -87,7 +87,7 @@ class DatabaseTransaction:
         assert connection is not None
         try:
             if connection.broken:
-                return  # the database rolls back what a closed connection leaves
+                return  # closing the connection makes the database roll back
             if not failed:
                 try:
                     self._call(connection, self.calls.driver.commit)

@@ -1,4 +1,4 @@
-"""Whole tables in and out of a database: Arrow, pandas, polars, dicts, and Parquet of a store."""
+"""Whole tables in and out of a database: Arrow, pandas, polars, dicts, and Parquet files."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from flowstone.blocks.databases import parquet, tables
 from flowstone.blocks.databases.cancellation import make_stoppable, walk
-from flowstone.blocks.databases.driver import ARROW_BATCH, ArrowDriver, StoreDriver
+from flowstone.blocks.databases.driver import ARROW_BATCH, ArrowDriver
 from flowstone.blocks.databases.given_rows import GivenRows, NoRows, can_use_arrow
 from flowstone.blocks.databases.queries import BATCH, Queries
+from flowstone.blocks.databases.store_driver import StoreDriver
 from flowstone.errors import DatabaseError, QueryInvalid, RowsInvalid
 
 if TYPE_CHECKING:
@@ -28,12 +29,12 @@ _NAME_KEYS = "Name columns that the rows have as the key; nothing was added."
 
 
 class WholeTables(Queries):
-    """Queries whose rows come as tables, and tables whose rows are added."""
+    """Queries that return tables, and tables whose rows are inserted."""
 
-    # -- out -------------------------------------------------------------------------------------
+    # -- reading ---------------------------------------------------------------------------------
 
     def fetch_arrow(self, operation: str, parameters: Parameters = None) -> pa.Table:
-        """Return all rows of a query as a table of Arrow.
+        """Return all rows of a query as an Arrow table.
 
         Raises:
             MissingExtra: pyarrow is not installed.
@@ -46,7 +47,7 @@ class WholeTables(Queries):
             return tables.arrow_table(columns, rows)
 
     def fetch_pandas(self, operation: str, parameters: Parameters = None) -> Any:
-        """Return all rows of a query as a DataFrame of pandas.
+        """Return all rows of a query as a pandas DataFrame.
 
         Raises:
             MissingExtra: pandas is not installed.
@@ -57,7 +58,7 @@ class WholeTables(Queries):
         return tables.pandas_frame(*self._fetch_columns(operation, parameters))
 
     def fetch_polars(self, operation: str, parameters: Parameters = None) -> Any:
-        """Return all rows of a query as a DataFrame of polars.
+        """Return all rows of a query as a polars DataFrame.
 
         Raises:
             MissingExtra: polars is not installed.
@@ -70,14 +71,14 @@ class WholeTables(Queries):
     def stream_arrow(
         self, operation: str, parameters: Parameters = None, batch_rows: int = ARROW_BATCH
     ) -> Iterator[pa.RecordBatch]:
-        """Yield the rows of a query as record batches of Arrow, of which only a few are in memory.
+        """Yield the rows of a query as Arrow record batches, of which only a few are in memory.
 
-        All batches have the schema of the first. A query without rows yields one empty batch.
+        All batches have the schema of the first one. A query without rows yields one empty batch.
 
         Args:
             operation: the query.
             parameters: the values: a sequence for ``?``, a mapping for ``:name``.
-            batch_rows: the most rows of a batch.
+            batch_rows: the maximum number of rows per batch.
 
         Raises:
             MissingExtra: pyarrow is not installed.
@@ -109,22 +110,22 @@ class WholeTables(Queries):
                 with connection.lock:
                     reader.close()
 
-    # -- in --------------------------------------------------------------------------------------
+    # -- writing --------------------------------------------------------------------------------
 
     def insert(self, table: str, rows: object, *, create: bool = False) -> int:
-        """Add rows to a table, all or none, and return how many.
+        """Add rows to a table, all or none, and return their number.
 
         Args:
-            table: its name, or ``schema.name``; it is quoted, so anything else is part of a name.
-            rows: dicts, as they come; or a table of Arrow, a DataFrame of pandas or polars, a
-                relation of DuckDB, or whatever else speaks Arrow's PyCapsule protocol; or an
-                iterator of such tables. An iterator is taken a batch at a time.
-            create: whether to make the table, of types that fit the first batch, if there is none.
+            table: its name, or ``schema.name``; it is quoted, so any other character is part of it.
+            rows: dicts; or an Arrow table, a pandas or polars DataFrame, a DuckDB relation, or any
+                other object that supports Arrow's PyCapsule protocol; or an iterator of such
+                tables, which is read a batch at a time.
+            create: whether to create a missing table, with types that fit the first batch.
 
         Raises:
-            RowsInvalid: these are no rows, or one has other columns than the first.
+            RowsInvalid: these are not rows, or one has other columns than the first one.
             TableMissing: there is no such table.
-            IntegrityViolated: a row breaks a constraint; none was added.
+            IntegrityViolated: a row violates a constraint; none was added.
         """
         with (
             self._begin_whole() as (calls, connection),
@@ -138,20 +139,20 @@ class WholeTables(Queries):
     def upsert(
         self, table: str, rows: object, keys: Sequence[str] | str, *, create: bool = False
     ) -> int:
-        """Add rows to a table, or update those whose key is there, all or none; return how many.
+        """Add rows to a table, or update those with the same key, all or none; return their number.
 
-        Other columns of a row that is updated stay as they are. The rows go to a temporary table
-        first, and from there by one statement.
+        Other columns of an updated row are unchanged. The rows are inserted into a temporary table
+        first, and merged from there by one statement.
 
         Args:
             table: its name, or ``schema.name``.
-            rows: as `insert` takes them; no two may have the same key.
-            keys: the columns that tell rows apart. Most databases want a unique index on them.
-            create: whether to make the table, unique by the keys, if there is none.
+            rows: as for `insert`; no two may have the same key.
+            keys: the columns of the key. Most databases need a unique index on them.
+            create: whether to create a missing table, with a unique key.
 
         Raises:
-            RowsInvalid: these are no rows, a key is not among their columns, is NULL, or is there
-                twice.
+            RowsInvalid: these are not rows, or a key is not among their columns, is NULL, or is a
+                duplicate.
             TableMissing: there is no such table.
             QueryInvalid: the database has no unique index on the keys, and needs one.
         """
@@ -184,7 +185,7 @@ class WholeTables(Queries):
     def copy_into(
         self, table: str, store: ObjectStore, pattern: str = "*.parquet", *, create: bool = False
     ) -> int:
-        """Add the rows of Parquet files in an object store to a table; return how many.
+        """Add the rows of Parquet files in an object store to a table; return their number.
 
         If the database can read from the store itself, as BigQuery from Cloud Storage, it does;
         otherwise the files are streamed through this process. All rows are added, or none.
@@ -192,14 +193,14 @@ class WholeTables(Queries):
         Args:
             table: its name, or ``schema.name``.
             store: the object store.
-            pattern: of the paths, as in .gitignore, relative to the store's folder.
-            create: whether to make the table, of types that fit the files, if there is none.
+            pattern: a .gitignore pattern of the paths, relative to the store's folder.
+            create: whether to create a missing table, with types that fit the files.
 
         Raises:
             RowsInvalid: no file matches, or one of those that are streamed is not a Parquet file or
-                has other columns than the first.
+                has other columns than the first one.
             TableMissing: there is no such table.
-            StorageError: the store refused.
+            StorageError: the store reported an error.
         """
         where = self.driver_calls.driver.where
         paths = parquet.find_files(store, pattern, where)
@@ -219,23 +220,23 @@ class WholeTables(Queries):
         Args:
             operation: the query.
             store: the object store.
-            folder: where the files go, relative to the store's folder.
+            folder: the folder to write to, relative to the store's folder.
             parameters: the values: a sequence for ``?``, a mapping for ``:name``.
 
         Raises:
             QueryInvalid: the database does not understand the query.
-            ObjectExists: one of the files is there.
-            StorageError: the store refused.
+            ObjectExists: one of the files exists already.
+            StorageError: the store reported an error.
         """
         paths = self._unload_natively(operation, store, folder, parameters)
         if paths is None:
             paths = parquet.write_files(store, folder, self.stream_arrow(operation, parameters))
         return paths
 
-    # -- how it is done --------------------------------------------------------------------------
+    # -- implementation --------------------------------------------------------------------------
 
     def _copy_natively(self, table: str, store: ObjectStore, paths: list[str]) -> int | None:
-        """Let the database load files by itself; None where it can't."""
+        """Load the files in the database itself; return None if it can't."""
         access = parquet.find_access(store)
         if access is None or not isinstance(self.driver_calls.driver, StoreDriver):
             return None
@@ -248,7 +249,7 @@ class WholeTables(Queries):
     def _unload_natively(
         self, operation: str, store: ObjectStore, folder: str, parameters: Parameters
     ) -> list[str] | None:
-        """Let the database write files by itself; None where it can't."""
+        """Write the files from the database itself; return None if it can't."""
         access = parquet.find_access(store)
         if access is None or not isinstance(self.driver_calls.driver, StoreDriver):
             return None
@@ -276,7 +277,7 @@ class WholeTables(Queries):
         keys: Sequence[str],
         count: int,
     ) -> None:
-        """Refuse rows whose key is NULL, or there twice: databases take any of them."""
+        """Refuse rows whose key is NULL or a duplicate, which databases would accept."""
         names = [calls.driver.quote_name(key) for key in keys]
         present = " AND ".join(f"{name} IS NOT NULL" for name in names)
         query = (
@@ -319,7 +320,7 @@ class WholeTables(Queries):
             return names, [row for rows in batches(BATCH) for row in rows]
 
     def _fetch_native(self, operation: str, parameters: Parameters) -> pa.Table | None:
-        """Return all rows as the driver's own Arrow; None where it has none."""
+        """Return all rows in the driver's own Arrow form; None if it has none."""
         with self.use_connection() as (calls, connection):
             if not isinstance(calls.driver, ArrowDriver) or not can_use_arrow():
                 return None
@@ -338,7 +339,7 @@ class WholeTables(Queries):
     def astream_arrow(
         self, operation: str, parameters: Parameters = None, batch_rows: int = ARROW_BATCH
     ) -> AsyncIterator[pa.RecordBatch]:
-        """Do as `stream_arrow`, in an `async for`."""
+        """Async version of `stream_arrow`, for an `async for`."""
         return walk([batch] for batch in self.stream_arrow(operation, parameters, batch_rows))
 
 
@@ -348,7 +349,7 @@ def _quote(calls: DriverCalls, table: str) -> str:
 
 @contextmanager
 def _stage(calls: DriverCalls, connection: PooledConnection, target: str) -> Iterator[str]:
-    """Give the quoted name of an empty table like another, and drop it at the end."""
+    """Yield the quoted name of an empty table like another one, and drop it at the end."""
     driver = calls.driver
     make = partial(driver.stage, connection.raw, target)
     staged = calls.call(connection, make, f"INSERT INTO {target}")
@@ -356,7 +357,7 @@ def _stage(calls: DriverCalls, connection: PooledConnection, target: str) -> Ite
     try:
         yield staged
     except BaseException:
-        if not driver.transactions:  # where there are any, it goes with the transaction
+        if not driver.transactions:  # a transaction drops it by itself
             with suppress(DatabaseError):
                 calls.call(connection, drop)
         raise
@@ -373,17 +374,17 @@ def _create_table(
 def _insert(
     calls: DriverCalls, connection: PooledConnection, name: str, given: GivenRows, *, whole: bool
 ) -> int:
-    """Add rows to the table of a quoted name, and return how many.
+    """Add rows to the table with a quoted name, and return their number.
 
     Args:
-        calls: those of the driver.
-        connection: where.
-        name: of the table, quoted.
+        calls: the calls of the driver.
+        connection: the connection to use.
+        name: the name of the table, quoted.
         given: the rows.
-        whole: whether all or none have to be added, also where there are no transactions.
+        whole: whether to add all or none, even if there are no transactions.
     """
     driver, text = calls.driver, f"INSERT INTO {name}"
-    hidden: list[object] = []  # values of the part on its way, which no error shows
+    hidden: list[object] = []  # values of the current part, which no error may show
 
     def adapt() -> Iterator[pa.Table | list[Row]]:
         for part in given.parts():

@@ -1,4 +1,4 @@
-"""Jobs: the interface to work done elsewhere, and commands in a shell."""
+"""Jobs: the interface of external work, and shell commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""EndedJobs: how jobs ended, for services that do not keep ended jobs."""
+"""EndedJobs: how jobs ended, for services that delete ended jobs."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
     from flowstone.blocks.jobs.provider import Report
 
-#: How many are remembered; those that ended first are forgotten first.
+#: Maximum number of remembered jobs; the oldest are dropped first.
 MOST = 256
 
 
 @dataclass(frozen=True, slots=True)
 class EndedJob:
-    """How a job ended, and the lines that it wrote."""
+    """How a job ended, and the lines of its output."""
 
     report: Report
     lines: tuple[str, ...] = ()
@@ -28,7 +28,7 @@ class EndedJobs:
     """Jobs that this process has seen end, by handle; thread-safe.
 
     A provider that deletes a job after its end adds it here first, so that this process can still
-    ask about it. For other processes, such a job is lost.
+    read its status. For other processes, such a job is lost.
     """
 
     def __init__(self, most: int = MOST) -> None:
@@ -36,7 +36,13 @@ class EndedJobs:
         self._found: OrderedDict[str, EndedJob] = OrderedDict()
 
     def add(self, handle: str, report: Report, lines: Sequence[str] = ()) -> None:
-        """Remember a job, unless it is remembered already."""
+        """Remember a job, unless it is remembered already.
+
+        Args:
+            handle: the job's handle.
+            report: its final report.
+            lines: the lines of its output.
+        """
         with self._lock:
             self._found.setdefault(handle, EndedJob(report, tuple(lines)))
             while len(self._found) > self._most:

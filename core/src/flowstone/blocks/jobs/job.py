@@ -1,4 +1,4 @@
-"""Job: the interface of work that runs elsewhere, as a process, a container, a cloud's job."""
+"""Job: the interface of work that runs elsewhere: in a process, a container, a cloud service."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ T = TypeVar("T")
 
 
 class Job(Block):
-    """Work that runs elsewhere. `trigger` starts it, and gives the `JobRun` to wait for.
+    """Work that runs elsewhere. `trigger` starts it, and returns the `JobRun` to wait for.
 
-    A package writes `make_provider`, which returns the service as a `JobProvider`.
+    A package implements `make_provider`, which returns a `JobProvider`.
     """
 
     _replaceable: ClassVar[tuple[str, ...]] = ("trigger",)
@@ -43,15 +43,15 @@ class Job(Block):
 
     @abstractmethod
     def make_provider(self) -> JobProvider:
-        """Return the service that the job runs on; each question to it asks for it anew.
+        """Return the provider for the service; called again for each operation.
 
-        It connects to nothing and reads no secret: that is left to the provider's methods.
+        It must not connect or read secrets: the provider's methods do that.
         """
 
     def trigger(self) -> JobRun:
-        """Start it, and return at once.
+        """Start it, and return immediately.
 
-        The handle is kept as a fact of the current run before anybody waits: see `triggered_in`.
+        The handle is saved in the current run before anything waits: see `triggered_in`.
 
         Raises:
             JobError: it can't be started.
@@ -62,28 +62,28 @@ class Job(Block):
         try:
             work = self._record(handle)
         except BaseException:
-            service.cancel(handle)  # or it would go on, and nobody would know
+            service.cancel(handle)  # otherwise it would run on, unrecorded
             raise
         return self.make_run(service, handle, work)
 
     async def atrigger(self) -> JobRun:
-        """Do as `trigger`, and let other coroutines run meanwhile."""
+        """Async version of `trigger`."""
         return await run_in_thread(self.trigger)
 
     def run(self) -> Any:
-        """Start it, wait for its end, and return what it gave.
+        """Start it, wait for its end, and return its result.
 
         Raises:
-            JobError: as `JobRun.wait` does.
+            JobError: as for `JobRun.wait`.
         """
         return self.trigger().result()
 
     async def arun(self) -> Any:
-        """Do as `run`, and let other coroutines run meanwhile."""
+        """Async version of `run`."""
         return await (await self.atrigger()).aresult()
 
     def attach(self, handle: str) -> JobRun:
-        """Return a job that was started before, by this process or by another one.
+        """Return a job that was started before, by this or another process.
 
         Raises:
             JobLost: there is no such job.
@@ -95,27 +95,27 @@ class Job(Block):
     def make_run(
         self, provider: JobProvider, handle: str, external: ExternalHandle | None = None
     ) -> JobRun:
-        """Return a job that was started; override it to return a `JobRun` with methods of your own.
+        """Return the run of a started job; override it to return a subclass of `JobRun`.
 
         Args:
-            provider: what to ask about it.
-            handle: what the service knows it by.
-            external: the handle as it was recorded; None where another process started it.
+            provider: the provider of the job.
+            handle: the service's id of the job.
+            external: the handle as recorded; None if another process started it.
         """
         return JobRun(provider, handle, external)
 
     def name_in_handles(self) -> str:
         """Return the block that can cancel this work, as ``type/name``; only ``type`` if unsaved.
 
-        Override it where another block can do that too, such as a saved login.
+        Override it if another block can cancel it as well, such as saved credentials.
         """
         return name_block(self)
 
     def triggered_in(self, run_id: str) -> list[str]:
-        """Return the handles of the jobs that a run has triggered by such a block, oldest first.
+        """Return the handles of the jobs that a run has triggered with such a block, oldest first.
 
         Args:
-            run_id: of a flow run or task run; what a flow run has called counts as its own. Its
+            run_id: the id of a flow run or task run; the runs that it has called are included. Its
                 process may have been killed since.
 
         Raises:
@@ -141,7 +141,7 @@ class Job(Block):
             self.make_run(_Service(self), handle.id).cancel()
 
     def _find_recorded(self, handle: str) -> ExternalHandle | None:
-        """Return the handle as the current run, or one of its tree, has recorded it."""
+        """Return the handle that the current run, or another one of its tree, has recorded."""
         if (run := current_run()) is None:
             return None
         services().journal.flush()
@@ -156,16 +156,16 @@ class Job(Block):
         )
 
     def _record(self, handle: str) -> ExternalHandle:
-        """Record the handle, and have it written before we go on."""
+        """Record the handle, and wait until it is written."""
         find_logger("jobs").info("%s started as %s", self.make_provider().where, handle)
-        # A provider's handle may be more than a text, and that does not go to another process.
+        # A provider's handle may be a subclass of str, which is not sent to other processes.
         return record_external_start("job", self.name_in_handles(), str(handle))
 
 
 class _Service(JobProvider):
-    """A job's provider, asked again where a refused login may be better by now.
+    """A job's provider, called again if refused credentials may have changed.
 
-    It hides the job's secrets in what is reported and raised.
+    It masks the job's secrets in reports and errors.
     """
 
     def __init__(self, job: Job) -> None:
@@ -202,7 +202,7 @@ class _Service(JobProvider):
             if masked == error.problem:
                 raise
             masking = type(error)(error.where, masked, error.remedy, error.handle)
-        raise masking  # outside the `except`: what it came from shows the secret
+        raise masking  # outside of the `except`: the original error contains the secret
 
     def _mask(self, text: str) -> str:
         return hide(text, sorted(filter(None, secret_texts(self._job)), key=len, reverse=True))

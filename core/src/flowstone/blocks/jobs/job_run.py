@@ -1,4 +1,4 @@
-"""JobRun: one run of a job, to wait for, to ask and to end."""
+"""JobRun: one run of a job: wait for it, query its status, cancel it."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
     from flowstone.logging.run_logger import RunLogger
     from flowstone.records.events import ExternalHandle
 
-#: No wait is longer, in seconds: a run in a thread is cancelled when its code next runs.
+#: Maximum wait in seconds: a run in a thread is only cancelled when its code next runs.
 SLICE = 0.2
-#: The first wait, in seconds; each is half as long again as the one before.
+#: The first wait in seconds; each one is 1.5 times as long as the one before.
 FIRST = 0.01
 
 
 class JobRun:
-    """One run of a job. Leaving a `with` block of it before its end cancels it.
+    """One run of a job. Leaving its `with` block before the job has ended cancels the job.
 
-    Where the code that waits is itself stopped (its run is cancelled or times out, the process is
-    asked to end), the job is cancelled, too.
+    If the code that waits is itself stopped (its run is cancelled or times out, or the process is
+    terminated), the job is cancelled as well.
 
     Subclasses that define `wait_for_completion` and `fetch_result` need no provider.
 
     Attributes:
-        handle: what the service knows it by; `Job.attach` takes it, in another process too.
+        handle: the service's id of the job; `Job.attach` accepts it, in other processes too.
     """
 
     if not TYPE_CHECKING:
@@ -59,30 +59,30 @@ class JobRun:
         self._lost: float | None = None
 
     def status(self) -> JobStatus:
-        """Ask where it is.
+        """Return the current status of the job.
 
         Raises:
-            JobLost: there is no such job any longer.
+            JobLost: the job no longer exists.
         """
         return self._poll().status
 
     def logs(self) -> list[str]:
-        """Return the lines that it has written, as far as the service still has them."""
+        """Return the lines of its output that the service still has."""
         return self._provider.read_logs(self.handle, 0)
 
     def wait(self, timeout_seconds: float | None = None) -> None:
-        """Wait for its end; its lines go to the log of the current run meanwhile.
+        """Wait for its end; its output is written to the log of the current run.
 
         Args:
-            timeout_seconds: how long to wait; None for as long as the job's block says, or else
-                for as long as it takes.
+            timeout_seconds: seconds to wait; None for the timeout of the job's block, or without a
+                timeout if that has none.
 
         Raises:
-            JobFailed: it ended badly.
+            JobFailed: it failed.
             JobCancelled: it was cancelled.
-            JobTimeout: it has not ended in that time; it goes on.
-            JobLost: nobody can tell any longer how it ended.
-            Unreachable: the service has not answered for too long; the job goes on.
+            JobTimeout: it did not end in that time; it is still running.
+            JobLost: it is no longer known how it ended.
+            Unreachable: the service has been unreachable for too long; the job is still running.
         """
         patience = self._make_patience(timeout_seconds)
         try:
@@ -90,7 +90,7 @@ class JobRun:
                 self._sleep(patience)
         except Exception:
             raise
-        except BaseException:  # whoever waits is being stopped
+        except BaseException:  # the code that waits is being stopped
             self.cancel()
             raise
         self._judge(report)
@@ -98,7 +98,7 @@ class JobRun:
     wait_for_completion = wait
 
     async def await_for_completion(self, timeout_seconds: float | None = None) -> None:
-        """Do as `wait`, and let other coroutines run meanwhile."""
+        """Async version of `wait`."""
         patience = self._make_patience(timeout_seconds)
         try:
             while (report := await run_in_thread(self._look)) is None or not report.status.ended:
@@ -111,10 +111,10 @@ class JobRun:
         self._judge(report)
 
     def result(self, timeout_seconds: float | None = None) -> Any:
-        """Wait for its end, and return what it gave.
+        """Wait for its end, and return its result.
 
         Raises:
-            JobError: as `wait` does.
+            JobError: as for `wait`.
         """
         self.wait(timeout_seconds)
         return self._provider.read_result(self.handle)
@@ -122,28 +122,28 @@ class JobRun:
     fetch_result = result
 
     async def aresult(self, timeout_seconds: float | None = None) -> Any:
-        """Do as `result`, and let other coroutines run meanwhile."""
+        """Async version of `result`."""
         await self.await_for_completion(timeout_seconds)
         return await run_in_thread(self._provider.read_result, self.handle)
 
     afetch_result = aresult
 
     def cancel(self) -> None:
-        """End it, if it has not ended, and return when it has.
+        """Cancel it unless it has ended, and return when it has ended.
 
         Raises:
-            JobTimeout: it has not ended in the time that it is given for that.
+            JobTimeout: it did not end within the grace period.
         """
         if self._poll().status.ended:
             return
         self._provider.cancel(self.handle)
         patience = _Patience(self._provider.grace_seconds, self._provider.poll_seconds)
-        with suppress(JobLost):  # it is gone, and was not ours to ask
+        with suppress(JobLost):  # it no longer exists, and its result is not needed
             while not self._poll().status.ended:
                 self._sleep(patience)
 
     async def acancel(self) -> None:
-        """Do as `cancel`, and let other coroutines run meanwhile."""
+        """Async version of `cancel`."""
         await run_in_thread(self.cancel)
 
     def __enter__(self) -> Self:
@@ -159,7 +159,7 @@ class JobRun:
         await self.acancel()
 
     def _look(self) -> Report | None:
-        """Ask where it is; None while the service can't be reached, but may be again."""
+        """Return the status; None while the service is temporarily unreachable."""
         try:
             report = self._poll()
         except Unreachable as error:
@@ -174,7 +174,7 @@ class JobRun:
         return report
 
     def _poll(self) -> Report:
-        """Ask where it is, and log what it has written since; after its end, all of it."""
+        """Return the status, and log the new output; after the end, all the rest of it."""
         if self._last is not None:
             return self._last
         report = self._provider.report(self.handle)
@@ -196,7 +196,7 @@ class JobRun:
     def _judge(self, report: Report) -> None:
         where = self._provider.where
         if report.status is JobStatus.CANCELLED:
-            remedy = "Trigger it again, where it is still wanted." + self._point()
+            remedy = "Trigger it again if it is still needed." + self._point()
             raise JobCancelled(where, "the job was cancelled", remedy, self.handle)
         if report.status is JobStatus.FAILED:
             problem = report.problem or "the job failed"
@@ -204,7 +204,7 @@ class JobRun:
             raise JobFailed(where, problem, remedy, self.handle)
 
     def _point(self) -> str:
-        """Return where to look at it, as the end of a message; "" where there is no such page."""
+        """Return the URL of the job, as the end of a message; "" if there is none."""
         return f" Look at {self._url}" if self._url else ""
 
     def _sleep(self, patience: _Patience) -> None:
@@ -221,21 +221,21 @@ class JobRun:
         pause = patience.next()
         if pause is None:
             problem = f"job {self.handle!r} has not ended within {patience.seconds:g} s"
-            remedy = "It goes on: wait longer, or call `cancel`." + self._point()
+            remedy = "It is still running: wait longer, or call `cancel`." + self._point()
             raise JobTimeout(self._provider.where, problem, remedy, self.handle)
         return pause
 
 
 def get_job_logger() -> RunLogger | logging.Logger:
-    """Return the logger of the current run; outside of one, that of all jobs.
+    """Return the logger of the current run; outside of a run, the logger of all jobs.
 
-    A provider that streams needs it before it makes a thread: threads know of no run.
+    A provider that streams must call it before it starts a thread: threads have no current run.
     """
     return find_logger("jobs")
 
 
 class _Patience:
-    """How long to wait until the next look: short at first, and the last one is after the end."""
+    """The intervals between polls: short at first; the last poll is at the timeout."""
 
     def __init__(self, seconds: float | None, longest: float) -> None:
         self.seconds = seconds or 0.0
@@ -244,7 +244,7 @@ class _Patience:
         self._is_last = False
 
     def next(self) -> float | None:
-        """Return the seconds to wait; None where there are none left, and the last look was."""
+        """Return the seconds to wait; None after the timeout and the last poll."""
         if self._is_last:
             return None
         self._pause = min(self._pause * 1.5, self._longest)

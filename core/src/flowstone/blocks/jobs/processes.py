@@ -1,4 +1,4 @@
-"""Processes of this machine: both pipes read as they fill, and ended with all their children."""
+"""Local processes: both pipes are read continuously, and all child processes are terminated."""
 
 from __future__ import annotations
 
@@ -21,18 +21,19 @@ from flowstone.records.redaction import redact
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-#: A longer line is taken in pieces of so many bytes.
+#: Lines longer than this many bytes are split into pieces.
 LONGEST_LINE = 16 * 1024
-#: So many characters of such a piece wait for the next: a secret may be in both.
+#: Number of characters at the end of a piece that are held back for the next: a secret may be
+#: split.
 LONGEST_SECRET = 4 * 1024
-#: So many of the last lines are kept in memory.
+#: Number of last lines that are kept in memory.
 KEPT = 200
-#: So much of the output stays in memory; what is more goes to a file.
+#: Maximum size of the output in memory; the rest is written to a file.
 IN_MEMORY = 1024 * 1024
-#: Seconds that the pipes of a process that has ended are read on: a child in the background may
-#: hold them open for ever.
+#: Seconds for which the pipes of an exited process are still read: a background child may hold them
+#: open forever.
 DRAIN = 2.0
-#: Seconds between two looks whether a process has ended.
+#: Seconds between two checks whether a process has exited.
 TICK = 0.02
 
 _PROC = Path("/proc/self")
@@ -40,11 +41,11 @@ _ENDED = frozenset("ZX")
 
 
 class Process:
-    """A process in a group of its own; two threads read its pipes, line by line.
+    """A process in a process group of its own; two threads read its pipes, line by line.
 
     Args:
-        say: is called with each line, as it comes, from those threads; None says nothing.
-        script: a file that is removed when the process has ended.
+        say: called with each line from those threads; None for no output.
+        script: a file that is deleted when the process has exited.
     """
 
     def __init__(
@@ -84,7 +85,7 @@ class Process:
             reader.start()
 
     def exit_code(self) -> int | None:
-        """Return how it ended, once all that it wrote is read; None until then."""
+        """Return the exit code once all output is read; None until then."""
         code = self._popen.poll()
         if code is None:
             return None
@@ -99,23 +100,23 @@ class Process:
         return code
 
     def end(self, grace_seconds: float) -> None:
-        """Ask the whole group to end, and kill what is left of it after a while."""
+        """Terminate the whole process group, and kill the rest of it after a while."""
         self.cancelled = self._popen.poll() is None
         end_group(self.pid, grace_seconds, self._popen.poll)
 
     def lines(self, seen: int) -> list[str]:
-        """Return the lines after so many, as far as they are kept."""
+        """Return the lines after the first `seen`, if they are still kept."""
         with self._lock:
             missing = self._written - len(self._tail)
             return list(self._tail)[max(0, seen - missing) :]
 
     def last_words(self, count: int) -> list[str]:
-        """Return the last lines of the errors, or of all where there are none."""
+        """Return the last lines of the errors, or of all output if there are no errors."""
         with self._lock:
             return list(self._errors or self._tail)[-count:]
 
     def output(self) -> str:
-        """Return all that it has written to standard output, secrets masked."""
+        """Return the complete standard output, with secrets masked."""
         with self._lock:
             self._output.seek(0)
             return self._output.read().decode()
@@ -126,7 +127,7 @@ class Process:
             rest = ""
             while chunk := pipe.readline(LONGEST_LINE):
                 text = redact(rest + decode(chunk))
-                # Half of a secret would not be known: it waits for its other half.
+                # Half of a secret would not be recognized, so it waits for the other half.
                 is_whole = chunk.endswith(b"\n") or len(chunk) < LONGEST_LINE
                 rest = "" if is_whole else text[-LONGEST_SECRET:]
                 self._take(text[: len(text) - len(rest)], is_output)
@@ -153,15 +154,15 @@ class Process:
 
     def _tell(self, line: str) -> None:
         if self._say is not None:
-            # The log may be closed, or the run lost: the pipes must be read on all the same.
+            # The log may be closed, or the run lost: the pipes must still be read.
             with suppress(Exception):
                 self._say(line)
 
 
 def read_start_time(pid: int) -> str:
-    """Return when a process was started, as the system tells it; "" where it has ended.
+    """Return the system's start time of a process; "" if it has exited.
 
-    With the id, it names one process for good: ids are given again.
+    Together with the id, it identifies a process for good: ids are reused.
     """
     if _PROC.exists():
         facts = _facts(_PROC.parent / str(pid))
@@ -173,12 +174,12 @@ def read_start_time(pid: int) -> str:
 def run_command(
     args: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program of the system to its end, and return what it wrote; it can't ask anything.
+    """Run a program to its end without input, and return its output.
 
     Args:
         args: the program and its arguments.
         env: its environment; None for that of this process.
-        cwd: where it runs; None for where this process does.
+        cwd: its working directory; None for that of this process.
     """
     return subprocess.run(  # noqa: S603 - each caller has written the command
         args,
@@ -192,7 +193,7 @@ def run_command(
 
 
 def _facts(folder: Path) -> list[str]:
-    """Return what Linux says of a process, behind its name; nothing where it is gone."""
+    """Return what Linux knows of a process, after its name; nothing if it has exited."""
     try:
         return (folder / "stat").read_text("utf-8", "replace").rpartition(")")[2].split()
     except OSError:
@@ -200,14 +201,14 @@ def _facts(folder: Path) -> list[str]:
 
 
 def name_process(pid: int) -> str:
-    """Return what a process is known by, also after its id was given again: ``host/pid/start``."""
+    """Return a name of a process that stays unique after its id is reused: ``host/pid/start``."""
     return f"{gethostname()}/{pid}/{read_start_time(pid)}"
 
 
 def read_process_name(name: str) -> tuple[str, int, str]:
-    """Return the host, the id and the start time of what `name_process` returned.
+    """Return the host, the id and the start time from the result of `name_process`.
 
-    The id is 0 where there is none.
+    The id is 0 if there is none.
     """
     host, _, rest = name.partition("/")
     pid, _, start = rest.partition("/")
@@ -215,15 +216,15 @@ def read_process_name(name: str) -> tuple[str, int, str]:
 
 
 def describe_exit(code: int) -> str:
-    """Return how a process ended, as ``exit code 3`` or ``killed by SIGKILL``."""
+    """Return how a process exited, as ``exit code 3`` or ``killed by SIGKILL``."""
     if code >= 0:
         return f"exit code {code}"
-    known = {each.value: each.name for each in signal.Signals}  # not all that there are
+    known = {each.value: each.name for each in signal.Signals}  # without real-time signals
     return f"killed by {known.get(-code, f'signal {-code}')}"
 
 
 def end_group(pid: int, grace_seconds: float, reap: Callable[[], object]) -> None:
-    """Send SIGTERM to a process and all in its group, and SIGKILL to what is left after a while."""
+    """Send SIGTERM to a process group, and after a while SIGKILL to what is left of it."""
     end = monotonic() + grace_seconds
     signal_group(pid, signal.SIGTERM)
     while _is_alive(pid, reap):
@@ -234,7 +235,7 @@ def end_group(pid: int, grace_seconds: float, reap: Callable[[], object]) -> Non
 
 
 def _is_alive(group: int, reap: Callable[[], object]) -> bool:
-    """Tell whether any process of a group runs; one that nobody has reaped does not."""
+    """Return whether any process of a group is running; zombies don't count."""
     reap()
     if _PROC.exists():
         found = (_facts(folder) for folder in _PROC.parent.iterdir() if folder.name.isdigit())
@@ -247,6 +248,6 @@ def _is_alive(group: int, reap: Callable[[], object]) -> bool:
 
 
 def signal_group(group: int, number: int) -> None:
-    """Send a signal to all processes of a group; one that has ended is no error."""
+    """Send a signal to all processes of a group; ignore a group that has exited."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(group, number)

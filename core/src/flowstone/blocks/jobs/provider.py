@@ -1,4 +1,4 @@
-"""JobProvider: what a package writes behind a job, and what it reports."""
+"""JobProvider: the class that a package implements for a job, and its reports."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class JobStatus(StrEnum):
-    """Where a job is."""
+    """The status of a job."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -22,18 +22,18 @@ class JobStatus(StrEnum):
 
     @property
     def ended(self) -> bool:
-        """Whether it will not change any more."""
+        """Whether it is final."""
         return self not in {JobStatus.PENDING, JobStatus.RUNNING}
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What is known of a job.
+    """The state of a job.
 
     Attributes:
-        status: where it is.
-        problem: of one that failed, what went wrong: an exit code, the last lines.
-        url: where people look at it, for messages; "" where there is no such page.
+        status: its status.
+        problem: for a failed job, what went wrong: an exit code, the last lines.
+        url: the URL of the job's page, for messages; "" if there is none.
     """
 
     status: JobStatus
@@ -41,25 +41,25 @@ class Report:
     url: str = ""
 
     def __setstate__(self, state: Sequence[object]) -> None:
-        """Read a pickle, also of before there were all fields."""
+        """Restore a pickle, including older ones with fewer fields."""
         for place, field in enumerate(fields(self)):
             value = state[place] if place < len(state) else field.default
             object.__setattr__(self, field.name, value)
 
 
 class JobProvider(ABC):
-    """The service that a `Job` runs on; each method asks it once, and does not wait.
+    """The service that a `Job` runs on; each method makes one request, and does not wait.
 
-    What is common to all comes from the job and its `JobRun`: waiting, logging, cancelling with the
-    run that waits. They also hide the block's secrets in errors.
+    The job and its `JobRun` do what all providers need: waiting, logging, and cancelling with the
+    run that waits. They also mask the block's secrets in errors.
 
     Attributes:
-        poll_seconds: the longest time between two reports.
-        grace_seconds: how long a job may take to end when it is cancelled.
-        timeout_seconds: how long to wait where nobody says how long; None for as long as it takes.
-        outage_seconds: how long the service may be `Unreachable` before who waits gives up.
-        streams: whether this writes the job's lines to the run's log itself, as they come; else
-            that is done with what `read_logs` returns, at each report.
+        poll_seconds: the maximum number of seconds between two reports.
+        grace_seconds: the number of seconds in which a cancelled job must end.
+        timeout_seconds: the default timeout of waiting; None for no timeout.
+        outage_seconds: how long the service may be `Unreachable` before waiting fails.
+        streams: whether the provider itself writes the job's output to the run's log as it comes;
+            otherwise the result of `read_logs` is logged with each report.
     """
 
     poll_seconds: float = 5.0
@@ -71,23 +71,24 @@ class JobProvider(ABC):
     @property
     @abstractmethod
     def where(self) -> str:
-        """What runs where, for messages; no secret may be in it."""
+        """The job and where it runs, for messages; must not contain secrets."""
 
     @abstractmethod
     def start(self) -> str:
-        """Start the job, and return at once the handle that the service knows it by.
+        """Start the job, and immediately return the handle, the service's id of the job.
 
-        Another process must find the job by the handle alone.
+        Another process must be able to find the job by the handle alone.
 
         Raises:
             JobError: it can't be started.
-            CredentialsError: the login was refused; where its secrets are kept elsewhere, they are
-                read again, and it is tried once more.
+            CredentialsError: the credentials were refused. If their secrets are references, they
+                are
+                read again, and the call is retried once.
         """
 
     @abstractmethod
     def report(self, handle: str) -> Report:
-        """Return where a job is.
+        """Return the state of a job.
 
         Raises:
             JobLost: there is no such job.
@@ -95,16 +96,16 @@ class JobProvider(ABC):
 
     @abstractmethod
     def cancel(self, handle: str) -> None:
-        """Ask the service to end a job; one that has ended is no error."""
+        """Ask the service to cancel a job; ignore one that has ended."""
 
     def kill(self, handle: str) -> None:
-        """End a job at once, without time to clean up; by default `cancel` it."""
+        """Kill a job immediately, without time to clean up; by default, `cancel` it."""
         self.cancel(handle)
 
     def read_logs(self, handle: str, seen: int) -> list[str]:  # noqa: ARG002
-        """Return the lines that a job has written, after so many that were seen before."""
+        """Return the lines of a job's output after the first `seen`."""
         return []
 
     def read_result(self, handle: str) -> object:  # noqa: ARG002
-        """Return what a job that has completed gave; None where it gives nothing."""
+        """Return the result of a completed job; None if it has none."""
         return None

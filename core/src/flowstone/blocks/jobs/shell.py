@@ -1,4 +1,4 @@
-"""ShellOperation: commands in a shell of this machine, as a job."""
+"""ShellOperation: local shell commands, as a job."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ from flowstone.settings import read_environment
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: These stop at the first command that fails, when they are told so.
+#: Shells that can be told to stop at the first command that fails.
 STOPPING = frozenset({"sh", "bash", "dash", "zsh", "ksh", "ash"})
 SUFFIXES = {"powershell": ".ps1", "pwsh": ".ps1"}
-#: So many of the last lines are told of a command that failed.
+#: Number of last lines in the error of a failed command.
 LAST_WORDS = 10
 
-#: What this process has started, by handle, while it runs or somebody may ask for it.
+#: Processes that this one has started, by handle, while they run or their status may be read.
 _processes: WeakValueDictionary[str, Process] = WeakValueDictionary()
 
 
 class Handle(str):
-    """A handle that keeps its process in sight: ``host/pid/start``."""
+    """A handle that keeps a reference to its process: ``host/pid/start``."""
 
     __slots__ = ("process",)
     process: Process
@@ -52,10 +52,10 @@ class Handle(str):
 class ShellOperation(Job):
     """Runs commands one after the other, and stops at the first that fails.
 
-    Its result is what they wrote to standard output.
+    Its result is their standard output.
     """
 
-    _description: ClassVar[str | None] = "Commands in a shell of this machine."
+    _description: ClassVar[str | None] = "Shell commands on this machine."
     _code_example: ClassVar[str | None] = (
         'ShellOperation(commands=["mkdir -p out", "ls"]).save("list")\n'
         'lines = ShellOperation.load("list").run()'
@@ -66,30 +66,31 @@ class ShellOperation(Job):
     )
     direct: bool = Field(
         default=False,
-        description="Whether no shell is used: then nothing in the commands means anything to one.",
+        description="Whether to use no shell, so that no character has a special meaning.",
     )
     stream_output: bool = Field(
-        default=True, description="Whether each line goes to the run's log as it is written."
+        default=True, description="Whether to log each line of output as it comes."
     )
-    stream_level: int = Field(default=logging.INFO, description="The level of those lines.")
+    stream_level: int = Field(default=logging.INFO, description="The log level of those lines.")
     env: dict[str, str] = Field(
-        default_factory=dict, description="Variables, beside those of this process."
+        default_factory=dict,
+        description="Environment variables, in addition to those of this process.",
     )
     secret_env: dict[str, SecretStr] = Field(
-        default_factory=dict, description="Variables whose values are secret, and masked in output."
+        default_factory=dict, description="Secret environment variables, masked in output."
     )
     working_dir: Path | None = Field(
-        default=None, description="Where the commands run; by default, where you are."
+        default=None, description="The working directory; by default the current one."
     )
     shell: str | None = Field(default=None, description="The shell; by default bash, or else sh.")
     extension: str | None = Field(
-        default=None, description="What the script's file ends in, as .sh or .ps1."
+        default=None, description="The suffix of the script's file, such as .sh or .ps1."
     )
     output: Literal["lines", "text"] = Field(
-        default="lines", description="Whether the result is a list of lines, or one text."
+        default="lines", description="Whether the result is a list of lines or a single string."
     )
     term_seconds: float = Field(
-        default=5.0, ge=0, le=10, description="How long cancelled commands may take to end."
+        default=5.0, ge=0, le=10, description="Seconds until cancelled commands are killed."
     )
     _started: list[str] = PrivateAttr(default_factory=list)
 
@@ -100,13 +101,13 @@ class ShellOperation(Job):
         self.close()
 
     def close(self) -> None:
-        """End what this block has started and what has not ended yet."""
+        """Terminate the processes that this block has started and that are still running."""
         while self._started:
             with suppress(JobLost):
                 self.attach(self._started.pop()).cancel()
 
     def make_provider(self) -> ShellProvider:
-        """Return this machine."""
+        """Return the provider for this machine."""
         return ShellProvider(self, self._started)
 
 
@@ -115,7 +116,7 @@ class ShellProvider(JobProvider):
 
     Args:
         job: the commands.
-        started: the handles of what the block has started; what has ended goes out of it.
+        started: the handles of what the block has started; those that have ended are removed.
     """
 
     poll_seconds = 0.1
@@ -145,7 +146,7 @@ class ShellProvider(JobProvider):
         else:
             handle = Handle(name_process(process.pid))
             handle.process = _processes[handle] = process
-            # Those that have ended are forgotten, or a block in a loop would remember them all.
+            # Forget those that have ended: a block in a loop would accumulate them.
             self._started[:] = [old for old in self._started if self._is_running(old)]
             self._started.append(handle)
             return handle
@@ -183,7 +184,8 @@ class ShellProvider(JobProvider):
         text = "" if process is None else process.output()
         if self._job.output == "text":
             return text
-        # Not by `splitlines`: that ends a line at a form feed, too, and at what JSON has in texts.
+        # Not with `splitlines`, which also splits at form feeds and at characters that JSON allows
+        # in strings.
         lines = [line.removesuffix("\r") for line in text.split("\n")]
         return lines if lines[-1] else lines[:-1]
 
@@ -193,7 +195,7 @@ class ShellProvider(JobProvider):
         return {**read_environment(), **job.env, **secret} if job.env or secret else None
 
     def _write_script(self) -> tuple[list[str], Path | None]:
-        """Return what is run, and the file that the script is in."""
+        """Return the command to run, and the file of the script."""
         job = self._job
         if not job.commands:
             raise JobError(self.where, "there are no commands", "Give it some in `commands`.")
@@ -201,7 +203,7 @@ class ShellProvider(JobProvider):
             return job.commands, None
         shell = job.shell or shutil.which("bash") or "sh"
         name = Path(shell.split()[0]).stem
-        # As the names of files are written, whatever bytes these are of.
+        # With the encoding of file names, which preserves any bytes.
         content = "".join(f"{line}\n" for line in job.commands).encode("utf-8", "surrogateescape")
         number, path = mkstemp(job.extension or SUFFIXES.get(name, ".sh"), "flowstone-")
         with os.fdopen(number, "wb") as file:
@@ -210,7 +212,7 @@ class ShellProvider(JobProvider):
         return [*shell.split(), *stop, path], Path(path)
 
     def _logger(self) -> Callable[[str], None] | None:
-        # Made here, as the threads that read know of no run.
+        # Created here, as the reader threads have no current run.
         if not self._job.stream_output:
             return None
         return partial(get_job_logger().log, self._job.stream_level, "%s")
@@ -239,4 +241,4 @@ def _process(handle: str) -> Process | None:
 def _problem(code: int, process: Process) -> str:
     how = describe_exit(code)
     words = process.last_words(LAST_WORDS)
-    return f"{how}; its last words: {chr(10).join(words)}" if words else how
+    return f"{how}; its last lines: {chr(10).join(words)}" if words else how

@@ -1,4 +1,4 @@
-"""Notifiers: the interface to people, and webhooks."""
+"""Notifiers: the interface for messages to people, and webhooks."""
 
 from __future__ import annotations
 

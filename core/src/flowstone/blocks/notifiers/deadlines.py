@@ -1,4 +1,4 @@
-"""Deadlines of conversations over the network, and whom to trust there."""
+"""Deadlines of network connections, and the certificates that they trust."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 @contextmanager
 def deadline(seconds: float, drop: Callable[[], None]) -> Iterator[Event]:
-    """Call `drop`, from another thread, after so many seconds; yields whether it was called.
+    """Call `drop` from another thread after a number of seconds; yield whether it was called.
 
-    A socket's own timeout begins anew with each byte: a slow server could hold us for ever.
+    A socket's own timeout starts again with each byte, so a slow server could block us forever.
     """
     over = Event()
 
@@ -41,7 +41,7 @@ def hang_up(sock: socket.socket | None) -> None:
 
 
 def trust(verify: bool) -> ssl.SSLContext:
-    """Return how a server's certificate is checked: by the system's authorities, or not at all."""
+    """Return how a server's certificate is verified: by the system's authorities, or not at all."""
     context = ssl.create_default_context()
     if not verify:
         context.check_hostname = False

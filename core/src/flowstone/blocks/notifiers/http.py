@@ -1,4 +1,4 @@
-"""One HTTP request: with a deadline for the whole of it, the environment's proxies, no redirect."""
+"""A single HTTP request with a total deadline, the environment's proxies, and no redirects."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from flowstone.blocks.notifiers.deadlines import deadline, hang_up, trust
 if TYPE_CHECKING:
     from http.client import HTTPResponse
 
-#: So much of an answer is read, in bytes.
+#: Maximum number of bytes of a response that are read.
 LONGEST = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a web server has answered.
+    """The response of a web server.
 
     Attributes:
-        status_code: 200 and its kin mean that it took the request.
+        status_code: 2xx if the server has accepted the request.
         headers: by name, in lower case.
-        text: the body, up to a megabyte of it.
+        text: the body, up to 1 MB of it.
     """
 
     status_code: int
@@ -39,47 +39,47 @@ class Answer:
 
     @property
     def ok(self) -> bool:
-        """Whether the server took the request."""
+        """Whether the server has accepted the request."""
         return 200 <= self.status_code < 300
 
     def json(self) -> Any:
-        """Return the body, read as JSON."""
+        """Return the body, parsed as JSON."""
         return loads(self.text)
 
 
 class NotSent(OSError):
-    """The server was not reached, so that it has seen nothing of the request."""
+    """The server was not reached, so it has not received any part of the request."""
 
 
 class NoAnswer(OSError):
-    """The request was sent, and no answer came: the server may have acted on it."""
+    """The request was sent, and no response came: the server may have processed it."""
 
 
 class Forbidden(OSError):
-    """The address is one of a private network."""
+    """The address belongs to a private network."""
 
     def __init__(self) -> None:
         super().__init__("its address is one of a private network")
 
 
-#: Returns the IP addresses of a host, for a port.
+#: A function that returns the IP addresses of a host, for a port.
 Resolver = Callable[[str, int], Sequence[str]]
 
 
 def resolve_host(host: str, port: int) -> list[str]:
-    """Return the addresses that the system knows of a host, by name or written in any way."""
+    """Return the system's addresses of a host, given by name or as an address in any notation."""
     return [str(each[4][0]) for each in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
 
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How a request is sent.
+    """Options for sending a request.
 
     Attributes:
-        seconds: how long the whole of it may take.
-        verify: whether the server's certificate must be right.
+        seconds: the timeout of the whole request.
+        verify: whether to verify the server's certificate.
         private: whether addresses of private networks are allowed.
-        resolve: finds the addresses of a host; it is asked once for each connection.
+        resolve: finds the addresses of a host; called once per connection.
     """
 
     seconds: float
@@ -91,16 +91,16 @@ class Manner:
 def send(
     method: str, url: str, body: bytes | None, headers: Mapping[str, str], manner: Manner
 ) -> Answer:
-    """Send a request, and return the answer, whatever its status.
+    """Send a request, and return the response, whatever its status.
 
     Raises:
-        NotSent: the server was not reached; also where its certificate is wrong.
-        NoAnswer: the request was sent, and no whole answer came in time.
-        Forbidden: the address is of a private network, and that is not allowed.
+        NotSent: the server was not reached, or its certificate is invalid.
+        NoAnswer: the request was sent, and no complete response came in time.
+        Forbidden: the address belongs to a private network, which is not allowed.
     """
     line = _Line(manner)
-    # No handlers for redirects and errors: an answer is returned as it is, and a secret URL's
-    # payload goes nowhere else.
+    # No handlers for redirects and errors: a response is returned as it is, and the payload for a
+    # secret URL is sent nowhere else.
     opener = OpenerDirector()
     for handler in (ProxyHandler(), _Plain(line), _Sealed(line, trust(manner.verify))):
         opener.add_handler(handler)
@@ -110,7 +110,7 @@ def send(
         try:
             with opener.open(request, timeout=manner.seconds) as response:
                 answer = _read(response)
-            if over.is_set():  # what was cut off may look like an answer
+            if over.is_set():  # a truncated response may look complete
                 raise TimeoutError
             return answer
         except (OSError, HTTPException, ValueError) as error:
@@ -136,7 +136,7 @@ def _read(response: HTTPResponse) -> Answer:
 
 
 class _Line:
-    """The connection of one request, and how far it has come."""
+    """The connection of one request, and its progress."""
 
     def __init__(self, manner: Manner) -> None:
         self._private, self._resolve, self.sent = manner.private, manner.resolve, False
@@ -149,7 +149,7 @@ class _Line:
     def connect(
         self, address: tuple[str, int], timeout: float, source: tuple[str, int] | None
     ) -> socket.socket:
-        """Connect to an address that was looked at: the name is not resolved a second time."""
+        """Connect to an address that was checked: the name is not resolved a second time."""
         host, port = address
         trouble: OSError = OSError("the host has no address")
         for found in self._find_addresses(host, port):
@@ -166,7 +166,7 @@ class _Line:
         return found
 
     def check_proxied(self, request: Request) -> None:
-        """Look at what a proxy will connect to, as far as its name tells; the proxy is trusted."""
+        """Check the host that a proxy will connect to, if its name shows that; trust the proxy."""
         tunnel = getattr(request, "_tunnel_host", None)
         target = tunnel or (request.selector.split("/")[2] if request.has_proxy() else None)
         if target is None or self._private:
@@ -193,7 +193,7 @@ class _Guarded(HTTPConnection):
 
 
 class _GuardedTls(HTTPSConnection, _Guarded):
-    """Its `connect` is that of HTTPS."""
+    """HTTPS with the `connect` of `_Line`."""
 
 
 class _Plain(HTTPHandler):
@@ -223,7 +223,7 @@ class _Sealed(HTTPSHandler):
 
 
 def is_global(address: str) -> bool:
-    """Tell whether an IP address is one of the open internet."""
+    """Return whether an IP address is a public one."""
     ip = ip_address(address.partition("%")[0])
     inner = (ip.ipv4_mapped or ip.sixtofour) if isinstance(ip, IPv6Address) else None
     if inner is not None:

@@ -1,4 +1,4 @@
-"""HttpNotifier and HttpProvider: what notifiers that post JSON to a secret URL are made of."""
+"""HttpNotifier and HttpProvider: base classes of notifiers that post JSON to a secret URL."""
 
 from __future__ import annotations
 
@@ -29,46 +29,46 @@ if TYPE_CHECKING:
     from flowstone.blocks.notifiers.note import Note
     from flowstone.secrets.values import SecretDict
 
-#: The service did nothing, and says so: it may be asked again.
+#: The service says that it did nothing: the request may be retried.
 BUSY = frozenset({429, 503})
-#: The headers' login is not known, or the URL, which is a login too, has been replaced.
+#: The credentials in the headers are invalid, or the URL, which is a credential too, was replaced.
 DENIED = frozenset({401, 403, 404, 410})
 _URL = re.compile(r"https?://[!-~]+", re.IGNORECASE)
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _REMEDIES = {
     400: "Look at the template: is this what the service takes?",
-    401: "Look at the headers: they have to bring a login that the service knows.",
+    401: "Look at the headers: they must contain credentials that the service accepts.",
     403: "Look at the URL and the headers: they are not allowed to do this.",
-    404: "Look at the URL: there is none such any longer, so make another one at the service.",
-    410: "Make another URL at the service: this one was taken back.",
+    404: "Check the URL: it no longer exists, so create another one at the service.",
+    410: "Create another URL at the service: this one was revoked.",
 }
 
 
 class HttpNotifier(Notifier):
     """A notifier that posts to a secret URL; its `make_provider` returns an `HttpProvider`."""
 
-    url: SecretStr = Field(description="Where to; secret, as whoever has it can post there.")
-    verify: bool = Field(default=True, description="Whether the server's certificate is checked.")
+    url: SecretStr = Field(description="The URL to post to; secret, since it is a credential.")
+    verify: bool = Field(default=True, description="Whether to verify the server's certificate.")
     allow_private_urls: bool = Field(
-        default=True, description="Whether the address may be one of a private network."
+        default=True, description="Whether addresses of private networks are allowed."
     )
 
     def _list_private(self) -> Iterator[str]:
-        # The URL may be kept elsewhere, and then it is no text of the block's.
+        # The URL may be a reference to a secret, which is not a string.
         with suppress(SecretError):
             yield self.url.get_secret_value()
         yield from super()._list_private()
 
 
 class HttpProvider(NotifierProvider):
-    """The secret URL of an `HttpNotifier`.
+    """Posts to the secret URL of an `HttpNotifier`.
 
     Args:
-        notifier: says where, and how to connect.
-        render: returns the JSON value that carries a note.
-        method: of the request.
-        headers: of the request; one of Content-Type replaces that of JSON.
-        max_body_length: characters that a note's body may have; None is any number.
+        notifier: the block with the URL and the connection options.
+        render: returns the JSON value for a note.
+        method: the HTTP method.
+        headers: the HTTP headers; a Content-Type replaces that of JSON.
+        max_body_length: the maximum length of a note's body in characters; None for no limit.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class HttpProvider(NotifierProvider):
         try:
             url = urlsplit(self._notifier.url.get_secret_value().strip())
             host = url.hostname if url.scheme in {"http", "https"} else None
-        except (ValueError, SecretError):  # an error of its own, when it is used
+        except (ValueError, SecretError):  # it is raised when the URL is used
             host = None
         return f"{kind}{f' {name!r}' if name else ''}{f' at {host}' if host else ''}"
 
@@ -98,10 +98,10 @@ class HttpProvider(NotifierProvider):
         self.check(self.send(self._render(note)))
 
     def check(self, answer: Answer) -> None:
-        """Raise the error of an answer that is no success.
+        """Raise the error of a response that is not a success.
 
         Raises:
-            NotificationFailed: or its kin, as `deliver` says.
+            NotificationFailed: or one of its subclasses, as `deliver` documents.
         """
         if not answer.ok:
             raise _explain_refusal(self.where, answer)
@@ -109,17 +109,17 @@ class HttpProvider(NotifierProvider):
     def send(
         self, payload: object, *, url: str | None = None, headers: SecretDict | None = None
     ) -> Answer:
-        """Send a payload once, and return the answer, whatever its status.
+        """Send a payload once, and return the response, whatever its status.
 
         Args:
-            payload: a JSON value, or bytes, sent as they are; None sends no body.
-            url: another than the notifier's own.
-            headers: others than the provider's own.
+            payload: a JSON value, or bytes, which are sent unchanged; None sends no body.
+            url: a URL to use instead of the notifier's own.
+            headers: headers to use instead of the provider's own.
 
         Raises:
             NotificationUnsent: the server was not reached.
-            NotificationInvalid: this can't be sent, or not to that URL.
-            NotificationFailed: the server was reached, and did not answer in time.
+            NotificationInvalid: the payload can't be sent, or not to that URL.
+            NotificationFailed: the server was reached, and did not respond in time.
         """
         body = None if payload is None else self._encode(payload)
         fields = self._read_headers(self._headers if headers is None else headers)
@@ -136,7 +136,7 @@ class HttpProvider(NotifierProvider):
             remedy = "Give it a public URL, or set allow_private_urls=True."
             raise NotificationInvalid(self.where, str(error), remedy) from None
         except NoAnswer as error:
-            remedy = "Look there whether it has arrived before you send it again."
+            remedy = "Check whether it has arrived before you send it again."
             raise NotificationFailed(self.where, f"no answer: {error}", remedy) from None
 
     def _encode(self, payload: object) -> bytes:
@@ -150,13 +150,13 @@ class HttpProvider(NotifierProvider):
         raise NotificationInvalid(self.where, problem, remedy)
 
     def _read_headers(self, given: SecretDict | None) -> dict[str, str]:
-        """Return the headers, if they can be sent: a line break in one would begin another."""
+        """Return the headers after checking them: a line break in one would start another."""
         headers: Mapping[str, object] = {} if given is None else given.get_secret_value()
         for name, value in headers.items():
             good = isinstance(value, str) and value.isprintable() and value.isascii()
             if not _NAME.fullmatch(name) or not good:
                 problem = f"header {name!r} is not one line of ASCII text"
-                raise NotificationInvalid(self.where, problem, "Set it right in `headers`.")
+                raise NotificationInvalid(self.where, problem, "Correct it in `headers`.")
         return {name: str(value) for name, value in headers.items()}
 
     def _read_url(self, given: str | None) -> str:
@@ -165,21 +165,21 @@ class HttpProvider(NotifierProvider):
             problem = "its URL is not one of http:// or https://, in ASCII"
             raise NotificationInvalid(self.where, problem, "Set `url` to the service's own.")
         if "@" in urlsplit(url).netloc:
-            problem = "there is a login in its URL, which is not sent from there"
+            problem = "its URL contains credentials, which are not sent"
             remedy = "Set `headers`: {'Authorization': 'Basic …'}, where it takes some."
             raise NotificationInvalid(self.where, problem, remedy)
         return url.partition("#")[0]
 
 
 def _explain_refusal(where: str, answer: Answer) -> NotificationFailed:
-    """Return the error of an answer that is no success."""
+    """Return the error of a response that is not a success."""
     status, words = answer.status_code, answer.text.strip()
     problem = f"it answered {status}{f': {words}' if words else ''}"
     if status in BUSY:
         remedy = "Wait, and send less, or later."
         return NotificationUnsent(where, problem, remedy, status, _read_patience(answer))
     if 300 <= status < 400:
-        remedy = "Set `url` to where it leads now: a redirect is not followed."
+        remedy = "Set `url` to its new location: redirects are not followed."
     else:
         remedy = _REMEDIES.get(status, "Look at what the service says of it.")
     kind = NotificationDenied if status in DENIED else NotificationFailed
@@ -187,7 +187,7 @@ def _explain_refusal(where: str, answer: Answer) -> NotificationFailed:
 
 
 def _read_patience(answer: Answer) -> float | None:
-    """Return how many seconds the service asks for: a number, or until a date."""
+    """Return the seconds to wait from a Retry-After header, which is a number or a date."""
     asked = answer.headers.get("retry-after", "").strip()
     if asked.isascii() and asked.isdigit():
         return float(asked)

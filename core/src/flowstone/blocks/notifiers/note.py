@@ -1,4 +1,4 @@
-"""The note that is sent, and how its texts are prepared."""
+"""The note that is sent, and the preparation of its texts."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from flowstone.records.redaction import redact
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What is sent. A provider gets clean texts without secrets, no longer than the service takes.
+    """The note to send. A provider gets valid texts without secrets, within the service's limits.
 
     Attributes:
-        body: any text, of one line or many.
-        subject: one line; None where there is none.
-        html: the same as a web page, for a service that shows such; mostly None.
+        body: a text of one or more lines.
+        subject: one line; None if there is none.
+        html: the same content as HTML, for services that render it; usually None.
     """
 
     body: str
@@ -23,7 +23,7 @@ class Note:
 
 
 def cut(text: str, longest: int | None) -> str:
-    """Return at most so many characters; where some are missing, the end says so."""
+    """Return at most that many characters; an ending marks a text that was cut."""
     if longest is None or len(text) <= longest:
         return text
     mark = f" … (cut: it had {len(text):,} characters)"
@@ -31,5 +31,5 @@ def cut(text: str, longest: int | None) -> str:
 
 
 def clean(text: str) -> str:
-    """Return a text that UTF-8 can carry, with no secret that is known here."""
+    """Return a text that UTF-8 can encode, with all known secrets masked."""
     return redact(text).encode("utf-8", "replace").decode()

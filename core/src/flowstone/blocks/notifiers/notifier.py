@@ -1,4 +1,4 @@
-"""Notifier: the interface of everything that tells people something."""
+"""Notifier: the interface of everything that sends messages to people."""
 
 from __future__ import annotations
 
@@ -32,67 +32,67 @@ if TYPE_CHECKING:
 
     from flowstone.blocks.notifiers.provider import NotifierProvider
 
-#: How often a note is sent that did certainly not arrive.
+#: Maximum number of attempts for a note that has certainly not arrived.
 ATTEMPTS = 3
-#: Seconds before the second try, where the service asks for none; twice that before the third.
+#: Seconds before the second attempt unless the service asks for others; doubled for the third.
 PAUSE_SECONDS = 1.0
-#: A service that wants more patience than so many seconds is not asked again.
+#: A request of the service to wait longer than this many seconds is not honored: the note fails.
 LONGEST_PAUSE = 30.0
-#: Characters that an error shows of what the service has said.
+#: Number of characters of a service's response that an error shows.
 LONGEST_PROBLEM = 300
-#: A shorter part of a secret URL's path, as `services`, is a word and no secret.
+#: A shorter part of a secret URL's path, such as `services`, is a word and not a secret.
 SEGMENT = 12
 
 
 class Notifier(Block):
-    """Tells people something: in a chat, by mail, at a web address.
+    """Sends messages to people: in a chat, by email, or to a web address.
 
-    A package writes `make_provider`, which returns the place as a `NotifierProvider`.
+    A package implements `make_provider`, which returns a `NotifierProvider`.
     """
 
     _replaceable: ClassVar[tuple[str, ...]] = ("notify",)
 
     timeout_seconds: float = Field(
-        default=10.0, gt=0, le=600, description="How long one try may take, in seconds."
+        default=10.0, gt=0, le=600, description="The timeout of one attempt, in seconds."
     )
 
     @abstractmethod
     def make_provider(self) -> NotifierProvider:
-        """Return the place that notes go to; each try asks for it anew.
+        """Return the provider that sends notes; called again for each attempt.
 
-        It connects to nothing and reads no secret: that is left to the provider's methods.
+        It must not connect or read secrets: the provider's methods do that.
         """
 
     def notify(self, body: str, subject: str | None = None) -> None:
-        """Send a text. It returns when the service has taken it.
+        """Send a message; return when the service has accepted it.
 
-        A text that is too long for the service is cut, with a mark. Secrets that this process
-        knows are masked. A note that did certainly not arrive (nobody listens there, or the
-        service asks for patience) is sent again, up to three times in all.
+        A message that is too long for the service is cut, with a mark. Secrets that this process
+        knows are masked. A note that has certainly not arrived (the server can't be reached, or the
+        service asks to wait) is sent again, up to three times in total.
 
         Args:
-            body: one line or many.
+            body: one or more lines.
             subject: one line.
 
         Raises:
-            NotificationInvalid: these are no such texts, or the block's fields can't be used.
-            NotificationUnsent: it did certainly not arrive.
-            NotificationFailed: it was refused, or nobody knows whether it arrived.
+            NotificationInvalid: the texts are invalid, or the block's fields can't be used.
+            NotificationUnsent: it has certainly not arrived.
+            NotificationFailed: it was refused, or it is unknown whether it arrived.
         """
         self.send_note(Note(body, subject))
 
     async def anotify(self, body: str, subject: str | None = None) -> None:
-        """Do as `notify`, and let other coroutines run meanwhile."""
+        """Async version of `notify`."""
         await run_in_thread(self.notify, body, subject)
 
     def send_note(self, note: Note) -> None:
-        """Send a note as `notify` does: for methods of a block's own that send more than a text.
+        """Send a note like `notify`; for a block's own methods that send more than a text.
 
         Args:
             note: its texts are checked, masked and cut.
 
         Raises:
-            NotificationFailed: as `notify` does.
+            NotificationFailed: as for `notify`.
         """
         prepared = self._prepare(note)
         for attempt in count(1):
@@ -101,7 +101,7 @@ class Notifier(Block):
                 return
             pause = _choose_pause(error, attempt)
             if pause is None:
-                raise error  # outside any `except`: what a provider caught may show a secret
+                raise error  # outside of any `except`: what a provider caught may contain a secret
             get_logger("notifier").warning("%s Trying again in %g s.", error, pause)
             services().clock.sleep(pause)
 
@@ -130,7 +130,7 @@ class Notifier(Block):
         return None
 
     def _mask_error(self, error: Exception) -> NotificationFailed:
-        """Return an error as it may be shown: a new one, as the old one's causes tell, too."""
+        """Return a new error that is safe to show: causes of the old one may contain secrets."""
         place, mask = self.make_provider().where, self._mask
         if isinstance(error, CredentialsError):
             return NotificationDenied(
@@ -141,7 +141,8 @@ class Notifier(Block):
         if not isinstance(error, NotificationFailed):
             problem = mask(f"{type(error).__name__}: {error}")
             return NotificationFailed(place, problem, "Look at what the service says.")
-        # Masked as the service has worded it: a secret that was cut or joined is not known as one.
+        # Mask what the service sent before it is shortened: a secret that was cut is not
+        # recognized.
         problem = cut(" ".join(mask(error.problem).split()), LONGEST_PROBLEM)
         where, remedy = mask(error.where), mask(error.remedy)
         if isinstance(error, NotificationUnsent):
@@ -152,7 +153,7 @@ class Notifier(Block):
         return NotificationFailed(where, problem, remedy, error.status)
 
     def _list_private(self) -> Iterator[str]:
-        """Yield the secrets whose parts no error may show."""
+        """Yield the secrets of which no part may appear in an error."""
         yield from secret_texts(self)
 
     def _mask(self, text: str) -> str:
@@ -161,7 +162,7 @@ class Notifier(Block):
 
 
 def _choose_pause(error: NotificationFailed, attempt: int) -> float | None:
-    """Return how many seconds to wait for another try; None where there is none."""
+    """Return the seconds to wait before the next attempt; None if there is none."""
     if not isinstance(error, NotificationUnsent) or attempt >= ATTEMPTS:
         return None
     pause = PAUSE_SECONDS * 2 ** (attempt - 1) if error.after is None else error.after
@@ -173,7 +174,7 @@ def _is_text(value: object) -> bool:
 
 
 def fragments(secret: str) -> Iterator[str]:
-    """Yield a secret, and of a secret URL what errors may quote alone: its path, its query."""
+    """Yield a secret, and the parts of a secret URL that errors may quote: its path and query."""
     yield from _yield_long(secret)
     if "://" in secret:
         try:

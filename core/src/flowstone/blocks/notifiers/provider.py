@@ -1,4 +1,4 @@
-"""NotifierProvider: what a package writes behind a notifier."""
+"""NotifierProvider: the class that a package implements for a notifier."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ if TYPE_CHECKING:
 
 
 class NotifierProvider(ABC):
-    """The place that a `Notifier` sends to, and one try to send there.
+    """The destination of a `Notifier`, and a single attempt to send to it.
 
-    What is common to all comes from the notifier: checks, cutting, further tries. It also hides the
-    block's secrets in errors, so that a provider quotes the service as it is.
+    The notifier does what all providers need: checks, cutting, retries. It also masks the block's
+    secrets in errors, so a provider can quote the service's responses unchanged.
 
     Attributes:
-        max_body_length: characters that a body may have; a longer one is cut, with a mark. None
-            is any number.
-        max_subject_length: characters that a subject may have.
+        max_body_length: the maximum length of a body in characters; a longer one is cut, with a
+            mark. None for no limit.
+        max_subject_length: the maximum length of a subject in characters.
     """
 
     max_body_length: int | None = None
@@ -27,15 +27,15 @@ class NotifierProvider(ABC):
     @property
     @abstractmethod
     def where(self) -> str:
-        """The place, for messages; no secret may be in it."""
+        """The destination, for messages; it must not contain secrets."""
 
     @abstractmethod
     def deliver(self, note: Note) -> None:
         """Send once, within the notifier's `timeout_seconds`.
 
         Raises:
-            NotificationUnsent: it did certainly not arrive, so that it may be sent again.
-            NotificationDenied: the login or the secret URL was refused; where that is kept
-                elsewhere, it is read again, and the note sent once more.
+            NotificationUnsent: it has certainly not arrived, so it may be sent again.
+            NotificationDenied: the credentials or the secret URL were refused. If they are
+                references, they are read again, and the note is sent once more.
             NotificationFailed: it was refused for another reason, or may have arrived.
         """

@@ -1,4 +1,4 @@
-"""Webhook: a note, or any payload, as JSON to a secret URL."""
+"""Webhook: posts a note, or any payload, as JSON to a secret URL."""
 
 from __future__ import annotations
 
@@ -22,38 +22,39 @@ _PLACE = re.compile(r"\{\{ *(body|subject) *\}\}")
 
 
 class Webhook(HttpNotifier):
-    """Sends JSON to a secret URL: notes by a template, or any payload by `call`."""
+    """Sends JSON to a secret URL: notes with a template, or any payload with `call`."""
 
-    _description: ClassVar[str | None] = "A secret URL that takes JSON: notes, or any payload."
+    _description: ClassVar[str | None] = "A secret URL that accepts JSON: notes, or any payload."
     _code_example: ClassVar[str | None] = (
         'Webhook(url="https://example.org/hooks/1").save("ours")\n'
         'Webhook.load("ours").call({"order": 7})'
     )
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = Field(
-        default="POST", description="How it is sent."
+        default="POST", description="The HTTP method."
     )
     headers: SecretDict = Field(
-        default_factory=lambda: SecretDict({}), description="Headers by name; all values secret."
+        default_factory=lambda: SecretDict({}),
+        description="HTTP headers by name; all values are secret.",
     )
     template: dict[str, Any] = Field(
         default_factory=lambda: {"subject": "{{subject}}", "body": "{{body}}"},
-        description="The JSON that carries a note; {{body}} and {{subject}} stand for its texts.",
+        description="The JSON of a note, with the placeholders {{body}} and {{subject}}.",
     )
 
     def make_provider(self) -> HttpProvider:
-        """Return the URL, and how notes are sent there."""
+        """Return the provider for the URL."""
         return HttpProvider(self, self._fill_template, method=self.method, headers=self.headers)
 
     def call(self, payload: object = None) -> Answer:
-        """Send a payload once, and return the answer, whatever its status.
+        """Send a payload once, and return the response, whatever its status.
 
         Args:
-            payload: a JSON value, sent as it is; None sends no body.
+            payload: a JSON value, sent unchanged; None sends no body.
 
         Raises:
             NotificationUnsent: the server was not reached.
-            NotificationFailed: it was, and did not answer in time.
+            NotificationFailed: it was reached, and did not respond in time.
         """
         try:
             return self.make_provider().send(payload)
@@ -62,7 +63,7 @@ class Webhook(HttpNotifier):
         raise masked
 
     async def acall(self, payload: object = None) -> Answer:
-        """Do as `call`, and let other coroutines run meanwhile."""
+        """Async version of `call`."""
         return await run_in_thread(self.call, payload)
 
     def _fill_template(self, note: Note) -> object:
@@ -70,7 +71,7 @@ class Webhook(HttpNotifier):
 
 
 def _fill(template: object, texts: Mapping[str, str]) -> object:
-    """Return a template with its places filled: once, so that what is put in is not looked at."""
+    """Return a template with its placeholders replaced; inserted text is not expanded."""
     if isinstance(template, str):
         return _PLACE.sub(lambda place: texts[place[1]], template)
     if isinstance(template, dict):

@@ -1,10 +1,10 @@
-"""What an object store hands out to other tools: addresses, logins, a file system."""
+"""Access to an object store for other tools: URIs, credentials, a file system."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from flowstone import plugins  # its host is loaded by its first use
+from flowstone import plugins  # its host is loaded on first use
 from flowstone.blocks.async_twins import make_twin
 from flowstone.blocks.object_stores.provider import TOOLS
 from flowstone.errors import MissingExtra, PathInvalid, StorageError
@@ -18,30 +18,30 @@ if TYPE_CHECKING:
 
 
 class Addresses:
-    """The methods of `ObjectStore` by which other tools reach the same place."""
+    """The methods of `ObjectStore` that give other tools access to the same location."""
 
     def make_provider(self) -> ObjectStoreProvider:
-        """Return what reaches the place."""
+        """Return the provider for this store."""
         raise NotImplementedError
 
     def access(self) -> StoreAccess:
-        """Return what another tool needs to reach this place by itself.
+        """Return what another tool needs to access this location by itself.
 
         Raises:
-            StorageError: only Flowstone reaches it.
+            StorageError: other tools can't access it.
         """
         return self.make_provider().make_access()
 
     def storage_options(self, tool: Tool = "pandas") -> dict[str, Any] | None:
-        """Return what a tool takes as its `storage_options`, secrets in clear, for `uri`.
+        """Return a tool's `storage_options` for `uri`, with secrets in plain text.
 
-        It is None where the tool wants nothing.
+        Return None if the tool needs none.
 
         Args:
-            tool: ``pandas`` (and whatever else uses fsspec), ``polars`` or ``delta``.
+            tool: ``pandas`` (and other tools that use fsspec), ``polars`` or ``delta``.
 
         Raises:
-            StorageError: the tool does not reach such places.
+            StorageError: the tool can't access this kind of store.
         """
         provider = self.make_provider()
         if tool not in TOOLS:
@@ -50,10 +50,10 @@ class Addresses:
         return provider.make_storage_options(tool)
 
     def uri(self, path: ObjectPath = "") -> str:
-        """Return the address of an object, or of the block's folder; it has no secret in it.
+        """Return the URI of an object, or of the block's folder; it contains no secrets.
 
         Raises:
-            StorageError: such places have none.
+            StorageError: this kind of store has no URIs.
         """
         provider = self.make_provider()
         folder = provider.make_prefix().removesuffix("/")
@@ -61,16 +61,16 @@ class Addresses:
 
     @classmethod
     def from_uri(cls, uri: str, **fields: Any) -> Self:
-        """Return the store that an address is in, with the folder that it names.
+        """Return the store for a URI, with the folder that it names.
 
         Args:
-            uri: as ``s3://bucket/folder`` or ``file:///data``; the installed packages say which
-                schemes there are.
+            uri: such as ``s3://bucket/folder`` or ``file:///data``; the installed packages define
+                the schemes.
             **fields: further fields of the block, such as `credentials`.
 
         Raises:
             UnknownName: no installed package has that scheme.
-            PathInvalid: it is no such address, or one of another type of store.
+            PathInvalid: it is not a valid URI, or belongs to another type of store.
         """
         scheme, colon, _ = uri.partition("://")
         if not colon:
@@ -84,16 +84,16 @@ class Addresses:
 
     @classmethod
     def parse_uri(cls, uri: str) -> dict[str, Any]:
-        """Return the fields that an address gives; override it in a block with a scheme."""
+        """Return the fields for a URI; override it in a block with a scheme."""
         raise PathInvalid(
             uri, f"{cls.__name__} does not support URIs", "Create the block from its fields."
         )
 
     def filesystem(self, protocol: str = "flowstone") -> AbstractFileSystem:
-        """Return the block's folder as a file system of fsspec, which many tools take.
+        """Return the block's folder as an fsspec file system, which many tools accept.
 
         Args:
-            protocol: what addresses in it begin with, where a tool asks for that.
+            protocol: the protocol of its URLs, for tools that need one.
 
         Raises:
             MissingExtra: fsspec is not installed.

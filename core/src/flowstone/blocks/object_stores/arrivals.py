@@ -212,7 +212,7 @@ class Arrivals:
         *,
         poll_seconds: float = 5,
     ) -> ObjectInfo:
-        """Call `wait_for_object` without blocking the event loop."""
+        """Async version of `wait_for_object`."""
         wait = ObjectWait(
             self,
             path,
@@ -285,7 +285,7 @@ class Arrivals:
         max_items: int | None = None,
         lease_seconds: float = 3600,
     ) -> AsyncIterator[list[ObjectInfo]]:
-        """Do the same as `new_objects`, in an `async with`."""
+        """Async version of `new_objects`, for an `async with`."""
         new = NewObjects(self, folder, cursor, action=action, move_to=move_to)
         await run_in_thread(new.claim, pattern, max_items, lease_seconds)
         try:

@@ -15,14 +15,14 @@ class ObjectBody(BufferedIOBase):
 
     Args:
         read: returns up to that many bytes of the content, all of the rest for -1, and b"" at its
-            end; None for no content, as from an offset behind the end of an object.
+            end; None if there is no content, as for an offset behind the end of an object.
         translate_errors: returns a context manager for each call of `read`, which translates
             errors of the SDK.
-        close: closes the response, if something has to be closed.
-        length: bytes that the response has.
-        etag: the object's etag, by which a reader that resumes notices a change.
-        most_bytes: the largest size that `read` is called with, unless it is -1. What has arrived
-            before a connection breaks is lost with the call, so calls should be small where the
+        close: closes the response, if necessary.
+        length: the size of the response in bytes.
+        etag: the object's etag, which shows a resuming reader that the object has changed.
+        most_bytes: the largest size that `read` is called with, except for -1. A call that fails
+            because a connection breaks loses what it has received, so calls should be small if the
             SDK does not resume by itself.
     """
 

@@ -1,4 +1,4 @@
-"""Cursors: which objects of a folder were processed, as a document in the store of runs."""
+"""Cursors: the processed objects of a folder, as a document in the store of runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from flowstone.blocks.object_stores.paths import ObjectInfo
 
 KIND = "cursor"
-#: How often an update is tried again because another process wrote the document first.
+#: Number of retries of an update because another process wrote the document first.
 MAX_ATTEMPTS = 100
 
 
@@ -42,7 +42,7 @@ class FolderCursor:
 
     Args:
         name: the cursor's name: letters, digits and ``-_.``.
-        place: the address of the folder; a cursor refuses to be used for another one.
+        place: the URI of the folder; a cursor refuses to be used for another one.
     """
 
     def __init__(self, name: str, place: str) -> None:
@@ -59,10 +59,10 @@ class FolderCursor:
         """Claim and return objects that are neither processed nor claimed.
 
         Args:
-            found: all objects of the folder; what is not among them is forgotten.
+            found: all objects of the folder; the cursor forgets objects that are not among them.
             is_wanted: selects the objects to claim.
             max_items: the maximum number of objects to claim.
-            lease_seconds: seconds after which others may claim them.
+            lease_seconds: seconds after which other runs may claim them.
         """
         marked = {make_fingerprint(info): info for info in found}
         chosen: list[str] = []
@@ -71,7 +71,7 @@ class FolderCursor:
             held = {mark for mark, (until, _) in state.claims.items() if until > now}
             free = [mark for mark in marked if mark not in state.seen and mark not in held]
             chosen[:] = islice((mark for mark in free if is_wanted(marked[mark])), max_items)
-            state.seen &= marked.keys()  # objects that are gone need not be remembered
+            state.seen &= marked.keys()  # deleted objects need not be remembered
             state.claims = {mark: state.claims[mark] for mark in held}
             state.claims |= dict.fromkeys(chosen, (now + lease_seconds, self._token))
 

@@ -1,4 +1,4 @@
-"""An object store as a file system of fsspec."""
+"""An object store as an fsspec file system."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from flowstone.blocks.object_stores.paths import ObjectInfo
 
     class Objects(Protocol):
-        """What is used of an object store."""
+        """The methods of an object store that are used here."""
 
         def list_objects(
             self, folder: str = "", max_items: int | None = None
@@ -38,14 +38,14 @@ if TYPE_CHECKING:
 
 
 def make_filesystem(store: Objects, protocol: str) -> StoreFileSystem:
-    """Return a file system over a store, of a class that has the protocol as its own."""
+    """Return a file system for a store, of a class that has the protocol as its own."""
     kind = type("StoreFileSystem", (StoreFileSystem,), {"protocol": protocol})
     made: StoreFileSystem = kind(store)
     return made
 
 
 class StoreFileSystem(AbstractFileSystem):  # type: ignore[misc]  # it brings no types
-    """The objects of one store as files; a folder is there while something is in it."""
+    """The objects of one store as files; a folder exists while it contains an object."""
 
     protocol = "flowstone"
     cachable = False
@@ -55,7 +55,7 @@ class StoreFileSystem(AbstractFileSystem):  # type: ignore[misc]  # it brings no
         self.store = store
 
     def ls(self, path: str, detail: bool = True, **_: object) -> list[object]:
-        """Return what is in a folder, and no deeper; of an object, itself."""
+        """Return the entries directly in a folder; for an object, the object itself."""
         folder = self._strip_protocol(path).strip("/")
         prefix = f"{folder}/" if folder else ""
         found: dict[str, dict[str, object]] = {}
@@ -68,10 +68,10 @@ class StoreFileSystem(AbstractFileSystem):  # type: ignore[misc]  # it brings no
         return list(found.values()) if detail else list(found)
 
     def info(self, path: str, **_: object) -> dict[str, object]:
-        """Return what is known of an object or a folder.
+        """Return the properties of an object or a folder.
 
         Raises:
-            FileNotFoundError: it is neither.
+            FileNotFoundError: there is neither.
         """
         name = self._strip_protocol(path).strip("/")
         if not name:
@@ -92,7 +92,7 @@ class StoreFileSystem(AbstractFileSystem):  # type: ignore[misc]  # it brings no
         detail: bool = False,
         **options: object,
     ) -> object:
-        """Return all objects below a folder, by one listing."""
+        """Return all objects below a folder, with a single listing."""
         if maxdepth is not None or withdirs:
             return super().find(path, maxdepth, withdirs, detail=detail, **options)
         folder = self._strip_protocol(path).strip("/")
@@ -122,7 +122,7 @@ class StoreFileSystem(AbstractFileSystem):  # type: ignore[misc]  # it brings no
     def rm(
         self, path: str | list[str], recursive: bool = False, maxdepth: int | None = None
     ) -> None:
-        """Delete objects; with `recursive`, all that is below folders."""
+        """Delete objects; with `recursive`, also everything below folders."""
         for each in [path] if isinstance(path, str) else path:
             name = self._strip_protocol(each).strip("/")
             if recursive and maxdepth is None and not self.isfile(name):
@@ -137,13 +137,13 @@ class StoreFileSystem(AbstractFileSystem):  # type: ignore[misc]  # it brings no
             self.store.copy_object(ExactKey(one), ExactKey(other))
 
     def mkdir(self, path: str, create_parents: bool = True, **options: object) -> None:
-        """Do nothing: a folder is there while something is in it."""
+        """Do nothing: a folder exists while it contains an object."""
 
     def makedirs(self, path: str, exist_ok: bool = False) -> None:
-        """Do as `mkdir`."""
+        """Do nothing, like `mkdir`."""
 
     def rmdir(self, path: str) -> None:
-        """Do as `mkdir`."""
+        """Do nothing, like `mkdir`."""
 
     def modified(self, path: str) -> object:
         """Return when an object was last written."""
@@ -152,7 +152,7 @@ class StoreFileSystem(AbstractFileSystem):  # type: ignore[misc]  # it brings no
 
 @contextmanager
 def _as_missing_file() -> Iterator[None]:
-    """Raise what callers of a file system expect where an object or the place is not there."""
+    """Translate errors for a missing object or location to what callers of a file system expect."""
     try:
         yield
     except (ObjectMissing, BucketMissing) as error:
@@ -160,7 +160,7 @@ def _as_missing_file() -> Iterator[None]:
 
 
 class _Draft(BufferedIOBase):
-    """An object that is being written; it is there, whole, when this is closed."""
+    """An object that is being written; it is created, as a whole, when this file is closed."""
 
     def __init__(self, store: Objects, path: ExactKey) -> None:
         self._store, self._path = store, path
@@ -191,7 +191,7 @@ class _Draft(BufferedIOBase):
             self.discard()
 
     def discard(self) -> None:
-        """Close it, and write nothing."""
+        """Close it without writing anything."""
         self._file.close()
         super().close()
 
@@ -207,7 +207,7 @@ class _Draft(BufferedIOBase):
             self.discard()
 
     def __del__(self) -> None:
-        self.discard()  # who did not close it has not said that it is whole
+        self.discard()  # it was not closed, so the content may be incomplete
 
     def __iter__(self) -> Iterator[bytes]:
         raise OSError("it is open to write")

@@ -289,7 +289,7 @@ class Folders:
         pattern: str | None = None,
         delimiter: Literal["/"] | None = None,
     ) -> AsyncIterator[ObjectInfo] | AsyncIterator[ObjectInfo | FolderInfo]:
-        """Do the same as `list_objects`, for an `async for`."""
+        """Async version of `list_objects`, for an `async for`."""
         return iterate(
             lambda: self.list_objects(folder, max_items, pattern=pattern, delimiter=delimiter)
         )

@@ -1,4 +1,4 @@
-"""LocalDirectory: an object store that is a directory of this machine."""
+"""LocalDirectory: an object store in a local directory."""
 
 from __future__ import annotations
 
@@ -53,24 +53,24 @@ if TYPE_CHECKING:
     from flowstone.errors import StorageError
 
 
-#: How files are opened for reading: a named pipe would be waited for, and Windows changes texts.
+#: Flags for opening files: don't block on a named pipe, and don't let Windows convert text.
 _READ = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
 _READ |= getattr(os, "O_BINARY", 0)
-#: Refuses what is a link itself; 0 where the system can't.
+#: Refuses symbolic links; 0 if the system has no such flag.
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 
 
 class LocalDirectory(ObjectStore):
-    """Objects as files in a directory; it is made when the first one is written."""
+    """Objects as files in a local directory, which is created by the first write."""
 
-    _description: ClassVar[str | None] = "A directory of this machine, as an object store."
+    _description: ClassVar[str | None] = "A local directory as an object store."
     _code_example: ClassVar[str | None] = (
         'LocalDirectory(basepath="data").save("data")\n'
         'LocalDirectory.load("data").write_path("a.txt", b"hello")'
     )
 
     basepath: Path = Field(
-        description="The directory; ~ is your home, and a relative one starts where you are."
+        description="The directory; ~ is your home, and a relative path starts here."
     )
 
     _is_private: bool = PrivateAttr(default=False)
@@ -86,7 +86,7 @@ class LocalDirectory(ObjectStore):
         return LocalProvider(self.basepath, is_private=self._is_private)
 
     def make_private(self) -> Self:
-        """Make its new files and folders their owner's alone, from now on; return it."""
+        """From now on, create files and folders that only their owner can access; return self."""
         self._is_private = True
         return self
 
@@ -102,7 +102,7 @@ class LocalProvider(ObjectStoreProvider):
         return str(self._root())
 
     def make_key(self, path: ObjectPath) -> str:
-        # A file's name may be no text, and is listed and read all the same.
+        # A file name that is not valid text is listed and read all the same.
         return object_key("", self._strip_root(path))
 
     def make_prefix(self, folder: ObjectPath = "") -> str:
@@ -112,13 +112,13 @@ class LocalProvider(ObjectStoreProvider):
         return StoreAccess("file", str(self._root()))
 
     def make_storage_options(self, tool: Tool) -> None:
-        """Return None: a path is all that any tool wants."""
+        """Return None: tools need nothing but a path."""
 
     def make_uri(self, key: str) -> str:
         return (self._root() / key).as_uri()
 
     def identify(self, key: str) -> tuple[str, str]:
-        # One file may be in several of them, as of `data` and `data/raw`.
+        # The same file may be in several directories, such as `data` and `data/raw`.
         return "", str(self._file(key).resolve())
 
     def get(self, key: str, offset: int = 0) -> BufferedIOBase:
@@ -129,7 +129,7 @@ class LocalProvider(ObjectStoreProvider):
     def read(self, key: str) -> bytes:
         opened, size = self._open_descriptor(key)
         try:
-            content = os.read(opened, size + 1)  # one more, to meet its end
+            content = os.read(opened, size + 1)  # one byte more, to detect the end
             if len(content) == size:
                 return content
             # It is being changed, or is too large for one read.
@@ -151,13 +151,13 @@ class LocalProvider(ObjectStoreProvider):
         self._put(key, source, replace_file)
 
     def write(self, key: str, source: BinaryIO, size: int | None, options: WriteOptions) -> None:
-        """Do as `put`, with a condition; a file's content type is what its name says."""
+        """Write like `put`, with a condition; a file's content type follows from its name."""
         if options.metadata:
             super().write(key, source, size, options)
         elif options.is_new:
             self._put(key, source, place_new_file)
         elif (etag := options.if_match) is not None:
-            check_etag(self._file(key), etag)  # before all of the content is read
+            check_etag(self._file(key), etag)  # before reading all of the content
 
             def place(draft: Path, path: Path) -> None:
                 replace_matching_file(draft, path, etag)
@@ -194,7 +194,7 @@ class LocalProvider(ObjectStoreProvider):
         for key in keys:
             path = self._file(key)
             try:
-                if not stat.S_ISDIR(path.stat().st_mode):  # a folder is no object
+                if not stat.S_ISDIR(path.stat().st_mode):  # a folder is not an object
                     path.unlink(missing_ok=True)
             except OSError as error:
                 if error.errno not in NO_FILE:
@@ -212,10 +212,10 @@ class LocalProvider(ObjectStoreProvider):
         return FileIO(opened)
 
     def _open_descriptor(self, key: str) -> tuple[int, int]:
-        """Open the file of an object; return its descriptor, which is to be closed, and its size.
+        """Open an object's file; return its descriptor, which the caller closes, and its size.
 
-        The system refuses to open what is a link itself, so only the folders above are looked at.
-        Where it is a link, the place that it leads to is looked at before it is followed.
+        The system refuses to open a symbolic link itself, so only the folders above are checked. If
+        the file is a link, its target is checked before the link is followed.
         """
         *folders, name = key.split("/")
         path = self._find_file(key, folders if _NO_LINK else [*folders, name])
@@ -239,13 +239,13 @@ class LocalProvider(ObjectStoreProvider):
             raise _translate(path, error) from error
 
     def _strip_root(self, path: ObjectPath) -> ObjectPath:
-        """Return a path of this machine as one below the directory; any other path as it is.
+        """Return a local path as one relative to the directory; any other path unchanged.
 
-        Outer slashes of an object's path mean nothing, so one that begins with a slash is a path
-        of this machine only where it leads to the directory, or where what it begins with exists.
+        Leading and trailing slashes of an object's path are ignored. So a path with a leading slash
+        is only a local path if it leads to the directory, or if the start of it exists.
 
         Raises:
-            PathEscapes: it is a path of this machine, and leads elsewhere.
+            PathEscapes: it is a local path that leads elsewhere.
         """
         if isinstance(path, (ExactKey, ObjectInfo)):
             return path
@@ -277,7 +277,7 @@ class LocalProvider(ObjectStoreProvider):
 
         Args:
             key: the object.
-            parts: those of the key, from the first one on, that may be links.
+            parts: those parts of the key, from the first one on, that may be links.
 
         Raises:
             PathEscapes: a link leads out of the directory.
@@ -292,7 +292,7 @@ class LocalProvider(ObjectStoreProvider):
     def _walk(self, folder: Path, prefix: str) -> Iterator[ObjectInfo]:
         try:
             with os.scandir(folder) as entries:
-                # A folder sorts as its keys do, with the slash.
+                # A folder sorts like its keys, with the slash.
                 found = sorted(
                     (entry.name + "/" * entry.is_dir(follow_symlinks=False), entry)
                     for entry in entries
@@ -308,7 +308,7 @@ class LocalProvider(ObjectStoreProvider):
             elif not entry.is_symlink() or self._is_inside(folder / name):
                 try:
                     info = entry.stat()
-                except OSError as error:  # deleted meanwhile, or a link to nothing
+                except OSError as error:  # deleted in the meantime, or a broken link
                     if error.errno not in NO_FILE:
                         raise translate_read_error(folder / name, error) from error
                 else:
@@ -323,12 +323,12 @@ def _translate(path: Path, error: OSError) -> StorageError:
 
 
 def _has_link(root: Path, parts: Sequence[str]) -> bool:
-    """Whether these parts of a key may lead elsewhere than below the root: only a link can make it.
+    """Return whether these parts of a key may lead out of the root, which takes a link.
 
-    To look at the few parts of the key is far cheaper than to resolve the whole path.
+    Checking the few parts of the key is far cheaper than resolving the whole path.
     """
     if os.name == "nt":
-        return True  # there are more ways there than links
+        return True  # on Windows, not only links can do that
     place = os.fspath(root)
     for part in parts:
         place = f"{place}/{part}"

@@ -1,4 +1,4 @@
-"""Where the objects of a folder go on a disk, which can't have every name that a store can."""
+"""Local files for the objects of a folder, whose names may not all be possible on a disk."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ if TYPE_CHECKING:
 
 
 class LocalPlaces:
-    """The files of a folder's objects, each one's own.
+    """The files for a folder's objects, a different one for each.
 
     Attributes:
-        left_out: why an object has no file, by its key.
+        left_out: by key, the reason why an object has no file.
     """
 
     def __init__(self, root: Path, prefix: str) -> None:
         self._root, self._prefix = root, prefix
-        # The object that needs a file or a directory there, by its place below the root.
+        # By path below the root, the object that needs a file or a directory there.
         self._files: dict[str, str] = {}
         self._folders: dict[str, str] = {}
         self.left_out: dict[str, str] = {}
 
     def find(self, info: ObjectInfo) -> Path | None:
-        """Return the file of an object; make the directory of an empty folder."""
-        # What another program called `logs//a` is `logs/a` on a disk, if nothing else is.
+        """Return the file for an object; create the directory of an empty folder."""
+        # Another program's `logs//a` becomes `logs/a` on a disk, unless another object has that
+        # name.
         named = info.path.removeprefix(self._prefix).split("/")
         parts = [part for part in named if part not in {"", "."}]
         place = "/".join(parts)
@@ -71,17 +72,18 @@ class LocalPlaces:
 
 
 class OrderedPlaces(LocalPlaces):
-    """The same for objects that come ordered by key: it does not remember all of them.
+    """The same for objects that are sorted by key, without remembering all of them.
 
-    What it forgets can only be met again by an object whose file has another name, as that of
-    ``a//b`` is ``a/b``: ask the store whether the object is there that `find_namesake` returns.
+    A conflict with a forgotten object is only possible for an object whose file has another name:
+    the
+    file of ``a//b`` is ``a/b``. So ask the store whether the object of `find_namesake` exists.
     """
 
     def __init__(self, root: Path, prefix: str) -> None:
         super().__init__(root, prefix)
-        # Keys of files, each of which the next one begins with: what follows may be below them.
+        # Keys of files that are prefixes of the current key: the next objects may be below them.
         self._latest: list[str] = []
-        # The objects whose files have other names, by those.
+        # The objects whose files have other names, by those names.
         self._renamed: dict[str, str] = {}
 
     def find(self, info: ObjectInfo) -> Path | None:
@@ -90,12 +92,12 @@ class OrderedPlaces(LocalPlaces):
         return super().find(info)
 
     def find_namesake(self, info: ObjectInfo, target: Path) -> str | None:
-        """Return the key that the name of an object's file would have, where it is another one."""
+        """Return the key that has the same name as an object's file, if it is another key."""
         place = target.relative_to(self._root).as_posix()
         return None if self._has_own_name(info, place) else self._prefix + place
 
     def is_renamed(self, place: str) -> bool:
-        """Return whether an object has its file there that is called otherwise."""
+        """Return whether the file at that path belongs to an object with another name."""
         return place in self._renamed
 
     def _has_own_name(self, info: ObjectInfo, place: str) -> bool:

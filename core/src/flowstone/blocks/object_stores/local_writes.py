@@ -1,4 +1,4 @@
-"""Put a new file in its place: replace an existing file, or write on a condition."""
+"""Move a new file to its target: replace an existing file, or only under a condition."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from flowstone.locking import lock_descriptor
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: Error codes of system calls for paths that lead to no file.
+#: Error codes of system calls for paths that don't lead to a file.
 NO_FILE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.ENXIO}
 #: Seconds between two attempts to lock a file that another writer has locked.
 _NAP = 0.005
@@ -31,13 +31,13 @@ def replace_file(draft: Path, path: Path) -> None:
     with suppress(OSError):
         old, new = path.stat(), draft.stat()
         if make_etag(old) == make_etag(new):
-            # Timestamps of a file system may have a resolution of a few milliseconds only.
+            # Timestamps of some file systems have a resolution of only a few milliseconds.
             os.utime(draft, ns=(new.st_atime_ns, new.st_mtime_ns + 1))
     draft.replace(path)
 
 
 def place_new_file(draft: Path, path: Path) -> None:
-    """Move a draft to a path where there is no file yet.
+    """Move a draft to a path that has no file yet.
 
     Raises:
         ObjectExists: there is a file already.

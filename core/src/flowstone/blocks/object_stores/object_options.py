@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 #: AES-256 is what all services use with a customer's key.
 KEY_BYTES = 32
-#: The limits of S3 and Azure, in characters but for the number of tags.
+#: The limits of S3 and Azure: the number of tags, and lengths in characters.
 MOST_TAGS, LONGEST_TAG, LONGEST_TAG_VALUE = 10, 128, 256
 _KEY_FORM = f"it must be {KEY_BYTES} bytes, as bytes or in Base64"
 
@@ -52,7 +52,7 @@ def _check_tags(tags: Mapping[str, str]) -> Mapping[str, str]:
     return tags
 
 
-#: The type of a field for a customer-supplied key: 32 bytes, as bytes or in Base64; None without.
+#: The type of a field for a customer-supplied key: 32 bytes, as bytes or in Base64; or None.
 EncryptionKey: TypeAlias = Annotated[
     SecretStr | None, BeforeValidator(_encode_key), AfterValidator(_check_key)
 ]
@@ -61,14 +61,14 @@ Tags: TypeAlias = Annotated[dict[str, str], AfterValidator(_check_tags)]
 
 
 def read_encryption_key(where: str, secret: SecretStr) -> bytes:
-    """Return the bytes of a customer-supplied key; no output will show it.
+    """Return the bytes of a customer-supplied key, which is masked in all output.
 
     Args:
-        where: the bucket, for the message.
+        where: the bucket, for error messages.
         secret: the value of a field of the type `EncryptionKey`, possibly a reference.
 
     Raises:
-        StorageError: the secret that a reference leads to is not a key.
+        StorageError: the secret that a reference names is not a key.
     """
     key = _decode(secret.get_secret_value())
     if key is None:

@@ -13,14 +13,15 @@ from flowstone.blocks.base import Block
 from flowstone.blocks.local_files import open_atomically, translate_read_error
 from flowstone.blocks.object_stores.addresses import Addresses
 from flowstone.blocks.object_stores.arrivals import Arrivals
+from flowstone.blocks.object_stores.copies import Copies, strip_prefix
 from flowstone.blocks.object_stores.folders import Folders
 from flowstone.blocks.object_stores.parallel import batches
-from flowstone.blocks.object_stores.paths import ExactKey, is_exact, strip_folder
+from flowstone.blocks.object_stores.paths import ExactKey, strip_folder
 from flowstone.blocks.object_stores.paths import local_path as path_below
 from flowstone.blocks.object_stores.resuming import CHUNK_BYTES
 from flowstone.blocks.object_stores.syncing import Syncing
 from flowstone.blocks.object_stores.writing import make_write_options
-from flowstone.errors import ConfigurationError, ObjectMissing, StorageError, Unreachable
+from flowstone.errors import ObjectMissing, StorageError, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
@@ -41,7 +42,7 @@ TRANSFERS = (
 )
 
 
-class ObjectStore(Addresses, Arrivals, Folders, Syncing, Block):
+class ObjectStore(Addresses, Arrivals, Copies, Folders, Syncing, Block):
     """A store of objects by path, such as a bucket or a directory, or a folder in one.
 
     Paths are relative to the block's folder. Leading and trailing slashes and ``./`` are ignored;
@@ -63,7 +64,7 @@ class ObjectStore(Addresses, Arrivals, Folders, Syncing, Block):
         """Return the provider for the bucket or directory that this block's fields describe.
 
         It is called for each operation, so it must not open connections. The provider gets its
-        clients from the credentials, which share them.
+        clients from the credentials block, which shares them.
         """
 
     # -- objects ---------------------------------------------------------------------------------
@@ -87,6 +88,11 @@ class ObjectStore(Addresses, Arrivals, Folders, Syncing, Block):
 
     def read_range(self, path: ObjectPath, offset: int, length: int) -> bytes:
         """Return up to `length` bytes of an object, from an offset; fewer at the object's end.
+
+        Args:
+            path: the object.
+            offset: the position of the first byte.
+            length: the maximum number of bytes.
 
         Raises:
             ObjectMissing: there is no such object.
@@ -195,7 +201,7 @@ class ObjectStore(Addresses, Arrivals, Folders, Syncing, Block):
         """Yield the versions of an object, newest first.
 
         Raises:
-            StorageError: the store does not keep old versions.
+            StorageError: the store does not retain old versions.
         """
         provider = self.make_provider()
         above = provider.make_prefix()
@@ -209,7 +215,7 @@ class ObjectStore(Addresses, Arrivals, Folders, Syncing, Block):
 
         Raises:
             ObjectMissing: there is no such version.
-            StorageError: the store does not keep old versions.
+            StorageError: the store does not retain old versions.
         """
         provider = self.make_provider()
         provider.restore(provider.make_key(path), version)
@@ -220,69 +226,18 @@ class ObjectStore(Addresses, Arrivals, Folders, Syncing, Block):
         expires_seconds: int = 3600,
         method: Literal["GET", "PUT"] = "GET",
     ) -> str:
-        """Return a URL that reads or writes the object without a login until it expires."""
-        provider = self.make_provider()
-        return provider.presign(provider.make_key(path), method, expires_seconds)
+        """Return a URL that gives access to the object without credentials until it expires.
 
-    def find_bucket(self, name: str) -> ObjectStore:
-        """Return another bucket of the same login, by its name, with no folder set.
+        Args:
+            path: the object, which need not exist.
+            expires_seconds: the number of seconds for which the URL is valid.
+            method: ``GET`` to read the object, ``PUT`` to write it.
 
         Raises:
-            ConfigurationError: a store of this kind has no buckets.
+            StorageError: the store has no presigned URLs, or none that last that long.
         """
-        what = f"to_bucket={name!r}"
-        problem = f"a {type(self).__name__} has no buckets by name"
-        raise ConfigurationError(what, problem, "Give the object store block itself.")
-
-    def copy_object(
-        self, from_path: ObjectPath, to_path: ObjectPath, to_bucket: ObjectStore | str | None = None
-    ) -> str:
-        """Copy an object within this store, or to another one; return its new path.
-
-        Args:
-            from_path: in this store.
-            to_path: in the other.
-            to_bucket: the other, or the name of a bucket of the same login; None for this one.
-        """
-        found = self.find_bucket(to_bucket) if isinstance(to_bucket, str) else to_bucket
-        target = self if found is None else found
-        return target.stream_from(self, from_path, to_path)
-
-    def move_object(
-        self, from_path: ObjectPath, to_path: ObjectPath, to_bucket: ObjectStore | str | None = None
-    ) -> str:
-        """Move an object within this store, or to another one; return its new path.
-
-        Args:
-            from_path: in this store.
-            to_path: in the other.
-            to_bucket: the other, or the name of a bucket of the same login; None for this one.
-        """
-        if isinstance(to_bucket, str):
-            to_bucket = self.find_bucket(to_bucket)
-        source = self.make_provider()
-        target = source if to_bucket is None else to_bucket.make_provider()
-        key, new_key = source.make_key(from_path), target.make_key(to_path)
-        is_same = source.identify(key) == target.identify(new_key)
-        moved = self.copy_object(from_path, to_path, to_bucket)
-        if not is_same:
-            source.delete([key])
-        return moved
-
-    def stream_from(
-        self, bucket: ObjectStore, from_path: ObjectPath, to_path: ObjectPath | None = None
-    ) -> str:
-        """Copy an object from another store to this one; return its path here."""
-        source, target = bucket.make_provider(), self.make_provider()
-        key = source.make_key(from_path)
-        if to_path is None:
-            to_path = ExactKey(key.rstrip("/").rpartition("/")[2])
-        new_key = target.make_key(to_path)
-        if source.identify(key) == target.identify(new_key):
-            source.head(key)  # a copy onto itself changes nothing, but the object must exist
-        else:
-            target.copy(source, key, new_key)
-        return _strip_prefix(target, to_path, new_key)
+        provider = self.make_provider()
+        return provider.presign(provider.make_key(path), method, expires_seconds)
 
     # -- objects and local files -----------------------------------------------------------------
 
@@ -298,7 +253,13 @@ class ObjectStore(Addresses, Arrivals, Folders, Syncing, Block):
     ) -> str:
         """Upload a local file, by default under its own name; return the object's path.
 
-        For the other arguments, see `write_path`.
+        Args:
+            from_path: the file.
+            to_path: the path of the object; None for the file's name.
+            if_none_match: as for `write_path`.
+            if_match: as for `write_path`.
+            content_type: as for `write_path`.
+            metadata: as for `write_path`.
         """
         source = Path(from_path)
         try:
@@ -328,8 +289,15 @@ class ObjectStore(Addresses, Arrivals, Folders, Syncing, Block):
         """Upload an open binary file from its current position; return the object's path.
 
         A broken connection is retried if the file is seekable and the write is unconditional: a
-        second conditional attempt could find what the first one has written. For the other
-        arguments, see `write_path`.
+        second conditional attempt could find what the first one has written.
+
+        Args:
+            from_file_object: the file; it stays open.
+            to_path: the path of the object.
+            if_none_match: as for `write_path`.
+            if_match: as for `write_path`.
+            content_type: as for `write_path`.
+            metadata: as for `write_path`.
         """
         provider = self.make_provider()
         key = provider.make_key(to_path)
@@ -341,7 +309,7 @@ class ObjectStore(Addresses, Arrivals, Folders, Syncing, Block):
             metadata=metadata,
         )
         provider.upload(key, from_file_object, options)
-        return _strip_prefix(provider, to_path, key)
+        return strip_prefix(provider, to_path, key)
 
     def download_object_to_path(
         self, from_path: ObjectPath, to_path: Path | str | None = None
@@ -375,8 +343,6 @@ class ObjectStore(Addresses, Arrivals, Folders, Syncing, Block):
     aread_path, awrite_path = make_twin(read_path), make_twin(write_path)
     aopen_read, aobject_info = make_twin(open_read), make_twin(object_info)
     aexists, adelete_object = make_twin(exists), make_twin(delete_object)
-    apresigned_url, astream_from = make_twin(presigned_url), make_twin(stream_from)
-    acopy_object, amove_object = make_twin(copy_object), make_twin(move_object)
     aupload_from_path, aupload_from_file_object = (
         make_twin(upload_from_path),
         make_twin(upload_from_file_object),
@@ -385,22 +351,17 @@ class ObjectStore(Addresses, Arrivals, Folders, Syncing, Block):
         make_twin(download_object_to_path),
         make_twin(download_object_to_file_object),
     )
-    aread_range, adelete_objects, arestore_version = (
+    apresigned_url, aread_range, adelete_objects, arestore_version = (
+        make_twin(presigned_url),
         make_twin(read_range),
         make_twin(delete_objects),
         make_twin(restore_version),
     )
 
     def astream(self, path: ObjectPath, chunk_bytes: int = CHUNK_BYTES) -> AsyncIterator[bytes]:
-        """Do the same as `stream`, for an `async for`."""
+        """Async version of `stream`, for an `async for`."""
         return iterate(lambda: self.stream(path, chunk_bytes), batch=1)
 
     def aversions(self, path: ObjectPath) -> AsyncIterator[ObjectVersion]:
-        """Do the same as `versions`, for an `async for`."""
+        """Async version of `versions`, for an `async for`."""
         return iterate(lambda: self.versions(path))
-
-
-def _strip_prefix(provider: ObjectStoreProvider, path: ObjectPath, key: str) -> str:
-    """Return the path of a key, as an `ExactKey` if the original path was exact."""
-    found = key.removeprefix(provider.make_prefix())
-    return ExactKey(found) if is_exact(path) else found

@@ -1,4 +1,4 @@
-"""Work done in parallel with a bound on threads and on what waits."""
+"""Parallel work with a limit on threads and on pending items."""
 
 from __future__ import annotations
 
@@ -22,8 +22,13 @@ B = TypeVar("B")
 def map_in_threads(work: Callable[[A], B], items: Iterable[A], workers: int) -> Iterator[B]:
     """Yield the results of `work` on items, in their order.
 
-    Items are taken as they are needed: at most twice as many as workers are under way or waiting.
-    The first error stops the rest: what has not begun is dropped, what has is waited for.
+    Items are fetched as needed: at most twice as many as workers are in progress or waiting. The
+    first error stops the rest: pending items are dropped, running ones are waited for.
+
+    Args:
+        work: the function to call with each item.
+        items: the items; read lazily.
+        workers: the maximum number of threads.
     """
     waiting: deque[Future[B]] = deque()
     pool = ThreadPoolExecutor(workers, thread_name_prefix="flowstone-transfer")
@@ -46,16 +51,16 @@ def send_in_parts(
     workers: int,
     bound: AbstractContextManager[object] | None = None,
 ) -> list[A]:
-    """Send a file from where it stands, in parts, several at a time; return what `send` returned.
+    """Send a file from its current position in parts, several at a time; return their results.
 
-    Only the parts that are on their way are in memory. The first error stops the rest.
+    Only the parts that are being sent are in memory. The first error stops the rest.
 
     Args:
-        source: is read in order, by one thread at a time; it need not seek.
-        send: gets the number of a part, from 0 on, and its content, which is never empty.
-        choose_bytes: returns how large the part of a number is; the last one may be smaller.
-        workers: parts on their way at a time.
-        bound: is entered before a part is read and left once it is sent, by several threads at a
+        source: read in order, by one thread at a time; it need not be seekable.
+        send: takes the number of a part, from 0 on, and its content, which is never empty.
+        choose_bytes: returns the size of the part with that number; the last one may be smaller.
+        workers: the maximum number of parts sent at a time.
+        bound: entered before a part is read and exited once it is sent, by several threads at a
             time: a semaphore that other transfers share.
     """
     reading, ended, numbers = Lock(), Event(), count()
@@ -89,7 +94,7 @@ def send_in_parts(
 
 
 def _read(source: BinaryIO, size: int) -> bytes:
-    """Return so many bytes, fewer only at the end: a pipe gives what it has."""
+    """Return that many bytes, fewer only at the end: a single read of a pipe may return less."""
     chunks: list[bytes] = []
     while size > 0 and (chunk := source.read(size)):
         chunks.append(chunk)
@@ -98,7 +103,7 @@ def _read(source: BinaryIO, size: int) -> bytes:
 
 
 def batches(items: Iterable[A], size: int) -> Iterator[list[A]]:
-    """Yield items in lists of so many; `itertools.batched` comes with Python 3.12 only."""
+    """Yield items in lists of that size; `itertools.batched` needs Python 3.12."""
     iterator = iter(items)
     while batch := list(islice(iterator, size)):
         yield batch

@@ -133,10 +133,15 @@ def folder_key(folder: ObjectPath, path: ObjectPath = "", urls: Sequence[str] = 
 
 
 def object_key(folder: ObjectPath, path: ObjectPath, urls: Sequence[str] = ()) -> str:
-    """Return the key of an object in a folder; arguments and errors as in `folder_key`.
+    """Return the key of an object in a folder; errors as for `folder_key`.
+
+    Args:
+        folder: the block's folder.
+        path: the object's path in it.
+        urls: addresses of the bucket that a path may start with, such as ``s3://bucket``.
 
     Raises:
-        PathInvalid: as in `folder_key`, or the path names the folder itself.
+        PathInvalid: as for `folder_key`, or the path names the folder itself.
     """
     key = "/".join(_find_parts(folder, path, urls, at_least=1))
     if not key:
@@ -196,11 +201,11 @@ def _strip_url(path: ObjectPath, urls: Sequence[str]) -> tuple[str, bool]:
     for url in urls:
         if f"{text}/".startswith(f"{url}/"):
             return text[len(url) :], True
-        # `pathlib` makes ``s3:/bucket/key`` of a URL.
+        # `pathlib` turns a URL into ``s3:/bucket/key``.
         scheme = url.partition("/")[0]
         found = found or re.match(re.escape(f"{scheme}/"), text)
     if found:
-        # The rest may hold a login.
+        # The rest may contain credentials.
         problem = f"this URL is not in {', '.join(urls) or 'this store'}"
         remedy = "Use a block for that location, or pass a path relative to this one."
         raise PathEscapes(f"{found[0]}…", problem, remedy)
@@ -208,7 +213,7 @@ def _strip_url(path: ObjectPath, urls: Sequence[str]) -> tuple[str, bool]:
 
 
 def _split(text: str) -> list[str]:
-    """Return the parts of a path, without outer slashes and ``.``."""
+    """Return the parts of a path, without leading and trailing slashes and ``.``."""
     if "\0" in text:
         raise PathInvalid(text, "it has a NUL character")
     check_text(text)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Tool = Literal["pandas", "polars", "delta"]
 TOOLS: tuple[str, ...] = get_args(Tool)
-#: Operations that are called again with renewed secrets after the login was refused.
+#: Operations that are retried with renewed secrets after the credentials were refused.
 OPERATIONS = (
     "get",
     "put",
@@ -64,8 +64,8 @@ class ObjectStoreProvider(ABC):
     `PathInvalid`.
 
     Every operation must translate the service's errors into `StorageError`, `CredentialsError` or
-    their subclasses, and must be thread-safe. When the login was refused and a secret given by
-    reference has changed, the operation is called again. So keep the credentials block, and ask
+    their subclasses, and must be thread-safe. When the credentials were refused and a secret given
+    by reference has changed, the operation is called again. So keep the credentials block, and ask
     it for a client in each operation.
 
     Attributes:
@@ -75,7 +75,7 @@ class ObjectStoreProvider(ABC):
             as ``s3://bucket``. A path that starts with any other URL is refused.
         parallel: the number of objects transferred at a time in operations on folders.
         keeps_metadata: whether `write` stores content type and metadata. If so, copies keep them.
-        attempts: how often a transfer is attempted when its connection breaks.
+        attempts: the maximum number of attempts of a transfer whose connection breaks.
     """
 
     folder: str = ""
@@ -96,8 +96,7 @@ class ObjectStoreProvider(ABC):
     def identify(self, key: str) -> tuple[str, str]:
         """Return a value that is equal for two blocks if they refer to the same object.
 
-        Override it if a bucket has several addresses: otherwise, moving an object onto itself
-        would delete it.
+        Override it if a bucket has several addresses, or a move onto itself would delete an object.
         """
         return self.where, key
 
@@ -121,8 +120,7 @@ class ObjectStoreProvider(ABC):
 
         Args:
             key: the object.
-            source: the content, from the current position to the end. It may not be seekable;
-                leave it open.
+            source: the content, from its current position; maybe not seekable. Leave it open.
             size: the number of bytes; None if unknown.
 
         Raises:
@@ -154,13 +152,11 @@ class ObjectStoreProvider(ABC):
     def write(self, key: str, source: BinaryIO, size: int | None, options: WriteOptions) -> None:
         """Write an object like `put`, with options; override it if the service supports them.
 
-        A service without content types ignores that option.
-
         Args:
             key: the object.
             source: the content, as for `put`.
             size: the number of bytes; None if unknown.
-            options: content type, metadata and a condition.
+            options: content type (ignored by a service without them), metadata and a condition.
 
         Raises:
             ObjectExists: the object exists, and the options ask for a new one.
@@ -178,8 +174,12 @@ class ObjectStoreProvider(ABC):
     def upload(self, key: str, source: BinaryIO, options: WriteOptions) -> None:
         """Write an object from a file's current position to its end, retrying broken connections.
 
-        It does not retry if the file is not seekable, or if the write is conditional: the second
-        attempt could find what the first one has written.
+        A conditional write is not retried, and neither is a file that is not seekable.
+
+        Args:
+            key: the object.
+            source: the file.
+            options: content type, metadata and a condition.
 
         Raises:
             Unreachable: the connection broke in the last attempt.
@@ -205,11 +205,11 @@ class ObjectStoreProvider(ABC):
                 except ObjectMissing:
                     raise ObjectChanged(error.where, is_there=False) from error.__cause__
                 except FlowstoneError:
-                    pass  # whether it is there, this login may not know
+                    pass  # these credentials may not allow checking whether it exists
                 raise
 
     def retry_refused(self, call: Callable[[], T], *streams: BinaryIO) -> T:
-        """Call code that accesses the service; once more with renewed secrets, if it is refused.
+        """Call code that accesses the service; retry once with renewed secrets if it is refused.
 
         The operations of this class do so by themselves. Tasks that use the SDK directly need it.
 
@@ -230,6 +230,11 @@ class ObjectStoreProvider(ABC):
     def read_range(self, key: str, offset: int, length: int) -> bytes:
         """Return up to `length` bytes from an offset; override it if one request can do that.
 
+        Args:
+            key: the object.
+            offset: the position of the first byte.
+            length: the maximum number of bytes.
+
         Raises:
             ObjectMissing: there is no such object.
         """
@@ -246,9 +251,8 @@ class ObjectStoreProvider(ABC):
     def matches(self, info: ObjectInfo, file: Path) -> bool | None:
         """Return whether a local file of the same size has the same content as an object.
 
-        The default compares the MD5 of the `ObjectInfo`. Override it if the service has another
-        checksum. None means that there is no checksum of this object: a sync then compares
-        modification times.
+        The default compares the MD5 of the `ObjectInfo`; override it for other checksums. None
+        means that the object has no checksum: a sync then compares modification times.
 
         Args:
             info: the object, as yielded by `list`.
@@ -279,10 +283,10 @@ class ObjectStoreProvider(ABC):
                 last = folder
 
     def list_versions(self, key: str) -> Iterator[ObjectVersion]:
-        """Yield the versions of an object, newest first; override it if the service keeps them.
+        """Yield the versions of an object, newest first; override it if the service has versions.
 
         Raises:
-            StorageError: this bucket, or the service, does not keep old versions.
+            StorageError: this bucket, or the service, does not retain old versions.
         """
         raise self._refuse_versions(key)
 
@@ -305,7 +309,7 @@ class ObjectStoreProvider(ABC):
         raise self._refuse_versions(key)
 
     def _refuse_versions(self, key: str) -> StorageError:
-        problem = "old versions are not kept here"
+        problem = "old versions are not retained here"
         remedy = "Turn on versioning if the service has it, or copy objects before you overwrite."
         return StorageError(f"{self.where}/{key}", problem, remedy)
 
@@ -313,7 +317,7 @@ class ObjectStoreProvider(ABC):
         """Copy an object from any provider; override it if the service can copy by itself.
 
         Args:
-            source: the provider to copy from; it may be of another service or login.
+            source: the provider to copy from; it may have another service or other credentials.
             source_key: the object to copy.
             key: the new object.
 
@@ -347,12 +351,12 @@ class ObjectStoreProvider(ABC):
             shutil.copyfileobj(reader, target, CHUNK_BYTES)
 
     def presign(self, key: str, method: str, expires_seconds: int) -> str:
-        """Return a URL that works without a login; override it if the service has them.
+        """Return a URL that works without credentials; override it if the service has them.
 
         Args:
             key: the object, which need not exist.
             method: ``GET`` or ``PUT``.
-            expires_seconds: how long the URL is valid.
+            expires_seconds: the number of seconds for which the URL is valid.
 
         Raises:
             StorageError: the service has no presigned URLs, or none that last that long.
@@ -363,9 +367,9 @@ class ObjectStoreProvider(ABC):
         raise StorageError(self.where, problem, remedy)
 
     def make_access(self) -> StoreAccess:
-        """Return the address and login for other tools; override it if they can connect.
+        """Return the address and credentials for other tools; override it if they can connect.
 
-        The login may expire; then give it a `refresh`.
+        If the credentials expire, set `refresh`.
 
         Raises:
             StorageError: other tools can't connect to this store.
@@ -373,7 +377,7 @@ class ObjectStoreProvider(ABC):
         raise self._make_refusal("can't be reached by other tools")
 
     def make_storage_options(self, tool: Tool) -> dict[str, Any] | None:
-        """Return address and login as the `storage_options` of a tool; None if it needs none.
+        """Return a tool's `storage_options`: address and credentials; None if it needs none.
 
         Args:
             tool: ``pandas`` (the options of fsspec's file systems), ``polars`` or ``delta``.

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 #: The size of a file system's buffer; smaller objects are written in one request, if it can.
 BLOCK_BYTES = 8 * 1024 * 1024
-#: The names that file systems have for the time of the last change, and for the entity tag.
+#: The names that file systems use for the modification time, and for the etag.
 _TIMES = ("LastModified", "last_modified", "mtime", "updated", "modified")
 _ETAGS = ("ETag", "etag", "e_tag", "md5Hash", "content_md5")
 
@@ -112,7 +112,7 @@ class RemoteProvider(ObjectStoreProvider):
             if len(start) < limit:
                 files.pipe_file(path, start)
                 return
-            # By `open`, the file would be part of a transaction that all threads share.
+            # With `open`, the file would be part of a transaction that all threads share.
             file = methodcaller("_open", path, "wb", BLOCK_BYTES, autocommit=False)(files)
         try:
             chunk = start or source.read(CHUNK_BYTES)
@@ -150,7 +150,7 @@ class RemoteProvider(ObjectStoreProvider):
                 remedy = "Check basepath, or write an object first."
                 raise BucketMissing(self._url, "the bucket or directory does not exist", remedy)
         for name in sorted(found):
-            if name.startswith(above):  # not a file in place of the folder
+            if name.startswith(above):  # unless there is a file in place of the folder
                 with self._translate(prefix):
                     info = _describe(files, name.removeprefix(f"{root}/"), found[name])
                 yield info
@@ -171,13 +171,13 @@ class RemoteProvider(ObjectStoreProvider):
         return super().make_storage_options(tool)
 
     def _find(self, key: str) -> tuple[AbstractFileSystem, str]:
-        """Return the file system, and the path that a key has there."""
-        local_path(Path(), key)  # a key that is no path has no file
+        """Return the file system, and its path for a key."""
+        local_path(Path(), key)  # a key that is not a valid path has no file
         files, root = self._open_files()
         return files, f"{root}/{key}"
 
     def _open_files(self) -> tuple[AbstractFileSystem, str]:
-        """Return the file system, which fsspec keeps for each thread, and the path of its root."""
+        """Return the file system, which fsspec caches for each thread, and the path of its root."""
         try:
             # An optional dependency.
             from fsspec.core import url_to_fs
@@ -193,7 +193,7 @@ class RemoteProvider(ObjectStoreProvider):
             problem = f"fsspec can't open {self._url!r} ({word_error(error)})"
             remedy = "Check the scheme of basepath, and the names and values in settings."
             raise ConfigurationError("RemoteFileSystem", problem, remedy) from error
-        files.invalidate_cache()  # others write there, too
+        files.invalidate_cache()  # other programs may have written to it
         return files, str(root).rstrip("/")
 
     def _reveal_settings(self) -> dict[str, object]:
@@ -251,7 +251,7 @@ def _describe(files: AbstractFileSystem, key: str, found: Mapping[str, object]) 
 
 
 def _find_time(files: AbstractFileSystem, found: Mapping[str, object]) -> datetime | None:
-    """Return when a file was last modified; None if the file system does not tell."""
+    """Return when a file was last modified; None if the file system does not say."""
     told = next((found[name] for name in _TIMES if found.get(name)), None)
     if told is None:
         with suppress(NotImplementedError):

@@ -1,4 +1,4 @@
-"""A reader that goes on where a broken connection left it."""
+"""A reader that resumes after a broken connection."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ def make_resuming_reader(
     attempts: int,
     measure: Callable[[], int],
 ) -> BufferedReader:
-    """Return a buffered reader over ``open_at(offset)``, opened again when it breaks or is sought.
+    """Return a buffered reader over ``open_at(offset)`` that reopens the object on a break or seek.
 
-    Where the readers have an `etag`, content that changed in between raises `StorageError`.
+    If the readers have an `etag`, content that has changed in between raises `StorageError`.
 
     Args:
         open_at: opens the object at an offset.
-        what: the object, for messages.
-        attempts: how often a read that breaks is begun or taken up.
-        measure: returns the object's size, which seeks from its end need.
+        what: the object, for error messages.
+        attempts: the maximum number of attempts of a read whose connection breaks.
+        measure: returns the object's size, which is needed to seek from its end.
     """
     return BufferedReader(_Resuming(open_at, what, attempts, measure), CHUNK_BYTES)
 
@@ -48,7 +48,7 @@ class _Resuming(RawIOBase):
         self._measure = measure
         self._offset, self._is_sought = 0, False
         self._size: int | None = None
-        self._source: BufferedIOBase | None = None  # closed even where it can't be opened
+        self._source: BufferedIOBase | None = None  # `close` works even if opening fails
         self._source, self._is_whole = open_at(0), True
         self._etag = getattr(self._source, "etag", None)
 

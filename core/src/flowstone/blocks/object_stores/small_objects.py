@@ -1,4 +1,4 @@
-"""Small objects by a library that is faster than the service's SDK, which does all the rest."""
+"""Transfers of small objects with a library that is faster than the service's SDK."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Objects that are transferred at a time: each needs little CPU time, and waits for the service.
+#: Number of objects transferred at a time: each needs little CPU time, and waits for the service.
 FAST_PARALLEL = 24
 #: For larger objects, SDKs are as fast, and the library needs more memory.
 SMALL_BYTES = 512 * 1024
 #: After this many failures or large objects in a row, only the SDK is used for this many seconds.
 MOST_FAILURES, SECONDS = 3, 30.0
 _MD5 = re.compile(r'"?([0-9a-f]{32})"?')
-#: The modules that were loaded when this process was forked: the threads of their libraries are
-#: the parent's, and a call would wait for them forever.
+#: The modules that were loaded when this process was forked: the threads of their libraries exist
+#: only in the parent, and a call would wait for them forever.
 _loaded_before_fork: frozenset[str] = frozenset()
 
 
@@ -37,7 +37,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def was_loaded_before_fork(module: str) -> bool:
-    """Return whether a library with threads of its own can't be used, as it is a parent's."""
+    """Return whether a library is unusable: it has threads, and was loaded before a fork."""
     return module in _loaded_before_fork
 
 
@@ -46,7 +46,7 @@ class FastObject(Protocol):
 
     @property
     def size(self) -> int:
-        """Bytes."""
+        """The size in bytes."""
 
     @property
     def etag(self) -> str | None:
@@ -66,13 +66,19 @@ class FastClient(Protocol):
     module: str
 
     def put(self, key: str, content: bytes, attributes: Mapping[str, str]) -> None:
-        """Write an object completely or not at all, replacing an existing one."""
+        """Write an object completely or not at all, replacing an existing one.
+
+        Args:
+            key: the object.
+            content: all of its content.
+            attributes: content type, metadata and others, under the library's names.
+        """
 
     def get(self, key: str) -> FastObject:
         """Open an object.
 
         Raises:
-            FileNotFoundError: there is no such object; the SDK says what is missing.
+            FileNotFoundError: there is no such object; the SDK then reports what is missing.
         """
 
 
@@ -88,12 +94,12 @@ class FastTransfers:
         self._puts, self._gets = _Pause(), _Pause()
 
     def put(self, key: str, content: bytes, attributes: Mapping[str, str]) -> bool:
-        """Write an object; return whether it is written.
+        """Write an object; return whether it was written.
 
         Args:
             key: the object.
-            content: all of it.
-            attributes: content type, metadata and others, as the library names them.
+            content: all of its content.
+            attributes: content type, metadata and others, under the library's names.
         """
         if len(content) > SMALL_BYTES:
             return False
@@ -105,7 +111,7 @@ class FastTransfers:
         return self._attempt(key, send, self._puts) or False
 
     def get(self, key: str) -> bytes | None:
-        """Return the content of an object, or None where that is left to the SDK.
+        """Return the content of an object, or None to leave it to the SDK.
 
         The content is compared with the object's etag if that is an MD5.
         """
@@ -123,21 +129,21 @@ class FastTransfers:
         if was_loaded_before_fork(self.client.module) or not _is_exact(key) or not pause.is_over():
             return None
         done = None
-        with suppress(Exception):  # whatever it is, the SDK does it, or raises our error
+        with suppress(Exception):  # on any error, the SDK retries, or raises a Flowstone error
             try:
                 done = work()
             except FileNotFoundError:
-                return None  # the SDK says what is missing, the object or the bucket
+                return None  # the SDK reports what is missing, the object or the bucket
         pause.note(is_good=done is not None)
         return done
 
 
 class SmallObjects:
-    """How a provider transfers small objects: by a faster library, or not at all.
+    """A provider's transfers of small objects, with a faster library if there is one.
 
     Args:
-        open_fast: returns the transfers of the current login, the same ones each time; None where
-            the library does not support what is needed.
+        open_fast: returns the transfers for the current credentials, the same ones each time; None
+            if the library does not support the block's options.
         is_fast: whether the library is installed and may be used.
     """
 
@@ -145,18 +151,24 @@ class SmallObjects:
         self._open_fast, self.is_fast = open_fast, is_fast
 
     def get(self, key: str) -> bytes | None:
-        """Do as `FastTransfers.get`."""
+        """Return the content of an object, or None to leave it to the SDK."""
         fast = self._open_fast() if self.is_fast else None
         return None if fast is None else fast.get(key)
 
     def put(self, key: str, content: bytes, attributes: Mapping[str, str] | None) -> bool:
-        """Do as `FastTransfers.put`; without attributes, the library does not support them."""
+        """Write an object; return whether it was written.
+
+        Args:
+            key: the object.
+            content: all of its content.
+            attributes: as for `FastTransfers.put`; None if the library does not support them.
+        """
         fast = self._open_fast() if self.is_fast and attributes is not None else None
         return fast is not None and fast.put(key, content, attributes or {})
 
 
 class _Pause:
-    """Stops for a while what has failed, or was of no use, several times in a row."""
+    """Pauses the use of the library after several failures or large objects in a row."""
 
     def __init__(self) -> None:
         self._failures, self._until = 0, 0.0
@@ -171,12 +183,12 @@ class _Pause:
 
 
 def _is_exact(key: str) -> bool:
-    """Return whether a library takes a key as it is: some normalize such keys, or refuse them."""
+    """Return whether a library uses a key unchanged: some keys are normalized or refused."""
     return key.isprintable() and not {"", ".", ".."}.intersection(key.split("/"))
 
 
 def _is_whole(content: bytes, size: int, etag: str | None) -> bool:
-    """Return whether content is of that size and etag; an etag that is no MD5 says nothing."""
+    """Return whether content has that size and etag; an etag that is not an MD5 is ignored."""
     if len(content) != size:
         return False
     found = _MD5.fullmatch(etag or "")

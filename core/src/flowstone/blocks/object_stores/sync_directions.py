@@ -87,7 +87,7 @@ class Sync(ABC, Generic[T]):
         self._tally = TransferTally()
         self._deleted = 0
         self._left_out: dict[str, str] = {}
-        #: Files that something at the destination is in the way of, tried again after deletions.
+        #: Files whose path is blocked by something at the destination, tried again after deletions.
         self._blocked: list[tuple[T, str]] = []
 
     def run(self, progress: bool | None) -> SyncResult:

@@ -1,4 +1,4 @@
-"""Secret providers: where references to secrets lead, and a secret as a block."""
+"""Secret providers: the services that references name, and a secret as a block."""
 
 from __future__ import annotations
 

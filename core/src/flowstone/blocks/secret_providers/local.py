@@ -1,4 +1,4 @@
-"""The secret providers that need no service: environment variables, and files."""
+"""The secret providers that need no service: environment variables and files."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
 
 
 class EnvSecrets(SecretProvider):
-    """Environment variables of the process that asks: ``env:DB_PASSWORD``."""
+    """Environment variables of the process that reads the secret: ``env:DB_PASSWORD``."""
 
-    _description: ClassVar[str | None] = "Secrets in environment variables; read only."
+    _description: ClassVar[str | None] = "Secrets in environment variables; read-only."
     _code_example: ClassVar[str | None] = 'EnvSecrets(prefix="APP_").read("DB_PASSWORD")'
 
     writes: ClassVar[bool] = False
 
-    prefix: str = Field(default="", description="What every variable's name begins with.")
+    prefix: str = Field(default="", description="The prefix of the variables' names.")
 
     def make_provider(self) -> EnvironmentProvider:
-        """Return the environment of this process."""
+        """Return the provider for the environment of this process."""
         return EnvironmentProvider(self.prefix)
 
 
 class EnvironmentProvider(SecretStoreProvider):
-    """The variables of this process whose names begin with a prefix."""
+    """The variables of this process whose names start with a prefix."""
 
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
@@ -64,23 +64,23 @@ class EnvironmentProvider(SecretStoreProvider):
 class FileSecrets(SecretProvider):
     """Files, as Docker and Kubernetes mount secrets: ``file:/run/secrets/db``.
 
-    A line break at the end of a file is no part of the secret.
+    A line break at the end of a file is not part of the secret.
     """
 
-    _description: ClassVar[str | None] = "Secrets in files, one each."
+    _description: ClassVar[str | None] = "Secrets in files, one per file."
     _code_example: ClassVar[str | None] = 'FileSecrets(directory="/run/secrets").read("db")'
 
     directory: Path | None = Field(
-        default=None, description="Where the files are; none for paths as they are given."
+        default=None, description="The directory of the files; None to use paths unchanged."
     )
 
     def make_provider(self) -> FileProvider:
-        """Return the directory."""
+        """Return the provider for the directory."""
         return FileProvider(self.directory)
 
 
 class FileProvider(SecretStoreProvider):
-    """Files below a directory; with none, at paths as they are given."""
+    """Files below a directory; without one, at any path."""
 
     def __init__(self, directory: Path | None) -> None:
         self._directory = directory
@@ -97,12 +97,14 @@ class FileProvider(SecretStoreProvider):
                 is_safe = os.name != "posix" or not mode & stat.S_IWOTH
                 content = file.read() if is_safe else b""
         except (FileNotFoundError, NotADirectoryError):
-            remedy = "Write it there, or refer to another; a relative path begins where the run is."
+            remedy = (
+                "Create it, or refer to another. A relative path starts at the working directory."
+            )
             raise SecretMissing(str(path), "there is no such file", remedy) from None
         except OSError as error:
             raise _translate_os_error(path, error) from error
         if not is_safe:
-            problem = f"anybody may write it (mode {stat.S_IMODE(mode):04o})"
+            problem = f"all users may write to it (mode {stat.S_IMODE(mode):04o})"
             raise SecretStoreError(str(path), problem, f"Run `chmod o-w {path}`.")
         return content[:-2] if content.endswith(b"\r\n") else content.removesuffix(b"\n")
 
@@ -120,7 +122,7 @@ class FileProvider(SecretStoreProvider):
         try:
             path.unlink()
         except FileNotFoundError:
-            problem, remedy = "there is no such file", "`ls()` tells what is there."
+            problem, remedy = "there is no such file", "`ls()` lists what is there."
             raise SecretMissing(str(path), problem, remedy) from None
         except OSError as error:
             raise _translate_os_error(path, error) from error
@@ -129,7 +131,7 @@ class FileProvider(SecretStoreProvider):
         root = (self._directory or Path()).expanduser()
         for path in root.rglob("*"):
             name = path.relative_to(root).as_posix()
-            # Hidden ones are what Kubernetes and unfinished writes keep beside the secrets.
+            # Kubernetes and unfinished writes create hidden files beside the secrets.
             if name.startswith(prefix) and "/." not in f"/{name}" and path.is_file():
                 yield name
 
@@ -138,7 +140,7 @@ class FileProvider(SecretStoreProvider):
         if self._directory is None:
             return path
         root = self._directory.expanduser()
-        # Lexically, as a mounted secret is often a link to elsewhere.
+        # Without following links, since a mounted secret is often a link out of the directory.
         inside = Path(os.path.normpath(root / path))
         if path.is_absolute() or not inside.is_relative_to(os.path.normpath(root)):
             problem = f"{name!r} leads out of it"

@@ -1,4 +1,4 @@
-"""SecretStoreProvider: what a package implements behind a `SecretProvider` block."""
+"""SecretStoreProvider: the class that a package implements for a `SecretProvider` block."""
 
 from __future__ import annotations
 
@@ -10,41 +10,41 @@ if TYPE_CHECKING:
 
 
 class SecretStoreProvider(ABC):
-    """The service that keeps the secrets of a `SecretProvider`; each method asks it once.
+    """The service behind a `SecretProvider`: a secret manager. Each method makes one request.
 
-    What is common to all comes from the block: names and versions are checked, and each value is
-    known to redaction. A read-only store omits `write` and `delete`, and its block sets
+    The block does what all providers need: it checks names and versions, and registers each value
+    for redaction. A read-only store omits `write` and `delete`, and its block sets
     ``writes = False``.
     """
 
     @property
     @abstractmethod
     def where(self) -> str:
-        """The place, for messages: ``the environment``."""
+        """The service, for messages: ``the environment``."""
 
     @abstractmethod
     def read(self, name: str, version: str | None) -> bytes:
         """Return a secret's value; `version=None` means the current version.
 
         Raises:
-            SecretMissing: there is none of that name or version.
-            AccessDenied: this login may not read it.
-            CredentialsError: there is no login, or it was refused.
-            Unreachable: the place can't be reached.
+            SecretMissing: there is no such secret or version.
+            AccessDenied: the credentials have no permission to read it.
+            CredentialsError: there are no credentials, or they were refused.
+            Unreachable: the service can't be reached.
         """
 
     @abstractmethod
     def list_names(self, prefix: str) -> Iterable[str]:
-        """Return the names that begin with a prefix, in any order; no secret is read for it."""
+        """Return the names that start with a prefix, in any order, without reading a secret."""
 
     def write(self, name: str, value: bytes) -> str:
-        """Write a secret, over what is there; return its new version, "" where there are none."""
+        """Write a secret, replacing an existing one; return its version, "" without versions."""
         raise NotImplementedError
 
     def delete(self, name: str) -> None:
         """Delete a secret.
 
         Raises:
-            SecretMissing: there is none of that name.
+            SecretMissing: there is no such secret.
         """
         raise NotImplementedError

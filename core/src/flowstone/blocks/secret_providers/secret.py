@@ -18,8 +18,8 @@ class Secret(Block):
         'Secret(value="s3cr3t-token").save("token")\ntoken = Secret.load("token").get()'
     )
 
-    value: pydantic.Secret[Any] = Field(description="The value; masked wherever it is shown.")
+    value: pydantic.Secret[Any] = Field(description="The value; masked in all output.")
 
     def get(self) -> Any:
-        """Return the value in clear."""
+        """Return the value in plain text."""
         return self.value.get_secret_value()

@@ -1,4 +1,4 @@
-"""SecretProvider: the interface of every place that keeps secrets by name."""
+"""SecretProvider: the interface of all secret managers."""
 
 from __future__ import annotations
 
@@ -20,44 +20,44 @@ T = TypeVar("T")
 
 
 class SecretProvider(Block):
-    """A place that keeps secrets by name; references lead to them: ``env:DB_PASSWORD``.
+    """A secret manager or another store of secrets, which references name: ``env:DB_PASSWORD``.
 
-    All its fields are optional: a reference that names no saved block uses one with no field set.
-    A package writes `make_provider`, which returns the place as a `SecretStoreProvider`. The other
-    methods have async twins: ``aread``, ``awrite``.
+    All fields are optional: a reference that names no saved block uses one with no field set.
+    A package implements `make_provider`, which returns a `SecretStoreProvider`. The other methods
+    have async twins: ``aread``, ``awrite``.
 
     Attributes:
-        versions: whether a secret has versions, so that ``@`` in a reference names one.
-        writes: whether secrets can be written and deleted here.
+        versions: whether secrets have versions, so that ``@`` in a reference names one.
+        writes: whether secrets can be written and deleted.
     """
 
     _replaceable: ClassVar[tuple[str, ...]] = ("read_secret",)
 
     versions: ClassVar[bool] = False
     writes: ClassVar[bool] = True
-    #: By this mark, references know a provider of this process from other blocks.
+    #: References recognize a provider of this process by this mark.
     _provides_secrets: ClassVar[bool] = True
 
     @abstractmethod
     def make_provider(self) -> SecretStoreProvider:
-        """Return the place; each operation asks for it anew.
+        """Return the provider for the service; called again for each operation.
 
-        It connects to nothing and reads no secret: that is left to the provider's methods.
+        It must not connect or read secrets: the provider's methods do that.
         """
 
     def read_secret(self, name: str, version: str | None = None) -> bytes:
         """Return a secret as bytes.
 
         Args:
-            name: what the place knows it by.
-            version: None for the one that counts now.
+            name: the name of the secret.
+            version: the version; None for the current one.
 
         Raises:
-            SecretMissing: there is none of that name or version.
-            SecretStoreError: the provider refused.
-            AccessDenied: this login may not read it.
-            CredentialsError: there is no login, or it was refused.
-            Unreachable: the place can't be reached.
+            SecretMissing: there is no such secret or version.
+            SecretStoreError: the provider reported an error.
+            AccessDenied: the credentials have no permission to read it.
+            CredentialsError: there are no credentials, or they were refused.
+            Unreachable: the service can't be reached.
         """
         if version is not None and not self.versions:
             problem = f"secrets have no versions there, and one of {name!r} was asked for"
@@ -68,7 +68,7 @@ class SecretProvider(Block):
         return value
 
     def read(self, name: str, version: str | None = None) -> str:
-        """Return a secret as text; arguments and errors are those of `read_secret`."""
+        """Return a secret as text; arguments and errors as for `read_secret`."""
         try:
             return self.read_secret(name, version).decode()
         except UnicodeDecodeError:
@@ -77,11 +77,11 @@ class SecretProvider(Block):
         raise SecretStoreError(self.make_provider().where, problem, remedy)
 
     def write_secret(self, name: str, secret_data: bytes) -> str:
-        """Write a secret, over what is there; return its new version, "" where there are none.
+        """Write a secret, replacing an existing one; return its new version, "" without versions.
 
         Raises:
-            SecretReadOnly: this provider only reads.
-            SecretStoreError: the provider refused, and its kin as in `read_secret`.
+            SecretReadOnly: this provider is read-only.
+            SecretStoreError: the provider reported an error; other errors as for `read_secret`.
         """
         self._check_name(name)
         redaction.register(secret_data.decode("utf-8", "backslashreplace"))
@@ -90,16 +90,16 @@ class SecretProvider(Block):
         return self._ask(lambda provider: provider.write(name, secret_data))
 
     def write(self, name: str, value: str) -> str:
-        """Do as `write_secret`, with a text."""
+        """Write a secret, given as text; see `write_secret`."""
         return self.write_secret(name, value.encode())
 
     def delete_secret(self, name: str) -> None:
         """Delete a secret.
 
         Raises:
-            SecretMissing: there is none of that name.
-            SecretReadOnly: this provider only reads.
-            SecretStoreError: the provider refused, and its kin as in `read_secret`.
+            SecretMissing: there is no such secret.
+            SecretReadOnly: this provider is read-only.
+            SecretStoreError: the provider reported an error; other errors as for `read_secret`.
         """
         if not self.writes:
             raise self._refuse("deleted", name)
@@ -107,36 +107,36 @@ class SecretProvider(Block):
         self._ask(lambda provider: provider.delete(name))
 
     def ls(self, prefix: str = "") -> list[str]:
-        """Return the names of the secrets that begin with a prefix, sorted; none is read."""
+        """Return the names of the secrets that start with a prefix, sorted; no secret is read."""
         return self._ask(lambda provider: sorted(provider.list_names(prefix)))
 
     async def aread_secret(self, name: str, version: str | None = None) -> bytes:
-        """Do as `read_secret`, and let other coroutines run meanwhile."""
+        """Async version of `read_secret`."""
         return await run_in_thread(self.read_secret, name, version)
 
     async def aread(self, name: str, version: str | None = None) -> str:
-        """Do as `read`, and let other coroutines run meanwhile."""
+        """Async version of `read`."""
         return await run_in_thread(self.read, name, version)
 
     async def awrite_secret(self, name: str, secret_data: bytes) -> str:
-        """Do as `write_secret`, and let other coroutines run meanwhile."""
+        """Async version of `write_secret`."""
         return await run_in_thread(self.write_secret, name, secret_data)
 
     async def awrite(self, name: str, value: str) -> str:
-        """Do as `write`, and let other coroutines run meanwhile."""
+        """Async version of `write`."""
         return await run_in_thread(self.write, name, value)
 
     async def adelete_secret(self, name: str) -> None:
-        """Do as `delete_secret`, and let other coroutines run meanwhile."""
+        """Async version of `delete_secret`."""
         await run_in_thread(self.delete_secret, name)
 
     async def als(self, prefix: str = "") -> list[str]:
-        """Do as `ls`, and let other coroutines run meanwhile."""
+        """Async version of `ls`."""
         return await run_in_thread(self.ls, prefix)
 
     def _refuse(self, done: str, name: str) -> SecretReadOnly:
         problem = f"secrets are only read there, so {name!r} can't be {done}"
-        return SecretReadOnly(self.make_provider().where, problem, "Do it where they come from.")
+        return SecretReadOnly(self.make_provider().where, problem, "Use the tools of that service.")
 
     def _check_name(self, name: str) -> None:
         if not name or not name.isprintable():

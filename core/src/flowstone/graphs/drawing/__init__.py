@@ -1,1 +1,1 @@
-"""Pictures of graphs: cards, their places on the page, and SVG."""
+"""Pictures of graphs: cards, layout, and SVG."""

@@ -1,4 +1,4 @@
-"""What stands in the boxes of a picture, and how much room that takes."""
+"""The contents of the boxes of a picture, and their sizes."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from flowstone.records.durations import format_duration
 if TYPE_CHECKING:
     from flowstone.graphs.parts import Node, Tally
 
-#: The sizes of letters, in pixels.
+#: Font sizes, in pixels.
 TITLE, FACTS = 13.0, 11.5
-#: Between a box's border and what is in it; the width of a mark with its gap, large and small.
+#: The padding of a box; the width of a mark with its gap, large and small.
 PAD, MARK, SMALL_MARK = 12.0, 24.0, 17.0
-#: Between one tally and the next; how far the cards behind one of many runs stick out.
+#: The gap between tallies; the offset of the cards behind a folded one.
 BETWEEN, STACK = 12.0, 6.0
 LINE, HIGH = 32.0, 48.0
 _LONGEST = 34
@@ -25,15 +25,15 @@ _LONGEST = 34
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """The words of a box.
+    """The text of a box.
 
     Attributes:
-        title: the run's name, or the flow's or task's, where it is many runs.
-        count: how many, where it is many; and whether not all that went in is known.
-        facts: how the run is and how long it took; empty where tallies tell, or it has not run.
-        tallies: of many runs, how many are in which state.
-        mark: of a single run, its state.
-        size: of the box, all the words inside.
+        title: the run's name, or the flow's or task's for a folded node.
+        count: the number of runs for a folded node; and a mark if its inputs are incomplete.
+        facts: the run's state and duration; empty if there are tallies, or if it has not run.
+        tallies: for a folded node, the number of runs by state.
+        mark: for a single run, its state.
+        size: the size of the box, which fits all of its text.
     """
 
     title: str
@@ -45,7 +45,7 @@ class Card:
 
 
 def make_card(node: Node) -> Card:
-    """Return the card of a run or of many."""
+    """Return the card of a run or of a folded node."""
     title, count = _format_title(node), _format_count(node)
     facts = _format_facts(node)
     tallies = node.states if node.folded else ()
@@ -59,7 +59,7 @@ def make_card(node: Node) -> Card:
 
 
 def make_header(node: Node) -> Card:
-    """Return the card of a flow run whose tasks are inside: all its words on one line."""
+    """Return the card of a flow run's frame: all text on one line."""
     title, facts = _format_title(node), _format_facts(node)
     count = _format_count(node)
     if not node.folded and node.name != node.unit:
@@ -78,12 +78,12 @@ def measure_tally(tally: Tally) -> float:
 
 
 def measure_text(text: str, size: float) -> float:
-    """Return how wide a text is at the most, in the fonts that people have; in pixels."""
+    """Return the maximum width of a text in common fonts, in pixels."""
     return sum(_measure_char(char) for char in text) * size
 
 
 def _measure_char(char: str) -> float:
-    """Return the width of a character, or more, in the widest of common fonts: bold DejaVu Sans."""
+    """Return an upper bound of a character's width in the widest common font: bold DejaVu Sans."""
     if east_asian_width(char) in {"W", "F"}:
         return 1.2
     if ord(char) > 0x2FF or char in "mwMW@%":

@@ -1,4 +1,4 @@
-"""Where the boxes of a graph go: in columns, so that edges go to the right and boxes don't meet."""
+"""The layout of a graph: in columns, with edges to the right and without overlapping boxes."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-#: Between boxes of a column, and of a row.
+#: The gaps between the boxes of a column, and of a row.
 GAP, COLUMN_GAP = 18.0, 64.0
-#: How often the order within columns, and then the heights, are improved.
+#: Number of passes that improve the order within columns, and then the heights.
 _SWEEPS = 8
-#: How much a bend weighs, where a box weighs 1.
+#: The weight of a bend, relative to a box.
 _LIGHT = 0.001
-#: What a row of boxes without edges is wide at the least, in boxes of mean width.
+#: Minimum width of a row of boxes without edges, in boxes of average width.
 _PER_ROW = 5
 
 
@@ -33,12 +33,12 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where everything is.
+    """The positions of everything.
 
     Attributes:
         corners: the upper left corner of each box.
-        paths: of each edge, the points that it goes through, from its box to the other.
-        size: of it all.
+        paths: the points of each edge, from its source to its target.
+        size: the total size.
     """
 
     corners: tuple[Point, ...]
@@ -47,11 +47,11 @@ class Layout:
 
 
 def arrange(sizes: Sequence[Size], edges: Sequence[tuple[int, int]]) -> Layout:
-    """Lay out boxes of these sizes; what has no edge comes in rows below the rest.
+    """Lay out boxes of these sizes; boxes without edges are in rows below the rest.
 
     Args:
-        sizes: of the boxes, in the order in which they should be read where nothing else counts.
-        edges: pairs of places in `sizes`. One that closes a circle goes to the left.
+        sizes: the sizes of the boxes, in reading order, which is used unless edges decide.
+        edges: pairs of indexes in `sizes`. An edge that closes a cycle goes to the left.
     """
     tied = sorted({place for edge in edges for place in edge})
     new = {place: number for number, place in enumerate(tied)}
@@ -68,7 +68,7 @@ def arrange(sizes: Sequence[Size], edges: Sequence[tuple[int, int]]) -> Layout:
 def _arrange_rows(
     sizes: Sequence[Size], loose: list[int], corners: dict[int, Point], top: float, width: float
 ) -> Size:
-    """Put boxes into rows, as words are; return how wide and high it has become."""
+    """Put boxes into rows, like words in a text; return the new width and height."""
     if not loose:
         return Size(0, top)
     mean = sum(sizes[place].width for place in loose) / len(loose)
@@ -87,8 +87,8 @@ def _arrange_rows(
 class _Grid:
     """The columns of the boxes that have edges.
 
-    An edge across more than one column has a bend, a box of no size, in each between. Edges that
-    begin or end in one box share their bends, as lanes of one road: whichever saves more.
+    An edge that spans several columns has a bend, a box without size, in each column between. Edges
+    that share an end may share their bends, at whichever of the two ends saves more.
     """
 
     def __init__(self, sizes: Sequence[Size], edges: Sequence[tuple[int, int]]) -> None:
@@ -116,7 +116,7 @@ class _Grid:
         ]
 
     def _make_chains(self, edges: list[tuple[int, int]]) -> dict[tuple[int, int], list[int]]:
-        """Return for each edge the boxes and bends that it goes through."""
+        """Return the boxes and bends of each edge."""
         out, into = Counter(begin for begin, _ in edges), Counter(end for _, end in edges)
         chains: dict[tuple[int, int], list[int]] = {}
         for begin, end in edges:
@@ -136,10 +136,10 @@ class _Grid:
             self._column.append(column)
         return self._bends[key]
 
-    # ------------------------------------------------------------ who is above whom
+    # ------------------------------------------------------------ order within columns
 
     def _order(self) -> None:
-        """Order each column by where its neighbours are, to and fro; keep the best order seen."""
+        """Order each column by its neighbors' positions, to and fro; use the best order seen."""
         best, fewest = [list(order) for order in self._orders], self._count_crossings()
         for sweep in range(_SWEEPS):
             if not fewest:
@@ -178,10 +178,10 @@ class _Grid:
                     insort(seen, end)
         return crossings
 
-    # ------------------------------------------------------------ how far down
+    # ------------------------------------------------------------ heights
 
     def _find_heights(self) -> dict[int, float]:
-        """Return the middle of each box: near those of its neighbours, and clear of others."""
+        """Return the middle of each box: near its neighbors, and without overlaps."""
         middle: dict[int, float] = {}
         for order in self._orders:
             middle.update(zip(order, self._spread(order, [0.0] * len(order)), strict=True))
@@ -196,9 +196,9 @@ class _Grid:
     def _find_wanted(
         self, place: int, near: dict[int, list[int]], middle: dict[int, float]
     ) -> float:
-        """Return the middle of the neighbours; of boxes only for a box that has such neighbours.
+        """Return the middle of the neighbors; for a box with boxes as neighbors, only of those.
 
-        So a chain of boxes is straight, whatever else begins or ends there.
+        So a chain of boxes is straight, whatever other edges begin or end there.
         """
         others = near[place]
         if place in self._boxes:
@@ -206,10 +206,13 @@ class _Grid:
         return _average([middle[other] for other in others], middle[place])
 
     def _spread(self, order: list[int], wanted: list[float]) -> list[float]:
-        """Return the middles nearest to those that are wanted, in order and apart.
+        """Return the middles closest to the wanted ones, in order and without overlaps.
 
-        Less what stands above each of them, they must only not fall; so neighbours that would
-        are pooled into one block, at the mean of what they want. Bends give way to boxes.
+        After subtracting the space taken above each box, they only have to be ascending; so
+        neighbors
+        in the wrong order are pooled into a block, at the mean of their wanted positions. Bends
+        give way
+        to boxes.
         """
         offsets, offset = [], 0.0
         for rank, place in enumerate(order):
@@ -228,7 +231,7 @@ class _Grid:
         starts = [total / weight for total, weight, count in blocks for _ in range(count)]
         return [start + offset for start, offset in zip(starts, offsets, strict=True)]
 
-    # ------------------------------------------------------------ in figures
+    # ------------------------------------------------------------ coordinates
 
     def _place(self) -> None:
         highest = min(
@@ -268,7 +271,7 @@ class _Grid:
 
 
 def _break_circles(count: int, edges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return the edges, turned round where they would close a circle."""
+    """Return the edges, reversed where they would close a cycle."""
     behind: dict[int, list[int]] = defaultdict(list)
     for begin, end in edges:
         behind[begin].append(end)
@@ -295,7 +298,7 @@ def _break_circles(count: int, edges: Iterable[tuple[int, int]]) -> list[tuple[i
 
 
 def _assign_columns(count: int, edges: Iterable[tuple[int, int]]) -> list[int]:
-    """Return the column of each box: behind all before it; a first one next to its nearest."""
+    """Return the column of each box: after its predecessors; without any, near its successor."""
     behind: dict[int, list[int]] = defaultdict(list)
     missing = [0] * count
     for begin, end in edges:

@@ -1,4 +1,4 @@
-"""Where all that is in a picture stands: flow runs as frames, and in them what they called."""
+"""The positions in a picture: flow runs are frames that contain what they called."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from flowstone.graphs.parts import Edge, Node
 
-#: From a frame's border to what is inside; above that is the frame's header.
+#: The padding of a frame; its header is above that.
 INSET, HEADER = 18.0, LINE + 6
 
 
@@ -30,11 +30,11 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Everything in its place; of frames, outer ones come first.
+    """The positioned picture; outer frames come first.
 
     Attributes:
-        paths: each edge that is drawn, with its points. A call is drawn by the frame around,
-            where a flow run called.
+        paths: each drawn edge, with its points. Calls of a flow run have no edge: its frame shows
+            them.
     """
 
     frames: tuple[Placed, ...]
@@ -45,7 +45,7 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class _Inside:
-    """A node before it is known where: its size, and what is inside it."""
+    """A node without a position: its size, and its contents."""
 
     node: Node
     card: Card
@@ -56,7 +56,7 @@ class _Inside:
 
 
 def make_scene(nodes: Sequence[Node], edges: Sequence[Edge]) -> Scene:
-    """Place the nodes of a graph, the first of which is the outermost."""
+    """Lay out the nodes of a graph; the first one is the outermost."""
     measured = _measure(nodes, edges)
     frames: list[Placed] = []
     boxes: list[Placed] = []
@@ -71,7 +71,7 @@ def make_scene(nodes: Sequence[Node], edges: Sequence[Edge]) -> Scene:
         frames.append(placed)
         origin = Point(corner.x + INSET, corner.y + HEADER)
         members = list(zip(inside.members, inside.layout.corners, strict=True))
-        for member, at in reversed(members):  # so that the first is the next
+        for member, at in reversed(members):  # so that the first one is processed next
             waiting.append((member, Point(origin.x + at.x, origin.y + at.y)))
         for edge, points in zip(inside.edges, inside.layout.paths, strict=True):
             moved = tuple(Point(origin.x + p.x, origin.y + p.y) for p in points)
@@ -80,7 +80,7 @@ def make_scene(nodes: Sequence[Node], edges: Sequence[Edge]) -> Scene:
 
 
 def _measure(nodes: Sequence[Node], edges: Sequence[Edge]) -> _Inside:
-    """Return the outermost node with all inside it; inner ones have higher numbers."""
+    """Return the outermost node with its contents; inner nodes have higher numbers."""
     within: dict[int | None, list[int]] = defaultdict(list)
     for node in nodes:
         within[node.group].append(node.number)
@@ -124,7 +124,7 @@ def _even_out(members: tuple[_Inside, ...]) -> tuple[_Inside, ...]:
 def _lift_edges(
     nodes: Sequence[Node], edges: Sequence[Edge]
 ) -> dict[int, list[tuple[Edge, int, int]]]:
-    """Return the edges to draw in each frame, each with the two of its members that it joins."""
+    """Return the edges to draw in each frame, with the two members that each of them connects."""
     ties: dict[int, list[tuple[Edge, int, int]]] = defaultdict(list)
     for edge in edges:
         begin, end = _find_frames(nodes, edge.begin), _find_frames(nodes, edge.end)
@@ -140,7 +140,7 @@ def _lift_edges(
 
 
 def _find_frames(nodes: Sequence[Node], number: int) -> dict[int, int | None]:
-    """Return each frame around a node, from the inside out, with its member towards the node."""
+    """Return each frame around a node, innermost first, with its member that contains the node."""
     ways: dict[int, int | None] = {number: None}
     group = nodes[number].group
     while group is not None:

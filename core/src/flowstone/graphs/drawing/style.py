@@ -1,4 +1,4 @@
-"""How pictures look: colours for light and dark pages, and a mark for each kind of state."""
+"""The style of pictures: colors for light and dark pages, and a mark for each kind of state."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from flowstone.records.states import COMPLETED
 if TYPE_CHECKING:
     from flowstone.graphs.parts import Tally
 
-#: Colour, on light and on dark pages, of each kind of state. They differ in lightness or between
-#: blue and yellow, so that colour-blind people can tell them apart; the mark says it again.
+#: The color of each kind of state, on light and on dark pages. They differ in lightness or between
+#: blue and yellow, so that color-blind people can distinguish them; the mark helps, too.
 COLOURS = {
     "completed": ("#007a5a", "#43c99b"),
     "cached": ("#007a5a", "#43c99b"),
@@ -73,7 +73,7 @@ _LAID_OUT = {
 
 
 def _paint(place: int) -> dict[str, str]:
-    """Return the rules that have colours: of light pages for 0, of dark ones for 1."""
+    """Return the rules with colors: for light pages with 0, for dark ones with 1."""
 
     def of(light: str, dark: str) -> str:
         return (light, dark)[place]
@@ -105,6 +105,6 @@ def _join_rules(rules: dict[str, str]) -> str:
 
 @cache
 def write_style_sheet() -> str:
-    """Return the rules of a picture, in CSS: for light pages, and for dark ones."""
+    """Return the CSS of a picture, for light pages and for dark ones."""
     dark = f"@media (prefers-color-scheme:dark){{{_join_rules(_paint(1))}}}"
     return f"{_join_rules(_LAID_OUT)}{_join_rules(_paint(0))}{dark}"

@@ -1,4 +1,4 @@
-"""A graph as a picture in SVG that stands alone: no script, no font, no other file."""
+"""A graph as a self-contained SVG picture: without scripts, fonts or other files."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def draw_svg(nodes: Sequence[Node], edges: Sequence[Edge]) -> str:
         *(line for box in scene.boxes for line in _draw_box(box)),
     ]
     title, told = _escape(nodes[0].label), _escape(_summarize(nodes))
-    # Several pictures may stand on one page, where ids and names of styles are everybody's.
+    # Several pictures may be on one page, which share ids and class names.
     own = f"g{crc32(chr(10).join([title, *inner]).encode()):08x}"
     left, width, height = -_MARGIN, *(round(length + 2 * _MARGIN) for length in scene.size)
     head = (
@@ -62,7 +62,7 @@ def draw_svg(nodes: Sequence[Node], edges: Sequence[Edge]) -> str:
 
 
 def _summarize(nodes: Sequence[Node]) -> str:
-    """Return what a person hears who can't see the picture."""
+    """Return the text alternative of the picture, for screen readers."""
     runs = sum(len(node.runs) for node in nodes) - 1
     states: Counter[str] = Counter()
     for node in nodes[1:]:
@@ -130,7 +130,7 @@ def _draw_mark(tally: Tally, x: float, y: float, size: float) -> str:
 
 
 def _draw_edge(edge: Edge, points: Sequence[Point]) -> str:
-    """Draw a curve that leaves and reaches its boxes level, and lies level in each bend."""
+    """Draw a curve that is horizontal at its ends and in each bend."""
     begin, *rest = points
     path = [f"M{begin.x:.1f} {begin.y:.1f}"]
     for number, point in enumerate(rest):
@@ -161,7 +161,7 @@ def _format_outcome(node: Node) -> str:
 
 
 def _draw_hover(node: Node) -> str:
-    """Return what is shown when the pointer rests there: the names in full."""
+    """Return the tooltip: the full names."""
     told = ", ".join(
         f"{tally.count:,} {tally.name}" if node.folded else tally.name for tally in node.states
     )
