@@ -168,7 +168,7 @@ def test_requirements_that_can_be_used(requirement: str) -> None:
             "--index-url https://u:canary-7@example.com/simple",
             "line 2: .* has credentials",
         ),
-        ("r.txt", "six @ https://u:canary-7@example.com/six.whl", "line 2: .* has credentials"),
+        ("r.txt", "six @ https://u:canary-7@example.com/six.whl", "2: .* has credentials"),
         ("r.txt", "six @ https://example.com/six.whl?sig=canary-7", "line 2: .* has a query"),
         ("pyproject.toml", 'dependencies = ["x @ https://a/x.whl?sig=canary-7"]', "has a query"),
         ("pyproject.toml", 'dependencies = ["six=1"]', "Did you mean 'six==1'"),
