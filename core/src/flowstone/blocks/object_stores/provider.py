@@ -309,7 +309,7 @@ class ObjectStoreProvider(ABC):
         raise self._refuse_versions(key)
 
     def _refuse_versions(self, key: str) -> StorageError:
-        problem = "old versions are not retained here"
+        problem = "old versions are not kept here"
         remedy = "Turn on versioning if the service has it, or copy objects before you overwrite."
         return StorageError(f"{self.where}/{key}", problem, remedy)
 
