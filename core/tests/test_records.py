@@ -11,7 +11,7 @@ from typing import Generic, TypeVar, get_type_hints
 
 import pytest
 
-from flowstone.records.record import draft, evolve, fact, field, record
+from flowstone.records.record import draft, evolve, fact, field, make_reader, record
 
 T = TypeVar("T")
 
@@ -165,3 +165,9 @@ def test_it_is_replaced_by_copy() -> None:
     from copy import replace  # type: ignore[attr-defined]
 
     assert replace(Point(1), x=2) == Point(2)
+
+
+@pytest.mark.parametrize("names", [["label"], ["at", "x"]])
+def test_a_reader_reads_the_fields_that_are_named(names: list[str]) -> None:
+    read = make_reader(names)
+    assert read(Point(1)) == tuple(getattr(Point(1), name) for name in names)

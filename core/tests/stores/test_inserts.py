@@ -33,9 +33,20 @@ def test_what_is_inserted_is_there(values: list[tuple[object, ...]]) -> None:
 
 @pytest.mark.parametrize(("count", "statements"), [(0, 0), (1, 1), (4, 1), (7, 4), (341, 5)])
 def test_many_rows_take_few_statements(count: int, statements: int) -> None:
-    made = list(INSERT.split([(number, "a", "b", "c") for number in range(count)]))
+    made = list(
+        INSERT.split(
+            [(number, f"a{number}", f"b{number}", 0.5 * number) for number in range(count)]
+        )
+    )
     assert len(made) == statements
     assert sum(len(parameters) for _, parameters in made) == 4 * count
+
+
+def test_what_all_rows_share_is_bound_once() -> None:
+    rows = [(number, "a", "b" if number % 2 else "c", None) for number in range(SIZES[-2])]
+    ((statement, parameters),) = INSERT.split(rows)
+    assert "(a, id, b)" in statement
+    assert parameters == ["a", *(each for number, _, b, _ in rows for each in (number, b))]
 
 
 def test_a_column_that_is_null_in_all_rows_is_not_bound() -> None:

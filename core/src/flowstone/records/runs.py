@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from flowstone.records.record import evolve, fact, field, list_fields, record
+from flowstone.records.record import evolve, fact, field, list_fields, make_reader, record
 from flowstone.records.states import RUNNING, UNBORN, State
 
 if TYPE_CHECKING:
@@ -151,8 +150,7 @@ class Origin:
     def make_run(self, state: State, attempt: int) -> Run:
         """Return the run in its first state."""
         started = state.at if state.type is RUNNING else None
-        values = (*read_origin(self), state, 1, attempt, started)
-        return Run(*values)
+        return Run(*read_origin(self), state, 1, attempt, started)
 
 
 @fact
@@ -224,8 +222,8 @@ _FIRST = (
     "recipe",
 )  # fmt: skip
 #: Returns the fixed properties of a run or an origin, in the order of `Origin`.
-read_origin: Callable[[Origin], tuple[Any, ...]] = attrgetter(
-    *(f.name for f in list_fields(Origin))
+read_origin: Callable[[Origin], tuple[Any, ...]] = make_reader(
+    [f.name for f in list_fields(Origin)]
 )
 
 

@@ -39,41 +39,48 @@ class Batch:
 
 
 class _Growth:
-    """How far a run comes in the batch, from its birth, or from an earlier version."""
+    """How far a run comes in the batch, from its birth, or from an earlier version.
 
-    __slots__ = ("attempt", "before", "started", "state", "version")
+    Attributes:
+        run: as it is born; None where it was born earlier.
+        before: the version that it has before the batch.
+        started: when it is started for the first time, where that is in the batch.
+        last: what leaves it as it is at the end of the batch.
+    """
 
-    def __init__(self, first: Run | StateChange) -> None:
-        self.before = first.version - 1
-        self.started: float | None = None
-        self.take(first)
-        if isinstance(first, Run):
-            self.started = first.started
+    __slots__ = ("before", "last", "run", "started")
 
-    def take(self, step: Run | StateChange) -> None:
+    def __init__(self, run: Run | None, first: Run | StateChange) -> None:
+        state = first.state
+        self.run, self.before, self.last = run, first.version - 1, first
+        self.started = state.at if state.type is RUNNING else None
+        if run is not None:
+            self.started = run.started
+
+    def take(self, step: StateChange) -> None:
         """Go on to the next version."""
-        self.state: State = step.state
-        self.version = step.version
-        self.attempt = step.attempt
+        self.last = step
         if self.started is None and step.state.type is RUNNING:
             self.started = step.state.at
 
-    def make_row(self, run: Run) -> Row:
+    def make_row(self) -> Row:
         """Return the row of the run, which was born in the batch."""
-        state = self.state
-        ended = run.ended if state is run.state else _find_end(state)
-        return RUNS.make_grown_row(run, state, self.version, self.attempt, self.started, ended)
+        run, last = self.run, self.last
+        assert run is not None
+        state = last.state
+        ended = run.ended if last is run else _find_end(state)
+        return RUNS.make_grown_row(run, state, last.version, last.attempt, self.started, ended)
 
     def make_update_row(self, run_id: str) -> Row:
         """Return the parameters of `UPDATE runs`: new values, then id and version it must have."""
-        state = self.state
+        last, state = self.last, self.last.state
         return (
             STATE_VALUES[state.type],
             state.name,
             None if state.message is None else redact(state.message),
             state.at,
-            self.version,
-            self.attempt,
+            last.version,
+            last.attempt,
             self.started,
             _find_end(state),
             run_id,
@@ -88,21 +95,21 @@ def _find_end(state: State) -> float | None:
 def make_batch(events: Sequence[Event]) -> Batch:
     """Fold events into rows: one for each event, and one for each run."""
     made = Batch(facts=[make_event_row(event) for event in events])
-    born: dict[str, tuple[Run, _Growth]] = {}
+    born: dict[str, _Growth] = {}
     moved: dict[str, _Growth] = {}
     for event in events:
         payload, run_id = event.payload, event.run_id
         if isinstance(payload, StateChange):
-            growth = born[run_id][1] if run_id in born else moved.get(run_id)
+            growth = born.get(run_id) or moved.get(run_id)
             if growth is None:
-                moved[run_id] = _Growth(payload)
-            elif payload.version == growth.version + 1:
+                moved[run_id] = _Growth(None, payload)
+            elif payload.version == growth.last.version + 1:
                 growth.take(payload)
             else:
                 made.out_of_order.add(run_id)
         elif isinstance(payload, Run) and run_id not in born:
-            born[run_id] = payload, _Growth(payload)
-    made.births = [growth.make_row(run) for run, growth in born.values()]
+            born[run_id] = _Growth(payload, payload)
+    made.births = [growth.make_row() for growth in born.values()]
     made.moves = [growth.make_update_row(run_id) for run_id, growth in moved.items()]
     made.moved = set(moved)
     return made

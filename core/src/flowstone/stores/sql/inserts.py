@@ -41,24 +41,32 @@ class Insert(NamedTuple):
                 start += size
 
     def _insert(self, rows: Sequence[Row]) -> tuple[str, list[object]]:
-        """Return a statement that inserts these rows, without the columns that are NULL in all.
+        """Return a statement that inserts these rows, and binds what all of them share once.
 
-        Before it binds a None, Python's `sqlite3` looks for an adapter in vain, which takes as
-        long as ten numbers. Nearly half of what there is to say of a task run is NULL.
+        Half of what there is to say of a task run is the same for all runs of its task. Columns
+        that are NULL in all rows are left out: before it binds a None, Python's `sqlite3` looks
+        for an adapter in vain, which takes as long as ten numbers.
         """
         columns = list(zip(*rows, strict=True))
-        kept = tuple(
-            place
-            for place, values in enumerate(columns)
-            if values[0] is not None or values.count(None) < len(rows)
-        )
-        values = chain.from_iterable(zip(*(columns[place] for place in kept), strict=True))
-        return _render(self, kept, len(rows)), list(values)
+        shared, own = list[int](), [0]  # by its first column each row is told from the others
+        for place, column in enumerate(columns[1:], 1):
+            first = column[0]
+            if first != column[-1] or column.count(first) < len(rows):
+                own.append(place)
+            elif first is not None:
+                shared.append(place)
+        cells = chain.from_iterable(zip(*(columns[place] for place in own), strict=True))
+        values = [*(rows[0][place] for place in shared), *cells]
+        return _render(self, tuple(shared), tuple(own), len(rows)), values
 
 
 @lru_cache(maxsize=256)
-def _render(insert: Insert, kept: tuple[int, ...], count: int) -> str:
-    columns = ", ".join(insert.columns[place] for place in kept)
-    row = f"({', '.join('?' * len(kept))})"
-    parts = f"INSERT INTO {insert.table} ({columns})", "VALUES", ", ".join([row] * count)
-    return " ".join((*parts, insert.rest))
+def _render(insert: Insert, shared: tuple[int, ...], own: tuple[int, ...], count: int) -> str:
+    columns = ", ".join(insert.columns[place] for place in (*shared, *own))
+    # SQLite and PostgreSQL give the columns of VALUES these names.
+    selected = ", ".join([*("?" for _ in shared), *(f"column{n}" for n in range(1, len(own) + 1))])
+    rows = ", ".join([f"({', '.join('?' * len(own))})"] * count)
+    # Without "WHERE true", SQLite would take ON CONFLICT for the condition of a join.
+    given = "FROM (VALUES", rows, ") AS given WHERE true"
+    parts = f"INSERT INTO {insert.table} ({columns})", "SELECT", selected, *given, insert.rest
+    return " ".join(parts)

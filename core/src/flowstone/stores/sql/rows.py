@@ -45,7 +45,8 @@ def make_event_row(event: Event) -> Row:
     payload = event.payload
     version = attempt = None
     if isinstance(payload, StateChange):
-        form, kept = CHANGE, _encode_change(event, payload)
+        is_plain = type(payload) is StateChange and _is_plain(event, payload.state)
+        form, kept = CHANGE, None if is_plain else _encode_change(payload)
         version, attempt = payload.version, payload.attempt
     elif isinstance(payload, Run):
         is_plain = _is_plain(event, payload.state) and _is_plain_birth(payload)
@@ -74,12 +75,10 @@ def _is_plain(event: Event, state: State) -> bool:
     )
 
 
-def _encode_change(event: Event, change: StateChange) -> str | None:
+def _encode_change(change: StateChange) -> str:
     if isinstance(change, Handover):
         lease = change.lease and LEASE_CODEC.encode(change.lease)
         return dumps({"state": encode_state(change.state), "lease": lease})
-    if _is_plain(event, change.state):
-        return None
     return dumps({"state": encode_state(change.state)})
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from operator import attrgetter
 from typing import Any
 
 from flowstone.records.codec import find_form
 from flowstone.records.encoding import FORMS, dumps, loads
-from flowstone.records.record import list_fields
+from flowstone.records.record import list_fields, make_reader
 from flowstone.records.redaction import redact
 from flowstone.records.runs import Lease, Run
 from flowstone.records.states import COMPLETED, MISSING, State, StateType
@@ -43,8 +42,8 @@ class RunTable:
         self._plain = [name for name, form in forms.items() if form is None]
         self._coded = [(name, form) for name, form in forms.items() if form is not None]
         self._encoders = [form.encode for _, form in self._coded]
-        self._read_plain = attrgetter(*self._plain)
-        self._read_coded = attrgetter(*(name for name, _ in self._coded))
+        self._read_plain = make_reader(self._plain)
+        self._read_coded = make_reader([name for name, _ in self._coded])
         names = [*self._plain, *(name for name, _ in self._coded)]
         self.columns = (*names, *LEASE_COLUMNS, *STATE_COLUMNS)
         self._width = len(names)
