@@ -17,7 +17,7 @@ from flowstone.engine.journal import WriteBehind
 from flowstone.engine.recorder import RunRecorder, Takeover
 from flowstone.errors import FencedRun
 from flowstone.flow_runs import retry_flow_run
-from flowstone.records.events import make_handover_event
+from flowstone.records.events import make_birth_event, make_handover_event
 from flowstone.records.ids import new_id
 from flowstone.records.runs import Kind, Lease, Origin, Run, RunQuery, StateChange
 from flowstone.records.states import (
@@ -130,7 +130,7 @@ def test_a_fact_that_was_queued_when_its_attempt_was_followed_is_left_out(
     first = process.begin()
     left = process.part(first)
     first.record(FAILED, "Failed")
-    seen = left._make_birth(State(RUNNING, at=2.0))
+    seen = make_birth_event(left.origin.make_run(State(RUNNING, at=2.0), 1))
     again = process.again(first)
     process.journal._queue.append((seen, first.token))
     mine = process.part(again)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from flowstone.calls.recipe import make_restart_info
 from flowstone.calls.run_names import choose_name, render_name
@@ -10,6 +10,7 @@ from flowstone.context import current
 from flowstone.engine.annotations import Mark
 from flowstone.engine.recorder import make_lease
 from flowstone.records.ids import new_id
+from flowstone.records.record import fact
 from flowstone.records.redaction import redact
 from flowstone.records.runs import Origin
 
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from flowstone.ports import PendingRun
 
 
-class UnitCall(NamedTuple):
+@fact
+class UnitCall:
     """A call, before it has become a run; fills the port of that name."""
 
     unit: Any

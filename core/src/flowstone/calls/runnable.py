@@ -209,7 +209,7 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
         plan.progress = progress
         plan.is_root = parent is None
         plan.timeout = spec.timeout_seconds if caller is None else None  # the caller keeps to it
-        recorder = RunRecorder(services, origin, parent)
+        recorder = RunRecorder(services, origin, None if parent is None else parent.standing)
         return _make_driver(recorder, plan, scope, services.clock), lifecycle(plan)
 
     def _make_transaction(self) -> RunTransaction | None:
@@ -397,7 +397,8 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
         self, args: tuple[object, ...], kwargs: dict[str, object], wait_for: Iterable[object] | None
     ) -> Future[object]:
         """Run it elsewhere, as a part of the current flow run, or by itself outside one."""
-        owner, parent = find_owner(), current.scope.get()
+        parent = current.scope.get()
+        owner = _alone if parent is None else parent.owner
         runner = owner.open_runner()
         driver, story = self._start(args, kwargs, wait_for, parent, caller=runner.caller)
         driver.record(PENDING, "Pending")
@@ -432,7 +433,7 @@ def find_owner() -> Scope:
 
 def _find_lineage(owner: Scope, name: str) -> str:
     """Return which call of an inner flow this is; the same in each attempt of the outer one."""
-    standing = getattr(owner, "current", None)
+    standing = owner.standing
     if standing is None:  # in another process nobody knows what was called before
         return ""
     number = owner.next_ordinal(f"flow {name} of attempt {standing.attempt}")

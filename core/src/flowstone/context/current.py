@@ -217,7 +217,10 @@ class Scope:
         self.producers: Producers | None = None
 
     def open_runner(self) -> Runner:
-        """Return the runner of this owner's tasks, opened on first use."""
+        """Return the runner of this owner\'s tasks, opened on first use."""
+        runner = self.runner
+        if runner is not None:  # as for all but the first of them
+            return runner
         with _lock:
             if self.runner is None:
                 assert self.make_runner is not None
@@ -225,15 +228,21 @@ class Scope:
             return self.runner
 
     @property
+    def standing(self) -> CurrentRun | None:
+        """The run as it is now; None if another process drives it."""
+        found: CurrentRun | None = getattr(self, "current", None)
+        return found
+
+    @property
     def token(self) -> str | None:
         """The token of the lease for events of this run, if it is known."""
-        standing: CurrentRun | None = getattr(self, "current", None)
+        standing = self.standing
         return None if standing is None else standing.token
 
     @property
     def time(self) -> Callable[[], float] | None:
         """The clock of this run's tree; None if another process drives it."""
-        standing: CurrentRun | None = getattr(self, "current", None)
+        standing = self.standing
         return None if standing is None else standing.time
 
     def next_ordinal(self, name: str) -> int:

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from flowstone.engine.arguments import PLAIN
 from flowstone.engine.clock import start_steady_time
 from flowstone.errors import CancelSignal, Conflict, FencedRun, StoreError, SuspendSignal
-from flowstone.records.events import KINDS, Event, make_handover_event, make_log_event
+from flowstone.records.events import (
+    KINDS,
+    Event,
+    make_birth_event,
+    make_handover_event,
+    make_log_event,
+)
 from flowstone.records.ids import new_id
 from flowstone.records.redaction import register_secrets
 from flowstone.records.runs import Handover, Lease, Origin, Run, StateChange
@@ -28,7 +34,7 @@ from flowstone.records.states import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from flowstone.context.current import Scope, Services
+    from flowstone.context.current import Services
     from flowstone.errors import StopSignal
     from flowstone.ports import CurrentRun
     from flowstone.records.events import LogLine
@@ -71,7 +77,7 @@ class RunRecorder:
     )
 
     def __init__(
-        self, services: Services, origin: Origin, parent: Scope | CurrentRun | None = None
+        self, services: Services, origin: Origin, parent: CurrentRun | None = None
     ) -> None:
         """Prepare the record of a new run; a child has the token and the clock of its parent."""
         self._journal = services.journal
@@ -137,11 +143,10 @@ class RunRecorder:
             self._attempt += 1
         if self._born is None:
             if kind in BIRTH:
-                self._write_fact(self._make_birth(state), state)
+                self._record_birth(state)
                 return state
-            early = build_state(PENDING, "Pending", None, state.at)
-            self._write_fact(self._make_birth(early), early)
-        self._write_fact(self._make_change(state), state)
+            self._record_birth(build_state(PENDING, "Pending", None, state.at))
+        self._record_change(state)
         return state
 
     def take_up(self, takeover: Takeover) -> None:
@@ -153,18 +158,21 @@ class RunRecorder:
         self._born = self._journal.record(takeover.event, self.token)
         self._attempt = self._born.attempt
 
-    def _make_birth(self, state: State) -> Event:
+    def _record_birth(self, state: State) -> None:
         run = self.origin.make_run(state, self._attempt)
-        return Event(new_id(), KINDS[run.kind][state.type], run.id, run.root_id, state.at, run)
+        self._keep_birth(make_birth_event(run), run)
 
-    def _make_change(self, state: State) -> Event:
+    def _record_change(self, state: State) -> None:
+        """Go into the next state."""
         last = self._changes[-1] if self._changes else self._born
         assert last is not None
-        who = self.origin
+        who, kept = self.origin, state
         if state.data is not None:  # no store takes it, and it must not wait with the fact
-            state = build_state(state.type, state.name, state.message, state.at)
-        change = StateChange(last.version + 1, state, self._attempt)
-        return Event(new_id(), KINDS[who.kind][state.type], who.id, who.root_id, state.at, change)
+            kept = build_state(state.type, state.name, state.message, state.at)
+        change = StateChange(last.version + 1, kept, self._attempt)
+        kind = KINDS[who.kind][state.type]
+        event = Event(new_id(), kind, who.id, who.root_id, state.at, change)
+        self._keep_change(event, change, state)
 
     def _repeat_fact(self, kind: StateType, name: str, message: str | None) -> bool:
         """Say a fact again that a fault or an interrupt came into; tell whether it is this one.
@@ -173,32 +181,40 @@ class RunRecorder:
         """
         assert self._pending is not None
         event, state = self._pending
-        self._write_fact(event, state)
-        return (state.type, state.name, state.message) == (kind, name, message)
-
-    def _write_fact(self, event: Event, state: State) -> None:
-        """Have a fact kept; until that is sure, it is pending."""
-        self._pending = event, state
         payload = event.payload
         if isinstance(payload, StateChange):
-            self._move(event, payload, state)
+            self._keep_change(event, payload, state)
         elif isinstance(payload, Run):
+            self._keep_birth(event, payload)
+        return (state.type, state.name, state.message) == (kind, name, message)
+
+    # Until it is sure that a fact is kept, it is pending: an interrupt may come anywhere in these
+    # two, and have the same said again.
+
+    def _keep_birth(self, event: Event, run: Run) -> None:
+        self._pending = event, run.state
+        if self._through:
+            self._journal.create(event, self.token)
+        else:
+            self._journal.append(event, self.token)
+        self._born = run
+        self._pending = None
+
+    def _keep_change(self, event: Event, change: StateChange, state: State) -> None:
+        self._pending = event, state
+        version = change.version
+        if self._generation == _generation:  # not in a forked child's copy
             if self._through:
-                self._journal.create(event, self.token)
+                version = self._record_through(event).version
             else:
                 self._journal.append(event, self.token)
-            self._born = payload
-        self._pending = None  # an interrupt may come until here, and have the same said again
-
-    def _move(self, event: Event, change: StateChange, state: State) -> None:
-        kept = None if self.is_copy else self._keep(event)
-        if kept is not None or state is not change.state:
+        if version != change.version or state is not change.state:
             # Where somebody has asked for its end, that came between.
-            version = change.version if kept is None else kept.version
             change = StateChange(version, state, change.attempt)
         self._changes.append(change)
         if self.origin.parent_id is None and state.type in TERMINAL and not self.is_copy:
             self._journal.release(self.origin.id)
+        self._pending = None
 
     def refresh(self) -> Run:
         """Return the run as it is in the store, and go on from there where others have moved it.
@@ -226,7 +242,7 @@ class RunRecorder:
         """Put a paused run back to work, in the same attempt; tell whether somebody resumed it."""
         was_paused, version = self.state.type is PAUSED, self.run.version
         state = State(RUNNING, "Running", None, self.time())
-        self._write_fact(self._make_change(state), state)
+        self._record_change(state)
         return not was_paused or self.run.version > version + 1
 
     def suspend(self, message: str, data: BaseException) -> State:
@@ -237,10 +253,7 @@ class RunRecorder:
         self._journal.release(self.origin.id)
         return state
 
-    def _keep(self, event: Event) -> Run | None:
-        if not self._through:
-            self._journal.append(event, self.token)
-            return None
+    def _record_through(self, event: Event) -> Run:
         try:
             return self._journal.record(event, self.token)
         except (CancelSignal, SuspendSignal) as signal:

@@ -150,7 +150,8 @@ class Origin:
     def make_run(self, state: State, attempt: int) -> Run:
         """Return the run in its first state."""
         started = state.at if state.type is RUNNING else None
-        return Run(*read_origin(self), state, 1, attempt, started)
+        values = (*read_origin(self), state, 1, attempt, started)
+        return Run(*values)
 
 
 @fact
