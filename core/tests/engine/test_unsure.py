@@ -239,5 +239,5 @@ def test_a_root_whose_end_cannot_be_kept_is_let_go(store: Unsure, journal: Write
     journal._send_heartbeat()
     assert stops == []
     store.clock.advance(5e9)
-    assert {run.state.name for run in store.reap()} == {"Crashed"}
+    assert {run.state.name for run in store.reap()} == {"Cancelled"}
     assert len(store.runs(RunQuery(root_id=flow.origin.id))) == 2

@@ -120,9 +120,11 @@ class Future(Unresolved, Generic[R]):
             RunTimeout: it has not ended in time; it goes on.
             Exception: whatever the run failed with.
         """
-        self.wait(timeout)
         if self._end is None:
-            raise RunTimeout(f"waiting for {self.name}", timeout or 0.0, "The run itself goes on.")
+            self.wait(timeout)
+            if self._end is None:
+                note = "The run itself goes on."
+                raise RunTimeout(f"waiting for {self.name}", timeout or 0.0, note)
         self.observed = True
         return cast(
             "R", record_producer(self._scope, self._end.result(raise_on_failure), self.run_id)
@@ -301,12 +303,13 @@ class Future(Unresolved, Generic[R]):
             return None
 
     def _finish(self, state: State) -> None:
-        if isinstance(state.data, _Cancelled) or is_cancellation(state.data):
+        is_complete = state.type is COMPLETED
+        if not is_complete and (isinstance(state.data, _Cancelled) or is_cancellation(state.data)):
             state = evolve(state, data=None)  # asking for the result must not cancel the caller
         with _lock:
             self._end, self._driver, self._where = state, None, None
             callbacks, self._callbacks = self._callbacks, None
-        if state.type is COMPLETED:
+        if is_complete:
             # Only what may still matter at the flow's end is remembered until then.
             self._scope.pending_runs.pop(self.run_id, None)
         for callback in callbacks or ():

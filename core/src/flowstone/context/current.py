@@ -217,7 +217,7 @@ class Scope:
         self.producers: Producers | None = None
 
     def open_runner(self) -> Runner:
-        """Return the runner of this owner\'s tasks, opened on first use."""
+        """Return the runner of this owner's tasks, opened on first use."""
         runner = self.runner
         if runner is not None:  # as for all but the first of them
             return runner

@@ -158,16 +158,21 @@ class ThreadPool:
 
     def _work(self) -> None:
         _here.pool = self
-        while True:
+        while (call := self._take_call()) is not None:
+            call()
+            del call  # or an idle thread would keep the last call's arguments alive
+
+    def _take_call(self) -> Callable[[], None] | None:
+        """Return the next call, waited for as an idle thread; None where the pool is closed."""
+        try:
+            return self._calls.get_nowait()  # a busy pool's threads are never idle
+        except Empty:
             with self._lock:
                 self._idle += 1
             call = self._calls.get()
             with self._lock:
                 self._idle -= 1
-            if call is None:
-                return
-            call()
-            del call  # or an idle thread would keep the last call's arguments alive
+            return call
 
     def _stand_in(self) -> None:
         """Work until there is no more to do, or one of the waiting threads works again."""
