@@ -98,7 +98,7 @@ def check_batch(root: Run | None, fence: Fence, events: Collection[Event]) -> No
 
 
 def _fits(root: Run, events: Collection[Event]) -> bool:
-    if any(event.root_id != root.id for event in events):
+    if not {event.root_id for event in events} <= {root.id}:
         return False
     return not root.state.is_final() or all(
         type(event.payload) in INFORMATIONAL for event in events
