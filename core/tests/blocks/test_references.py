@@ -347,7 +347,7 @@ def test_a_misspelt_provider_is_refused_where_it_is_given(text: str) -> None:
         ("strongbox:json#a.c", "its JSON has no 'a.c'; there are 'b', 'n', 'list'"),
         ("strongbox:json#a.n", "null at 'a.n'"),
         ("strongbox:json#a.list.2", "no 'a.list.2'"),
-        ("strongbox:db#a", "the secret is no JSON"),
+        ("strongbox:db#a", "the secret is not JSON"),
         ("strongbox:binary", "it is not UTF-8 text"),
         ("strongbox/none:db", "no strongbox block named 'none'"),
         ("strongbox:#a", "it names no secret"),
@@ -408,7 +408,7 @@ def test_a_path_a_version_and_a_saved_provider_are_followed(vault: type[Strongbo
     table = Referring(table="strongbox:db").table
     assert table
     assert reveal(table)["l"] == ["x", {"y": "z"}]
-    with pytest.raises(ReferenceUnresolved, match="does not fit the field"):
+    with pytest.raises(ReferenceUnresolved, match="is not valid for the field"):
         reveal(Referring(number="strongbox:db@2").number)
 
 
@@ -509,7 +509,7 @@ def test_two_providers_that_need_each_other_are_told_by_two_threads(
     resolver, told = resolver_of(SteppedClock()), []
 
     def ask(reference: str) -> None:
-        with pytest.raises(ReferenceUnresolved, match="it needs itself"):
+        with pytest.raises(ReferenceUnresolved, match="it is circular"):
             resolver.resolve(reference)
         told.append(reference)
 

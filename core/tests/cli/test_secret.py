@@ -46,7 +46,7 @@ def test_a_reference_is_tried_and_not_shown(cli: InProcess) -> None:
         ("evn:HOME", "there is no secret provider 'evn'. Did you mean 'env'?"),
         ("Env:HOME", "there is no secret provider 'Env'. Did you mean 'env'?"),
         ("hunter2", "it is not a reference"),
-        ("env:FLOWSTONE_TEST_CANARY#a", "the secret is no JSON"),
+        ("env:FLOWSTONE_TEST_CANARY#a", "the secret is not JSON"),
     ],
 )
 def test_a_wrong_reference_is_told(cli: InProcess, reference: str, reason: str) -> None:

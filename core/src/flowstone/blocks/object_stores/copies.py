@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from flowstone.blocks.async_twins import make_twin
 from flowstone.blocks.object_stores.paths import ExactKey, is_exact
 from flowstone.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from flowstone.blocks.object_stores.object_store import ObjectStore
     from flowstone.blocks.object_stores.paths import ObjectPath
     from flowstone.blocks.object_stores.provider import ObjectStoreProvider
 
 
-class Copies:
-    """The methods of `ObjectStore` that copy objects."""
+class CopyableStore:
+    """A store whose objects can be copied within it, and from and to other stores."""
 
     def make_provider(self) -> ObjectStoreProvider:
         """Return the provider for this store."""
         raise NotImplementedError
 
-    def find_bucket(self, name: str) -> ObjectStore:
+    def find_bucket(self, name: str) -> CopyableStore:
         """Return another bucket with the same credentials by its name, with no folder set.
 
         Raises:
@@ -32,7 +31,10 @@ class Copies:
         raise ConfigurationError(what, problem, "Give the object store block itself.")
 
     def copy_object(
-        self, from_path: ObjectPath, to_path: ObjectPath, to_bucket: ObjectStore | str | None = None
+        self,
+        from_path: ObjectPath,
+        to_path: ObjectPath,
+        to_bucket: CopyableStore | str | None = None,
     ) -> str:
         """Copy an object within this store, or to another one; return its new path.
 
@@ -43,11 +45,14 @@ class Copies:
                 this store.
         """
         found = self.find_bucket(to_bucket) if isinstance(to_bucket, str) else to_bucket
-        target: Copies = self if found is None else found
-        return target.stream_from(cast("ObjectStore", self), from_path, to_path)
+        target: CopyableStore = self if found is None else found
+        return target.stream_from(self, from_path, to_path)
 
     def move_object(
-        self, from_path: ObjectPath, to_path: ObjectPath, to_bucket: ObjectStore | str | None = None
+        self,
+        from_path: ObjectPath,
+        to_path: ObjectPath,
+        to_bucket: CopyableStore | str | None = None,
     ) -> str:
         """Move an object within this store, or to another one; return its new path.
 
@@ -69,7 +74,7 @@ class Copies:
         return moved
 
     def stream_from(
-        self, bucket: ObjectStore, from_path: ObjectPath, to_path: ObjectPath | None = None
+        self, bucket: CopyableStore, from_path: ObjectPath, to_path: ObjectPath | None = None
     ) -> str:
         """Copy an object from another store to this one; return its path here.
 

@@ -13,7 +13,7 @@ from flowstone.blocks.base import Block
 from flowstone.blocks.local_files import open_atomically, translate_read_error
 from flowstone.blocks.object_stores.addresses import Addresses
 from flowstone.blocks.object_stores.arrivals import Arrivals
-from flowstone.blocks.object_stores.copies import Copies, strip_prefix
+from flowstone.blocks.object_stores.copies import CopyableStore, strip_prefix
 from flowstone.blocks.object_stores.folders import Folders
 from flowstone.blocks.object_stores.parallel import batches
 from flowstone.blocks.object_stores.paths import ExactKey, strip_folder
@@ -42,7 +42,7 @@ TRANSFERS = (
 )
 
 
-class ObjectStore(Addresses, Arrivals, Copies, Folders, Syncing, Block):
+class ObjectStore(Addresses, Arrivals, CopyableStore, Folders, Syncing, Block):
     """A store of objects by path, such as a bucket or a directory, or a folder in one.
 
     Paths are relative to the block's folder. Leading and trailing slashes and ``./`` are ignored;
