@@ -164,8 +164,7 @@ def test_what_could_not_be_stopped_is_said(tmp_path: Path) -> None:
         ask_to_cancel(store)
         _, errors = child.communicate(timeout=300)
         assert (
-            "a submitted task could not be stopped, and will be heard of no more: blocks-0"
-            in errors
+            "a submitted task could not be stopped; further output is discarded: blocks-0" in errors
         )
         store.close()
 

@@ -146,7 +146,7 @@ by_each = pytest.mark.parametrize(
 
 
 def same(one: Any, other: Any) -> bool:
-    """Tell whether two values are equal, with all their types, and in the order of their keys."""
+    """Return whether two values are equal, with all their types, and in the order of their keys."""
     if type(one) is not type(other) or one != other:
         return False
     if isinstance(one, dict):

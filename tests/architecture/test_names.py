@@ -96,12 +96,12 @@ def is_value(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
 
 
 def is_named_elsewhere(name: str) -> bool:
-    """Tell whether others decide about a name: Python, pytest, or whom it stands in for."""
+    """Return whether others decide about a name: Python, pytest, or the object that it replaces."""
     return name.startswith(("__", "test_", "pytest_")) or name in BORROWED or name[:1].isupper()
 
 
 def is_no_verb(name: str) -> bool:
-    """Tell whether a name begins with a participle, or is an adjective; an async twin's, too."""
+    """Return whether a name begins with a participle, or is an adjective; an async twin's, too."""
     whole = name.strip("_")
     word = re.split("_+", whole)[0]
     twin = word.removeprefix("a")

@@ -57,7 +57,7 @@ def unexplained_imports(source: Source) -> Iterator[int]:
 
 
 def explained(source: Source, line: int) -> bool:
-    """Tell whether a comment gives a reason: on the line, or just above."""
+    """Return whether a comment gives a reason: on the line, or just above."""
     beside = re.sub(r"^ noqa: \w+", "", source.lines[line - 1].partition("#")[2])
     before = [text.strip() for text in reversed(source.lines[: line - 1])]
     # One reason serves imports that stand together.

@@ -36,7 +36,7 @@ def _list_functions() -> Iterator[tuple[str, Any]]:
 
 
 def _is_described_above(kind: type, attribute: str) -> bool:
-    """Tell whether a method overrides one that describes its parameters."""
+    """Return whether a method overrides one that describes its parameters."""
     above = (vars(base).get(attribute) for base in kind.__mro__[1:])
     return any(_describes_args(value) for value in above)
 

@@ -54,16 +54,16 @@ def _list_docstrings() -> Iterator[str]:
 
 
 def _list_help_texts() -> Iterator[str]:
-    todo: list[tuple[str, click.Command]] = [("flowstone", flowstone)]
+    todo = [click.Context(flowstone, info_name="flowstone")]
     while todo:
-        name, command = todo.pop()
-        context = click.Context(command, info_name=name)
-        yield f"## {name} --help\n\n{command.get_help(context)}"
+        context = todo.pop()
+        command = context.command
+        yield f"## {context.command_path} --help\n\n{command.get_help(context)}"
         if isinstance(command, click.Group):
-            for part in command.list_commands(context):
-                found = command.get_command(context, part)
+            for name in command.list_commands(context):
+                found = command.get_command(context, name)
                 if found is not None:
-                    todo.append((f"{name} {part}", found))
+                    todo.append(click.Context(found, parent=context, info_name=name))
 
 
 if __name__ == "__main__":

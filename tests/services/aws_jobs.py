@@ -123,7 +123,7 @@ class AwsJobs:
             return [parameters for name, parameters in self.asked if name == operation]
 
     def is_alive(self, handle: str) -> bool:
-        """Tell whether the process of a task or job runs."""
+        """Return whether the process of a task or job runs."""
         with self.lock:
             found = self.ecs.tasks.get(handle) or self.batch.jobs.get(handle)
         return found is not None and found.container is not None and found.container.is_running

@@ -132,12 +132,12 @@ class Jobs:
         self.finish(job_id, json.loads(answer))
 
     def is_open(self, job_id: str) -> bool:
-        """Tell whether a job has not ended, or ended with an error of this endpoint."""
+        """Return whether a job has not ended, or ended with an error of this endpoint."""
         status = self.known.get(job_id, {}).get("status", {"state": "DONE"})
         return status["state"] != "DONE" or "errorResult" in status
 
     def is_held(self, job_id: str) -> bool:
-        """Tell whether a job is a query that is held."""
+        """Return whether a job is a query that is held."""
         query = self.known[job_id]["configuration"].get("query", {}).get("query", "")
         return HELD in query
 

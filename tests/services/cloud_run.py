@@ -255,7 +255,7 @@ class CloudRun:
         self._lock = RLock()
 
     def is_alive(self, handle: str) -> bool:
-        """Tell whether a process of an execution runs."""
+        """Return whether a process of an execution runs."""
         execution = self.executions[handle]
         return any(each.is_running for task in execution.tasks for each in task.attempts) or (
             execution.is_running

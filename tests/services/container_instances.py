@@ -134,7 +134,7 @@ class ContainerInstances:
         self._lock = RLock()
 
     def is_alive(self, handle: str) -> bool:
-        """Tell whether the process of a group runs."""
+        """Return whether the process of a group runs."""
         container = self.all[handle].container
         return container is not None and container.is_running
 

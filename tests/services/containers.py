@@ -125,7 +125,7 @@ class Container:
         return "".join(f"{line.text}\n" for line in self.lines)
 
     def wait(self, timeout_seconds: float | None = None) -> bool:
-        """Wait for its end, and tell whether it has come."""
+        """Wait for its end, and return whether it has ended."""
         with self._changed:
             return self._changed.wait_for(lambda: self._ended_at is not None, timeout_seconds)
 

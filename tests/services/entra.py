@@ -96,7 +96,7 @@ class Entra:
         return claims["appid"]
 
     def is_for(self, header: str, audience: str) -> bool:
-        """Tell whether an ``Authorization`` has a token of ours for an audience."""
+        """Return whether an ``Authorization`` has a token of ours for an audience."""
         token = header.removeprefix("Bearer ")
         if token not in self.given:
             return False

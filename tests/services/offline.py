@@ -32,7 +32,7 @@ def _refuse_others(event: str, args: tuple[object, ...]) -> None:
 
 
 def _is_number(host: object) -> bool:
-    """Tell whether this is an address already, which nobody is asked for."""
+    """Return whether this is an address already, which nobody is asked for."""
     try:
         ipaddress.ip_address(_read_name(host))
     except ValueError:

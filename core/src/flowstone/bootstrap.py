@@ -42,7 +42,7 @@ def open_services(settings: Settings | None = None, store: Store | None = None) 
     """Open the services that the settings describe.
 
     Args:
-        settings: None for those of the environment.
+        settings: the settings; None to read them from the environment.
         store: a store of another process, to be used instead of the one in the settings.
 
     Raises:

@@ -67,7 +67,7 @@ def test_no_output_has_a_secret_in_it(cli: InProcess, slug: str, canary: str) ->
 
 
 def is_secret(annotation: object) -> bool:
-    """Tell whether a field takes a secret itself; one that takes a block takes the block's name."""
+    """Return whether a field takes a secret itself; for a block, the name of the block is taken."""
     kinds = (annotation, *get_args(annotation))
     return hides(annotation) and not any(
         isinstance(kind, type) and issubclass(kind, Block) for kind in kinds

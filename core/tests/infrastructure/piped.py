@@ -52,7 +52,7 @@ class Pipe:
         return self._answers.pop(number)
 
     def _receive(self) -> bool:
-        """Take the next answer, be it a late one of another request; tell whether one came."""
+        """Take the next answer, even a late one to another request; return whether one came."""
         pipe = self._service.stdout
         assert pipe is not None
         with selectors.DefaultSelector() as selector:

@@ -47,7 +47,7 @@ class Cache:
                 del self.busy[key]
 
     def _may_be_lost(self, holder: Process) -> bool:
-        """Tell whether a lock may have been lost, by one who could not renew its lease."""
+        """Return whether a lock may have been lost, by one who could not renew its lease."""
         excused = self._world.locks_by_store and (holder.was_held_up or holder.slot_faults > 0)
         self._has_lost = self._has_lost or excused
         return excused

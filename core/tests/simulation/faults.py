@@ -52,7 +52,7 @@ class Faults:
         return self._numbered(self._rng.choice(("interrupt", "terminate")))
 
     def of_child(self) -> bool:
-        """Tell whether a child process dies in a call."""
+        """Return whether a child process dies in a call."""
         return self._rng.random() < self._calls / 2 and self._numbered("child dies") is not None
 
     def seconds(self) -> float:

@@ -226,7 +226,7 @@ class Scheduler:
             self._switch(me)
 
     def block(self, ready: Callable[[], bool] | None, timeout: float | None = None) -> bool:
-        """Let others go on until `ready()`, or the time is over; tell whether it is ready."""
+        """Let others run until `ready()` or the timeout; return whether it is ready."""
         me = self._me()
         self._refuse_on_loop(me)
         me.ready = ready

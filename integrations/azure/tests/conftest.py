@@ -136,7 +136,7 @@ def identity(entra: Entra) -> AzureCredentials:
         tenant_id="the-tenant",
         client_id="the-client",
         client_secret=secret,
-        # What stands in for a vault has the address of this machine.
+        # The replacement of a vault has the address of this machine.
         client_options={
             "connection_verify": str(entra.ca),
             "verify_challenge_resource": False,

@@ -374,7 +374,7 @@ def _to_json(value: object) -> object:
 
 
 def _drop_nonfinite(value: object) -> object:
-    """Replace NaN and infinity, which JSON does not have, by None."""
+    """Replace NaN and infinity, which JSON does not have, with None."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):

@@ -138,7 +138,7 @@ class TaskWorker(RunLoop):
         self._presence.leave()
 
     def describe_status(self) -> dict[str, object]:
-        """Return what it serves, what it executes, and whether it accepts new calls."""
+        """Return the tasks that are served, the active runs, and whether new calls are accepted."""
         return {
             "tasks": self.keys,
             "running": self.running,

@@ -70,7 +70,7 @@ class Credentials(Block):
 
     @abstractmethod
     def _check(self) -> str:
-        """Connect to the service, and return our identity there; raise if that fails."""
+        """Connect to the service, and return the authenticated identity; raise if that fails."""
 
     def check(self) -> Check:
         """Connect to the service, and return whether it worked, why, and how long it took.

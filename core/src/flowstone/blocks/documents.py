@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     Json = dict[str, Any]
 
     class Documented(Protocol):
-        """The part of a block that its document needs."""
+        """The attributes of a block that its document needs."""
 
         schema_version: ClassVar[int]
         migrations: ClassVar[Mapping[int, Callable[[Json], Json]]]

@@ -26,7 +26,7 @@ def make_async_twin(
 
     Args:
         task: a task of a plain function.
-        elsewhere: does blocking work while other coroutines run; by default `asyncio.to_thread`.
+        elsewhere: runs blocking work outside the event loop; by default `asyncio.to_thread`.
     """
     fn = task.fn
     name = f"a{fn.__name__}"
@@ -36,7 +36,7 @@ def make_async_twin(
         call = partial(fn, *args, **kwargs)
         if elsewhere is not None:
             return await elsewhere(call)
-        # 40 ms of start-up; here it is running already.
+        # 40 ms to import; an event loop is running, so it is imported already.
         import asyncio
 
         return await asyncio.to_thread(call)

@@ -1,4 +1,4 @@
-"""What sends calls of a task to the background, and what serves them there."""
+"""Methods of tasks that send calls to the background, and serve them there."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class BackgroundMethods(Runnable[P, R]):
 
         Args:
             *args: the function's own arguments; see `apply_async`.
-            **kwargs: likewise.
+            **kwargs: the function's own keyword arguments.
         """
         return self.apply_async(args, kwargs)
 
     async def adelay(self, /, *args: object, **kwargs: object) -> DistributedFuture[R]:
-        """Do as `delay` does; the call is kept when this returns."""
+        """Async version of `delay`; when it returns, the call has been stored."""
         return await self.aapply_async(args, kwargs)
 
     def apply_async(
@@ -50,22 +50,23 @@ class BackgroundMethods(Runnable[P, R]):
     ) -> DistributedFuture[R]:
         """Send a call to the background, where a process that serves the task executes it.
 
-        The call is kept in the store, its arguments sealed, until it is done: it is executed at
-        least once, with the options of the task as it is served. On an event loop this returns at
-        once, while a thread keeps the call; `aapply_async` waits for that.
+        The call is stored, with its arguments encrypted, until it is done. It is executed at least
+        once, with the options of the task that is served. On an event loop, this returns at once,
+        and a thread stores the call; `aapply_async` waits for that.
 
         Args:
-            args: the function's own arguments. Futures of other background tasks are waited for
-                where it is executed; those of submitted tasks here.
-            kwargs: likewise.
-            wait_for: futures that must have completed before the task starts.
-            dependencies: what it depends on beside these, for its record: by any names, futures or
-                the ids of runs.
-            idempotency_key: many calls of the task by one key are one run, whose future they get.
+            args: the function's own arguments. Futures of other background tasks are resolved by
+                the process that executes the call, and those of submitted tasks by this one.
+            kwargs: the function's own keyword arguments.
+            wait_for: futures that must complete before the task starts.
+            dependencies: further dependencies to record with the run: futures or run ids, under
+                names of your choice.
+            idempotency_key: all calls of the task with the same key are one run, and return its
+                future.
 
         Raises:
-            ParameterBindError: the arguments do not fit the function.
-            NotSerializable: some can't be sent to another process.
+            ParameterBindError: the arguments do not match the function's signature.
+            NotSerializable: an argument can't be sent to another process.
             ConfigurationError: the task is a method of an object; or a submitted task has not
                 ended, and waiting for it would block the event loop.
         """
@@ -75,7 +76,7 @@ class BackgroundMethods(Runnable[P, R]):
             made = sketch.submit(self, tuple(args or ()), named)
             return made
         given = self, args, kwargs, wait_for, dependencies, idempotency_key
-        # A layer above this one, so it is named, not imported.
+        # It belongs to a higher layer, so it is named, not imported.
         made = import_module("flowstone.background.sending").send(*given)
         return made
 
@@ -88,7 +89,7 @@ class BackgroundMethods(Runnable[P, R]):
         *,
         idempotency_key: str | None = None,
     ) -> DistributedFuture[R]:
-        """Do as `apply_async` does; the call is kept when this returns."""
+        """Async version of `apply_async`; when it returns, the call has been stored."""
         if current.sketch():
             return self.apply_async(args, kwargs, wait_for)
         given = self, args, kwargs, wait_for, dependencies, idempotency_key
@@ -103,9 +104,9 @@ class BackgroundMethods(Runnable[P, R]):
         status_server_port: int | None = None,
         timeout: float | None = None,
     ) -> None:
-        """Execute the calls that are sent to the background, until this is stopped.
+        """Execute the calls that are sent to the background, until the process is stopped.
 
-        The arguments are those of `flowstone.task_worker.serve`, which also takes several tasks.
+        The arguments are those of `flowstone.task_worker.serve`, which also accepts several tasks.
         """
         serve = import_module("flowstone.background.worker").serve
         serve(self, limit=limit, status_server_port=status_server_port, timeout=timeout)

@@ -1,4 +1,4 @@
-"""What a run calls: the function itself, one that logs its prints, one in another process."""
+"""The function that a run calls: itself, with its prints logged, or in another process."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from flowstone.records.specs import Spec
     from flowstone.settings import Settings
 
-    #: Turns output into lines of the run's log; False lets it be.
+    #: Logs output to the run's log; False leaves it unchanged.
     Output = Callable[[bool], AbstractContextManager[None]]
 
 
 class CallableUnit(Protocol):
-    """A flow or task, as far as its function goes."""
+    """The part of a flow or task that concerns its function."""
 
     spec: Spec
     isasync: bool
@@ -40,9 +40,10 @@ def choose_function(
     *,
     iterated: bool,
 ) -> Callable[..., Any]:
-    """Return the function to call: one that logs its prints, or is elsewhere, as is wanted.
+    """Return the function to call: it logs its prints, or runs elsewhere, according to the options.
 
-    One that yields is iterated over, and then it is itself, or has its values collected.
+    A generator function is returned unchanged if it is iterated over; otherwise, its values are
+    collected.
     """
     fn: Callable[..., Any] = unit.fn
     if unit.yields:
@@ -50,7 +51,7 @@ def choose_function(
             return fn
         fn = collect_values(fn)
     is_sent = caller is not None
-    # Asked for every task run.
+    # Called for every task run.
     wanted = unit.spec.log_prints is not None or settings.log_prints or is_sent
     log_prints = _decide_log_prints(unit.spec, settings, is_sent=is_sent) if wanted else None
     call = _acall_with_output if unit.isasync else _call_with_output
@@ -63,7 +64,7 @@ def choose_function(
 
 @contextmanager
 def redirect_output(spec: Spec, settings: Settings) -> Iterator[None]:
-    """Enter what is around a function that yields, in the run's own context."""
+    """Redirect the output of a generator function, in the run's own context."""
     log_prints = _decide_log_prints(spec, settings)
     with ExitStack() as stack:
         if settings.capture_stdout:
@@ -95,12 +96,12 @@ def _is_logging_prints() -> bool | None:
 
 
 def _decide_log_prints(spec: Spec, settings: Settings, *, is_sent: bool = False) -> bool | None:
-    """Tell whether prints are logged, or are not any more; None where it stays as it is.
+    """Return whether to start or stop logging prints; None for no change.
 
     Args:
-        spec: of the flow or task.
-        settings: for where neither it nor what is around it says.
-        is_sent: whether its function is called elsewhere, where nothing is around it.
+        spec: the spec of the flow or task.
+        settings: the settings, used if neither the spec nor the enclosing run sets it.
+        is_sent: whether the function is called elsewhere, without an enclosing run.
     """
     around = _is_logging_prints()
     if spec.log_prints is not None:
@@ -128,26 +129,26 @@ async def _acall_with_output(
         return await fn(*args, **kwargs)
 
 
-# ---------------------------------------------------------------- functions that yield
+# ---------------------------------------------------------------- generator functions
 
 
 def is_generator(fn: Callable[..., object]) -> bool:
-    """Tell whether a function is a generator, sync or async."""
+    """Return whether a function is a generator function, sync or async."""
     return is_generator_function(fn) or is_async_generator_function(fn)
 
 
 def collect_values(fn: Callable[..., Any], most: int | None = None) -> Callable[..., Any]:
-    """Return a function whose value is the list of what `fn` yields; `fn` where it does not.
+    """Return a function that returns the values of `fn` as a list; `fn` if it doesn't yield.
 
     Args:
         fn: any function.
-        most: take no more values than so many.
+        most: the maximum number of values.
     """
     if not is_generator(fn):
         return fn
     collect = _acollect if is_async_generator_function(fn) else _collect
     collected = partial(collect, fn, most)
-    update_wrapper(collected, fn)  # its source is the function's, for the keys of caches
+    update_wrapper(collected, fn)  # cache keys use the source of the wrapped function
     return collected
 
 

@@ -1,4 +1,4 @@
-"""What `@flow` and `@task` find out about the function below them."""
+"""Inspects the function that `@flow` or `@task` decorates."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def make_spec(kind: Kind, fn: Callable[..., object], options: Mapping[str, objec
     Args:
         kind: ``flow`` or ``task``.
         fn: the function.
-        options: as `FlowOptions` or `TaskOptions` has them.
+        options: see `FlowOptions` and `TaskOptions`.
 
     Raises:
-        ConfigurationError: an option is not known, or its value can't be used.
+        ConfigurationError: an option is unknown, or its value is invalid.
     """
     name = getattr(fn, "__name__", type(fn).__name__)
     if kind == "flow":
@@ -51,7 +51,7 @@ def _refuse_reserved(kind: Kind, name: str, fn: Callable[..., object]) -> None:
 
 
 def unwrap_function(fn: Any) -> tuple[Callable[..., Any], type | None]:
-    """Return the function inside a classmethod or staticmethod, and which of them it was.
+    """Return the function inside a classmethod or staticmethod, and the type of the wrapper.
 
     Raises:
         ConfigurationError: it is not a function.
@@ -68,9 +68,9 @@ def unwrap_function(fn: Any) -> tuple[Callable[..., Any], type | None]:
 
 
 def find_local_names() -> Mapping[str, object] | None:
-    """Return the local names of the function in which a decorator stands; None in a module.
+    """Return the local names of the function that contains the decorator; None in a module.
 
-    A type hint that is written as text may name them, and nothing else remembers them.
+    A type hint written as a string may refer to them, and they are not available later.
     """
     frame = sys._getframe(1)  # noqa: SLF001 - the documented way, as pydantic and dataclasses do
     while frame.f_globals.get("__name__", "").startswith("flowstone.") and frame.f_back:

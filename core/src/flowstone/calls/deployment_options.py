@@ -1,4 +1,4 @@
-"""The options of deployments, as calls give them."""
+"""The options of deployments, as keyword arguments."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ if TYPE_CHECKING:
 
 
 class DeploymentOptions(TypedDict, total=False):
-    """The options of `Flow.to_deployment`. At most one of the first five is given.
+    """The options of `Flow.to_deployment`. Pass at most one of the first five.
 
     Attributes:
-        interval: seconds or a `timedelta` between two runs, or several of these.
-        cron: a cron string in UTC, such as ``"0 9 * * MON-FRI"``, or several.
-        rrule: a rule of RFC 5545 in UTC, or several.
+        interval: seconds or a `timedelta` between two runs, or a list of them.
+        cron: a cron string in UTC, such as ``"0 9 * * MON-FRI"``, or a list of them.
+        rrule: a recurrence rule (RFC 5545) in UTC, or a list of them.
         schedule: a `Cron`, `Interval` or `RRule` of `flowstone.schedules`.
-        schedules: several of them.
-        paused: whether its schedules make no runs for now.
-        parameters: of each run, by name.
-        description: what a person should know of it; None for the flow's.
-        tags: of each run, beside the flow's.
-        version: of the deployment; None for the flow's.
+        schedules: a list of schedules.
+        paused: whether its schedules are paused, and create no runs.
+        parameters: the parameters of each run, by name.
+        description: a description for people; None for the flow's.
+        tags: tags of each run, in addition to the flow's.
+        version: the version of the deployment; None for the flow's.
         enforce_parameter_schema: whether parameters are checked against the flow's type hints
-            before a run is made; True by default.
+            before a run is created; True by default.
         work_pool_name: the pool whose workers execute its runs.
         work_queue_name: the queue of the pool; None for the default one.
-        job_variables: what its jobs have that differs from the pool's defaults, by name; ``env.X``
-            is the variable X of the environment.
-        concurrency_limit: how many of its runs are executed at a time, or a
-            `ConcurrencyLimitConfig`, which says as well what becomes of the others.
-        requirements: the packages of its runs, which then have a Python environment of their own:
-            a list as for pip, or the name of a file of the code that lists them (a ``.txt`` file,
-            ``pyproject.toml``, or ``uv.lock``). None for the environment of the worker.
+        job_variables: variables of its jobs that override the pool's defaults, by name; ``env.X``
+            is the environment variable X.
+        concurrency_limit: the maximum number of concurrent runs, or a `ConcurrencyLimitConfig`,
+            which also defines what happens to further runs.
+        requirements: the packages of its runs, which then have their own Python environment: a
+            list of requirements as for pip, or the name of a file in the code that lists them (a
+            ``.txt`` file, ``pyproject.toml``, or ``uv.lock``). None for the worker's environment.
     """
 
     interval: timedelta | float | Iterable[timedelta | float] | None
@@ -58,13 +58,14 @@ class DeploymentOptions(TypedDict, total=False):
 
 
 class ServeOptions(DeploymentOptions, total=False):
-    """The options of `Flow.serve`: those of `Flow.to_deployment`, and of `serve`.
+    """The options of `Flow.serve`: those of `Flow.to_deployment` and of `serve`.
 
     Attributes:
         pause_on_shutdown: whether times that pass while no process serves it are skipped; True by
             default.
-        print_starting_message: whether what is served is logged at the start; True by default.
-        limit: the number of runs that are executed at a time; None for 5.
+        print_starting_message: whether to log at the start which deployments are served; True by
+            default.
+        limit: the maximum number of concurrent runs; None for 5.
     """
 
     pause_on_shutdown: bool

@@ -32,21 +32,21 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
-#: Seconds between two looks at the store: at first, and at the most.
+#: Seconds between two polls of the store: initially, and at most.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.5
 
 
 class DistributedFuture(Unresolved, Generic[R]):
-    """A task run that a process which serves the task executes; any process may ask for its result.
+    """A background task run, executed by a process that serves the task.
 
     Args:
         task_run_id: the run's id.
-        name: what it is called in messages; None for a part of its id.
-        sending: what keeps the call in the store, where that is still going on.
+        name: its name in messages; None for a part of its id.
+        sending: stores the call, if that is still in progress.
 
     Attributes:
-        name: the run's name, or what it is called in messages.
-        observed: whether somebody asked how it ended.
+        name: the run's name, or its name in messages.
+        observed: whether its result was requested.
     """
 
     def __init__(
@@ -78,27 +78,27 @@ class DistributedFuture(Unresolved, Generic[R]):
 
     @property
     def state(self) -> State[R]:
-        """The run's state now, as the store has it."""
+        """The current state of the run in the store."""
         self._look()
         self.observed = self.observed or self._end is not None
         return self.final_state()
 
     def done(self) -> bool:
-        """Tell whether it has ended, and will not be executed again."""
+        """Return whether it has ended, and will not be executed again."""
         return self._end is not None or self._look()
 
     def final_state(self) -> State[R]:
-        """Return how it ended, without counting as somebody asking for it."""
+        """Return its final state, without marking it as observed."""
         return self._read().state if self._end is None else self._end
 
     # ------------------------------------------------------------ waiting
 
     def wait(self, timeout: float | None = None) -> None:
-        """Block until it has ended, or the time is over.
+        """Block until it has ended, or the timeout has passed.
 
         Args:
-            timeout: seconds to wait at the most; None waits as long as it takes, also where no
-                process serves the task.
+            timeout: maximum number of seconds to wait; None for no limit, even if no process
+                serves the task.
 
         Raises:
             ConfigurationError: this would block an event loop.
@@ -122,11 +122,11 @@ class DistributedFuture(Unresolved, Generic[R]):
                 pause = min(pause * 1.5, _LONGEST_PAUSE)
 
     def wait_async(self, timeout: float | None = None) -> Coroutine[object, object, None]:
-        """Let other coroutines run until it has ended, or the time is over."""
+        """Async version of `wait`."""
         return self._await_end(timeout)
 
     async def _await_end(self, seconds: float | None) -> None:
-        import asyncio  # 40 ms of start-up; here it is running already
+        import asyncio  # 40 ms to import; a loop is running, so it is imported already
 
         loop = asyncio.get_running_loop()
         until = None if seconds is None else loop.time() + seconds
@@ -139,20 +139,20 @@ class DistributedFuture(Unresolved, Generic[R]):
             pause = min(pause * 1.5, _LONGEST_PAUSE)
 
     async def await_end(self) -> None:
-        """Let other coroutines run until it has ended."""
+        """Wait until it has ended, without blocking the event loop."""
         await self.wait_async()
 
     def result(self, timeout: float | None = None, raise_on_failure: bool = True) -> R:
         """Wait for the run, and return its value.
 
         Args:
-            timeout: seconds to wait at the most; None waits as long as it takes.
-            raise_on_failure: with False, the exception is returned instead of raised.
+            timeout: maximum number of seconds to wait; None for no limit.
+            raise_on_failure: whether to raise the run's exception; False returns it instead.
 
         Raises:
-            RunTimeout: it has not ended in time; it goes on.
-            MissingResult: the value is not kept any more.
-            Exception: whatever the run failed with; where that could not be kept, `FailedRun`.
+            RunTimeout: the run did not end in time; it continues.
+            MissingResult: the value is no longer stored.
+            Exception: the run's exception; `FailedRun` if that could not be stored.
         """
         self.wait(timeout)
         return self._take(timeout, raise_on_failure)
@@ -160,11 +160,11 @@ class DistributedFuture(Unresolved, Generic[R]):
     def result_async(
         self, timeout: float | None = None, raise_on_failure: bool = True
     ) -> Coroutine[object, object, R]:
-        """Wait for the run without blocking the event loop, and return its value."""
+        """Async version of `result`."""
         return self._await_result(timeout, raise_on_failure)
 
     async def aresult(self, raise_on_failure: bool = True) -> R:
-        """Do as `result_async` does, as other futures call it."""
+        """Same as `result_async`, under the name that other futures have."""
         return await self._await_result(None, raise_on_failure)
 
     async def _await_result(self, seconds: float | None, raise_on_failure: bool) -> R:
@@ -175,9 +175,9 @@ class DistributedFuture(Unresolved, Generic[R]):
         return self.result_async().__await__()
 
     def add_done_callback(self, callback: Callable[[DistributedFuture[R]], object]) -> None:
-        """Call a function with this future when it ends, or has; an error of it is logged.
+        """Call a function with this future when it has ended; its errors are logged.
 
-        It is called in a thread of its own, which asks the store.
+        It is called in a separate thread, which polls the store.
         """
 
         def watch() -> None:
@@ -186,20 +186,20 @@ class DistributedFuture(Unresolved, Generic[R]):
 
         threading.Thread(target=watch, name="flowstone-watch", daemon=True).start()
 
-    # ------------------------------------------------------------ as the engine sees it
+    # ------------------------------------------------------------ for the engine
 
     def withdraw(self) -> bool:
-        """Say that it goes on, whatever becomes of the code that has sent it."""
+        """Return False: it continues, independently of the code that sent it."""
         return False
 
     def stop(self, error: type[BaseException]) -> None:
-        """Leave it alone: it runs in another process."""
+        """Do nothing: it runs in another process."""
 
     def leave_loop(self) -> None:
-        """Nothing: it runs on no loop of this process."""
+        """Do nothing: it runs on no loop of this process."""
 
     def run_inline(self) -> None:
-        """Nothing: another process runs it."""
+        """Do nothing: another process runs it."""
 
     # ------------------------------------------------------------ the store
 
@@ -213,7 +213,7 @@ class DistributedFuture(Unresolved, Generic[R]):
         return services().runs.run(self.run_id)
 
     def _look(self) -> bool:
-        """Ask the store how it is; tell whether it has ended."""
+        """Read its state from the store; return whether it has ended."""
         run = self._read()
         if not run.state.is_final():
             services().runs.reap()
@@ -224,16 +224,16 @@ class DistributedFuture(Unresolved, Generic[R]):
 
 
 def is_done(run: Run) -> bool:
-    """Tell whether a background run that has ended is not about to be executed again."""
+    """Return whether a background run that has ended will not be executed again."""
     kind = run.state.type
     if kind is CRASHED:
         return not find_calls([run.id])
-    # What it failed with is kept just after its end.
+    # Its exception is stored just after its end.
     return kind is not FAILED or not services().slots.list_slots([f"{CLAIM}{run.id}"])
 
 
 def _read_end(run: Run) -> State:
-    # Blocks and pydantic: 60 ms, which a process that only sends calls saves.
+    # Imports blocks and pydantic, 60 ms, which a process that only sends calls doesn't need.
     from flowstone.results.answers import find_error, read_answer
 
     data: object = None

@@ -1,4 +1,4 @@
-"""Flows by the name of where they stand: a module or a file, and a name in it."""
+"""Entrypoints of flows: a module or a file, and a name in it."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ def load_flow_from_entrypoint(entrypoint: str, root: Path | None = None) -> Flow
     """Return the flow that an entrypoint names.
 
     Args:
-        entrypoint: ``package.module:flow``, or ``path/to/file.py:flow``. The directory of the
-            file, or for a module the current one, is searched for what it imports. The flow's name
-            may be left out where there is only one.
-        root: where a relative path begins, and where modules are searched as well; None for the
-            current directory.
+        entrypoint: ``package.module:flow``, or ``path/to/file.py:flow``. Its imports are searched
+            in the directory of the file, or for a module in the current directory. The flow's name
+            may be omitted if there is only one.
+        root: the base of relative paths, which is also searched for modules; None for the current
+            directory.
 
     Raises:
-        ConfigurationError: there is no such module, file or flow, and near names are told; or its
-            code fails, which is the cause.
+        ConfigurationError: there is no such module, file or flow (the message suggests similar
+            names); or its code raised an error, which is the cause.
     """
     place, colon, name = entrypoint.rpartition(":")
-    if not colon or entrypoint.endswith(".py"):  # as on Windows: C:\etl.py
+    if not colon or entrypoint.endswith(".py"):  # such as C:\etl.py on Windows
         place, name = entrypoint, ""
     elif not place or not name:
         problem = "it is not MODULE:FLOW"
@@ -50,7 +50,7 @@ def _find_flow(module: ModuleType, name: str, place: str) -> Flow[..., object]:
 
 
 def _find_only_flow(module: ModuleType, place: str) -> Flow[..., object]:
-    """Return the only flow of a module: of those it defines or, if it defines none, imports."""
+    """Return the only flow that a module defines or, if it defines none, imports."""
     flows = _list_flows(module)
     own = {name: flow for name, flow in flows.items() if flow.__module__ == module.__name__}
     names = list(own or flows)
@@ -67,7 +67,7 @@ _NO_FLOW = "Put @flow on the function."
 
 
 def _list_flows(module: ModuleType) -> dict[str, Flow[..., object]]:
-    """Return the flows of a module, each by the first of its names."""
+    """Return the flows of a module, each under the first of its names."""
     named = {id(value): name for name, value in reversed(vars(module).items())}
     return {
         name: value

@@ -35,13 +35,13 @@ Choice = TaskRunner | type[TaskRunner] | str | None
 
 
 class Flow(Runnable[P, R]):
-    """A function whose calls are flow runs; made by `@flow`.
+    """A function whose calls are flow runs; created by `@flow`.
 
     Attributes:
-        fn: the bare function, for a call without a run.
+        fn: the undecorated function, to call it without a run.
         name: the flow's name.
         version: the flow's version.
-        task_runner: where submitted tasks run.
+        task_runner: the task runner of submitted tasks.
     """
 
     flow_run_name: Option[str | Callable[..., str] | None] = Option()
@@ -75,36 +75,36 @@ class Flow(Runnable[P, R]):
         return self.task_runner.open(services.settings)
 
     def validate_parameters(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the parameters as a run would get them: coerced, with defaults.
+        """Return the parameters that a run would get: coerced, with defaults.
 
         Raises:
-            ParameterBindError, ParameterTypeError: they do not fit.
+            ParameterBindError, ParameterTypeError: they don't match the parameters.
         """
         bound = self.parameters.bind((), parameters)
         self.parameters.validate(bound)
         return dict(bound.arguments)
 
     def serialize_parameters(self, parameters: Mapping[str, object]) -> dict[str, object]:
-        """Return the parameters as JSON values, as a run's record has them; secrets masked."""
-        # JSON takes 3 ms to import; a program that only runs flows in memory does without.
+        """Return the parameters as JSON values, as in a run's record, with secrets masked."""
+        # JSON takes 3 ms to import; a program that only runs flows in memory doesn't need it.
         from flowstone.records.encoding import describe_as_json
 
         return {name: describe_as_json(value) for name, value in parameters.items()}
 
     def visualize(self, /, *args: P.args, **kwargs: P.kwargs) -> Graph:
-        """Return the graph of what a call would run, without running any task; see `Graph`.
+        """Return the graph of the runs that a call would create, without running any task.
 
-        The flow's own code runs, with stand-ins for the values of tasks. Nothing is kept. On a
-        terminal, the picture is opened in the browser.
+        The flow's own code runs, with placeholders for the values of tasks. Nothing is recorded.
+        On a terminal, the picture is opened in the browser. See `Graph`.
 
         Args:
             *args: the flow's own arguments.
-            **kwargs: likewise.
+            **kwargs: the flow's own keyword arguments.
 
         Raises:
-            ValueNotComputed: the flow's code needs a task's value for more than to pass it on.
-            ParameterBindError, ParameterTypeError: the arguments do not fit.
-            Exception: what the flow's own code failed with.
+            ValueNotComputed: the flow's code uses a task's value, rather than only passing it on.
+            ParameterBindError, ParameterTypeError: the arguments do not match the parameters.
+            Exception: the error of the flow's own code.
         """
         graph = self._sketch(args, kwargs)
         if sys.stdout is not None and sys.stdout.isatty():
@@ -112,25 +112,25 @@ class Flow(Runnable[P, R]):
         return graph
 
     def generate_mermaid_graph(self, /, *args: P.args, **kwargs: P.kwargs) -> str:
-        """Return the graph of what a call would run as text for Mermaid; see `visualize`."""
+        """Return the graph of a call as a Mermaid diagram; see `visualize`."""
         return self._sketch(args, kwargs).mermaid()
 
     def _sketch(self, args: tuple[object, ...], kwargs: dict[str, object]) -> Graph:
-        # Layout and drawing: 10 ms that a flow that is run never needs.
+        # Layout and drawing take 10 ms to import, and running a flow doesn't need them.
         from flowstone.calls.sketch import sketch_call
 
         return sketch_call(self, args, kwargs)
 
     def run_again(self, takeover: Takeover, arguments: Mapping[str, object]) -> object:
-        """Execute a run that there is once more; its state, or a coroutine of that.
+        """Execute an existing run again; return its state, or a coroutine of it.
 
         Args:
-            takeover: the run, and the fact of its takeover, which is recorded first.
-            arguments: by name.
+            takeover: the run, and the event of its takeover, which is recorded first.
+            arguments: the arguments by name.
 
         Raises:
-            Conflict: somebody else was first; nothing was done.
-            ParameterBindError, ParameterTypeError: they do not fit; nothing was done.
+            Conflict: another process was first; nothing was done.
+            ParameterBindError, ParameterTypeError: they don't match; nothing was done.
         """
         return self._take_over(takeover, *self.parameters.rebind(arguments))
 
@@ -142,26 +142,26 @@ class Flow(Runnable[P, R]):
             **options: see `DeploymentOptions`.
 
         Raises:
-            ConfigurationError: it is defined where no other process can load it, several kinds of
-                schedules are given, or an option is not known.
-            ScheduleInvalid: a rule can't be used; what is wrong is pointed at.
-            ParameterTypeError: the parameters do not fit the flow's.
+            ConfigurationError: no other process can load the flow from where it is defined, several
+                kinds of schedules were passed, or an option is unknown.
+            ScheduleInvalid: a schedule is invalid; the message points at the problem.
+            ParameterTypeError: the parameters don't match the flow's.
         """
-        # Above this floor, so it is named, not imported; and schedules take 20 ms to load.
+        # It belongs to a higher layer, so it is named, not imported; schedules take 20 ms to load.
         make_deployment = import_module("flowstone.deployments.declarations").make_deployment
         made: Deployment = make_deployment(self, name, options)
         return made
 
     def deploy(self, name: str, **options: Unpack[DeploymentOptions]) -> Deployment:
-        """Deploy the flow to a work pool, whose workers execute its runs; return what was saved.
+        """Deploy the flow to a work pool, whose workers execute its runs; return the deployment.
 
         Args:
             name: its name among the deployments of the flow.
-            **options: see `DeploymentOptions`; `work_pool_name` must be given.
+            **options: see `DeploymentOptions`; `work_pool_name` is required.
 
         Raises:
             ConfigurationError, ScheduleInvalid, ParameterTypeError: as for `to_deployment`; or
-                the job variables do not fit the pool.
+                the job variables are not valid for the pool.
             ObjectNotFound: there is no such pool, or it has no such queue.
         """
         deploy_flow = import_module("flowstone.deployments.declarations").deploy_flow
@@ -169,13 +169,13 @@ class Flow(Runnable[P, R]):
         return made
 
     def serve(self, name: str | None = None, **options: Unpack[ServeOptions]) -> None:
-        """Run the flow when it is due, and when somebody asks for it, until this is stopped.
+        """Execute the flow's due and requested runs, until the process is stopped.
 
-        Each run has a process of its own. SIGTERM or Ctrl-C ends it when the runs that are being
-        executed have ended; a second one ends those, too.
+        Each run has its own process. After SIGTERM or Ctrl-C, this returns when the active runs
+        have ended; a second signal ends those, too.
 
         Args:
-            name: of the deployment; None for the flow's name.
+            name: the name of the deployment; None for the flow's name.
             **options: see `ServeOptions`.
 
         Raises:
@@ -185,21 +185,21 @@ class Flow(Runnable[P, R]):
 
     @staticmethod
     def from_source(source: CodeSource, entrypoint: str) -> SourcedFlow:
-        """Return a flow of the code that a source has now, to deploy or serve it.
+        """Return a flow from the current code of a source, to deploy or serve it.
 
-        The code is kept in the home. It is read as text: what it imports does not have to be
-        installed here.
+        The code is stored in the home. It is read as text, so its imports need not be installed
+        here.
 
         Args:
-            source: the path of a directory; a `GitRepository`, or its address; an `ObjectStore`
-                block, or the reference of a saved one as ``"s3-bucket/flows"``.
-            entrypoint: where the flow stands in it: ``path/to/file.py:flow`` or
+            source: the path of a directory; a `GitRepository`, or its URL; an `ObjectStore` block,
+                or the name of a saved one, such as ``"s3-bucket/flows"``.
+            entrypoint: the location of the flow in it: ``path/to/file.py:flow`` or
                 ``package.module:flow``.
 
         Raises:
             ConfigurationError: the source can't be reached or is too large, or has no such flow.
-            ObjectNotFound: no block is saved by that reference.
-            StorageError: the store refused.
+            ObjectNotFound: no block is saved under that name.
+            StorageError: the store refused the request.
         """
         source_flow = import_module("flowstone.deployments.sources").source_flow
         made: SourcedFlow = source_flow(source, entrypoint)
@@ -207,13 +207,13 @@ class Flow(Runnable[P, R]):
 
     @staticmethod
     async def afrom_source(source: CodeSource, entrypoint: str) -> SourcedFlow:
-        """Do as `from_source` does, while other coroutines run."""
+        """Async version of `from_source`."""
         return await call_blocking(Flow.from_source, source, entrypoint)
 
     def with_options(self, **options: Unpack[FlowOptions]) -> Flow[P, R]:
         """Return a flow with some options changed.
 
-        What is not given stays as it is; what is None has its default again.
+        An option that is omitted is not changed; one that is None is reset to its default.
         """
         unset = "task_runner" in options and options["task_runner"] is None
         default = ThreadPoolTaskRunner() if unset else self.task_runner
@@ -223,7 +223,7 @@ class Flow(Runnable[P, R]):
 
 
 class FlowDecorator:
-    """Make a function's calls flow runs: recorded, retried, and the home of task runs."""
+    """Turn a function into a flow, whose calls are flow runs: recorded, retried, calling tasks."""
 
     @overload
     def __call__(self, fn: Callable[P, R], /) -> Flow[P, R]: ...
@@ -241,7 +241,7 @@ class FlowDecorator:
             **options: see `FlowOptions`.
 
         Raises:
-            ConfigurationError: an option is not known, or its value can't be used.
+            ConfigurationError: an option is unknown, or its value is invalid.
             UnknownName: no installed package has a task runner of that name.
         """
 
@@ -264,7 +264,7 @@ def _make_runner(choice: Choice, default: TaskRunner) -> TaskRunner:
     if choice is None:
         return default
     if isinstance(choice, str):
-        # What packages offer takes 25 ms to look up, for the few flows that name one.
+        # Looking up plugins takes 25 ms, which only the few flows that name one need.
         from flowstone.plugins import catalog
 
         choice = catalog.load("runner", choice)

@@ -1,4 +1,4 @@
-"""A value that is on its way: what `.submit` and `.map` return, and how to wait for many."""
+"""Futures: the return values of `.submit` and `.map`, and functions that wait for many of them."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ class Future(Unresolved, Generic[R]):
     Attributes:
         name: the run's name.
         run_id: the run's id; also `task_run_id`.
-        observed: whether somebody asked how it ended. At its flow's end, a failure that nobody
-            asked for fails the flow.
+        observed: whether its result or final state was requested. A failure that was not observed
+            fails the flow at its end.
     """
 
     __slots__ = (
@@ -84,7 +84,7 @@ class Future(Unresolved, Generic[R]):
         self._end: State[R] | None = None
         self._callbacks: list[Callable[[Future[R]], Any]] | None = None
         self._where: int | LoopTask[Any] | None = None
-        # The thread that takes the ticket runs the life: a worker, or one that waits for it.
+        # The thread that takes the ticket executes the run: a worker, or one that waits for it.
         self._ticket = [(copy_context(), life)]
         self._on_loop = False
         self._caller: RemoteCaller | None = None
@@ -100,7 +100,7 @@ class Future(Unresolved, Generic[R]):
 
     @property
     def state(self) -> State[R]:
-        """The run's state now; looking at an end counts as asking for it."""
+        """The current state of the run; reading a final state counts as observing it."""
         if self._end is not None:
             self.observed = True
             if self._end.type is COMPLETED:
@@ -113,12 +113,12 @@ class Future(Unresolved, Generic[R]):
         """Wait for the run, and return its value.
 
         Args:
-            timeout: seconds to wait at the most; None waits as long as it takes.
-            raise_on_failure: with False, the exception is returned instead of raised.
+            timeout: maximum number of seconds to wait; None for no limit.
+            raise_on_failure: whether to raise the run's exception; False returns it instead.
 
         Raises:
-            RunTimeout: it has not ended in time; it goes on.
-            Exception: whatever the run failed with.
+            RunTimeout: the run did not end in time; it continues.
+            Exception: the run's exception.
         """
         if self._end is None:
             self.wait(timeout)
@@ -131,7 +131,7 @@ class Future(Unresolved, Generic[R]):
         )
 
     async def aresult(self, raise_on_failure: bool = True) -> R:
-        """Wait for the run without blocking the event loop, and return its value."""
+        """Async version of `result`, without a timeout."""
         await self.await_end()
         if self._end is not None and isinstance(self._end.data, StoredValue):
             return await call_blocking(self.result, None, raise_on_failure)
@@ -141,10 +141,10 @@ class Future(Unresolved, Generic[R]):
         return self.aresult().__await__()
 
     def wait(self, timeout: float | None = None) -> None:
-        """Block until the run has ended, or the time is over.
+        """Block until the run has ended, or the timeout has passed.
 
-        Without a timeout, a run that has not started is run here and now: a thread that waits
-        may as well work, and a full pool whose tasks wait for each other can't lock up.
+        Without a timeout, a run that has not started is executed by the waiting thread, so a full
+        pool whose tasks wait for each other can't deadlock.
 
         Raises:
             ConfigurationError: it has started on the event loop that this would block.
@@ -154,16 +154,16 @@ class Future(Unresolved, Generic[R]):
         self.leave_loop()
         if timeout is None:
             self.run_inline()
-        ended = services().threads.Event()  # set at once where it has ended by now
+        ended = services().threads.Event()  # set at once if it has ended
         self.add_done_callback(lambda _: ended.set())
         with release_worker():
             wait_for(ended, timeout)
 
     def leave_loop(self) -> None:
-        """Let it start on another loop than this thread's, which is blocked while it waits.
+        """Let it start on another loop than this thread's, which is about to be blocked.
 
         Raises:
-            ConfigurationError: it has started on this one, or there is no other.
+            ConfigurationError: it has started on this loop, or there is no other.
         """
         loop, where = get_loop(), self._where
         if loop is None or self._end is not None:
@@ -176,8 +176,8 @@ class Future(Unresolved, Generic[R]):
             self._scope.open_runner().submit_async(self.arun)
 
     async def await_end(self) -> None:
-        """Let other coroutines run until the run has ended."""
-        import asyncio  # 40 ms of start-up; here it is running already
+        """Wait until the run has ended, without blocking the event loop."""
+        import asyncio  # 40 ms to import; a loop is running, so it is imported already
 
         if self._end is not None:
             return
@@ -188,22 +188,22 @@ class Future(Unresolved, Generic[R]):
             await ended.wait()
 
     def run_inline(self) -> None:
-        """Run it here, if it has not started and needs no loop; raise what stops this thread."""
+        """Execute it here if it has not started and needs no loop; raise what stops this thread."""
         if not self._on_loop and (ticket := self._take_ticket()):
             call_nested(lambda: self._run_life(*ticket), services().threads)
             if self._end and isinstance(self._end.data, (StopSignal, KeyboardInterrupt)):
                 raise self._end.data
 
     def done(self) -> bool:
-        """Tell whether the run has ended."""
+        """Return whether the run has ended."""
         return self._end is not None
 
     def final_state(self) -> State:
-        """Return how the run ended, without counting as somebody asking for it."""
+        """Return the run's final state, without marking it as observed."""
         return self._end or State(CRASHED, "Crashed", "its flow run ended before it did")
 
     def add_done_callback(self, callback: Callable[[Future[R]], Any]) -> None:
-        """Call a function with this future when it ends, or has; an error of it is logged."""
+        """Call a function with this future when it has ended; its errors are logged."""
         with _lock:
             if self._end is None:
                 self._callbacks = [*(self._callbacks or ()), callback]
@@ -211,9 +211,9 @@ class Future(Unresolved, Generic[R]):
         call_back(callback, self)
 
     def cancel(self) -> bool:
-        """End the run as Cancelled; tell whether that could be done.
+        """Cancel the run; return whether that succeeded.
 
-        One that has started in a thread can't be ended; on a loop, and in a process, it can.
+        A run that has started in a thread can't be cancelled; on a loop or in a process, it can.
         """
         if self.withdraw():
             return True
@@ -223,7 +223,7 @@ class Future(Unresolved, Generic[R]):
         return True
 
     def withdraw(self) -> bool:
-        """End the run as Cancelled if it has not started; tell whether it will not run."""
+        """Cancel the run if it has not started; return whether it will not run."""
         if not self._take_ticket():
             return False
         driver = self._driver
@@ -237,8 +237,8 @@ class Future(Unresolved, Generic[R]):
         return True
 
     def stop(self, error: type[BaseException]) -> None:
-        """Raise an error where it runs, as soon as Python code runs there."""
-        # ctypes: 5 ms of start-up that only an interrupted flow pays.
+        """Raise an error in the code that executes it, when Python code next runs there."""
+        # ctypes takes 5 ms to import, which only an interrupted flow needs.
         from flowstone.engine.thread_errors import raise_in_thread
 
         where = self._where
@@ -251,7 +251,7 @@ class Future(Unresolved, Generic[R]):
         else:
             where.get_loop().call_soon_threadsafe(where.cancel)
 
-    # ------------------------------------------------------------ where it runs
+    # ------------------------------------------------------------ execution
 
     def start(self, runner: Runner, *, on_loop: bool) -> None:
         """Hand the run to a runner."""
@@ -263,7 +263,7 @@ class Future(Unresolved, Generic[R]):
             runner.submit(self.run)
 
     def run(self) -> None:
-        """Live the run's life here, unless somebody else does."""
+        """Execute the run in this thread, unless another thread does."""
         if ticket := self._take_ticket():
             self._run_life(*ticket)
 
@@ -273,13 +273,13 @@ class Future(Unresolved, Generic[R]):
         self._where = threading.get_ident()
         try:
             state = context.run(_drive, driver, life)
-        except BaseException as error:  # noqa: BLE001 - a worker thread has nobody to raise it to
+        except BaseException as error:  # noqa: BLE001 - no caller on a worker thread could catch it
             state = driver.find_end(error)
         self._finish(state)
 
     async def arun(self) -> None:
-        """Live the run's life on the loop, unless it was withdrawn."""
-        import asyncio  # 40 ms of start-up; here it is running already
+        """Execute the run on the loop, unless it was withdrawn."""
+        import asyncio  # 40 ms to import; a loop is running, so it is imported already
 
         ticket = self._take_ticket()
         if not ticket:
@@ -292,7 +292,7 @@ class Future(Unresolved, Generic[R]):
         self._where = task
         try:
             state = await task
-        except BaseException as error:  # noqa: BLE001 - the loop has nobody to raise it to
+        except BaseException as error:  # noqa: BLE001 - no caller on the loop could catch it
             state = driver.find_end(error)
         self._finish(state)
 
@@ -305,12 +305,12 @@ class Future(Unresolved, Generic[R]):
     def _finish(self, state: State) -> None:
         is_complete = state.type is COMPLETED
         if not is_complete and (isinstance(state.data, _Cancelled) or is_cancellation(state.data)):
-            state = evolve(state, data=None)  # asking for the result must not cancel the caller
+            state = evolve(state, data=None)  # requesting the result must not cancel the caller
         with _lock:
             self._end, self._driver, self._where = state, None, None
             callbacks, self._callbacks = self._callbacks, None
         if is_complete:
-            # Only what may still matter at the flow's end is remembered until then.
+            # Only runs that may matter at the flow's end are remembered until then.
             self._scope.pending_runs.pop(self.run_id, None)
         for callback in callbacks or ():
             call_back(callback, self)
@@ -335,15 +335,15 @@ class FutureList(list[Future[R]]):
     """The futures of a `.map`, in the order of its arguments."""
 
     def result(self, timeout: float | None = None, raise_on_failure: bool = True) -> list[R]:
-        """Wait for all, and return their values in order.
+        """Wait for all runs, and return their values in order.
 
         Args:
-            timeout: seconds for all of them together.
-            raise_on_failure: with False, exceptions stand where values failed to come.
+            timeout: maximum number of seconds to wait for all of them; None for no limit.
+            raise_on_failure: whether to raise exceptions; False returns them in place of values.
 
         Raises:
-            RunTimeout: they have not all ended in time.
-            Exception: what the first of them, in order, failed with.
+            RunTimeout: not all of them ended in time.
+            Exception: the exception of the first one, in order, that failed.
         """
         self.wait(timeout)
         late = sum(not future.done() for future in self)
@@ -352,7 +352,7 @@ class FutureList(list[Future[R]]):
         return [future.result(raise_on_failure=raise_on_failure) for future in self]
 
     def wait(self, timeout: float | None = None) -> None:
-        """Block until all have ended, or the time is over."""
+        """Block until all have ended, or the timeout has passed."""
         _wait(self, timeout)
 
 
@@ -364,11 +364,11 @@ class DoneAndNotDoneFutures(NamedTuple, Generic[R]):
 
 
 def wait(futures: Iterable[Future[R]], timeout: float | None = None) -> DoneAndNotDoneFutures[R]:
-    """Block until all have ended, or the time is over.
+    """Block until all have ended, or the timeout has passed.
 
     Args:
         futures: futures of submitted tasks.
-        timeout: seconds for all of them together; None waits as long as it takes.
+        timeout: maximum number of seconds to wait for all of them; None for no limit.
     """
     asked = list(futures)
     _wait(asked, timeout)
@@ -377,17 +377,17 @@ def wait(futures: Iterable[Future[R]], timeout: float | None = None) -> DoneAndN
 
 
 class as_completed(Generic[R]):  # noqa: N801 - the name that users know
-    """Give each future once its run has ended, the first one first; in `for` or `async for`.
+    """Yield each future when its run has ended, the earliest first; for `for` or `async for`.
 
-    In a `for` loop of a task that itself runs on a pool's thread, what has not started is run
-    here and now while nothing else has ended, so that a full pool can't lock up.
+    In a `for` loop of a task that itself runs on a pool's thread, runs that have not started are
+    executed by this thread while no other has ended, so a full pool can't deadlock.
 
     Args:
-        futures: futures of submitted tasks; one that is there twice is given once.
-        timeout: seconds for all of them together, from the start of the loop.
+        futures: futures of submitted tasks; a duplicate is yielded once.
+        timeout: maximum number of seconds for all of them, from the start of the loop.
 
     Raises:
-        RunTimeout: the time is over; says how many are missing.
+        RunTimeout: the timeout has passed; the message has the number of unfinished runs.
     """
 
     def __init__(self, futures: Iterable[Future[R]], timeout: float | None = None) -> None:
@@ -413,7 +413,7 @@ class as_completed(Generic[R]):  # noqa: N801 - the name that users know
             yield future
 
     async def __aiter__(self) -> AsyncIterator[Future[R]]:
-        import asyncio  # 40 ms of start-up; here it is running already
+        import asyncio  # 40 ms to import; a loop is running, so it is imported already
 
         ended: asyncio.Queue[Future[R]] = asyncio.Queue()
         loop = asyncio.get_running_loop()

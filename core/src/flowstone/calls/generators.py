@@ -1,4 +1,4 @@
-"""The iterators that calls of functions that yield return."""
+"""The iterators that calls of generator flows and tasks return."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 def make_iterator(spec: Spec, begin: Callable[[], GeneratorParts], *, isasync: bool) -> object:
-    """Return the iterator that is a run, which begins with its first value.
+    """Return the iterator of a run, which begins with its first value.
 
     Raises:
-        ConfigurationError: the values of a task are to be kept, which can't be.
+        ConfigurationError: a task's values would have to be persisted, which is not supported.
     """
     if spec.kind == "task" and (spec.persist_result or spec.asks_to_keep):
         raise ConfigurationError(
@@ -34,7 +34,7 @@ def make_iterator(spec: Spec, begin: Callable[[], GeneratorParts], *, isasync: b
 
 
 def iterate_values(begin: Callable[[], GeneratorParts]) -> Generator[object, object, object]:
-    """Begin a run at the first `next`, and hand its values out; its value is what it returns."""
+    """Begin a run at the first `next`, and yield its values; return the run's return value."""
     run = SyncGeneratorRun(begin())
     sent: Any = None
     error: BaseException | None = None
@@ -51,8 +51,8 @@ def iterate_values(begin: Callable[[], GeneratorParts]) -> Generator[object, obj
 
 
 async def aiterate_values(begin: Callable[[], GeneratorParts]) -> AsyncGenerator[object, object]:
-    """Do the same for an async generator."""
-    # asyncio: 40 ms of start-up; here it is running already.
+    """Async version of `iterate_values`."""
+    # asyncio takes 40 ms to import; a loop is running, so it is imported already.
     from flowstone.engine.async_generators import AsyncGeneratorRun
 
     if not has_services():
@@ -74,16 +74,16 @@ async def aiterate_values(begin: Callable[[], GeneratorParts]) -> AsyncGenerator
             sent = yield value
         except BaseException as raised:  # noqa: BLE001 - the function decides what it means
             error = raised
-            if is_cancellation(raised):  # the loop ends, and cancels what was about to close this
+            if is_cancellation(raised):  # the loop ends, and cancelled the closing of this
                 error, cancelled = GeneratorExit(), raised
 
 
 def _unwrap_end(run: GeneratorRun, last: BaseException | None) -> object:
-    """Return or raise what comes of a run's end, for who has just thrown in `last`."""
+    """Return or raise the result of a run's end, after the caller has thrown in `last`."""
     closed, end = run.progress.closed, run.end
     assert end is not None
     if isinstance(last, GeneratorExit) and isinstance(end.data, StopSignal):
-        return None  # to be told of it is no longer wanted
+        return None  # the caller no longer wants the result
     if closed is not None and closed.closer != CONSUMER and not isinstance(last, GeneratorExit):
-        raise closed  # the loop must not take this for the last value
+        raise closed  # the loop must not treat this as the last value
     return unwrap(end, return_state=False)

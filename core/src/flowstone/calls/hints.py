@@ -1,4 +1,4 @@
-"""Type hints of parameters: found one by one, and values checked against them."""
+"""Resolves the type hints of parameters, and checks values against them."""
 
 from __future__ import annotations
 
@@ -41,21 +41,21 @@ Fit = abc.Callable[[Value], bool]
 ItemsFit = abc.Callable[[abc.Iterable[Value]], bool]
 Check = abc.Callable[[Value], Value]
 
-#: What is gone through to check its items; other iterables may be read only once, or be large.
+#: Types whose items are checked; other iterables may be readable only once, or be large.
 _ITEMS = (list, tuple, set, frozenset, dict, deque, str, bytes)
-#: Hints that any of these fits, and that pydantic would make an iterator of, or not look into.
+#: Hints that any of these matches, and that pydantic would turn into an iterator, or not check.
 _LOOSE = (abc.Iterable, abc.Collection, abc.Container, abc.Reversible)
-#: Where the containers are whose items pydantic checks.
+#: The modules of the containers whose items pydantic checks.
 _STANDARD = {"builtins", "collections", "collections.abc"}
 _FILES = (IO, TextIO, BinaryIO)
 
 
 class Misfit(Exception):
-    """A value does not fit a type hint; the message says why, without the value."""
+    """A value does not match a type hint; the message says why, without the value."""
 
 
 class Uncheckable(Exception):
-    """There is no way to check values against a type hint."""
+    """Values can't be checked against a type hint."""
 
 
 def find_hints(
@@ -63,11 +63,11 @@ def find_hints(
     annotations: abc.Mapping[str, object],
     around: abc.Mapping[str, object],
 ) -> tuple[dict[str, Hint], dict[str, str]]:
-    """Return the type hints of parameters, and those that can't be resolved with the reason.
+    """Return the type hints of parameters; and those that can't be resolved, with the reason.
 
     Args:
         fn: the function.
-        annotations: of its parameters, as they are written.
+        annotations: the annotations of its parameters, unresolved.
         around: the local names that its hints may use.
     """
     bare = _find_function(fn)
@@ -87,7 +87,7 @@ def find_hints(
 
 
 def _find_function(fn: Value) -> Value:
-    """Return the function in whose module hints are written."""
+    """Return the function whose module the hints are resolved in."""
     fn = unwrap(fn)
     while isinstance(fn, partial):
         fn = unwrap(fn.func)
@@ -95,19 +95,19 @@ def _find_function(fn: Value) -> Value:
 
 
 def _find_owner(fn: object) -> object:
-    """Return what `Self` is in a bound method."""
+    """Return the type that `Self` means in a bound method."""
     instance = getattr(fn, "__self__", None)
     return Self if instance is None else instance if isinstance(instance, type) else type(instance)
 
 
 def make_check(hint: Hint) -> Check:
-    """Return a function that returns a value as its hint wants it.
+    """Return a function that coerces a value to its hint.
 
-    One that is of that type already stays as it is.
+    A value that is already of that type is not changed.
 
     Raises:
-        Misfit: by the function, where a value does not fit.
-        Uncheckable: by the function, where the hint says nothing that can be checked.
+        Misfit: raised by the function if a value does not match.
+        Uncheckable: raised by the function if values can't be checked against the hint.
     """
     fits, validate = make_fit(hint), None
 
@@ -126,14 +126,14 @@ def make_check(hint: Hint) -> Check:
 
 
 def split_hint(hint: Hint) -> tuple[Value, tuple[Hint, ...]]:
-    """Return what a hint is made of, and what that holds."""
+    """Return the origin and the arguments of a hint."""
     return get_origin(hint), get_args(hint)
 
 
 def make_fit(hint: Hint) -> Fit:
-    """Return a function that tells whether a value is of the hinted type as it is.
+    """Return a function that returns whether a value is of the hinted type without coercion.
 
-    It says no where only pydantic knows.
+    It returns False if only pydantic can tell.
     """
     origin, args = split_hint(hint)
     if hint is Any or hint is object:
@@ -188,17 +188,17 @@ def _make_generic_fit(origin: type, args: tuple[Hint, ...]) -> Fit:
 
 
 def _make_items_fit(hint: Hint) -> ItemsFit:
-    """Return a function that tells whether all items have a type, mostly without a loop."""
+    """Return a function that returns whether all items have a type, usually without a loop."""
     fits = make_fit(hint)
     origin, args = split_hint(hint)
     if isinstance(fits, partial) and fits.func in {
         _is_instance,
         _is_instance_but,
-    }:  # then each type is asked once
+    }:  # then each type is checked once
         wanted = fits.args[-1]
         exact, excluded = {wanted}, _find_excluded(wanted) or ()
 
-        def fit_class(items: abc.Iterable[Value]) -> bool:  # each type is asked once
+        def fit_class(items: abc.Iterable[Value]) -> bool:  # each type is checked once
             kinds = set(map(type, items))
             return kinds <= exact or all(
                 issubclass(kind, wanted) and not issubclass(kind, excluded) for kind in kinds
@@ -221,7 +221,7 @@ def _make_items_fit(hint: Hint) -> ItemsFit:
 
 
 def _find_excluded(kind: type) -> type | None:
-    """Return the subclass that who writes the base does not mean: pydantic sees to those."""
+    """Return the subclass that a hint for the base does not include: pydantic handles those."""
     if kind is int:
         return bool
     if (kind.__module__, kind.__name__) != ("datetime", "date"):
@@ -252,9 +252,9 @@ def _make_class_fit(kind: Hint) -> Fit:
 
 
 def _make_fields_fit(kind: Hint) -> Fit:
-    """Return what looks at each field of a TypedDict or a NamedTuple."""
+    """Return a function that checks each field of a TypedDict or a NamedTuple."""
     fields: dict[str, tuple[Hint, bool]] = {}
-    made: dict[str, Fit] = {}  # when they are first needed: a class may have itself as a field
+    made: dict[str, Fit] = {}  # created when needed: a class may refer to itself
 
     def fits(value: Value) -> bool:
         if not is_typeddict(kind) and not isinstance(value, kind):
@@ -275,7 +275,7 @@ def _make_fields_fit(kind: Hint) -> Fit:
 def _find_fields(kind: Hint) -> dict[str, tuple[Hint, bool]]:
     """Return the hint of each field, and whether it is required.
 
-    Where hints are texts, a class does not know its own marks.
+    If hints are strings, the class itself does not know which fields are required.
     """
     fields = {}
     for name, hint in get_type_hints(kind, include_extras=True).items():
@@ -308,7 +308,7 @@ def _fits_any(choices: list[Fit], value: object) -> bool:
 
 
 def _find_mode(hint: Hint) -> str:
-    """Return `t` or `b` for what a hint of an open file says; nothing where it may be either."""
+    """Return `t` or `b` for a hint of an open file; an empty string if it may be either."""
     wanted: Hint = {TextIO: str, BinaryIO: bytes}.get(hint) or next(iter(get_args(hint)), None)
     return "t" if wanted is str else "b" if wanted is bytes else ""
 
@@ -326,7 +326,7 @@ def _is_file(mode: str, value: object) -> bool:
 
 
 def _make_validator(hint: Hint) -> Check:
-    # pydantic takes 40 ms to import; flows whose arguments fit as they are never need it.
+    # pydantic takes 40 ms to import; flows whose arguments need no coercion don't need it.
     from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
     from pydantic_core import SchemaError
 
@@ -336,7 +336,7 @@ def _make_validator(hint: Hint) -> Check:
         try:
             adapter = TypeAdapter(form, config=config)
         except (PydanticUserError, SchemaError, TypeError):
-            continue  # models and dataclasses bring their own configuration
+            continue  # models and dataclasses have their own configuration
         break
     if adapter is None:
         raise Uncheckable
@@ -351,7 +351,7 @@ def _make_validator(hint: Hint) -> Check:
 
 
 def _adapt(hint: Hint) -> Value:
-    """Return a hint for pydantic, by which each part of a value that fits stays as it is."""
+    """Return a hint for pydantic that leaves each part of a value that matches unchanged."""
     from pydantic import AfterValidator, WrapValidator  # as above
 
     origin, args = split_hint(hint)
@@ -395,7 +395,7 @@ def _require_file(hint: Hint, value: object) -> object:
 
 
 def _adapt_typed_dict(kind: Hint) -> Value:
-    """Return the same as pydantic takes it before Python 3.12; other keys are let be."""
+    """Return the TypedDict that pydantic accepts before Python 3.12; other keys are ignored."""
     from typing_extensions import TypedDict  # pydantic has it
 
     fields = {

@@ -1,4 +1,4 @@
-"""Hooks as decorators: what is called when a run has come into a state."""
+"""Hooks as decorators: functions that are called when a run has entered a state."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class HookMethods:
-    """Something with a spec, whose hooks can be added to."""
+    """The methods of a flow or task that add hooks."""
 
     spec: Spec
 
@@ -50,20 +50,20 @@ class HookMethods:
 
 
 def notify_by(notifier: Notifier | str) -> Callable[[Any, Run, State], Awaitable[None] | None]:
-    """Return a hook that tells people what has become of a run.
+    """Return a hook that sends a notification about the state of a run.
 
-    The note has the flow's or task's name, the run's name, id and state, and the state's message,
-    with secrets masked. Where it can't be sent, that is in the run's log, and changes nothing else.
+    It has the flow's or task's name, the run's name, id and state, and the state's message, with
+    secrets masked. If it can't be sent, that is logged in the run's log, and has no other effect.
 
     Args:
-        notifier: a `Notifier`, or what one is saved as: ``"webhook/alerts"``. That one is
+        notifier: a `Notifier`, or the name of a saved one, such as ``"webhook/alerts"``, which is
             loaded when the hook is called.
     """
 
     def send(run: Run, state: State) -> None:
-        # 40 ms of start-up that a run without news need not pay.
+        # 40 ms to import, which a run without notifications doesn't need.
         from flowstone.blocks import Block, Notifier
-        from flowstone.errors import ConfigurationError  # with the other
+        from flowstone.errors import ConfigurationError  # see above
 
         found = Block.load(notifier) if isinstance(notifier, str) else notifier
         if not isinstance(found, Notifier):
@@ -72,8 +72,8 @@ def notify_by(notifier: Notifier | str) -> Callable[[Any, Run, State], Awaitable
         subject = f"{run.kind.capitalize()} run {run.name!r} of {run.unit!r}: {state.name}"
         body = f"{state.message or 'There is no message.'}\n\nRun {run.id}"
         line = " ".join(subject.split())
-        if is_coroutine_function(found.notify):  # a class of somebody's own
-            import asyncio  # 40 ms of start-up that most need not pay
+        if is_coroutine_function(found.notify):  # a user's own class
+            import asyncio  # 40 ms to import, which most runs don't need
 
             asyncio.run(found.anotify(body, line))
         else:
@@ -83,8 +83,8 @@ def notify_by(notifier: Notifier | str) -> Callable[[Any, Run, State], Awaitable
         if not (is_coroutine_function(unit.fn) or is_async_generator_function(unit.fn)):
             send(run, state)
             return None
-        import asyncio  # 40 ms of start-up; here it is running already
+        import asyncio  # 40 ms to import; a loop is running, so it is imported already
 
-        return asyncio.to_thread(send, run, state)  # or all other runs of the loop would wait
+        return asyncio.to_thread(send, run, state)  # so that other runs on the loop don't wait
 
     return notify

@@ -1,4 +1,4 @@
-"""Calls that wait to be executed in the background, kept as documents until they are done."""
+"""Calls that wait to be executed in the background, stored as documents until they are done."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
     from flowstone.records.documents import Document
 
-#: The kind of this and a task's key is that of its calls, each by the id of its run.
+#: With a task's key appended, the document kind of its calls, each named by the id of its run.
 KIND = "background-call:"
-#: So many calls are read at a time.
+#: Maximum number of calls that are read at a time.
 PAGE = 100
 
 
 class Arguments(NamedTuple):
-    """What a task is called with. Futures of other background tasks stand for their values."""
+    """The arguments of a call. Futures of other background tasks stand for their values."""
 
     args: tuple[object, ...]
     kwargs: dict[str, object]
@@ -32,10 +32,10 @@ class KeptCall(NamedTuple):
     """A call that is not done.
 
     Attributes:
-        run_id: the run that it is.
-        key: of the task; see `find_key`.
-        upstream: the ids of the background runs whose ends it waits for.
-        sealed: the arguments, which only `open_arguments` reads.
+        run_id: the id of its run.
+        key: the key of the task; see `find_key`.
+        upstream: the ids of the background runs that it waits for.
+        sealed: the encrypted arguments, which `open_arguments` decrypts.
     """
 
     run_id: str
@@ -44,13 +44,13 @@ class KeptCall(NamedTuple):
     sealed: str
 
     def open_arguments(self) -> Arguments:
-        """Return what the task is called with.
+        """Return the arguments of the call.
 
         Raises:
-            SecretUnreadable: it was sealed with another key.
+            SecretUnreadable: they were encrypted with another key.
             Exception: a class that is needed can't be imported here.
         """
-        # Serializers: 10 ms, which a process that only lists calls saves.
+        # Serializers take 10 ms to import, which a process that only lists calls doesn't need.
         from flowstone.serializers import AutomaticSerializer
 
         content = services().sealer.open(self.sealed, _make_purpose(self.run_id))
@@ -59,10 +59,10 @@ class KeptCall(NamedTuple):
 
 
 def pack_arguments(arguments: Arguments) -> bytes:
-    """Return arguments as bytes: as JSON where that keeps them as they are, else as a pickle.
+    """Return arguments as bytes: as JSON if that is lossless, otherwise as a pickle.
 
     Raises:
-        NotSerializable: some can't be sent to another process.
+        NotSerializable: an argument can't be sent to another process.
     """
     from flowstone.serializers import AutomaticSerializer  # as above
 
@@ -70,28 +70,28 @@ def pack_arguments(arguments: Arguments) -> bytes:
 
 
 def keep_call(run_id: str, key: str, upstream: Collection[str], content: bytes) -> None:
-    """Keep a call until it is done; its arguments are sealed, whatever they are."""
+    """Store a call until it is done; its arguments are always encrypted."""
     current = services()
     sealed = current.sealer.seal(content, _make_purpose(run_id))
     body = {"upstream": list(upstream), "sealed": sealed}
-    with suppress(ObjectAlreadyExists):  # by somebody else, under the same idempotency key
+    with suppress(ObjectAlreadyExists):  # by another caller with the same idempotency key
         current.documents.put(f"{KIND}{key}", run_id, body, expected=0)
 
 
 def iterate_calls(key: str) -> Iterator[KeptCall]:
-    """Yield the calls of a task that are not done, the oldest first."""
+    """Yield the calls of a task that are not done, oldest first."""
     for document in iterate_documents(services().documents, f"{KIND}{key}", size=PAGE):
         yield _read(document)
 
 
 def find_calls(run_ids: Collection[str]) -> dict[str, KeptCall]:
-    """Return the calls of these runs that are not done, by the ids of the runs."""
+    """Return the calls of these runs that are not done, by run id."""
     found = services().documents.find(KIND, prefix=True, names=list(run_ids)) if run_ids else []
     return {document.name: _read(document) for document in found}
 
 
 def forget_call(call: KeptCall) -> None:
-    """Forget a call that is done, or will never be."""
+    """Delete a call that is done, or will never be executed."""
     with suppress(ObjectNotFound):
         services().documents.delete(f"{KIND}{call.key}", call.run_id)
 

@@ -1,4 +1,4 @@
-"""The futures of a `.map` with a window: drawn as slots free up, and let go of once handed out."""
+"""The futures of a `.map` with a window: submitted as slots free up, released when yielded."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
-#: So many failures that nobody asked for are kept to be told of; the rest is counted.
+#: Maximum number of unobserved failures that are kept for the flow's end; others are counted.
 TOLD = 5
 
 
 class FutureStream(Unresolved, Generic[R]):
     """The futures of a `.map` with `max_in_flight` or `batch_size`.
 
-    Iterating gives each future once its run has ended, in the order of the arguments, and keeps
-    none of them. At most so many runs as the window allows are drawn and not yet handed out. What
-    is not iterated over is run at the end of the flow at the latest.
+    Iterating yields each future when its run has ended, in the order of the arguments, and keeps no
+    reference to it. The window limits the number of runs that are submitted and not yet yielded.
+    Elements that are not iterated over are run at the end of the flow.
 
-    With `batch_size` there is a future for each batch, whose value is a list.
+    With `batch_size`, there is one future for each batch, whose value is a list.
     """
 
-    run_id = ""  # it is many runs, and none itself
+    run_id = ""  # it represents many runs, and is none itself
 
     def __init__(self, supply: MapWindow, *, flat: bool) -> None:
         FutureBase.made += 1
@@ -74,15 +74,15 @@ class FutureStream(Unresolved, Generic[R]):
         return self._supply.hand_out()
 
     def result(self, timeout: float | None = None, raise_on_failure: bool = True) -> list[R]:
-        """Run all that is left, and return the values in order, those of batches in one list.
+        """Run all remaining elements, and return the values in order, with batches flattened.
 
         Args:
-            timeout: seconds for all of them together.
-            raise_on_failure: with False, an exception stands where a run failed.
+            timeout: maximum number of seconds to wait for all of them; None for no limit.
+            raise_on_failure: whether to raise exceptions; False returns them in place of values.
 
         Raises:
-            RunTimeout: they have not all ended in time.
-            Exception: what the first of them, in order, failed with.
+            RunTimeout: not all of them ended in time.
+            Exception: the exception of the first one, in order, that failed.
         """
         self.wait(timeout)
         if not self.done():
@@ -102,15 +102,15 @@ class FutureStream(Unresolved, Generic[R]):
         return values
 
     def wait(self, timeout: float | None = None) -> None:
-        """Run all that is left, and block until it has ended or the time is over."""
+        """Run all remaining elements, and block until they have ended or the timeout has passed."""
         self._supply.drain(timeout, keep=True)
 
     async def await_end(self) -> None:
-        """Run all that is left, while other coroutines run."""
+        """Run all remaining elements without blocking the event loop."""
         await self._supply.adrain(keep=True)
 
     async def aresult(self, raise_on_failure: bool = True) -> list[R]:
-        """Run all that is left without blocking the event loop, and return the values."""
+        """Async version of `result`, without a timeout."""
         await self.await_end()
         if any(isinstance(future.final_state().data, StoredValue) for future in self._supply.held):
             return await call_blocking(self._values, raise_on_failure)
@@ -120,18 +120,18 @@ class FutureStream(Unresolved, Generic[R]):
         return self.aresult().__await__()
 
     def done(self) -> bool:
-        """Tell whether everything was drawn and has ended."""
+        """Return whether all elements were submitted and have ended."""
         return self._supply.done()
 
     def cancel(self) -> bool:
-        """Draw no more, and cancel what has not started; tell whether nothing is left."""
+        """Stop submitting, and cancel runs that have not started; return whether none is left."""
         for future in self._supply.held:
             if future.cancel():
-                future.observed = True  # it did not complete, as was asked for
+                future.observed = True  # it did not complete, as requested
         return self._supply.withdraw()
 
     def final_state(self) -> State:
-        """Return the values as a state, or the first end that is not COMPLETED."""
+        """Return a state with the values, or the first final state that is not COMPLETED."""
         for future in self._supply.held:
             if future.final_state().type is not COMPLETED:
                 future.observed = True
@@ -140,9 +140,9 @@ class FutureStream(Unresolved, Generic[R]):
 
 
 class MapWindow:
-    """What is behind a stream: the calls not yet drawn, and the futures not yet handed out.
+    """The calls of a stream that are not yet submitted, and the futures not yet yielded.
 
-    Fills the `PendingRun` port, so that a flow does not end before all was drawn.
+    Implements the `PendingRun` port, so that a flow does not end before all calls are submitted.
     """
 
     def __init__(
@@ -155,11 +155,11 @@ class MapWindow:
     ) -> None:
         self.name, self.run_id, self.observed = name, new_id(), False
         self.held: deque[Future[Any]] = deque()
-        self._unkept: dict[Future[Any], None] = {}  # on its way, and nobody will ask for it
+        self._unkept: dict[Future[Any], None] = {}  # unfinished, and never requested
         self.facade: Callable[[], object] = object
         self._calls, self._submit = calls, submit
         self._owner, self._window = owner, window
-        self._context = copy_context()  # all of them are submitted where `.map` was called
+        self._context = copy_context()  # all of them are submitted in the context of `.map`
         self._lock = RLock()
         self._given: Future[Any] | None = None
         self._bad: list[Future[Any]] = []
@@ -171,11 +171,9 @@ class MapWindow:
     # ------------------------------------------------------------ one after the other
 
     def peek(self) -> Future[object] | None:
-        """Return the next future in order, and draw what there is room for; None at the end."""
+        """Return the next future in order, and fill the window; None at the end."""
         if self._given is not None and self._given.observed:
-            self._owner.pending_runs.pop(
-                self._given.run_id, None
-            )  # it need not be told of any more
+            self._owner.pending_runs.pop(self._given.run_id, None)  # it is no longer reported
         self._given = None
         self._fill()
         if self.held:
@@ -184,7 +182,7 @@ class MapWindow:
         return None
 
     def hand_out(self) -> Future[Any]:
-        """Return the head, which has ended, and let go of it."""
+        """Return the head, which has ended, and release it."""
         self._given = self.held.popleft()
         return self._given
 
@@ -211,7 +209,7 @@ class MapWindow:
     # ------------------------------------------------------------ all at once
 
     def drain(self, timeout: float | None, *, keep: bool) -> None:
-        """Draw and run the rest; without `keep`, only failures are remembered."""
+        """Submit and run the rest; without `keep`, only failures are remembered."""
         end = None if timeout is None else monotonic() + timeout
         ended: CompletionQueue[Any] = CompletionQueue(services().threads.Event())
         draining = self._iterate_pending(keep, ended.put)
@@ -232,8 +230,8 @@ class MapWindow:
                     break
 
     async def adrain(self, *, keep: bool) -> None:
-        """Do the same while other coroutines run."""
-        import asyncio  # 40 ms of start-up; here it is running already
+        """Async version of `drain`, without a timeout."""
+        import asyncio  # 40 ms to import; a loop is running, so it is imported already
 
         loop = asyncio.get_running_loop()
         ended: asyncio.Queue[Future[Any]] = asyncio.Queue()
@@ -250,10 +248,10 @@ class MapWindow:
     def _iterate_pending(
         self, keep: bool, put: Callable[[Future[object]], object]
     ) -> Generator[dict[Future[object], None], None, None]:
-        """Yield what is on its way, until nothing is; the caller takes out what has ended."""
+        """Yield the unfinished futures until there are none; the caller removes ended ones."""
         live = dict.fromkeys(self.held)
         if not keep:
-            # Where an interrupt or the time ends this, the next one goes on from here.
+            # If an interrupt or the timeout ends this, the next call continues from here.
             self._unkept.update(live)
             live = self._unkept
             self.held.clear()
@@ -271,7 +269,7 @@ class MapWindow:
             yield live
 
     def _count(self, future: Future[object]) -> None:
-        """Remember a failure that nobody can ask for any more; few of them whole."""
+        """Remember a failure that can no longer be requested; keep only a few of them whole."""
         if future.final_state().type is COMPLETED or future.observed:
             return
         self._bad_count += 1
@@ -283,7 +281,7 @@ class MapWindow:
         if not self._bad_count:
             self._owner.pending_runs.pop(self.run_id, None)
 
-    # ------------------------------------------------------------ as a promise of its flow
+    # ------------------------------------------------------------ the `PendingRun` port
 
     def done(self) -> bool:
         return self._exhausted and all(future.done() for future in (*self.held, *self._unkept))
@@ -293,7 +291,7 @@ class MapWindow:
         return self.done()
 
     def stop(self, error: type[BaseException]) -> None:
-        """What it has drawn is told for itself."""
+        """Do nothing: the submitted runs are stopped individually."""
 
     def wait(self, timeout: float | None = None) -> None:
         self.drain(timeout, keep=self.facade() is not None)
@@ -309,7 +307,7 @@ class MapWindow:
 
 
 class CompletionQueue(Generic[R]):
-    """Futures that have ended, in that order; one thread takes them out."""
+    """Futures in the order in which they ended; one thread takes them out."""
 
     def __init__(self, bell: Signal) -> None:
         self._ended: deque[Future[R]] = deque()
@@ -323,7 +321,7 @@ class CompletionQueue(Generic[R]):
         return not self._ended
 
     def get(self, timeout: float | None) -> Future[R] | None:
-        """Wait for the next one; None where the time is over."""
+        """Wait for the next one; return None after the timeout."""
         while not self._ended:
             self._bell.clear()
             if not self._ended and not self._bell.wait(timeout):

@@ -1,4 +1,4 @@
-"""Which calls a `.map` makes of its arguments."""
+"""The calls that a `.map` makes from its arguments."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from flowstone.errors import (
     MappingMissingIterable,
 )
 
-#: Iterable, but one value to people.
+#: Iterable types that are treated as single values.
 WHOLE = (str, bytes, bytearray, Mapping, quote, unmapped)
 
 
@@ -31,7 +31,7 @@ def zip_arguments(
     """Yield the positional and named arguments of each call.
 
     Raises:
-        ConfigurationError: one of the iterables never ends.
+        ConfigurationError: one of the iterables is infinite.
         MappingLengthMismatch: the iterables differ in length.
         MappingMissingIterable: none of the arguments is an iterable.
     """
@@ -69,7 +69,7 @@ def _find_elements(value: object) -> tuple[list[object]] | None:
 
 
 def _read(value: object, *, may_fail: bool = False) -> object:
-    """Return what is mapped over: a future's value, or error; all else as it is."""
+    """Return the value or error of a future; other values unchanged."""
     if isinstance(value, FutureBase) and hasattr(value, "result"):
         return value.result(raise_on_failure=not may_fail)
     return value
@@ -79,18 +79,18 @@ def _pick_cell(column: tuple[list[object]] | None, value: object, row: int) -> o
     return value if column is None else column[0][row]
 
 
-# ---------------------------------------------------------------- drawn one by one
+# ---------------------------------------------------------------- read one by one
 
 
 def stream_arguments(
     unit: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> Iterator[Arguments]:
-    """Return the arguments of each call, drawn from the iterables only as they are asked for.
+    """Return the arguments of each call, read from the iterables only when needed.
 
     Raises:
         MappingMissingIterable: none of the arguments is an iterable.
-        MappingLengthMismatch: the iterables differ in length; where that can't be known before,
-            it is raised once one of them has ended.
+        MappingLengthMismatch: the iterables differ in length; if that is not known in advance, it
+            is raised when one of them ends.
     """
     named = {**{str(index): value for index, value in enumerate(args)}, **kwargs}
     sources = {name: source for name, value in named.items() if (source := _open_source(value))}
@@ -142,7 +142,7 @@ def _open_source(value: object) -> Iterator[object] | None:
 
 
 def batch_arguments(calls: Iterator[Arguments], size: int) -> Iterator[Arguments]:
-    """Yield the arguments of runs that make `size` of the calls each."""
+    """Yield the arguments of runs that make `size` calls each."""
     first = 0
     while batch := list(islice(calls, size)):
         # Marked, so that futures and marks among the elements' own arguments are replaced.
@@ -173,11 +173,11 @@ def make_batch_function(
         return await amake_calls(tell(calls, first))
 
     batch: Any = one_async_batch if isasync else one_batch
-    # Few programs have batches, and it takes 10 ms to import.
+    # It takes 10 ms to import, and few programs use batches.
     from inspect import signature
 
     own = signature(batch)
-    update_wrapper(batch, fn)  # its source is the function's, for the keys of caches
+    update_wrapper(batch, fn)  # cache keys use the source of the wrapped function
     batch.__signature__ = own
     return batch  # type: ignore[no-any-return]
 

@@ -13,7 +13,7 @@ from flowstone.errors import ConfigurationError
 if TYPE_CHECKING:
     from flowstone.records.specs import Delay, Hook
 
-#: Characters that a name must not contain: they have a meaning in URLs and paths.
+#: Characters that a name must not contain, as they have a meaning in URLs and paths.
 BANNED = "/%&<>"
 
 

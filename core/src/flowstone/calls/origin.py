@@ -1,4 +1,4 @@
-"""What a run is born with, as its call and the code around it say."""
+"""The attributes that a run is created with, from its call and the enclosing code."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @fact
 class UnitCall:
-    """A call, before it has become a run; fills the port of that name."""
+    """A call, before it has become a run; implements the port of that name."""
 
     unit: Any
     args: tuple[object, ...]
@@ -38,14 +38,14 @@ def make_origin(
     upstream: Sequence[tuple[PendingRun, bool]] | None,
     fits: bool = True,
 ) -> Origin:
-    """Return what a run is to be born with.
+    """Return the attributes that a run is created with.
 
     Args:
-        call: the flow or task, and what it is called with.
-        parent: the run around it; None for a root.
-        known: the call's arguments by name, where they are known already.
-        upstream: what the call waits for.
-        fits: whether the arguments do; with ones that don't no name can be made.
+        call: the flow or task, and its arguments.
+        parent: the parent run; None for a root.
+        known: the call's arguments by name, if they are known already.
+        upstream: the futures that the call waits for.
+        fits: whether the arguments match the signature; if not, no name can be rendered.
     """
     services, spec, run_id = current.services(), call.unit.spec, new_id()
     tags = collect_tags(spec.tags)
@@ -83,6 +83,6 @@ def _unmark(value: object) -> object:
 
 
 def collect_tags(own: frozenset[str]) -> tuple[str, ...]:
-    """Return the tags of a run: its unit's own, and those around it; secrets in them masked."""
+    """Return the tags of a run, its own and those of the context, with secrets masked."""
     around = current.tags.get()
     return tuple(sorted(set(map(redact, own | around)))) if own or around else ()

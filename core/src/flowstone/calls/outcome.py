@@ -1,4 +1,4 @@
-"""What the caller gets of a run's end."""
+"""What the caller gets when a run has ended: a value, a state, or an error."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 
 def reraise_stop_signal(state: State) -> None:
-    """Let what ended the run from outside go on to end the program."""
+    """Raise the signal that ended the run again, so that it ends the program."""
     if _is_stop(state.data):
-        with suppress(StoreError):  # what hooks said of the end; a signal leaves no time for more
+        with suppress(StoreError):  # logs of the final hooks; a signal leaves no time for more
             current.services().journal.flush()
         raise state.data
 
@@ -32,16 +32,16 @@ def show_tree(spec: Spec) -> AbstractContextManager[object]:
     """Show the live tree of a root flow run, if the settings and the terminal allow it."""
     if spec.kind == "task" or not current.services().settings.live_tree:
         return nullcontext()
-    # It is above this floor; so it is named, not imported.
+    # It belongs to a higher layer, so it is named, not imported.
     show: Callable[[], AbstractContextManager[object]]
     show = import_module("flowstone.cli.run.screen").show_alone
     return show()
 
 
 async def areraise_stop_signal(state: State) -> None:
-    """Do the same on an event loop."""
+    """Async version of `reraise_stop_signal`."""
     if _is_stop(state.data):
-        with suppress(StoreError):  # as above; a cancellation changes nothing any more
+        with suppress(StoreError):  # as above; a cancellation has no further effect
             await finish_blocking(current.services().journal.flush, [])
         raise state.data
 
@@ -51,16 +51,16 @@ def _is_stop(data: object) -> TypeGuard[BaseException]:
 
 
 async def aunwrap(state: State, return_state: bool) -> object:
-    """Do as `unwrap`, without blocking the event loop while a persisted value is read."""
+    """Async version of `unwrap`."""
     if _is_stop(state.data):
-        raise state.data  # what was said of it is flushed at the end of the root
+        raise state.data  # its logs are flushed at the end of the root
     if isinstance(state.data, StoredValue) and not return_state:
         return await call_blocking(unwrap, state, return_state)
     return unwrap(state, return_state)
 
 
 def unwrap(state: State, return_state: bool) -> Any:
-    """Return what the caller gets of an end, or raise it with the engine's frames left out."""
+    """Return the value or state, or raise the error without the engine's frames."""
     reraise_stop_signal(state)
     if return_state:
         return state
@@ -70,7 +70,7 @@ def unwrap(state: State, return_state: bool) -> Any:
 
 
 def _trim_traceback(traceback: TracebackType | None) -> TracebackType | None:
-    """Return the traceback from the first frame that is not the engine's."""
+    """Return the traceback, beginning with the first frame outside of the engine."""
     while traceback is not None:
         if not traceback.tb_frame.f_globals.get("__name__", "").startswith("flowstone."):
             return traceback

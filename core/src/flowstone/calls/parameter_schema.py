@@ -1,4 +1,4 @@
-"""The JSON schema of a function's parameters, made of their type hints."""
+"""The JSON schema of a function's parameters, derived from their type hints."""
 
 from __future__ import annotations
 
@@ -14,16 +14,15 @@ if TYPE_CHECKING:
     from flowstone.calls.parameters import Parameters
     from flowstone.records.codec import Json
 
-#: Keeps the names of parameters apart from those of pydantic's own methods.
+#: A prefix, so that names of parameters don't collide with pydantic's own methods.
 _PREFIX = "parameter_"
 
 
 def make_parameter_schema(parameters: Parameters) -> dict[str, object]:
-    """Return the JSON schema by which others can say what a call takes.
+    """Return the JSON schema of a call's parameters.
 
-    A parameter whose type hint has no JSON schema may be anything. Those that stand for the rest
-    of a call's arguments are left out: ``*args`` can't be given by name, and for ``**kwargs`` any
-    name goes.
+    A parameter whose type hint has no JSON schema accepts any value. Variadic parameters are
+    omitted: ``*args`` can't be passed by name, and ``**kwargs`` accepts any name.
     """
     fields: Json = {}
     takes_more = False
@@ -51,7 +50,7 @@ def _has_schema(hint: Hint) -> bool:
 
 
 def _find_json(default: object) -> object:
-    """Return a default as it stands in a schema; None where JSON has no form for it."""
+    """Return a default as a JSON value; None if JSON can't represent it."""
     try:
         return to_jsonable_python(default)
     except PydanticSerializationError:

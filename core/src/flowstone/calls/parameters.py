@@ -1,4 +1,4 @@
-"""A call's arguments: bound to the signature, checked against the type hints, told in names."""
+"""A call's arguments: bound to the signature, checked by type hint, and used in run names."""
 
 from __future__ import annotations
 
@@ -27,33 +27,33 @@ from flowstone.records.redaction import redact, register
 if TYPE_CHECKING:
     import inspect
 
-#: What a template of a name may use beside the parameters.
+#: Names that a run name template can use, in addition to the parameters.
 RUNTIME = {"flow_run": flow_run, "task_run": task_run, "deployment": deployment}
 
-#: A hint of one of these and a value of exactly that type need no validation.
+#: A value whose type is exactly its hint needs no validation if the hint is one of these.
 EXACT = frozenset({str, int, float, bool, bytes, list, dict, tuple, set})
 
-#: The functions whose hints have been named in a warning, with those hints.
+#: Hints that a warning has already named, by function.
 _named: set[tuple[str, str, str]] = set()
 
-#: Names that each call has a use for; no function's parameter has one.
+#: Names that every call uses itself, so no parameter may have them.
 RESERVED = frozenset({"return_state", "wait_for"})
 
-#: Arguments by their places, and by name.
+#: Positional arguments, and keyword arguments.
 Placed = tuple[Any, ...]
 Named = dict[str, Any]
-#: The kinds of parameters that take the rest of a call's arguments, as `inspect` names them.
+#: The kinds of variadic parameters, as named in `inspect`.
 POSITIONAL_REST, KEYWORD_REST = "VAR_POSITIONAL", "VAR_KEYWORD"
-#: What a record has for parameters that take the rest of a call's arguments.
+#: The recorded types of variadic parameters.
 _REST: dict[str, tuple[type, ...]] = {POSITIONAL_REST: (list, tuple), KEYWORD_REST: (dict,)}
 _TOLD: dict[type, str] = {list: "a list", dict: "an object"}
 
 
 class Written(str):
-    """A value as somebody wrote it, for a parameter whose type is not known yet.
+    """A value as text, for a parameter whose type is not known yet.
 
     Attributes:
-        on_secret: called with the parameter's name, where that turns out to be for a secret.
+        on_secret: called with the parameter's name, if that turns out to take a secret.
     """
 
     __slots__ = ("on_secret",)
@@ -67,7 +67,7 @@ class Written(str):
 
 
 class Bound(Protocol):
-    """A call's arguments: as `inspect.BoundArguments`, which is one."""
+    """A call's arguments; `inspect.BoundArguments` implements it."""
 
     arguments: Named
 
@@ -78,7 +78,7 @@ class Bound(Protocol):
 
 
 class _PlainBound:
-    """The arguments of a function all of whose parameters can be given by their places."""
+    """The arguments of a function whose parameters can all be passed by position."""
 
     def __init__(self, arguments: Named) -> None:
         self.arguments = arguments
@@ -108,7 +108,7 @@ class Parameters:
 
     @cached_property
     def signature(self) -> inspect.Signature:
-        # 10 ms to import; most functions are plain, and their code tells the same.
+        # 10 ms to import; most functions are plain, and their code object has the same information.
         from inspect import signature
 
         return signature(self._fn)
@@ -120,17 +120,17 @@ class Parameters:
         return tuple(self.signature.parameters) if plain is None else plain
 
     def get_rest(self, name: str) -> str:
-        """Return which kind of rest a parameter takes; nothing for an ordinary one."""
+        """Return the kind of a variadic parameter; an empty string for an ordinary one."""
         if self._plain_names is not None:
             return ""
         kind = self.signature.parameters[name].kind.name
         return kind if kind in _REST else ""
 
     def bind(self, args: Placed, kwargs: Mapping[str, Any]) -> Bound:
-        """Bind the arguments, defaults included.
+        """Bind the arguments, including defaults.
 
         Raises:
-            ParameterBindError: they do not fit the signature.
+            ParameterBindError: they do not match the signature.
         """
         plain = self._bind_plain(args, kwargs)
         if plain is not None:
@@ -143,7 +143,7 @@ class Parameters:
         return bound
 
     def _bind_plain(self, args: Placed, kwargs: Mapping[str, Any]) -> Named | None:
-        """Bind the arguments of a plain function; None where it is none, or they don't fit."""
+        """Bind the arguments of a plain function; return None if it isn't, or they don't match."""
         names = self._plain_names
         if names is None or len(args) > len(names):
             return None
@@ -158,10 +158,10 @@ class Parameters:
         return {name: given[name] for name in names}
 
     def bind_by_name(self, args: Placed, kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the arguments by name: those of the call, defaults, and what the function holds.
+        """Return the arguments by name: those of the call, defaults, and bound ones.
 
         Raises:
-            ParameterBindError: they do not fit the signature.
+            ParameterBindError: they do not match the signature.
         """
         plain = self._plain
         if plain is not None and not kwargs and len(args) == len(plain):
@@ -170,12 +170,12 @@ class Parameters:
 
     @cached_property
     def held(self) -> dict[str, object]:
-        """The arguments that the function holds: the `self` of a method, those of a partial."""
+        """The bound arguments of the function: the `self` of a method, those of a partial."""
         return _find_held(self._fn)
 
     @cached_property
     def _plain(self) -> tuple[str, ...] | None:
-        """The names, where each is given by its place or by name and there are no others."""
+        """The names, if all parameters can be passed both by position and by name."""
         if self._plain_names is not None:
             return self._plain_names
         kinds = {parameter.kind.name for parameter in self.signature.parameters.values()}
@@ -183,7 +183,7 @@ class Parameters:
         return self.names if plain and not self.held else None
 
     def bind_known(self, args: Placed, kwargs: Mapping[str, Any]) -> Named:
-        """Return a call's arguments by name; futures that have ended as what they ended with."""
+        """Return a call's arguments by name, with the results of futures that have ended."""
         args, kwargs = resolve(args, _resolve_if_done), resolve(kwargs, _resolve_if_done)
         return dict(self.bind(args, kwargs).arguments)
 
@@ -191,8 +191,8 @@ class Parameters:
         """Coerce each argument to its type hint, as pydantic does.
 
         Raises:
-            ParameterTypeError: some do not fit; each is named. No value is shown, as it may be
-                a secret.
+            ParameterTypeError: some do not match; the message names each, but shows no value, as
+                it may be a secret.
         """
         problems: dict[str, str] = {}
         for name, value in bound.arguments.items():
@@ -208,8 +208,8 @@ class Parameters:
 
     @cached_property
     def secret_hints(self) -> dict[str, object]:
-        """The type hints with a secret type in them, by the name of their parameter."""
-        from flowstone.secrets.fields import hides  # pydantic: asked for where it is loaded
+        """The type hints that contain a secret type, by parameter name."""
+        from flowstone.secrets.fields import hides  # pydantic: only called if it is loaded
 
         found = {name: hint for name in self.names if hides(hint := self.hints.get(name, Any))}
         for name, hint in found.items():
@@ -221,23 +221,23 @@ class Parameters:
         return found
 
     def register_secrets(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> None:
-        """Register what is secret among arguments, and defaults, by the type hints."""
+        """Register the arguments and defaults that are secret according to the type hints."""
         from flowstone.secrets.fields import find_secret_texts  # as above
 
         try:
             bound = self.signature.bind_partial(*args, **kwargs)
         except TypeError:
-            return  # they don't fit: there will be no call
+            return  # they don't match: there will be no call
         bound.apply_defaults()
         for name, hint in self.secret_hints.items():
             for text in find_secret_texts(hint, bound.arguments.get(name)):
                 register(text)
 
     def can_restore(self, name: str, kept: object, value: object) -> bool:
-        """Tell whether the type hint makes the same value again of what is kept of it."""
+        """Return whether the type hint restores the same value from its stored form."""
         if name not in self.hints:
             return False
-        # It needs JSON, 3 ms; a flow that is called with nothing else never comes here.
+        # Imports JSON, 3 ms; arguments that are plain JSON values don't need it.
         from flowstone.calls.restoring import make_restorer
 
         if name not in self._restorers:
@@ -245,9 +245,9 @@ class Parameters:
         return self._restorers[name](kept, value)
 
     def read(self, arguments: Mapping[str, Any]) -> Named:
-        """Return arguments by name, those that are `Written` as their type hints want them.
+        """Return arguments by name; those that are `Written` are parsed by their type hints.
 
-        That is what they say in JSON; where it is no JSON, or does not fit, the text itself.
+        They are parsed as JSON; if that fails or does not match the hint, the text itself is used.
         """
         return {
             name: self._read(name, value) if isinstance(value, Written) else value
@@ -255,7 +255,7 @@ class Parameters:
         }
 
     def _read(self, name: str, written: Written) -> Any:
-        import json  # 2 ms, which only the command line pays
+        import json  # 2 ms, which only the command line needs
 
         text = str(written)
         if (
@@ -269,7 +269,7 @@ class Parameters:
         except ValueError:
             return text
         if isinstance(value, float) and _is_exact(self.hints.get(name, Any)):
-            return text  # a float may have lost digits of it
+            return text  # a float may have lost digits
         is_text_only = not self._fits(name, value) and self._fits(name, text)
         return text if is_text_only else value
 
@@ -284,11 +284,11 @@ class Parameters:
         return True
 
     def rebind(self, arguments: Mapping[str, Any]) -> tuple[Placed, Named]:
-        """Return arguments by name, as a run's record has them, as a call needs them.
+        """Convert recorded arguments by name to the arguments of a call.
 
         Raises:
-            ParameterBindError: there are names that are not the function's, or that each call has
-                a use for; or what stands for its `*` or `**` parameter is no list or no object.
+            ParameterBindError: a name is unknown or reserved; or the value of a `*` or `**`
+                parameter is not a list or an object.
         """
         known = self.signature.parameters
         given = {name: value for name, value in arguments.items() if name in known}
@@ -315,7 +315,7 @@ class Parameters:
 
     @cached_property
     def hints(self) -> dict[str, Hint]:
-        """The type hints that are checked, by the name of their parameter."""
+        """The type hints that are checked, by parameter name."""
         hints, problems = find_hints(self._fn, self._annotations, self._around or {})
         if problems:
             self._warn("; ".join(f"{name} ({problem})" for name, problem in problems.items()))
@@ -330,12 +330,12 @@ class Parameters:
         return {each.name: each.annotation for each in known if each.annotation is not each.empty}
 
     def _warn(self, told: str) -> None:
-        """Name the hints by which nothing is checked; once for each function."""
+        """Log the hints that can't be checked, once for each function."""
         fn = self._fn
         key = (getattr(fn, "__module__", ""), getattr(fn, "__qualname__", self.name), told)
         if key not in _named:
             _named.add(key)
-            import logging  # 8 ms to import, which the first run of a flow pays
+            import logging  # 8 ms to import, during the first run of a flow
 
             logging.getLogger("flowstone.parameters").warning(
                 "%r: these parameters are not validated, as their type hints can't be resolved or "
@@ -372,7 +372,7 @@ def _find_held(fn: Any) -> dict[str, object]:
         name = next(iter(inspect.signature(fn.__func__).parameters.values()))
         is_named = name.kind.name != POSITIONAL_REST
         return {name.name if is_named else "self": fn.__self__}
-    if isinstance(fn, partial):  # what it holds by name are defaults
+    if isinstance(fn, partial):  # its bound keyword arguments are defaults
         return {
             **_find_held(fn.func),
             **inspect.signature(fn.func).bind_partial(*fn.args).arguments,
@@ -388,8 +388,8 @@ def _resolve_if_done(promise: Any, _may_fail: bool) -> Any:
 
 
 def _is_exact(hint: object) -> bool:
-    """Tell whether a type hint wants a number with all the digits that were written."""
-    from decimal import Decimal  # 2 ms, which only the command line pays
+    """Return whether a type hint needs all digits of a number as written."""
+    from decimal import Decimal  # 2 ms, which only the command line needs
 
     kinds = (hint, *get_args(hint))
     return Decimal in kinds and float not in kinds and str not in kinds
@@ -398,11 +398,11 @@ def _is_exact(hint: object) -> bool:
 def render_run_name(
     unit: str, template: str | Callable[..., str], parameters: Mapping[str, Any]
 ) -> str:
-    """Return a run's name from its template or function, secrets masked: names are kept and shown.
+    """Return a run's name from its template or function, with secrets masked.
 
     Raises:
-        ConfigurationError: the template names something that is not a parameter, or the function
-            failed or returned something else than a name.
+        ConfigurationError: the template uses a name that is not a parameter; or the function
+            failed, or did not return a string.
     """
     option = f"the run name of {unit!r}"
     if isinstance(template, str):

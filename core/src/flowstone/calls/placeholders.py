@@ -1,4 +1,4 @@
-"""What stands for the value of a task that was not run, in a flow that is drawn."""
+"""Placeholders for the values of tasks that are not run, while the graph of a flow is drawn."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from flowstone.records.states import COMPLETED, State
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-#: What a value may be asked for although nobody knows it: of each comes another such value.
+#: Operations on an unknown value whose result is another placeholder.
 _DERIVING = [
     "getitem",
     "call",
@@ -48,7 +48,7 @@ _DERIVING = [
     "abs",
     "invert",
 ]
-#: What can't be told without the value, and in which words.
+#: Operations that need the value, with their description in errors.
 _NEEDING = {
     "bool": "whether it is true",
     "len": "its length",
@@ -80,10 +80,10 @@ _NEEDING = {
 
 
 class ValueSource(NamedTuple):
-    """Where a value would come from.
+    """The run that a value would come from.
 
     Attributes:
-        run_id: empty in a flow that got the value as an argument.
+        run_id: the run's id; empty in a flow that got the value as an argument.
         unit: the task's name.
     """
 
@@ -92,7 +92,7 @@ class ValueSource(NamedTuple):
 
 
 class Placeholder(FutureBase):
-    """Stands for a value. It may be passed on; what is taken of it is a placeholder, too."""
+    """A placeholder for a value. It can be passed on; its attributes and items are placeholders."""
 
     __slots__ = ("_sources",)
 
@@ -100,7 +100,7 @@ class Placeholder(FutureBase):
         self._sources = sources
 
     def __getattr__(self, name: str) -> Placeholder:
-        if name.startswith("__"):  # somebody asks what it can do
+        if name.startswith("__"):  # Python checks its capabilities
             raise AttributeError(name)
         return Placeholder(*self._sources)
 
@@ -110,7 +110,7 @@ class Placeholder(FutureBase):
     __hash__ = FutureBase.__hash__
 
 
-#: Returns what a value would come of; no attribute for others, as those are the value's own.
+#: Returns the source of a value; a function, since attributes belong to the value.
 find_sources: Callable[[Placeholder], tuple[ValueSource, ...]] = attrgetter("_sources")
 
 
@@ -134,10 +134,10 @@ for _name, _use in _NEEDING.items():
 
 
 class SketchedFuture(Unresolved):
-    """Stands for the future of a task that was not run; it has what a `Future` has.
+    """The future of a task that is not run, with the interface of a `Future`.
 
     Attributes:
-        value: what its result is: the task's `viz_return_value`, or a placeholder.
+        value: its result: the task's `viz_return_value`, or a placeholder.
     """
 
     __slots__ = ("name", "observed", "run_id", "value")

@@ -1,4 +1,4 @@
-"""How a root flow run is executed again: where its flow stands, what of its call is kept."""
+"""How a root flow run can be executed again: the location of its flow, and its parameters."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 def make_restart_info(unit: Any, known: Mapping[str, object] | None) -> RestartInfo:
-    """Return what another process needs to execute a run of a flow again.
+    """Return the information that another process needs to execute a flow run again.
 
     Args:
         unit: the flow.
-        known: what it is called with, by name; None where that is still to come, from futures.
+        known: its arguments by name; None if they are not known yet, but come from futures.
     """
     try:
         entrypoint, obstacle = _find_entrypoint(unit), None
@@ -34,7 +34,7 @@ def make_restart_info(unit: Any, known: Mapping[str, object] | None) -> RestartI
 
 
 class _Nowhere(Exception):
-    """Why a flow can't be loaded again."""
+    """The reason why a flow can't be loaded again."""
 
 
 def _find_entrypoint(unit: Any) -> str:
@@ -56,7 +56,7 @@ def _find_entrypoint(unit: Any) -> str:
 
 
 def _find_name(around: Mapping[str, object], unit: Any) -> str:
-    """Return the name by which a module has the flow, or the one that it was made of."""
+    """Return the name in a module of the flow, or of the flow that it was derived from."""
     for name in (getattr(unit.fn, "__name__", ""), *around):
         if around.get(name) is unit:
             return name
@@ -67,8 +67,8 @@ def _find_name(around: Mapping[str, object], unit: Any) -> str:
 
 
 def _is_kept(unit: Any, name: str, value: object) -> bool:
-    """Tell whether a parameter can be given again from its kept form, exactly as it was."""
-    # JSON takes 3 ms to import; a program with flows that fail at their call does without.
+    """Return whether a parameter can be restored exactly from its stored form."""
+    # JSON takes 3 ms to import; a flow that fails at its call does not need it.
     from flowstone.records.encoding import describe_as_json, is_exact
 
     parameters = unit.parameters

@@ -1,4 +1,4 @@
-"""Flows and tasks in pickles: by the name of what stands in their module, as functions are."""
+"""Flows and tasks in pickles: pickled by their name in a module, like functions."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     Reference = str | tuple[Callable[..., object], tuple[object, ...]]
 
 
-#: What may stand between a pickler and this module.
+#: Modules whose frames may be between a pickler and this module.
 _BETWEEN = {__name__, "flowstone.calls.runnable", "pickle"}
 
 
 def find_reference(unit: Value) -> Reference | None:
-    """Return how a pickle names a flow or task; None where it must go by value.
+    """Return how a pickle refers to a flow or task; None if it must be pickled by value.
 
-    One that another was made of, by `with_options` or by binding it to an instance, goes as that
-    and the difference.
+    One that was derived from another, by `with_options` or by binding it to an instance, is
+    pickled as that one and the difference.
     """
     module, name = unit.__module__, getattr(unit, "__qualname__", "<")
     if "<" in name or _goes_by_value(module):
@@ -58,7 +58,7 @@ def _find_bound(unit: Value) -> Reference | None:
 
 
 class _Bound:
-    """A method that is a flow or task; pickled, it is what it was made from."""
+    """A method that is a flow or task; it is pickled as the parts that it was created from."""
 
     def __init__(self, instance: object, name: str) -> None:
         self._parts = instance, name
@@ -84,17 +84,17 @@ def change(unit: Value, changes: dict[str, object]) -> Value:
 
 
 def _goes_by_value(module: str) -> bool:
-    """Tell whether the pickler that asks is cloudpickle, and would send the module's functions.
+    """Return whether the active pickler is cloudpickle, and pickles the module by value.
 
-    A name in `__main__` means something else in another program. The standard pickler knows
-    nothing but names.
+    A name in `__main__` means something else in another program. The standard pickler can only
+    pickle by name.
     """
-    frame = currentframe()  # a pickler does not say who it is
+    frame = currentframe()  # picklers don't identify themselves
     while frame is not None and frame.f_globals.get("__name__") in _BETWEEN:
         frame = frame.f_back
     if frame is None or "cloudpickle" not in str(frame.f_globals.get("__name__")):
         return False
-    # cloudpickle takes 20 ms to import; who comes here has.
+    # cloudpickle takes 20 ms to import; at this point, it is imported already.
     from flowstone.task_runners.messages import goes_by_value
 
     return module == "__main__" or goes_by_value(module)

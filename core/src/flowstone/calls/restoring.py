@@ -1,7 +1,7 @@
-"""Whether a parameter can be made again of what its run's record has of it.
+"""Checks whether a parameter can be restored from the record of its run.
 
-This calls no validators of models: they have seen the value. A restart, which does, compares what
-it gets with the record.
+This calls no validators of models, as they have already seen the value. A restart does call them,
+and compares the restored value with the record.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import Annotated, Union, get_type_hints
 from flowstone.calls.hints import Check, Hint, Value, make_check, split_hint
 from flowstone.records.encoding import is_exact
 
-#: Takes what is kept of a value, and the value.
+#: Takes the stored form of a value, and the value.
 Restorer = Callable[[Value, Value], bool]
 
 
 def make_restorer(hint: Hint) -> Restorer:
-    """Return a function that tells whether a hint makes a value of what is kept of it."""
+    """Return a function that returns whether a hint restores a value from its stored form."""
     restores = _make_restorer(hint)
     return lambda kept, value: kept == value if is_exact(value) else restores(kept, value)
 
@@ -53,7 +53,7 @@ def _comes_back(check: Check, kept: Value, value: Value) -> bool:
 
 
 def _make_fields_restorer(kind: Hint) -> Restorer:
-    made: dict[str, Restorer] = {}  # when they are first needed: a class may have itself as a field
+    made: dict[str, Restorer] = {}  # created when needed: a class may refer to itself
 
     def restores(kept: Value, value: Value) -> bool:
         if type(value) is not kind or not isinstance(kept, dict) or value_has_more(value):
@@ -98,10 +98,10 @@ def _make_values_restorer(args: tuple[Hint, ...]) -> Restorer:
 
 
 def _calls_code(hint: Hint) -> bool:
-    """Tell whether values of a hint are validated by somebody's own functions."""
+    """Return whether values of a hint are validated by user-defined functions."""
     if isinstance(hint, type) and not (is_dataclass(hint) or hasattr(hint, "model_fields")):
         return False
-    # pydantic takes 40 ms to import; a flow that is called with JSON does without.
+    # pydantic takes 40 ms to import; a flow with plain JSON arguments doesn't need it.
     from pydantic import PydanticUserError, TypeAdapter
     from pydantic_core import SchemaError
 

@@ -1,4 +1,4 @@
-"""Names of runs: made up, counted, or rendered from a template."""
+"""Names of runs: random, counted, or rendered from a template."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _WHAT = tuple(_WHAT_WORDS.split())
 
 
 def choose_name(spec: Spec, run_id: str, parent: Scope | None) -> str:
-    """Return the name of a run whose flow or task has no template for it."""
+    """Return the name of a run whose flow or task has no name template."""
     if spec.kind == "flow":
         return make_up_name()
     if parent is None:
@@ -47,7 +47,7 @@ def choose_name(spec: Spec, run_id: str, parent: Scope | None) -> str:
 
 
 def make_up_name() -> str:
-    """Return two words that a person can remember and say, such as ``brisk-otter``."""
+    """Return a random name of two memorable words, such as ``brisk-otter``."""
     number = int.from_bytes(os.urandom(4))
     return f"{_HOW[number % len(_HOW)]}-{_WHAT[number // len(_HOW) % len(_WHAT)]}"
 
@@ -60,14 +60,14 @@ def render_name(
     parent: Scope | None,
     tags: tuple[str, ...],
 ) -> str:
-    """Return the name that the template of a flow or task makes for a run.
+    """Return the name of a run, rendered from the template of its flow or task.
 
     Args:
         asked: the call.
         run_id: the id that the run will have.
-        known: the call's arguments by name, where they are known already.
-        parent: the run around it.
-        tags: what the run will be tagged with.
+        known: the call's arguments by name, if they are known already.
+        parent: the parent run.
+        tags: the tags that the run will have.
     """
     unit = asked.unit
     if known is None:
@@ -85,7 +85,7 @@ def _enter_coming_run(
     parent: Scope | None,
     tags: tuple[str, ...],
 ) -> Iterator[None]:
-    """Make the coming run the current one, so that `flowstone.runtime` tells of it."""
+    """Make the new run the current one, so that `flowstone.runtime` describes it."""
     services, spec = current.services(), asked.unit.spec
     scope = current.Scope(None if spec.kind == "flow" or parent is None else parent.owner)
     scope.caller, scope.arguments, scope.request = parent, known, asked

@@ -1,4 +1,4 @@
-"""What `@flow` and `@task` share: a function with a spec, whose call becomes a run."""
+"""The common base of flows and tasks: a function with a spec, whose calls become runs."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ R = TypeVar("R")
 
 
 class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
-    """A function and its options. Calling it makes a run; `fn` is the bare function."""
+    """A function and its options. Each call is a run; `fn` is the undecorated function."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
         binding: type | None = None,
         around: Mapping[str, Any] | None = None,
     ) -> None:
-        """Take a function, how it was bound, and the local names where it was written."""
+        """Take a function, how it was bound, and the local names where it was defined."""
         attributes = () if isinstance(fn, Runnable) else ("__dict__",)
         update_wrapper(cast("Callable[..., Any]", self), fn, updated=attributes)
         vars(self).setdefault("__name__", spec.name)  # a partial has none
@@ -78,7 +78,7 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
         self._rereads = not spec.cache_result_in_memory
         self._is_direct = not (self.isasync or self.yields)
         self._is_silent = spec.persist_result is None and spec.asks_to_keep is None
-        self._binding = binding  # classmethod or staticmethod, where it was written so
+        self._binding = binding  # classmethod or staticmethod, if it was declared as one
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}>"
@@ -93,11 +93,11 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
         return self._copy_with(self.fn.__get__(target, owner), self.spec)
 
     def __getstate__(self) -> dict[str, object]:
-        """Return what another process needs of it; the names around it may be anything."""
+        """Return the state for other processes, without local names, which may be unpicklable."""
         return _drop_local_names(self.__dict__)
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[object, ...]:
-        # Few programs pickle any.
+        # Few programs pickle flows or tasks.
         from flowstone.calls.references import find_reference
 
         return find_reference(self) or super().__reduce_ex__(protocol)
@@ -109,11 +109,11 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
 
     def __deepcopy__(self, memo: dict[int, object]) -> Self:
         copied = self.__copy__()
-        copied.fn = deepcopy(self.fn, memo)  # a method's instance is copied, and no function is
+        copied.fn = deepcopy(self.fn, memo)  # copies a method's instance, but no function
         vars(copied)["__wrapped__"] = copied.fn
         return copied
 
-    # By these three, `inspect` takes it for a function, and tells whether it is async.
+    # With these three, `inspect` treats it as a function, and knows whether it is async.
 
     @property
     def __code__(self) -> object:
@@ -134,7 +134,7 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
         return getattr(fn, name, None)
 
     def _copy_with(self, fn: Callable[P, R], spec: Spec) -> Self:
-        """Return the same kind of unit around another function or spec."""
+        """Return a flow or task of the same class with another function or spec."""
         raise NotImplementedError
 
     @property
@@ -146,7 +146,7 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
         return self.spec.tags
 
     def _name_coroutine(self, coroutine: Coroutine[object, object, object]) -> object:
-        """Make Python's warning about a coroutine never awaited name the flow or task."""
+        """Name the flow or task in Python's warning about a coroutine that is never awaited."""
         cast("CoroutineType[object, object, object]", coroutine).__qualname__ = self._title
         return coroutine
 
@@ -174,10 +174,10 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
         takeover: Takeover | None = None,
         return_state: bool = False,
     ) -> tuple[RunDriver, Lifecycle]:
-        """Make the run, and all that drives it; nothing has happened yet.
+        """Create the run, its driver and its lifecycle, without starting it.
 
-        With `takeover`, it is a run that exists, and is taken up next. Where its
-        state is asked for, there is a run even if the arguments don't fit: it fails of that.
+        With `takeover`, it is an existing run, which is taken over next. If the state is requested,
+        a run is created even if the arguments don't match, and fails because of that.
         """
         services, spec = current.services(), self.spec
         flow, yields = spec.kind == "flow", progress is not None
@@ -189,7 +189,7 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
             args, kwargs, known, fits = self._check_early(
                 args, kwargs, is_tolerant=return_state and takeover is None
             )
-            upstream = None if fits else []  # they are checked again, in the run
+            upstream = None if fits else []  # they are checked again in the run
         if takeover is not None:
             origin = takeover.origin
         else:
@@ -208,21 +208,21 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
         plan.check = self._recheck_arguments if upstream is not None else None
         plan.progress = progress
         plan.is_root = parent is None
-        plan.timeout = spec.timeout_seconds if caller is None else None  # the caller keeps to it
+        plan.timeout = spec.timeout_seconds if caller is None else None  # the caller enforces it
         recorder = RunRecorder(services, origin, None if parent is None else parent.standing)
         return _make_driver(recorder, plan, scope, services.clock), lifecycle(plan)
 
     def _make_transaction(self) -> RunTransaction | None:
-        """Return a transaction for one run alone; None where nothing asks for one."""
+        """Return a transaction for this run alone; None if none is needed."""
         return None
 
     def _open_cache(
         self, services: Services, run_id: str, parent: Scope | None, scope: Scope, *, iterated: bool
     ) -> ResultCache | None:
-        """Return how the result of a run of this is looked for and kept; None for not at all."""
+        """Return the result cache of a run; None if results are neither cached nor persisted."""
         if iterated and self.spec.kind == "task":
             return None
-        if self._is_silent:  # most are, and this is asked for every task run
+        if self._is_silent:  # most are, and this is called for every task run
             around = parent.owner.result_options if parent is not None else None
             if not services.settings.persist_results and (around is None or not around.persist):
                 return None
@@ -230,7 +230,7 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
         persist = services.settings.persist_results if keeps.persist is None else keeps.persist
         if not persist:
             return None
-        # Imported where results are kept: blocks and hashing take 60 ms that most programs save.
+        # Blocks and hashing take 60 ms to import, which programs without results don't need.
         from flowstone.results.caching import open_cache
 
         return open_cache(self, services, keeps, run_id, parent, scope.lineage)
@@ -249,7 +249,7 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
         return scope
 
     def _open_runner(self, services: Services) -> Runner:
-        """Open what runs the tasks that are submitted in a run of this."""
+        """Open the runner for the tasks that are submitted in a run."""
         return _open_default_runner(services)
 
     def _check_arguments(
@@ -264,7 +264,7 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
     def _check_early(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], *, is_tolerant: bool
     ) -> tuple[tuple[Any, ...], dict[str, Any], dict[str, Any] | None, bool]:
-        """Check arguments before there is a run; say whether they fit, where they may not."""
+        """Check the arguments before a run is created; also return whether they match."""
         try:
             return *self._check_arguments(args, kwargs), True
         except ParameterError:
@@ -283,14 +283,14 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
     def _call(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], takeover: Takeover | None = None
     ) -> Any:
-        """Run it here: the value, or the state; a coroutine of it for an async function."""
+        """Run it here, and return the value or state; for an async function, a coroutine."""
         return_state, wait_for = False, None
         if kwargs:
             return_state = kwargs.pop("return_state", False)
             wait_for = kwargs.pop("wait_for", None)
         if not self._is_direct:
             if self.yields and not return_state:
-                # Few programs have functions that yield.
+                # Few programs have generator functions.
                 from flowstone.calls.generators import make_iterator
 
                 return make_iterator(
@@ -331,8 +331,8 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
     def _take_over(
         self, takeover: Takeover, args: tuple[object, ...], kwargs: Mapping[str, object]
     ) -> object:
-        """Execute a run that there is; its state, or a coroutine of that."""
-        token = current.scope.set(None)  # a run that somebody's code takes up is no part of that
+        """Execute an existing run, and return its state, or a coroutine of it."""
+        token = current.scope.set(None)  # the run does not belong to the calling code
         try:
             return self._call(args, {**kwargs, "return_state": True}, takeover)
         finally:
@@ -381,7 +381,7 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
     def _begin(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Iterable[Any] | None
     ) -> GeneratorParts:
-        """Make a run that is iterated over, and what is entered around it."""
+        """Create a run that is iterated over, and the contexts around it."""
         progress, parent = YieldProgress(), current.scope.get()
         driver, story = self._start(args, kwargs, wait_for, parent, progress=progress)
         owner = None if parent is None else parent.owner
@@ -396,7 +396,7 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
     def _submit(
         self, args: tuple[object, ...], kwargs: dict[str, object], wait_for: Iterable[object] | None
     ) -> Future[object]:
-        """Run it elsewhere, as a part of the current flow run, or by itself outside one."""
+        """Submit it to the runner of the current flow run, or of the process outside of one."""
         parent = current.scope.get()
         owner = _alone if parent is None else parent.owner
         runner = owner.open_runner()
@@ -408,14 +408,14 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
 
 
 def _make_driver(recorder: RunRecorder, plan: CallPlan, scope: Scope, clock: Clock) -> RunDriver:
-    """Return what drives a run."""
+    """Return the driver of a run."""
     scope.current, scope.request = recorder, plan
     kind = AsyncRunDriver if plan.unit.isasync else RunDriver
     return kind(recorder, scope, clock, _open_logger, plan.cache)
 
 
 def _open_logger(run: Run) -> LoggerAdapter[Logger]:
-    # 10 ms to import, with `logging`, which the first run of a flow pays.
+    # 10 ms to import, with `logging`, during the first run of a flow.
     from flowstone.logging.run_logger import RunLogger
 
     return RunLogger(run)
@@ -426,15 +426,15 @@ def _request_slots(services: Services, origin: Origin) -> SlotRequest:
 
 
 def find_owner() -> Scope:
-    """Return what owns the runs that are submitted here."""
+    """Return the owner of the runs that are submitted here."""
     parent = current.scope.get()
     return _alone if parent is None else parent.owner
 
 
 def _find_lineage(owner: Scope, name: str) -> str:
-    """Return which call of an inner flow this is; the same in each attempt of the outer one."""
+    """Return a key for this call of a child flow; it is the same in each attempt of the parent."""
     standing = owner.standing
-    if standing is None:  # in another process nobody knows what was called before
+    if standing is None:  # another process doesn't know the earlier calls
         return ""
     number = owner.next_ordinal(f"flow {name} of attempt {standing.attempt}")
     return f"{owner.lineage or owner.run.id}/{name}-{number}"
@@ -445,7 +445,7 @@ def _drop_local_names(state: dict[str, object]) -> dict[str, object]:
 
 
 def merge_result_options(spec: Spec, parent: Scope | None) -> current.ResultOptions:
-    """Return what a unit says of keeping its results, and for the rest the flow around it."""
+    """Return a unit's result options; those that are not set come from the enclosing flow."""
     around = parent.owner.result_options if parent is not None else None
     own = spec.asks_to_keep if spec.persist_result is None else spec.persist_result
     if around is None:
@@ -470,9 +470,9 @@ def _finish_alone() -> None:
         promise.wait()
 
 
-#: Owns what is submitted outside any run; the process waits for it at its end.
+#: The owner of tasks submitted outside of any run; the process waits for them before it exits.
 _alone = current.Scope(None, _open_default_pool)
 atexit.register(_finish_alone)
 if hasattr(os, "register_at_fork"):
-    # A child has none of the threads that would end them.
+    # A forked child has none of the threads that would end them.
     os.register_at_fork(after_in_child=_alone.pending_runs.clear)

@@ -1,4 +1,4 @@
-"""Secrets among the arguments of a call: registered, so that nothing kept or shown has them."""
+"""Registers the secrets among the arguments of a call, so that they are masked everywhere."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from flowstone.calls.parameters import Parameters
 
     class Unit(Protocol):
-        """A flow or task, as far as its parameters go."""
+        """The part of a flow or task that concerns its parameters."""
 
         @property
         def fn(self) -> Callable[..., object]: ...
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
         def parameters(self) -> Parameters: ...
 
 
-#: Whether a function has secret parameters: methods get a unit of their own with each call.
+#: Whether a function has secret parameters, cached because each call of a method has a new unit.
 _hides: WeakKeyDictionary[Callable[..., object], bool] = WeakKeyDictionary()
 
 
 def register_secret_arguments(
     unit: Unit, args: tuple[object, ...], kwargs: Mapping[str, object]
 ) -> None:
-    """Register every secret among the arguments of a call, wherever in them it is.
+    """Register every secret among the arguments of a call, however deeply nested.
 
-    Secret is what is of one of pydantic's types for that, and what is given for a parameter of
-    such a type. No argument is secret in a process that has not loaded pydantic.
+    Values of pydantic's secret types are secret, and so are values passed for parameters of such a
+    type. In a process that has not loaded pydantic, no argument is secret.
     """
     if "pydantic" not in sys.modules:
         return

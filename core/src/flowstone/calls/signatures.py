@@ -1,4 +1,4 @@
-"""The call of a flow or task, as type checkers and people see it."""
+"""The signatures of flows and tasks, for type checkers and documentation."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ class Awaits(Protocol[T_co]):
 
 
 class Yields(Protocol[T_co]):
-    """One whose function yields: submitted, or asked for its state, its values are collected."""
+    """A flow or task whose function yields; `submit` and `return_state` collect its values."""
 
     @property
     def fn(self) -> Callable[..., Iterator[T_co]]: ...
 
 
 class AsyncYields(Protocol[T_co]):
-    """The same of an async function."""
+    """A flow or task whose function is an async generator."""
 
     @property
     def fn(self) -> Callable[..., AsyncIterator[T_co]]: ...
 
 
 class Calling(Generic[P, R]):
-    """Something that is called like its function; a run comes of each call."""
+    """An object that is called like its function; each call is a run."""
 
     def _call(self, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
         raise NotImplementedError
@@ -86,20 +86,20 @@ class Calling(Generic[P, R]):
         self, /, *args: object, wait_for: Iterable[object] | None, **kwargs: object
     ) -> R: ...
     def __call__(self, /, *args: object, **kwargs: object) -> object:
-        """Run it here, and return its value; inside a flow, a task, or neither.
+        """Run it here, inside or outside of a flow or task, and return its value.
 
         Args:
-            *args: the function's own arguments. Futures among them are waited for. A flow's are
-                checked against its type hints before it starts.
-            **kwargs: the function's own, and these two: `return_state=True` returns the final
-                `State` instead of the value or error, also where a flow's arguments do not fit;
-                `wait_for` takes futures that must have completed before it starts.
+            *args: the function's own arguments. Futures among them are resolved first. A flow's
+                arguments are checked against its type hints before it starts.
+            **kwargs: the function's own keyword arguments, and these two: `return_state=True`
+                returns the final `State` instead of the value or error, even if a flow's arguments
+                don't match; `wait_for` takes futures that must complete before it starts.
 
         Raises:
-            ParameterBindError, ParameterTypeError: a flow's arguments do not fit; nothing was
+            ParameterBindError, ParameterTypeError: a flow's arguments don't match; nothing was
                 started.
             UpstreamTaskError: a future among the arguments did not complete.
-            Exception: what the function failed with.
+            Exception: the exception of the function.
         """
         here = scope.get()
         if here is not None and here.sketch is not None:

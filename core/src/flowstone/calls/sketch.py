@@ -1,4 +1,4 @@
-"""A flow that is drawn, and not run: `flow.visualize()`."""
+"""Draws the graph of a flow without running it: `flow.visualize()`."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ from flowstone.records.states import COMPLETED, PENDING, RUNNING, State
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
 
-#: Of an iterator that may never end, so many elements are drawn.
+#: Maximum number of elements that are drawn of an iterator, which may be infinite.
 _MOST = 1_000
-#: Types whose values are often the same object, though they come from different places.
+#: Types whose values are often the same object although they have different sources.
 _SHARED = (type(None), bool, int)
 
 
 def sketch_call(flow: object, args: tuple[object, ...], kwargs: dict[str, object]) -> Graph:
-    """Return the graph of what a call would run. The context around stays as it is.
+    """Return the graph of the runs that a call would create, without changing the context.
 
     Raises:
         ValueNotComputed: the flow's code needs the value of a task.
-        ParameterBindError, ParameterTypeError: the arguments do not fit.
-        Exception: what the flow's own code failed with.
+        ParameterBindError, ParameterTypeError: the arguments don't match.
+        Exception: the error of the flow's own code.
     """
     sketch = Sketch()
     copy_context().run(sketch.draw, flow, args, kwargs)
@@ -50,10 +50,10 @@ def sketch_call(flow: object, args: tuple[object, ...], kwargs: dict[str, object
 
 
 class Sketch:
-    """Stands in for the runs of one flow; fills the protocol `Sketching`.
+    """Replaces the runs of one flow; implements the protocol `Sketching`.
 
     Attributes:
-        runs: what would have run, in the order of the calls.
+        runs: the runs that would have been created, in the order of the calls.
     """
 
     def __init__(self) -> None:
@@ -79,10 +79,10 @@ class Sketch:
                 )
             raise
 
-    # ------------------------------------------------------------ in place of calls
+    # ------------------------------------------------------------ replacements of calls
 
     def call(self, unit: Any, args: tuple[object, ...], kwargs: dict[str, Any]) -> object:
-        """Return what a call gives: a stand-in, or what a child flow's own code returned."""
+        """Return the result of a call: a placeholder, or the value of a child flow's code."""
         return_state, wait_for = kwargs.pop("return_state", False), kwargs.pop("wait_for", None)
         if unit.spec.kind == "flow":
             value = self._call_flow(unit, args, kwargs, wait_for)
@@ -102,7 +102,7 @@ class Sketch:
         return future.state if return_state else future
 
     def map(self, unit: Any, args: tuple[object, ...], kwargs: dict[str, Any]) -> object:
-        """Return a future for each element; of a stand-in, for one that is like all of them."""
+        """Return a future for each element; for a placeholder, one that represents all."""
         return_state, wait_for = kwargs.pop("return_state", False), kwargs.pop("wait_for", None)
         for option in {"max_in_flight", "batch_size"} - set(unit.parameters.signature.parameters):
             kwargs.pop(option, None)
@@ -125,7 +125,7 @@ class Sketch:
             self._stood_in[unit.name] = None
             return SketchedFuture(run.id, run.name, Placeholder(ValueSource(run.id, unit.name)))
         if type(value) in {list, dict, set}:
-            value = copy(value)  # so that it can be told from that of the task's next call
+            value = copy(value)  # to distinguish it from that of the task's next call
         if not isinstance(value, _SHARED):
             self._values[id(value)] = (value, run.id)
         return SketchedFuture(run.id, run.name, value)
@@ -137,7 +137,7 @@ class Sketch:
         sources = (args, kwargs, wait_for)
         args, kwargs = resolve(args, _strip_sources), resolve(kwargs, _strip_sources)
         bound = unit.parameters.bind(args, kwargs)
-        # What stands in for a value fits no type hint.
+        # Placeholders match no type hint.
         if unit.spec.validate_parameters and not any(find_futures([*args, *kwargs.values()])):
             unit.parameters.validate(bound)
         run = self._add(unit, sources)
@@ -173,7 +173,7 @@ class Sketch:
         return isinstance(value, SketchedFuture) or id(value) in self._values
 
     def _find_sources(self, value: object) -> Iterator[str]:
-        """Yield the ids of the runs whose results are in a value, or would be."""
+        """Yield the ids of the runs whose results a value contains, or would contain."""
         if isinstance(value, Placeholder):
             yield from (source.run_id for source in find_sources(value) if source.run_id)
         elif isinstance(value, SketchedFuture):
@@ -191,7 +191,7 @@ class Sketch:
 
 
 class _DrawnScope(current.Scope):
-    """A flow that is drawn, as the scope that its code is in."""
+    """The scope of a flow's code while it is drawn."""
 
     __slots__ = ("sketch",)
 
@@ -231,14 +231,14 @@ async def _aiterate(value: Any) -> AsyncIterator[object]:
 
 
 def _list_items(value: object) -> Iterable[object]:
-    """Return the values that one which yields hands out; for a stand-in, a single one."""
+    """Return the values that a generator function yields; a single one for a placeholder."""
     is_many = isinstance(value, Iterable) and not isinstance(value, (Placeholder, WHOLE))
     return cast("Iterable[object]", value) if is_many else [value]
 
 
 def _finish(coroutine: Coroutine[object, object, object]) -> None:
-    """Run a coroutine to its end, also where a loop is running: then in a thread of its own."""
-    # 40 ms of start-up; only an async flow comes here.
+    """Run a coroutine to its end; if a loop is running, in a separate thread."""
+    # 40 ms to import, which only async flows need.
     import asyncio
     from concurrent.futures import ThreadPoolExecutor
 
@@ -252,7 +252,7 @@ def _finish(coroutine: Coroutine[object, object, object]) -> None:
 
 
 def _strip_sources(promise: Any, _may_have_failed: bool) -> object:
-    """Return what a child flow gets: values, of which it does not know where they come from."""
+    """Return the value for a child flow, which does not know its source."""
     value = promise.value if isinstance(promise, SketchedFuture) else promise
     if not isinstance(value, Placeholder):
         return value
@@ -260,7 +260,7 @@ def _strip_sources(promise: Any, _may_have_failed: bool) -> object:
 
 
 def _fill_columns(named: dict[Any, object]) -> dict[Any, object]:
-    """Return the arguments of a `.map`, with lists for those of which nobody knows how many."""
+    """Return the arguments of a `.map`, with lists for those of unknown length."""
     named = {name: _draw_argument(value) for name, value in named.items()}
     unknown = {name for name, value in named.items() if isinstance(value, Placeholder)}
     lengths = [len(value) for value in named.values() if isinstance(value, list)]
@@ -269,7 +269,7 @@ def _fill_columns(named: dict[Any, object]) -> dict[Any, object]:
 
 
 def _draw_argument(value: object) -> object:
-    """Return an argument of a `.map` as what it is in a run: the value of a future, a list."""
+    """Return an argument of a `.map` as in a run: the value of a future, or a list."""
     if isinstance(value, SketchedFuture):
         value = value.value
     if isinstance(value, (WHOLE, Mark, FutureBase)) or not isinstance(value, Iterable):

@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
 
 class SourcedFlow:
-    """A flow whose code comes from a source; made by `flow.from_source`.
+    """A flow whose code comes from a source; created by `flow.from_source`.
 
-    Its code is what the source had then. That is read as text: what it imports has to be installed
-    where it is executed, and not where it is deployed.
+    The code is that of the source at that time. It is read as text: its imports must be installed
+    where it is executed, but not where it is deployed.
 
     Args:
         deployment: a deployment of the flow, without a name and options.
 
     Attributes:
         name: the flow's name.
-        description: the flow's.
-        version: the flow's.
-        entrypoint: where the flow stands in the code.
+        description: the flow's description.
+        version: the flow's version.
+        entrypoint: the location of the flow in the code.
         code: the version of the code.
     """
 
@@ -51,9 +51,9 @@ class SourcedFlow:
         """Import the code, and return the flow.
 
         Raises:
-            ConfigurationError: its code fails, which is the cause.
+            ConfigurationError: its code raised an error, which is the cause.
         """
-        # Above this floor, as is what deploys: so they are named, not imported.
+        # These modules belong to higher layers, so they are named, not imported.
         load_flow_of_run = import_module("flowstone.flow_runs.executions").load_flow_of_run
         found: Runnable[..., object] = load_flow_of_run(
             RestartInfo(self.entrypoint, code=self.code)
@@ -68,11 +68,11 @@ class SourcedFlow:
         return made
 
     def deploy(self, name: str, **options: Unpack[DeploymentOptions]) -> Deployment:
-        """Deploy the flow to a work pool, and return what was saved; see `Flow.deploy`."""
+        """Deploy the flow to a work pool, and return the deployment; see `Flow.deploy`."""
         deploy_flow = import_module("flowstone.deployments.declarations").deploy_flow
         made: Deployment = deploy_flow(self, name, options)
         return made
 
     def serve(self, name: str | None = None, **options: Unpack[ServeOptions]) -> None:
-        """Run the flow when it is due, until this is stopped; see `Flow.serve`."""
+        """Execute the flow's due runs, until the process is stopped; see `Flow.serve`."""
         import_module("flowstone.deployments.declarations").serve_flow(self, name, options)

@@ -41,10 +41,10 @@ T = TypeVar("T")
 
 
 class Task(BackgroundMethods[P, R]):
-    """A function whose calls are task runs; made by `@task`.
+    """A function whose calls are task runs; created by `@task`.
 
     Attributes:
-        fn: the bare function, for a call without a run.
+        fn: the undecorated function, to call it without a run.
         name: the task's name.
     """
 
@@ -90,12 +90,13 @@ class Task(BackgroundMethods[P, R]):
         self, /, *args: Any, wait_for: Iterable[Any] | None = ..., **kwargs: Any
     ) -> Future[R]: ...
     def submit(self, /, *args: Any, wait_for: Iterable[Any] | None = None, **kwargs: Any) -> Any:
-        """Run the task elsewhere, by the flow's task runner, and return its future at once.
+        """Submit the task to the flow's task runner, and return its future at once.
 
         Args:
-            *args: the function's own arguments; futures among them are waited for there.
-            wait_for: futures that must have completed before the task starts.
-            **kwargs: the function's own, and `return_state=True` to wait for the final `State`.
+            *args: the function's own arguments; futures among them are resolved before it starts.
+            wait_for: futures that must complete before the task starts.
+            **kwargs: the function's own keyword arguments, and `return_state=True` to wait for the
+                final `State`.
         """
         if sketch := current.sketch():
             return sketch.submit(self, args, {**kwargs, "wait_for": wait_for})
@@ -191,17 +192,17 @@ class Task(BackgroundMethods[P, R]):
         self, /, *args: Any, wait_for: Iterable[Any] | None = ..., **kwargs: Any
     ) -> FutureList[R]: ...
     def map(self, /, *args: Any, wait_for: Iterable[Any] | None = None, **kwargs: Any) -> Any:
-        """Submit the task once for each element of its iterable arguments, in step.
+        """Submit the task once for each element of its iterable arguments, like `zip`.
 
         Args:
-            *args: iterables of equal length; texts, bytes, dicts and whatever is not iterable,
-                and anything in `unmapped(...)`, are given to each call as they are.
-            wait_for: futures that must have completed before any of them starts.
-            **kwargs: likewise, `return_state=True` to wait for the final states, and these two,
-                unless the function itself has parameters of their names: `max_in_flight` is a
-                window: elements are drawn from iterables of any length only as earlier ones
-                are done; `batch_size` makes one run of so many elements, one after the other.
-                With either, what is returned is a `FutureStream`.
+            *args: iterables of equal length. Strings, bytes, dicts, values that are not iterable,
+                and anything in `unmapped(...)`, are passed to each call unchanged.
+            wait_for: futures that must complete before any of the calls starts.
+            **kwargs: keyword arguments, treated in the same way; `return_state=True` to wait for
+                the final states; and these two, unless the function has parameters with their
+                names: `max_in_flight` limits the number of unfinished calls, so that iterables of
+                any length can be read; `batch_size` processes this many elements in one run, one
+                after the other. With either, a `FutureStream` is returned.
 
         Raises:
             MappingLengthMismatch: the iterables differ in length.
@@ -210,7 +211,7 @@ class Task(BackgroundMethods[P, R]):
         if sketch := current.sketch():
             return sketch.map(self, args, {**kwargs, "wait_for": wait_for})
         return_state = kwargs.pop("return_state", False)
-        # What is mapped over is an input of each, though each gets but an element of its value.
+        # A mapped future is an input of each call, though each gets only one element of its value.
         whole = _find_makers((*args, *kwargs.values()))
         upstream = [*(wait_for or ()), *whole] or None
         window = (
@@ -230,7 +231,7 @@ class Task(BackgroundMethods[P, R]):
         return [_wait_for_end(future) for future in futures]
 
     def _pop_count(self, option: str, kwargs: dict[str, object]) -> int | None:
-        """Take an option of `.map` out of the arguments, unless it is the function's own."""
+        """Remove an option of `.map` from the arguments, unless it is the function's own."""
         if option not in kwargs or option in self.parameters.signature.parameters:
             return None
         value = kwargs.pop(option)
@@ -257,7 +258,7 @@ class Task(BackgroundMethods[P, R]):
 
             calls = batch_arguments(map(register, calls), size)
             batch = make_batch_function(collect_values(self.fn), self.name, isasync=self.isasync)
-            # The template of a run's name is over the parameters of a single call.
+            # A run name template refers to the parameters of a single call.
             unit = Task(batch, evolve(self.spec, run_name=None), None, self._around)
 
         def submit(one: tuple[Any, ...], named: dict[str, Any]) -> Future[Any]:
@@ -273,16 +274,16 @@ class Task(BackgroundMethods[P, R]):
         kwargs: Mapping[str, object],
         wait_for: Iterable[object] | None = None,
     ) -> object:
-        """Execute a run that there is; its state, or a coroutine of that.
+        """Execute an existing run; return its state, or a coroutine of it.
 
         Args:
-            takeover: the run, and the fact of its takeover, which is recorded first.
-            args: the function's own arguments; futures among them are waited for.
-            kwargs: likewise.
-            wait_for: futures that must have completed before the task starts.
+            takeover: the run, and the event of its takeover, which is recorded first.
+            args: the function's own arguments; futures among them are resolved first.
+            kwargs: the function's own keyword arguments.
+            wait_for: futures that must complete before the task starts.
 
         Raises:
-            Conflict: somebody else was first; nothing was done.
+            Conflict: another process was first; nothing was done.
         """
         return self._take_over(takeover, args, {**kwargs, "wait_for": wait_for})
 
@@ -299,7 +300,7 @@ class Task(BackgroundMethods[P, R]):
     def _make_transaction(self) -> RunTransaction | None:
         if not self.spec.on_commit:
             return None
-        # Locks and ids of transactions: 3 ms, for the few tasks that have such hooks.
+        # Takes 3 ms to import, which only the few tasks with such hooks need.
         from flowstone.results.transaction import OwnTransaction
 
         return OwnTransaction()
@@ -307,14 +308,14 @@ class Task(BackgroundMethods[P, R]):
     def with_options(self, **options: Unpack[TaskOptions]) -> Task[P, R]:
         """Return a task with some options changed.
 
-        What is not given stays as it is; what is None has its default again.
+        An option that is omitted is not changed; one that is None is reset to its default.
         """
         spec = apply_options(unset_options(self.spec, options), options)
         return Task(self.fn, spec, self._binding, self._around)
 
 
 def _find_makers(arguments: Iterable[object]) -> list[FutureBase]:
-    """Return the runs that made what is mapped over, as something to wait for."""
+    """Return the runs that produced the mapped values, to wait for them."""
     producers, found = find_owner().producers, list[FutureBase]()
     for value in arguments:
         if isinstance(value, Future):
@@ -337,14 +338,14 @@ def task(
     fn: None = None, /, **options: Unpack[TaskOptions]
 ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
 def task(fn: Callable[..., Any] | None = None, /, **options: Unpack[TaskOptions]) -> Any:
-    """Make a function's calls task runs: recorded, retried, and able to run elsewhere.
+    """Turn a function into a task, whose calls are task runs: recorded, retried, submitted.
 
     Args:
         fn: a sync or async function, or a method.
         **options: see `TaskOptions`.
 
     Raises:
-        ConfigurationError: an option is not known, or its value can't be used.
+        ConfigurationError: an option is unknown, or its value is invalid.
     """
 
     def decorate(fn: Callable[..., object]) -> Task[..., object]:
@@ -369,7 +370,7 @@ def task_input_hash(call: TaskCall, parameters: Mapping[str, object]) -> str:
     Raises:
         NotHashable: an argument has no stable fingerprint.
     """
-    # Hashing takes 5 ms to import, and few programs cache.
+    # Hashing takes 5 ms to import, which only programs that cache need.
     from flowstone.results.fingerprints import fingerprint
 
     return fingerprint([call.task.name, call.task.fn, dict(parameters)], "arguments")

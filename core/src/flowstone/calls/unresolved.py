@@ -1,4 +1,4 @@
-"""Errors of code that uses a future as if it were its value."""
+"""Errors for code that uses a future as if it were its value."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from flowstone.errors import FutureUnresolved
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: The special methods of values that futures don't have, and how each is written in code.
+#: Special methods that futures don't have, and the syntax of each.
 _USES = {
     "add": "+",
     "sub": "-",

@@ -198,7 +198,7 @@ def set_pool(
 @_name
 @json_option
 def pause(name: str, as_json: bool) -> None:
-    """Pause a work pool: workers claim no more of its runs. Active runs continue."""
+    """Pause a work pool: workers stop claiming its runs. Active runs continue."""
     made = change_work_pool(name, paused=True)
     _tell(made, f"The work pool {name!r} is paused.", as_json=as_json)
 
@@ -207,7 +207,7 @@ def pause(name: str, as_json: bool) -> None:
 @_name
 @json_option
 def resume(name: str, as_json: bool) -> None:
-    """Resume a work pool. Runs that became due meanwhile are executed, too."""
+    """Resume a work pool. Runs that became due in the meantime are executed, too."""
     made = change_work_pool(name, paused=False)
     _tell(made, f"The work pool {name!r} is resumed.", as_json=as_json)
 
@@ -258,7 +258,7 @@ def set_queue(
 @click.argument("queue")
 @json_option
 def pause_queue(name: str, queue: str, as_json: bool) -> None:
-    """Pause a queue: workers claim no more of its runs."""
+    """Pause a queue: workers stop claiming its runs."""
     _check_queue(name, queue)
     made = set_work_queue(name, queue, paused=True)
     _tell_queue(made, f"The queue {queue!r} of {name!r} is paused.", as_json=as_json)

@@ -86,7 +86,7 @@ def _make_error(reference: str) -> ReferenceUnresolved:
 @click.option(
     "--new-key",
     metavar="REFERENCE",
-    help="Where the new key is (env:NAME, file:PATH), if FLOWSTONE_SECRET_KEY has the old one.",
+    help="The new key (env:NAME, file:PATH), if FLOWSTONE_SECRET_KEY has the old one.",
 )
 @click.option("--drop-old", is_flag=True, help="Remove old keys from the key file.")
 @json_option
@@ -95,7 +95,7 @@ def rotate_key(ctx: click.Context, new_key: str | None, drop_old: bool, as_json:
     """Rotate the key that encrypts saved secrets.
 
     All saved secrets are encrypted again with a new key; the old key can still decrypt. Flows can
-    run and blocks can be saved meanwhile. If the command is interrupted, run it again. Exits with 1
+    run and blocks can still be saved. If the command is interrupted, run it again. Exits with 1
     if no key can decrypt a secret.
 
     If your key is in FLOWSTONE_SECRET_KEY, first set that variable to the new key, and

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def store() -> None:
     """Measure, vacuum, back up and check the store.
 
-    Flows can run meanwhile.
+    Flows can run in the meantime.
     """
 
 
@@ -59,7 +59,7 @@ def show_info(as_json: bool) -> None:
 def vacuum_store(full: bool, as_json: bool) -> None:
     """Return the space of deleted runs to the file system.
 
-    The first vacuum rewrites the file, and writers wait meanwhile: about a second for each 100 MB
+    The first vacuum rewrites the file, and blocks writers: about a second for each 100 MB
     that remain. Later vacuums work in small steps.
     """
     with closing(open_upkeep()) as upkeep:

@@ -61,7 +61,7 @@ def start(
 ) -> None:
     """Execute the runs of a work pool until stopped.
 
-    On the first SIGTERM or Ctrl-C, the worker drains: it claims no more runs, and exits when its
+    On the first SIGTERM or Ctrl-C, the worker drains: it claims no new runs, and exits when its
     active runs have ended. On the second one, it stops those, too.
     """
     # Takes 100 ms, for the engine and pydantic, which listing workers doesn't need.

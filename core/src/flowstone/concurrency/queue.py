@@ -329,7 +329,7 @@ class TagSlotRequest:
         self._turn: QueuedSlotRequest | None = None
 
     def may_block(self) -> bool:
-        """Return whether taking or freeing has to access the store."""
+        """Return whether taking or releasing slots has to access the store."""
         return (
             self._turn is not None
             or not self._gate.are_limits_known()

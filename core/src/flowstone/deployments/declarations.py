@@ -65,7 +65,7 @@ def make_deployment(flow: Flow[..., object], name: str, options: DeploymentOptio
 
 
 def describe_source(found: FlowSource) -> Deployment:
-    """Return the deployment of a flow whose source was read, without a name and options."""
+    """Return a deployment of a flow that was read from source; it has no name or options yet."""
     return Deployment(
         name="",
         flow_name=found.name,

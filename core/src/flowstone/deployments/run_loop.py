@@ -82,7 +82,7 @@ class RunLoop(ABC):
         return self._ends_runs
 
     def stop(self) -> None:
-        """Start no more runs; the second time, also end those in progress.
+        """Stop starting runs; the second time, also end those in progress.
 
         A second call right after the first is ignored: some tools signal both a process and its
         group.
@@ -94,7 +94,7 @@ class RunLoop(ABC):
             self.end_runs()
 
     def end_runs(self) -> None:
-        """Start no more runs, and end those in progress."""
+        """Stop starting runs, and end those in progress."""
         if self._stopped_at is None:
             self._stopped_at = services().clock.monotonic()
         self._ends_runs = True

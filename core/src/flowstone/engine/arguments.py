@@ -1,4 +1,4 @@
-"""Futures, states and annotations among a call's arguments and in what it returns."""
+"""Futures, states and annotations in a call's arguments and return value."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Types that hold no future; checked first, since most arguments are of these.
+#: Types that contain no futures; checked first, since most arguments are of these types.
 PLAIN = frozenset({type(None), bool, int, float, complex, str, bytes, bytearray, range, type})
 
 
@@ -21,16 +21,16 @@ ITEMS = (list, tuple, set, frozenset)
 
 
 class FutureBase:
-    """What futures derive from, so that they can be told apart from all else."""
+    """The base class of futures, by which they are recognized."""
 
     __slots__ = ()
 
-    #: How many were ever made in this process: with none made, no argument needs a look.
+    #: The number created in this process: if it is 0, arguments need not be searched.
     made = 0
 
 
 class EndedRun(FutureBase):
-    """A state that a call waits for, as a future that has ended in it."""
+    """A future that has ended in a given state, for a state in `wait_for`."""
 
     __slots__ = ("_end", "name", "observed", "run_id")
 
@@ -45,7 +45,7 @@ class EndedRun(FutureBase):
 
 
 def find_awaited(value: object) -> Iterator[tuple[Any, bool]]:
-    """Yield each future and each state in `wait_for`, and whether it may have failed."""
+    """Yield each future and state in `wait_for`, and whether it is allowed to fail."""
     if isinstance(value, State):
         yield EndedRun(value), False
     elif isinstance(value, allow_failure):
@@ -58,7 +58,7 @@ def find_awaited(value: object) -> Iterator[tuple[Any, bool]]:
 
 
 def find_futures(value: object) -> Iterator[tuple[Any, bool]]:
-    """Yield each future inside a value, and whether it may have failed."""
+    """Yield each future inside a value, and whether it is allowed to fail."""
     kind = type(value)
     if kind in PLAIN:
         return
@@ -81,7 +81,7 @@ def find_futures(value: object) -> Iterator[tuple[Any, bool]]:
 def find_upstream(
     args: tuple[object, ...], kwargs: Mapping[str, object], wait_for: Iterable[object] | None = None
 ) -> list[tuple[PendingRun, bool]] | None:
-    """Return the futures that a call waits for; None where its arguments can stay as they are."""
+    """Return the futures that a call waits for; None if its arguments need no resolving."""
     if wait_for is not None:
         return [*(find_upstream(args, kwargs) or ()), *find_awaited(list(wait_for))]
     if not FutureBase.made and not Mark.made:
@@ -108,7 +108,7 @@ def find_states(value: object) -> list[State]:
 def resolve(value: Any, ask: Callable[[Any, bool], Any]) -> Any:
     """Return the value with each future replaced by `ask(future, may_have_failed)`.
 
-    A collection in which nothing changes is returned as it is, not copied.
+    A collection without futures is returned unchanged, not copied.
     """
     kind = type(value)
     if kind in PLAIN:
@@ -141,11 +141,11 @@ def _holds_promises(value: Any) -> bool:
     return any(isinstance(item, FutureBase) for item in value)
 
 
-# ---------------------------------------------------------------- asked for by people
+# ---------------------------------------------------------------- public functions
 
 
 def resolve_futures_to_states(expr: Any) -> Any:
-    """Wait for the futures in a nest of collections, and return the nest with their final states.
+    """Wait for the futures in nested collections, and replace each with its final state.
 
     Args:
         expr: anything; futures are found in lists, tuples, sets and dicts.
@@ -154,13 +154,13 @@ def resolve_futures_to_states(expr: Any) -> Any:
 
 
 def resolve_futures_to_results(expr: Any) -> Any:
-    """Wait for the futures in a nest of collections, and return the nest with their values.
+    """Wait for the futures in nested collections, and replace each with its value.
 
     Args:
         expr: anything; futures are found in lists, tuples, sets and dicts.
 
     Raises:
-        Exception: what the first of them that did not complete ended with.
+        Exception: the exception of the first one that did not complete.
     """
     return resolve(
         expr, lambda promise, may_fail: _await_state(promise, may_fail).result(not may_fail)

@@ -74,7 +74,7 @@ class AsyncRunDriver(RunDriver):
         self._late: list[BaseException] = []  # cancellations during a blocking step
 
     async def atake_up(self, takeover: Takeover) -> None:
-        """Do as `take_up`; a cancellation in the meantime ends the run once it is driven."""
+        """Async version of `take_up`; a cancellation in the meantime takes effect in `adrive`."""
         await self._in_thread(partial(self.take_up, takeover))
 
     @overload
@@ -86,7 +86,7 @@ class AsyncRunDriver(RunDriver):
     async def adrive(
         self, life: Lifecycle, answer: object = None, error: BaseException | None = None
     ) -> State | Iterate:
-        """Drive an async run to its end, or to where its values are handed out.
+        """Drive an async run to its end, or to the step that yields its values.
 
         Steps that may block are performed in a thread, and always finished. A cancellation in the
         meantime is raised at the next step that waits; if there is none, after the run's end.
@@ -99,13 +99,13 @@ class AsyncRunDriver(RunDriver):
                     kind = type(step)
                     if self._late:
                         self._raise_cancellation(step)
-                    if isinstance(step, Record) and not self.recorder.may_block():  # as most are
+                    if isinstance(step, Record) and not self.recorder.may_block():  # most steps
                         answer = self.record(step.type, step.name, step.message, step.data)
                     elif isinstance(step, Iterate):
                         return step
                     else:
                         answer = await self._ON_A_LOOP[kind](self, step)
-                except GeneratorExit as error:  # its loop is gone: nothing can be awaited here
+                except GeneratorExit as error:  # its loop is closed: nothing can be awaited here
                     return self.drive(life, None, error)
                 except BaseException as error:  # noqa: BLE001 - the life decides what it means
                     is_ours = isinstance(error, InterruptedCall) and self._late
@@ -116,7 +116,7 @@ class AsyncRunDriver(RunDriver):
         except StopIteration as stop:
             end = stop.value
         except BaseException:
-            if self.recorder.origin.parent_id is None:  # of others there is nothing to let go of
+            if self.recorder.origin.parent_id is None:  # only a root holds a lease
                 await self._in_thread(self.let_go)
             raise
         assert end is not None
@@ -171,7 +171,7 @@ class AsyncRunDriver(RunDriver):
         return await value if is_awaitable(value) else value
 
     async def _aload(self, step: Load) -> CacheLookup:
-        import asyncio  # 40 ms of start-up; here it is running already
+        import asyncio  # 40 ms to import; a loop is running, so it is imported already
 
         # The holder of the lock may be on the same loop, so the lock is polled.
         look = partial(self.cache.look, step.args, step.kwargs, 0.0)
@@ -254,7 +254,7 @@ class AsyncRunDriver(RunDriver):
         Raises:
             RunTimeout: it took longer.
         """
-        import asyncio  # 40 ms of start-up; here it is running already
+        import asyncio  # 40 ms to import; a loop is running, so it is imported already
 
         loop, name = asyncio.get_running_loop(), self.recorder.origin.name
         limit = asyncio.timeout(seconds)

@@ -1,4 +1,4 @@
-"""Runs of async generators: the same as in `yielding`, on an event loop."""
+"""Runs of async generators: like sync generators, but on an event loop."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class AsyncGeneratorRun(GeneratorRun):
 
     async def _go_on(self, sent: object, error: BaseException | None) -> object:
         raised: BaseException | None = None
-        if error is None and self._body is not None:  # most steps are no more than this
+        if error is None and self._body is not None:  # most steps do only this
             try:
                 value = await self._send(sent)
             except BaseException as caught:  # noqa: BLE001 - the life decides what it means
@@ -125,9 +125,9 @@ class AsyncGeneratorRun(GeneratorRun):
 
 
 def _ask_first(body: Any) -> Any:
-    """Return what awaits the first value; the loop is not told that it has to close `body`.
+    """Return an awaitable of the first value, without registering `body` with the loop.
 
-    At its end it closes all that it knows of at once, and this one is closed with its run.
+    At its end, a loop closes all registered generators at once; this one is closed by its run.
     """
     hooks = sys.get_asyncgen_hooks()
     sys.set_asyncgen_hooks(None, None)
@@ -138,7 +138,7 @@ def _ask_first(body: Any) -> Any:
 
 
 class _Within:
-    """Awaits a coroutine in a context that is not the task's."""
+    """Awaits a coroutine in another context than the task's."""
 
     __slots__ = ("_context", "_coroutine")
 

@@ -1,4 +1,4 @@
-"""Blocking calls of coroutines: each is made in a thread, and does not block the event loop."""
+"""Blocking calls from coroutines, made in threads so that they don't block the event loop."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ async def call_blocking(fn: Callable[[*Ts], T], *args: *Ts, patience: float | No
         patience: as for `finish_blocking`.
 
     Raises:
-        CancelledError: the coroutine was cancelled meanwhile; the function has been called.
-        BaseException: what the function raises.
+        CancelledError: the coroutine was cancelled in the meantime; the function was called.
+        BaseException: the function's exception.
     """
     late: list[BaseException] = []
     try:
@@ -66,11 +66,11 @@ async def finish_blocking(
 
     Args:
         work: the function; it runs in the context of the coroutine, and may change it.
-        late: collects the cancellations in the meantime; the caller raises them later.
+        late: collects cancellations in the meantime, for the caller to raise later.
         patience: seconds after the first cancellation until the call is interrupted, by a
             `CancelSignal` in its thread. None to wait without a limit.
     """
-    import asyncio  # 40 ms of start-up; here it is running already
+    import asyncio  # 40 ms to import; a loop is running, so it is imported already
 
     loop = asyncio.get_running_loop()
     call = _BlockingCall(work, loop)
@@ -115,11 +115,11 @@ class _BlockingCall(Generic[T]):
         call_on_loop(self._loop, self._end)
 
     def _leave(self) -> None:
-        """Accept no more interruptions: a late one must not be raised in another call."""
+        """Stop accepting interrupts: a late one must not be raised in another call."""
         with self._lock:
             self._thread = None
         if self._is_interrupted:
-            # ctypes: 5 ms of start-up that only an interrupted call pays.
+            # ctypes takes 5 ms to import, which only an interrupted call needs.
             from flowstone.engine.thread_errors import cancel_error_in_thread
 
             cancel_error_in_thread(threading.get_ident())
@@ -149,7 +149,7 @@ class _BlockingCall(Generic[T]):
             try:
                 raise self._error
             finally:
-                self._error = None  # its traceback has this frame
+                self._error = None  # its traceback refers to this frame
         return self._values.pop()
 
 
@@ -173,7 +173,7 @@ _UNSET = object()
 class CallThreads:
     """A pool of threads for blocking calls, which are started when needed.
 
-    They are daemon threads, so that a call that never returns does not prevent the exit.
+    They are daemon threads, so a call that never returns does not prevent the exit.
     """
 
     def __init__(self) -> None:
@@ -190,7 +190,7 @@ class CallThreads:
                 worker.call = call
                 worker.wake.set()
                 return
-            # A hook may wait for a loop of its own, which must not wait for the hook's thread.
+            # A hook may wait for its own loop, which must not wait for the hook's thread.
             if self._count >= MOST_THREADS and not hasattr(_here, "worker"):
                 self._queue.append(call)
                 return
@@ -200,7 +200,7 @@ class CallThreads:
         threads.Thread(target=worker.live, name=name, daemon=True).start()
 
     def wait_for_call(self, worker: _CallThread) -> Callable[[], None] | None:
-        """Return the next call for a thread; None where it is to end."""
+        """Return the next call for a thread; None if the thread should end."""
         with self._lock:
             if self._queue:
                 return self._queue.popleft()
@@ -233,7 +233,7 @@ class _CallThread:
 
 
 _here = threading.local()
-#: By what starts threads; a simulation has one for each of its processes.
+#: Pools by what starts their threads; a simulation has one for each of its processes.
 _pools: WeakKeyDictionary[Threads, CallThreads] = WeakKeyDictionary()
 
 
@@ -243,7 +243,7 @@ def _find_pool(threads: Threads) -> CallThreads:
 
 
 def is_on_loop() -> bool:
-    """Tell whether this code runs on an event loop."""
+    """Return whether this code runs on an event loop."""
     asyncio = sys.modules.get("asyncio")
     if asyncio is None:
         return False
@@ -255,4 +255,4 @@ def is_on_loop() -> bool:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pools.clear)  # none of its threads are in the child
+    os.register_at_fork(after_in_child=_pools.clear)  # their threads don't exist in the child

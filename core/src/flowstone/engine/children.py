@@ -1,4 +1,4 @@
-"""The end of what was submitted in a run: it is waited for, or told to end, and looked at."""
+"""Finishes the tasks that were submitted in a run: waits for them or stops them."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
     from flowstone.engine.steps import FinishChildren
     from flowstone.ports import Clock, PendingRun
 
-#: So long a run that was told to stop waits for its threads, which can't be killed.
+#: Seconds that a run that must stop waits for its threads, which can't be killed.
 GRACE = 5.0
-#: So long where somebody waits for it to stop: who cancels a run, or limits its time.
+#: The same if a caller waits for it to stop, after a cancel or a timeout.
 SHORT_GRACE = 0.7
 
 
 def finish_children(
     recorder: RunRecorder, scope: Scope, clock: Clock, step: FinishChildren
 ) -> list[PendingRun]:
-    """Bring to an end what was submitted; return what the step says.
+    """Finish the submitted tasks; return the answer of the step.
 
     Args:
-        recorder: of the run that owns it.
-        scope: of that run.
-        clock: tells how long it takes.
-        step: why that is.
+        recorder: the recorder of the run that owns them.
+        scope: the scope of that run.
+        clock: measures the time.
+        step: the reason.
     """
     grace = _choose_grace(step)
     end = None if grace is None else clock.monotonic() + grace
@@ -50,15 +50,15 @@ async def afinish_children(
     step: FinishChildren,
     call: Callable[[Callable[[], None]], Awaitable[None]],
 ) -> list[PendingRun]:
-    """Do as `finish_children`, and let other coroutines run meanwhile.
+    """Async version of `finish_children`.
 
     Args:
-        recorder: of the run that owns it.
-        scope: of that run.
-        step: why that is.
+        recorder: the recorder of the run that owns them.
+        scope: the scope of that run.
+        step: the reason.
         call: makes a blocking call in a thread, and finishes it.
     """
-    import asyncio  # 40 ms of start-up; here it is running already
+    import asyncio  # 40 ms to import; a loop is running, so it is imported already
 
     limit = asyncio.timeout(_choose_grace(step))
     try:
@@ -71,14 +71,14 @@ async def afinish_children(
         if not limit.expired():
             raise
     if scope.runner is not None:
-        await call(scope.runner.close)  # children of a process pool have a moment to end
+        await call(scope.runner.close)  # child processes of a pool get time to exit
         scope.runner = None
     return _close(recorder, scope, step)
 
 
 def _tell_to_end(recorder: RunRecorder, scope: Scope, step: FinishChildren) -> list[PendingRun]:
-    """Cancel what has not started, tell what runs to stop, as the step asks for."""
-    if recorder.is_copy:  # their threads are the parent's
+    """Cancel tasks that have not started, and stop running ones if the step says so."""
+    if recorder.is_copy:  # their threads belong to the parent
         scope.pending_runs.clear()
         scope.runner = None
     promises = list(scope.pending_runs.values())
@@ -91,15 +91,15 @@ def _tell_to_end(recorder: RunRecorder, scope: Scope, step: FinishChildren) -> l
 
 
 def _withdraw(promise: PendingRun) -> bool:
-    """Withdraw a promise; tell whether it will not run, also where that could not be written."""
+    """Withdraw a task; return whether it will not run, even if that could not be recorded."""
     try:
         return promise.withdraw()
-    except StoreError:  # the journal tries again; the others must be waited for
+    except StoreError:  # the journal retries; the other tasks must be waited for
         return True
 
 
 def _close(recorder: RunRecorder, scope: Scope, step: FinishChildren) -> list[PendingRun]:
-    """Close the runner; return what could not be stopped, or what ended badly and unasked for."""
+    """Close the runner; return tasks that could not be stopped, or unobserved failures."""
     if scope.runner is not None:
         scope.runner.close()
         scope.runner = None
@@ -118,7 +118,7 @@ def _close(recorder: RunRecorder, scope: Scope, step: FinishChildren) -> list[Pe
 
 
 def _choose_grace(step: FinishChildren) -> float | None:
-    """Return how long to wait for what was submitted; None where it may take its own time."""
+    """Return the seconds to wait for submitted tasks; None for no limit."""
     error = step.error
     if error is None or (isinstance(error, Exception) and not step.is_late):
         return None

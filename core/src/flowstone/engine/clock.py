@@ -31,16 +31,16 @@ class SystemClock:
     monotonic = staticmethod(_read_monotonic)
 
     def sleep(self, seconds: float) -> None:
-        """Block this thread, until an error is put into it: a cancelled run waits no longer."""
+        """Block this thread; an error raised in it, such as by a cancel, ends the wait."""
         if threading.current_thread() is threading.main_thread():
-            sleep(seconds)  # a signal breaks into it
+            sleep(seconds)  # a signal interrupts it
             return
         woken = threading.Event()
         with interruptible(woken.set):
             woken.wait(seconds)
 
     async def asleep(self, seconds: float) -> None:
-        import asyncio  # 40 ms of start-up; here it is running already
+        import asyncio  # 40 ms to import; a loop is running, so it is imported already
 
         await asyncio.sleep(seconds)
 

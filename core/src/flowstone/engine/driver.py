@@ -1,4 +1,4 @@
-"""The driver: the only loop. It takes steps out of a life, does them, and hands answers in."""
+"""The driver: takes steps from a lifecycle, performs them, and sends it the answers."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ if TYPE_CHECKING:
 class RunDriver:
     """Drives a run in a thread, with its recorder, its scope, and the clock.
 
-    A child that was forked by the function comes out of the call here as well. It goes through the
-    life with its own value or error, and leaves all that others see of the run to the parent.
+    A child process that the function forked returns from the call here, too. It continues the
+    lifecycle with its own value or error, and leaves all visible effects to the parent.
     """
 
     __slots__ = ("_placed", "cache", "clock", "logger", "recorder", "scope")
 
-    cache: ResultCache  # set where the run's plan has one
+    cache: ResultCache  # set if the run's plan has one
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class RunDriver:
             self.cache = cache
 
     def register_stop(self, stop: Callable[[type[StopSignal]], None]) -> None:
-        """Say what stops the run when somebody asks for that."""
+        """Register the function that stops the run on request."""
         self.recorder.on_request(stop)
 
     def take_up(self, takeover: Takeover) -> None:
@@ -96,12 +96,12 @@ class RunDriver:
         self.scope.run = self.recorder.run
 
     def find_end(self, error: BaseException) -> State:
-        """Return how a run ended that an error came out of, maybe after its end had been said."""
+        """Return the final state of a run that raised an error, perhaps after that was recorded."""
         end = self.recorder.state
         return end if end.is_final() else State(CRASHED, message=describe_error(error), data=error)
 
     def let_go(self) -> None:
-        """Give the run up, as its end could not be kept."""
+        """Abandon the run, as its end could not be recorded."""
         self.recorder.abandon()
 
     @overload
@@ -113,12 +113,12 @@ class RunDriver:
     def drive(
         self, life: Lifecycle, answer: object = None, error: BaseException | None = None
     ) -> State | Iterate:
-        """Live a sync run to its end, or to where its values are handed out.
+        """Drive a sync run to its end, or to the step that yields its values.
 
         Args:
-            life: of the run.
-            answer: what came of handing its values out.
-            error: what came of that instead.
+            life: the lifecycle of the run.
+            answer: the answer of the step that yielded its values.
+            error: the error of that step instead.
         """
         step: Any = None
         end: State | Continuation | None = None
@@ -182,12 +182,12 @@ class RunDriver:
     def _log(self, step: Log) -> None:
         if self.recorder.is_copy:
             return
-        if not self._placed:  # a line belongs to a run, so there has to be one
+        if not self._placed:  # a log line needs an existing run
             self._record(FIRST)
         self.logger(self.recorder.run).log(step.level, step.message, exc_info=step.error)
 
     def _call(self, step: CallFunction) -> object:
-        # ctypes and signal: only runs with a timeout pay for their import.
+        # Imports ctypes and signal, which only runs with a timeout need.
         from flowstone.engine.timeouts import call_within
 
         seconds, name = step.timeout or 0.0, self.recorder.origin.name

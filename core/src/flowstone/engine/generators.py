@@ -1,7 +1,7 @@
-"""Runs whose functions yield: lived step by step, while a loop asks for values.
+"""Runs of generator functions, driven step by step while a loop requests values.
 
-Between two values the consumer's code runs. It is not in the run: the life of the run, and its
-function, have a context of their own, which is entered for each step.
+Between two values, the consumer's code runs, outside of the run: the lifecycle and the function
+have their own context, which is entered for each step.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from flowstone.engine.steps import Iterate, YieldProgress
     from flowstone.engine.story import CallStory
 
-#: What a run that is iterated over is made of: its driver, life and progress, who owns it where
-#: it is not a root, and what is entered around it, in its own context.
+#: The parts of a run that is iterated over: its driver, lifecycle and progress, its owner unless
+#: it is a root, and the contexts that are entered around it, in its own context.
 GeneratorParts = tuple[
     "RunDriver", "Lifecycle", "YieldProgress", "Scope | None", "AbstractContextManager[Any]"
 ]
@@ -44,10 +44,10 @@ CONSUMER, FLOW, PROCESS = "its consumer", "the end of its flow", "the end of the
 
 
 class GeneratorRun:
-    """What both kinds have in common; fills the `PendingRun` port for the flow around the run.
+    """The base of both kinds; implements the `PendingRun` port for the enclosing flow.
 
     Attributes:
-        end: how the run ended; None while it has not.
+        end: the final state of the run; None until it has ended.
         progress: counts the values.
     """
 
@@ -73,13 +73,13 @@ class GeneratorRun:
         if self._owner is not None:
             self._owner.pending_runs[self.run_id] = self
             return
-        if not _open:  # before the store is closed, which was opened earlier than now
+        if not _open:  # registered last, so that it is called before the store is closed
             atexit.unregister(end_all)
             atexit.register(end_all)
         _open[self.run_id] = self
 
     def record_value(self, value: object) -> None:
-        """Say that the run made a value, to the flow around it."""
+        """Report to the enclosing flow that the run produced a value."""
         if self._owner is not None:
             record_producer(self._owner, value, self.run_id)
 
@@ -91,14 +91,14 @@ class GeneratorRun:
             self._owner.pending_runs.pop(self.run_id, None)
 
     def _break(self, error: BaseException) -> None:
-        """Take what the engine itself raised: the store has not kept a fact, or a late signal."""
+        """Handle an error of the engine itself: an event was not stored, or a signal came late."""
         end = self._driver.recorder.state
         if end.type not in TERMINAL:
             end = State(CRASHED, "Crashed", f"{type(error).__name__}: {error}", data=error)
         self._finish(end)
 
     def _close_guard(self) -> None:
-        """Give signals back; after SIGTERM, end the process."""
+        """Restore the signal handlers; after SIGTERM, end the process."""
         end = self.end
         assert end is not None
         with suppress(StopSignal), self._guard:
@@ -117,7 +117,7 @@ class GeneratorRun:
         self._asked, self._body, self._left = step, None, step.timeout
 
     def _open_body(self) -> Any:
-        """Return the function's generator, which is made for its first value."""
+        """Return the function's generator, which is created for the first value."""
         if self._body is None:
             asked = self._asked
             assert asked is not None
@@ -138,12 +138,12 @@ class GeneratorRun:
     def _live(
         self, sent: object, error: BaseException | None, raised: BaseException | None = None
     ) -> CallStory[object]:
-        """Go on to the next value, and return it; at the run's end, set `end` and return None.
+        """Continue to the next value, and return it; at the run's end, set `end`, return None.
 
         Args:
-            sent: to the function.
-            error: to be raised in it.
-            raised: what it has raised, where it has gone on already.
+            sent: the value to send to the function.
+            error: the error to raise in it.
+            raised: the error that it has raised, if it has been resumed already.
         """
         value: Any = None
         while True:
@@ -173,7 +173,7 @@ class GeneratorRun:
     def _resume(
         self, sent: Any, error: BaseException | None
     ) -> CallStory[tuple[Any, BaseException | None]]:
-        """Return the function's next value, or what it has raised."""
+        """Return the function's next value, or the error that it raised."""
         if error is None:
             return (yield self._send, (sent,), {})
         error = translate_close(error)
@@ -182,11 +182,11 @@ class GeneratorRun:
             return None, raised or self._close_early()
         value, raised = yield self._throw, (error,), {}
         if raised is None and self._is_last:
-            raised = error  # it yields once more, and nobody will ask again
+            raised = error  # it yields once more, but no value will be requested
         return value, raised
 
     def _drop(self) -> CallStory[None]:
-        """Close the function, where it was left suspended."""
+        """Close the function if it is suspended."""
         body, self._body = self._body, None
         _, raised = yield self._close, (body,), {}
         if raised is not None and not isinstance(raised, Exception):
@@ -194,7 +194,7 @@ class GeneratorRun:
 
     @contextmanager
     def _count_time(self) -> Iterator[None]:
-        """Count what a step takes as a part of the run's timeout."""
+        """Count the duration of a step towards the run's timeout."""
         assert self._left is not None
         began = monotonic()
         try:
@@ -206,13 +206,13 @@ class GeneratorRun:
         finally:
             self._left -= monotonic() - began
 
-    # What a subclass does in a thread or on a loop.
+    # Implemented by the subclasses, in a thread or on a loop.
     _drive: Callable[..., Any]
     _send: Callable[..., Any]
     _throw: Callable[..., Any]
     _close: Callable[..., Any]
 
-    # ------------------------------------------------------------ as a promise of its flow
+    # ------------------------------------------------------------ the `PendingRun` port
 
     def done(self) -> bool:
         return self.end is not None
@@ -221,7 +221,7 @@ class GeneratorRun:
         return self.end is not None
 
     def stop(self, error: type[BaseException]) -> None:
-        """Remember what ends it; its flow waits for it next."""
+        """Remember the error that ends it; its flow waits for it next."""
         self._why = error()
 
     def final_state(self) -> State:
@@ -247,7 +247,7 @@ class SyncGeneratorRun(GeneratorRun):
             self._watch_signals()
 
     def _watch_signals(self) -> None:
-        # What interrupts a step is used only while there is one.
+        # A step can be interrupted only while it is executed.
         interrupt = self._guard.enter_context(sigterm_as_signal(lambda: self._is_busy))
         began_on = threading.get_ident()
 
@@ -260,7 +260,7 @@ class SyncGeneratorRun(GeneratorRun):
         self._driver.register_stop(stop)
 
     def _end_stopped(self, interrupt: Stop, began_on: int, kind: type[StopSignal]) -> None:
-        # ctypes: 5 ms of start-up that only a run that is cancelled pays.
+        # ctypes takes 5 ms to import, which only a cancelled run needs.
         from flowstone.engine.thread_errors import cancel_error_in_thread, raise_in_thread
 
         thread, is_busy = self._thread, self._is_busy
@@ -270,7 +270,7 @@ class SyncGeneratorRun(GeneratorRun):
             raise_in_thread(thread, kind)
         self.conclude(kind())
         if is_busy and thread != _MAIN:
-            # The step was over before: it must not come up in other code.
+            # The step has already ended: the error must not be raised in other code.
             cancel_error_in_thread(thread)
 
     def advance(self, sent: object, error: BaseException | None) -> object:
@@ -281,7 +281,7 @@ class SyncGeneratorRun(GeneratorRun):
         return None
 
     def conclude(self, error: BaseException, timeout: float | None = None) -> None:
-        """End the run from outside the loop over it, unless it has ended."""
+        """End the run from outside of the loop over it, unless it has ended."""
         if self._lock.acquire(timeout=-1 if timeout is None else timeout):
             try:
                 if self.end is None:
@@ -298,11 +298,11 @@ class SyncGeneratorRun(GeneratorRun):
         await call_blocking(self.wait)
 
     def _step(self, sent: object, error: BaseException | None) -> object:
-        # What is being told to end is not interrupted once more.
+        # A run that is being ended is not interrupted again.
         self._thread, self._is_busy = threading.get_ident(), self._why is None
         try:
             return self._context.run(self._go_on, sent, error)
-        except StopSignal as stray:  # it came between two lines of ours
+        except StopSignal as stray:  # raised between two lines of the engine
             if self.end is None and self._life.gi_suspended:  # type: ignore[attr-defined]
                 return self._context.run(self._go_on, None, stray)
             raise
@@ -315,7 +315,7 @@ class SyncGeneratorRun(GeneratorRun):
 
     def _go_on(self, sent: object, error: BaseException | None) -> object:
         raised: BaseException | None = None
-        if error is None and self._body is not None:  # most steps are no more than this
+        if error is None and self._body is not None:  # most steps do only this
             try:
                 value = self._send(sent)
             except BaseException as caught:  # noqa: BLE001 - the life decides what it means
@@ -346,7 +346,7 @@ class SyncGeneratorRun(GeneratorRun):
             body.close()
 
     def _limit(self, send: Callable[[Any], Any], sent: Any) -> Any:
-        # ctypes and signal: only runs with a timeout pay for their import.
+        # Imports ctypes and signal, which only runs with a timeout need.
         from flowstone.engine.timeouts import call_within
 
         left = max(self._left or 0.0, 1e-6)
@@ -355,19 +355,19 @@ class SyncGeneratorRun(GeneratorRun):
 
 
 class Returned(Exception):
-    """Raised where a function has no more values to yield."""
+    """The function has no more values to yield."""
 
     def __init__(self, value: object) -> None:
         super().__init__(value)
         self.value = value
 
 
-#: The roots that have begun and not ended: the process ends them at its own end.
+#: The roots that have begun and not ended; the process ends them before it exits.
 _open: dict[str, GeneratorRun] = {}
 
 
 def end_all() -> None:
-    """End what has begun, is no part of a flow, and nobody goes on with."""
+    """End the runs outside of flows that have begun and not ended."""
     for run in list(_open.values()):
         run.wait()
 

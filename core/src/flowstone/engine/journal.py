@@ -1,4 +1,4 @@
-"""The journal: task facts, written behind in batches, and the heartbeat of what is held here."""
+"""The journal: writes task events in batches in the background, and sends heartbeats."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ if TYPE_CHECKING:
     from flowstone.records.events import Event
     from flowstone.records.runs import Lease
 
-    #: A fact, and the token of the lease that its writer had.
+    #: An event, and the token of its writer's lease.
     Entry = tuple[Event, str | None]
 
-#: Seconds that a fact waits at most before it is written.
+#: Maximum number of seconds before an event is written.
 INTERVAL = 0.05
-#: How many facts may wait: the next `append` writes them; on an event loop, the next run that
-#: changes its state does, in a thread.
+#: Maximum number of queued events: the next `append` then writes them; on an event loop, the next
+#: run that changes its state writes them in a thread.
 FULL = 2000
 #: Seconds between two heartbeats, which also return requests, such as to cancel a run.
 HEARTBEAT = 1.0
-#: Seconds until a store that has failed is written to again, except by barriers.
+#: Seconds before a store that has failed is retried, except by barriers.
 RETRY = 1.0
-#: The most facts in one batch.
+#: Maximum number of events in one batch.
 BATCH = 2000
 
 logger = logging.getLogger("flowstone.journal")
@@ -50,10 +50,10 @@ logger = logging.getLogger("flowstone.journal")
 class WriteBehind:
     """A `Journal` over a `RunStore`, with one thread for the process.
 
-    Appending is a deque's append. The lock is held while a batch is written, so that what is
-    written through (`create`, `record`) comes after all that was appended before it.
+    Appending is a deque's append. The lock is held while a batch is written, so that synchronous
+    writes (`create`, `record`) come after all events that were appended before them.
 
-    The same thread sends the one heartbeat of the process, which also renews the leases of `slots`.
+    The same thread sends the process's heartbeat, which also renews the leases of `slots`.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class WriteBehind:
 
     def _reset(self, roots: DrivenRoots) -> None:
         self._queue: deque[Entry] = deque()
-        self._batch: list[Entry] = []  # taken from the queue, not yet known to be kept
+        self._batch: list[Entry] = []  # taken from the queue, not yet confirmed by the store
         self._lock = self._threads.RLock()
         self._wake = self._threads.Condition()
         self._idle = True
@@ -81,11 +81,11 @@ class WriteBehind:
         self._thread: Thread | None = None
         self._roots = roots
         self._error: StoreError | None = None
-        self._retry_at = float("-inf")  # later than now while the store fails
+        self._retry_at = float("-inf")  # in the future while the store fails
         self._warn_at = float("-inf")
 
     def restart_in_child(self) -> None:
-        """Begin anew in a forked child: the queue is the parent's, its thread is not here."""
+        """Reset in a forked child, which has the parent's queue, but not its thread."""
         self._reset(DrivenRoots(self._roots.list_fences()))
 
     def create(self, event: Event, token: str | None = None) -> None:
@@ -96,7 +96,7 @@ class WriteBehind:
             self._roots.check(event, token)
             if self._roots.find_fence(run.root_id) is not None:
                 self._send(run.root_id, [event])
-                self._roots.check(event, token)  # a process that lost the root begins nothing in it
+                self._roots.check(event, token)  # a process that lost the root starts nothing in it
             elif token is not None and not run.is_root:  # it has ended here; others may drive it
                 raise _fence_off(self._store.run(run.root_id))
             else:
@@ -119,13 +119,13 @@ class WriteBehind:
                 run = self._store.record(_rebase(event, conflict))
             if (fence := self._roots.find_fence(run.id)) is not None:
                 _check_holder(run, fence.token)
-                # Where it was kept before, a request may have come on top.
+                # If it was stored before, a request may have followed.
                 self._roots.follow_request(run)
             return run
 
     def _take_over(self, event: Event, lease: Lease) -> Run:
         run = self._store.record(event)
-        if run.lease is None:  # it was ended, or suspended, before the call was repeated
+        if run.lease is None:  # it was ended or suspended before the call was repeated
             raise _fence_off(run)
         _check_holder(run, lease.token)
         self._roots.take_over(run, lease.token)
@@ -151,9 +151,9 @@ class WriteBehind:
             self._make_room()
 
     def _make_room(self) -> None:
-        """Write what waits; while the store fails, raise its last error without a new attempt.
+        """Write the queued events; while the store fails, raise its last error without retrying.
 
-        Each attempt encodes a whole batch, and thousands of tasks may append meanwhile.
+        Each attempt encodes a whole batch, and thousands of tasks may append in the meantime.
         """
         with self._lock:
             if self._error is not None and self._clock.monotonic() < self._retry_at:
@@ -185,7 +185,7 @@ class WriteBehind:
             return
         self._roots.abandon(root_id)
         with self._lock:
-            pass  # a request that is being followed just now stops its driver here, and not later
+            pass  # waits for a request that is being handled, which stops its driver now, not later
 
     def leave(self, root_id: str, run_ids: Iterable[str]) -> None:
         self._roots.leave(root_id, run_ids)
@@ -208,10 +208,10 @@ class WriteBehind:
     # ------------------------------------------------------------ batches, under the lock
 
     def _write(self) -> None:
-        """Write all that is queued, in order.
+        """Write all queued events, in order.
 
-        A signal may interrupt this anywhere. So a fact leaves the queue only when it is in the
-        batch, and the batch only when it is kept; what is sent twice is kept once.
+        A signal may interrupt this anywhere. An event therefore leaves the queue only when it is in
+        the batch, and the batch only when it is stored; an event that is sent twice is stored once.
         """
         queue, batch = self._queue, self._batch
         while queue or batch:
@@ -227,7 +227,7 @@ class WriteBehind:
                 for root_id, events in roots.items():
                     self._send(root_id, events)
             except StoreError as error:
-                self._error = error  # kept for the next try; the next flush raises it
+                self._error = error  # the batch is kept for a retry; the next flush raises it
                 self._retry_at = self._clock.monotonic() + RETRY
                 return
             batch.clear()
@@ -249,11 +249,11 @@ class WriteBehind:
             self._roots.mark_lost(actual)
 
     def _send_notes(self, root_id: str, events: list[Event]) -> None:
-        """Write what hooks and threads say after the end of a root; of a lost root, nothing."""
+        """Write log lines of hooks and threads after the end of a root, unless it was lost."""
         fence = self._roots.find_ended_fence(root_id)
         notes = [event for event in events if isinstance(event.payload, INFORMATIONAL)]
         if fence is not None and notes:
-            with suppress(Conflict):  # somebody else has taken it up
+            with suppress(Conflict):  # another process has taken it over
                 self._store.append(notes, fence)
 
     # ------------------------------------------------------------ the thread
@@ -276,10 +276,10 @@ class WriteBehind:
             self._thread.start()
 
     def _look_at_slots(self) -> None:
-        """Have the thread see that there are leases of slots, which may be short."""
+        """Notify the thread that there are leases of slots, which may be short."""
         self._start()
         with self._wake:
-            if self._idle:  # facts wait for their batch, and then it looks anyway
+            if self._idle:  # if it is waiting for a batch, it checks anyway
                 self._wake.notify()
 
     def _find_pause(self) -> float:
@@ -291,13 +291,13 @@ class WriteBehind:
         heartbeat_at = self._clock.monotonic() + self._find_pause()
         while not self._closed:
             with self._wake:
-                if self._idle and not self._closed:  # closing may have come before this wait
+                if self._idle and not self._closed:  # it may have been closed before this wait
                     self._wake.wait(max(0.0, heartbeat_at - self._clock.monotonic()))
             if not self._idle:
                 with self._wake:
                     if not self._closed:  # only closing ends this early
                         self._wake.wait(INTERVAL)
-            self._idle = True  # what is appended from here on rouses again
+            self._idle = True  # from here on, an append wakes this thread again
             with self._lock:
                 if self._clock.monotonic() >= self._retry_at:
                     self._write()
@@ -309,7 +309,7 @@ class WriteBehind:
                 heartbeat_at = min(heartbeat_at, now + self._find_pause())
 
     def _send_heartbeat(self) -> None:
-        """Renew the leases of all that is held here, and handle the requests of others."""
+        """Renew the leases of all runs and slots held here, and handle requests."""
         if self._slots is None:
             with suppress(StoreError):  # it has been reported
                 self._renew({})
@@ -336,7 +336,7 @@ class WriteBehind:
         return reply.lost_slots
 
     def _report_unrenewed(self, error: StoreError) -> None:
-        """Log a warning, but not at each heartbeat of an outage."""
+        """Log a warning, once per outage rather than at each heartbeat."""
         now = self._clock.monotonic()
         if now >= self._warn_at:
             self._warn_at = now + self._lease_seconds / 3
@@ -344,9 +344,9 @@ class WriteBehind:
 
 
 def _rebase(event: Event, conflict: Conflict) -> Event:
-    """Return a change of a run again, after what somebody has asked of the run meanwhile.
+    """Return a change of a run, rebased on a request that came in the meantime.
 
-    Of one that is to stop only the end: with anything else it would go on.
+    If the request is to stop, only a final state is accepted: any other change would continue it.
     """
     change, actual = event.payload, cast("Run", conflict.actual)
     assert isinstance(change, StateChange)
@@ -362,14 +362,14 @@ def _rebase(event: Event, conflict: Conflict) -> Event:
 def _check_holder(actual: Run, token: str) -> None:
     """Refuse a root that another process holds.
 
-    A call whose answer was lost is repeated, and the run may have been taken over in between.
+    A call whose response was lost is repeated, and the run may have been taken over in between.
     """
     if actual.lease is not None and actual.lease.token != token:
         raise _fence_off(actual)
 
 
 def _fence_off(actual: Run) -> FencedRun:
-    """Return the error of who may no longer write a run."""
+    """Return the error for a writer that has lost its run."""
     return FencedRun(actual.name, actual.state.name)
 
 

@@ -1,8 +1,8 @@
-"""The life of a run, told once for flows and tasks, sync and async.
+"""The lifecycle of a run: the same code for flows and tasks, sync and async.
 
-It is a generator that touches nothing: it yields `Step`s and is sent their answers; what a step
-raises is thrown in. It returns the state that the run ended in. A test talks to it with no store,
-clock or loop.
+It is a generator without side effects: it yields `Step`s, is sent their answers, and has their
+errors thrown into it. It returns the final state of the run. Tests drive it without a store, clock
+or loop.
 """
 
 from __future__ import annotations
@@ -65,42 +65,43 @@ if TYPE_CHECKING:
     from flowstone.records.specs import Spec
     from flowstone.settings import Settings
 
-#: The steps of a run up to its last state.
+#: The steps of a run up to its final state.
 FullLifecycle = Generator[Step, Any, State]
 T = TypeVar("T")
 
 
 class Continuation(NamedTuple):
-    """The lifecycle that yields the rest of the steps, and what to send or throw into it next."""
+    """The lifecycle that yields the remaining steps, and what to send or throw into it next."""
 
     life: FullLifecycle
     answer: object
     error: BaseException | None
 
 
-#: The steps of a run; returns the state that the run ended in, or what goes on with the rest.
+#: The steps of a run; returns the final state of the run, or the continuation with the rest.
 Lifecycle = Generator[Step, Any, State | Continuation]
 #: The first step of most runs.
 BEGIN = Record(RUNNING, "Running")
 
 
-@draft  # a frozen one takes twice as long to make, and each task run has one
+@draft  # creating a frozen one takes twice as long, and each task run has one
 class CallPlan:
-    """One call of a flow or task, before anything has happened.
+    """One call of a flow or task, before it starts.
 
     Attributes:
-        unit: the `Flow` or `Task`; hooks get it.
-        upstream: futures that must have ended first, and whether each may have failed; None
-            where the arguments are what they are, with nothing in them to be replaced.
-        owns_children: whether this run owns what is submitted in it, and ends it at its own end.
-        cache: how its result is looked for and kept; None where it is not.
-        transaction: the transaction around the run, which keeps the result at its commit.
-        check: checks the arguments, where that had to wait for the upstream.
-        slot_request: under the limits of its tags; None where it has none.
-        progress: counts what is handed out, where the function yields and is iterated over.
-        is_root: whether it can be suspended, and go on in another process.
-        timeout: seconds after which the driver ends a call of the function; None where there is
-            no limit, or the function keeps to it by itself.
+        unit: the `Flow` or `Task`, which is passed to hooks.
+        upstream: futures that must end first, and whether each is allowed to fail; None if the
+            arguments contain nothing to be replaced.
+        owns_children: whether this run owns the tasks submitted in it, and finishes them at its
+            own end.
+        cache: loads and stores its result; None if it is neither cached nor persisted.
+        transaction: the enclosing transaction, which stores the result at its commit.
+        check: checks the arguments, if that has to wait for the upstream.
+        slot_request: the request under the limits of its tags; None if there are none.
+        progress: counts the yielded values, if the run is iterated over.
+        is_root: whether it can be suspended, and continue in another process.
+        timeout: seconds after which the driver ends a call of the function; None if there is no
+            limit, or the function itself enforces it.
     """
 
     unit: Any
@@ -123,12 +124,12 @@ class CallPlan:
 
     @property
     def uses_value(self) -> bool:
-        """Whether the run itself needs the value that its function returned."""
+        """Whether the run itself needs the return value of its function."""
         return bool(self.cache is not None or self.transaction is not None or self.spec.hooks)
 
     @property
     def is_plain(self) -> bool:
-        """Whether nothing is wanted of the run but to call the function."""
+        """Whether the run only calls the function, without any other option."""
         return (
             self.upstream is None
             and self.cache is None
@@ -143,22 +144,22 @@ class CallPlan:
 
 
 def lifecycle(plan: CallPlan) -> Lifecycle:
-    """Tell what happens from the first state of a run to its last."""
+    """Yield the steps from the first state of a run to its last."""
     return yield_plain_steps(plan) if plan.is_plain else yield_steps(plan)
 
 
 def yield_plain_steps(plan: CallPlan) -> Lifecycle:
-    """Yield the steps of a plain run in one frame: it begins, is called, and completes.
+    """Yield the steps of a plain run in one frame: start, call, completion.
 
-    Most runs are plain, and this takes a third of the time. If anything else happens, the full
-    lifecycle is brought to the same step by the same answers, and yields the rest.
+    Most runs are plain, and this takes a third of the time. If anything else happens, the same
+    answers bring the full lifecycle to the same step, and it yields the rest.
     """
     answers: list[object] = []
     cause: BaseException | None = None
     try:
         answers.append((yield BEGIN))
         value = yield CallFunction(plan.fn, plan.args, plan.kwargs, plan.timeout)
-        is_complete = _is_value(value)  # what this raises is as if the function had raised it
+        is_complete = _is_value(value)  # an error here is treated as the function's
         answers.append(value)
         if is_complete:
             final: State = yield Record(COMPLETED, "Completed", None, value)
@@ -179,7 +180,7 @@ def yield_steps(plan: CallPlan) -> FullLifecycle:
 
 
 def _live_with_slots(plan: CallPlan, request: SlotRequest) -> FullLifecycle:
-    """Tell the same of a run that may hold slots: whatever its end, it gives them back."""
+    """Yield the steps of a run that may hold slots, which it always releases."""
     try:
         return (yield from _live(plan))
     finally:
@@ -217,7 +218,7 @@ def _live(plan: CallPlan) -> FullLifecycle:
         if plan.cache is not None:
             yield Unlock(look)
     if spec.hooks:
-        if plan.slot_request is not None:  # hooks of the end hold no slots
+        if plan.slot_request is not None:  # final hooks hold no slots
             yield from _release_slots(plan.slot_request)
         yield from _call_hooks(plan, final)
     if late is not None:
@@ -228,10 +229,10 @@ def _live(plan: CallPlan) -> FullLifecycle:
 def _record_end(
     plan: CallPlan, end: State, look: CacheLookup | None
 ) -> Generator[Step, Any, tuple[State, BaseException | None]]:
-    """Say how the run ended, once; an interrupt that comes into that has to wait."""
+    """Record the final state once; an interrupt in the meantime is delayed."""
     data = end.data if plan.spec.cache_result_in_memory else _choose_held_value(plan, look, end)
     late: BaseException | None = None
-    said = end.type is COMPLETED and plan.spec.kind == "task"  # which needs no line
+    said = end.type is COMPLETED and plan.spec.kind == "task"  # which is not logged
     while True:
         try:
             if not said and plan.is_root and end.type is CANCELLED:
@@ -247,11 +248,11 @@ def _record_end(
                 raise
             late = interrupt
         except SuspendSignal:
-            continue  # too late: it has ended
+            continue  # too late: the run has ended
 
 
 def _log_end(end: State) -> Generator[Step, object, None]:
-    """Log how the run ends; that it was cancelled is what somebody wanted, and no error."""
+    """Log the end of the run; a cancellation was requested, so it is not an error."""
     if end.type is not COMPLETED:
         cause = end.data if isinstance(end.data, BaseException) else None
         level = INFO if end.type is CANCELLED else ERROR
@@ -263,7 +264,7 @@ def _log_end(end: State) -> Generator[Step, object, None]:
 def _make_attempts(
     plan: CallPlan, args: tuple[object, ...], kwargs: dict[str, Any], look: CacheLookup | None
 ) -> FullLifecycle:
-    """Call the function as often as it takes, or may."""
+    """Call the function until it succeeds or no retries are left."""
     spec = plan.spec
     attempt = 0
     while True:
@@ -275,7 +276,7 @@ def _make_attempts(
         if attempt == 1 and spec.kind == "flow":
             yield Log(INFO, f"began: a run of flow {spec.name!r}")
         if attempt == 1 and look is not None and look.is_trouble and spec.cache_policy is not None:
-            yield Log(WARNING, look.told)  # somebody asked for a cache
+            yield Log(WARNING, look.told)  # the user has enabled caching
         if spec.hooks:
             yield from _call_hooks(plan, state)
         end = yield from _attempt(plan, args, kwargs, look)
@@ -291,7 +292,7 @@ def _make_attempts(
 
 
 def _acquire_slots(request: SlotRequest) -> Generator[Step, str | None, None]:
-    """Take slots under the limits of the run's tags, and say so where that has to wait."""
+    """Take slots under the limits of the run's tags, and record if the run has to wait."""
     in_the_way = yield AcquireSlots(request)
     if in_the_way is not None:
         yield Record(SCHEDULED, "AwaitingConcurrencySlot", in_the_way)
@@ -299,7 +300,7 @@ def _acquire_slots(request: SlotRequest) -> Generator[Step, str | None, None]:
 
 
 def _release_slots(request: SlotRequest) -> Generator[Step, object, None]:
-    """Give slots back; an interrupt that comes meanwhile does not keep them."""
+    """Release slots, even if an interrupt occurs in the meantime."""
     try:
         yield ReleaseSlots(request)
     except BaseException:
@@ -308,7 +309,7 @@ def _release_slots(request: SlotRequest) -> Generator[Step, object, None]:
 
 
 def _choose_held_value(plan: CallPlan, look: CacheLookup | None, end: State) -> object:
-    """Return what is held of a value that is wanted in its file only: where it is read."""
+    """Return the data of a state whose value is only kept in its file: a reference to it."""
     if (
         end.type is not COMPLETED
         or plan.transaction is not None
@@ -321,10 +322,10 @@ def _choose_held_value(plan: CallPlan, look: CacheLookup | None, end: State) -> 
 
 
 def _suspend(plan: CallPlan, error: BaseException) -> Generator[Step, Any, State | BaseException]:
-    """Return the state that a run is suspended in, or the error that it ends with after all."""
+    """Return the state of the suspended run, or the error that it ends with instead."""
     while isinstance(error, SuspendSignal):
         try:
-            yield FinishChildren(None)  # what was submitted may finish: its results are there later
+            yield FinishChildren(None)  # submitted tasks may finish: their results are used later
             yield Log(INFO, f"suspended: {error.message}")
             state: State = yield Suspend(error.message, SuspendedRun(plan.run_name, plan.run_id))
             return state
@@ -336,9 +337,9 @@ def _suspend(plan: CallPlan, error: BaseException) -> Generator[Step, Any, State
 def _finish_children(
     error: BaseException, *, is_late: bool = False
 ) -> Generator[Step, Any, BaseException]:
-    """Bring to an end what was submitted; return what ends the run.
+    """Finish the submitted tasks; return the error that ends the run.
 
-    An interrupt ends a wait for tasks that may finish; a second one means: do not wait at all.
+    An interrupt ends a wait for tasks that may finish; after a second one, there is no wait.
     """
     try:
         left = yield FinishChildren(error, is_late)
@@ -359,7 +360,7 @@ def _make_end(plan: CallPlan, error: BaseException) -> State:
 def _resolve_upstream(
     plan: CallPlan, upstream: Sequence[tuple[PendingRun, bool]]
 ) -> Generator[Step, Any, tuple[tuple[Any, ...], dict[str, Any]]]:
-    """Wait for what the arguments need, and put the values in their places."""
+    """Wait for the futures in the arguments, and replace them with their values."""
     waiting = [promise for promise, _ in upstream if not promise.done()]
     if waiting:
         yield Record(PENDING, "Pending", f"waiting for {', '.join(p.name for p in waiting[:5])}")
@@ -368,12 +369,12 @@ def _resolve_upstream(
         state = promise.final_state()
         if state.type is COMPLETED:
             continue
-        promise.observed = True  # its failure is this run's failure now, or is allowed
+        promise.observed = True  # its failure becomes this run's failure, or is allowed
         if not may_fail:
             raise UpstreamTaskError(plan.run_name, promise.name, state.name)
     promises = [promise for promise, _ in upstream]
     take: Callable[[PendingRun, bool], object] = _take_value
-    if isinstance(plan.fn, Remote) and plan.cache is None:  # a key of a cache is made of values
+    if isinstance(plan.fn, Remote) and plan.cache is None:  # a cache key is computed from values
         take = partial(plan.fn.take_value, _take_value)
     args, kwargs = yield from _take_values((plan.args, plan.kwargs), promises, take)
     return plan.check(args, kwargs) if plan.check else (args, kwargs)
@@ -382,7 +383,7 @@ def _resolve_upstream(
 def _take_values(
     value: T, promises: Sequence[PendingRun], take: Callable[[PendingRun, bool], object]
 ) -> Generator[Step, T, T]:
-    """Replace promises by their values; persisted values are read from storage."""
+    """Replace futures with their values; persisted values are read from storage."""
     read: Callable[[], T] = partial(resolve, value, take)
     if any(isinstance(promise.final_state().data, StoredValue) for promise in promises):
         return (yield ReadValues(read))
@@ -397,9 +398,9 @@ def _take_value(promise: Any, may_fail: bool) -> Any:
 def _attempt(
     plan: CallPlan, args: tuple[object, ...], kwargs: dict[str, object], look: CacheLookup | None
 ) -> Generator[Step, object, State]:
-    """Call the function once, keep what it returned, and say how that ended."""
+    """Call the function once, store its return value, and return the resulting state."""
     try:
-        # Here, not in a generator of its own: that could not raise a function's StopIteration.
+        # Not in a separate generator, which could not raise the function's StopIteration.
         step = CallFunction if plan.progress is None else Iterate
         value = yield step(plan.fn, args, kwargs, plan.timeout)
         if isinstance(value, StoredValue) and plan.uses_value:
@@ -427,7 +428,7 @@ def _attempt(
 
 
 def _judge(plan: CallPlan, value: object) -> FullLifecycle:
-    """Return the end that a run gets by what its function returned."""
+    """Return the final state of a run, based on the return value of its function."""
     if not plan.owns_children and _is_value(value):
         return _make_completed(value)
     promises = _find_futures(value)
@@ -449,8 +450,8 @@ def _judge(plan: CallPlan, value: object) -> FullLifecycle:
 
 
 def _is_value(value: object) -> bool:
-    """Tell whether a run that returns this has completed: there is no future and no state in it."""
-    if type(value) in PLAIN:  # as most values are
+    """Return whether a return value contains no future and no state, so the run has completed."""
+    if type(value) in PLAIN:  # most values
         return True
     return not (FutureBase.made and _find_futures(value)) and not find_states(value)
 
@@ -466,7 +467,7 @@ def _find_futures(value: object) -> list[Any]:
 def _choose_delay(
     plan: CallPlan, end: State, attempt: int
 ) -> Generator[Step, object, float | None]:
-    """Return the seconds to wait before the next attempt, or None to give up."""
+    """Return the seconds to wait before the next attempt; None to give up."""
     spec, error = plan.spec, end.data
     if attempt > policy.count_retries(spec, plan.settings) or not policy.may_retry(error):
         return None

@@ -1,4 +1,4 @@
-"""How a paused run waits for somebody: a life of its own, inside the flow's call."""
+"""The wait of a paused run: a lifecycle of its own, inside the flow's call."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from flowstone.records.states import PAUSED, Running
 if TYPE_CHECKING:
     from flowstone.engine.lifecycle import Lifecycle
 
-#: The longest time between two polls, in seconds.
+#: Maximum number of seconds between two polls.
 LOOK = 1.0
 
 
 def pause(name: str, message: str, timeout: float, interval: float) -> Lifecycle:
-    """Wait until somebody resumes the run.
+    """Wait until the run is resumed.
 
     Args:
-        name: the run's.
-        message: what it waits for.
+        name: the run's name.
+        message: a description of what it waits for.
         timeout: the maximum wait in seconds.
-        interval: the longest time between two polls, in seconds.
+        interval: the maximum number of seconds between two polls.
 
     Raises:
-        PauseTimeout: nobody did. The run goes on all the same, as its code may catch this.
+        PauseTimeout: it was not resumed in time. The run continues, as its code may catch this.
     """
     paused = yield Record(PAUSED, "Paused", message)
     yield Log(logging.INFO, f"paused: {message}")
@@ -35,7 +35,7 @@ def pause(name: str, message: str, timeout: float, interval: float) -> Lifecycle
         try:
             now, state = yield Refresh()
             is_waiting = state.type is PAUSED
-            if find_request(state) is not None:  # a signal says so, and comes into the sleep
+            if find_request(state) is not None:  # a signal delivers the request during the sleep
                 now, is_waiting = paused.at, True
         except StoreError as error:
             yield Log(logging.WARNING, f"can't see whether it was resumed: {error}")

@@ -36,12 +36,12 @@ if TYPE_CHECKING:
     from flowstone.records.specs import Delay, Spec
     from flowstone.settings import Settings
 
-#: The most delays that a function of the number of retries may return.
+#: Maximum number of delays that a function for `retry_delay_seconds` may return.
 MOST_DELAYS = 50
 
 
 def count_retries(spec: Spec, settings: Settings) -> int:
-    """Return how often a run of this may be started again."""
+    """Return the maximum number of retries of a run."""
     if spec.retries is not None:
         return spec.retries
     return settings.flow_retries if spec.kind == "flow" else settings.task_retries
@@ -50,7 +50,7 @@ def count_retries(spec: Spec, settings: Settings) -> int:
 def choose_delay(spec: Spec, settings: Settings, attempt: int, seed: str) -> float:
     """Return the seconds to wait after a failed attempt, the first attempt being 1.
 
-    The jitter is drawn from the run's id, so that the same run always waits the same.
+    The jitter is derived from the run's id, so the same run always has the same delays.
     """
     chosen: Delay | None = spec.retry_delay_seconds
     if chosen is None:
@@ -79,12 +79,12 @@ def _check_delays(spec: Spec, seconds: Sequence[float]) -> Sequence[float]:
 
 
 def may_retry(error: BaseException) -> bool:
-    """Tell whether an attempt that ended so may be tried again at all."""
+    """Return whether an attempt that ended with this error can be retried at all."""
     return isinstance(error, Exception) and not isinstance(error, UpstreamTaskError)
 
 
 def is_cancellation(error: BaseException) -> bool:
-    """Tell whether asyncio has cancelled the coroutine; without asyncio it can't have."""
+    """Return whether the error is a cancellation by asyncio, if that is loaded."""
     asyncio = sys.modules.get("asyncio")
     return asyncio is not None and isinstance(error, asyncio.CancelledError)
 
@@ -116,13 +116,13 @@ def choose_end(error: BaseException, run_id: str) -> tuple[StateType, str, str]:
 
 
 def describe_error(error: BaseException) -> str:
-    """Return an error in one line, as the end of its traceback has it."""
+    """Return an error in one line, like the last line of its traceback."""
     text = str(error)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def judge(ends: Sequence[State], value: object) -> State:
-    """Return the end that a run gets by returning futures or states: the worst of them."""
+    """Return the final state of a run that returns futures or states: the worst of them."""
     bad = [state for state in ends if state.type is not COMPLETED]
     if isinstance(value, State) and value.type in TERMINAL:
         return value
@@ -137,7 +137,7 @@ def judge(ends: Sequence[State], value: object) -> State:
 
 
 def judge_unobserved(promises: Iterable[PendingRun]) -> State | None:
-    """Return the end of a flow in which submitted tasks ended badly and nobody looked."""
+    """Return the final state of a flow with unobserved failures of submitted tasks."""
     bad = list(promises)
     if not bad:
         return None
@@ -151,7 +151,7 @@ def judge_unobserved(promises: Iterable[PendingRun]) -> State | None:
 
 
 def find_request(state: State) -> type[StopSignal] | None:
-    """Return what stops a run that another process has put into a state; None for nothing."""
+    """Return the signal that a state set by another process requests; None if there is none."""
     if state.type is CANCELLING:
         return CancelSignal
     return SuspendSignal if state.name == "Suspending" else None
@@ -165,23 +165,23 @@ class LateSignal(CancelSignal):
 
 
 def is_late(error: BaseException, run_name: str) -> bool:
-    """Tell whether it was its own timeout that ended a run, and not one of what it waited for."""
+    """Return whether a run was ended by its own timeout, and not that of an awaited run."""
     return isinstance(error, RunTimeout) and error.name == run_name
 
 
 def describe_left_behind(promises: Sequence[PendingRun]) -> str:
-    """Say what could not be stopped, and what can be done about it."""
+    """Return a message about runs that could not be stopped, and what to do about it."""
     names = ", ".join(promise.name for promise in promises[:5])
     more = " …" if len(promises) > 5 else ""
     count = "a submitted task" if len(promises) == 1 else f"{len(promises)} submitted tasks"
     return (
-        f"{count} could not be stopped, and will be heard of no more: {names}{more}. A call that "
+        f"{count} could not be stopped; further output is discarded: {names}{more}. A call that "
         "blocks can't be interrupted in a thread; a ProcessPoolTaskRunner kills its process."
     )
 
 
 def choose_stop_signal(step: FinishChildren) -> type[BaseException] | None:
-    """Return what to raise in submitted tasks that still run when their flow ends so."""
+    """Return the error to raise in submitted tasks that are running when their flow ends."""
     error = step.error
     if step.is_late:
         return LateSignal

@@ -49,7 +49,7 @@ def claim_terminal() -> Iterator[bool]:
 
 @contextmanager
 def show(promises: Sequence[PendingRun]) -> Iterator[None]:
-    """Show on standard error, while the code inside waits for them, how many have ended."""
+    """Show on standard error how many runs have ended, while the code inside waits for them."""
     if len(promises) < 2:
         yield
         return
@@ -72,7 +72,7 @@ def show(promises: Sequence[PendingRun]) -> Iterator[None]:
 def _watch(promises: Sequence[PendingRun], over: Event) -> None:
     if over.wait(DELAY):
         return
-    # The terminal may go away under us; that must not disturb the run.
+    # The terminal may be closed; that must not affect the run.
     with suppress(OSError), make_bar() as bar:
         count = _Count(promises)
         count.update()
@@ -86,7 +86,7 @@ def _watch(promises: Sequence[PendingRun], over: Event) -> None:
 
 
 class _Count:
-    """How many have ended, and how many of them badly; each is looked at until it has ended."""
+    """Counts the runs that have ended, and failed; each is polled until it has ended."""
 
     def __init__(self, promises: Sequence[PendingRun]) -> None:
         self._waiting = list(promises)
@@ -103,7 +103,7 @@ class _Count:
 
 def make_bar() -> Progress:
     """Return a progress bar on standard error; its tasks need the fields `amount` and `bad`."""
-    # Costs 60 ms, paid only after a long wait on a terminal.
+    # Takes 60 ms to import, only after a long wait on a terminal.
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -116,6 +116,6 @@ def make_bar() -> Progress:
         console=Console(stderr=True),
         auto_refresh=False,
         transient=True,
-        # Lines that are printed meanwhile go above the bar; what is piped away stays untouched.
+        # Lines printed in the meantime appear above the bar; redirected output is not changed.
         redirect_stdout=sys.stdout is not None and sys.stdout.isatty(),
     )

@@ -1,4 +1,4 @@
-"""The recorder of one run: it stamps each step with the time, and writes it as a fact."""
+"""The recorder of one run: adds the time to each state change, and writes it as an event."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ if TYPE_CHECKING:
 
 
 class Takeover(NamedTuple):
-    """A root that this process takes up from where it was left.
+    """A root run that this process takes over.
 
     Attributes:
-        run: as it is; nobody holds it.
-        event: the `Handover` that is to be recorded.
+        run: its current state; no process holds it.
+        event: the `Handover` to record.
     """
 
     run: Run
@@ -53,14 +53,14 @@ class Takeover(NamedTuple):
 
     @property
     def origin(self) -> Origin:
-        """What it was born with, and the new lease."""
+        """The attributes that it was created with, and the new lease."""
         return self.run.origin(cast("Handover", self.event.payload).lease)
 
 
 class RunRecorder:
-    """Knows the run as it is now, and is the only one that moves it.
+    """Holds the current state of a run, and is the only one that changes it.
 
-    Flow runs and roots are written through; task runs go to the journal.
+    Flow runs and roots are written immediately; task runs are appended to the journal.
     """
 
     __slots__ = (
@@ -79,14 +79,14 @@ class RunRecorder:
     def __init__(
         self, services: Services, origin: Origin, parent: CurrentRun | None = None
     ) -> None:
-        """Prepare the record of a new run; a child has the token and the clock of its parent."""
+        """Prepare the record of a new run; a child uses the token and the clock of its parent."""
         self._journal = services.journal
         tree_time = None if parent is None else parent.time
         self.time = tree_time or start_steady_time(services.clock)
         self._through = origin.kind == "flow" or origin.parent_id is None
         self._attempt = 0
         self._born: Run | None = None
-        self._changes: list[StateChange] = []  # that are not in `_born` yet: few ask for the run
+        self._changes: list[StateChange] = []  # not yet applied to `_born`: the run is rarely read
         self._pending: tuple[Event, State] | None = None
         self._generation = _generation
         self.origin = origin
@@ -95,32 +95,32 @@ class RunRecorder:
 
     @property
     def is_copy(self) -> bool:
-        """Whether this is a forked child's copy: the run is the parent's to keep."""
+        """Whether this is the copy in a forked child; the parent records the run."""
         return self._generation != _generation
 
     def may_block(self) -> bool:
-        """Tell whether recording the next state has to wait for the store."""
+        """Return whether recording the next state has to wait for the store."""
         return self._through or self._journal.is_full()
 
     @property
     def run(self) -> Run:
-        """The run as it is now; only after its first state."""
+        """The current run; available after its first state."""
         born = self._born
         assert born is not None
         if self._changes:
             for change in self._changes:
                 born = born.apply(change)
-            self._born, self._changes = born, []  # at once, as far as an interrupt can see
+            self._born, self._changes = born, []  # in one statement, as an interrupt may follow
         return born
 
     @property
     def attempt(self) -> int:
-        """How often the run has been started."""
+        """The number of times that the run has been started."""
         return self._attempt
 
     @property
     def state(self) -> State:
-        """The state that the run is in."""
+        """The current state of the run."""
         if self._changes:
             return self._changes[-1].state
         return UNBORN if self._born is None else self._born.state
@@ -132,7 +132,7 @@ class RunRecorder:
 
         Raises:
             FencedRun: it was ended or taken over from outside.
-            StoreError: the fact can't be kept.
+            StoreError: the event can't be stored.
         """
         if data is not None and type(data) not in PLAIN:
             register_secrets(data)
@@ -150,10 +150,10 @@ class RunRecorder:
         return state
 
     def take_up(self, takeover: Takeover) -> None:
-        """Go on with a run that there is, from here on as its only writer.
+        """Continue an existing run, as its only writer from here on.
 
         Raises:
-            Conflict: somebody else was first.
+            Conflict: another process was first.
         """
         self._born = self._journal.record(takeover.event, self.token)
         self._attempt = self._born.attempt
@@ -167,7 +167,7 @@ class RunRecorder:
         last = self._changes[-1] if self._changes else self._born
         assert last is not None
         who, kept = self.origin, state
-        if state.data is not None:  # no store takes it, and it must not wait with the fact
+        if state.data is not None:  # stores don't accept it, and a queued event must not hold it
             kept = build_state(state.type, state.name, state.message, state.at)
         change = StateChange(last.version + 1, kept, self._attempt)
         kind = KINDS[who.kind][state.type]
@@ -175,9 +175,9 @@ class RunRecorder:
         self._keep_change(event, change, state)
 
     def _repeat_fact(self, kind: StateType, name: str, message: str | None) -> bool:
-        """Say a fact again that a fault or an interrupt came into; tell whether it is this one.
+        """Write a pending event again after an error or interrupt; return whether it is this one.
 
-        It may have been kept, or not; under its own id it is kept once.
+        It may have been stored already; as its id is the same, it is stored once.
         """
         assert self._pending is not None
         event, state = self._pending
@@ -209,7 +209,7 @@ class RunRecorder:
             else:
                 self._journal.append(event, self.token)
         if version != change.version or state is not change.state:
-            # Where somebody has asked for its end, that came between.
+            # A request to end the run may have come in between.
             change = StateChange(version, state, change.attempt)
         self._changes.append(change)
         if self.origin.parent_id is None and state.type in TERMINAL and not self.is_copy:
@@ -217,7 +217,7 @@ class RunRecorder:
         self._pending = None
 
     def refresh(self) -> Run:
-        """Return the run as it is in the store, and go on from there where others have moved it.
+        """Return the run in the store, and continue from there if another process changed it.
 
         Raises:
             FencedRun: it was ended or taken over from outside.
@@ -228,9 +228,9 @@ class RunRecorder:
         return actual
 
     def find_request(self) -> str | None:
-        """Return why somebody asks the run to end; None where nobody does, or that can't be read.
+        """Return the reason of a request to end the run; None if there is none, or on an error.
 
-        Whatever keeps it from being read, recording the end will meet as well.
+        If the store can't be read, recording the end will raise the same error.
         """
         try:
             state = self._journal.refresh(self.origin.id, self.token).state
@@ -239,14 +239,14 @@ class RunRecorder:
         return state.message if state.type is CANCELLING else None
 
     def resume(self) -> bool:
-        """Put a paused run back to work, in the same attempt; tell whether somebody resumed it."""
+        """Continue a paused run in the same attempt; return whether it was resumed by a request."""
         was_paused, version = self.state.type is PAUSED, self.run.version
         state = State(RUNNING, "Running", None, self.time())
         self._record_change(state)
         return not was_paused or self.run.version > version + 1
 
     def suspend(self, message: str, data: BaseException) -> State:
-        """Give up the right to write the run, and return the state that it is left in."""
+        """Release the lease of the run, and return the state that it is left in."""
         state = State(PAUSED, "Suspended", message, self.time(), data)
         self._born = self._journal.record(make_handover_event(self.run, state, None), self.token)
         self._changes = []
@@ -258,27 +258,27 @@ class RunRecorder:
             return self._journal.record(event, self.token)
         except (CancelSignal, SuspendSignal) as signal:
             if isinstance(signal.__cause__, Conflict):
-                self._pending = None  # refused, since somebody asks it to stop: it is not kept
+                self._pending = None  # refused because of a request to stop: it is not stored
             raise
 
     def abandon(self) -> None:
-        """Let go of a root whose end could not be kept: when its lease runs out, it is Crashed."""
+        """Abandon a root whose end could not be stored: when its lease expires, it is Crashed."""
         if self.origin.parent_id is None and not self.is_copy:
             self._journal.abandon(self.origin.id, self.token)
 
     def leave(self, run_ids: Iterable[str]) -> None:
-        """Hear nothing more of runs that were submitted in this one, and could not be stopped."""
+        """Ignore further events of submitted runs that could not be stopped."""
         self._journal.leave(self.origin.root_id, run_ids)
 
     def on_request(self, stop: Callable[[type[StopSignal]], None]) -> None:
-        """Call `stop`, from another thread, with what somebody asks the run to stop with."""
+        """Call `stop`, in another thread, with the signal of a request to stop the run."""
         self._journal.on_request(self.origin.id, stop)
 
     def flush(self) -> None:
-        """Have everything kept that was said until now.
+        """Write everything that was recorded until now.
 
         Raises:
-            StoreError: the store can't keep it.
+            StoreError: the store can't write it.
         """
         self._journal.flush()
 
@@ -292,7 +292,7 @@ def make_lease(services: Services) -> Lease:
     return Lease(new_id(), services.holder(), seconds=services.settings.lease_seconds)
 
 
-#: How many forks lie between this process and the one that imported this.
+#: The number of forks between this process and the one that imported this module.
 _generation = 0
 
 

@@ -1,4 +1,4 @@
-"""A function that is called in another process, for a run that is driven in this one."""
+"""Calls a function in another process, for a run that is driven in this one."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 class Remote:
-    """Stands for a function in a run's plan; calling it calls the function there.
+    """Replaces a function in a run's plan; calling it calls the function in another process.
 
     Args:
-        caller: calls it.
-        fn: sync or async.
+        caller: makes the call.
+        fn: the function, sync or async.
         timeout: seconds after which the call is killed; None for no limit.
     """
 
@@ -32,8 +32,8 @@ class Remote:
         self._caller, self._fn, self._timeout = caller, fn, timeout
 
     def __call__(self, /, *args: object, **kwargs: object) -> object:
-        # It is asked for here: a plan that knew its scope would be in a circle with it, and the
-        # value of the run would live until that is collected.
+        # Looked up here: a plan that refers to its scope would be a reference cycle, and the value
+        # of the run would stay in memory until that is collected.
         scope = current.scope.get()
         assert scope is not None
         runs = _find_run_now(scope), _find_run_now(scope.owner)
@@ -42,7 +42,7 @@ class Remote:
     def take_value(
         self, take: Callable[[PendingRun, bool], object], promise: PendingRun, may_fail: bool
     ) -> object:
-        """Return what stands for the value of a run where this is called, or take it from there."""
+        """Return a reference to a run's value in the process that has it, or fetch the value."""
         data = promise.final_state().data
         if isinstance(data, StoredValue) and data.holder is self._caller:
             promise.observed = True
@@ -51,6 +51,6 @@ class Remote:
 
 
 def _find_run_now(scope: Scope) -> Run:
-    """Return a run in its current state and attempt: `scope.run` is as it was at its first."""
+    """Return a run in its current state and attempt; `scope.run` is that of the first state."""
     now = snapshot_run(scope)
     return evolve(scope.run, attempt=now.attempt, state=now.state)

@@ -1,4 +1,4 @@
-"""SIGTERM while a run is driven on the main thread: the run is ended honestly, then the process."""
+"""Handles SIGTERM while a run is driven on the main thread: ends the run, then the process."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ if TYPE_CHECKING:
 #: Stops a run, from any thread.
 Stop = Callable[[type[StopSignal]], None]
 
-#: Seconds after which a loop that has not reacted to a cancel counts as blocked.
+#: Seconds after which a loop that has not reacted to a cancel is treated as blocked.
 HEARING = 0.25
 
-#: Seconds between two looks for a signal on an event loop that has nothing to do.
+#: Seconds between two checks for a signal on an idle event loop.
 TICK = 0.25
 
 
 @contextmanager
 def sigterm_as_signal(is_inside: Callable[[], bool] = lambda: True) -> Iterator[Stop]:
-    """Turn SIGTERM into a `TerminationSignal`; after the run is recorded, let it end the process.
+    """Turn SIGTERM into a `TerminationSignal`, which ends the process after the run is recorded.
 
-    Yields what stops the run with a signal of ours, from any thread. On the main thread that comes
-    as a signal too, as a signal breaks into blocking calls; elsewhere it is raised when Python code
-    next runs.
+    Yields a function that stops the run from any thread. On the main thread, it sends a signal,
+    which interrupts blocking calls; on other threads, it raises an error when Python code next
+    runs.
 
-    Only where nobody else handles the signal, and only on the main thread, where Python
-    delivers it.
+    SIGTERM is handled only on the main thread, where Python delivers it, and only if the program
+    has no handler of its own.
 
     Args:
-        is_inside: asked on the main thread when it is to be cancelled there; False where the code
-            that runs is not the run's, but that of who iterates over it.
+        is_inside: called on the main thread before a cancel; returns False if the consumer's code
+            is running, and not the run's.
     """
     if not _is_ours():
         yield partial(_stop_thread, threading.get_ident())
@@ -61,12 +61,12 @@ def sigterm_as_signal(is_inside: Callable[[], bool] = lambda: True) -> Iterator[
 
 @contextmanager
 def sigterm_on_loop() -> Iterator[Stop]:
-    """Do the same on an event loop: cancel the run's task; `translate_cancellation` says why.
+    """Async version of `sigterm_as_signal`: cancel the run's task; see `translate_cancellation`.
 
     The loop's own code must not be interrupted: an error raised there would end the loop, or be
-    swallowed. Of several runs beside each other, all are ended, and the last one the process.
+    swallowed. All concurrent runs are ended, and the last one ends the process.
     """
-    import asyncio  # 40 ms of start-up; here it is running already
+    import asyncio  # 40 ms to import; a loop is running, so it is imported already
 
     task = asyncio.current_task()
     assert task is not None
@@ -102,21 +102,21 @@ def sigterm_on_loop() -> Iterator[Stop]:
 
 
 class LoopInterrupter:
-    """Cancels a run's task on the main thread's loop; where code blocks that, breaks into it.
+    """Cancels a run's task on the main thread's loop, and interrupts code that blocks the loop.
 
-    A coroutine that waits by a blocking call, as for a future's `result()`, keeps its loop from
-    hearing of anything.
+    A coroutine that makes a blocking call, such as a future's `result()`, blocks its loop, which
+    can't react to anything.
     """
 
     def __init__(self, task: Task[object]) -> None:
         self._task = task
         self._is_heard = self._is_over = False
         self._lock = threading.Lock()
-        #: Whether SIGTERM is ours.
+        #: Whether our handler of SIGTERM is installed.
         self.is_possible = False
 
     def cancel(self, error: type[StopSignal]) -> None:
-        """Cancel the task, from any thread; raise the error where the loop does not hear of it."""
+        """Cancel the task, from any thread; raise the error if the loop is blocked."""
         self._task.get_loop().call_soon_threadsafe(self._hear)
         if self.is_possible and error is not SuspendSignal and hasattr(signal, "pthread_kill"):
             timer = threading.Timer(HEARING, self._break_in, (error,))
@@ -124,9 +124,9 @@ class LoopInterrupter:
             timer.start()
 
     def close(self) -> None:
-        """Break into nothing from here on."""
+        """Stop interrupting."""
         self._is_over = True
-        with self._lock:  # who is about to does so now, and it is not heeded
+        with self._lock:  # an interrupt in progress finishes first, and is ignored
             pass
 
     def _hear(self) -> None:
@@ -141,32 +141,32 @@ class LoopInterrupter:
                 signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
 
     def _is_blocked(self) -> bool:
-        """Tell, on the main thread, whether there is code to break into."""
-        import asyncio  # 40 ms of start-up; here it is running already
+        """Return, on the main thread, whether there is code to interrupt."""
+        import asyncio  # 40 ms to import; a loop is running, so it is imported already
 
         running = asyncio.current_task(self._task.get_loop())
         if self._is_heard or self._is_over or running is None:
             return False
-        # In another task's code the error ends that one, and this one is cancelled when it can be.
+        # In another task's code, the error would end that task; this one is cancelled later.
         self._is_heard = running is self._task
         return True
 
 
 def _tick(loop: AbstractEventLoop) -> None:
-    """Wake the loop now and then, while runs are on it.
+    """Wake the loop regularly, while runs are on it.
 
-    A signal that comes just before the loop begins to wait is only heard when it wakes again:
-    Ctrl-C would be deaf until something else happens.
+    A signal that arrives just before the loop begins to wait is only handled when it wakes again:
+    Ctrl-C would have no effect until something else happens.
     """
     if not loop.is_closed():
         loop.call_later(TICK, lambda: _tick(loop) if _tasks else None)
 
 
 def translate_cancellation(error: BaseException) -> BaseException:
-    """Return what an error means: a coroutine that SIGTERM has cancelled was terminated."""
+    """Return the `TerminationSignal` for a cancellation by SIGTERM; other errors unchanged."""
     if not (_received or _suspended) or not is_cancellation(error):
         return error
-    import asyncio  # 40 ms of start-up; here it is running already
+    import asyncio  # 40 ms to import; a loop is running, so it is imported already
 
     if not _received and asyncio.current_task() not in _suspended:
         return error
@@ -175,21 +175,21 @@ def translate_cancellation(error: BaseException) -> BaseException:
 
 #: The tasks of the root runs on the main thread's event loop, while SIGTERM is ours.
 _tasks: set[Task[object]] = set()
-#: Those of them that were asked to suspend their run; it comes as a cancellation.
+#: Those of them that were requested to suspend their run, by a cancellation.
 _suspended: set[Task[object]] = set()
-#: What the run on the main thread was asked to stop with, and whether its code runs there. It comes
-#: there as a signal of our own.
+#: The error that the run on the main thread must stop with, and whether its code runs there. It is
+#: delivered by our own signal.
 _requests: list[tuple[type[StopSignal], Callable[[], bool]]] = []
-#: The SIGTERM that has come to the sync run on the main thread.
+#: The SIGTERM that the sync run on the main thread has received.
 _terminated: list[TerminationSignal] = []
-#: A handler of ours that a run left behind which ended on another thread.
+#: Our handler, left behind by a run that ended on another thread.
 _left: set[Callable[..., None]] = set()
-#: The SIGTERM that has come to them.
+#: The SIGTERM that they have received.
 _received: list[TerminationSignal] = []
 
 
 def translate_close(error: BaseException) -> BaseException:
-    """Return what it means that a run's values are wanted no more: after SIGTERM, that."""
+    """Return the error for a generator that is closed: after SIGTERM, a `TerminationSignal`."""
     told = _terminated or _received
     return told[0] if told and isinstance(error, GeneratorExit) else error
 
@@ -200,7 +200,7 @@ def _is_ours() -> bool:
 
 
 def _leave(handler: Callable[..., None]) -> None:
-    """Give the signal back, which only the main thread can; elsewhere, leave it to be taken."""
+    """Restore the signal handler; as only the main thread can, others leave it for replacement."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         _left.clear()
@@ -209,7 +209,7 @@ def _leave(handler: Callable[..., None]) -> None:
 
 
 def _end_process() -> None:
-    with suppress(Exception):  # nothing else is called at such an end, `atexit` neither
+    with suppress(Exception):  # nothing else is called at such an exit, not even `atexit`
         current.services().observers.close()
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -225,7 +225,7 @@ def _stop_main(thread: int, is_inside: Callable[[], bool], error: type[StopSigna
 
 
 def _stop_thread(thread: int, error: type[StopSignal]) -> None:
-    # ctypes: 5 ms of start-up that only a run that is cancelled pays.
+    # ctypes takes 5 ms to import, which only a cancelled run needs.
     from flowstone.engine.thread_errors import raise_in_thread
 
     raise_in_thread(thread, error)
@@ -245,7 +245,7 @@ def _terminate(number: int, _: object) -> None:
 
 
 def _cancel(number: int, _: object) -> None:
-    import asyncio  # 40 ms of start-up; here it is running already
+    import asyncio  # 40 ms to import; a loop is running, so it is imported already
 
     if _requests:
         error, is_blocked = _requests.pop()
@@ -262,7 +262,7 @@ def _cancel(number: int, _: object) -> None:
 
 
 def _forget_parent() -> None:
-    """In a forked child: the runs are the parent's, and so is what SIGTERM means."""
+    """Reset in a forked child: the runs and the handling of SIGTERM belong to the parent."""
     if signal.getsignal(signal.SIGTERM) in {_terminate, _cancel}:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _tasks.clear()

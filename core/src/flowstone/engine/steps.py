@@ -1,4 +1,4 @@
-"""What a run's life asks of the world; the drivers do it and hand the answer back."""
+"""The steps of a lifecycle; drivers perform them and return the answers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from flowstone.records.states import State, StateType
 
 
-#: The levels of log lines, as `logging` has them, which takes 8 ms to import.
+#: The levels of `logging`, which takes 8 ms to import.
 INFO, WARNING, ERROR = 20, 30, 40
 
 
@@ -30,7 +30,7 @@ class Record:
 
 @fact
 class CallFunction:
-    """Call the function. Answer: its value; what it raises is thrown in."""
+    """Call the function. Answer: its value; its error is thrown in."""
 
     fn: Callable[..., Any]
     args: tuple[Any, ...]
@@ -39,7 +39,7 @@ class CallFunction:
 
 
 class YieldProgress:
-    """How many values of a run were handed out, and how it was closed, where it was."""
+    """The number of values that a run has yielded, and how it was closed, if it was."""
 
     __slots__ = ("closed", "count")
 
@@ -50,10 +50,10 @@ class YieldProgress:
 
 @fact
 class Iterate:
-    """Call the function, and hand out what it yields. Answer: what it returned in the end.
+    """Call the function, and yield its values. Answer: its return value.
 
-    It is thrown in what the function raises, or the progress's `closed`.
-    The drivers leave it to who called them, as the consumer's code runs between two values.
+    The function's error, or the progress's `closed`, is thrown in. Drivers leave this step to their
+    callers, as the consumer's code runs between two values.
     """
 
     fn: Callable[..., Any]
@@ -73,7 +73,7 @@ class CallHook:
 
 @fact
 class AcquireSlots:
-    """Take slots under the limits of the run's tags. Answer: None, or what is in the way."""
+    """Take slots under the limits of the run's tags. Answer: None, or the reason why not."""
 
     request: SlotRequest
 
@@ -87,14 +87,14 @@ class AwaitSlots:
 
 @fact
 class ReleaseSlots:
-    """Give the slots back, or leave the queue. Answer: None."""
+    """Release the slots, or leave the queue. Answer: None."""
 
     request: SlotRequest
 
 
 @fact
 class Load:
-    """Look for a kept result of this call. Answer: a `CacheLookup`."""
+    """Look up the stored result of this call. Answer: a `CacheLookup`."""
 
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
@@ -102,7 +102,7 @@ class Load:
 
 @fact
 class Save:
-    """Keep the result, or stage it in the transaction around the run. Answer: None."""
+    """Store the result, or stage it in the enclosing transaction. Answer: None."""
 
     look: CacheLookup
     value: Any
@@ -110,7 +110,7 @@ class Save:
 
 @fact
 class StageInTransaction:
-    """Hand a completed run to the transaction around it. Answer: None."""
+    """Add a completed run to the enclosing transaction. Answer: None."""
 
     around: RunTransaction
     look: CacheLookup | None
@@ -128,7 +128,7 @@ class ReadValues:
 
 @fact
 class Unlock:
-    """Let others compute this call again, also where the look was not finished. Answer: None."""
+    """Release the lock on the cache key, even if the lookup did not finish. Answer: None."""
 
     look: CacheLookup | None
 
@@ -142,14 +142,14 @@ class Await:
 
 @fact
 class FinishChildren:
-    """Bring to an end all that was submitted in this run.
+    """Finish all tasks that were submitted in this run.
 
-    Answer: what ended badly, unobserved; with an error, what could not be stopped.
+    Answer: unobserved failures; with an error, the tasks that could not be stopped.
 
     Attributes:
-        error: why the run ends; None where it simply returned. With an error, what has not
-            started is cancelled; with a stop signal or an interrupt, what runs is told to stop.
-        is_late: whether the run has exceeded its own timeout; then, too, what runs is told to stop.
+        error: the error that ends the run; None if it returned. With an error, tasks that have not
+            started are cancelled; with a stop signal or an interrupt, running ones are stopped.
+        is_late: whether the run has exceeded its own timeout; running tasks are then stopped, too.
     """
 
     error: BaseException | None
@@ -165,22 +165,22 @@ class Sleep:
 
 @fact
 class Refresh:
-    """See what others have made of the run, and go on from there. Answer: now, and its `State`."""
+    """Read the run from the store, and continue from there. Answer: the time, and its `State`."""
 
 
 @fact
 class FindRequest:
-    """See whether others ask the run to end. Answer: their reason, or None."""
+    """Check for a request to end the run. Answer: its reason, or None."""
 
 
 @fact
 class Resume:
-    """Go on with a paused run, in the same attempt. Answer: whether somebody has resumed it."""
+    """Continue a paused run in the same attempt. Answer: whether it was resumed by a request."""
 
 
 @fact
 class Suspend:
-    """Give the run up, to be executed again elsewhere. Answer: the `State` that it is left in."""
+    """Release the run, to be executed again elsewhere. Answer: the `State` that it is left in."""
 
     message: str
     data: BaseException

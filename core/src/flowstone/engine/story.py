@@ -1,4 +1,4 @@
-"""Stories: generators that say what is to be waited for or called, told once for sync and async."""
+"""Stories: generators that yield awaitables or calls, with the same code for sync and async."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from flowstone.engine.functions import is_awaitable
 T = TypeVar("T")
 #: An awaitable, or a function to call that may block.
 Pending = Awaitable[object] | Callable[[], object]
-#: A generator of what has to be waited for; each value is sent in.
+#: A generator of awaitables or calls; each value is sent in.
 Story = Generator[Pending, object, T]
-#: A function, and what it is called with.
+#: A function and its arguments.
 Call = tuple[Callable[..., Any], tuple[Any, ...], Mapping[str, Any]]
-#: What happens, with the calls that have to be made on the way. Their values are sent in, or their
-#: errors: one that was thrown in could not be told from the end of a story that is dropped.
+#: A generator of calls. Their values or errors are sent in; an error that is thrown in could not
+#: be distinguished from the end of a story that is closed.
 CallStory = Generator[Call, tuple[Any, BaseException | None], T]
 
 
 def run_story(story: Story[T]) -> T:
-    """Run a story in sync code, with a loop of its own for each awaitable."""
+    """Run a story in sync code, with a new loop for each awaitable."""
     return _run_to_end(_tell(story, _block_on))
 
 
@@ -32,7 +32,7 @@ async def arun_story(
     """Run a story on the event loop that is running.
 
     Args:
-        story: what happens.
+        story: the story.
         call: makes a blocking call in a thread.
     """
 
@@ -58,7 +58,7 @@ async def _tell(story: Story[T], wait: Callable[[Pending], Awaitable[object]]) -
 
 
 async def _block_on(pending: Pending) -> object:
-    """Wait without letting other coroutines run, as there are none."""
+    """Wait, blocking the loop, as it has no other coroutines."""
     return run_awaitable(pending) if is_awaitable(pending) else pending()
 
 
@@ -73,12 +73,12 @@ def _run_to_end(coroutine: Coroutine[Any, Any, T]) -> T:
 
 
 def run_awaitable(awaitable: Awaitable[T]) -> T:
-    """Return the value of an awaitable, from sync code: of an async hook of a sync run.
+    """Return the value of an awaitable in sync code, such as an async hook of a sync run.
 
-    Where a loop runs in this thread already, the awaitable gets a thread and a loop of its own.
+    If a loop runs in this thread already, the awaitable gets its own thread and loop.
     """
-    import asyncio  # 40 ms of start-up that most runs do without
-    from concurrent.futures import ThreadPoolExecutor  # asyncio has it anyway
+    import asyncio  # 40 ms to import, which most runs don't need
+    from concurrent.futures import ThreadPoolExecutor  # asyncio imports it anyway
 
     async def wait() -> T:
         return await awaitable
@@ -95,7 +95,7 @@ def run_awaitable(awaitable: Awaitable[T]) -> T:
 
 
 def make_calls(story: CallStory[T]) -> T:
-    """Make the calls that a story asks for."""
+    """Make the calls that a story yields."""
     try:
         fn, args, kwargs = next(story)
         while True:
@@ -111,7 +111,7 @@ def make_calls(story: CallStory[T]) -> T:
 
 
 async def amake_calls(story: CallStory[T]) -> T:
-    """Make the calls that a story asks for, and await them."""
+    """Async version of `make_calls`."""
     try:
         fn, args, kwargs = next(story)
         while True:

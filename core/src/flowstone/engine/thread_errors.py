@@ -13,7 +13,7 @@ from flowstone.ports.interrupts import interrupt
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: What to call when an error of a type was raised where Python ignores errors.
+#: Functions to call when an error of a type was raised where Python ignores errors.
 _lost: dict[type[BaseException] | None, Callable[[], None]] = {}
 
 
@@ -35,8 +35,8 @@ def cancel_error_in_thread(thread: int) -> None:
 def watch_for_loss(error: type[BaseException], call: Callable[[], None]) -> None:
     """Call a function when an error that is raised in a thread gets lost there.
 
-    Python reports an error in ``__del__``, or in a callback of weakref or gc, and goes on. This one
-    is not reported. The function may be called in the middle of anything: it must take no lock.
+    Python reports an error in ``__del__``, or in a callback of weakref or gc, and continues. This
+    one is not reported. The function may be called at any point, so it must take no lock.
     """
     global _report
     _lost[error] = call
@@ -46,7 +46,7 @@ def watch_for_loss(error: type[BaseException], call: Callable[[], None]) -> None
 
 
 def end_watch(error: type[BaseException]) -> None:
-    """Call the function no more."""
+    """Stop calling the function."""
     _lost.pop(error, None)
 
 
@@ -54,7 +54,7 @@ def _hear(lost: sys.UnraisableHookArgs) -> None:
     call = _lost.get(lost.exc_type)
     if call is not None:
         call()
-    elif getattr(_here, "is_reporting", False):  # the hook of somebody else calls this one
+    elif getattr(_here, "is_reporting", False):  # another hook calls this one
         sys.__unraisablehook__(lost)
     else:
         _here.is_reporting = True

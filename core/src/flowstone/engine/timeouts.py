@@ -1,4 +1,4 @@
-"""Timeouts of blocking calls: a signal on the main thread, an error put into any other."""
+"""Timeouts of blocking calls: a signal on the main thread, an injected error in other threads."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import FrameType
 
-#: Interrupts the main thread. SIGALRM is left to the code that runs there: libraries set alarms.
+#: Interrupts the main thread. SIGALRM is not used, since libraries set alarms.
 _SIGNAL: int = signal.SIGRTMIN + 7 if hasattr(signal, "SIGRTMIN") else getattr(signal, "SIGURG", 0)
-#: Code that still runs this many seconds after its limit was in a blocking call.
+#: Code that is still running this many seconds after its limit is in a blocking call.
 _LATE = 0.5
-#: Seconds until a call is interrupted again that was in the middle of a finalizer.
+#: Seconds before a call that was in a finalizer is interrupted again.
 _SOON = 0.01
-#: Where weak dictionaries and sets have their callbacks.
+#: The modules with the callbacks of weak dictionaries and sets.
 _CALLBACKS = frozenset({weakref.__file__, _weakrefset.__file__})
 
 
@@ -52,8 +52,8 @@ def call_within(
     """Call `fn` with a time limit.
 
     Raises:
-        RunTimeout: it took longer. Where the call could not be interrupted (a blocking call in a
-            thread), that is said, and the error comes when the call has ended.
+        RunTimeout: it took longer. If the call could not be interrupted (a blocking call in a
+            thread), the message says so, and the error is raised when the call has ended.
     """
     main = threading.current_thread() is threading.main_thread()
     limit: Any = _Interrupt if main and _SIGNAL else _Injection
@@ -77,7 +77,7 @@ def _explain(took: float) -> str:
 
 
 class _Interrupt:
-    """A signal to the main thread when the time is over, whose handler raises there."""
+    """A signal to the main thread after the timeout, whose handler raises there."""
 
     def __init__(self, seconds: float) -> None:
         self.error = _Expired()
@@ -95,12 +95,12 @@ class _Interrupt:
         _limits.remove(self)
 
 
-#: The limits of the calls that the main thread is in, the outermost first.
+#: The limits of the active calls on the main thread, outermost first.
 _limits: list[_Interrupt] = []
 
 
 def _raise_expired(_number: int, frame: FrameType | None) -> None:
-    """End the outermost call whose time is over; a signal that comes late ends nothing."""
+    """End the outermost call that has exceeded its limit; a late signal has no effect."""
     now = monotonic()
     for limit in _limits:
         if limit.end <= now:
@@ -124,9 +124,9 @@ def _is_in_finalizer(frame: FrameType | None) -> bool:
 
 
 class _Watch:
-    """A thread that interrupts the main thread when one of its limits is over.
+    """A thread that interrupts the main thread when one of its limits is exceeded.
 
-    It takes no lock: the main thread may be interrupted while it has one, and never release it.
+    It takes no lock: the main thread may be interrupted while it holds it, and never release it.
     """
 
     def __init__(self) -> None:
@@ -135,7 +135,7 @@ class _Watch:
         self._until = math.inf
 
     def wake_at(self, end: float) -> None:
-        """Look at the limits at that time."""
+        """Check the limits at that time."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="flowstone-limits", daemon=True)
             self._thread.start()
@@ -145,7 +145,7 @@ class _Watch:
     def _run(self) -> None:
         main = threading.main_thread().ident or 0
         while True:
-            self._until = math.inf  # so that a limit that comes from here on wakes it
+            self._until = math.inf  # so that a limit added from here on wakes it
             now = monotonic()
             ends = [limit.end for limit in list(_limits)]
             if any(end <= now for end in ends):
@@ -166,11 +166,11 @@ def _restart_watch() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_restart_watch)  # a child has none of its threads
+    os.register_at_fork(after_in_child=_restart_watch)  # its thread doesn't exist in a forked child
 
 
 class _Injection:
-    """An error put into the thread; it comes up when the thread next runs Python code."""
+    """An error injected into the thread; it is raised when the thread next runs Python code."""
 
     def __init__(self, seconds: float) -> None:
         self.error = type("_Expired", (_Expired,), {})
@@ -193,11 +193,11 @@ class _Injection:
         self._lost.put(False)
         end_watch(self.error)
         if self._fired and (kind is None or not issubclass(kind, self.error)):
-            # It has not come up yet, and must not come up later.
+            # It has not been raised yet, and must not be raised later.
             cancel_error_in_thread(self._thread)
 
     def _run(self, seconds: float) -> None:
-        """Fire when the time is over, and again whenever the error was lost."""
+        """Inject the error after the timeout, and again whenever it was lost."""
         pause: float | None = seconds
         while True:
             try:

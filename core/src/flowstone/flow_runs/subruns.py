@@ -23,7 +23,7 @@ KIND = "subrun:"
 
 
 def note_subrun(run_id: str) -> None:
-    """Record that a run that is about to be created belongs to the run around this code, if any."""
+    """Record that a run that is about to be created belongs to the current run, if any."""
     scope = current.scope.get()
     if scope is not None:
         caller = snapshot_run(scope).origin

@@ -141,7 +141,7 @@ def _become(asked: Request) -> list[str]:
 
 
 def main() -> None:
-    """Serve the channel on standard input."""
+    """Serve requests from the channel on standard input."""
     channel = socket.socket(fileno=os.dup(0))
     nowhere = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nowhere, 0)

@@ -1,8 +1,8 @@
-"""Logs of runs: with the standard library's interface, stored and shown.
+"""Run loggers: standard library loggers whose records are stored with the run, and shown.
 
 `get_run_logger()` returns the current run's logger. Its lines go to the run's log in the store and,
-unless the program has set up logging itself, to standard error. So do lines of other loggers that
-the settings name, if they are written while a run is current.
+unless the program has set up logging itself, to standard error. The same applies to other
+loggers that the settings name, if a run is current.
 """
 
 from __future__ import annotations
@@ -341,7 +341,7 @@ def redirect_prints(active: bool) -> Iterator[None]:
 
 
 def is_logging_prints() -> bool | None:
-    """Return whether the run around this code logs its prints; None if that was not set."""
+    """Return whether the current run logs its prints; None if that was not set."""
     return _prints.get()
 
 

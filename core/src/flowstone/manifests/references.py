@@ -35,7 +35,7 @@ def escape(value: object) -> object:
 
 
 class ManifestResolver:
-    """Replaces references by their values, and reports unknown ones with their location."""
+    """Replaces references with their values, and reports unknown ones with their location."""
 
     def __init__(self, source: ManifestFile, problems: Problems, *, variables: bool = True) -> None:
         self._source, self._problems, self._variables = source, problems, variables

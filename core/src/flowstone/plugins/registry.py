@@ -48,8 +48,8 @@ def list_defined() -> list[tuple[str, type[Any]]]:
 def _find_defined(slug: str) -> type | None:
     """Return the newest class with a slug, preferably one that can be found in its module.
 
-    Unpickling a class creates an empty copy first, which is dropped if the class exists, but may
-    live on for a while.
+    Unpickling a class first creates an empty copy. If the class exists, the copy is dropped, but it
+    may not be collected at once.
     """
     alive = [kind for found in _defined.get(slug, ()) if (kind := found()) is not None]
     return next(filter(_is_in_its_module, reversed(alive)), alive[-1] if alive else None)

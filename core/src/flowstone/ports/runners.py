@@ -74,4 +74,4 @@ class Runner(Protocol):
         """Run a call of a coroutine function, which never raises, on the runner's event loop."""
 
     def close(self) -> None:
-        """Accept no more calls; those that have not begun may be dropped."""
+        """Stop accepting calls; those that have not begun may be dropped."""

@@ -274,13 +274,13 @@ class Journal(Protocol):
         """Call `stop` from another thread with the signal when others request to stop that root."""
 
     def release(self, root_id: str) -> None:
-        """Flush, and stop renewing the root's lease: this process will write no more about it."""
+        """Flush, and stop renewing the root's lease: this process stops writing about it."""
 
     def abandon(self, root_id: str, token: str | None = None, /) -> None:
         """Stop renewing the lease of a root whose end can't be stored: it will become Crashed."""
 
     def leave(self, root_id: str, run_ids: Iterable[str], /) -> None:
-        """Accept no more events of task runs in a root's tree that could not be stopped.
+        """Refuse further events of task runs in a root's tree that could not be stopped.
 
         Their threads may write again when the root has ended, or is executed again: from now on
         they

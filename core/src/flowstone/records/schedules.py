@@ -41,9 +41,9 @@ class ScheduleOptions:
         grace_seconds: how late a run may start without counting as missed.
         jitter_seconds: the maximum random delay of a run, in seconds. The delay depends only on the
             deployment, the schedule and the time: every process computes the same one.
-        start: it is not due before this. Without a time zone it is a local time of the schedule.
-        end: it is not due after this. Without a time zone it is a local time of the schedule.
-        exclude: when it is not due: a date for the whole local day, a datetime for that moment.
+        start: the first time at which it can be due; without a time zone, in the schedule's.
+        end: the last time at which it can be due; without a time zone, in the schedule's.
+        exclude: times at which it is not due: a date for the local day, a datetime for that moment.
     """
 
     active: bool = True
@@ -62,7 +62,7 @@ class Cron(ScheduleOptions):
     """A cron schedule, such as ``0 9 * * MON-FRI``. `ScheduleOptions` has its other options.
 
     Attributes:
-        cron: minute, hour, day of month, month, day of week; or ``@hourly``, ``@daily`` and such.
+        cron: minute, hour, day of month, month, day of week; or ``@hourly``, ``@daily`` and so on.
         timezone: a name in the tz database, such as ``Europe/Berlin``; None for UTC.
         day_or: if both day of month and day of week are restricted: True for days that match
             either, False for days that match both.

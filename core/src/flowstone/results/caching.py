@@ -1,4 +1,4 @@
-"""The result caching of a flow or task, from its options and those of the flow around it."""
+"""The result caching of a flow or task, from its options and those of the enclosing flow."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def open_cache(
         services: for the settings, the time and the home.
         keeps: the options for results.
         run_id: the id of the run.
-        parent: the run around it.
+        parent: the parent run.
         lineage: for a flow called by another one, what is the same in each attempt of the latter.
     """
     # A saved storage block has to be loaded.

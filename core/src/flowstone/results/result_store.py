@@ -289,7 +289,7 @@ StoreOption = ResultStore | ObjectStore | Path | str | None
 
 
 def get_result_store() -> ResultStore:
-    """Return the result options of the flow around this code; outside of one, the defaults."""
+    """Return the result options of the current flow; outside of a flow, the defaults."""
     scope = current.scope.get()
     keeps = None if scope is None else scope.owner.result_options
     return ResultStore() if keeps is None else ResultStore(keeps.storage, keeps.serializer)
@@ -299,7 +299,7 @@ def open_store(store: StoreOption, services: Services) -> tuple[ResultFiles, Loc
     """Return a transaction's result files, and its lock manager if there is one.
 
     Args:
-        store: a `ResultStore`, or only a storage; None for that of the flow around this code.
+        store: a `ResultStore`, or only a storage; None for that of the current flow.
         services: for the time and the home.
     """
     if store is None:

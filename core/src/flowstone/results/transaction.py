@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 class CommitMode(StrEnum):
     """When a transaction is committed.
 
-    EAGER: at the end of its block. LAZY: with the one around it. OFF: explicitly, else rolled back.
+    EAGER: at the end of its block. LAZY: with the outer one. OFF: by `commit`, else rolled back.
     """
 
     EAGER = "EAGER"
@@ -332,7 +332,7 @@ def transaction(
     Args:
         key: the key of the staged value; `txn.is_committed()` is True if it was committed before.
         store: the storage of results: a path, an object store block or its saved name, or a
-            `ResultStore`; by default that of the flow around it, or else files in the home.
+            `ResultStore`; by default that of the enclosing flow, or else files in the home.
         commit_mode: `CommitMode`; by default LAZY, which commits the outermost at its block's end.
         isolation_level: with SERIALIZABLE, one block with this key runs at a time.
         overwrite: whether to run although an earlier one was committed.

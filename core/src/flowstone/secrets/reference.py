@@ -96,7 +96,7 @@ def is_literal(text: str) -> bool:
 
 
 def escape(text: str) -> str:
-    """Return a text that is read back as this one, and never as a reference."""
+    """Escape a text so that it is read back unchanged, and never as a reference."""
     return LITERAL + text if is_literal(text) or split(text) is not None else text
 
 

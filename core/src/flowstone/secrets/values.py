@@ -89,7 +89,7 @@ class Reference:
         return "bytes" if issubclass(base, SecretBytes) else "json"
 
     def _fit(self, text: str) -> tuple[object, ...]:
-        """Return the content for ``Secret[...]`` in a tuple: JSON if it accepts no text; or ()."""
+        """Return the content for ``Secret[...]`` in a tuple, as JSON if it can't be text; or ()."""
         if self.hint in {None, Any, str}:
             return (text,)
         adapter = _adapter(self.hint)

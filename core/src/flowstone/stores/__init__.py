@@ -1,1 +1,1 @@
-"""Where facts and documents are kept, several ways: in memory, in an SQLite file."""
+"""Stores of events, documents and slots: in memory, or in an SQLite file."""

@@ -1,4 +1,4 @@
-"""Stores in memory: the reference that the others are measured by, and what tests run on."""
+"""Stores in memory: the reference for other stores, and the store of tests."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class MemoryRuns:
-    """A `RunStore` that forgets everything at the end of the process."""
+    """A `RunStore` in memory, which is lost at the end of the process."""
 
     def __init__(self, now: Callable[[], float] = time) -> None:
         self._now = now
@@ -78,7 +78,7 @@ class MemoryRuns:
         return HeartbeatReply(moved, self._renew_slots(slots or {}))
 
     def _renew_slots(self, leases: Mapping[str, float]) -> list[str]:
-        return list(leases)  # it keeps runs only
+        return list(leases)  # it stores runs only
 
     def reap(self) -> list[Run]:
         with self._lock:
@@ -233,7 +233,7 @@ class MemoryRuns:
 
 
 class MemoryDocuments:
-    """A `DocumentStore` that forgets everything at the end of the process."""
+    """A `DocumentStore` in memory, which is lost at the end of the process."""
 
     def __init__(self, now: Callable[[], float] = time) -> None:
         self._now = now
@@ -298,7 +298,7 @@ class MemoryDocuments:
 
 
 class MemoryStore(MemorySlots, MemoryRuns, MemoryDocuments):
-    """All the stores in one; a heartbeat renews what runs and slots hold.
+    """All stores in one; a heartbeat renews the leases of runs and slots.
 
     Args:
         now: the store's clock.
@@ -310,7 +310,7 @@ class MemoryStore(MemorySlots, MemoryRuns, MemoryDocuments):
         MemorySlots.__init__(self, self, now)
 
     def holder(self) -> str:
-        """Return who this process is, for its leases."""
+        """Return the name of this process for its leases."""
         return name_holder()
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class MemorySlots:
-    """The slots of a `SlotStore` that forgets everything at the end of the process."""
+    """The slots of a `SlotStore` in memory, which is lost at the end of the process."""
 
     def __init__(self, documents: DocumentStore, now: Callable[[], float] = time) -> None:
         self._now = now
@@ -98,10 +98,10 @@ class MemorySlots:
         return slot._replace(until=now + seconds) if is_due(slot.until, now, seconds) else slot
 
     def _is_dead(self, slot: Slot, now: float) -> bool:
-        # Who is here to ask is alive, however long it was suspended.
+        # The caller is alive, however long its process was suspended.
         return slot_rules.is_dead(slot, now, True if slot.holder == name_holder() else None)
 
 
 def name_holder() -> str:
-    """Return who this process is: nobody else can see its memory."""
+    """Return the name of this process; no other one can access its memory."""
     return f"memory/{os.getpid()}"

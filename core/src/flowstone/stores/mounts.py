@@ -1,12 +1,12 @@
-"""Where a file system of this machine comes from: a disk, or another machine."""
+"""Detects whether a path is on a network file system."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path, PurePosixPath
 
-#: File systems on which several machines can write at once. SQLite's write-ahead log needs memory
-#: that all its processes share, and locks that none of these promise.
+#: File systems that several machines can write to at once. SQLite's write-ahead log needs memory
+#: shared by all its processes, and locks that none of these guarantee.
 NETWORK = re.compile(
     r"(nfs|nfs4|cifs|smb|smbfs|smb3|afs|ceph|glusterfs|lustre|beegfs|gpfs|ocfs2|gfs2|afpfs)"
     r"|fuse\.(sshfs|glusterfs|ceph|s3fs|gcsfuse|rclone|goofys|davfs|blobfuse2?)"
@@ -15,12 +15,12 @@ _TABLE = Path("/proc/self/mountinfo")
 
 
 def find_network_mount(path: Path, table: str | None = None) -> str | None:
-    """Return the type of the network file system that a path is on; None where it is on none.
+    """Return the type of the network file system that a path is on; None if it is on none.
 
     Args:
-        path: of a file or directory, which need not exist.
-        table: the text of `/proc/self/mountinfo`; None for that of this process. Where the system
-            has none, no path is known to be on a network.
+        path: the path of a file or directory, which need not exist.
+        table: the text of `/proc/self/mountinfo`; None for that of this process. If the system has
+            no such file, no path is reported as being on a network.
     """
     if table is None:
         try:

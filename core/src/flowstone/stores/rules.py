@@ -1,4 +1,4 @@
-"""What every store rules the same way: who may write a run, and what its end entails."""
+"""Rules of all stores: which process may write a run, and the consequences of its end."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
     from flowstone.records.events import Event
     from flowstone.records.runs import Fence, StateChange
 
-#: The shortest part of an id that finds a run.
+#: The minimum length of a part of an id that identifies a run.
 SHORTEST_PART = 8
-#: The part of a lease that remains at least after a heartbeat.
+#: The minimum fraction of a lease that remains after a heartbeat.
 _LEFT = 2 / 3
 
 
 def apply_change(run: Run, change: StateChange) -> Run:
-    """Return the run as the change leaves it.
+    """Return the run after the change.
 
     Raises:
-        Conflict: the run is not at the version below the change's, or is to be taken over while
-            somebody holds it.
-        IllegalTransition: `NEXT` has no such move.
+        Conflict: the run is not at the version before the change's; or it is to be taken over
+            although a process holds it.
+        IllegalTransition: `NEXT` has no such transition.
     """
     if change.version != run.version + 1:
         raise Conflict(run.name, change.version - 1, run.version, run)
@@ -50,12 +50,12 @@ def apply_change(run: Run, change: StateChange) -> Run:
         return after
     if after.state.is_final():
         return evolve(after, lease=evolve(after.lease, until=0.0))
-    # A process that resumes a run that had ended brings a lease of its own.
+    # A process that resumes a run that had ended has a new lease.
     return evolve(after, lease=None) if run.state.is_final() else after
 
 
 def start_lease(event: Event, now: float) -> Event:
-    """Return an event; its lease, if it has one, starts now, by the store's clock."""
+    """Return an event whose lease, if it has one, starts now, by the store's clock."""
     payload = event.payload
     lease = payload.lease if isinstance(payload, Run | Handover) else None
     if lease is None:
@@ -65,33 +65,33 @@ def start_lease(event: Event, now: float) -> Event:
 
 
 def is_lapsed(root: Run, now: float) -> bool:
-    """Tell whether the lease of a root has expired."""
+    """Return whether the lease of a root has expired."""
     return root.lease is not None and root.lease.until < now
 
 
 def is_due(until: float, now: float, seconds: float) -> bool:
-    """Tell whether a heartbeat has to renew a lease."""
+    """Return whether a heartbeat has to renew a lease."""
     return until < now + seconds * _LEFT
 
 
 def check_root_open(root: Run | None) -> None:
-    """Let a run of a tree begin or go on; raise `Conflict` where the root has ended."""
+    """Allow a run of a tree to begin or continue; raise `Conflict` if the root has ended."""
     if root is not None and root.state.is_final():
         raise Conflict(root.name, root.version, root.version, root)
 
 
 def check_batch(root: Run | None, fence: Fence, events: Collection[Event]) -> None:
-    """Let a batch pass, or refuse all of it.
+    """Accept or refuse a batch as a whole.
 
     Raises:
         RunNotFound: there is no such root run.
-        Conflict: its version or lease is another, or it has ended and the batch has more than log
-            lines and artifacts; or a fact belongs to another tree.
+        Conflict: its version or lease differs; or it has ended, and the batch has other events than
+            log lines and artifacts; or an event belongs to another tree.
     """
     if root is None:
         raise RunNotFound(fence.root_id)
     held = root.lease is not None and root.lease.token == fence.token
-    # Of a root that has ended, anybody may say that work which it left elsewhere has ended, too.
+    # After the end of a root, any process may record that external work which it left has ended.
     held |= root.state.is_final() and all(event.kind == EXTERNAL_WORK_ENDED for event in events)
     if root.version != fence.version or not held or not _fits(root, events):
         raise Conflict(root.name, fence.version, root.version, root)
@@ -106,7 +106,7 @@ def _fits(root: Run, events: Collection[Event]) -> bool:
 
 
 def refold(facts: Iterable[Event]) -> Run | None:
-    """Return the run that its birth and changes make, in whatever order they came."""
+    """Return the run from its creation and changes, in any order."""
     run = None
     for event in sorted(
         (fact for fact in facts if type(fact.payload) not in INFORMATIONAL), key=_order_key
@@ -123,7 +123,7 @@ def _order_key(event: Event) -> tuple[bool, int]:
 
 
 def make_closing_events(root: Run, unfinished: Iterable[Run]) -> list[Event]:
-    """Return the facts that end what is unfinished in the tree of a root that has ended."""
+    """Return the events that end the unfinished runs in the tree of a root that has ended."""
     kind = CRASHED if root.state.type is CRASHED else CANCELLED
     message = (
         f"{root.name!r}, the run that it belongs to, became {root.state.name} before this one ended"
@@ -133,9 +133,9 @@ def make_closing_events(root: Run, unfinished: Iterable[Run]) -> list[Event]:
 
 
 def make_loss_event(root: Run, now: float, *, known_dead: bool, last_fact: float) -> Event:
-    """Return the fact that ends a root whose process is gone.
+    """Return the event that ends a root whose process has died.
 
-    It has crashed; one that somebody had asked to end is cancelled: it is not to be executed again.
+    It has crashed. If it was requested to stop, it is cancelled, so that it is not executed again.
     """
     if known_dead:
         sign = f"was killed or died; it was last seen at {_format_time(last_fact)}"
@@ -151,7 +151,7 @@ def make_loss_event(root: Run, now: float, *, known_dead: bool, last_fact: float
 
 
 def describe_holder(lease: Lease | None) -> str:
-    """Return where a lease's holder is, for a person."""
+    """Return the location of a lease's holder, for messages."""
     host, _, rest = (lease.holder if lease else "").partition("/")
     pid = rest.partition("/")[0]
     return f"pid {pid} on host {host}" if host and pid else host or "of unknown place"
@@ -162,7 +162,7 @@ def _format_time(at: float) -> str:
 
 
 def make_not_found(ref: str, parts: Sequence[str], names: Sequence[str]) -> RunNotFound:
-    """Return the error that names what was meant: the ids that a part fits, or names near it."""
+    """Return an error with suggestions: the ids that a part matches, or similar names."""
     return RunNotFound(ref, parts or names)
 
 
@@ -170,8 +170,8 @@ def check_expected(kind: str, name: str, version: int, expected: int | None) -> 
     """Check the version that a document is expected to be at; 0 stands for none.
 
     Raises:
-        ObjectAlreadyExists: it should not be there.
-        StaleDocument: it is at another version, or gone.
+        ObjectAlreadyExists: it exists, but should not.
+        StaleDocument: it is at another version, or deleted.
     """
     if expected is None or expected == version:
         return

@@ -1,4 +1,4 @@
-"""What every store rules the same way: whether there are slots, and which leases are dead."""
+"""Rules of all stores: whether slots are free, and which leases are dead."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
     from flowstone.records.limits import Claim, Limit
 
-#: The clock's own grain, at the size of today's time, in seconds.
+#: The resolution of the current time as a float, in seconds.
 _GRAIN = 1e-6
 
 
 class Waiter(NamedTuple):
-    """A process that asks for slots under a limit in vain.
+    """A process that waits for slots under a limit.
 
     Attributes:
-        since: since when it has got nothing.
-        until: then it counts no more, if it has not asked again.
+        since: the time since which it has been waiting.
+        until: the time after which it is ignored, if it has not asked again.
     """
 
     limit: str
@@ -49,14 +49,14 @@ def find_refusal(
     claim: Claim,
     now: float,
 ) -> Refusal | None:
-    """Return why a claim is not to be granted; None where it is.
+    """Return why a claim is refused; None if it is granted.
 
     Args:
         limits: the active limits that the claim names.
         held: the leases under them.
-        wishes: who else waits for slots under them.
-        claim: what is asked for.
-        now: the time.
+        wishes: the other processes that wait for slots under them.
+        claim: the claim.
+        now: the current time.
 
     Raises:
         ConfigurationError: it can never be granted.
@@ -77,7 +77,7 @@ def find_refusal(
 
 
 def check_claim(limit: Limit, claim: Claim) -> None:
-    """Raise where a limit will never have what is asked for."""
+    """Raise if a limit can never grant a claim."""
     what, name = f"limit {limit.name!r}", limit.name
     if claim.is_rate and not limit.slot_decay_per_second:
         raise ConfigurationError(
@@ -95,7 +95,7 @@ def check_claim(limit: Limit, claim: Claim) -> None:
 
 
 def grant(limit: Limit, held: Sequence[Slot], claim: Claim, now: float) -> Slot:
-    """Return the lease that a claim gets under a limit."""
+    """Return the lease for a claim under a limit."""
     until = now + claim.seconds
     if claim.is_rate:
         ends = [slot.until for slot in held if slot.is_rate and slot.limit == limit.name]
@@ -114,7 +114,7 @@ def grant(limit: Limit, held: Sequence[Slot], claim: Claim, now: float) -> Slot:
 
 
 def is_dead(slot: Slot, now: float, alive: bool | None) -> bool:
-    """Tell whether a lease counts no more; `alive` is what can be seen of its holder."""
+    """Return whether a lease is dead; `alive` is whether its holder is, or None if unknown."""
     if slot.is_rate:
         return slot.until <= now
     return not alive if alive is not None else slot.until < now

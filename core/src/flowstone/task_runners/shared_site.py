@@ -81,7 +81,7 @@ class RunningCalls:
             return True
 
     def is_running(self, key: str) -> bool:
-        """Return whether a call has not ended."""
+        """Return whether a call is still running."""
         return key in self._threads
 
     def count(self) -> int:

@@ -144,7 +144,7 @@ def open_fast(login: Login, parameters: AwsClientParameters, bucket: str) -> Fas
     """Return the object that transfers small objects with obstore; None if only the SDK can.
 
     Args:
-        login: the login, whose keys obstore requests as the SDK does.
+        login: the credentials; obstore requests keys from them, as the SDK does.
         parameters: how to connect.
         bucket: the bucket's name.
     """

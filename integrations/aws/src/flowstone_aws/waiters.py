@@ -121,7 +121,7 @@ def _is_waiting(error: WaiterError) -> bool:
 
 
 def _pause(seconds: float) -> None:
-    """Sleep, in slices in which a cancellation is noticed."""
+    """Sleep in short slices, so that a cancellation is noticed."""
     end, never = monotonic() + seconds, Event()
     while (left := end - monotonic()) > 0:
         never.wait(min(left, SLICE))

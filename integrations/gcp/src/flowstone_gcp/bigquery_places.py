@@ -51,7 +51,7 @@ class BigQueryPlaces:
     def __init__(
         self, client: bigquery.Client, login: GcpLogin, settings: BigQuerySettings, where: str
     ) -> None:
-        """Create it with a client.
+        """Take a client and the places of its jobs.
 
         Args:
             client: the client of google-cloud-bigquery.

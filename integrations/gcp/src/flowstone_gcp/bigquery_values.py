@@ -76,7 +76,7 @@ def make_parameter(value: object) -> ArrayQueryParameter | ScalarQueryParameter:
 
 
 def inline_nulls(statement: str, values: Sequence[object]) -> tuple[str, list[object]]:
-    """Replace placeholders whose value is None by NULL; return the statement and the other values.
+    """Replace placeholders of None with NULL; return the statement and the other values.
 
     A parameter has a type in BigQuery, and does not match a column of another type; NULL does.
     """

@@ -37,7 +37,7 @@ class DataBatch(ABC):
     """The data of one validation.
 
     Attributes:
-        data: what the report contains if no rows were quarantined.
+        data: the data in the report, if no rows were quarantined.
         rows: the number of rows; None if only the database knows it.
     """
 

@@ -146,7 +146,7 @@ def _join(words: str) -> str:
 
 
 def _find_position(words: str, position: str | None, statement: str | None) -> int | None:
-    """Return the position of a problem in the statement; the server uses its own placeholders."""
+    """Return the position of a problem in the statement; the server's has other placeholders."""
     if statement is None:
         return None
     place = int(position) - 1 if position else 0

@@ -48,7 +48,7 @@ class Queries(ABC):
     # -- statements ------------------------------------------------------------------------------
 
     def execute(self, operation: str, parameters: Parameters = None) -> int:
-        """Run one statement, and return the number of changed rows; 0 if there is no such number.
+        """Run one statement, and return the number of changed rows; 0 if the database reports none.
 
         Args:
             operation: the statement, with placeholders ``?`` or ``:name`` for values.

@@ -27,7 +27,7 @@ def make_etag(found: os.stat_result) -> str:
 
 
 def replace_file(draft: Path, path: Path) -> None:
-    """Replace a file by a draft, and make sure that its etag changes."""
+    """Replace a file with a draft, and make sure that its etag changes."""
     with suppress(OSError):
         old, new = path.stat(), draft.stat()
         if make_etag(old) == make_etag(new):
@@ -68,7 +68,7 @@ def check_etag(path: Path, etag: str) -> None:
 
 
 def replace_matching_file(draft: Path, path: Path, etag: str) -> None:
-    """Replace a file by a draft if it has an etag, under a lock that other writers wait for.
+    """Replace a file with a draft if it has an etag, under a lock that other writers wait for.
 
     Raises:
         ObjectChanged: there is no file, or it has another etag.

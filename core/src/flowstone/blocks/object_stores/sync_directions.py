@@ -178,7 +178,7 @@ class Sync(ABC, Generic[T]):
             return False
         try:
             return self._provider.matches(info, file)
-        except ObjectMissing:  # deleted meanwhile
+        except ObjectMissing:  # deleted in the meantime
             return False
         except StorageError:
             raise
@@ -215,7 +215,7 @@ class SyncUp(Sync[Pair]):
 
     def _measure(self) -> Iterator[int]:
         for name in self._walk({}):
-            with suppress(StorageError):  # deleted meanwhile
+            with suppress(StorageError):  # deleted in the meantime
                 yield read_status(self._root / name).st_size
 
     def _plan(self, surplus: NameSpool) -> Iterator[Pair]:

@@ -121,7 +121,7 @@ class FieldReader:
 
 
 def _fit(hint: object, value: object) -> object:
-    """Convert a text to the type of a field: a saved block, or JSON if it accepts no text."""
+    """Convert a text to the type of a field: a saved block, or JSON if it can't be text."""
     if not isinstance(value, str):
         return value
     kinds = [

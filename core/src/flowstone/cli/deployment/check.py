@@ -1,4 +1,4 @@
-"""`flowstone deployment check`: checks whether runs of a deployment can be executed."""
+"""`flowstone deployment check`: check whether the runs of a deployment can be executed."""
 
 from __future__ import annotations
 

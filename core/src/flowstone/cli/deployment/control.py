@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     "--tag", "tags", multiple=True, metavar="TAG", help="A tag for the run; can be repeated."
 )
 @click.option(
-    "--watch", is_flag=True, help="Wait until the run has ended; exit as `run start` does."
+    "--watch", is_flag=True, help="Wait for the run to end; exit with the codes of `run start`."
 )
 @json_option
 def run_now(
@@ -109,7 +109,7 @@ def pause(name: str, as_json: bool) -> None:
 @click.argument("name", shell_complete=complete_deployments)
 @json_option
 def resume(name: str, as_json: bool) -> None:
-    """Resume the schedules of a deployment. Times that passed meanwhile are skipped."""
+    """Resume the schedules of a deployment. Times that passed in the meantime are skipped."""
     found = resume_deployment(name)
     now = services().clock.time()
     if as_json:

@@ -181,7 +181,7 @@ def pause(name: str, slug: str, as_json: bool) -> None:
 @click.argument("slug")
 @json_option
 def resume(name: str, slug: str, as_json: bool) -> None:
-    """Resume a schedule. Times that passed meanwhile are skipped."""
+    """Resume a schedule. Times that passed in the meantime are skipped."""
     made = resume_schedule(name, slug)
     found, now = load_deployment(name), services().clock.time()
     if as_json:

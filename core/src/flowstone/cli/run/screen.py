@@ -59,7 +59,7 @@ def show_alone() -> Iterator[None]:
 
 
 class Screen:
-    """An `Observer` that draws the tree of runs, and above it the output that is printed meanwhile.
+    """An `Observer` that draws the tree of runs, and above it the output printed in the meantime.
 
     It draws at a steady pace. A burst of output waits for the next redraw, as otherwise each line
     would redraw the tree.

@@ -1,1 +1,1 @@
-"""What every store over SQL does: tables, statements, rows."""
+"""The common parts of all stores over SQL: tables, statements, rows."""

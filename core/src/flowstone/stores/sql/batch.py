@@ -1,4 +1,4 @@
-"""A batch of facts, folded into as few rows as will do."""
+"""A batch of events, folded into as few rows as possible."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 @draft
 class Batch:
-    """What to write for some events.
+    """The rows to write for some events.
 
     Attributes:
         facts: rows for `events`.
-        births: rows for `runs`, each as the run is at the end of the batch.
-        moves: parameters of `UPDATE runs`, one for each run that was born earlier.
-        moved: the runs that `moves` are about.
-        out_of_order: runs whose changes are not in step here.
+        births: rows for `runs`, each with the run at the end of the batch.
+        moves: parameters of `UPDATE runs`, one for each run that was created earlier.
+        moved: the runs of `moves`.
+        out_of_order: runs whose changes are not consecutive here.
     """
 
     facts: list[Row] = field(default_factory=list)
@@ -58,13 +58,13 @@ class _Growth:
             self.started = run.started
 
     def take(self, step: StateChange) -> None:
-        """Go on to the next version."""
+        """Advance to the next version."""
         self.last = step
         if self.started is None and step.state.type is RUNNING:
             self.started = step.state.at
 
     def make_row(self) -> Row:
-        """Return the row of the run, which was born in the batch."""
+        """Return the row of the run, which was created in the batch."""
         run, last = self.run, self.last
         assert run is not None
         state = last.state
@@ -72,7 +72,7 @@ class _Growth:
         return RUNS.make_grown_row(run, state, last.version, last.attempt, self.started, ended)
 
     def make_update_row(self, run_id: str) -> Row:
-        """Return the parameters of `UPDATE runs`: new values, then id and version it must have."""
+        """Return the parameters of `UPDATE runs`: new values, then the expected id and version."""
         last, state = self.last, self.last.state
         return (
             STATE_VALUES[state.type],

@@ -1,4 +1,4 @@
-"""What the stores over SQL need of a database, and of what sees whether processes live."""
+"""The interfaces that stores over SQL need: a database, and liveness checks of processes."""
 
 from __future__ import annotations
 
@@ -33,42 +33,42 @@ class SqlCursor(Protocol):
 class SqlConnection(Protocol):
     """Executes statements; `sqlite3.Connection` is one.
 
-    In all of them ``?`` stands for a parameter, and for nothing else, so that it can be replaced
-    for a driver with another placeholder.
+    In statements, ``?`` is always a placeholder, so that it can be replaced for a driver with other
+    placeholders.
     """
 
     def execute(self, sql: str, parameters: Sequence[object] = ..., /) -> SqlCursor:
         """Execute a statement."""
 
     def executemany(self, sql: str, parameters: Iterable[Sequence[object]], /) -> SqlCursor:
-        """Execute a statement for each of several parameters."""
+        """Execute a statement once for each sequence of parameters."""
 
 
 class SqlDatabase(Protocol):
-    """A database whose work is given as functions of a connection.
+    """A database that executes work passed as functions of a connection.
 
-    They may be called more than once, so they change nothing but the database. They decide by what
-    they read, and a reader of events continues from the highest cursor. So no two are written with
-    at a time: a database that could do that takes a lock before each.
+    They may be called more than once, so they must have no other side effects. As they make
+    decisions based on what they read, and readers of events continue from the highest cursor, only
+    one may write at a time: a database with concurrent writers takes a lock before each.
     """
 
     @property
     def dialect(self) -> Dialect:
-        """The SQL that only this database has."""
+        """The SQL that is specific to this database."""
 
     def read(self, work: Callable[[SqlConnection], T]) -> T:
-        """Call `work`; each of its statements sees the database as it is then."""
+        """Call `work`; each of its statements sees the current state of the database."""
 
     def write(self, work: Callable[[SqlConnection], T]) -> T:
-        """Call `work` in a transaction of its own: all of it happens, or nothing.
+        """Call `work` in a transaction.
 
-        No other is written with meanwhile, by whichever process.
+        No other process or thread writes in the meantime.
         """
 
     def write_in_steps(self, work: Callable[[SqlConnection], bool]) -> None:
-        """Call `work`, each time in a transaction of its own, until it returns False.
+        """Call `work`, each time in a new transaction, until it returns False.
 
-        Between two steps others have the time to write.
+        Between two steps, other processes have time to write.
         """
 
     def close(self) -> None:
@@ -76,10 +76,10 @@ class SqlDatabase(Protocol):
 
 
 class Liveness(Protocol):
-    """Sees which processes are alive, where that can be seen from here."""
+    """Checks which processes are alive, if that is possible from this machine."""
 
     def is_alive(self, holder: str) -> bool | None:
-        """Say whether the holder of a lease lives; None where that can't be seen from here."""
+        """Return whether the holder of a lease is alive; None if it can't be checked from here."""
 
     def sweep(self) -> None:
         """Remove the marks of dead processes."""

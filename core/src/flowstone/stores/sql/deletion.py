@@ -1,4 +1,4 @@
-"""Deleting trees of runs, in steps that keep nobody else from writing for long."""
+"""Deletes trees of runs, in steps that don't block other writers for long."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from flowstone.stores.sql.dialect import Dialect
 
 # ruff: noqa: S608 - what is put together here are constants of this file, and of the dialect
-#: So many roots leave the lists in one step.
+#: Maximum number of roots that are removed from lists in one step.
 _ROOTS = 200
-#: So many rows are deleted in one step: some 20 ms.
+#: Maximum number of rows that are deleted in one step: about 20 ms.
 _ROWS = 2000
 _PLANNED = "SELECT root_id FROM deletions LIMIT ?"
 _NEWEST = "SELECT coalesce(max(seq), 0) FROM events"
@@ -25,7 +25,7 @@ _DELETE_PLACEHOLDERS = f"DELETE FROM events WHERE root_id = '' AND form = {PLACE
 
 
 class _Statements(NamedTuple):
-    """Statements about trees, whose roots are named by a JSON array."""
+    """Statements about trees, with a JSON array of their roots' ids as the parameter."""
 
     find_ended: str
     plan: str
@@ -44,7 +44,7 @@ def _make_statements(dialect: Dialect) -> _Statements:
     return _Statements(
         f"SELECT id FROM runs WHERE id {named} AND parent_id IS NULL AND ended IS NOT NULL",
         f"INSERT INTO deletions {texts}",
-        # What is listed goes with its root: it could not be shown without it.
+        # Listed runs are deleted with their root, as they could not be shown without it.
         f"DELETE FROM runs {of_trees} AND (kind = 'flow' OR parent_id IS NULL)",
         f"DELETE FROM runs WHERE id IN (SELECT id FROM runs {of_trees} LIMIT ?)",
         f"DELETE FROM strays WHERE run_id IN (SELECT run_id FROM events {of_trees} AND form < 2)",
@@ -58,7 +58,7 @@ def _make_statements(dialect: Dialect) -> _Statements:
 def delete_trees(database: SqlDatabase, root_ids: Sequence[str]) -> list[str]:
     """Delete the trees of roots that have ended; return these roots' ids.
 
-    What an earlier call did not come to is deleted too, also where there is no root.
+    Rows that an earlier call left are deleted too, even if their root no longer exists.
     """
     statements = _make_statements(database.dialect)
     delete_rest = partial(_delete_rest, statements=statements)
@@ -82,7 +82,7 @@ def _delete_roots(connection: SqlConnection, statements: _Statements, some: str)
 
 
 def _delete_rest(connection: SqlConnection, statements: _Statements) -> bool:
-    """Delete some rows of what is to be deleted; return whether there may be more."""
+    """Delete some of the rows to delete; return whether there may be more."""
     planned = [row[0] for row in connection.execute(_PLANNED, (_ROOTS,))]
     if not planned:
         return False

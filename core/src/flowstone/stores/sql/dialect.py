@@ -12,17 +12,17 @@ if TYPE_CHECKING:
 
 @record
 class Dialect:
-    """The SQL of one database, where databases have no SQL in common.
+    """The SQL of one database where databases differ.
 
     Attributes:
-        types: what stands in the schema for ``{text}``, ``{integer}``, ``{real}`` (of eight bytes),
-            ``{cursor}`` (a primary key that counts up by itself) and ``{keyed}`` (behind a table
-            that is read by its primary key only). Texts have to be ordered by their code points.
-        texts: a query of the texts in a JSON array, which stands for ``{}``.
-        matches: whether a column, ``{}``, matches a parameter that `make_pattern` has made.
-        unindexed: a column, ``{}``, for which no index is to be used.
-        make_pattern: returns what matches as a text in which ``*`` stands for any characters, and
-            ``?`` for one; all other characters stand for themselves, and case counts.
+        types: replacements in the schema for ``{text}``, ``{integer}``, ``{real}`` (eight bytes),
+            ``{cursor}`` (an auto-incremented primary key) and ``{keyed}`` (after a table that is
+            only read by its primary key). Texts must be ordered by their code points.
+        texts: a query of the texts in the JSON array ``{}``.
+        matches: whether a column ``{}`` matches a parameter that `make_pattern` has created.
+        unindexed: a column ``{}`` for which no index should be used.
+        make_pattern: returns the pattern for a text in which ``*`` matches any characters, and
+            ``?`` one; all other characters match themselves, and case is significant.
     """
 
     types: Mapping[str, str]

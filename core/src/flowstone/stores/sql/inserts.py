@@ -1,4 +1,4 @@
-"""Inserts of many rows: as few statements as will do, which bind as little as will do."""
+"""Inserts many rows with as few statements and parameters as possible."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from flowstone.stores.sql.run_table import Row
 
-#: So many rows are inserted by one statement, the most that there are first.
+#: Numbers of rows that one statement inserts, largest first.
 SIZES = (256, 64, 16, 4, 1)
 
 
@@ -19,8 +19,8 @@ class Insert(NamedTuple):
     """An insert into a table.
 
     Attributes:
-        columns: of each row; NULL is what each has by default that may be NULL.
-        rest: of the statement, behind the values.
+        columns: the columns; the default of each nullable one is NULL.
+        rest: the part of the statement after the values.
     """
 
     table: str
@@ -30,9 +30,8 @@ class Insert(NamedTuple):
     def split(self, rows: Sequence[Row]) -> Iterator[tuple[str, list[object]]]:
         """Yield statements that insert these rows, with their parameters.
 
-        With a statement for each row, a thread would give Python's lock up and wait for it again
-        at each one, while the program computes. That costs twice the time, and far more beside
-        busy threads.
+        With one statement for each row, a thread would release and reacquire the GIL for each. That
+        takes twice the time, and far more beside busy threads.
         """
         start = 0
         for size in SIZES:

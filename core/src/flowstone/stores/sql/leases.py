@@ -1,4 +1,4 @@
-"""The leases of runs and slots: one heartbeat reads them all, and writes those that are due."""
+"""The leases of runs and slots: a heartbeat reads all of them, and writes those that are due."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class SqlLeases:
         self, fences: Sequence[Fence], seconds: float, slots: Mapping[str, float] | None = None
     ) -> HeartbeatReply:
         slots = slots or {}
-        # Most beats only read, so they wait for nobody who writes.
+        # Most heartbeats only read, so they don't wait for writers.
         held, ends = self._database.read(lambda connection: self._look(connection, fences, slots))
         self._renew(fences, seconds, slots, held, ends)
         moved = [
@@ -47,7 +47,7 @@ class SqlLeases:
     def _look(
         self, connection: SqlConnection, fences: Sequence[Fence], slots: Mapping[str, float]
     ) -> tuple[dict[str, Row], dict[str, float]]:
-        """Return what is known of the runs, and when the leases of slots end."""
+        """Return the runs, and the ends of the leases of slots."""
         held: dict[str, Row] = {}
         ends: dict[str, float] = {}
         if fences:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 BIRTH, CHANGE, LINE, ARTIFACT, RECORD = range(5)
 
-#: The state that an event of this kind has if nothing is said.
+#: The default state of events of this kind.
 _PLAIN = {kind: state for kinds in KINDS.values() for state, kind in kinds.items()}
 _NAMES = {state: State(state).name for state in StateType}
 
@@ -66,7 +66,7 @@ def make_event_row(event: Event) -> Row:
 
 
 def _is_plain(event: Event, state: State) -> bool:
-    """Tell whether the other columns say what there is to say of a state."""
+    """Return whether the other columns describe a state completely."""
     return (
         state.message is None
         and state.at == event.at
@@ -93,7 +93,7 @@ def _encode_birth(run: Run) -> str:
 
 
 def read_event(row: Row) -> Event:
-    """Return the event of a row: the columns of the event, then those of its run at a birth."""
+    """Return the event of a row: the event's columns, then its run's if it is a creation."""
     key, root_id, run_id, kind, at, form, version, attempt, more = row[:9]
     payload: Payload
     if form == LINE:
@@ -124,7 +124,7 @@ def read_event(row: Row) -> Event:
 
 
 def make_storable(rows: Iterable[Row]) -> list[Row]:
-    """Return the rows with what has no UTF-8 form, as half of a surrogate pair, written out."""
+    """Return the rows with text that UTF-8 can't encode, such as lone surrogates, escaped."""
     return [
         tuple(
             value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value

@@ -14,25 +14,25 @@ from flowstone.records.states import COMPLETED, MISSING, State, StateType
 Row = tuple[Any, ...]
 
 LEASE_COLUMNS = ("lease_token", "lease_holder", "lease_until")
-#: What changes with each step of a run.
+#: The columns that change with each step of a run.
 STATE_COLUMNS = (
     "state_type", "state_name", "state_message", "state_at",
     "version", "attempt", "started", "ended",
 )  # fmt: skip
 
 _TYPES = {state.value: state for state in StateType}
-#: What is kept of a state's type: a text, which the type is, too, but no database knows that.
+#: The stored form of a state's type: a plain `str`, as database drivers may not accept subclasses.
 STATE_VALUES = {state: state.value for state in StateType}
 
 
 class RunTable:
-    """Makes rows of runs, and runs of rows.
+    """Converts runs to rows, and rows to runs.
 
-    A value that JSON has not is kept as JSON; an empty one as NULL, which stands for the field's
-    default. The lease and the state have columns of their own.
+    Values that the database has no type for are stored as JSON, and empty ones as NULL, which
+    represents the field's default. The lease and the state have their own columns.
 
     Attributes:
-        columns: in the order of a row.
+        columns: the columns, in the order of a row.
     """
 
     def __init__(self, record: type[Run] = Run) -> None:
@@ -47,7 +47,7 @@ class RunTable:
         names = [*self._plain, *(name for name, _ in self._coded)]
         self.columns = (*names, *LEASE_COLUMNS, *STATE_COLUMNS)
         self._width = len(names)
-        #: What most runs have in their coded fields, and what that is kept as.
+        #: The most common values of encoded fields, and their stored form.
         self._empty = self._read_coded(record("", "task", "", "", "", None))
         self._nulls = (None,) * len(self._coded)
 
@@ -63,7 +63,7 @@ class RunTable:
         started: float | None,
         ended: float | None,
     ) -> Row:
-        """Return the row of a run that has come to another state, without making that run."""
+        """Return the row of a run in another state, without creating that run."""
         lease, message, coded = run.lease, state.message, self._read_coded(run)
         return (
             *self._read_plain(run),
@@ -104,14 +104,14 @@ class RunTable:
 
 
 def make_state(kind: StateType, name: str | None, message: str | None, at: float) -> State:
-    """Return a state as a store keeps it, without the value."""
+    """Return a state as it is stored, without the value."""
     return State(kind, name or "", message, at, MISSING if kind is COMPLETED else None)
 
 
 _NO_LEASE = (None,) * len(LEASE_COLUMNS)
-#: What NULL stands for, beside None; all empty tuples are this one.
+#: The value that NULL represents, besides None; all empty tuples are this object.
 _EMPTY = ()
-#: Fields that have columns of another name, or that change with each step.
+#: Fields whose columns have another name, or that change with each step.
 _ELSEWHERE = {"lease", "state", "version", "attempt", "started", "ended"}
 
 RUNS = RunTable()

@@ -1,4 +1,4 @@
-"""The run store: runs as they are, and every fact about them."""
+"""The run store: the current runs, and all their events."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class SqlRuns:
             if not _is_kept(connection, event):
                 if event.run_id != event.root_id:
                     rules.check_root_open(_find(connection, event.root_id))
-                # The lease begins now: others may have kept us waiting.
+                # The lease begins now: this may have waited for other writers.
                 made = make_batch([rules.start_lease(event, self._now())])
                 _keep(connection, event.root_id, made)
 
@@ -169,7 +169,7 @@ def _insert(connection: SqlConnection, insert: Insert, rows: Sequence[Row]) -> N
 
 
 def _move(connection: SqlConnection, rows: Sequence[Row]) -> int:
-    """Bring runs from one version to the next; return how many there were at that version."""
+    """Advance runs from one version to the next; return the number of runs at that version."""
     try:
         return connection.executemany(statements.MOVE_RUN, rows).rowcount
     except UnicodeEncodeError:
@@ -191,7 +191,7 @@ def _keep(connection: SqlConnection, root_id: str, made: Batch) -> None:
 
 
 def _rebuild_runs(connection: SqlConnection, root_id: str, run_ids: Iterable[str]) -> None:
-    """Make runs anew from all their facts: some came twice, or not in their order."""
+    """Rebuild runs from all their events: some came twice, or out of order."""
     histories: dict[str, list[Event]] = {run_id: [] for run_id in run_ids}
     query = statements.select_histories(root_id, list(histories))
     for row in connection.execute(*query).fetchall():
@@ -227,12 +227,12 @@ def _record(connection: SqlConnection, event: Event, *, keep_lease: bool = True)
 
 
 def _end_lost(connection: SqlConnection, seen: Run, now: float, *, known_dead: bool) -> Run | None:
-    """End a run whose process is gone, unless it has gone on since it was seen."""
+    """End a run whose process has died, unless it has continued since it was read."""
     root = _find(connection, seen.id)
     if root is None or root.version != seen.version or root.lease != seen.lease:
         return None
     if not known_dead and not rules.is_lapsed(root, now):
-        return None  # renewed meanwhile
+        return None  # renewed in the meantime
     last = connection.execute(statements.LAST_FACT, (root.id,)).fetchall()[0][0]
     event = rules.make_loss_event(root, now, known_dead=known_dead, last_fact=last)
     return _record(connection, event, keep_lease=False)

@@ -1,4 +1,4 @@
-"""The tables, as numbered migrations: one is added, none is ever changed."""
+"""The tables, as numbered migrations: new ones are added, existing ones never change."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from flowstone.stores.sql.dialect import Dialect
 
 _FIRST = (
-    # One row for each fact. The runs row has what a run was born with, so the fact of a birth
-    # keeps only what changes later; `payload` is NULL where the other columns say it all.
+    # One row for each event. The row in `runs` has the attributes that a run was created with, so
+    # a creation event only has those that change; `payload` is NULL if it would add nothing.
     """
     CREATE TABLE events (
       seq {cursor},
@@ -25,7 +25,7 @@ _FIRST = (
       payload {text}
     )
     """,
-    # Makes appending idempotent, and reading the facts of one tree quick.
+    # Makes appending idempotent, and reading the events of one tree fast.
     "CREATE UNIQUE INDEX events_of_tree ON events (root_id, id)",
     """
     CREATE TABLE runs (
@@ -56,7 +56,7 @@ _FIRST = (
     "CREATE INDEX runs_of_tree ON runs (root_id, id)",
     "CREATE INDEX runs_unfinished ON runs (root_id) WHERE ended IS NULL",
     "CREATE INDEX runs_listed ON runs (id) WHERE kind = 'flow' OR parent_id IS NULL",
-    # Runs of which a change has come before the birth; nearly always empty.
+    # Runs with a change that came before their creation; nearly always empty.
     "CREATE TABLE strays (run_id {text} NOT NULL PRIMARY KEY) {keyed}",
     """
     CREATE TABLE documents (
@@ -72,7 +72,7 @@ _FIRST = (
 )
 
 _SECOND = (
-    # So that artifacts are found among millions of other facts; small, as they are few.
+    # Finds artifacts among millions of other events; small, as there are few.
     "CREATE INDEX events_of_artifacts ON events (form) WHERE form = 3",
 )
 
@@ -110,7 +110,7 @@ _FOURTH = (
 )
 
 _FIFTH = (
-    # So that work elsewhere and measures of a tree are found among millions of other facts.
+    # Finds external work and measures of a tree among millions of other events.
     "CREATE INDEX events_of_records ON events (root_id) WHERE form = 4",
 )
 
@@ -120,26 +120,26 @@ _SIXTH = (
 )
 
 _SEVENTH = (
-    # The deployment whose run it is, and when it is due; NULL for a run that was called.
+    # The deployment of the run, and its due time; NULL for a run that was called.
     "ALTER TABLE runs ADD COLUMN deployment {text}",
     "ALTER TABLE runs ADD COLUMN scheduled_time {real}",
     "CREATE INDEX runs_of_deployment ON runs (deployment, id) WHERE deployment IS NOT NULL",
-    # So that what is due is found among all that has ended; a run leaves it with its end.
+    # Finds due runs among all that have ended; a run leaves the index when it ends.
     """
     CREATE INDEX runs_scheduled ON runs (deployment, scheduled_time)
     WHERE scheduled_time IS NOT NULL AND ended IS NULL
     """,
 )
 
-#: Migration number n stands at n - 1; what stands in braces is the dialect's.
+#: Migration number n is at index n - 1; the dialect replaces the parts in braces.
 MIGRATIONS = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH, _SIXTH, _SEVENTH)
 CURRENT = len(MIGRATIONS)
 
 
 def migrate(connection: SqlConnection, found: int, dialect: Dialect) -> None:
-    """Bring the tables from a schema to the current one.
+    """Migrate the tables from a schema version to the current one.
 
-    The caller has the transaction, and keeps the number of the schema.
+    The caller opens the transaction, and stores the version of the schema.
     """
     for statements in MIGRATIONS[found:]:
         for statement in statements:

@@ -1,4 +1,4 @@
-"""Slots under limits: one table of leases, counted in the transaction that takes one."""
+"""Slots under limits: one table of leases, which are counted in the transaction that takes one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _COLUMNS = "limit_name, token, occupy, holder, owner, run_id, since, until, is_r
 _MINE = "SELECT limit_name FROM slots WHERE token = ? ORDER BY limit_name"
 _ALL = f"SELECT {_COLUMNS} FROM slots"
 _TAKE = f"INSERT INTO slots ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-#: Only as it was seen: it may have been renewed since.
+#: Deletes a lease only if it has not been renewed since it was read.
 _BURY = "DELETE FROM slots WHERE limit_name = ? AND token = ? AND until = ?"
 _WISH = (
     "INSERT INTO wishes (limit_name, holder, since, until) VALUES (?, ?, ?, ?) "
@@ -33,10 +33,10 @@ _FULFIL = "DELETE FROM wishes WHERE limit_name = ? AND (holder = ? OR until < ?)
 
 
 class _Statements(NamedTuple):
-    """Statements about limits and tokens that are named by a JSON array.
+    """Statements with a JSON array of limits or tokens as the parameter.
 
     Attributes:
-        decay: a rate's slots do, no matter who took them.
+        decay: frees the slots of rate limits, whichever process took them.
     """
 
     limits: str
@@ -72,7 +72,7 @@ class SqlSlots:
         def work(connection: SqlConnection) -> tuple[str, ...] | Refusal:
             return _take(connection, self._slot_statements, claim, self._now())
 
-        # The dead are looked for only where they are in the way: to see them takes files.
+        # Dead holders are searched only if they block a claim, as that accesses files.
         found = self._database.write(work)
         if isinstance(found, Refusal) and self.reap_slots():
             found = self._database.write(work)
@@ -169,5 +169,5 @@ def _make_slot(row: Row) -> Slot:
 
 def _make_row(slot: Slot) -> Row:
     *facts, is_rate = slot
-    # A run's name may have half of a surrogate pair, which has no form in a database.
+    # A run's name may contain a lone surrogate, which databases can't store.
     return make_storable([(*facts, int(is_rate))])[0]

@@ -35,11 +35,11 @@ def _put_run(columns: Sequence[str], condition: str = "") -> Insert:
 
 
 INSERT_EVENT = Insert("events", _EVENT_COLUMNS, "ON CONFLICT DO NOTHING")
-#: Only forward: a run that is further on stays as it is.
+#: Only advances: a run at a later version is not changed.
 GROW_RUN = _put_run(STATE_COLUMNS, " WHERE excluded.version > runs.version")
 REPAIR_RUN = _put_run(STATE_COLUMNS, " WHERE excluded.version >= runs.version")
 WRITE_RUN = _put_run(STATE_COLUMNS + LEASE_COLUMNS)
-#: From one version to the next; its parameters are `make_update_row`'s.
+#: Advances from one version to the next; `make_update_row` returns its parameters.
 MOVE_RUN = (
     "UPDATE runs SET state_type = ?, state_name = ?, state_message = ?, state_at = ?, version = ?, "
     "attempt = ?, started = coalesce(started, ?), ended = ? WHERE id = ? AND version = ?"
@@ -57,10 +57,10 @@ LEASED = f"{_READ_RUN} WHERE ended IS NULL AND parent_id IS NULL AND lease_token
 BEGINS_WITH = f"{_READ_RUN} WHERE id >= ? AND id < ? LIMIT 9"
 ENDS_WITH = f"{_READ_RUN} WHERE substr(id, length(id) - ? + 1) = ? LIMIT 9"
 NAMED = f"{_READ_RUN} WHERE name = ? ORDER BY id DESC LIMIT 1"
-#: Of the runs that are listed: a run's thousands of tasks are near to each other, not to a mistake.
+#: Names of listed runs, for suggestions; names of a run's thousands of tasks would not help.
 NAMES = "SELECT name FROM runs WHERE kind = 'flow' OR parent_id IS NULL ORDER BY id DESC LIMIT 1000"
 
-#: With what its run was born with, where it is a birth (form 0).
+#: Includes the attributes that its run was created with, if it is a creation (form 0).
 _READ_EVENT = (
     f"SELECT e.seq, {', '.join(f'e.{column}' for column in _EVENT_COLUMNS)}, "
     f"{', '.join(f'r.{column}' for column in RUNS.columns)} "
@@ -69,12 +69,12 @@ _READ_EVENT = (
 
 
 class LeaseStatements:
-    """What a heartbeat reads.
+    """The statements of a heartbeat.
 
     Attributes:
-        runs: who holds runs, by a JSON array of their ids.
-        moved: runs as they are now, by a JSON array of their ids.
-        slots: when leases of slots end, by a JSON array of their tokens.
+        runs: reads the holders of runs, by a JSON array of their ids.
+        moved: reads current runs, by a JSON array of their ids.
+        slots: reads the ends of leases of slots, by a JSON array of their tokens.
     """
 
     def __init__(self, dialect: Dialect) -> None:
@@ -97,15 +97,15 @@ def count_task_runs(dialect: Dialect) -> str:
     )
 
 
-#: The form of the row that replaces the newest fact after its deletion. Without it, SQLite would
-#: give that fact's cursor to the next one, and readers that continue from there would miss it.
+#: The form of the row that replaces the newest event after its deletion. Without it, SQLite would
+#: reuse that event's cursor for the next one, and readers that continue from there would miss it.
 PLACEHOLDER = 9
 
 _RECORDS = frozenset({EXTERNAL_WORK_STARTED, EXTERNAL_WORK_ENDED, MEASURED})
-#: So many facts are sooner read one after the other than found by the index of their tree.
+#: Up to this number of events, a scan is faster than the index of their tree.
 FEW = 10_000
 
-#: Of a query of runs by their flow's or task's name.
+#: Wildcards in a query of runs by their flow's or task's name.
 _WILDCARDS = frozenset("*?")
 
 STRAYS = "SELECT run_id FROM strays"
@@ -124,7 +124,7 @@ def select_runs(dialect: Dialect, query: RunQuery) -> tuple[str, list[object]]:
         terms.append("root_id = ?")
         values.append(query.root_id)
     if query.roots:
-        # The first half is the index's own words.
+        # The first half must equal the index's condition.
         terms.append("(kind = 'flow' OR parent_id IS NULL) AND parent_id IS NULL")
     if query.listed:
         terms.append("(kind = 'flow' OR parent_id IS NULL)")
@@ -140,7 +140,7 @@ def select_runs(dialect: Dialect, query: RunQuery) -> tuple[str, list[object]]:
         terms.append(f"deployment IN ({', '.join('?' * len(query.deployments))})")
         values += query.deployments
     if query.scheduled_until is not None:
-        # The second half is the index's own words.
+        # The second half must equal the index's condition.
         terms.append("scheduled_time <= ? AND ended IS NULL")
         values.append(query.scheduled_until)
     for tag in query.tags:
@@ -173,24 +173,24 @@ def select_events(
     kinds: Sequence[str],
     limit: int | None,
 ) -> tuple[str, list[object]]:
-    """Return the statement and its parameters for a reading of events, up to the newest."""
+    """Return the statement and its parameters for reading events, up to the newest."""
     terms = ["e.seq > ?", f"e.form <> {PLACEHOLDER}"]
     values: list[Any] = [after]
-    # Who follows a run wants the few newest facts, which are not to be looked for among all that
-    # the tree has.
+    # Following a run reads the few newest events, which should not be searched for among all the
+    # events of the tree.
     root = dialect.unindexed.format("e.root_id") if newest - after < FEW else "e.root_id"
     if root_id is not None:
         terms.append(f"{root} = ?")
         values.append(root_id)
     if run_id is not None:
-        # The index of the tree finds the facts of a run; there is none of runs.
+        # The index of the tree finds the events of a run; there is no index of runs.
         terms.append(f"e.run_id = ? AND {root} = (SELECT root_id FROM runs WHERE id = ?)")
         values += [run_id, run_id]
     if set(kinds) == {ARTIFACT_SAVED}:
-        terms.append("e.form = 3")  # said as the index says it
+        terms.append("e.form = 3")  # as in the index's condition
         kinds = ()
     elif kinds and _RECORDS.issuperset(kinds):
-        terms.append("e.form = 4")  # for their index
+        terms.append("e.form = 4")  # to use their index
     if kinds:
         terms.append(f"e.kind IN ({', '.join('?' * len(kinds))})")
         values += kinds
@@ -201,7 +201,7 @@ def select_events(
 
 
 def select_histories(root_id: str, run_ids: Sequence[str]) -> tuple[str, list[str]]:
-    """Return the statement and its parameters for what runs of a tree went through."""
+    """Return the statement and its parameters for the histories of runs of a tree."""
     marks = ", ".join("?" * len(run_ids))
     where = f"WHERE e.root_id = ? AND e.form < 2 AND e.run_id IN ({marks})"
     return f"{_READ_EVENT} {where} ORDER BY e.seq", [root_id, *run_ids]
@@ -211,7 +211,7 @@ def _render_where(terms: Sequence[str]) -> str:
     return f" WHERE {' AND '.join(terms)}" if terms else ""
 
 
-#: The largest number that SQL databases take.
+#: The largest number that SQL databases accept.
 _MOST = 2**63 - 1
 
 

@@ -29,26 +29,26 @@ class SqliteStore(SqlRuns, SqlDocuments, SqlSlots, SqlLeases):
         SqlDocuments.__init__(self, database, now)
         SqlSlots.__init__(self, database, presence, now)
         SqlLeases.__init__(self, database, now)
-        #: Returns who this process is, for `Lease.holder`; the first call leaves its mark.
+        #: Returns the name of this process, for `Lease.holder`; the first call creates its mark.
         self.holder = presence.holder
 
 
 def open_sqlite(
     path: Path, *, patience: float = PATIENCE, now: Callable[[], float] = time
 ) -> SqliteStore:
-    """Open the store in a file, or make it.
+    """Open the store in a file, which is created if it does not exist.
 
     Args:
-        path: the database file; signs of life of the processes that use it are kept beside it, in
+        path: the database file; files that show which processes use it are beside it, in
             ``presence/``.
-        patience: how many seconds other processes may keep us waiting.
-        now: the store's clock, which decides which leases have expired.
+        patience: maximum number of seconds to wait for other processes.
+        now: the store's clock, which determines which leases have expired.
 
     Raises:
-        StoreForeign: the file is something else's, or is damaged.
-        StoreTooNew: a newer Flowstone has written it.
+        StoreForeign: the file is not a Flowstone store, or is damaged.
+        StoreTooNew: a newer version of Flowstone has written it.
         StoreUnusable: it can't be read or written.
-        StoreBusy: it was held by others for longer than `patience`.
+        StoreBusy: other processes locked it for longer than `patience`.
     """
     liveness = LivenessFiles(path.parent / "presence")
     return SqliteStore(SqliteFile(path, patience=patience), liveness, now)

@@ -29,19 +29,19 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: How long, in seconds, other processes may keep us from the file.
+#: Maximum number of seconds to wait for other processes.
 PATIENCE = 60.0
-#: SQLite itself waits so long, deaf to signals; after that we do.
+#: Seconds that SQLite itself waits, without handling signals; after that, we wait.
 _DEAF_WAIT = 0.2
 _LONGEST_NAP = 0.05
-#: Between two steps of a long write, others get the file for at most this many seconds.
+#: Maximum number of seconds between two steps of a long write, for other processes to write.
 _LONGEST_PAUSE = 0.1
 
 _MAGIC = b"SQLite format 3\0"
-#: "Flow" in ASCII; the file's header carries it, so that a foreign file is known unopened.
+#: "Flow" in ASCII; in the file's header, so that a foreign file is recognized without opening it.
 _APPLICATION_ID = 0x466C6F77
-#: The log is moved into the file when it has so many pages, here 16 MB: four times as seldom as by
-#: default, which makes a flush a tenth cheaper.
+#: The log is checkpointed when it has this many pages, here 16 MB: a quarter as often as by
+#: default, which makes a flush 10 % cheaper.
 _PAGES_OF_LOG = 4000
 _HEADER_SIZE = 100
 _WAL = b"\2\2"
@@ -50,8 +50,8 @@ _WAL = b"\2\2"
 class SqliteFile:
     """A connection that is opened when needed, and again after a fork.
 
-    Work is given as functions of the connection. They may be called more than once, so they
-    change nothing but the database. A file that can't be written is still read.
+    Work is passed as functions of the connection. They may be called more than once, so they must
+    have no other side effects. A file that can't be written can still be read.
     """
 
     dialect = SQLITE
@@ -69,7 +69,7 @@ class SqliteFile:
             self._persist(self._open)
 
     def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Call `work`; each of its statements sees the database as it is then."""
+        """Call `work`; each of its statements sees the current state of the database."""
         with self._lock:
             try:
                 return self._persist(lambda: work(self._open()))
@@ -78,16 +78,16 @@ class SqliteFile:
                     self._let_go()
 
     def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Call `work` in a transaction of its own: all of it happens, or nothing."""
+        """Call `work` in a transaction."""
         with self._lock:
             if self._is_read_only:  # it may have become writable
                 self._let_go()
             return self._persist(lambda: _transact(self._open(to_write=True), work))
 
     def write_in_steps(self, work: Callable[[sqlite3.Connection], bool]) -> None:
-        """Call `work`, each time in a transaction of its own, until it returns False.
+        """Call `work`, each time in a new transaction, until it returns False.
 
-        After each step the file is left to others for as long as the step took.
+        After each step, other processes can write for as long as the step took.
         """
         is_more = True
         while is_more:
@@ -102,10 +102,10 @@ class SqliteFile:
             self._let_go()
 
     def pause(self) -> None:
-        """Before a fork: keep other threads out, and have no connection that a child inherits.
+        """Before a fork: block other threads, and close the connection, so no child inherits it.
 
-        SQLite's view of who holds which lock is the process's own. A child that inherits it holds
-        no lock but thinks so, and a later closing elsewhere would pull the log from under it.
+        SQLite tracks locks per process. A child that inherits the connection would hold no locks,
+        but act as if it did, and another process that closes the file could remove the log.
         """
         self._lock.acquire()
         self._let_go()
@@ -122,7 +122,7 @@ class SqliteFile:
                 self._persist(connection.close)
 
     def _persist(self, attempt: Callable[[], T]) -> T:
-        """Try until it succeeds, fails for another reason than others being busy, or time is up."""
+        """Retry until it succeeds, fails for another reason than a lock, or times out."""
         deadline = monotonic() + self._patience
         nap = 0.001
         while True:
@@ -130,11 +130,11 @@ class SqliteFile:
                 return attempt()
             except sqlite3.Error as error:
                 if read_code(error) not in BUSY:
-                    # The frames of SQLite add nothing to the message.
+                    # SQLite's frames add nothing to the message.
                     raise translate(self.path, error) from error.with_traceback(None)
                 if monotonic() > deadline:
                     raise StoreBusy(str(self.path), self._patience) from error
-            sleep(nap * (1 + os.urandom(1)[0] / 255) / 2)  # to fall out of step with others
+            sleep(nap * (1 + os.urandom(1)[0] / 255) / 2)  # with jitter
             nap = min(2 * nap, _LONGEST_NAP)
 
     def _open(self, *, to_write: bool = False) -> sqlite3.Connection:
@@ -164,8 +164,8 @@ class SqliteFile:
 _databases: WeakSet[SqliteFile] = WeakSet()
 
 _opening = RLock()
-#: How many connections of this process each file has. Closing any descriptor of a file drops every
-#: POSIX lock that the process has on it, SQLite's too: an open file's header must not be read.
+#: The number of this process's connections to each file. Closing any descriptor of a file drops all
+#: POSIX locks of the process on it, also SQLite's: the header of an open file must not be read.
 _open_files: Counter[tuple[int, int]] = Counter()
 
 _paused: list[SqliteFile] = []
@@ -225,10 +225,10 @@ def _identify(path: Path) -> tuple[int, int]:
 
 
 def _prepare(path: Path) -> bool:
-    """Make the file where there is none; refuse one that isn't ours; say whether it is in WAL.
+    """Create the file if it doesn't exist; refuse a foreign one; return whether it is in WAL mode.
 
-    The header is read as bytes, because opening a foreign database could already change it. It is
-    ours from the first page on: the tables are made before the file is switched to WAL.
+    The header is read as bytes, because opening a foreign database could already change it. It has
+    our id from the first page on: the tables are created before the file is switched to WAL mode.
     """
     make_private_directory(path.parent)
     header = _read_header(path, os.O_RDWR | os.O_CREAT)
@@ -274,7 +274,7 @@ def _set_up(path: Path, connection: sqlite3.Connection, *, is_wal: bool) -> None
     elif found > CURRENT:
         raise StoreTooNew(str(path), found, CURRENT)
     if not is_wal:
-        # A file system that can't do it stays with the rollback journal: slower, and as right.
+        # A file system without support keeps the rollback journal: slower, but as correct.
         connection.execute("PRAGMA journal_mode = WAL")
 
 

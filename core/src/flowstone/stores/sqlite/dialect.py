@@ -1,4 +1,4 @@
-"""The SQL that only SQLite has."""
+"""The SQL that is specific to SQLite."""
 
 from __future__ import annotations
 

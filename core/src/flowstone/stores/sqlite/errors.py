@@ -1,4 +1,4 @@
-"""SQLite's error codes as errors of ours."""
+"""Translates SQLite's error codes into Flowstone's errors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from flowstone.errors import StoreError, StoreForeign, StoreUnusable
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: Somebody else is at it; trying again helps.
+#: Another process has locked it; a retry helps.
 BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL})
 
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
@@ -28,17 +28,17 @@ _UNUSABLE = {
 
 
 def read_code(error: sqlite3.Error) -> int:
-    """Return the primary result code, 0 where Python's own checks raised."""
+    """Return the primary result code; 0 if one of Python's own checks raised the error."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
 def is_unwritable(error: sqlite3.Error) -> bool:
-    """Tell whether the file may be readable, although it can't be opened for writing."""
+    """Return whether the file may be readable although it can't be opened for writing."""
     return read_code(error) in _UNUSABLE
 
 
 def translate(path: Path, error: sqlite3.Error) -> StoreError:
-    """Return what the error means to a user."""
+    """Return Flowstone's error for an error of SQLite."""
     if read_code(error) in _DAMAGED:
         return StoreForeign(str(path), f"SQLite says {str(error)!r}")
     problem, remedy = _UNUSABLE.get(
@@ -49,7 +49,7 @@ def translate(path: Path, error: sqlite3.Error) -> StoreError:
 
 
 def translate_os_error(path: Path, error: OSError) -> StoreUnusable:
-    """Return what an error of the file system means to a user."""
+    """Return Flowstone's error for an error of the file system."""
     problem = error.strerror or str(error)
     where = f" ({error.filename})" if error.filename and str(error.filename) != str(path) else ""
     return StoreUnusable(

@@ -1,4 +1,4 @@
-"""Signs of life: a locked file for each process, whose lock the kernel drops when it dies."""
+"""Liveness marks: a locked file for each process, whose lock the kernel drops when it dies."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ else:
     _HOST = os.uname().nodename
 
     def _lock(descriptor: int) -> None:
-        # Not `flock`: its locks live on in forked children.
+        # Not `flock`, whose locks are inherited by forked children.
         fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     #: A mark can be checked even if it is not writable.
     _TO_LOOK = os.O_RDONLY
 
     def _try(descriptor: int) -> None:
-        # Shared: of two that look at one mark at one time, neither takes the other for its owner.
+        # Shared: two processes that check a mark at once must not take each other for its owner.
         fcntl.lockf(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
 
 
@@ -58,13 +58,13 @@ _marks: dict[Path, _Mark] = {}
 
 
 class LivenessFiles:
-    """The marks of the processes that use what is beside a directory."""
+    """The marks of the processes that use a store, in a directory beside it."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
     def holder(self) -> str:
-        """Return who this process is, as ``host/pid/mark``, and show from now on that it lives.
+        """Return the name of this process, ``host/pid/mark``, after creating its mark.
 
         Raises:
             StoreUnusable: the directory can't be written.
@@ -80,10 +80,9 @@ class LivenessFiles:
             return f"{_HOST}/{os.getpid()}/{mark.path.name}"
 
     def is_alive(self, holder: str) -> bool | None:
-        """Say whether a holder lives; None where that can't be seen from here.
+        """Return whether a holder is alive; None if that can't be checked from here.
 
-        A living holder of this host has its mark: one whose mark is gone has left, or was swept
-        away.
+        A live holder on this host has a mark: one without a mark has exited, or was swept.
         """
         host, _, rest = holder.partition("/")
         name = rest.partition("/")[2]
@@ -107,7 +106,7 @@ def _leave_mark(directory: Path) -> _Mark:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             _lock(descriptor)
-            # Somebody's sweep may have come between the opening and the lock.
+            # Another sweep may have come between the opening and the lock.
             if path.exists():
                 return _Mark(path, descriptor)
         except (BlockingIOError, PermissionError):
@@ -128,7 +127,7 @@ def _is_locked(path: Path, *, remove: bool = False) -> bool | None:
         return None
     try:
         _try(descriptor)
-        if remove:  # while we hold it, so that its maker sees that it is gone
+        if remove:  # under the lock, so that its creator sees that it was deleted
             path.unlink(missing_ok=True)
     except OSError:
         return True
@@ -147,7 +146,7 @@ def _leave() -> None:
 
 
 def _forget_marks() -> None:
-    """In a forked child: the marks are the parent's."""
+    """Reset in a forked child: the marks belong to the parent."""
     global _guard
     _guard = Lock()
     for mark in _marks.values():

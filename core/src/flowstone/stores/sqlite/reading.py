@@ -1,4 +1,4 @@
-"""Read a file that is not writable: its file system is read-only or full, or others own it."""
+"""Reads a file that is not writable: its file system is read-only or full, or others own it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 #: Other processes may use the file; its write-ahead log is read, too.
 _SHARED = "mode=ro"
-#: Nobody changes the file: SQLite then needs no other files beside it.
+#: No process changes the file: SQLite then needs no other files beside it.
 _ALONE = "immutable=1"
 
 
@@ -21,11 +21,11 @@ def connect_to_read(path: Path) -> tuple[sqlite3.Connection, bool] | None:
     """Open a file of ours read-only; return None if that fails.
 
     Returns:
-        The connection, and whether it assumes that nobody changes the file. Such a connection has
-        to be closed after each use, as somebody may change the file after all.
+        The connection, and whether it assumes that no process changes the file. Such a connection
+        has to be closed after each use, as a process may change the file after all.
 
     Raises:
-        StoreTooNew: a newer Flowstone has written it.
+        StoreTooNew: a newer version of Flowstone has written it.
         StoreUnusable: it would have to be migrated first.
     """
     for mode in (_SHARED, _ALONE):

@@ -1,4 +1,4 @@
-"""What an operator does with the file: measure it, shrink it, copy it, check it."""
+"""Maintenance of the file: measure, shrink, copy and check it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from flowstone.stores.sqlite.errors import translate
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: So many pages, here 2 MB, are given back in one step.
+#: Maximum number of pages that are freed in one step, here 2 MB.
 _PAGES = 500
 _INCREMENTAL = 2
-#: So often the log is moved into the file, until nobody reads it meanwhile.
+#: Maximum number of attempts to checkpoint the log while no process reads it.
 _CHECKPOINTS, _NAP = 20, 0.05
 _MOST_PROBLEMS = 20
 
@@ -44,7 +44,7 @@ _LAWS = {
 
 
 class SqliteUpkeep:
-    """Fills the `StoreUpkeep` port for one file."""
+    """Implements the `StoreUpkeep` port for one file."""
 
     def __init__(self, path: Path) -> None:
         self._file = SqliteFile(path)
@@ -114,28 +114,28 @@ def _measure_file(path: Path) -> int:
 
 
 def _write_anew(connection: sqlite3.Connection) -> None:
-    # Comes into force by the vacuum. Not from the beginning, for it makes each write a tenth
-    # dearer, which only a store pays that is vacuumed.
+    # Takes effect with the vacuum. It is not set from the beginning, as it makes each write 10 %
+    # slower, which only a store that is vacuumed should pay for.
     connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     connection.execute("VACUUM")
 
 
 def _give_back(connection: sqlite3.Connection) -> bool:
-    """Give some free pages back; return whether there are more."""
+    """Return some free pages to the file system; return whether there are more."""
     connection.execute(f"PRAGMA incremental_vacuum({_PAGES})").fetchall()
     return _read_number(connection, "PRAGMA freelist_count") > 0
 
 
 def _move_log(connection: sqlite3.Connection) -> bool:
-    """Move the log into the file and empty it; return whether nobody was in the way."""
+    """Checkpoint and truncate the log; return whether no process prevented it."""
     return not _read_number(connection, "PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _copy(connection: sqlite3.Connection, target: Path) -> None:
-    # In one step: it reads one moment of the store, and writers of the log are not in its way.
+    # In one step: it reads a snapshot of the store, and writers of the log don't block it.
     with closing(sqlite3.connect(target)) as copy:
         connection.backup(copy, pages=-1)
-        # A file of its own, without a log beside it.
+        # A self-contained file, without a log beside it.
         copy.execute("PRAGMA journal_mode = DELETE")
 
 

@@ -63,7 +63,7 @@ class Names:
         kebab: in slugs, ``big-blue``.
         snake: in modules and tasks, ``big_blue``.
         camel: in classes, ``BigBlue``.
-        upper: in variables of the environment, ``BIG_BLUE``.
+        upper: in environment variables, ``BIG_BLUE``.
         suggested: the default title of the service, ``Big Blue``.
     """
 
