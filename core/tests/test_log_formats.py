@@ -102,7 +102,7 @@ def test_the_formatter_serves_other_handlers() -> None:
     assert said["fields"]["rows"] == "nan"
     assert "run_id" not in said
     record.args = ("too", "many")
-    assert "can't be put together" in json.loads(JsonFormatter().format(record))["message"]
+    assert "can't be formatted" in json.loads(JsonFormatter().format(record))["message"]
 
 
 @pytest.mark.parametrize(

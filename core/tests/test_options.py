@@ -47,7 +47,7 @@ def test_the_defaults_that_are_told_are_those_that_hold() -> None:
         "cache_result_in_memory": {flow.cache_result_in_memory, task.cache_result_in_memory},
     }
     told = {
-        row.name: re.findall(r"True$|False$|^0|^False", row.default)
+        row.name: re.findall(r"\b(?:True|False|0)$", row.default)
         for rows in OPTIONS.values()
         for row in rows.values()
     }

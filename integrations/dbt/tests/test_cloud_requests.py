@@ -132,7 +132,7 @@ def test_refusals_have_types_and_say_what_to_do(
         (
             {"api_key": "dbtc-a-wrong-token"},
             CredentialsError,
-            r"GET / returned 401: Invalid token\. Give `api_key`",
+            r"GET / returned 401: Invalid token\. Set `api_key`",
         ),
         ({"api_key": cloud.unprivileged}, AccessDenied, "does not have permission"),
         ({"account_id": 1}, JobLost, "404: The requested resource was not found"),
