@@ -443,7 +443,9 @@ def test_a_block_and_its_saved_name_are_storages(place: Path) -> None:
     with pytest.raises(ConfigurationError, match="not a storage for results"):
         counter.task.with_options(result_storage=3)(1)  # type: ignore[arg-type]
     for path in ("results", ""):
-        with pytest.raises(ConfigurationError, match=r"not a storage.*Use a path, as '\./results' or"):
+        with pytest.raises(
+            ConfigurationError, match=r"not a storage.*Use a path, as '\./results' or"
+        ):
             counter.task.with_options(result_storage=path)(1)
 
 

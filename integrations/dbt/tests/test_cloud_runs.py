@@ -117,7 +117,9 @@ def test_a_timeout_looks_once_more_and_lets_it_go_on(
 ) -> None:
     slow = make_job(login, cloud.make_job(Plan(is_endless=True)), timeout_seconds=0.1)
     run = slow.trigger()
-    with pytest.raises(JobTimeout, match=r"within 0.1 s. It is still running: .* http.*/runs/9000/"):
+    with pytest.raises(
+        JobTimeout, match=r"within 0.1 s. It is still running: .* http.*/runs/9000/"
+    ):
         run.wait()
     assert cloud.is_alive(run.run_id)
     run.cancel()
