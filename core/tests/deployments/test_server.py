@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -133,8 +133,11 @@ def test_a_run_that_ignores_its_cancel_is_killed_and_cancelled(
 ) -> None:
     made = deploy(flows.go_on, parameters={"marker": str(tmp_path / "go")})
     run = run_deployment("x", timeout=0)
-    with serving(made, 1) as server:
+    with serving(made, 1) as server, ExitStack() as leftovers:
         step_until(server, (tmp_path / "go.began").exists)
+        lease = kept.runs.run(run.id).lease
+        assert lease is not None
+        leftovers.callback(kill_process, int(lease.holder.split("/")[1]))
         asked = request_cancel(kept.runs.run(run.id), "it is late")
         for _ in range(3):
             server.step()

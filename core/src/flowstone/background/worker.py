@@ -99,8 +99,8 @@ class TaskWorker(RunLoop):
         """Work until it is stopped.
 
         After SIGTERM or Ctrl-C it finishes the runs in progress, and then exits; a second signal
-        ends
-        those runs, too, and another worker executes them again. Calls that have not begun stay.
+        ends those runs, too, and another worker executes them again. Calls that have not begun
+        stay.
 
         Args:
             timeout: seconds after which it stops by itself, but not before it has polled once; None

@@ -75,8 +75,7 @@ class SlotLeases:
     Implements the `HeldSlots` port. The lock is held while slots are freed and while lost ones are
     taken again, so that no slot is taken again while it is being freed. It is not held during a
     heartbeat, which waits for the journal: a thread that frees slots may log a line, and so wait
-    for
-    the journal, too.
+    for the journal, too.
     """
 
     def __init__(self, store: SlotStore, clock: Clock, threads: Threads = threading) -> None:

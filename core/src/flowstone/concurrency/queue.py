@@ -42,9 +42,8 @@ class ProcessSlotQueue:
     """The queue of this process, and the slots that it holds.
 
     Requests are served in order per limit; a request for several limits is in the queue of each.
-    Only
-    the first one in a queue polls the store. The lock is held during a poll, so that it is quick to
-    determine which one is first.
+    Only the first one in a queue polls the store. The lock is held during a poll, so that it is
+    quick to determine which one is first.
     """
 
     def __init__(

@@ -189,8 +189,7 @@ def backfill_deployment(
     """Create the runs that a deployment would have had in a past window, and wait for them to end.
 
     Times that have a run already are skipped: nothing is executed twice, and repeating an
-    interrupted
-    backfill resumes it. A process that serves the deployment executes the runs.
+    interrupted backfill resumes it. A process that serves the deployment executes the runs.
 
     Args:
         name: the deployment: ``flow/name``, or its own name if that is unique.

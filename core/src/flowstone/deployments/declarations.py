@@ -117,8 +117,7 @@ def deploy(*deployments: Deployment, work_pool_name: str | None = None) -> list[
     """Save deployments, so that the workers of their pools execute their runs.
 
     Their code is pinned: runs execute this version until the deployments are deployed again. What
-    an
-    operator has changed is preserved: a pause, and added schedules.
+    an operator has changed is preserved: a pause, and added schedules.
 
     Args:
         *deployments: made by `Flow.to_deployment`.

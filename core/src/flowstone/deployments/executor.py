@@ -103,8 +103,7 @@ class RunExecutor:
 
         Returns:
             The limit that has no free slots; None if the job was started, another process has
-            claimed
-            the run, or it can't be started, which is recorded in the run.
+            claimed the run, or it can't be started, which is recorded in the run.
         """
         request = self._request(run, placement.limits)
         refused = request.take()
@@ -149,7 +148,7 @@ class RunExecutor:
         if ended:
             for run in services().runs.reap():  # a killed process leaves its run behind
                 if run.id in ended:
-                    tell_loss(run)
+                    log_end(run)
         for run_id, report in ended.items():
             job = self._jobs.pop(run_id)
             self._tell_end(run_id, report, job.command)
@@ -270,10 +269,10 @@ def record_state(run: Run, state: State) -> bool:
 def record_crash(run: Run, problem: str) -> None:
     """Record and log that a scheduled run has crashed, as it has no process of its own."""
     if record_state(run, Crashed(problem)):
-        tell_loss(services().runs.run(run.id))
+        log_end(services().runs.run(run.id))
 
 
-def tell_loss(run: Run) -> None:
+def log_end(run: Run) -> None:
     """Log the end of a run whose own process could not log it."""
     level = logging.ERROR if run.state.type is CRASHED else logging.WARNING
     RunLogger(run).log(level, "ended %s: %s", run.state.name, run.state.message)

@@ -211,7 +211,8 @@ def _end_with_part(run: Run) -> None:
     if run.state.type is CANCELLED and scope is not None:
         root = services().runs.run(snapshot_run(scope).origin.root_id)
         if root.state.type is CANCELLING:
-            raise CancelSignal(root.state.message or "somebody asked for it")
+            reason = root.state.message
+            raise CancelSignal() if reason is None else CancelSignal(reason)
 
 
 def _cancel_part(run: Run, options: RequestOptions) -> None:

@@ -137,8 +137,7 @@ class DeploymentServer(RunLoop):
         """Announce that they are no longer served here.
 
         A new program may serve them by now. It announces that before it saves them, which ends
-        their
-        pause; so a program that is not seen here before the pause is seen after it.
+        their pause; so a program that is not seen here before the pause is seen after it.
         """
         left = self._presence.leave()
         if not self._pauses:

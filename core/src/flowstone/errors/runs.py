@@ -171,8 +171,7 @@ class ClosedEarly(RunError, RuntimeError):
     """A run whose function yields was closed before its last value.
 
     If the caller that iterates over it closes it, the run completes. This error is raised if
-    anything
-    else does, so that the caller does not take that for the end of the values.
+    anything else does, so that the caller does not take that for the end of the values.
     """
 
     def __init__(self, name: str, count: int, closer: str) -> None:
@@ -420,7 +419,7 @@ class CancelSignal(StopSignal):
 class SuspendSignal(StopSignal):
     """The flow run leaves this process, and will be executed again in another one."""
 
-    def __init__(self, message: str = "somebody asked for it") -> None:
+    def __init__(self, message: str = "it was requested") -> None:
         self.message = message
         super().__init__(f"its flow run is being suspended: {message}")
 

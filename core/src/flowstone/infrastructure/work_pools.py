@@ -100,8 +100,7 @@ def load_infrastructure_of(pool: WorkPool) -> Infrastructure:
     Raises:
         UnknownName: no installed package offers it.
         ConfigurationError: the pool was created or changed by a newer version of it, whose
-            variables
-            this one may not know.
+            variables this one may not know.
     """
     found = load_infrastructure(pool.type)
     if pool.schema_version > found.schema_version:

@@ -23,8 +23,7 @@ def define(slug: str, kind: type[Any]) -> None:
     """Register a class by its slug; the newest class with a slug is used.
 
     A class whose name begins with an underscore is a base class: it is never saved, and its slug
-    may
-    belong to another class.
+    may belong to another class.
 
     Raises:
         ConfigurationError: its `schema_version` is not valid.

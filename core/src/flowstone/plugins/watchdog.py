@@ -22,8 +22,7 @@ class Watchdog:
     """Calls functions one after the other, each with a time limit.
 
     Python can't kill a thread. One that hangs is abandoned, and the next call uses a new one. What
-    the
-    calls print is captured; output of other threads is not affected.
+    the calls print is captured; output of other threads is not affected.
     """
 
     def __init__(self, seconds: float) -> None:

@@ -24,8 +24,7 @@ class RemoteCaller(Protocol):
         """Call the function; return its value or raise its error.
 
         The value may be represented by a `StoredValue` whose holder is the caller: it stays where
-        it
-        was created, may be an argument of other calls, and is read when it is needed.
+        it was created, may be an argument of other calls, and is read when it is needed.
 
         Args:
             fn: a sync or async function.

@@ -39,12 +39,9 @@ class RunStore(LeaseStore, Protocol):
         The event's payload is a `StateChange`; the run must be at the previous version. When a root
         ends, every run of its tree that has not ended is ended in the same write: as CRASHED if the
         root crashed, and as CANCELLED otherwise. A root's lease ends with it: its token lets the
-        same
-        writer add log lines and artifacts, and nothing else. A `Handover` gives a root that has
-        ended,
-        or that no process holds, to another writer, or takes it from its own. An event that is
-        stored
-        already changes nothing.
+        same writer add log lines and artifacts, and nothing else. A `Handover` gives a root that
+        has ended, or that no process holds, to another writer, or takes it from its own. An event
+        that is stored already changes nothing.
 
         Raises:
             RunNotFound: there is no such run.
@@ -70,21 +67,17 @@ class RunStore(LeaseStore, Protocol):
         """End each unfinished root whose lease has expired, with the reason.
 
         It becomes CRASHED; one that was CANCELLING becomes CANCELLED, since its end was requested.
-        If
-        the store can check that the holder is dead, it need not wait for the lease; if it can check
-        that the holder is alive, the run continues. Return the roots that were ended.
+        If the store can check that the holder is dead, it need not wait for the lease; if it can
+        check that the holder is alive, the run continues. Return the roots that were ended.
         """
 
     def delete_trees(self, root_ids: Sequence[str]) -> list[str]:
         """Delete whole trees that have ended: their runs and all of their events.
 
         A root that has not ended stays, with its tree, and ids that are not roots are ignored. A
-        root
-        can't be found any more once its deletion begins; its tree and events may be deleted in
-        steps
-        between which others write. Each call, even without ids, also deletes what an earlier one
-        has
-        left. Cursors are not reused.
+        root can't be found any more once its deletion begins; its tree and events may be deleted in
+        steps between which others write. Each call, even without ids, also deletes what an earlier
+        one has left. Cursors are not reused.
 
         Returns:
             The ids of the roots that were deleted.
@@ -107,8 +100,7 @@ class RunStore(LeaseStore, Protocol):
         """Count the task runs of these trees, by the calling run and by state.
 
         A state is a value of `StateType`, or ``SKIPPED`` for Cancelled runs of that name. Runs
-        without
-        task runs are omitted.
+        without task runs are omitted.
         """
 
     def events(
@@ -147,8 +139,7 @@ class DocumentStore(Protocol):
             name: its name, unique within the kind.
             body: JSON values only.
             expected: None to save in any case; 0 only if there is none yet; a version to replace
-                only
-                that version.
+                only that version.
 
         Raises:
             ObjectAlreadyExists: `expected` is 0 and the name is taken.
@@ -283,8 +274,7 @@ class Journal(Protocol):
         """Refuse further events of task runs in a root's tree that could not be stopped.
 
         Their threads may write again when the root has ended, or is executed again: from now on
-        they
-        get a `FencedRun`.
+        they get a `FencedRun`.
         """
 
     def close(self) -> None:

@@ -36,8 +36,7 @@ def duration(run: Run, now: float, root: Run | None = None) -> float | None:
     """Return the duration of a run until its end or until now, in seconds.
 
     None if it has not started, or if its end is unknown: its process was found dead, and when it
-    was
-    found says nothing about when it died.
+    was found says nothing about when it died.
     """
     if run.started is None:
         return None

@@ -48,8 +48,7 @@ def make_key_lock(
     """Return the lock of a key, from a lock manager or the store.
 
     The store's lock is shared by all processes that use it, on any machine. If its holder dies, it
-    is
-    released at once if the store can check that, and otherwise when the lease has expired.
+    is released at once if the store can check that, and otherwise when the lease has expired.
 
     Args:
         services: for the store.

@@ -38,8 +38,7 @@ def map_secrets(value: object, change: Callable[[Path, Masked], object], path: P
     Args:
         value: the value.
         change: takes the keys that lead to a secret, and the secret; returns its replacement, or
-            the
-            secret itself.
+            the secret itself.
         path: the keys that lead to the value.
     """
     if isinstance(value, MASKED):

@@ -146,7 +146,7 @@ def make_loss_event(root: Run, now: float, *, known_dead: bool, last_fact: float
     kind = CRASHED
     if root.state.type is CANCELLING:
         kind = CANCELLED
-        message = f"{root.state.message or 'somebody asked for it'}; {message}"
+        message = "; ".join(filter(None, (root.state.message, message)))
     return make_change_event(root, State(kind, message=message, at=now), root.attempt)
 
 

@@ -90,8 +90,7 @@ class Worker(RunLoop):
         """Work until it is stopped.
 
         After SIGTERM or Ctrl-C it finishes the runs in progress, and then exits; a second signal
-        ends
-        those runs, too. Runs that have not started stay scheduled.
+        ends those runs, too. Runs that have not started stay scheduled.
 
         Args:
             run_once: whether to exit as soon as all due runs have been executed.

@@ -39,8 +39,7 @@ class DriverCalls:
         Args:
             driver: the driver to call.
             block: the block that the driver was created from; its secrets are masked in messages,
-                and
-                read again when they may have changed.
+                and read again when they may have changed.
         """
         self.driver = driver
         self.pool = ConnectionPool(driver)

@@ -147,8 +147,7 @@ class DatabaseDriver(ABC, Generic[C]):
         """Stop the connection's running query in the database.
 
         It is called from another thread, and repeatedly until the call has ended. The first call
-        may
-        come before the query has started.
+        may come before the query has started.
         """
 
     @abstractmethod
@@ -322,9 +321,8 @@ class DatabaseDriver(ABC, Generic[C]):
         """Add rows to a table, all or none, and return their number.
 
         It is called instead of `insert` if there are no transactions. Several parts are inserted
-        into a
-        temporary table first, and copied from there by one statement; override it if the database
-        accepts all of them in one call.
+        into a temporary table first, and copied from there by one statement; override it if the
+        database accepts all of them in one call.
 
         Args:
             connection: the connection to use.

@@ -167,8 +167,7 @@ class Queries(ABC):
         """Borrow a connection, or that of the current transaction.
 
         A package uses it to add methods of its own. It calls the driver through the first of the
-        two
-        values, so that calls can be stopped, and their errors are Flowstone's.
+        two values, so that calls can be stopped, and their errors are Flowstone's.
         """
         transaction = find_transaction(self)
         if transaction is not None and transaction.connection is not None:

@@ -82,8 +82,7 @@ class JobProvider(ABC):
         Raises:
             JobError: it can't be started.
             CredentialsError: the credentials were refused. If their secrets are references, they
-                are
-                read again, and the call is retried once.
+                are read again, and the call is retried once.
         """
 
     @abstractmethod

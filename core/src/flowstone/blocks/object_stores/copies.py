@@ -28,7 +28,7 @@ class CopyableStore:
         """
         what = f"to_bucket={name!r}"
         problem = f"a {type(self).__name__} has no buckets by name"
-        raise ConfigurationError(what, problem, "Give the object store block itself.")
+        raise ConfigurationError(what, problem, "Pass the object store block itself.")
 
     def copy_object(
         self,
@@ -44,9 +44,7 @@ class CopyableStore:
             to_bucket: the destination, or the name of a bucket with the same credentials; None for
                 this store.
         """
-        found = self.find_bucket(to_bucket) if isinstance(to_bucket, str) else to_bucket
-        target: CopyableStore = self if found is None else found
-        return target.stream_from(self, from_path, to_path)
+        return self._find_destination(to_bucket).stream_from(self, from_path, to_path)
 
     def move_object(
         self,
@@ -57,21 +55,23 @@ class CopyableStore:
         """Move an object within this store, or to another one; return its new path.
 
         Args:
-            from_path: the object in this store.
-            to_path: the path in the destination.
-            to_bucket: the destination, or the name of a bucket with the same credentials; None for
-                this store.
+            from_path: as for `copy_object`.
+            to_path: as for `copy_object`.
+            to_bucket: as for `copy_object`.
         """
-        if isinstance(to_bucket, str):
-            to_bucket = self.find_bucket(to_bucket)
-        source = self.make_provider()
-        target = source if to_bucket is None else to_bucket.make_provider()
+        destination = self._find_destination(to_bucket)
+        source, target = self.make_provider(), destination.make_provider()
         key, new_key = source.make_key(from_path), target.make_key(to_path)
         is_same = source.identify(key) == target.identify(new_key)
-        moved = self.copy_object(from_path, to_path, to_bucket)
+        moved = self.copy_object(from_path, to_path, destination)
         if not is_same:
             source.delete([key])
         return moved
+
+    def _find_destination(self, to_bucket: CopyableStore | str | None) -> CopyableStore:
+        """Return the store that a copy goes to."""
+        found = self.find_bucket(to_bucket) if isinstance(to_bucket, str) else to_bucket
+        return self if found is None else found
 
     def stream_from(
         self, bucket: CopyableStore, from_path: ObjectPath, to_path: ObjectPath | None = None

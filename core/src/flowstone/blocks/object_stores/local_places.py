@@ -75,8 +75,7 @@ class OrderedPlaces(LocalPlaces):
     """The same for objects that are sorted by key, without remembering all of them.
 
     A conflict with a forgotten object is only possible for an object whose file has another name:
-    the
-    file of ``a//b`` is ``a/b``. So ask the store whether the object of `find_namesake` exists.
+    the file of ``a//b`` is ``a/b``. So ask the store whether the object of `find_namesake` exists.
     """
 
     def __init__(self, root: Path, prefix: str) -> None:

@@ -209,10 +209,8 @@ class _Grid:
         """Return the middles closest to the wanted ones, in order and without overlaps.
 
         After subtracting the space taken above each box, they only have to be ascending; so
-        neighbors
-        in the wrong order are pooled into a block, at the mean of their wanted positions. Bends
-        give way
-        to boxes.
+        neighbors in the wrong order are pooled into a block, at the mean of their wanted positions.
+        Bends give way to boxes.
         """
         offsets, offset = [], 0.0
         for rank, place in enumerate(order):
