@@ -270,3 +270,57 @@ def test_it_is_ended_from_outside(tmp_path: Path, kind: str, how: str) -> None:
     else:
         assert found["deep"].startswith("Cancelled: ")
     assert found["numbers"] != "Running"
+
+
+SIGTERM_BETWEEN_LINES = """
+import asyncio, os, signal, sys
+from flowstone import flow, task
+
+left = int(sys.argv[1])
+
+def trace(frame, event, _):
+    global left
+    if event == "line" and "flowstone" in frame.f_code.co_filename:
+        left -= 1
+        if not left:
+            os.kill(os.getpid(), signal.SIGTERM)
+    return trace
+
+@task
+async def numbers():
+    for number in range(10):
+        yield number
+
+@flow
+async def deep():
+    async for number in numbers():
+        yield number
+        await asyncio.sleep(60)
+
+async def main():
+    values = deep()
+    await anext(values)
+    sys.settrace(trace)
+    await anext(values)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("line", [1, 8, 15, 22, 24])
+def test_sigterm_between_two_lines_of_the_engine_ends_it(tmp_path: Path, line: int) -> None:
+    """Whichever line of a step is interrupted, no run is left Running."""
+    done = subprocess.run(
+        [sys.executable, "-c", SIGTERM_BETWEEN_LINES, str(line)],
+        env={**os.environ, "FLOWSTONE_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    store = open_sqlite(tmp_path / "flowstone.db")
+    found = {run.unit: told(run) for run in store.runs(RunQuery())}
+    store.close()
+    assert done.returncode == -signal.SIGTERM, done.stderr
+    assert found["deep"] == "Crashed: the process received SIGTERM"
+    assert found["numbers"] != "Running"

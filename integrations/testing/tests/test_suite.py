@@ -68,7 +68,7 @@ class TestMine(Standard):
 
 def test_a_gap_runs_on_the_emulator_and_must_fail_there(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(GAPS)
-    outcome = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-rx")
+    outcome = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-rx")
     outcome.assert_outcomes(passed=1, xfailed=1, failed=2)
     outcome.stdout.fnmatch_lines(
         [
@@ -80,7 +80,7 @@ def test_a_gap_runs_on_the_emulator_and_must_fail_there(pytester: pytest.Pyteste
 
 def test_live_a_gap_is_a_test_as_all(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(GAPS)
-    outcome = pytester.runpytest_inprocess("-p", "no:cacheprovider", "--live")
+    outcome = pytester.runpytest_subprocess("-p", "no:cacheprovider", "--live")
     outcome.assert_outcomes(passed=2, failed=2)
 
 
@@ -98,7 +98,7 @@ def test_what_is_built_on_a_lack_is_left_out(pytester: pytest.Pytester) -> None:
         class TestAble(Standard): pass
         class TestUnable(Standard): signs = False
     """)
-    outcome = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-rs")
+    outcome = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-rs")
     outcome.assert_outcomes(passed=1, skipped=1)
     outcome.stdout.fnmatch_lines(["SKIPPED*not declared: signs"])
 
@@ -139,7 +139,7 @@ def test_a_capability_is_declared_or_refused(
     pytester: pytest.Pytester, signs: bool, body: str, said: str | None
 ) -> None:
     pytester.makepyfile(ABLE.format(signs=signs, body=body))
-    outcome = pytester.runpytest_inprocess("-p", "no:cacheprovider")
+    outcome = pytester.runpytest_subprocess("-p", "no:cacheprovider")
     outcome.assert_outcomes(passed=said is None, failed=said is not None)
     outcome.stdout.fnmatch_lines([said] if said else [])
 
@@ -158,7 +158,7 @@ def test_a_report_says_what_to_look_at(pytester: pytest.Pytester) -> None:
 
         def test_of_its_own(): assert False
     """)
-    outcome = pytester.runpytest_inprocess("-p", "no:cacheprovider")
+    outcome = pytester.runpytest_subprocess("-p", "no:cacheprovider")
     told = outcome.stdout.str()
     assert "CredentialsSuite: what to look at" in told
     assert "Look at `_check`: it must connect, and return who we are there." in told

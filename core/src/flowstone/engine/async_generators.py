@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from inspect import CORO_CLOSED, getcoroutinestate
 from typing import TYPE_CHECKING, Any
 
 from flowstone.engine.blocking_calls import finish_blocking
@@ -152,10 +153,13 @@ class _Within:
         while True:
             try:
                 awaited = run(resume, given)
-            except StopIteration as stop:
-                return stop.value
-            try:
                 given = yield awaited
                 resume = coroutine.send
-            except BaseException as error:  # noqa: BLE001 - it is the coroutine's
+            except StopIteration as stop:
+                return stop.value
+            except BaseException as error:
+                # The coroutine's own error; or, if it is suspended, one that it must be told of:
+                # the consumer's, or that of a signal between two of these lines.
+                if getcoroutinestate(coroutine) == CORO_CLOSED:
+                    raise
                 resume, given = coroutine.throw, error

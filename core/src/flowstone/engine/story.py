@@ -78,7 +78,6 @@ def run_awaitable(awaitable: Awaitable[T]) -> T:
     If a loop runs in this thread already, the awaitable gets its own thread and loop.
     """
     import asyncio  # 40 ms to import, which most runs don't need
-    from concurrent.futures import ThreadPoolExecutor  # asyncio imports it anyway
 
     async def wait() -> T:
         return await awaitable
@@ -87,6 +86,9 @@ def run_awaitable(awaitable: Awaitable[T]) -> T:
         asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(wait())
+    # Imported only with a loop running: it can't be while the process exits.
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(1, "flowstone-hook") as aside:
         return aside.submit(copy_context().run, asyncio.run, wait()).result()
 
