@@ -80,6 +80,43 @@ def test_several_flows_are_served_by_one_program(script: Script) -> None:
     assert done.stdout.splitlines()[-1] == "fast/fast-deploy Completed {'x': 3}"
 
 
+def test_a_program_serves_and_waits_on_its_event_loop(script: Script) -> None:
+    done = script("""
+        import asyncio
+        from contextlib import suppress
+        from prefect import aserve, flow
+        from prefect.deployments import arun_deployment
+        from prefect.errors import ObjectNotFound
+        from prefect.flow_runs import wait_for_flow_run
+
+        @flow
+        def double(x: int) -> int:
+            return 2 * x
+
+        async def ask():
+            while True:
+                with suppress(ObjectNotFound):
+                    return await arun_deployment("double/first", {"x": 4}, timeout=0)
+                await asyncio.sleep(0.05)
+
+        async def main():
+            deployment = double.to_deployment("first")
+            serving = asyncio.create_task(aserve(deployment, print_starting_message=False))
+            asked = await ask()
+            run = await wait_for_flow_run(asked.id, timeout=600, log_states=True)
+            print(run.state.name, run.parameters)
+            serving.cancel()
+            with suppress(asyncio.CancelledError):
+                await serving
+
+        if __name__ == "__main__":
+            asyncio.run(main())
+    """)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "Completed {'x': 4}"
+    assert "is Completed" in done.stderr
+
+
 def test_schedules_are_said_in_each_way(program: Program) -> None:
     made = program("""
         from datetime import datetime, timedelta

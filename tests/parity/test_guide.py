@@ -580,6 +580,43 @@ ROWS = {
         else:
             raise AssertionError
         """,
+    "`wait_for_flow_run(…)`": """
+        import asyncio
+        from prefect import aserve, flow
+        from prefect.deployments import run_deployment
+        from prefect.deployments.documents import save_deployment
+        from prefect.errors import ConfigurationError, RunTimeout
+        from prefect.flow_runs import wait_for_flow_run
+        @flow
+        def f(n: int = 1): return n
+        save_deployment(f.to_deployment("d"))
+        run = run_deployment("f/d", timeout=0)
+        try:
+            asyncio.run(wait_for_flow_run(run.id, timeout=0, log_states=True))
+        except TimeoutError as error:
+            assert isinstance(error, RunTimeout)
+        else:
+            raise AssertionError
+        try:
+            asyncio.run(aserve())
+        except ConfigurationError:
+            pass
+        else:
+            raise AssertionError
+        """,
+    "`PrefectTaskRunner`": """
+        from prefect import flow, task
+        from prefect.task_worker import TaskWorker
+        @task
+        def add(a, b=1): return a + b
+        worker = TaskWorker(add)
+        @flow
+        def f():
+            sent = [add.apply_async((n,)) for n in range(3)]
+            worker.start(timeout=0)
+            return [each.result() for each in sent]
+        assert f() == [1, 2, 3]
+        """,
     "`task.delay(…)`": """
         from prefect import task
         from prefect.futures import DistributedFuture

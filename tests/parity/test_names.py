@@ -32,9 +32,9 @@ TOP_LEVEL: dict[str, int | None] = {
         ("Flow", "State", "Task", "allow_failure", "flow", "get_run_logger", "tags", "task",
          "unmapped", "quote", "Transaction", "pause_flow_run", "apause_flow_run",
          "suspend_flow_run", "asuspend_flow_run", "resume_flow_run", "aresume_flow_run", "serve",
-         "deploy")
+         "aserve", "deploy")
     ),
-    **dict.fromkeys(("aserve", "get_client"), LATER),
+    "get_client": LATER,
 }  # fmt: skip
 
 HOOKS = ("on_completion", "on_failure", "on_running")
@@ -107,8 +107,9 @@ MEMBERS: dict[str, dict[str, int | None]] = {
     ),
     "tasks": {"exponential_backoff": None, "task_input_hash": None},
     "flow_runs": {
-        **dict.fromkeys(("pause_flow_run", "resume_flow_run", "suspend_flow_run")),
-        "wait_for_flow_run": LATER,
+        **dict.fromkeys(
+            ("pause_flow_run", "resume_flow_run", "suspend_flow_run", "wait_for_flow_run")
+        ),
     },
     "input": dict.fromkeys(("RunInput", "receive_input", "send_input")),
     "input:RunInput": dict.fromkeys(

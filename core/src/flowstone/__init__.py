@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     )
     from flowstone.context.tags import tags
     from flowstone.deployments.declarations import deploy
-    from flowstone.deployments.server import serve
+    from flowstone.deployments.server import aserve, serve
     from flowstone.engine.annotations import allow_failure, freeze, opaque, quote, unmapped
     from flowstone.flow_runs.restarts import (
         apause_flow_run,
@@ -51,6 +51,7 @@ __all__ = [
     "allow_failure",
     "apause_flow_run",
     "aresume_flow_run",
+    "aserve",
     "asuspend_flow_run",
     "deploy",
     "exponential_backoff",
@@ -97,7 +98,7 @@ if not TYPE_CHECKING:
             ),
             "flowstone.context.tags": ("tags",),
             "flowstone.deployments.declarations": ("deploy",),
-            "flowstone.deployments.server": ("serve",),
+            "flowstone.deployments.server": ("aserve", "serve"),
             "flowstone.engine.annotations": (
                 "allow_failure",
                 "freeze",

@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import pytest
 from click.testing import CliRunner
@@ -16,7 +17,14 @@ from flowstone.deployments import arun_deployment, run_deployment
 from flowstone.deployments.documents import load_deployment, save_deployment
 from flowstone.deployments.run_options import apply_options, find_options, forget_ended
 from flowstone.deployments.waits import find_wait_reasons
-from flowstone.errors import CancelSignal, ConfigurationError, ObjectNotFound
+from flowstone.errors import (
+    CancelSignal,
+    ConfigurationError,
+    ObjectNotFound,
+    RunNotFound,
+    RunTimeout,
+)
+from flowstone.flow_runs import wait_for_flow_run
 from flowstone.flow_runs.deletion import delete_flow_runs
 from flowstone.flow_runs.executions import execute_scheduled_run
 from flowstone.flow_runs.subruns import find_caller, find_tree, request_cancel
@@ -213,3 +221,33 @@ def test_options_of_other_types_make_no_run(
     with pytest.raises(ConfigurationError, match=problem):
         run_deployment("typed", **{"timeout": 0, **options})
     assert services.runs.runs(RunQuery()) == []
+
+
+def test_a_run_is_waited_for_by_its_id(
+    services: Services, caplog: pytest.LogCaptureFixture
+) -> None:
+    deploy(flows.etl)
+    run_id = run_deployment("x", timeout=0, flow_run_name="mine").id
+
+    async def wait() -> None:
+        waiting = asyncio.create_task(wait_for_flow_run(UUID(run_id), None, 0.01, log_states=True))
+        scheduled = "run mine is Scheduled: asked for by run_deployment"
+        await asyncio.to_thread(wait_until, lambda: scheduled in caplog.messages)
+        await asyncio.to_thread(execute_scheduled_run, run_id)
+        assert (await waiting).state.type is COMPLETED
+
+    asyncio.run(wait())
+    assert caplog.messages[-1] == "run mine is Completed"
+    assert services.runs.run(run_id).state.type is COMPLETED
+
+
+def test_waiting_for_a_run_ends_at_the_timeout(services: Services) -> None:
+    deploy(flows.etl)
+    run = run_deployment("x", timeout=0, flow_run_name="mine")
+    with pytest.raises(RunTimeout, match=r"waiting for mine.*The run continues") as caught:
+        asyncio.run(wait_for_flow_run(run.id, timeout=0.02, poll_interval=0.01))
+    assert isinstance(caught.value, TimeoutError)
+    with pytest.raises(RunNotFound):
+        asyncio.run(wait_for_flow_run("no-such-run"))
+    with pytest.raises(ConfigurationError, match="poll_interval='x'"):
+        asyncio.run(wait_for_flow_run(run.id, poll_interval="x"))  # type: ignore[arg-type]

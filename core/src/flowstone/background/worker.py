@@ -113,25 +113,11 @@ class TaskWorker(RunLoop):
     def astart(self, timeout: float | None = None) -> Coroutine[object, object, None]:
         """Async version of `start`. Cancelling it stops the worker."""
         self._begin(timeout)
-        return self._step_until_stopped()
+        return self._awork()
 
-    async def _step_until_stopped(self) -> None:
-        import asyncio  # takes 40 ms to import; in a coroutine it is loaded already
-
-        cancelled: asyncio.CancelledError | None = None
+    async def _awork(self) -> None:
         with self._show_status(), stop_by_signals(self):
-            try:
-                while not self.is_stopped or self.running:
-                    try:
-                        seconds = await call_blocking(self.step)
-                        await asyncio.sleep(seconds)
-                    except asyncio.CancelledError as error:  # handled like a signal to stop
-                        cancelled = error
-                        self.stop()
-            finally:
-                await call_blocking(self.close)
-        if cancelled is not None:
-            raise cancelled
+            await self.arun_until_stopped()
 
     def close(self) -> None:
         """Announce that the tasks are no longer served here."""

@@ -17,6 +17,7 @@ from flowstone.deployments.run_options import check_options, keep_options
 from flowstone.engine.blocking_calls import call_blocking, finish_blocking
 from flowstone.errors import CancelSignal, ConfigurationError, suggest_names
 from flowstone.flow_runs.subruns import note_subrun, request_cancel
+from flowstone.flow_runs.waits import POLL_INTERVAL, await_end, wait_for_end
 from flowstone.records.ids import new_id
 from flowstone.records.option_checks import check_seconds, check_type
 from flowstone.records.states import CANCELLED, CANCELLING
@@ -58,7 +59,7 @@ def run_deployment(
     parameters: Mapping[str, object] | None = None,
     *,
     timeout: float | None = None,
-    poll_interval: float = 0.5,
+    poll_interval: float = POLL_INTERVAL,
     **options: Unpack[RequestOptions],
 ) -> Run:
     """Run a deployment, and wait until a process that serves it has executed the run.
@@ -98,7 +99,7 @@ def arun_deployment(
     parameters: Mapping[str, object] | None = None,
     *,
     timeout: float | None = None,
-    poll_interval: float = 0.5,
+    poll_interval: float = POLL_INTERVAL,
     **options: Unpack[RequestOptions],
 ) -> Coroutine[object, object, Run]:
     """Async version of `run_deployment`."""
@@ -116,12 +117,8 @@ async def _run_deployment(
 
     _check_waiting(seconds, poll_interval)
     run = await call_blocking(make_run, name, parameters, options)
-    loop = asyncio.get_running_loop()
-    until = None if seconds is None else loop.time() + seconds
     try:
-        while not run.state.is_final() and (until is None or loop.time() < until):
-            await asyncio.sleep(poll_interval)
-            run = await call_blocking(_look, run.id)
+        run = await await_end(run, seconds=seconds, poll_interval=poll_interval)
         await call_blocking(_end_with_part, run)
     except (asyncio.CancelledError, CancelSignal, KeyboardInterrupt):
         await finish_blocking(partial(_cancel_part, run, options), [])
@@ -219,18 +216,3 @@ def _cancel_part(run: Run, options: RequestOptions) -> None:
     """Cancel a run with the code that waits for it, if it is a part of that code's run."""
     if options.get("as_subflow", True) and current.scope.get() is not None:
         request_cancel(services().runs.run(run.id), "the caller that waited for it was cancelled")
-
-
-def wait_for_end(run: Run, *, timeout: float | None = None, poll_interval: float = 0.5) -> Run:
-    """Wait until a run has ended, or the timeout has expired; return its current state."""
-    clock = services().clock
-    until = None if timeout is None else clock.monotonic() + timeout
-    while not run.state.is_final() and (until is None or clock.monotonic() < until):
-        clock.sleep(poll_interval)
-        run = _look(run.id)
-    return run
-
-
-def _look(run_id: str) -> Run:
-    services().runs.reap()
-    return services().runs.run(run_id)

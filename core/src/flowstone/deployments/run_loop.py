@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 from flowstone.context.current import services
 from flowstone.deployments.executor import RunExecutor, record_crash, record_state
 from flowstone.deployments.presence import find_claimed
+from flowstone.engine.blocking_calls import call_blocking
 from flowstone.errors import ConfigurationError
 from flowstone.flow_runs.executions import is_waiting
 from flowstone.logging.run_logger import get_logger
@@ -106,6 +107,24 @@ class RunLoop(ABC):
                 self._pause(self.step())
         finally:
             self.close()
+
+    async def arun_until_stopped(self) -> None:
+        """Async version of `run_until_stopped`. Cancelling it stops the loop."""
+        import asyncio  # takes 40 ms to import; in a coroutine it is loaded already
+
+        cancelled: asyncio.CancelledError | None = None
+        try:
+            while not self.is_stopped or self.running:
+                try:
+                    seconds = await call_blocking(self.step)
+                    await asyncio.sleep(seconds)
+                except asyncio.CancelledError as error:  # handled like a signal to stop
+                    cancelled = error
+                    self.stop()
+        finally:
+            await call_blocking(self.close)
+        if cancelled is not None:
+            raise cancelled
 
     def _pause(self, seconds: float) -> None:
         """Wait between two steps."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from flowstone.deployments.creation import check_secrets
@@ -11,6 +12,7 @@ from flowstone.deployments.presence import Presence, choose_unserved
 from flowstone.deployments.run_loop import RunLoop, find_limits, stop_by_signals
 from flowstone.deployments.shared_store import check_shared_store
 from flowstone.deployments.timetable import Timetable
+from flowstone.engine.blocking_calls import call_blocking
 from flowstone.errors import ConfigurationError
 from flowstone.flow_runs.executions import is_loading_run
 from flowstone.infrastructure.process import ProcessInfrastructure
@@ -19,7 +21,7 @@ from flowstone.records.limits import SERVING
 from flowstone.records.option_checks import check_limit_of_runs
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Coroutine, Sequence
 
     from flowstone.records.deployments import Deployment
     from flowstone.records.runs import Run
@@ -53,23 +55,48 @@ def serve(
             memory or on a network, so that other processes can't share it; or the program is only
             imported, to execute one of the runs.
     """
-    _check_call(deployments, limit)
-    presence = Presence(SERVING)
-    server = DeploymentServer(
-        deployments,
-        limit=LIMIT if limit is None else limit,
-        pause_on_shutdown=pause_on_shutdown,
-        presence=presence,
-    )
+    server = _open_server(deployments, limit, pauses=pause_on_shutdown)
     with stop_by_signals(server):  # before others see it, and may want it to stop
-        _save(deployments, presence)
-        if print_starting_message:
-            for each in deployments:
-                rules = "; ".join(map(str, each.schedules)) or "on request"
-                _logger.info("serving %s: %s", each.full_name, rules)
-            _logger.info("start a run: flowstone deployment run %s", deployments[0].full_name)
-        server.prepare()
+        _begin(server, deployments, tells=print_starting_message)
         server.run_until_stopped()
+
+
+def aserve(
+    *deployments: Deployment,
+    pause_on_shutdown: bool = True,
+    print_starting_message: bool = True,
+    limit: int | None = None,
+) -> Coroutine[object, object, None]:
+    """Async version of `serve`. Cancelling it stops it."""
+    return _aserve(deployments, limit, pauses=pause_on_shutdown, tells=print_starting_message)
+
+
+async def _aserve(
+    deployments: Sequence[Deployment], limit: int | None, *, pauses: bool, tells: bool
+) -> None:
+    server = await call_blocking(partial(_open_server, deployments, limit, pauses=pauses))
+    with stop_by_signals(server):
+        await call_blocking(partial(_begin, server, deployments, tells=tells))
+        await server.arun_until_stopped()
+
+
+def _open_server(
+    deployments: Sequence[Deployment], limit: int | None, *, pauses: bool
+) -> DeploymentServer:
+    _check_call(deployments, limit)
+    limit = LIMIT if limit is None else limit
+    return DeploymentServer(deployments, limit=limit, pause_on_shutdown=pauses)
+
+
+def _begin(server: DeploymentServer, deployments: Sequence[Deployment], *, tells: bool) -> None:
+    """Save the deployments, log what is served, and prepare for executing many runs."""
+    server.save(deployments)
+    if tells:
+        for each in deployments:
+            rules = "; ".join(map(str, each.schedules)) or "on request"
+            _logger.info("serving %s: %s", each.full_name, rules)
+        _logger.info("start a run: flowstone deployment run %s", deployments[0].full_name)
+    server.prepare()
 
 
 def _check_call(deployments: Sequence[Deployment], limit: int | None) -> None:
@@ -94,17 +121,6 @@ def _check_call(deployments: Sequence[Deployment], limit: int | None) -> None:
         check_secrets(each)
 
 
-def _save(deployments: Sequence[Deployment], presence: Presence) -> None:
-    """Save deployments after announcing that they are served: see `DeploymentServer.close`."""
-    presence.announce([each.full_name for each in deployments])
-    try:
-        for each in deployments:
-            save_deployment(each)
-    except BaseException:
-        presence.leave()
-        raise
-
-
 class DeploymentServer(RunLoop):
     """Serves deployments step by step.
 
@@ -112,7 +128,6 @@ class DeploymentServer(RunLoop):
         deployments: those that are, or will be, saved.
         limit: the maximum number of runs executed at a time.
         pause_on_shutdown: whether to pause them if no other process serves them.
-        presence: announces that they are served, if that was done already.
     """
 
     def __init__(
@@ -121,13 +136,22 @@ class DeploymentServer(RunLoop):
         *,
         limit: int,
         pause_on_shutdown: bool = True,
-        presence: Presence | None = None,
     ) -> None:
         super().__init__(limit)
         self._timetable = Timetable([each.full_name for each in deployments])
         self._pauses = pause_on_shutdown
-        self._presence = presence or Presence(SERVING)
+        self._presence = Presence(SERVING)
         self._infrastructure = ProcessInfrastructure()
+
+    def save(self, deployments: Sequence[Deployment]) -> None:
+        """Save deployments after announcing that they are served: see `close`."""
+        self._presence.announce([each.full_name for each in deployments])
+        try:
+            for each in deployments:
+                save_deployment(each)
+        except BaseException:
+            self._presence.leave()
+            raise
 
     def prepare(self) -> None:
         """Prepare for executing many runs."""

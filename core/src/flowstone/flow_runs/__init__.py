@@ -1,4 +1,4 @@
-"""Operations on flow runs: pause, suspend, resume, retry."""
+"""Operations on flow runs: pause, suspend, resume, retry, wait."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         resume_flow_run,
         retry_flow_run,
     )
+    from flowstone.flow_runs.waits import wait_for_flow_run
 
 __all__ = [
     "acleanup_flow_run",
@@ -32,6 +33,7 @@ __all__ = [
     "resume_flow_run",
     "retry_flow_run",
     "suspend_flow_run",
+    "wait_for_flow_run",
 ]
 
 if not TYPE_CHECKING:
@@ -51,5 +53,6 @@ if not TYPE_CHECKING:
                 "resume_flow_run",
                 "retry_flow_run",
             ),
+            ".waits": ("wait_for_flow_run",),
         },
     )

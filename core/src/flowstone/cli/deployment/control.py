@@ -55,8 +55,9 @@ def run_now(
     A process that serves the deployment, or a worker of its work pool, executes the run.
     """
     # Takes 40 ms, for pydantic, which only this command needs.
-    from flowstone.deployments.requests import make_run, wait_for_end
+    from flowstone.deployments.requests import make_run
     from flowstone.deployments.waits import BLOCKED, find_wait_reasons
+    from flowstone.flow_runs.waits import wait_for_end
 
     found = load_deployment(name)
     run = make_run(
