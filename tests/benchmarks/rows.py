@@ -54,12 +54,18 @@ class Row:
     def cells(self) -> list[str]:
         ratio = f"{self.ratio:.1f}x" if self.floor else ""
         floor = f"{_number(self.floor)} {self.beside}" if self.floor is not None else ""
-        slower = self.peer / self.figure if self.peer else 0
-        peer = f"{_number(self.peer)} ({slower:.{1 if slower < 10 else 0}f}x)" if self.peer else ""
         figures = [f"{_number(self.figure)} {self.unit}", floor, ratio]
         budgets = [_number(self.budget), f"{self.times:g}x" if self.times else ""]
         budget = " and ".join(filter(None, budgets))
-        return [self.what, *figures, budget, self.verdict, peer]
+        return [self.what, *figures, budget, self.verdict, self._describe_peer()]
+
+    def _describe_peer(self) -> str:
+        if not self.peer:
+            return ""
+        if not self.figure:  # memory that does not grow at all
+            return _number(self.peer)
+        slower = self.peer / self.figure
+        return f"{_number(self.peer)} ({slower:.{1 if slower < 10 else 0}f}x)"
 
 
 HEADINGS = ("what", "figure", "floor", "ratio", "budget", "", "Prefect")

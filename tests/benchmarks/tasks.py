@@ -7,15 +7,17 @@ from tests.benchmarks.rows import Row
 
 #: How many times a pair of upserts a task's run may cost, in a loop and mapped.
 SEQUENCE, MAPPED = 7, 13
+#: How many times a program and its floor are measured in turn.
+ROUNDS = 5
 
 
 def sequence(count: int, peer: Library | None) -> list[Row]:
     """Measure a task called in a loop, its flush included."""
-    before = OURS.run("floors", count)
-    runs = {how: OURS.run("sequence", count, how) for how in ("sync", "async")}
-    floors = _least(before, OURS.run("floors", count))
+    floors, *runs = _alternate(
+        ("floors", count), ("sequence", count, "sync"), ("sequence", count, "async")
+    )
     rows = []
-    for how, ours in runs.items():
+    for how, ours in zip(("sync", "async"), runs, strict=True):
         theirs = peer.run("sequence", min(count, 200), how)["us"] if peer else None
         what = f"{'an async' if how == 'async' else 'a'} task in sequence, recorded, of {count}"
         times = SEQUENCE if how == "sync" else None
@@ -29,9 +31,7 @@ def sequence(count: int, peer: Library | None) -> list[Row]:
 
 def mapped(count: int, peer: Library | None) -> list[Row]:
     """Measure `.map` over threads, its flush included."""
-    before = OURS.run("floors", count)
-    ours = OURS.run("mapped", count)
-    floors = _least(before, OURS.run("floors", count))
+    floors, ours = _alternate(("floors", count), ("mapped", count))
     theirs = peer.run("mapped", min(count, 200))["us"] if peer else None
     what = f".map of {count} on threads, recorded, each"
     row = Row(what, ours["us"], "us", floors["upserts_us"], "two upserts", times=MAPPED)
@@ -41,9 +41,17 @@ def mapped(count: int, peer: Library | None) -> list[Row]:
     ]
 
 
-def _least(*runs: dict[str, float]) -> dict[str, float]:
-    """Return the least of each figure: floors are measured before and after what they stand by."""
-    return {name: min(run[name] for run in runs) for name in runs[0]}
+def _alternate(*programs: tuple[object, ...]) -> list[dict[str, float]]:
+    """Run programs in turn, several times; return the least of each figure of each program.
+
+    The speed of a shared machine changes by half within seconds: in turn, each program meets the
+    same fast moments.
+    """
+    rounds = [[OURS.run(str(name), *args) for name, *args in programs] for _ in range(ROUNDS)]
+    return [
+        {name: min(run[name] for run in runs) for name in runs[0]}
+        for runs in zip(*rounds, strict=True)
+    ]
 
 
 def processes(count: int, peer: Library | None) -> list[Row]:
