@@ -96,7 +96,7 @@ def test_what_is_no_table_is_refused(table: Any) -> None:
 
 
 def test_a_text_has_to_be_one() -> None:
-    with pytest.raises(ArtifactInvalid, match="a bytes is not a text"):
+    with pytest.raises(ArtifactInvalid, match="a bytes is not a str"):
         in_a_flow(create_markdown_artifact, b"x")
 
 
@@ -238,7 +238,7 @@ def test_progress_is_held_between_0_and_100(services: Services, given: float, ke
 
 
 def test_progress_has_to_be_a_number() -> None:
-    with pytest.raises(ArtifactInvalid, match="no number"):
+    with pytest.raises(ArtifactInvalid, match="not a number"):
         in_a_flow(create_progress_artifact, math.nan)
 
 

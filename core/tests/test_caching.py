@@ -444,7 +444,7 @@ def test_a_block_and_its_saved_name_are_storages(place: Path) -> None:
         counter.task.with_options(result_storage=3)(1)  # type: ignore[arg-type]
     for path in ("results", ""):
         with pytest.raises(
-            ConfigurationError, match=r"not a storage.*Use a path, as '\./results' or"
+            ConfigurationError, match=r"not a storage.*Use a path, such as '\./results' or"
         ):
             counter.task.with_options(result_storage=path)(1)
 

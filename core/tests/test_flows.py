@@ -412,9 +412,9 @@ def test_a_task_option_that_is_none_is_unset() -> None:
     [
         ({"retries": -1}, "option retries of flow 'f': -1 is not a count"),
         ({"log_prints": "no"}, "option log_prints of flow 'f': 'no' is neither True nor False"),
-        ({"flow_run_name": 5}, "option flow_run_name of flow 'f': 5 is not a text"),
+        ({"flow_run_name": 5}, "option flow_run_name of flow 'f': 5 is not a string"),
         ({"result_serializer": 5}, "option result_serializer of flow 'f': 5 is not a serializer"),
-        ({"task_runner": 5}, "option task_runner: 5 is no task runner"),
+        ({"task_runner": 5}, "option task_runner: 5 is not a task runner"),
         ({"timeout_seconds": 0}, "0 leaves no time"),
         ({"retry_delay_seconds": "soon"}, "'soon' is not a duration"),
         ({"name": "a/b"}, "'a/b' is not a name"),

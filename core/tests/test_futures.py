@@ -55,7 +55,9 @@ def test_as_completed_says_how_many_are_missing() -> None:
         futures[0].wait()
         given = 0
         try:
-            with pytest.raises(RunTimeout, match=r"waiting for 2 of 3 futures.*The runs go on\."):
+            with pytest.raises(
+                RunTimeout, match=r"waiting for 2 of 3 futures.*The runs continue\."
+            ):
                 for _ in as_completed(futures, timeout=0.01):
                     given += 1
         finally:

@@ -203,7 +203,7 @@ def test_a_retry_never_repeats_values(services: Services, good: bool, attempts: 
     [run] = all_runs(services)
     assert (run.state.name, run.attempt) == ("Failed", attempts)
     said = lines(services)
-    assert any("1 of its values are handed out" in line for line in said) is good
+    assert any("1 of its values were already yielded" in line for line in said) is good
 
 
 def test_the_timeout_is_of_the_function_alone(services: Services) -> None:

@@ -150,7 +150,7 @@ def test_what_does_not_fit_is_left_out_and_told(
         return list(receive_input(theirs, timeout=0))
 
     assert [order.dish for order in f()] == ["soup"]
-    assert "an input that is no Order is left out" in caplog.text
+    assert "an input that does not fit Order is skipped" in caplog.text
     assert "many" not in caplog.text
 
 

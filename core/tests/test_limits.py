@@ -176,7 +176,7 @@ def test_strict_wants_the_limit_to_be_there(services: Services) -> None:
 
 @pytest.mark.parametrize("occupy", [0, -1, 1.5, True])
 def test_what_is_no_count_is_refused(services: Services, occupy: Any) -> None:
-    with pytest.raises(ConfigurationError, match="no count"), concurrency("db", occupy=occupy):
+    with pytest.raises(ConfigurationError, match="not a number"), concurrency("db", occupy=occupy):
         pass
 
 

@@ -352,7 +352,7 @@ def test_a_transaction_does_not_wait_for_itself() -> None:
 
 
 def test_a_key_is_a_text() -> None:
-    with pytest.raises(ConfigurationError, match="5 is no text"):
+    with pytest.raises(ConfigurationError, match="5 is not a string"):
         transaction(key=5).__enter__()  # type: ignore[arg-type]
 
 

@@ -33,8 +33,8 @@ FACTS: dict[str, Any] = {
 }
 #: Words that tell somebody what to do, or where to look; one of them is in every message's end.
 REMEDIES = re.compile(
-    r"\b(add|ask|bring|call|choose|close|do|drop|give|is the package|it was ended|load|look|fix|"
-    r"move|name|pass|pip install|point|put|read|return|run|save|see|set|show|shows|signature|"
+    r"\b(add|ask|bring|call|check|choose|close|do|drop|give|is the package|it was ended|load|look|"
+    r"fix|move|name|pass|pip install|point|put|read|return|run|save|see|set|show|shows|signature|"
     r"there are|upgrade|use|wait|wrap|write|lists them|did you mean)\b",
     re.IGNORECASE,
 )

@@ -101,7 +101,7 @@ def is_named_elsewhere(name: str) -> bool:
 
 
 def is_no_verb(name: str) -> bool:
-    """Return whether a name begins with a participle, or is an adjective; an async twin's, too."""
+    """Return whether a name begins with a participle, or is an adjective; an async one, too."""
     whole = name.strip("_")
     word = re.split("_+", whole)[0]
     twin = word.removeprefix("a")

@@ -65,5 +65,5 @@ def test_a_list_has_comments() -> None:
 
 
 def test_public_functions_describe_their_parameters() -> None:
-    """Three parameters or more need an `Args` section; an async twin names its twin."""
+    """Three parameters or more need an `Args` section; an async version refers to the sync one."""
     assert find_without_args() == []

@@ -60,7 +60,7 @@ def test_results_of_states() -> None:
         (states.Crashed("why"), CrashedRun, "^the run crashed: why$"),
         (states.Cancelled("why"), CancelledRun, "^the run was cancelled: why$"),
         (states.Running(), UnfinishedRun, "^the run is running: wait"),
-        (states.Completed(data=MISSING), MissingResult, "^the value of the run is not kept"),
+        (states.Completed(data=MISSING), MissingResult, "^the value of the run is not stored"),
     ):
         with pytest.raises(kind, match=told):
             state.result()

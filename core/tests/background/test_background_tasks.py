@@ -504,7 +504,7 @@ def test_what_can_t_be_sent_is_refused_at_the_call(services: Services) -> None:
     ):
         with pytest.raises(ConfigurationError, match=what):
             tasks.add.apply_async(**{"args": (1,), **wrong})  # type: ignore[arg-type]
-    with pytest.raises(ConfigurationError, match="no run"):
+    with pytest.raises(ConfigurationError, match="is not a run"):
         tasks.add.apply_async((1,), dependencies={"x": [3]})
     assert services.documents.find("background-call:", prefix=True) == []
 
@@ -512,15 +512,15 @@ def test_what_can_t_be_sent_is_refused_at_the_call(services: Services) -> None:
 def test_what_can_t_be_served_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="nothing to serve"):
         TaskWorker()
-    with pytest.raises(ConfigurationError, match="no task"):
+    with pytest.raises(ConfigurationError, match="is not a task"):
         TaskWorker(tasks.add.fn)  # type: ignore[arg-type]
-    with pytest.raises(ConfigurationError, match="one name"):
+    with pytest.raises(ConfigurationError, match="the same name"):
         TaskWorker(tasks.add, tasks.add.with_options(retries=2))
-    with pytest.raises(ConfigurationError, match="'x' is no whole number"):
+    with pytest.raises(ConfigurationError, match="'x' is not a whole number"):
         TaskWorker(tasks.add, limit="x")  # type: ignore[arg-type]
-    with pytest.raises(ConfigurationError, match="99999 is no port"):
+    with pytest.raises(ConfigurationError, match="99999 is not a port"):
         TaskWorker(tasks.add, status_server_port=99999)
-    with pytest.raises(ConfigurationError, match="timeout='x' is no number of seconds"):
+    with pytest.raises(ConfigurationError, match="timeout='x' is not a number of seconds"):
         TaskWorker(tasks.add).start(timeout="x")  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match="lets no run start"):
         TaskWorker(tasks.add, limit=0)

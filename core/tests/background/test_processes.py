@@ -203,4 +203,4 @@ def test_workers_that_are_killed_at_random_lose_nothing(
 def test_a_task_that_was_typed_is_not_sent(home: Home) -> None:
     typed = "from flowstone import task\ntask(name='typed')(lambda: None).delay()"
     done = home.execute([sys.executable, "-c", typed])
-    assert "task 'typed': it was typed at a prompt, or given with -c" in done.err
+    assert "task 'typed': it was typed at a prompt, or passed with -c" in done.err

@@ -89,9 +89,9 @@ def test_two_question_marks_are_one() -> None:
 @pytest.mark.parametrize(
     ("statement", "parameters", "problem", "position"),
     [
-        ("SELECT ?, ?", [1], "it has 2 placeholders, and 1 values were given", None),
-        ("SELECT 1", (1, 2), "it has 0 placeholders, and 2 values were given", None),
-        ("SELECT :a, :b", {"a": 1}, "no value was given for :b", 11),
+        ("SELECT ?, ?", [1], "it has 2 placeholders, but 1 values are passed", None),
+        ("SELECT 1", (1, 2), "it has 0 placeholders, but 2 values are passed", None),
+        ("SELECT :a, :b", {"a": 1}, "no value is passed for :b", 11),
         ("SELECT ?", {"a": 1}, "it has a '?', and its parameters are a mapping", 7),
         ("SELECT ?", "x", "its parameters are a str, and not a sequence or a mapping", None),
         ("SELECT ?", {1, 2}, "its parameters are a set, and not a sequence or a mapping", None),

@@ -84,10 +84,10 @@ def test_a_key_that_is_none_is_refused_and_not_shown(tmp_path: Path, key: str) -
 def test_another_key_is_told_from_a_change(tmp_path: Path) -> None:
     token = vault(tmp_path, KEY).seal(b"value", "p")
     assert len(read_key_id(token)) == 8
-    with pytest.raises(SecretUnreadable, match=f"sealed with key {read_key_id(token)}, and"):
+    with pytest.raises(SecretUnreadable, match=f"encrypted with key {read_key_id(token)}, and"):
         vault(tmp_path, "another key, of words").open(token, "p")
     for foreign in ("", "nonsense", "fs9.aa.bb"):
-        with pytest.raises(SecretUnreadable, match="not a token"):
+        with pytest.raises(SecretUnreadable, match="not encrypted by Flowstone"):
             vault(tmp_path, KEY).open(foreign, "p")
 
 

@@ -132,7 +132,7 @@ def test_a_header_can_not_be_smuggled_in(desk: WebDesk, value: object) -> None:
 
 @pytest.mark.parametrize("payload", [object(), float("nan"), {"deep": [{1, 2}]}])
 def test_what_is_no_json_is_refused(desk: WebDesk, payload: object) -> None:
-    with pytest.raises(NotificationInvalid, match="the payload is no JSON"):
+    with pytest.raises(NotificationInvalid, match="the payload is not valid JSON"):
         Webhook(url=f"{desk.url}/x").call(payload)
     assert not desk.requests
 

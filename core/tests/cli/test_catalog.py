@@ -94,7 +94,7 @@ def test_a_wrong_name_or_kind_is_told_with_near_ones(cli: InProcess) -> None:
     assert (done.code, "Did you mean 'secret'" in done.err) == (1, True)
     assert cli("catalog", "show", "secret", "--kind", "task").code == 1
     done = cli("catalog", "ls", "--kind", "blocks")
-    assert (done.code, "'blocks' is none of block, task" in done.err) == (2, True)
+    assert (done.code, "'blocks' is not one of block, task" in done.err) == (2, True)
     assert "No installed object has 'xyz' in its name." in cli("catalog", "ls", "xyz").out
 
 

@@ -249,7 +249,7 @@ def test_who_reads_that_a_run_failed_is_told_what_to_do_next(shop: Shop) -> None
     ("args", "code", "message"),
     [
         (["shop.py:ad"], 1, "shop.py has no 'ad'. Did you mean"),
-        (["shop.py:not_a_flow"], 1, "something else than a flow"),
+        (["shop.py:not_a_flow"], 1, "is not a flow"),
         (["nowhere.py:x"], 1, "there is no file nowhere.py"),
         (["nowhere:x"], 1, "the module 'nowhere' can't be found"),
         (["shop.py:"], 1, "it is not MODULE:FLOW"),

@@ -104,7 +104,7 @@ def test_a_live_run_is_never_deleted(cli: InProcess) -> None:
         assert begun.wait(30)
         done = cli("run", "delete", "long", "-y")
         assert done.code == 1
-        assert "is Running, and has to end first. Cancel it: `flowstone run cancel" in done.err
+        assert "is Running, and must end first. Cancel it: `flowstone run cancel" in done.err
         assert cli("run", "delete", "--flow", "long", "-y").out == "No finished run matches.\n"
         assert list_names() == ["long"]
     finally:

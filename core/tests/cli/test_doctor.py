@@ -104,7 +104,7 @@ def test_a_home_that_others_read_is_told(home: Home) -> None:
     home.path.chmod(0o755)
     ok, told, remedy = find(home)["home"]
     assert (ok, remedy) == (False, f"Run `chmod 700 {home.path}`.")
-    assert told.startswith("others can read")
+    assert told.startswith("other users can read")
 
 
 def test_a_home_that_is_a_file_is_told(home: Home) -> None:

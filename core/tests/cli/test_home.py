@@ -196,7 +196,7 @@ def test_a_corrupt_key_is_told_and_spoils_no_list(home: Home) -> None:
     assert "no key file" in home.run("block", "ls").out
     assert home.run("block", "show", "token", "--json").json["fields"] == {"value": {"set": True}}
     home.run("block", "create", "secret", "other", "value=@-", stdin="hunter3hunter3")
-    assert "sealed with key" in home.run("block", "ls").out
+    assert "encrypted with key" in home.run("block", "ls").out
     assert "secret/token" in refused(home, "block", "check", "secret/token")
 
 

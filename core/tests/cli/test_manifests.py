@@ -140,24 +140,24 @@ def test_secrets_stay_where_a_file_leaves_them(cli: InProcess) -> None:
     ):
         shown.append(refused(cli, wrong))
         assert "a secret must not be in a file in plain text" in shown[-1]
-    assert "and none is: pass its value" in refused(
+    assert "but none is: pass its value" in refused(
         cli, "flowstone: 1\nblocks: {secret/new: {fields: {value: {set: true}}}}"
     )
     assert not [text for text in shown if word in text]
 
 
 WRONG = {
-    "x: 1": "1 : the file has to begin with `flowstone: 1`",
-    "": "the file has to begin with",
-    "- 1": "the file has to begin with",
+    "x: 1": "1 : the file must begin with `flowstone: 1`",
+    "": "the file must begin with",
+    "- 1": "the file must begin with",
     "flowstone: 2": "1 flowstone: format 2 is not known; write 1",
     "flowstone: 1\nblock: {}": "2 block: there is no such section. Did you mean 'blocks'?",
-    "flowstone: 1\nblocks: [1]": "2 blocks: a section is names with what they stand for",
-    "flowstone: 1\nvariables: {a: 1, a: 2}": "2 variables.a: the key stands twice",
+    "flowstone: 1\nblocks: [1]": "2 blocks: a section has names with their values",
+    "flowstone: 1\nvariables: {a: 1, a: 2}": "2 variables.a: the key occurs twice",
     "flowstone: 1\nvariables: {a: &x 1, b: *x}": "2 variables.a: anchors are not supported",
     "flowstone: 1\nvariables: {a: !!python/name:os 1}": "the tag 'python/name:os' is not supported",
-    "flowstone: 1\nvariables: {<<: {a: 1}}": "a key has to be a plain text",
-    "flowstone: 1\nvariables: {? [a] : 1}": "a key has to be a plain text",
+    "flowstone: 1\nvariables: {<<: {a: 1}}": "a key must be a plain string",
+    "flowstone: 1\nvariables: {? [a] : 1}": "a key must be a plain string",
     "flowstone: 1\nvariables: {a: .inf}": ".inf is not a number that JSON has",
     "flowstone: 1\nvariables: {a: [1": "that is not YAML",
     "flowstone: 1\n---\nflowstone: 1": "that is not YAML",
@@ -166,26 +166,26 @@ WRONG = {
     "flowstone: 1\nvariables: {a: {b: 1}}": "2 variables.a: write `value: …`",
     "flowstone: 1\nvariables: {a: {value: 1, tags: x}}": "variables.a.tags: tags are a list",
     "flowstone: 1\nvariables: {a/b: 1}": "variables.a/b: ",
-    'flowstone: 1\nvariables: {a: "{{ variables.b }}"}': "a variable can't be made of another",
+    'flowstone: 1\nvariables: {a: "{{ variables.b }}"}': "a variable can't refer to another",
     'flowstone: 1\nvariables: {a: "{{ env.NOT_SET_HERE }}"}': "no environment variable 'NOT_SET",
     'flowstone: 1\nvariables: {a: "{{ region }}"}': "'region' is not a reference: write {{",
     "flowstone: 1\nlimits: {a: 1}": "2 limits.a: write `slots: NUMBER`",
     "flowstone: 1\nlimits: {a: {slots: true}}": "limits.a.slots: True is not a whole number",
     "flowstone: 1\nlimits: {a: {slots: 1, actve: true}}": "Did you mean 'active'?",
     "flowstone: 1\nlimits: {a: {slots: -1}}": "2 limits.a: ",
-    "flowstone: 1\nblocks: {raw: {}}": "2 blocks.raw: its key has to be TYPE/NAME",
+    "flowstone: 1\nblocks: {raw: {}}": "2 blocks.raw: its key must be TYPE/NAME",
     "flowstone: 1\nblocks: {scret/a: {}}": "Did you mean 'secret'",
     "flowstone: 1\nblocks: {wagon/a: {field: {}}}": "write `fields:`",
     "flowstone: 1\nblocks: {wagon/a: {fields: [1]}}": "fields are names with values",
     "flowstone: 1\nblocks: {wagon/a: {fields: {cuont: 1}}}": "wagon/a.fields.cuont: ",
     "flowstone: 1\nblocks: {wagon/a: {fields: {count: x}}}": "wagon/a.fields.count: ",
     "flowstone: 1\nblocks: {wagon/a: {schema: 9}}": "upgrade its package",
-    "flowstone: 1\nblocks: {wagon/a: {schema: a}}": "wagon/a.schema: 'a' is no version of wagon",
-    "flowstone: 1\nblocks: {wagon/a: {schema: 0}}": "wagon/a.schema: 0 is no version of wagon",
+    "flowstone: 1\nblocks: {wagon/a: {schema: a}}": "wagon/a.schema: 'a' is not a version of wagon",
+    "flowstone: 1\nblocks: {wagon/a: {schema: 0}}": "wagon/a.schema: 0 is not a version of wagon",
     "flowstone: true": "1 flowstone: format True is not known; write 1",
     "flowstone: 1\nvariables: {a: " + "9" * 5000 + "}": "variables.a: a number has 4000 digits",
-    'flowstone: 1\nblocks: {wagon/a: {fields: {label: "{{ env.X }"}}}': "opened, and not closed",
-    'flowstone: 1\nblocks: {wagon/a: {fields: {label: "{{{{ {{"}}}': "opened, and not closed",
+    'flowstone: 1\nblocks: {wagon/a: {fields: {label: "{{ env.X }"}}}': "braces are not closed",
+    'flowstone: 1\nblocks: {wagon/a: {fields: {label: "{{{{ {{"}}}': "braces are not closed",
     "flowstone: 1\nblocks:\n wagon/a:\n  fields:\n   next: {block: wagon/b}": ":5 blocks.wagon/a.f",
     "flowstone: 1\nblocks: {wagon/a: {fields: {next: {block: wagon/a}}}}": "it is in itself",
     'flowstone: 1\nblocks: {wagon/a: {fields: {label: "a {{ blocks.x.y }}"}}}': "whole value",

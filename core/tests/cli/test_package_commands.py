@@ -167,7 +167,7 @@ def test_a_shell_completes_commands_of_packages(home: Home, garden: dict[str, st
 
 
 def test_a_command_without_help_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="command_help has nothing on it"):
+    with pytest.raises(ConfigurationError, match="command_help has no entry for it"):
         Collection(commands={"dig": "garden:dig"})
 
 

@@ -179,7 +179,7 @@ def test_limits_of_pools_are_not_set_by_their_names(cli: InProcess) -> None:
     assert "work-pool:p" in cli("limit", "ls").out
     for command in (("set", "work-pool:p", "--slots", "9"), ("delete", "work-pool:p")):
         done = cli("limit", *command)
-        assert (done.code, "Flowstone's own" in done.err) == (1, True)
+        assert (done.code, "reserved for Flowstone" in done.err) == (1, True)
     assert "work-pool" not in cli("export").out
 
 

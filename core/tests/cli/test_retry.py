@@ -89,7 +89,7 @@ def test_what_can_not_be_retried_says_so(home: Home) -> None:
     )
     refused = home.run("run", "retry", str(the_run(home)["id"]))
     assert refused.code == 1
-    assert "was typed at a prompt, or given with -c" in refused.err
+    assert "was typed at a prompt, or passed with -c" in refused.err
     assert "Traceback" not in refused.err
 
 

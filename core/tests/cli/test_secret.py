@@ -90,7 +90,7 @@ def test_the_key_of_a_file_is_changed(tmp_path: Path) -> None:
         Secret(value="s3cr3t-s3cr3t").save("one")
         first = cli("secret", "rotate")
         assert (first.code, first.err) == (0, "")
-        assert "Sealed 1 document anew, with key " in first.out
+        assert "Re-encrypted 1 document with key " in first.out
         told = cli("secret", "rotate", "--drop-old", "--json").json
         assert told["resealed"] == ["secret/one"]
         assert (told["dropped_keys"], told["resumed"], told["unreadable"]) == (2, False, [])

@@ -95,7 +95,7 @@ def test_what_fails_says_why_and_is_tried_again(tmp_path: Path, wheel: Path) -> 
         ),
         ("  Failed\n  ╰─▶ the build\n      failed\n", "the build failed"),
         ("Collecting x\nERROR: no space left\n[notice] A new release\n", "ERROR: no space left"),
-        ("", "it says nothing"),
+        ("", "there is no output"),
     ],
 )
 def test_the_reason_is_found_in_what_an_installer_says(said: str, reason: str) -> None:
@@ -130,8 +130,8 @@ def test_flowstone_itself_is_what_runs_here() -> None:
         (["not a requirement!!"], "'not a requirement!!' is not a requirement"),
         (["six=>1"], "is not a requirement"),
         ([], "the list is empty"),
-        (3, "3 is no list"),
-        ("setup.py", "'setup.py' is no file of requirements"),
+        (3, "3 is not a list"),
+        ("setup.py", "'setup.py' is not a requirements file"),
     ],
 )
 def test_requirements_that_can_not_be_used(given: str | Sequence[str], problem: str) -> None:
@@ -279,7 +279,7 @@ def test_a_run_whose_environment_can_not_be_created_has_failed(
     assert ended.name == "Failed"
     assert "none.whl" in (ended.message or "")
     other = run_deployment("etl/x", {"out": str(tmp_path / "out")}, timeout=0)
-    with pytest.raises(ConfigurationError, match="this process another"):
+    with pytest.raises(ConfigurationError, match="this process uses another"):
         execute_scheduled_run(other.id)
     assert not (tmp_path / "out").exists()
     assert str(kept.settings.home) not in sys.prefix

@@ -136,7 +136,7 @@ def test_a_login_does_not_belong_in_the_url() -> None:
     with pytest.raises(ConfigurationError, match="must not contain a query") as caught:
         GitRepository(f"https://example.com/x.git?access_token={TOKEN}")
     assert TOKEN not in str(caught.value)
-    with pytest.raises(ConfigurationError, match="3 is no address"):
+    with pytest.raises(ConfigurationError, match="3 is not a URL"):
         GitRepository(3)  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match="Pass one of them"):
         GitRepository("https://example.com/x.git", branch="main", commit_sha="0123456")
@@ -166,7 +166,7 @@ def test_a_private_repository_wants_a_login(
 @pytest.mark.parametrize(
     ("credentials", "error"),
     [
-        ("plain-text-token", "a text is not the reference of a block"),
+        ("plain-text-token", "a string must be the reference of a block"),
         (7, "the type int is not valid as credentials"),
         ({"username": "ann"}, "the type dict has no token"),
         (Secret(value=""), "the type Secret has no token"),

@@ -156,7 +156,7 @@ def test_what_a_run_writes_beside_its_code_is_told(
     save_deployment(flow.from_source(project, "etl.py:etl").to_deployment("x"))
     run = run_deployment("etl/x", timeout=0)
     done = home.run("run", "execute", run.id)
-    assert "files that the run has written beside its code are gone now: result.csv." in done.err
+    assert "files that the run wrote beside its code were deleted: result.csv." in done.err
     assert list((kept.settings.home / "code" / "copies").iterdir()) == []
 
 

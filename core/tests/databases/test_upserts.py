@@ -26,7 +26,7 @@ def test_a_key_is_created_once() -> None:
     [
         ([], "no key column was named. Name columns"),
         (["item", "shop"], "the rows lack the key columns 'shop'. Name columns"),
-        ("item", "in 2 of 3 rows, the key is NULL or that of another row. Give each row a key"),
+        ("item", "in 2 of 3 rows, the key is NULL or that of another row. Make the keys unique"),
     ],
 )
 def test_keys_that_do_not_fit_are_told(keys: list[str] | str, told: str) -> None:

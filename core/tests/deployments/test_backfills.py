@@ -71,7 +71,7 @@ def test_each_time_in_the_window_has_a_run(services: Services, stepped: SteppedC
     runs = find_runs(services)
     assert find_times(services) == [back(5), back(4), back(3), back(2)]
     assert runs[0].parameters == {"n": 3}
-    assert (runs[0].state.message or "").endswith("schedule 'hourly', asked for by backfill")
+    assert (runs[0].state.message or "").endswith("schedule 'hourly', requested by backfill")
     for run in runs:
         end(services, run)
     assert not made.step()

@@ -113,7 +113,7 @@ def test_parameters_are_checked_also_where_the_flow_can_not_be_had(tmp_path: Pat
     ("name", "value", "problem"),
     [
         ("working_dir", "/nope", "its working_dir '/nope' does not exist on "),
-        ("working_dir", __file__, "is no directory on "),
+        ("working_dir", __file__, "is not a directory on "),
         ("command", "nosuchprogram -v", "there is no program 'nosuchprogram' on "),
     ],
 )

@@ -333,17 +333,17 @@ def test_a_run_of_a_deployment_waits_no_longer_than_asked(stepped: SteppedClock)
 
 
 def test_an_interval_that_is_a_text_is_told_as_it_is() -> None:
-    with pytest.raises(ConfigurationError, match="interval='abc' is a text"):
+    with pytest.raises(ConfigurationError, match="interval='abc' is a string"):
         greet.to_deployment("x", interval="abc")  # type: ignore[arg-type]
 
 
 def test_a_limit_that_is_no_number_is_told() -> None:
-    with pytest.raises(ConfigurationError, match="limit='x' is no whole number"):
+    with pytest.raises(ConfigurationError, match="limit='x' is not a whole number"):
         serve(greet.to_deployment("x"), limit="x")  # type: ignore[arg-type]
 
 
 def test_an_entrypoint_that_is_no_text_is_told() -> None:
-    with pytest.raises(ConfigurationError, match="entrypoint: None is no text"):
+    with pytest.raises(ConfigurationError, match="entrypoint: None is not a string"):
         flow.from_source(".", None)  # type: ignore[arg-type]
 
 
@@ -354,5 +354,5 @@ def test_what_was_not_saved_is_told() -> None:
 
 @pytest.mark.parametrize("name", ["image", "build", "push"])
 def test_nothing_is_built(name: str) -> None:
-    with pytest.raises(ConfigurationError, match=f"{name}=… has no use: nothing is built"):
+    with pytest.raises(ConfigurationError, match=f"{name}=… has no effect: nothing is built"):
         greet.to_deployment("x", **{name: "etl:1"})  # type: ignore[arg-type]

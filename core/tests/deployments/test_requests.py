@@ -206,9 +206,9 @@ def test_what_belongs_to_a_run_is_deleted_with_it(
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ({"timeout": "x"}, "timeout='x' is no number of seconds"),
-        ({"timeout": -1}, "timeout=-1 is no number of seconds"),
-        ({"poll_interval": "x"}, "poll_interval='x' is no number of seconds"),
+        ({"timeout": "x"}, "timeout='x' is not a number of seconds"),
+        ({"timeout": -1}, "timeout=-1 is not a number of seconds"),
+        ({"poll_interval": "x"}, "poll_interval='x' is not a number of seconds"),
         ({"scheduled_time": "tomorrow"}, "scheduled_time='tomorrow' is of the type str"),
         ({"flow_run_name": 3}, "flow_run_name=3 is of the type int"),
         ({"parameters": "n=1"}, "parameters='n=1' is of the type str"),
@@ -231,7 +231,7 @@ def test_a_run_is_waited_for_by_its_id(
 
     async def wait() -> None:
         waiting = asyncio.create_task(wait_for_flow_run(UUID(run_id), None, 0.01, log_states=True))
-        scheduled = "run mine is Scheduled: asked for by run_deployment"
+        scheduled = "run mine is Scheduled: requested by run_deployment"
         await asyncio.to_thread(wait_until, lambda: scheduled in caplog.messages)
         await asyncio.to_thread(execute_scheduled_run, run_id)
         assert (await waiting).state.type is COMPLETED

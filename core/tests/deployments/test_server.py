@@ -277,7 +277,7 @@ def test_a_program_serves_until_it_is_told_to_stop(home: Home, kept: Services) -
     _, told = program.communicate()
     assert program.returncode == 0, told
     assert "serving etl/x: every 1s" in told
-    assert "SIGTERM: starting no more runs" in told
+    assert "SIGTERM: no more runs are started" in told
     runs = find_runs(kept)
     assert {run.state.type for run in runs} <= {COMPLETED, SCHEDULED}
     assert load_deployment("x").is_paused
@@ -311,7 +311,7 @@ def test_a_second_signal_ends_what_is_being_executed(home: Home, kept: Services)
     wait_until(lambda: kept.runs.run(run.id).attempt)
     program.send_signal(signal.SIGTERM)
     assert program.stderr is not None
-    while "starting no more runs" not in program.stderr.readline():
+    while "no more runs are started" not in program.stderr.readline():
         pass
 
     def has_crashed() -> bool:
@@ -324,7 +324,7 @@ def test_a_second_signal_ends_what_is_being_executed(home: Home, kept: Services)
     _, told = program.communicate()
     assert program.returncode == 0
     assert told.count("SIGTERM again: stopping 1 run\n") == 1
-    assert "starting no more runs" not in told
+    assert "no more runs are started" not in told
     assert kept.runs.run(run.id).state.type is CRASHED
 
 

@@ -157,7 +157,7 @@ def test_a_command_of_ones_own_executes_the_run(
     (run,) = find_runs(kept)
     message = (
         "its process ended with exit code 3 and did not execute the run. "
-        "Look at the job variable command, which is \"/bin/sh -c 'exit 3'\"."
+        "Check the job variable command, which is \"/bin/sh -c 'exit 3'\"."
     )
     assert (run.state.type, run.state.message) == (CRASHED, message)
 
@@ -388,7 +388,7 @@ def test_a_worker_that_is_told_to_stop_waits_for_its_runs(
     wait_until((tmp_path / "go.began").exists)
     worker.send_signal(signal.SIGTERM)
     log = home.directory / "worker.log"
-    wait_until(lambda: "starting no more runs" in log.read_text())
+    wait_until(lambda: "no more runs are started" in log.read_text())
     late = run_deployment("x", timeout=0)
     (tmp_path / "go").touch()
     assert worker.wait() == 0

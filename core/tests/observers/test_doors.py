@@ -105,7 +105,7 @@ def test_one_that_cannot_be_made_breaks_nothing(world: World, name: str, problem
     done = world.run(f"{name},acme-good")
     assert (done.returncode, done.stdout) == (0, "hello\n"), done.stderr
     assert done.stderr.count(problem) >= 1
-    assert done.stderr.count("The run goes on") == 1
+    assert done.stderr.count("The run continues") == 1
     assert "closed" in (world.path / "home" / "seen").read_text()
 
 
@@ -113,7 +113,7 @@ def test_one_of_a_broken_plugin_is_warned_of(world: World) -> None:
     world.install("acme_broken", "NAME = 'acme-broken'\nraise OSError('no disk')\n")
     done = world.run("acme-broken,acme-good")
     assert (done.returncode, done.stdout) == (0, "hello\n"), done.stderr
-    assert "observer 'acme-broken' is not told of anything: plugin 'acme_broken'" in done.stderr
+    assert "observer 'acme-broken' receives no facts: plugin 'acme_broken'" in done.stderr
     assert "closed" in (world.path / "home" / "seen").read_text()
 
 

@@ -290,7 +290,7 @@ def test_upload_options_go_with_each_object(bucket: S3Bucket) -> None:
 
 
 def test_an_unknown_upload_option_is_refused() -> None:
-    with pytest.raises(BlockInvalid, match="'StorageClas' is none of"):
+    with pytest.raises(BlockInvalid, match="'StorageClas' is not one of"):
         S3Bucket(bucket_name="raw", upload_options={"StorageClas": "STANDARD"})
 
 

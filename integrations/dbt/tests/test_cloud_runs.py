@@ -71,7 +71,7 @@ def test_a_failure_names_the_step_the_nodes_and_the_page(
         f"dbt Cloud job 500 at {cloud.url}: run 9000 failed in step 4, Invoke dbt with `dbt build`:"
         " model.shop.orders (error) Database Error no such table raw.orders;"
         " test.shop.not_null_orders_id.ab12 (fail) Got 3 results, configured to fail if != 0."
-        f" Look at {cloud.url}/deploy/12345/projects/1/runs/9000/"
+        f" See {cloud.url}/deploy/12345/projects/1/runs/9000/"
     )
     assert run.get_status_code() == DbtCloudJobRunStatus.FAILED
 
@@ -82,16 +82,16 @@ def test_a_failure_without_results_ends_with_the_log_of_its_step(
     logs = "\n".join(f"\x1b[0m06:00:{second:02} line {second}" for second in range(20)) + "\n\n"
     plans = [Plan(broken=("dbt build",), logs=logs), Plan(broken=("Clone git repository",))]
     job = make_job(login, cloud.make_job(*plans))
-    with pytest.raises(JobFailed, match=r"last log lines: 06:00:10 line 10\n(.*\n)+.*line 19\. Lo"):
+    with pytest.raises(JobFailed, match=r"last log lines: 06:00:10 line 10\n(.*\n)+.*line 19\. Se"):
         job.run()
-    with pytest.raises(JobFailed, match=r"in step 1, Clone git repository\. Look at http"):
+    with pytest.raises(JobFailed, match=r"in step 1, Clone git repository\. See http"):
         job.run()
 
 
 def test_many_failing_nodes_are_counted(cloud: DbtCloud, login: DbtCloudCredentials) -> None:
     results = [(f"model.shop.m{number}", "error", "x" * 1000) for number in range(12)]
     job = make_job(login, cloud.make_job(Plan({"dbt build": results})))
-    with pytest.raises(JobFailed, match=r"model.shop.m9 \(error\) x{300}; and 2 more. Look"):
+    with pytest.raises(JobFailed, match=r"model.shop.m9 \(error\) x{300}; and 2 more. See"):
         job.run()
 
 
@@ -108,7 +108,7 @@ def test_a_failure_is_told_even_where_its_results_can_not_be_read(
 def test_who_cancels_it_in_dbt_cloud_ends_it(cloud: DbtCloud, login: DbtCloudCredentials) -> None:
     run = make_job(login, cloud.make_job(Plan(is_endless=True))).trigger()
     cloud.runs[run.run_id].was_cancelled = True
-    with pytest.raises(JobCancelled, match=r"Look at http.*/runs/9000/"):
+    with pytest.raises(JobCancelled, match=r"See http.*/runs/9000/"):
         run.wait()
 
 

@@ -246,7 +246,7 @@ def test_commands(stocked: Path, door: Callable[[Path, str], list[str]], command
     check_effects(stocked, command)
 
 
-#: Tasks for one command, with their async twins.
+#: Tasks for one command, with their async versions.
 TASKS = (
     ("build", run_dbt_build, arun_dbt_build),
     ("run", run_dbt_model, arun_dbt_model),

@@ -88,9 +88,9 @@ def test_connections_go_with_their_block_at_once() -> None:
 
 @pytest.mark.parametrize("size", [0, -1])
 def test_no_row_is_lost_for_a_wrong_size(database: DuckDBDatabase, size: int) -> None:
-    with pytest.raises(QueryInvalid, match="Ask for one at least"):
+    with pytest.raises(QueryInvalid, match="Request at least 1"):
         database.fetch_many("SELECT 1", size=size)
-    with pytest.raises(QueryInvalid, match="Ask for one at least"):
+    with pytest.raises(QueryInvalid, match="Request at least 1"):
         list(database.stream("SELECT 1", batch=size))
 
 

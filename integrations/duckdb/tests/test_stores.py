@@ -52,7 +52,7 @@ def test_what_is_not_there_is_an_error_of_ours(store: LocalDirectory) -> None:
 
 @pytest.mark.parametrize("name", ["s3", "Lake", "my-lake", "", "a:b"])
 def test_a_store_has_a_name_of_its_own(store: LocalDirectory, name: str) -> None:
-    with pytest.raises(BlockInvalid, match="is no valid store name"):
+    with pytest.raises(BlockInvalid, match="is not a valid store name"):
         DuckDBDatabase(stores={name: store})
 
 

@@ -285,7 +285,7 @@ def update_progress_artifact(
     before = _find_saved(artifact_id)
     if before.kind != "progress":
         problem = f"artifact {artifact_id!r} is a {before.kind}, which has no progress"
-        raise ArtifactInvalid("an update", problem, "Give it the id of a progress artifact.")
+        raise ArtifactInvalid("an update", problem, "Pass the id of a progress artifact.")
     told = before.description if description is None else description
     version = ArtifactVersion(before.id, before.kind, before.key, told, _check_percent(progress))
     _save(version, current_run())
@@ -351,8 +351,8 @@ def _find_saved(artifact_id: str) -> ArtifactVersion:
 
 def _check_text(value: object, kind: str) -> str:
     if not isinstance(value, str):
-        problem = f"a {type(value).__name__} is not a text"
-        raise ArtifactInvalid(f"a {kind} artifact", problem, "Give it a str.")
+        problem = f"a {type(value).__name__} is not a str"
+        raise ArtifactInvalid(f"a {kind} artifact", problem, "Pass a str.")
     return value
 
 
@@ -360,7 +360,7 @@ def _check_percent(progress: float) -> float:
     value = float(progress)
     if math.isnan(value):
         remedy = "Use a number from 0 to 100."
-        raise ArtifactInvalid("a progress artifact", "its progress is no number", remedy)
+        raise ArtifactInvalid("a progress artifact", "its progress is not a number", remedy)
     held = min(100.0, max(0.0, value))
     if held != value and current.scope.get() is not None:
         get_run_logger().warning("a progress of %s %% was taken as %s %%", value, held)

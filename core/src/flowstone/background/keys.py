@@ -59,7 +59,7 @@ def find_sent_key(task: AnyTask) -> str:
         remedy = "Define it at the top level of a module."
         raise ConfigurationError(f"task {task.name!r}", problem, remedy)
     if key.startswith("__main__."):
-        problem = "it was typed at a prompt, or given with -c, so workers can't import it"
+        problem = "it was typed at a prompt, or passed with -c, so workers can't import it"
         raise ConfigurationError(f"task {task.name!r}", problem, "Define it in a module.")
     return key
 

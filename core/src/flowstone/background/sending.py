@@ -42,7 +42,7 @@ class Sending(NamedTuple):
         content: the serialized arguments, as they were when the call was made.
         inputs: the ids of the runs that it depends on.
         awaited: those of them that have not ended.
-        idempotency_key: the caller's key; None if each call is a run of its own.
+        idempotency_key: the caller's key; None if each call is a separate run.
     """
 
     unit_call: UnitCall
@@ -160,7 +160,7 @@ def _check_types(task: AnyTask, args: object, kwargs: object, wait_for: object) 
     for each in wait_for if isinstance(wait_for, (list, tuple, set, frozenset)) else ():
         if next(find_awaited(each), None) is None and not isinstance(each, (list, tuple, set)):
             problem = f"wait_for has a value of the type {type(each).__name__}"
-            raise ConfigurationError(f"a call of {task.name!r}", problem, "Pass futures alone.")
+            raise ConfigurationError(f"a call of {task.name!r}", problem, "Pass futures only.")
 
 
 def _settle(promise: PendingRun, may_fail: bool) -> object:
@@ -174,7 +174,7 @@ def _settle(promise: PendingRun, may_fail: bool) -> object:
         return allow_failure(promise) if may_fail else promise
     if not promise.done():
         if is_on_loop():
-            problem = f"{promise.name!r} has not ended, and its value is sent"
+            problem = f"{promise.name!r} has not ended, but the call needs its value"
             raise ConfigurationError("a background call", problem, "Await that future first.")
         promise.wait()
     promise.observed = True
@@ -191,8 +191,8 @@ def _list_ids(dependencies: Dependencies) -> list[str]:
     for each in (item for items in dependencies.values() for item in items):
         run_id = each if isinstance(each, str) else getattr(each, "run_id", None)
         if not isinstance(run_id, str):
-            problem = f"{each!r} is no run"
-            raise ConfigurationError("dependencies", problem, "Give futures, or ids of runs.")
+            problem = f"{each!r} is not a run"
+            raise ConfigurationError("dependencies", problem, "Pass futures, or ids of runs.")
         found.append(run_id)
     return found
 

@@ -77,7 +77,7 @@ class TaskWorker(RunLoop):
         _check(tasks, limit, status_server_port)
         self._tasks = {find_key(task): AnsweringTask(task) for task in tasks}
         if len(self._tasks) < len(tasks):
-            problem = "two tasks have one name, or are made of one function"
+            problem = "two tasks have the same name or the same function"
             raise ConfigurationError("serve", problem, "Serve each function once.")
         note_served(self._tasks)
         self._wake = threading.Event()
@@ -206,7 +206,7 @@ class TaskWorker(RunLoop):
 
     def _explain_own_limit(self, _limit: int) -> str:
         # Without the number: workers with different limits would overwrite each other forever.
-        return "each process that serves its task is at its limit"
+        return "all processes that serve its task are at their limits"
 
 
 def serve(
@@ -257,12 +257,12 @@ def _check(tasks: Sequence[object], limit: object, port: object) -> None:
         raise ConfigurationError("serve", "there is nothing to serve", "Pass a task.")
     for each in tasks:
         if not isinstance(each, Task):
-            problem = f"{each!r} is no task"
+            problem = f"{each!r} is not a task"
             raise ConfigurationError("serve", problem, "Put @task on the function.")
     check_limit_of_runs("serve", limit)
     is_port = type(port) is int and 0 <= port <= MOST_PORT
     if port is not None and not is_port:
-        problem = f"{port!r} is no port"
+        problem = f"{port!r} is not a port"
         remedy = f"Pass a number up to {MOST_PORT}; 0 for a free one."
         raise ConfigurationError("status_server_port", problem, remedy)
 
@@ -302,7 +302,7 @@ def _take_back(call: KeptCall, run: Run) -> Run | None:
     if run.state.type is not CRASHED or _count_crashes(run) >= MOST_CRASHES:
         forget_call(call)
         return None
-    state = AwaitingRetry(f"to be executed again, as it crashed: {run.state.message}")
+    state = AwaitingRetry(f"waiting to be executed again, since it crashed: {run.state.message}")
     try:
         return services().runs.record(make_handover_event(run, state, None))
     except Conflict:

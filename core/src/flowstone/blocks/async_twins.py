@@ -1,4 +1,4 @@
-"""Async twins: `aread_path` is `read_path` in a thread, with the same parameters and types."""
+"""Async versions: `aread_path` is `read_path` in a thread, with the same parameters and types."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def make_twin(
     method: Callable[Concatenate[S, P], T],
     elsewhere: Callable[[Callable[[], T]], Awaitable[T]] = run_in_thread,
 ) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
-    """Return the async twin of a method, which calls the method as subclasses override it.
+    """Return the async version of a method, which calls the method as subclasses override it.
 
     Args:
         method: the sync method.

@@ -319,7 +319,7 @@ class Block(BaseModel):
         """
         name = ref.get("block_document_slug") if isinstance(ref, Mapping) else ref
         if not isinstance(name, str) or "/" not in name:
-            remedy = "a reference is 'type-slug/name', as 'secret/token': blocks have no ids"
+            remedy = "a reference is 'type-slug/name', such as 'secret/token': blocks have no ids"
             raise InvalidName("block", str(ref), remedy)
         return cls.load(name, validate)
 
@@ -361,5 +361,5 @@ def _split_name(cls: type[Block], name: str) -> tuple[str, str]:
     if slash:
         return slug, registry.check_name("block", rest)
     if cls is Block:
-        raise InvalidName("block", name, "Block.load wants 'type-slug/name', as 'secret/token'")
+        raise InvalidName("block", name, "use 'type-slug/name', such as 'secret/token'")
     return cls.block_type_slug(), registry.check_name("block", name)

@@ -210,7 +210,7 @@ def _below(key: str, shown: object, was: object, old: object) -> object:
 
 def _unset(is_set: object) -> None:
     if is_set:
-        raise _Refused("it says that a secret is set, and none is: pass its value")
+        raise _Refused("it says that a secret is set, but none is: pass its value")
 
 
 def _load(reference: object) -> Block:

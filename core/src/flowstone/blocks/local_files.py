@@ -80,9 +80,9 @@ def _create_draft(draft: Path, mode: int) -> BinaryIO:
 
 #: The kind of a path that is in the way of a new file.
 _IN_THE_WAY = {
-    errno.EISDIR: "there is a directory of that name",
-    errno.ENOTDIR: "there is a file where one of its directories would be",
-    errno.EEXIST: "there is a file where one of its directories would be",
+    errno.EISDIR: "a directory has that name",
+    errno.ENOTDIR: "one of its parent directories is a file",
+    errno.EEXIST: "one of its parent directories is a file",
     errno.ENAMETOOLONG: "the name is too long for this disk",
 }
 
@@ -193,7 +193,7 @@ def _judge(entry: os.DirEntry[str], around: frozenset[tuple[int, int]]) -> tuple
             return stat.S_IFREG, ""
         found = entry.stat()
     except UnicodeEncodeError:
-        return 0, "its name is no text in UTF-8"
+        return 0, "its name is not valid UTF-8"
     except OSError as error:
         return 0, f"a broken link ({error.strerror})"
     kind = stat.S_IFMT(found.st_mode)

@@ -19,7 +19,7 @@ MOST_LOGINS = 32
 class LoginCache(Generic[Login]):
     """Sessions of this process by their credentials; safe to use from several threads.
 
-    A session is what a package opens from the fields of a credentials block: a session of an SDK
+    A session is opened by a package from the fields of a credentials block: a session of an SDK
     and its clients. Blocks with equal fields then share connections and tokens. A forked child
     starts with an empty cache: it must not use its parent's sockets, or locks that were held.
 

@@ -78,7 +78,7 @@ def rotate_setting(
     if settings.secret_key_old is None:
         raise ConfigurationError(
             "FLOWSTONE_SECRET_KEY",
-            "it has the only key, and a program can't change the environment of others",
+            "it has the only key, and a process can't change the environment of others",
             "Set it to a new key, and FLOWSTONE_SECRET_KEY_OLD to the one it has now, wherever "
             "flows run; then do this again. Or name the new one by --new-key.",
         )

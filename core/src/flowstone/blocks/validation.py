@@ -25,7 +25,7 @@ SHORTEST = 3
 SHORTEST_MASK = 8
 #: Pydantic adds this to the location for each block of a union; it means nothing to a user.
 _WRAPPED = "function-wrap["
-_MASK_GIVEN = "it is the mask that a secret is shown as: give the secret, or leave the field out"
+_MASK_GIVEN = "it is the mask that a secret is shown as: pass the secret, or omit the field"
 
 
 def validate_fields(value: object, title: str, field: str = "") -> object:

@@ -1,4 +1,4 @@
-"""Tasks for any database: run a statement, fetch rows, insert rows, each with an async twin."""
+"""Tasks for any database: run a statement, fetch rows, insert rows, each with an async version."""
 
 from __future__ import annotations
 
@@ -82,6 +82,6 @@ def _load_database(database: Database | str) -> Database:
     found = Block.load(database) if isinstance(database, str) else database
     if not isinstance(found, Database):
         raise ConfigurationError(
-            "database", f"a {type(found).__name__} is no Database", "Name a block that is one."
+            "database", f"a {type(found).__name__} is not a Database", "Use a database block."
         )
     return found

@@ -1,4 +1,4 @@
-"""Tasks for shell commands: run one, wait, and return its output, with an async twin."""
+"""Tasks for shell commands: run one, wait, and return its output, with an async version."""
 
 from __future__ import annotations
 

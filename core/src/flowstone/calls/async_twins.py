@@ -1,4 +1,4 @@
-"""Async twins of tasks: `as3_upload` is `s3_upload` in a thread, with the same parameters."""
+"""Async versions of tasks: `as3_upload` is `s3_upload` in a thread, with the same parameters."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ R = TypeVar("R")
 def make_async_twin(
     task: Task[P, R], elsewhere: Callable[[Callable[[], R]], Awaitable[R]] | None = None
 ) -> Task[P, Coroutine[object, object, R]]:
-    """Return the async twin of a task, which calls the same function without blocking the loop.
+    """Return the async version of a task, which calls the same function without blocking the loop.
 
     It has the task's options and parameters, and its name with an ``a`` in front; assign it to that
     name in the same module, so that it can be sent to other processes.

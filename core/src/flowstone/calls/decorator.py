@@ -46,7 +46,7 @@ def _refuse_reserved(kind: Kind, name: str, fn: Callable[..., object]) -> None:
     own = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
     for reserved in sorted(RESERVED):
         if reserved in own:
-            problem = f"its parameter {reserved!r} has a name that each call has a use for"
+            problem = f"its parameter {reserved!r} has a name that is reserved for calls"
             raise ConfigurationError(f"{kind} {name!r}", problem, "Rename it.")
 
 

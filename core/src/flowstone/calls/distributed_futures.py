@@ -205,7 +205,7 @@ class DistributedFuture(Unresolved, Generic[R]):
 
     def _take(self, timeout: float | None, raise_on_failure: bool) -> R:
         if self._end is None:
-            raise RunTimeout(f"waiting for {self.name}", timeout or 0.0, "The run itself goes on.")
+            raise RunTimeout(f"waiting for {self.name}", timeout or 0.0, "The run continues.")
         self.observed = True
         return cast("R", self._end.result(raise_on_failure))
 

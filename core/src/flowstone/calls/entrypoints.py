@@ -42,8 +42,8 @@ def load_flow_from_entrypoint(entrypoint: str, root: Path | None = None) -> Flow
 def _find_flow(module: ModuleType, name: str, place: str) -> Flow[..., object]:
     found = getattr(module, name, None)
     if not isinstance(found, Flow):
-        what = "has no" if found is None else "has something else than a flow as"
-        problem = f"{place} {what} {name!r}"
+        lacks = f"{place} has no {name!r}"
+        problem = lacks if found is None else f"{name!r} in {place} is not a flow"
         remedy = suggest_names(name, _list_flows(module)).strip() or _NO_FLOW
         raise ConfigurationError(f"entrypoint {f'{place}:{name}'!r}", problem, remedy)
     return found

@@ -270,6 +270,6 @@ def _make_runner(choice: Choice, default: TaskRunner) -> TaskRunner:
         choice = catalog.load("runner", choice)
     runner = choice() if isinstance(choice, type) else choice
     if not hasattr(runner, "open"):
-        remedy = "Use one, as ThreadPoolTaskRunner(max_workers=4), or a name, as 'processes'."
-        raise ConfigurationError("option task_runner", f"{runner!r} is no task runner", remedy)
+        remedy = "Use one, such as ThreadPoolTaskRunner(max_workers=4), or a name like 'processes'."
+        raise ConfigurationError("option task_runner", f"{runner!r} is not a task runner", remedy)
     return runner

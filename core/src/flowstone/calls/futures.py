@@ -123,7 +123,7 @@ class Future(Unresolved, Generic[R]):
         if self._end is None:
             self.wait(timeout)
             if self._end is None:
-                note = "The run itself goes on."
+                note = "The run continues."
                 raise RunTimeout(f"waiting for {self.name}", timeout or 0.0, note)
         self.observed = True
         return cast(
@@ -442,5 +442,5 @@ def _wait(futures: list[Future[Any]], timeout: float | None) -> None:
 
 def _make_timeout(missing: int, asked: int, timeout: float | None) -> RunTimeout:
     return RunTimeout(
-        f"waiting for {missing} of {asked} futures", timeout or 0.0, "The runs go on."
+        f"waiting for {missing} of {asked} futures", timeout or 0.0, "The runs continue."
     )

@@ -27,7 +27,7 @@ def make_iterator(spec: Spec, begin: Callable[[], GeneratorParts], *, isasync: b
     if spec.kind == "task" and (spec.persist_result or spec.asks_to_keep):
         raise ConfigurationError(
             f"a call of task {spec.name!r}",
-            "what it yields is handed out, not kept, so it can't be cached or persisted",
+            "its values are yielded, not stored, so they can't be cached or persisted",
             f"Use {spec.name}.submit(...), whose result is the list of the values.",
         )
     return aiterate_values(begin) if isasync else iterate_values(begin)

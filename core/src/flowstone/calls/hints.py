@@ -390,7 +390,7 @@ def _is_container(kind: object) -> bool:
 
 def _require_file(hint: Hint, value: object) -> object:
     if not _is_file(_find_mode(hint), value):
-        raise ValueError(f"input should be an open file, as {hint!r} says")
+        raise ValueError(f"input should be an open file, as {hint!r} requires")
     return value
 
 

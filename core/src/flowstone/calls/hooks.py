@@ -67,8 +67,8 @@ def notify_by(notifier: Notifier | str) -> Callable[[Any, Run, State], Awaitable
 
         found = Block.load(notifier) if isinstance(notifier, str) else notifier
         if not isinstance(found, Notifier):
-            problem = f"a {type(found).__name__} is no notifier"
-            raise ConfigurationError("notify_by", problem, "Give it one, as a Webhook.")
+            problem = f"a {type(found).__name__} is not a notifier"
+            raise ConfigurationError("notify_by", problem, "Pass one, such as a Webhook.")
         subject = f"{run.kind.capitalize()} run {run.name!r} of {run.unit!r}: {state.name}"
         body = f"{state.message or 'There is no message.'}\n\nRun {run.id}"
         line = " ".join(subject.split())

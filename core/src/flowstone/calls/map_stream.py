@@ -86,7 +86,7 @@ class FutureStream(Unresolved, Generic[R]):
         """
         self.wait(timeout)
         if not self.done():
-            note = "What was submitted goes on."
+            note = "Submitted tasks continue."
             raise RunTimeout(f"waiting for {self.name}", timeout or 0.0, note)
         return self._values(raise_on_failure)
 

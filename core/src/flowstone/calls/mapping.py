@@ -63,7 +63,7 @@ def _find_elements(value: object) -> tuple[list[object]] | None:
         raise ConfigurationError(
             ".map",
             f"an itertools.{type(value).__name__} has no length, and never ends",
-            "Give it a window, as in .map(numbers, max_in_flight=1000).",
+            "Pass a window: .map(numbers, max_in_flight=1000).",
         )
     return (list(value),)
 

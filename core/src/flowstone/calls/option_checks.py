@@ -99,7 +99,7 @@ def check_key_function(what: str, value: object) -> object:
 def check_template(what: str, value: object) -> object:
     if isinstance(value, str):
         return value
-    raise ConfigurationError(what, f"{value!r} is not a text", "Use a template: 'load-{day}'.")
+    raise ConfigurationError(what, f"{value!r} is not a string", "Use a template: 'load-{day}'.")
 
 
 def check_run_name(what: str, value: object) -> object:

@@ -51,7 +51,7 @@ def _find_entrypoint(unit: Any) -> str:
     if "." in module or around.get("__package__"):
         return f"{module}:{name}"
     if not file.endswith(".py"):
-        raise _Nowhere("it does not stand in a file: it was typed at a prompt, or given with -c")
+        raise _Nowhere("it is not in a file: it was typed at a prompt, or passed with -c")
     return f"{os.path.abspath(file)}:{name}"  # noqa: PTH100 - pathlib takes 6 ms to import
 
 
@@ -62,7 +62,7 @@ def _find_name(around: Mapping[str, object], unit: Any) -> str:
             return name
     name = str(getattr(unit.fn, "__name__", ""))
     if getattr(around.get(name), "fn", None) is not unit.fn:
-        raise _Nowhere("no name in its module stands for it")
+        raise _Nowhere("no name in its module refers to it")
     return name
 
 

@@ -74,8 +74,8 @@ class Sketch:
             if self._stood_in and not isinstance(error, ValueNotComputed):
                 names = ", ".join(self._stood_in)
                 error.add_note(
-                    f"flow.visualize() put stand-ins where values of these tasks would be: {names}."
-                    " Where one was in the way, give its task a viz_return_value."
+                    f"flow.visualize() used placeholders for the values of these tasks: {names}."
+                    " If one caused this error, set viz_return_value on its task."
                 )
             raise
 

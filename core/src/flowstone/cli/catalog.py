@@ -67,7 +67,7 @@ def _find_kinds(kind: str | None) -> Sequence[str]:
         return known
     found = [each for each in known if kind in {each, format_kind(each)}]
     if not found:
-        problem = f"{kind!r} is none of {', '.join(map(format_kind, known))}"
+        problem = f"{kind!r} is not one of {', '.join(map(format_kind, known))}"
         raise click.BadParameter(problem, param_hint="--kind")
     return found
 

@@ -146,7 +146,7 @@ def _examine_home(home: Path) -> Finding:
         told = f"{home} is on a network file system ({kind}), which can damage the store"
         return Finding("home", told, "Set FLOWSTONE_HOME to a directory on a local disk.")
     if sys.platform != "win32" and stat.S_IMODE(home.stat().st_mode) & 0o077:
-        return Finding("home", f"others can read {home}", f"Run `chmod 700 {home}`.")
+        return Finding("home", f"other users can read {home}", f"Run `chmod 700 {home}`.")
     return Finding("home", f"{home}, writable and private")
 
 

@@ -139,7 +139,7 @@ def _tell(found: Rotation) -> None:
     if found.resumed:
         say("Finished an earlier, interrupted rotation, with its key.")
     count = len(found.resealed)
-    say(f"Sealed {count} document{'' if count == 1 else 's'} anew, with key {found.key}.")
+    say(f"Re-encrypted {count} document{'' if count == 1 else 's'} with key {found.key}.")
     if found.dropped:
         say(f"Removed {found.dropped} older key{'' if found.dropped == 1 else 's'}.")
     if found.unreadable:

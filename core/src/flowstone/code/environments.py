@@ -181,7 +181,7 @@ def find_reason(said: str) -> str:
     _, mark, conclusion = said.rpartition("╰─▶")  # of uv; it may have several lines
     if mark:
         return " ".join(conclusion.split())
-    lines = [line.strip() for line in said.splitlines() if line.strip()] or ["it says nothing"]
+    lines = [line.strip() for line in said.splitlines() if line.strip()] or ["there is no output"]
     errors = [at for at, line in enumerate(lines) if line.lower().startswith("error:")]
     last = errors[-1] if errors else len(lines) - 1
     # A line that ends with a colon is explained by the next one.

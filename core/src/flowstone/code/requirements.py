@@ -43,7 +43,7 @@ def check_requirements(requirements: Sequence[object]) -> None:
             credentials or a query in its URL.
     """
     if not requirements:
-        raise ConfigurationError("requirements", "the list is empty", "Leave it out.")
+        raise ConfigurationError("requirements", "the list is empty", "Omit it.")
     for each in requirements:
         found = _find_problem(each)
         if found is not None:
@@ -90,7 +90,7 @@ def _find_problem(requirement: object) -> tuple[str, str] | None:
         return f"{requirement!r} is not a requirement", _EXAMPLE
     text = requirement.strip()
     if not text:
-        return "one is empty", "Leave it out."
+        return "one is empty", "Remove it."
     if text.startswith("-"):
         remedy = "Set it for uv, as UV_INDEX_URL in the environment of the worker."
         return f"{mask_urls(text)!r} is an option, not a requirement", remedy
@@ -107,11 +107,11 @@ def _find_problem(requirement: object) -> tuple[str, str] | None:
 def _find_url_problem(text: str, *, has_query: bool) -> tuple[str, str] | None:
     if _LOGIN.search(text):
         problem = f"{mask_urls(text)!r} has credentials, which would be shown and saved"
-        return problem, "Leave it out, and let uv find it: by its keyring, or a .netrc file."
+        return problem, "Remove them; uv reads credentials from its keyring or a .netrc file."
     if has_query and _QUERY.search(text):
         problem = f"{mask_urls(text)!r} has a query, which may be a token, and would be saved"
         return problem, "Use a URL without one."
     return None
 
 
-_EXAMPLE = "Write a name and versions, as 'pandas==2.*'."
+_EXAMPLE = "Write a name and versions, such as 'pandas==2.*'."

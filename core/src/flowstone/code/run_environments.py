@@ -48,13 +48,13 @@ def read_requirements(given: object) -> Environment:
     if isinstance(given, str):
         path = PurePosixPath(given)
         if path.suffix != ".txt" and path.name not in {PROJECT, LOCK}:
-            problem = f"{given!r} is no file of requirements"
+            problem = f"{given!r} is not a requirements file"
             remedy = f"Name a .txt file, {PROJECT} or {LOCK}; or pass a list of requirements."
             raise ConfigurationError("requirements", problem, remedy)
         return Environment(file=str(path))
     if not isinstance(given, Iterable):
         remedy = "Pass a list of requirements, or the name of a file."
-        raise ConfigurationError("requirements", f"{given!r} is no list", remedy)
+        raise ConfigurationError("requirements", f"{given!r} is not a list", remedy)
     listed = tuple(given)
     check_requirements(listed)
     return Environment(listed)
@@ -146,7 +146,7 @@ def _read_files(file: str, snapshot: str) -> dict[str, bytes]:
             remedy = suggest_names(name, near).strip() or "Correct the path."
             raise ConfigurationError("requirements", f"the code has no file {name!r}", remedy)
     if file.endswith(".txt") and _EDITABLE.search(files[file]):
-        problem = f"{file} has an editable package, and its files go when the run has ended"
+        problem = f"{file} has an editable package, whose files are deleted when the run ends"
         raise ConfigurationError("requirements", problem, "Name its path without -e.")
     return {name: files[name] for name in names}
 

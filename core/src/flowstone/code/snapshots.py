@@ -70,8 +70,8 @@ class CodeFile(NamedTuple):
 def save_snapshot(folder: Path, package: str = "") -> str:
     """Store the files of a directory in the home, and return their hash.
 
-    Files that `IGNORE_FILE` matches are skipped, and so is what is never code: repositories,
-    environments, caches and the home itself. Links are followed.
+    Files that `IGNORE_FILE` matches are skipped, and so are files that are never code:
+    repositories, environments, caches and the home itself. Links are followed.
 
     Args:
         folder: the directory.
@@ -177,7 +177,7 @@ def remove_snapshots(needed: Collection[str], now: float) -> None:
 
 
 def _make_error(snapshot: str, problem: str) -> ConfigurationError:
-    return ConfigurationError(f"the kept code {snapshot[:12]}", problem, "Deploy the flow again.")
+    return ConfigurationError(f"the stored code {snapshot[:12]}", problem, "Deploy the flow again.")
 
 
 def _find_folder() -> Path:
@@ -227,7 +227,7 @@ def make_size_error(where: str, sizes: dict[str, int]) -> ConfigurationError:
         f"it has more than {MOST_BYTES >> 20} MiB or {MOST_FILES:,} files to keep with the "
         f"deployment, most of them in {largest!r}"
     )
-    remedy = f"Name what is no code in a file {IGNORE_FILE} there, as in a .gitignore."
+    remedy = f"List files that are not code in a {IGNORE_FILE} there, written like a .gitignore."
     return ConfigurationError(where, problem, remedy)
 
 
@@ -326,7 +326,7 @@ def _close_copy(folder: Path, owner: int, created: float) -> None:
     if written:
         shown = ", ".join(written[:5]) + (" …" if len(written) > 5 else "")
         _logger.warning(
-            "files that the run has written beside its code are gone now: %s. Write what is to "
+            "files that the run wrote beside its code were deleted: %s. Write what is to "
             "stay to an absolute path, or set `working_dir`.",
             shown,
         )

@@ -74,8 +74,8 @@ class GitRepository:
 
 def _check_text(url: object) -> None:
     if not isinstance(url, str):
-        remedy = "Pass its address as text: GitRepository('https://…')."
-        raise ConfigurationError("the URL of a repository", f"{url!r} is no address", remedy)
+        remedy = "Pass its URL as a string: GitRepository('https://…')."
+        raise ConfigurationError("the URL of a repository", f"{url!r} is not a URL", remedy)
 
 
 CodeSource = GitRepository | ObjectStore | Path | str
@@ -90,7 +90,7 @@ def open_source(source: CodeSource) -> Iterator[tuple[Path, CodeVersion]]:
             the reference of a saved one as ``"s3-bucket/flows"``.
 
     Raises:
-        ConfigurationError: it is none of these, it is empty, or it can't be fetched.
+        ConfigurationError: it is not one of these, it is empty, or it can't be fetched.
         ObjectNotFound: no block is saved under that reference.
         StorageError: the store reported an error.
     """
@@ -169,7 +169,7 @@ def _read_login(credentials: object) -> GitLogin:
     """
     if isinstance(credentials, str):
         if "/" not in credentials:
-            problem = "a text is not the reference of a block"
+            problem = "a string must be the reference of a block"
             remedy = "Save the token by Secret(value=…).save('github'), and pass 'secret/github'."
             raise ConfigurationError("credentials", problem, remedy)
         return _read_login(Block.load(credentials))

@@ -226,7 +226,7 @@ def make_slot_request(
         ConfigurationError: `occupy` is not a valid number.
     """
     if type(occupy) is not int or occupy < 1:
-        problem = f"occupy={occupy!r} is no count of slots"
+        problem = f"occupy={occupy!r} is not a number of slots"
         raise ConfigurationError("slots under a limit", problem, "Use a whole number from 1 up.")
     services, run = current.services(), current_run()
     gate = services.slot_queue
@@ -254,6 +254,6 @@ def warn_of_missing(turn: TimedSlotRequest) -> None:
         for name in sorted(missing - current.services().slot_queue.limits().keys()):
             _told.add(name)
             warn(
-                f"there is no limit {name!r}, so it limits nothing. Make it by "
-                f"`flowstone limit set {name} --slots N`, or pass strict=True to have this raise."
+                f"there is no limit {name!r}, so nothing is limited. Create it with "
+                f"`flowstone limit set {name} --slots N`, or pass strict=True to raise an error."
             )

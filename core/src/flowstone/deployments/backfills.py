@@ -131,7 +131,7 @@ class Backfill:
                 break
             if due.run is None:
                 self._created += 1
-                run = create_due_run(self.deployment, due.schedule, due.at, "asked for by backfill")
+                run = create_due_run(self.deployment, due.schedule, due.at, "requested by backfill")
                 self._in_flight.add(run.id)
             else:
                 self._existing += 1

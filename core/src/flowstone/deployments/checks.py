@@ -127,7 +127,7 @@ def _find_python(deployment: Deployment) -> str:
 
 
 def _run_child(folder: str, python: str) -> tuple[Process, int]:
-    """Import the flow in a process of its own; return the process and its exit code."""
+    """Import the flow in a new process; return the process and its exit code."""
     command = [python, "-m", "flowstone.deployments.check_process", folder]
     process = Process(command, make_child_environ(services().settings), None, None)
     try:

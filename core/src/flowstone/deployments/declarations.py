@@ -136,7 +136,7 @@ def deploy(*deployments: Deployment, work_pool_name: str | None = None) -> list[
         made = each
         if made.work_pool_name is None:
             if work_pool_name is None:
-                remedy = "Give it work_pool_name=…, or call `serve` to execute its runs here."
+                remedy = "Pass work_pool_name=…, or call `serve` to execute its runs here."
                 raise ConfigurationError(_describe(made), "it has no work pool", remedy)
             made = replace(made, work_pool_name=work_pool_name)
         check_placement(made)
@@ -164,7 +164,7 @@ def check_environment(deployment: Deployment) -> None:
         ConfigurationError: it does not, or the file is not valid.
     """
     if deployment.environment is not None:
-        # Only deployments with an environment of their own need it.
+        # Only deployments with their own environment need it.
         from flowstone.code.run_environments import check_environment_file
 
         check_environment_file(deployment.environment, deployment.code)
@@ -216,8 +216,8 @@ def _check_options(owner: str, options: Mapping[str, object], known: type[object
     """Refuse unknown options, and several kinds of schedules."""
     names = {name for kind in known.__mro__ for name in getattr(kind, "__annotations__", ())}
     for name in options.keys() & _BUILDING:
-        problem = f"{name}=… has no use: nothing is built"
-        remedy = "Leave it out: deploying keeps the code, and each run has a copy."
+        problem = f"{name}=… has no effect: nothing is built"
+        remedy = "Omit it: deploying stores the code, and each run gets a copy."
         raise ConfigurationError(f"deployment {owner!r}", problem, remedy)
     for name in options.keys() - names:
         problem = f"there is no option {name!r}"
@@ -257,7 +257,7 @@ def _make_schedules(owner: str, options: DeploymentOptions) -> Iterator[Schedule
 
 def _refuse_text(owner: str, interval: object) -> None:
     if isinstance(interval, str):  # a str is a sequence, too
-        problem = f"interval={interval!r} is a text"
+        problem = f"interval={interval!r} is a string"
         remedy = "Pass a number of seconds, or a timedelta."
         raise ConfigurationError(f"deployment {owner!r}", problem, remedy)
 
@@ -297,7 +297,7 @@ def _add_work_pool(made: Deployment, options: DeploymentOptions) -> Deployment:
     if pool is None and (queue is not None or variables):
         given = "work_queue_name" if queue is not None else "job_variables"
         problem = f"{given} is given without a work pool"
-        raise ConfigurationError(_describe(made), problem, "Give work_pool_name=… as well.")
+        raise ConfigurationError(_describe(made), problem, "Pass work_pool_name=… too.")
     return replace(made, work_pool_name=pool, work_queue_name=queue, job_variables=variables)
 
 

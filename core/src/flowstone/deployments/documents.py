@@ -104,7 +104,7 @@ def name_schedules(owner: str, schedules: tuple[Schedule, ...]) -> tuple[Schedul
     for schedule in named:
         if slugs.count(schedule.slug) > 1:
             problem = f"two of its schedules have the slug {schedule.slug!r}"
-            raise ConfigurationError(f"deployment {owner!r}", problem, "Give each another slug=….")
+            raise ConfigurationError(f"deployment {owner!r}", problem, "Set slug=… on one.")
     return named
 
 
@@ -150,7 +150,7 @@ def add_schedule(name: str, schedule: Schedule) -> Schedule:
 
     def add(old: Deployment) -> Deployment:
         if any(each.slug == named.slug for each in old.all_schedules):
-            remedy = "Give it another slug."
+            remedy = "Use another slug."
             raise ObjectAlreadyExists("schedule", f"{old.full_name}: {named.slug}", remedy)
         return replace(old, added_schedules=(*old.added_schedules, named))
 

@@ -194,7 +194,7 @@ class RunExecutor:
             return Report(JobStatus.FAILED, str(error))
         except FlowstoneError as error:
             if not job.is_silent:
-                _logger.warning("the job of run %s can't be looked at: %s", run_id, error)
+                _logger.warning("the job of run %s can't be polled: %s", run_id, error)
             job.is_silent = True
             return None
         job.is_silent = False
@@ -267,7 +267,7 @@ def record_state(run: Run, state: State) -> bool:
 
 
 def record_crash(run: Run, problem: str) -> None:
-    """Record and log that a scheduled run has crashed, as it has no process of its own."""
+    """Record and log that a scheduled run has crashed, as it has no process."""
     if record_state(run, Crashed(problem)):
         log_end(services().runs.run(run.id))
 
@@ -284,7 +284,7 @@ def _explain_early_end(report: Report, command: str | None) -> str:
         return f"{report.problem or 'its job ended'} before it began"
     ended = report.problem or "its job ended without an error"
     told = f"{ended} and did not execute the run"
-    return f"{told}. Look at the job variable command, which is {command!r}."
+    return f"{told}. Check the job variable command, which is {command!r}."
 
 
 def _end(job: _Job, how: Callable[[str], None]) -> None:

@@ -54,11 +54,11 @@ _KEYS = (
 _REFUSED = {
     **dict.fromkeys(
         ("build", "push"),
-        "nothing is built: deploying keeps the code, and each run has a copy; leave it out",
+        "nothing is built: deploying stores the code, and each run gets a copy; remove it",
     ),
-    "version_type": "the version is what `version` says, or a hash of the file; leave it out",
-    "triggers": "there are no triggers; leave it out",
-    "sla": "there are no service levels; leave it out",
+    "version_type": "the version is what `version` says, or a hash of the file; remove it",
+    "triggers": "there are no triggers; remove it",
+    "sla": "there are no service levels; remove it",
 }
 _RULES = {"cron": Cron, "interval": Interval, "rrule": RRule}
 
@@ -196,7 +196,7 @@ def _check_keys(
         if not isinstance(body.get(key), str):
             problems.add(source, place, f"{key} is missing")
     for key, kind, words in (
-        ("tags", list, "a list of texts"),
+        ("tags", list, "a list of strings"),
         ("parameters", dict, "names with values"),
         ("work_pool", dict, "name, work_queue_name and job_variables"),
         ("schedules", list, "a list of schedules"),
@@ -300,8 +300,8 @@ def _read_schedules(body: Json) -> Iterator[Schedule]:
     for each in [*(body.get("schedules") or ()), *filter(None, [body.get("schedule")])]:
         kinds = [kind for kind in _RULES if isinstance(each, dict) and kind in each]
         if len(kinds) != 1:
-            problem = f"{each!r} has not one of {', '.join(_RULES)}"
-            raise ConfigurationError("a schedule", problem, 'Write, say, cron: "0 3 * * *".')
+            problem = f"{each!r} has none of {', '.join(_RULES)}"
+            raise ConfigurationError("a schedule", problem, 'Write one, as in cron: "0 3 * * *".')
         [kind] = kinds
         options = {key: value for key, value in each.items() if key != kind}
         try:

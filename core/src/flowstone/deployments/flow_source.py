@@ -112,7 +112,7 @@ def read_flow_source(entrypoint: str, folder: Path, where: str | None = None) ->
 def _check_text(entrypoint: object) -> None:
     if not isinstance(entrypoint, str):
         remedy = "Write: path/to/file.py:my_flow"
-        raise ConfigurationError("entrypoint", f"{entrypoint!r} is no text", remedy)
+        raise ConfigurationError("entrypoint", f"{entrypoint!r} is not a string", remedy)
 
 
 def _find_module(place: str, folder: Path) -> Path | None:

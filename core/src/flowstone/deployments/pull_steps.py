@@ -46,14 +46,14 @@ _PLACES = {"git_clone": "repository", "set_working_directory": "directory"}
 _NO_STORE = "Use pull_with_block, with the block of an object store."
 #: Steps and keys of Prefect's files, and what to use instead.
 _REFUSED = {
-    "run_shell_script": "Leave it out, and do that in the flow.",
+    "run_shell_script": "Remove it, and do that in the flow.",
     "pull_from_remote_storage": _NO_STORE,
     "pull_from_s3": _NO_STORE,
     "pull_from_gcs": _NO_STORE,
     "pull_from_azure_blob_storage": _NO_STORE,
-    "access_token": "Save it in a block, and write, say, credentials: secret/github",
-    "clone_directory_name": "Leave it out: each run has its own copy of the code.",
-    "requires": "Leave it out: what a run needs is named by requirements.",
+    "access_token": "Save it in a block, and write, for example, credentials: secret/github",
+    "clone_directory_name": "Remove it: each run has its own copy of the code.",
+    "requires": "Remove it: requirements list the packages that a run needs.",
 }
 _BLOCK = re.compile(r"\{\{\s*(?:prefect|flowstone)\.blocks\.([\w-]+)\.([\w-]+)\s*\}\}")
 #: The result of an earlier step: here that is the copy of the code.
@@ -72,10 +72,10 @@ def read_pull(steps: object, folder: Path) -> Pull:
     """
     found = Pull()
     if not isinstance(steps, list):
-        raise ConfigurationError("pull", "it is no list of steps", "Write: - git_clone: {…}")
+        raise ConfigurationError("pull", "it is not a list of steps", "Write: - git_clone: {…}")
     for step in steps:
         if not isinstance(step, dict) or len(step) != 1:
-            raise ConfigurationError("pull", f"{step!r} is no step", "Write: git_clone: {…}")
+            raise ConfigurationError("pull", f"{step!r} is not a step", "Write: git_clone: {…}")
         [(name, given)] = step.items()
         short = str(name).rpartition(".")[2]
         if short not in _KEYS:
@@ -89,7 +89,7 @@ def read_pull(steps: object, folder: Path) -> Pull:
         found = _READERS[short](found, filled)
     if found.source is not None and found.working_dir is not None:
         problem = "runs start in their copy of the code"
-        raise ConfigurationError("set_working_directory", problem, "Leave it out.")
+        raise ConfigurationError("set_working_directory", problem, "Remove it.")
     return found
 
 
@@ -130,7 +130,8 @@ def _read_git_clone(found: Pull, keys: Keys) -> Pull:
     given = {key: value for key, value in keys.items() if value is not None}
     directories = given.pop("directories", None)
     if directories is not None and not isinstance(directories, list):
-        raise ConfigurationError("git_clone: directories", "it is no list", "Write: [flows, lib]")
+        problem = "it is not a list"
+        raise ConfigurationError("git_clone: directories", problem, "Write: [flows, lib]")
     repository = GitRepository(
         str(given["repository"]),
         credentials=_read_text(given, "credentials"),
@@ -145,7 +146,7 @@ def _read_git_clone(found: Pull, keys: Keys) -> Pull:
 def _read_text(keys: Keys, key: str) -> str | None:
     value = keys.get(key)
     if value is not None and not isinstance(value, str):
-        problem = f"{type(value).__name__} is no text"  # which may be a part of credentials
+        problem = f"{type(value).__name__} is not a string"  # which may be a part of credentials
         raise ConfigurationError(f"git_clone: {key}", problem, 'Put it in quotes: "1234567"')
     return value
 

@@ -130,7 +130,7 @@ def make_run(
     name: str,
     parameters: Mapping[str, object] | None,
     options: RequestOptions,
-    message: str = "asked for by run_deployment",
+    message: str = "requested by run_deployment",
 ) -> Run:
     """Check a request, and create its run; with an idempotency key, return an existing one.
 
@@ -177,7 +177,7 @@ def _check_names(options: RequestOptions) -> None:
     for name in options.keys() - set(known):
         if name == "client" and options["client"] is None:
             continue
-        remedy = suggest_names(name, known).strip() or "Leave it out: the settings say the store."
+        remedy = suggest_names(name, known).strip() or "Omit it: the settings name the store."
         raise ConfigurationError("run_deployment", f"there is no option {name!r}", remedy)
 
 

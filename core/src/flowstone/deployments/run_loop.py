@@ -45,7 +45,7 @@ _PAGE = 100
 _MOST = 100
 
 _WAITING = ("Scheduled", "AwaitingConcurrencySlot")
-_STOPPING = "starting no more runs, and waiting for those that are running; repeat it to stop them"
+_STOPPING = "no more runs are started; waiting for the running ones (send it again to stop them)"
 _logger = get_logger("deployments")
 
 

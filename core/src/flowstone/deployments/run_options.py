@@ -36,7 +36,7 @@ def check_options(
         return {}
     if deployment.work_pool_name is None:
         problem = f"{deployment.full_name!r} belongs to no work pool: a program serves it"
-        remedy = "Deploy it to one, or leave out job_variables and work_queue_name."
+        remedy = "Deploy it to one, or omit job_variables and work_queue_name."
         raise ConfigurationError("run_deployment", problem, remedy)
     pool = load_work_pool(deployment.work_pool_name)
     if work_queue_name is not None and pool.find_queue(work_queue_name) is None:

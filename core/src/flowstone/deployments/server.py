@@ -111,7 +111,7 @@ def _check_call(deployments: Sequence[Deployment], limit: int | None) -> None:
             problem = f"{each.full_name!r} belongs to the work pool {each.work_pool_name!r}"
             raise ConfigurationError("serve", problem, "Use `deploy`, and start a worker.")
         if each.environment is not None:
-            # Only deployments with an environment of their own need it.
+            # Only deployments with their own environment need it.
             from flowstone.code.run_environments import check_environment_file
 
             check_environment_file(each.environment, each.code)

@@ -57,8 +57,8 @@ class freeze(quote[T]):
         try:
             json.dumps(value, allow_nan=False)
         except (TypeError, ValueError, RecursionError) as error:
-            problem = f"freeze(...) takes what JSON has a form for ({type(error).__name__})"
-            raise ValueError(f"{problem}: texts, numbers, lists and dicts of these") from None
+            problem = f"freeze(...) accepts only JSON values ({type(error).__name__})"
+            raise ValueError(f"{problem}: strings, numbers, lists and dicts of these") from None
         super().__init__(value)
 
     def unfreeze(self) -> T:

@@ -348,7 +348,7 @@ def _finish_children(
     except BaseException as again:  # noqa: BLE001 - the first reason is the run's end
         if isinstance(error, Exception) and not isinstance(again, Exception):
             return (yield from _finish_children(again))
-        yield Log(WARNING, f"what was submitted was left behind: {policy.describe_error(again)}")
+        yield Log(WARNING, f"submitted tasks were left behind: {policy.describe_error(again)}")
     return error
 
 
@@ -472,8 +472,8 @@ def _choose_delay(
     if attempt > policy.count_retries(spec, plan.settings) or not policy.may_retry(error):
         return None
     if plan.progress is not None and plan.progress.count:
-        told = f"not retried: {plan.progress.count} of its values are handed out"
-        yield Log(WARNING, f"{told}, and would come again")
+        told = f"not retried: {plan.progress.count} of its values were already yielded"
+        yield Log(WARNING, f"{told}, and would be yielded again")
         return None
     if spec.retry_condition_fn is not None:
         try:

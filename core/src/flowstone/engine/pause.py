@@ -1,4 +1,4 @@
-"""The wait of a paused run: a lifecycle of its own, inside the flow's call."""
+"""The wait of a paused run: a separate lifecycle inside the flow's call."""
 
 from __future__ import annotations
 

@@ -144,7 +144,7 @@ def judge_unobserved(promises: Iterable[PendingRun]) -> State | None:
     names = ", ".join(promise.name for promise in bad[:5]) + (" …" if len(bad) > 5 else "")
     first = bad[0].final_state()
     count = "a submitted task" if len(bad) == 1 else f"{len(bad)} submitted tasks"
-    message = f"{count} did not complete, and nobody asked for the result: {names}"
+    message = f"{count} did not complete, and no code requested the result: {names}"
     if first.message:
         message += f" ({first.message})"
     return State(FAILED, "Failed", message, data=first.data)

@@ -38,7 +38,7 @@ def sigterm_as_signal(is_inside: Callable[[], bool] = lambda: True) -> Iterator[
     runs.
 
     SIGTERM is handled only on the main thread, where Python delivers it, and only if the program
-    has no handler of its own.
+    has no other handler.
 
     Args:
         is_inside: called on the main thread before a cancel; returns False if the consumer's code

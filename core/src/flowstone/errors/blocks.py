@@ -15,15 +15,15 @@ class SecretError(FlowstoneError):
 
 
 class SecretKeyInvalid(SecretError, ValueError):
-    """The key that seals secrets is not a key."""
+    """The key that encrypts secrets is not a key."""
 
     def __init__(self, source: str, problem: str, affected: Sequence[str] = ()) -> None:
         self.source, self.problem, self.affected = source, problem, tuple(affected)
-        lost = f" It seals: {', '.join(self.affected)}." if self.affected else ""
+        lost = f" It encrypts: {', '.join(self.affected)}." if self.affected else ""
         super().__init__(
             f"the secret key from {source} can't be used: {problem}.{lost} "
-            "Put the right key back; where it is lost for good, remove what is there, and save "
-            "those blocks again."
+            "Restore the right key; if it is lost, remove the wrong one and save those blocks "
+            "again."
         )
 
 
@@ -88,9 +88,9 @@ class PluginHangs(PluginError, TimeoutError):
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         super().__init__(
-            f"it did not finish importing within {seconds:g} s, and was left behind. A plugin's "
-            "module must not connect, wait or compute; FLOWSTONE_PLUGINS_TIMEOUT_SECONDS gives it "
-            "longer."
+            f"its import did not end within {seconds:g} s, and is abandoned. A plugin's "
+            "module must not connect, wait or compute; FLOWSTONE_PLUGINS_TIMEOUT_SECONDS sets the "
+            "limit."
         )
 
 
@@ -103,9 +103,9 @@ class UnknownName(PluginError, LookupError, ValueError):
         self.kind, self.name, self.package = kind, name, package
         article = "an" if kind[:1] in "aeiou" else "a"
         remedy = (
-            f" `pip install {package}` brings it."
+            f" Install it: `pip install {package}`."
             if package
-            else f"{suggest_names(name, known)} Is the package that brings it installed? "
+            else f"{suggest_names(name, known)} Is the package that provides it installed? "
             "`flowstone plugin ls` lists them."
         )
         super().__init__(f"no installed package offers {article} {kind} named {name!r}.{remedy}")
@@ -128,7 +128,7 @@ class MissingPackage(PluginError, ImportError):
         self.what, self.package = what, package
         module = package.replace("-", "_")
         super().__init__(
-            f"{what} is in a package of its own: `pip install {package}`, "
+            f"{what} is in another package: `pip install {package}`, "
             f"then `from {module} import {what}`."
         )
 

@@ -26,8 +26,8 @@ class SlotsLost(LimitError, RuntimeError):
     def __init__(self, owner: str, names: str) -> None:
         self.owner, self.names = owner, names
         super().__init__(
-            f"{owner!r} was stopped, as it has lost its slots under {names}. See that the store "
-            "can be reached, or pass raise_on_lease_renewal_failure=False to go on all the same."
+            f"{owner!r} was stopped, as it has lost its slots under {names}. Check that the store "
+            "can be reached, or pass raise_on_lease_renewal_failure=False to continue anyway."
         )
 
 
@@ -38,5 +38,5 @@ class LockNotHeld(FlowstoneError, ValueError):
         self.key, self.holder = key, holder
         super().__init__(
             f"the lock of {key!r} is not held by {holder!r}, so it was not released. "
-            "Call release_lock as the holder that acquired it, and once."
+            "Call release_lock as the holder that acquired it, and only once."
         )

@@ -41,7 +41,7 @@ class ParameterTypeError(ParameterError, TypeError):
             return
         super().__init__(
             f"{unit!r} was not started; these parameters do not fit their type hints:{lines}\n"
-            "Pass values of those types, or give the flow validate_parameters=False."
+            "Pass values of those types, or set validate_parameters=False on the flow."
         )
 
 
@@ -64,7 +64,7 @@ class MappingLengthMismatch(ParameterError, ValueError):
         told = ", ".join(f"{name}: {length}" for name, length in self.lengths.items())
         super().__init__(
             f"{unit!r}.map needs iterables of equal length, and got {told}. "
-            "Wrap what is the same for each call in unmapped(...)."
+            "Wrap values that are the same for each call in unmapped(...)."
         )
 
 
@@ -105,8 +105,8 @@ class ProcessDied(CrashedRun):
     def __init__(self, name: str, run_id: str, code: int) -> None:
         self.run_id, self.code = run_id, code
         killed = f"was killed by signal {-code}" if code < 0 else "ended"
-        where = "its memory" if code == -9 else "what it printed"
-        super().__init__(name, f"its process {killed} (exit code {code}). Look at {where}.")
+        where = "its memory" if code == -9 else "its output"
+        super().__init__(name, f"its process {killed} (exit code {code}). Check {where}.")
 
 
 class ProcessLost(ProcessDied):
@@ -114,7 +114,7 @@ class ProcessLost(ProcessDied):
 
     def __init__(self, name: str, run_id: str, problem: str) -> None:
         self.run_id, self.code, self.problem = run_id, None, problem
-        told = f"{problem}. Look at that worker's log and memory; give the task retries."
+        told = f"{problem}. Check that worker's log and memory; set retries on the task."
         CrashedRun.__init__(self, name, told)
 
 
@@ -141,7 +141,7 @@ class UpstreamTaskError(RunError):
         self.name, self.upstream, self.state = name, upstream, state
         super().__init__(
             f"{name!r} was not started: it needs {upstream!r}, which ended {state}. "
-            "Fix that one, or pass allow_failure(future) to run all the same."
+            "Fix that one, or pass allow_failure(future) to run anyway."
         )
 
 
@@ -190,8 +190,8 @@ class NotHashable(RunError, TypeError):
         name = rest.partition("'")[0] if is_argument else "name"
         left_out = f"cache_policy=INPUTS - {name!r}"
         super().__init__(
-            f"{path} is a {kind}, which can't be hashed: {problem}. Leave it out with {left_out}, "
-            "or give the task a cache_key_fn."
+            f"{path} is a {kind}, which can't be hashed: {problem}. Exclude it with {left_out}, "
+            "or set cache_key_fn on the task."
         )
 
 
@@ -246,7 +246,7 @@ class UnreadableResult(RunError, ValueError):
         self.serializer, self.problem = serializer, problem
         super().__init__(
             f"a result can't be read by the {serializer!r} serializer: {problem}. "
-            "Read it by the serializer and the program that wrote it, or make it again."
+            "Read it with the serializer and the program that wrote it, or compute it again."
         )
 
 
@@ -266,7 +266,7 @@ class MissingResult(RunError, LookupError):
 
     def __init__(self, name: str, problem: str = "") -> None:
         self.name, self.problem = name, problem
-        told = "is not kept outside the process that made it"
+        told = "is not stored outside the process that created it"
         remedy = "Return it from the flow, or write it to a block in a task."
         if problem:
             told = f"can't be read again: {problem}"
@@ -297,7 +297,7 @@ class ValueNotComputed(RunError, TypeError):
         self.unit, self.use = unit, use
         super().__init__(
             f"the flow needs the value of task {unit!r} ({use}), and flow.visualize() runs no "
-            f"tasks. Give the task a value for that: @task(viz_return_value=...)."
+            f"tasks. Set a value for that: @task(viz_return_value=...)."
         )
 
 
@@ -326,7 +326,7 @@ class NotScheduled(RunError):
     def __init__(self, name: str, state: str) -> None:
         self.name, self.state = name, state
         super().__init__(
-            f"{_name_run(name)} does not wait to be executed: it is {state}. "
+            f"{_name_run(name)} is not waiting to be executed: it is {state}. "
             "Look at it with `flowstone run show`."
         )
 
@@ -337,7 +337,7 @@ class RunNotEnded(RunError):
     def __init__(self, name: str, state: str, run_id: str) -> None:
         self.name, self.state, self.run_id = name, state, run_id
         super().__init__(
-            f"run {name!r} is {state}, and has to end first. Cancel it: "
+            f"run {name!r} is {state}, and must end first. Cancel it: "
             f"`flowstone run cancel {run_id}`."
         )
 
@@ -364,10 +364,10 @@ class PauseTimeout(RunError, TimeoutError):
     def __init__(self, name: str, seconds: float, was_suspended: bool = False) -> None:
         self.name, self.seconds, self.was_suspended = name, seconds, was_suspended
         remedy = (
-            "Execute it again with `flowstone run retry`: it asks anew. Or give suspend_flow_run a "
-            "longer timeout."
+            "Execute it again with `flowstone run retry`, which asks again, or pass "
+            "suspend_flow_run a longer timeout."
             if was_suspended
-            else "Give pause_flow_run a longer timeout, or use suspend_flow_run, which waits "
+            else "Pass pause_flow_run a longer timeout, or use suspend_flow_run, which waits "
             "without a process."
         )
         super().__init__(f"{name!r} was not resumed within {seconds:g} s. {remedy}")

@@ -32,7 +32,7 @@ class Conflict(StoreError):
         problem = (
             f"is at version {version}, not {expected}: another process has written it"
             if version != expected
-            else "does not take this: it has ended, or its lease is another's"
+            else "does not accept this: it has ended, or another process has its lease"
         )
         super().__init__(f"run {name!r} {problem}. Read it again before you write.")
 

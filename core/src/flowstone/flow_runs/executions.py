@@ -71,7 +71,7 @@ def execute_scheduled_run(ref: str) -> State:
 def prepare_process(ref: str, *, stays: bool = False) -> None:
     """Prepare this process for executing a scheduled run: enter its environment and its code.
 
-    If the run has an environment of its own, this process restarts in it, with the same arguments.
+    If the run has its own environment, this process restarts in it, with the same arguments.
     So the calling program must not do anything else.
 
     Args:

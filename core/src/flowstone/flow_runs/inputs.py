@@ -206,7 +206,7 @@ class Received(Iterator[T], AsyncIterator[T], Generic[T]):
     def _give_up(self) -> None:
         if self._raises:
             name = f"receive_input({self._wanted})"
-            raise RunTimeout(name, self._timeout or 0.0, "Send it something by send_input.")
+            raise RunTimeout(name, self._timeout or 0.0, "Send it an input with send_input.")
 
     def _look(self) -> list[T]:
         """Return the next input, if there is one."""
@@ -232,7 +232,7 @@ class Received(Iterator[T], AsyncIterator[T], Generic[T]):
         found = fill_in(self._model, given)
         if isinstance(found, dict):
             told = "; ".join(f"{field}: {problem}" for field, problem in found.items())
-            logger.warning("an input that is no %s is left out: %s", self._wanted, told)
+            logger.warning("an input that does not fit %s is skipped: %s", self._wanted, told)
             return None
         if self._is_value:
             return found.value  # type: ignore[attr-defined]

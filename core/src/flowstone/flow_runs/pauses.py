@@ -203,7 +203,7 @@ def _ask_to_suspend(ref: str) -> None:
             problem, remedy = f"it is {run.state.name}", "Look at it with `flowstone run show`."
             raise NotPausable(f"suspending run {run.name!r}", problem, remedy)
         with suppress(Conflict):  # it has changed in the meantime: check again
-            store.record(make_change_event(run, Suspending("asked from outside"), run.attempt))
+            store.record(make_change_event(run, Suspending("requested from outside"), run.attempt))
             return
 
 

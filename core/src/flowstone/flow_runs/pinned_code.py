@@ -40,7 +40,7 @@ def enter_environment(recipe: RestartInfo) -> None:
     """
     if recipe.environment is None:
         return
-    # Only runs with an environment of their own need it.
+    # Only runs with their own environment need it.
     from flowstone.code import environments, run_environments
 
     if run_environments.is_in_environment(recipe.environment, recipe.code):
@@ -73,7 +73,7 @@ def _check_environment(recipe: RestartInfo) -> None:
     from flowstone.code.run_environments import is_in_environment  # as above
 
     if not is_in_environment(recipe.environment, recipe.code):
-        problem = "the run has one of its own, and this process another"
+        problem = "the run has its own, and this process uses another"
         remedy = "Use `flowstone run execute`, `retry` or `resume`, which start in it."
         raise ConfigurationError("environment", problem, remedy)
 

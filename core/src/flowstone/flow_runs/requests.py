@@ -117,7 +117,7 @@ def list_fields(schema: Schema) -> list[Field]:
 
 
 def resolve_reference(part: Schema, definitions: Schema) -> Schema:
-    """Return the part of a schema that a part refers to; the part itself if it is no reference."""
+    """Return the part of a schema that a part refers to, or that part if it refers to none."""
     found: Schema = definitions.get(part.get("$ref", "").rpartition("/")[2], part)
     return found
 

@@ -228,11 +228,11 @@ def _make_late_error(
 ) -> NotPaused:
     if question is not None:
         requests.withdraw(question, event.id)
-    return NotPaused(run.name, _describe_now(conflict), f"Another process was first. {_LOOK}")
+    return NotPaused(run.name, _describe_now(conflict), f"Another process was faster. {_LOOK}")
 
 
 def _describe_now(conflict: Conflict) -> str:
-    return f"{cast('Run', conflict.actual).state.name} meanwhile"
+    return f"{cast('Run', conflict.actual).state.name} now"
 
 
 def _execute(
@@ -311,7 +311,7 @@ def _retry(ref: str, parameters: Arguments, entrypoint: str | None) -> Any:
     event = make_handover_event(run, state, make_lease(current))
 
     def make_error(conflict: Conflict) -> NotRepeatable:
-        problem = f"it is {_describe_now(conflict)}: somebody else was first"
+        problem = f"it is {_describe_now(conflict)}: another process was faster"
         return NotRepeatable(run.name, problem, _LOOK)
 
     return _execute(flow, Takeover(run, event), arguments, make_error)
@@ -365,7 +365,7 @@ def _check_restored(run: Run, restored: Arguments, parameters: Arguments) -> Non
     for name in (restored.keys() & known.keys()) - parameters.keys():
         if _sort(describe_as_json(restored[name])) != _sort(known[name]):
             problem = f"the validators of parameter {name!r} change the recorded value"
-            remedy = f"Give it again: --param {name}=…"
+            remedy = f"Pass it again: --param {name}=…"
             raise NotRepeatable(run.name, problem, remedy)
 
 
@@ -388,7 +388,7 @@ def _check_kept(run: Run, recipe: RestartInfo | None, parameters: Arguments) -> 
         )
         given = " ".join(f"--param {name}=…" for name in lost)
         raise NotRepeatable(
-            run.name, f"{problem} as given (a secret, or no JSON)", f"Give them again: {given}"
+            run.name, f"{problem} in full (a secret, or not JSON)", f"Pass them again: {given}"
         )
 
 

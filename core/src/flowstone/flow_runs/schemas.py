@@ -65,7 +65,7 @@ def make_schema(model: type[BaseModel]) -> dict[str, Any]:
         raise ConfigurationError(
             f"wait_for_input={model.__name__}",
             f"one of its fields has no JSON schema: {error}",
-            "Use texts, numbers, dates, choices, lists, and models of these.",
+            "Use strings, numbers, dates, choices, lists, and models of these.",
         ) from error
 
 

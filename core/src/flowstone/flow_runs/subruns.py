@@ -67,7 +67,7 @@ def request_cancel(run: Run, reason: str) -> Run:
             run = store.run(run.id)  # it has changed in the meantime
     for run_id, _ in _list_subruns(run.id):
         try:
-            request_cancel(store.run(run_id), f"{run.name}, which has asked for it, was cancelled")
+            request_cancel(store.run(run_id), f"{run.name}, which requested it, was cancelled")
         except RunNotFound:
             continue
     return run

@@ -77,7 +77,7 @@ class ProcessInfrastructure(Infrastructure):
         assert isinstance(variables, ProcessVariables)
         folder, host = variables.working_dir, gethostname()
         if folder is not None and not folder.is_dir():
-            problem = "is no directory" if folder.exists() else "does not exist"
+            problem = "is not a directory" if folder.exists() else "does not exist"
             told = f"its working_dir {str(folder)!r} {problem} on {host}"
             return f"{told}. Change the job variable working_dir."
         if variables.command is None:

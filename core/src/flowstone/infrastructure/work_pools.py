@@ -73,7 +73,7 @@ def create_work_pool(
 
     def create(old: WorkPool | None) -> WorkPool:
         if old is not None:
-            raise ObjectAlreadyExists("work pool", name, "Change it by `flowstone pool set`.")
+            raise ObjectAlreadyExists("work pool", name, "Change it with `flowstone pool set`.")
         return made
 
     return _change(name, create)

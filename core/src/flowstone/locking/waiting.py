@@ -1,4 +1,4 @@
-"""The common parts of lock managers: waiting, locks that expire, and async twins."""
+"""The common parts of lock managers: waiting, locks that expire, and async versions."""
 
 from __future__ import annotations
 

@@ -293,7 +293,7 @@ def configure(
     """Attach the handlers, once per process, and set the level.
 
     Args:
-        level: the level of run loggers, and of extra loggers that have none of their own.
+        level: the level of run loggers, and of extra loggers without their own.
         extra_loggers: names of other loggers whose lines are stored and shown.
         as_json: whether lines on standard error are JSON.
         colors: whether they are colored by level on a terminal.

@@ -160,7 +160,7 @@ def _collect_entries(
             if given is None:
                 continue
             if not isinstance(given, dict):
-                problems.add(source, (section.name,), "a section is names with what they stand for")
+                problems.add(source, (section.name,), "a section has names with their values")
                 continue
             for key, value in given.items():
                 entry = _Entry(source, section, key, value)

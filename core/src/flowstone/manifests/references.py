@@ -59,7 +59,7 @@ class ManifestResolver:
 
     def _resolve_text(self, found: re.Match[str]) -> str:
         if found["open"]:
-            raise _Unresolved(f"two braces are opened, and not closed: {FORMS}")
+            raise _Unresolved(f"two opening braces are not closed: {FORMS}")
         if found["inside"] is None:
             return _OPENING
         meant = self._look_up(found["inside"])
@@ -79,7 +79,7 @@ class ManifestResolver:
             return value
         if kind == "variables" and name:
             if not self._variables:
-                raise _Unresolved("a variable can't be made of another")
+                raise _Unresolved("a variable can't refer to another")
             return Variable.load(name).value
         slug, _, block = name.partition(".")
         if kind == "blocks" and slug and block:

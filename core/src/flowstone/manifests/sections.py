@@ -93,7 +93,7 @@ class Variables(_Independent):
                 return
             value, tags = entry["value"], entry.get("tags", [])
         if not (isinstance(tags, list) and all(isinstance(tag, str) for tag in tags)):
-            refuse(("tags",), "tags are a list of texts")
+            refuse(("tags",), "tags are a list of strings")
             return
         Variable.set(key, value, tags, overwrite=True)
 
@@ -162,7 +162,7 @@ class Blocks:
     def put(self, key: str, entry: Any, refuse: Refuse) -> None:
         slug, slash, name = key.partition("/")
         if not slash:
-            refuse((), "its key has to be TYPE/NAME, as local-directory/raw")
+            refuse((), "its key must be TYPE/NAME, such as local-directory/raw")
             return
         if not isinstance(entry, dict) or not set(entry) <= {"schema", "fields"}:
             refuse((), "write `fields:`, and `schema:` with the version that they are of")
@@ -175,7 +175,7 @@ class Blocks:
         newest = kind.schema_version
         schema = given.get("schema", newest)
         if type(schema) is not int or not 1 <= schema <= newest:
-            told = f"{schema!r} is no version of {slug}: the installed one is {newest}"
+            told = f"{schema!r} is not a version of {slug}: the installed one is {newest}"
             is_newer = type(schema) is int and schema > newest
             hint = ", so upgrade its package" if is_newer else ""
             refuse(("schema",), f"{told}{hint}")
@@ -195,7 +195,7 @@ class Blocks:
                 refuse(("fields", *place.split(".")), problem)
             return
         for place in find_new_secrets(block, old):
-            problem = "a secret must not be in a file in plain text: write a reference, as env:NAME"
+            problem = "a secret must not be in a file in plain text: write a reference (env:NAME)"
             refuse(("fields", *place.split(".")), problem)
         if block != old:
             block.save(name, overwrite=True)

@@ -104,7 +104,7 @@ def _check_head(
     needs_format: bool,
 ) -> None:
     if not isinstance(data, dict) or (needs_format and "flowstone" not in data):
-        problems.add(source, (), f"the file has to begin with `flowstone: {FORMAT}`")
+        problems.add(source, (), f"the file must begin with `flowstone: {FORMAT}`")
         return
     found = data.get("flowstone", FORMAT)
     if type(found) is not int or found != FORMAT:
@@ -136,10 +136,10 @@ class _Builder:
         for key, value in node.value:
             below = (*path, str(key.value))
             if key.id != "scalar" or str(key.tag) == f"{_TAG}merge":
-                self._refuse(path, "a key has to be a plain text")
+                self._refuse(path, "a key must be a plain string")
             elif key.value in seen:
                 self._source.lines[below] = key.start_mark.line + 1
-                self._refuse(below, "the key stands twice")
+                self._refuse(below, "the key occurs twice")
             else:
                 seen.add(key.value)
                 yield key.value, self.value(value, below)

@@ -84,7 +84,7 @@ class ObserverGroup:
             for feed in self.feeds:
                 feed.tell(told)
         except Exception:
-            logger.exception("observers could not be told of %d facts", len(events))
+            logger.exception("%d facts could not be sent to observers", len(events))
 
     def close(self) -> None:
         with self._lock:
@@ -116,7 +116,7 @@ def open_chosen_feeds(settings: Settings) -> Iterator[Feed]:
         try:
             offer = get_host().offer("observer", name)
         except PluginBroken as error:
-            logger.warning("observer %r is not told of anything: %s", name, error)
+            logger.warning("observer %r receives no facts: %s", name, error)
             continue
         package = f"{offer.plugin.distribution} {offer.plugin.version}"
         yield Feed(name, package, partial(_make_observer, offer, settings))

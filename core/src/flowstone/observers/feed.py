@@ -98,7 +98,7 @@ class Feed:
         if self._thread.is_alive():
             left = len(self._queue)
             logger.warning(
-                "%s did not finish in time: %d facts, and what it holds, are left. "
+                "%s did not finish in time: %d facts, and those that it holds, are left. "
                 "Make it faster, or check its destination.",
                 self, left,
             )  # fmt: skip
@@ -159,7 +159,7 @@ class Feed:
         self._errors += 1
         if self._errors == 1:
             logger.error(
-                "%s raised %s: %s. The run goes on; later errors of this observer are counted.",
+                "%s raised %s: %s. The run continues; later errors of this observer are counted.",
                 self, type(error).__name__, error, exc_info=error,
             )  # fmt: skip
 
@@ -168,7 +168,7 @@ class Feed:
             missed, self._missed = self._missed, 0
         if missed:
             logger.warning(
-                "%s missed %d facts: it is slower than the run, and %d waited already. "
+                "%s missed %d facts: it is slower than the run, and %d were waiting already. "
                 "`flowstone run show` has them all.",
                 self, missed, self._limit,
             )  # fmt: skip

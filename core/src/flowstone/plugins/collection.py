@@ -63,14 +63,14 @@ class Collection:
                     raise ConfigurationError(
                         f"{format_kind(kind)} {name!r} of a Collection",
                         f"{target!r} is not 'module:attribute'",
-                        "Name the module and what to take of it, as a string.",
+                        "Name the module and its attribute, as a string.",
                     )
         for name in self.commands:
             if not self.command_help.get(name):
                 raise ConfigurationError(
                     f"command {name!r} of a Collection",
-                    "command_help has nothing on it",
-                    "Say there in one sentence what it does: it is listed without being imported.",
+                    "command_help has no entry for it",
+                    "Describe it there in a sentence: commands are listed without being imported.",
                 )
 
     def tables(self) -> dict[str, Mapping[str, str]]:

@@ -30,8 +30,8 @@ def define(slug: str, kind: type[Any]) -> None:
     """
     version = kind.schema_version
     if type(version) is not int or version < 1:
-        problem = f"{version!r} is no version"
-        remedy = "Count from 1, by one whenever the fields change."
+        problem = f"{version!r} is not a version"
+        remedy = "Start at 1, and add 1 whenever the fields change."
         raise ConfigurationError(f"{kind.__name__}.schema_version", problem, remedy)
     if not kind.__name__.startswith("_"):
         alive = [found for found in _defined.get(slug, ()) if found() is not None]

@@ -44,7 +44,7 @@ class RemoteCaller(Protocol):
 
 
 class RunnerSettings(Protocol):
-    """The settings of task runners, used unless they have options of their own."""
+    """The settings of task runners, used unless they have their own options."""
 
     @property
     def max_workers(self) -> int:

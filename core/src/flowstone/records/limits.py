@@ -217,10 +217,10 @@ def check_limit(limit: Limit) -> Limit:
     name, decay = limit.name, limit.slot_decay_per_second
     check_printable_name(KIND, name)
     if is_own(name):
-        problem = "names that begin so are Flowstone's own"
+        problem = "names with this prefix are reserved for Flowstone"
         raise InvalidName(KIND, name, problem)
     if limit.slots < 0 or not 0 <= decay < float("inf"):
-        problem = f"it can't have {limit.slots!r} slots of which {decay!r} decay in a second"
+        problem = f"it can't have {limit.slots!r} slots and a decay of {decay!r} per second"
         raise ConfigurationError(f"limit {name!r}", problem, "Use numbers from 0 up.")
     return limit
 

@@ -26,5 +26,5 @@ def check_part_name(kind: str, name: str) -> str:
     """
     check_printable_name(kind, name)
     if not _BANNED.isdisjoint(name):
-        raise InvalidName(kind, name, "leave out / % & < and >")
+        raise InvalidName(kind, name, "omit / % & < and >")
     return name

@@ -12,7 +12,7 @@ def check_seconds(owner: str, name: str, value: object) -> None:
         ConfigurationError: it is not a number, or is below 0.
     """
     if value is not None and not (isinstance(value, (int, float)) and value >= 0):
-        problem = f"{name}={value!r} is no number of seconds"
+        problem = f"{name}={value!r} is not a number of seconds"
         raise ConfigurationError(owner, problem, "Pass a number from 0 up.")
 
 
@@ -25,7 +25,7 @@ def check_limit_of_runs(owner: str, value: object) -> None:
     if value is None:
         return
     if type(value) is not int:
-        raise ConfigurationError(owner, f"limit={value!r} is no whole number", "Pass 1 or more.")
+        raise ConfigurationError(owner, f"limit={value!r} is not a whole number", "Pass 1 or more.")
     if value < 1:
         raise ConfigurationError(owner, f"limit={value} lets no run start", "Pass 1 or more.")
 

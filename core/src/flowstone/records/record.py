@@ -257,7 +257,7 @@ def _set_fields(self: object, values: list[object]) -> None:
 
 
 def _list_names(self: object) -> tuple[str, ...]:
-    # Not with `list_fields`: a dataclass that is derived from a record has fields of its own.
+    # Not with `list_fields`: a dataclass that is derived from a record has its own fields.
     names: tuple[str, ...] = getattr(self, _NAMES)
     return names
 

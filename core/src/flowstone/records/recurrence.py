@@ -174,7 +174,7 @@ def check_rrule(text: str, zone_name: str) -> None:
         raise ScheduleInvalid(text, problem, "Use an Interval, or a Cron.")
     if "TZID=" in upper:
         remedy = "Write local times, and pass timezone=…."
-        raise ScheduleInvalid(text, "it has a time zone of its own (TZID)", remedy)
+        raise ScheduleInvalid(text, "it sets a time zone (TZID)", remedy)
     if "Z" in _find_times(upper) and zone_name != "UTC":
         remedy = f"Write local times of {zone_name}, without the Z."
         raise ScheduleInvalid(text, "it has times in UTC", remedy)

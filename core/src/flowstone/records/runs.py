@@ -59,7 +59,7 @@ class CodeVersion:
 
 @record
 class Environment:
-    """The packages of a run that has a Python environment of its own.
+    """The packages of a run that has its own Python environment.
 
     Attributes:
         requirements: as for pip: ``pandas==2.*``.

@@ -211,7 +211,7 @@ def _check_moment(rule: str, name: str, moment: datetime, zone: ZoneInfo) -> Non
         recurrence.to_instant(moment, zone)
     except (OverflowError, ValueError):
         problem = f"{name} has {moment}, which is out of range"
-        raise ScheduleInvalid(rule, problem, "Leave it out, or use another year.") from None
+        raise ScheduleInvalid(rule, problem, "Omit it, or use another year.") from None
 
 
 def _iterate_in_window(

@@ -148,7 +148,7 @@ class CachePolicy:
         )
 
     def __sub__(self, name: str) -> CachePolicy:
-        problem = f"{type(self).__name__} has no inputs to leave {name!r} out of"
+        problem = f"{type(self).__name__} has no inputs to exclude {name!r} from"
         raise ConfigurationError("a cache policy", problem, "Subtract from INPUTS or DEFAULT.")
 
 

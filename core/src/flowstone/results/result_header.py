@@ -76,7 +76,7 @@ def _parse(magic: bytes, line: bytes) -> ResultHeader:
         except TypeError as error:
             raise ValueError(f"its header is damaged: {error}") from error
     if magic != MAGIC:
-        raise ValueError("it is no result of Flowstone's")
+        raise ValueError("it is not a Flowstone result")
     text = line.decode()
     if "\\" in text:
         *names, created, expires = (_unescape(fact) for fact in text.split("\t"))

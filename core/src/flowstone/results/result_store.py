@@ -65,7 +65,8 @@ class ResultFiles:
             ConfigurationError: it is not a string.
         """
         if not isinstance(key, str):
-            raise ConfigurationError("a key", f"{key!r} is no text", "Use one, as f'load-{day}'.")
+            problem = f"{key!r} is not a string"
+            raise ConfigurationError("a key", problem, "Use one, such as f'load-{day}'.")
         return file_name(key)
 
     def read(self, key: str, at: float | None = None) -> ResultLookup:
@@ -208,7 +209,7 @@ class CallCache:
         if caching.is_serializable and not self._acquire(key, patience):
             return None
         if caching.refresh:
-            return ResultLookup(key, f"miss: a refresh was asked for ({told})")
+            return ResultLookup(key, f"miss: a refresh was requested ({told})")
         found = caching.store.read(key)
         word = "hit" if found.found else "miss"
         return found._replace(told=f"{word}: {found.told} ({told})")
@@ -315,7 +316,7 @@ def open_storage(option: object, services: Services) -> BlobStore:
     """Return the blob store for an option: a block, its saved name, a path, or None.
 
     Raises:
-        ConfigurationError: it is none of these.
+        ConfigurationError: it is not one of these.
         ObjectNotFound: no block is saved under that name.
     """
     settings = services.settings
@@ -334,8 +335,8 @@ def open_storage(option: object, services: Services) -> BlobStore:
         raise ConfigurationError(
             "result_storage",
             f"{option!r} is not a storage for results",
-            "Use a path, as './results' or Path('results'), an object store block, or the name of "
-            "a saved one: 'local-directory/raw'.",
+            "Use a path, such as './results' or Path('results'), an object store block, or the "
+            "name of a saved one: 'local-directory/raw'.",
         )
     return option
 

@@ -277,8 +277,8 @@ class Transaction:
         for hook in reversed(self._on_rollback):
             try:
                 yield from self._call(hook, "on_rollback")
-            except Exception as error:  # noqa: BLE001 - the others must be called all the same
-                self._log("a rollback hook raised; what it should have undone may remain", error)
+            except Exception as error:  # noqa: BLE001 - the others must still be called
+                self._log("a rollback hook failed; what it should have undone may remain", error)
         return True
 
     def _call(self, hook: Hook, what: str) -> Story[None]:
@@ -489,12 +489,12 @@ def _prepare(
 def _claim_key(made: Transaction) -> None:
     """Set the key that a transaction locks, unless it has none, or would wait for itself."""
     if made.key is None:
-        remedy = "Give it a key, or leave isolation_level out."
+        remedy = "Pass a key, or omit isolation_level."
         raise ConfigurationError("transaction(...)", "SERIALIZABLE needs a key", remedy)
     around = made.parent
     while around is not None and around.locked_key != made.key:
         around = around.parent
     if around is not None:
         problem = f"a transaction around it holds the key {made.key!r} already"
-        raise ConfigurationError("transaction(...)", problem, "Give it another key.")
+        raise ConfigurationError("transaction(...)", problem, "Use another key.")
     made.locked_key = made.key

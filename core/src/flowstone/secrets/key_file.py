@@ -156,6 +156,6 @@ def _describe_unreadable(error: OSError) -> str:
 def _translate_write_error(path: Path, error: OSError) -> StoreUnusable:
     return StoreUnusable(
         str(path),
-        f"the key that seals secrets can't be kept there ({error.strerror})",
+        f"the key that encrypts secrets can't be stored there ({error.strerror})",
         "Make the directory writable, or set FLOWSTONE_SECRET_KEY.",
     )

@@ -159,7 +159,7 @@ def _parse(reference: str) -> tuple[Key, Any, list[str]]:
 
     wanted: Wanted | None = split(reference)
     if wanted is None:
-        problem = "it is no reference"
+        problem = "it is not a reference"
         raise ReferenceMismatch(problem, "Write env:NAME, file:PATH or PROVIDER:NAME.")
     kind = provider_type(wanted.provider)
     name, path, version = wanted.parts(versions=kind.versions)

@@ -96,7 +96,7 @@ class Vault:
         scheme, _, rest = token.partition(".")
         key_id, _, body = rest.partition(".")
         if scheme != SCHEME:
-            raise SecretUnreadable(f"for {purpose}", "it is not a token of this Flowstone's")
+            raise SecretUnreadable(f"for {purpose}", "it was not encrypted by Flowstone")
         key = ring.key(key_id)
         if key is None:
             raise SecretUnreadable(f"for {purpose}", self._describe_lack(key_id, ring), key=key_id)
@@ -106,16 +106,16 @@ class Vault:
                 sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], purpose.encode()
             )
         except (InvalidTag, NotBase64, ValueError):
-            problem = "it was changed since, or sealed for something else"
+            problem = "it was changed, or encrypted for another purpose"
             raise SecretUnreadable(f"for {purpose}", problem) from None
         return clear
 
     def _describe_lack(self, key_id: str, ring: _Ring) -> str:
         if not ring.keys:
-            return f"it was sealed with key {key_id}, and there is no key file {self.path}"
+            return f"it was encrypted with key {key_id}, and there is no key file {self.path}"
         own = ", ".join(key.id for key in ring.keys)
         keys = f"key of this process is {own}" if len(ring.keys) == 1 else f"keys here are {own}"
-        return f"it was sealed with key {key_id}, and the {keys}"
+        return f"it was encrypted with key {key_id}, and the {keys}"
 
     def _load_keys(self, *, make: bool) -> _Ring:
         """Return the keys; read the file again if it has changed, as by a rotation."""
@@ -130,7 +130,7 @@ class Vault:
                 self._ring = _Ring(tuple(map(_key, raw)), stamp)
             if make and not self._ring.keys:
                 self._ring = None
-                raise SecretKeyInvalid(str(self.path), "it is not there any more")
+                raise SecretKeyInvalid(str(self.path), "it no longer exists")
             return self._ring
 
     def _raw(self, *, is_there: bool) -> list[bytes]:

@@ -33,7 +33,7 @@ def map_secrets(value: object, change: Callable[[Path, Masked], object], path: P
     """Return a value with each secret and reference replaced by ``change(path, secret)``.
 
     Models are changed in place; a container is only replaced if something in it has changed, since
-    it may have a type of its own.
+    it may have another type.
 
     Args:
         value: the value.

@@ -24,11 +24,11 @@ def find_library(serializer: object, name: str, *functions: str) -> ModuleType:
         library = import_module(name)
     except (ImportError, ValueError, TypeError, AttributeError) as error:
         problem = f"there is no module {name!r}: {error}"
-        raise ConfigurationError(who, problem, "Install it, or leave it out.") from error
+        raise ConfigurationError(who, problem, "Install it, or omit the option.") from error
     lacks = [each for each in functions if not hasattr(library, each)]
     if lacks:
         problem = f"the module {name!r} has no {' and no '.join(lacks)}"
-        raise ConfigurationError(who, problem, "Name one that has them, or leave it out.")
+        raise ConfigurationError(who, problem, "Name one that has them, or omit the option.")
     return library
 
 
@@ -40,7 +40,7 @@ def find_function(
     Raises:
         ConfigurationError: there is no such function.
     """
-    problem = f"{choice!r} is no function"
+    problem = f"{choice!r} is not a function"
     if isinstance(choice, str):
         try:
             choice = pkgutil.resolve_name(choice)
@@ -48,5 +48,5 @@ def find_function(
             problem = f"{problem}: {error}"
     if choice is None or callable(choice):
         return choice
-    remedy = "Give a function, or its name as 'package.module.function'."
+    remedy = "Pass a function, or its name as 'package.module.function'."
     raise ConfigurationError(type(serializer).__name__, problem, remedy)

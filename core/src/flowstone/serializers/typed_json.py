@@ -266,7 +266,7 @@ def _find_named(name: str) -> Form:
     kind = _look_up(name)
     choice = _choose(kind) if isinstance(kind, type) else None
     if choice is None:
-        problem = "is no model, dataclass, named tuple, enum or exception of an imported module"
+        problem = "is not a model, dataclass, named tuple, enum or exception of an imported module"
         raise ValueError(f"{name} {problem}; import its module first")
     return Form(name, choice[0], lambda value, convert: choice[1](kind, value, convert))
 

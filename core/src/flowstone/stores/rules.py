@@ -176,6 +176,6 @@ def check_expected(kind: str, name: str, version: int, expected: int | None) -> 
     if expected is None or expected == version:
         return
     if expected == 0:
-        remedy = "Overwrite it, or take another name."
+        remedy = "Overwrite it, or use another name."
         raise ObjectAlreadyExists(kind, name, remedy)
     raise StaleDocument(kind, name, expected, version)

@@ -55,5 +55,5 @@ def check_counts(runner: object) -> None:
     for option in ("max_workers", "max_in_flight"):
         value = getattr(runner, option)
         if value is not None and (type(value) is not int or value < 1):
-            problem = f"{option}={value!r} is no number of them"
+            problem = f"{option}={value!r} is not a valid number"
             raise ConfigurationError(type(runner).__name__, problem, "Use 1 or more, or None.")

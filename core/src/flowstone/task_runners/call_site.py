@@ -140,7 +140,7 @@ class HomeLogHandler(logging.Handler):
             home.send("line", facts)
         except OSError:
             raise
-        except Exception:  # noqa: BLE001 - an extra field that can't be pickled is told in words
+        except Exception:  # noqa: BLE001 - an extra field that can't be pickled is described
             known = (str, int, float, type(None))
             told = {
                 key: value if isinstance(value, known) or key == "flowstone_run" else repr(value)

@@ -217,7 +217,7 @@ class RemotePool(ThreadPool):
         self._is_over = True
         for call in self.list_calls():
             call.deliver(_STOP)
-        for value in list(self._held):  # it may be read after the cluster is gone
+        for value in list(self._held):  # it may be read after the cluster is closed
             with suppress(Exception):
                 value.bring_home()
 
@@ -283,4 +283,4 @@ def make_version_error(ours: Mapping[str, str], theirs: Mapping[str, str]) -> Co
         if theirs.get(name) != version
     ]
     problem = f"one of its processes has other versions: {', '.join(differing)}"
-    return ConfigurationError("the cluster", problem, "Install the same ones on both sides.")
+    return ConfigurationError("the cluster", problem, "Install the same versions on both sides.")

@@ -47,7 +47,7 @@ def _remove_home(home: Path, pid: int) -> None:
 
 @contextmanager
 def flowstone_test_harness() -> Iterator[Services]:
-    """Run flows in memory inside the block, in a store of its own; blocks may be nested.
+    """Run flows in memory inside the block, in a separate store; blocks may be nested.
 
     It takes a few milliseconds, starts no server, reads no settings and leaves nothing behind.
     """

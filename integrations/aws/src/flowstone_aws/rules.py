@@ -45,7 +45,7 @@ SECRET_THERE = ErrorRule(
 SECRET_STATE = ErrorRule(
     SecretStoreError,
     "the secret's current state does not allow this",
-    "See AWS's message; a deleted secret can be restored, or written anew.",
+    "See AWS's message; a deleted secret can be restored, or written again.",
 )
 SECRET_KEY = ErrorRule(
     SecretStoreError,
@@ -98,7 +98,7 @@ WRONG_REGION = ErrorRule(
 NO_REGION = ErrorRule(
     CredentialsError,
     "the region is missing or unknown",
-    "Set region_name, as 'eu-central-1', or AWS_DEFAULT_REGION.",
+    "Set region_name, such as 'eu-central-1', or AWS_DEFAULT_REGION.",
 )
 CONFIGURATION = ErrorRule(
     CredentialsError,

@@ -94,7 +94,7 @@ class S3Bucket(ObjectStore):
         if unknown and unknown[0].startswith("SSECustomer"):
             raise ValueError("a customer's key is a secret: use the field encryption_key")
         if unknown:
-            raise ValueError(f"{unknown[0]!r} is none of {', '.join(sorted(UPLOAD_OPTIONS))}")
+            raise ValueError(f"{unknown[0]!r} is not one of {', '.join(sorted(UPLOAD_OPTIONS))}")
         return value
 
     @model_validator(mode="after")

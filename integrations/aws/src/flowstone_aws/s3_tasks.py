@@ -1,4 +1,4 @@
-"""S3 as tasks: upload, download, copy, move and list, each with an async twin.
+"""S3 as tasks: upload, download, copy, move and list, each with an async version.
 
 If a bucket is passed by name, keys are full keys and sent to S3 unchanged. If it is passed as an
 `S3Bucket`, its credentials are used, and keys are paths in its folder, as in its methods. Both

@@ -152,7 +152,7 @@ def parse_version(version: str | None) -> dict[str, str]:
 class AwsSecrets(SecretProvider):
     """AWS Secrets Manager, for references such as ``aws-secrets:db/password#user@AWSPREVIOUS``.
 
-    A version is an id or a stage. A deleted secret can be restored for 30 days, or written anew.
+    A version is an id or a stage. A deleted secret can be restored for 30 days, or written again.
     """
 
     _block_type_name: ClassVar[str | None] = "AWS Secrets"

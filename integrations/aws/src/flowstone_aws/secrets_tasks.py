@@ -1,4 +1,4 @@
-"""AWS Secrets Manager as tasks: read, create, update and delete, each with an async twin.
+"""AWS Secrets Manager as tasks: read, create, update and delete, each with an async version.
 
 Results of reads are never cached or stored: each run reads again.
 """

@@ -119,7 +119,7 @@ def parse_handle_id(handle_id: str) -> tuple[str, str, str]:
     parts = urlsplit(handle_id)
     upload = parse_qs(parts.query).get("uploadId", [""])[0]
     if parts.scheme != "s3" or not upload:
-        remedy = "Abort it by `client('s3').abort_multipart_upload(...)`."
+        remedy = "Abort it with `client('s3').abort_multipart_upload(...)`."
         raise StorageError(handle_id, "it is not a multipart upload of S3", remedy)
     return parts.netloc, unquote(parts.path[1:]), upload
 

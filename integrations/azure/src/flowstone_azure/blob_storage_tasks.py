@@ -1,4 +1,4 @@
-"""Tasks for Blob Storage: upload, download and list blobs, each with an async twin.
+"""Tasks for Blob Storage: upload, download and list blobs, each with an async version.
 
 The container is given as a name or as an `AzureBlobStorageContainer`. With a name, blobs are full
 names, passed to Azure unchanged. With a block, its credentials are used, and blobs are paths in its

@@ -1,4 +1,4 @@
-"""Azure Key Vault as tasks: read, write and delete a secret, each with an async twin.
+"""Azure Key Vault as tasks: read, write and delete a secret, each with an async version.
 
 Results of reads are never cached or stored: each run reads again.
 """

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def get_dask_client(timeout: float | None = None, **client_kwargs: Any) -> Iterator[Client]:
     """Yield a client of the cluster that the task runs on, to compute Dask collections there.
 
-    In a task on a worker, the task's slot is free for other tasks meanwhile. Elsewhere, it is the
-    program's current client, or a new one with its own cluster.
+    In a task on a worker, the task's slot is free for other tasks in the meantime. Elsewhere,
+    it is the program's current client, or a new one with its own cluster.
 
     Args:
         timeout: seconds to wait for the connection; None for the timeout of Dask's settings.

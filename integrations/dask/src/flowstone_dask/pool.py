@@ -171,7 +171,7 @@ class DaskPool(RemotePool):
             try:
                 with annotate(**group[0].annotations):
                     self._submit(calls)
-            except Exception as error:  # noqa: BLE001 - each call's run is told
+            except Exception as error:  # noqa: BLE001 - each call's run reports it
                 for call in calls:
                     call.deliver(describe_loss(error, call))
 
@@ -206,7 +206,7 @@ class DaskPool(RemotePool):
 
     def _note(self, call: SentCall, future: Future[bytes | None]) -> None:
         self._futures[call.key] = future
-        if self.find_call(call.key) is None:  # it was stopped meanwhile
+        if self.find_call(call.key) is None:  # it has been stopped
             self.stop_call(call)
 
     def _look_for_losses(self) -> None:

@@ -94,7 +94,7 @@ class EventLink:
 class CallStopper(WorkerPlugin):
     """Stops calls that the scheduler has released, because the client no longer needs them.
 
-    The scheduler also releases them when the client is gone.
+    The scheduler also releases them when the client has disconnected.
     """
 
     name = _PLUGIN

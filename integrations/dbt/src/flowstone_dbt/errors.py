@@ -74,9 +74,9 @@ REMEDIES = (
         "Correct that file; its lines are hidden, as they may contain a password.",
     ),
     (r"Error reading \w+: (\S+)", "{0} is not valid YAML", "Correct that file."),
-    (r"No such option", "dbt has no such option", "Look at `dbt --help`."),
-    (r"No such command", "dbt has no such command", "Look at `dbt --help`."),
-    (r"Missing (?:argument|option)", "an option is missing", "Look at `dbt --help`."),
+    (r"No such option", "dbt has no such option", "See `dbt --help`."),
+    (r"No such command", "dbt has no such command", "See `dbt --help`."),
+    (r"Missing (?:argument|option)", "an option is missing", "See `dbt --help`."),
     (
         r"Could not set lock on file|database is locked",
         "the database is locked",

@@ -80,7 +80,7 @@ class DuckDBDatabase(Database):
         for name in value:
             if not _SCHEME.fullmatch(name) or name in _TAKEN:
                 raise ValueError(
-                    f"{name!r} is no valid store name: use lower-case letters and digits, and "
+                    f"{name!r} is not a valid store name: use lower-case letters and digits, and "
                     f"none of DuckDB's schemes: {', '.join(sorted(_TAKEN))}"
                 )
         return value
@@ -260,7 +260,7 @@ class DuckDBConnection:
     def read_arrow(
         self, relation: duckdb.DuckDBPyRelation, batch_rows: int
     ) -> pa.RecordBatchReader:
-        """Return a reader of a relation's rows; other statements may run meanwhile."""
+        """Return a reader of a relation's rows; other statements may run while it is open."""
         import pyarrow as pa  # an optional dependency
 
         # The method was renamed in DuckDB 2.0.

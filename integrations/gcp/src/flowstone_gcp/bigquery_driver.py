@@ -96,7 +96,7 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
         return BigQueryConnection(self.session.client)
 
     def disconnect(self, connection: BigQueryConnection) -> None:
-        """Do nothing: a connection has no socket of its own."""
+        """Do nothing: a connection has no socket."""
 
     def interrupt(self, connection: BigQueryConnection) -> None:
         """Cancel the job that the connection waits for."""

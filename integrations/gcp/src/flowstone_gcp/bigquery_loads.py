@@ -132,7 +132,7 @@ def take_rows(where: str, table: str, rows: object) -> Iterator[Iterable[pa.Tabl
     except (NoRows, pa.ArrowInvalid, pa.ArrowTypeError) as error:
         shown = isinstance(error, NoRows)  # Arrow's messages quote values
         problem = str(error) if shown else "values of a column have several types"
-    remedy = "Give dicts with the same keys, or a table; nothing was added."
+    remedy = "Pass dicts with the same keys, or a table; nothing was added."
     raise RowsInvalid(where, f"into {table!r}: {problem}", remedy)
 
 

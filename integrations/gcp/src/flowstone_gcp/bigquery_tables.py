@@ -264,7 +264,7 @@ class BigQueryTables:
         extra = [name for name in rows.schema.names if name.casefold() not in known]
         if extra:
             problem = f"into {target.table_id!r}: the table has no column {', '.join(extra)}"
-            remedy = f"Leave it out, or load it with schema_update_options=[{ADDITION!r}]."
+            remedy = f"Remove it, or load it with schema_update_options=[{ADDITION!r}]."
             raise RowsInvalid(self._session.where, problem, remedy)
         return [field for field in fields if field.name.casefold() in names]
 

@@ -1,4 +1,4 @@
-"""BigQuery as tasks: query, create tables, stream rows in, load files, each with an async twin.
+"""BigQuery as tasks: query, create tables, stream rows in, load files, each with an async version.
 
 The credentials are a `GcpCredentials`, or a `BigQueryWarehouse`, whose limits and labels apply.
 """

@@ -1,4 +1,4 @@
-"""Creation of a bucket in Cloud Storage as a task, with an async twin."""
+"""Creation of a bucket in Cloud Storage as a task, with an async version."""
 
 from __future__ import annotations
 

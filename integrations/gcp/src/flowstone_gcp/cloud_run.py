@@ -25,7 +25,7 @@ class SecretKeySelector(BaseModel):
 class CloudRunJob(Job):
     """A container that runs to completion on Cloud Run, as one or several parallel tasks.
 
-    With `image`, each run creates a Cloud Run job of its own, labelled with the flow and the run,
+    With `image`, each run creates its own Cloud Run job, labelled with the flow and the run,
     and deletes it at the end. With `job_name` instead, it runs an existing job; `args`, `env`,
     `env_from_secrets`, `task_count` and `timeout`, if set, override those of the job.
     """

@@ -1,4 +1,4 @@
-"""Blobs of Cloud Storage as tasks: upload, download and copy, each with an async twin.
+"""Blobs of Cloud Storage as tasks: upload, download and copy, each with an async version.
 
 If a bucket is passed by name, names of blobs are full names and sent to Cloud Storage unchanged. If
 it is passed as a `GcsBucket`, its credentials are used, and they are paths in its folder, as in its

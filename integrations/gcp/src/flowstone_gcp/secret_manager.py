@@ -72,7 +72,7 @@ class SecretManager:
             return self.read(name, version).decode()
         except UnicodeDecodeError:
             problem = f"version {version} is not UTF-8 text"
-        remedy = "Read it as bytes, by `GcpSecret.read_secret`."
+        remedy = "Read it as bytes, with `GcpSecret.read_secret`."
         raise SecretStoreError(f"{self.where}/{name}", problem, remedy)
 
     def add_version(self, name: str, value: bytes) -> str:
@@ -161,7 +161,7 @@ class SecretManager:
         if not project:
             raise CredentialsError(
                 "Secret Manager",
-                f"there is no project to look in, with {self._login.who()}",
+                f"there is no project to search, with {self._login.who()}",
                 "Set project here or in the credentials, or GOOGLE_CLOUD_PROJECT.",
             )
         return project

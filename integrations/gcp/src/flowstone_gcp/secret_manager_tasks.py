@@ -1,4 +1,4 @@
-"""Google's Secret Manager as tasks: create, update, read and delete, each with an async twin.
+"""Google's Secret Manager as tasks: create, update, read and delete, each with an async version.
 
 Results of reads are never cached or stored: each run reads again.
 """

@@ -31,7 +31,7 @@ def read_files(files: StoredFiles) -> pa.Table:
     kinds = {_find_suffix(path) for path in paths}
     if len(kinds) > 1:
         problem = f"there are files of several formats: {', '.join(sorted(kinds))}"
-        raise ValidationInvalid(where, problem, "Put each format into a folder of its own.")
+        raise ValidationInvalid(where, problem, "Put each format into its own folder.")
     read = _READERS[kinds.pop()]
     tables = []
     for path in paths:

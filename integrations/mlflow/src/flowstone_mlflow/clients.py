@@ -190,7 +190,7 @@ def _lock_migration(uri: str) -> Iterator[None]:
 
 
 def _create_database(path: Path) -> None:
-    """Create a database with all its tables, or none if this process is killed meanwhile.
+    """Create a database with all its tables, or none if this process is killed before the end.
 
     MLflow can't open a file with incomplete migrations.
     """

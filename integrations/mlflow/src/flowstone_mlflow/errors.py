@@ -20,7 +20,7 @@ REFUSING = frozenset(
 #: The remedy if MLflow's default format, skops, does not know the types in a model.
 _TRUST = (
     "If you trust them, list them in `options={'skops_trusted_types': [...]}`, or pickle the model "
-    "by `options={'serialization_format': 'cloudpickle'}`."
+    "with `options={'serialization_format': 'cloudpickle'}`."
 )
 
 

@@ -144,7 +144,7 @@ def _read_settings() -> _Before:
 def _write_settings(
     tracking_uri: str | None, registry_uri: str | None, environment: dict[str, str | None]
 ) -> None:
-    mlflow.set_tracking_uri(cast("str", tracking_uri))  # None is what it is before any call
+    mlflow.set_tracking_uri(cast("str", tracking_uri))  # before any call it is None
     mlflow.set_registry_uri(cast("str", registry_uri))
     for name, value in environment.items():
         if value is None:

@@ -261,7 +261,7 @@ class SnowflakeCredentials(Credentials):
             connection.cursor() as cursor,
         ):
             cursor.execute(WHO)
-            user, role = cursor.fetchone() or ("somebody", None)
+            user, role = cursor.fetchone() or ("the user", None)
         return f"{user} can log in at {self.where}" + (f" with role {role}" if role else "")
 
 

@@ -60,7 +60,7 @@ QUOTA = Rule(DatabaseError, "A resource monitor has suspended the warehouse: rai
 CONTEXT = Rule(QueryInvalid, "Set `database` and `schema`, or qualify the name.")
 MISSING = Rule(
     TableMissing,
-    "Create it, for example by `insert(…, create=True)`, or check the role's privileges.",
+    "Create it, for example with `insert(…, create=True)`, or check the role's privileges.",
 )
 OBJECT = Rule(QueryInvalid, "Check the name, and that the role may use it.")
 EXISTS = Rule(QueryInvalid, "Drop it first, or use IF NOT EXISTS or OR REPLACE.")

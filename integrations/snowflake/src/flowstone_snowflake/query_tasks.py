@@ -1,4 +1,4 @@
-"""Queries as tasks: one, or several in order, each with an async twin."""
+"""Queries as tasks: one, or several in order, each with an async version."""
 
 from __future__ import annotations
 

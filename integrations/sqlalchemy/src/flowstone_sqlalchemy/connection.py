@@ -166,7 +166,7 @@ class ConnectionComponents(BaseModel):
             return ConnectionComponents(**split_url(self.url_from.get_secret_value()))
         except ValueError:  # the messages of some contain the value
             problem = "it holds no URL of a database"
-        raise ConfigurationError("url_from", problem, "Give 'postgresql://user@host/name'.")
+        raise ConfigurationError("url_from", problem, "Use 'postgresql://user@host/name'.")
 
     def create_url(self) -> Any:
         """Return it as a `sqlalchemy.URL`."""

@@ -102,7 +102,7 @@ class DriverCalls:
             problem, position = error.problem, error.position
         else:
             return text, [self.driver.adapt(value) for value in values]
-        remedy = "Give a sequence for '?', a mapping for ':name', and '??' for a question mark."
+        remedy = "Pass a sequence for '?', a mapping for ':name'; '??' is a question mark."
         raise QueryInvalid(where, problem, remedy, *_mask_statement(operation, position))
 
     def run(

@@ -160,7 +160,7 @@ async def in_thread(work: Callable[[], T]) -> T:
 def make_stoppable(
     method: Callable[Concatenate[S, P], T],
 ) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
-    """Return the async twin of a method; if it is cancelled, its query is stopped."""
+    """Return the async version of a method; if it is cancelled, its query is stopped."""
     return make_twin(method, in_thread)
 
 

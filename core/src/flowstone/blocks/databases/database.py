@@ -31,7 +31,7 @@ class Database(WholeTables, Block):
 
     Connections are opened when needed, shared by threads, and closed by `close` or at the end of a
     ``with`` (or ``async with``) block; a closed block can be used again. A run that is cancelled or
-    timed out stops its query in the database. Rows are tuples. Each method has an async twin:
+    timed out stops its query in the database. Rows are tuples. Each method has an async version:
     ``aexecute``, ``afetch_all``.
 
     A package implements `make_driver`; everything else is inherited.

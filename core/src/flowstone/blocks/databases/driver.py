@@ -170,7 +170,7 @@ class DatabaseDriver(ABC, Generic[C]):
         Args:
             query_id: the id that was passed to `record_query`.
         """
-        raise NotImplementedError(f"{type(self).__name__} sets cancels_by_id and has no way to")
+        raise NotImplementedError(f"{type(self).__name__} must implement cancel_by_id")
 
     @contextmanager
     def record_query(self, query_id: str) -> Iterator[None]:

@@ -32,7 +32,7 @@ class NoRows(ValueError):
     def __init__(
         self,
         problem: str,
-        remedy: str = "Give dicts with the same keys, or a table; nothing was added.",
+        remedy: str = "Pass dicts with the same keys, or a table; nothing was added.",
     ) -> None:
         super().__init__(problem)
         self.remedy = remedy

@@ -65,7 +65,7 @@ class _Binding:
         parts.append(self._escape_plain(operation[end:]))
         if isinstance(self._parameters, Sequence) and len(self._values) != len(self._parameters):
             marks, given = len(self._values), len(self._parameters)
-            raise PlaceholderMismatch(f"it has {marks} placeholders, and {given} values were given")
+            raise PlaceholderMismatch(f"it has {marks} placeholders, but {given} values are passed")
         return "".join(parts), self._values
 
     def _escape_plain(self, text: str) -> str:
@@ -92,7 +92,7 @@ class _Binding:
     def _bind_name(self, name: str, position: int) -> str:
         assert isinstance(self._parameters, Mapping)
         if name not in self._parameters:
-            raise PlaceholderMismatch(f"no value was given for :{name}", position)
+            raise PlaceholderMismatch(f"no value is passed for :{name}", position)
         if name in self._places and self._style in {"numeric", "dollar"}:
             return self._placeholder(self._places[name])
         self._values.append(self._parameters[name])

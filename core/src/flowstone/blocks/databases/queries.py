@@ -150,7 +150,7 @@ class Queries(ABC):
 
     @property
     def driver_calls(self) -> DriverCalls:
-        """The calls of the open driver; a package uses them to add methods of its own."""
+        """The calls of the open driver; a package uses them to add its own methods."""
         calls = self._calls
         if calls is None or not calls.pool.is_here():
             with _opening:  # or two threads would each create an in-memory database
@@ -166,7 +166,7 @@ class Queries(ABC):
     def use_connection(self) -> Iterator[tuple[DriverCalls, PooledConnection]]:
         """Borrow a connection, or that of the current transaction.
 
-        A package uses it to add methods of its own. It calls the driver through the first of the
+        A package uses it to add its own methods. It calls the driver through the first of the
         two values, so that calls can be stopped, and their errors are Flowstone's.
         """
         transaction = find_transaction(self)
@@ -224,10 +224,10 @@ class Queries(ABC):
     def _check_size(self, size: int) -> None:
         if size < 1:  # drivers differ: one returns all rows for that, another none
             where = self.driver_calls.driver.where
-            problem, remedy = f"{size} rows at a time were requested", "Ask for one at least."
+            problem, remedy = f"{size} rows at a time were requested", "Request at least 1."
             raise QueryInvalid(where, problem, remedy)
 
-    # -- async twins -----------------------------------------------------------------------------
+    # -- async versions --------------------------------------------------------------------------
 
     aexecute = make_stoppable(execute)
     aexecute_many = make_stoppable(execute_many)

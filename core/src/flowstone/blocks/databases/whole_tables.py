@@ -293,7 +293,7 @@ class WholeTables(Queries):
         if different != count:
             extra = count - different
             problem = f"in {extra} of {count} rows, the key is NULL or that of another row"
-            raise NoRows(problem, "Give each row a key of its own; nothing was added.")
+            raise NoRows(problem, "Make the keys unique; nothing was added.")
 
     def _stream_rows(
         self, operation: str, parameters: Parameters, size: int
@@ -312,7 +312,7 @@ class WholeTables(Queries):
             problem = str(error)
         else:
             return
-        where, remedy = self.driver_calls.driver.where, "Give it one type: CAST(x AS TEXT)."
+        where, remedy = self.driver_calls.driver.where, "Convert it to one type: CAST(x AS TEXT)."
         raise QueryInvalid(where, problem, remedy, operation)
 
     def _fetch_columns(self, operation: str, parameters: Parameters) -> tuple[list[str], list[Row]]:
@@ -326,7 +326,7 @@ class WholeTables(Queries):
                 return None
             return calls.run(connection, operation, parameters, calls.driver.fetch_arrow)
 
-    # -- async twins -----------------------------------------------------------------------------
+    # -- async versions --------------------------------------------------------------------------
 
     afetch_arrow = make_stoppable(fetch_arrow)
     afetch_pandas = make_stoppable(fetch_pandas)

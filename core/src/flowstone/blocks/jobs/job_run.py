@@ -168,7 +168,7 @@ class JobRun:
                 self._lost = now
             if now - self._lost >= self._provider.outage_seconds:
                 raise
-            get_job_logger().warning("%s It is asked again.", error)
+            get_job_logger().warning("%s Polling again.", error)
             return None
         self._lost = None
         return report
@@ -200,12 +200,12 @@ class JobRun:
             raise JobCancelled(where, "the job was cancelled", remedy, self.handle)
         if report.status is JobStatus.FAILED:
             problem = report.problem or "the job failed"
-            remedy = self._point().strip() or "Look at what it wrote."
+            remedy = self._point().strip() or "Check its output."
             raise JobFailed(where, problem, remedy, self.handle)
 
     def _point(self) -> str:
         """Return the URL of the job, as the end of a message; "" if there is none."""
-        return f" Look at {self._url}" if self._url else ""
+        return f" See {self._url}" if self._url else ""
 
     def _sleep(self, patience: _Patience) -> None:
         left = self._pause(patience)

@@ -41,7 +41,7 @@ _ENDED = frozenset("ZX")
 
 
 class Process:
-    """A process in a process group of its own; two threads read its pipes, line by line.
+    """A process in its own process group; two threads read its pipes, line by line.
 
     Args:
         say: called with each line from those threads; None for no output.
@@ -65,7 +65,7 @@ class Process:
         finalize(self, self._output.close)
         self.cancelled = False
         self._drained_until: float | None = None
-        self._popen = subprocess.Popen(  # noqa: S603 - to run a command is what it is for
+        self._popen = subprocess.Popen(  # noqa: S603 - its purpose is to run a command
             args,
             env=env,
             cwd=cwd,
@@ -94,7 +94,7 @@ class Process:
         if any(reader.is_alive() for reader in self._readers):
             if monotonic() < self._drained_until:
                 return None
-            self._tell("A process in the background holds the output open; it is not read on.")
+            self._tell("A background process keeps the output open; the rest of it is not read.")
             self._readers = []
         self._clean_up()
         return code

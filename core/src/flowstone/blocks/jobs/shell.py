@@ -138,7 +138,7 @@ class ShellProvider(JobProvider):
         except (OSError, ValueError) as error:
             problem = f"{args[0]!r} can't be started: {getattr(error, 'strerror', None) or error}"
             place = str(directory or ".")
-            remedy = f"Is it installed, and is {place!r} a directory? Look at the block."
+            remedy = f"Is it installed, and is {place!r} a directory? Check the block."
             failed = JobError(self.where, problem, remedy)
         except SecretError:
             _remove(script)
@@ -158,8 +158,8 @@ class ShellProvider(JobProvider):
         if process is None:
             if self._is_running(handle):
                 return Report(JobStatus.RUNNING)
-            problem = f"{handle!r} is not running, and how it ended is lost"
-            remedy = "Look at what it was to do; the process that started it is gone, too."
+            problem = f"{handle!r} is not running, and its exit code is not known"
+            remedy = "Check what it has done; the process that started it has exited too."
             raise JobLost(self.where, problem, remedy, handle)
         code = process.exit_code()
         if code is None:
@@ -198,7 +198,7 @@ class ShellProvider(JobProvider):
         """Return the command to run, and the file of the script."""
         job = self._job
         if not job.commands:
-            raise JobError(self.where, "there are no commands", "Give it some in `commands`.")
+            raise JobError(self.where, "there are no commands", "Set `commands`.")
         if job.direct:
             return job.commands, None
         shell = job.shell or shutil.which("bash") or "sh"

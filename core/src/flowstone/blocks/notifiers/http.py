@@ -59,7 +59,7 @@ class Forbidden(OSError):
     """The address belongs to a private network."""
 
     def __init__(self) -> None:
-        super().__init__("its address is one of a private network")
+        super().__init__("its address is in a private network")
 
 
 #: A function that returns the IP addresses of a host, for a port.

@@ -36,9 +36,9 @@ DENIED = frozenset({401, 403, 404, 410})
 _URL = re.compile(r"https?://[!-~]+", re.IGNORECASE)
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _REMEDIES = {
-    400: "Look at the template: is this what the service takes?",
-    401: "Look at the headers: they must contain credentials that the service accepts.",
-    403: "Look at the URL and the headers: they are not allowed to do this.",
+    400: "Check the template: the service must accept its JSON.",
+    401: "Check the headers: they must contain credentials that the service accepts.",
+    403: "Check the URL and the headers: they lack the permission for this.",
     404: "Check the URL: it no longer exists, so create another one at the service.",
     410: "Create another URL at the service: this one was revoked.",
 }
@@ -130,10 +130,10 @@ class HttpProvider(NotifierProvider):
         try:
             return send(self._method, self._read_url(url), body, fields, manner)
         except NotSent as error:
-            remedy = "Is the service up, and the URL right? Look at proxies and certificates, too."
+            remedy = "Check that the service is up, and check the URL, proxies and certificates."
             raise NotificationUnsent(self.where, f"not reached: {error}", remedy) from None
         except Forbidden as error:
-            remedy = "Give it a public URL, or set allow_private_urls=True."
+            remedy = "Use a public URL, or set allow_private_urls=True."
             raise NotificationInvalid(self.where, str(error), remedy) from None
         except NoAnswer as error:
             remedy = "Check whether it has arrived before you send it again."
@@ -145,8 +145,8 @@ class HttpProvider(NotifierProvider):
         try:
             return dumps(payload, allow_nan=False).encode()
         except (TypeError, ValueError, RecursionError) as error:
-            problem = f"the payload is no JSON ({type(error).__name__}: {error})"
-        remedy = "Send texts, finite numbers, true, false, null, and lists and dicts of these."
+            problem = f"the payload is not valid JSON ({type(error).__name__}: {error})"
+        remedy = "Send strings, finite numbers, true, false, null, and lists and dicts of these."
         raise NotificationInvalid(self.where, problem, remedy)
 
     def _read_headers(self, given: SecretDict | None) -> dict[str, str]:
@@ -163,10 +163,10 @@ class HttpProvider(NotifierProvider):
         url = (self._notifier.url.get_secret_value() if given is None else given).strip()
         if not _URL.fullmatch(url) or not urlsplit(url).hostname:
             problem = "its URL is not one of http:// or https://, in ASCII"
-            raise NotificationInvalid(self.where, problem, "Set `url` to the service's own.")
+            raise NotificationInvalid(self.where, problem, "Set `url` to the URL of the service.")
         if "@" in urlsplit(url).netloc:
             problem = "its URL contains credentials, which are not sent"
-            remedy = "Set `headers`: {'Authorization': 'Basic …'}, where it takes some."
+            remedy = "If it needs them, set `headers`: {'Authorization': 'Basic …'}."
             raise NotificationInvalid(self.where, problem, remedy)
         return url.partition("#")[0]
 
@@ -176,12 +176,12 @@ def _explain_refusal(where: str, answer: Answer) -> NotificationFailed:
     status, words = answer.status_code, answer.text.strip()
     problem = f"it answered {status}{f': {words}' if words else ''}"
     if status in BUSY:
-        remedy = "Wait, and send less, or later."
+        remedy = "Send it again later, or send fewer."
         return NotificationUnsent(where, problem, remedy, status, _read_patience(answer))
     if 300 <= status < 400:
         remedy = "Set `url` to its new location: redirects are not followed."
     else:
-        remedy = _REMEDIES.get(status, "Look at what the service says of it.")
+        remedy = _REMEDIES.get(status, "See the service's documentation of this status.")
     kind = NotificationDenied if status in DENIED else NotificationFailed
     return kind(where, problem, remedy, status)
 

@@ -110,11 +110,11 @@ class Notifier(Block):
         optional = [text for text in (note.subject, note.html) if text is not None]
         for text in (note.body, *optional):
             if not _is_text(text):
-                problem = f"a {type(text).__name__} is no text"
-                raise NotificationInvalid(provider.where, problem, "Give it a str.")
+                problem = f"a {type(text).__name__} is not a str"
+                raise NotificationInvalid(provider.where, problem, "Pass a str.")
         subject = note.subject
         if subject is not None and len(subject.splitlines()) > 1:
-            problem = f"a subject is one line, and {redact(subject[:80])!r} is more"
+            problem = f"a subject is one line, and {redact(subject[:80])!r} has more"
             raise NotificationInvalid(provider.where, problem, "Put the rest into the body.")
         return Note(
             cut(clean(note.body), provider.max_body_length),
@@ -137,10 +137,10 @@ class Notifier(Block):
                 place, mask(f"{error.what}: {error.problem}"), mask(error.remedy)
             )
         if isinstance(error, FlowstoneError) and not isinstance(error, NotificationFailed):
-            return NotificationInvalid(place, mask(str(error)), "Look at the fields of the block.")
+            return NotificationInvalid(place, mask(str(error)), "Check the fields of the block.")
         if not isinstance(error, NotificationFailed):
             problem = mask(f"{type(error).__name__}: {error}")
-            return NotificationFailed(place, problem, "Look at what the service says.")
+            return NotificationFailed(place, problem, "See the service's error.")
         # Mask what the service sent before it is shortened: a secret that was cut is not
         # recognized.
         problem = cut(" ".join(mask(error.problem).split()), LONGEST_PROBLEM)

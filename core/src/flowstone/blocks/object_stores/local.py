@@ -102,7 +102,7 @@ class LocalProvider(ObjectStoreProvider):
         return str(self._root())
 
     def make_key(self, path: ObjectPath) -> str:
-        # A file name that is not valid text is listed and read all the same.
+        # A file name that is not valid text is still listed and read.
         return object_key("", self._strip_root(path))
 
     def make_prefix(self, folder: ObjectPath = "") -> str:
@@ -186,7 +186,7 @@ class LocalProvider(ObjectStoreProvider):
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         root = self._root()
         if not root.is_dir():
-            remedy = "Make the directory, or write something first."
+            remedy = "Create the directory, or write an object first."
             raise BucketMissing(str(root), "there is no such directory", remedy)
         return self._walk(self._file(prefix[:-1]) if prefix else root, prefix)
 
@@ -259,7 +259,7 @@ class LocalProvider(ObjectStoreProvider):
             return path
         problem = f"it is an absolute path outside {self._root()}"
         remedy = (
-            "Drop the first slash if it is an object's, or use a LocalDirectory of that folder."
+            "Remove the first slash if it is part of a key, or use a LocalDirectory of that folder."
         )
         raise PathEscapes(repr(os.fspath(path)), problem, remedy)
 
@@ -285,7 +285,7 @@ class LocalProvider(ObjectStoreProvider):
         root = self._basepath.expanduser().absolute()
         path = local_path(root, key)
         if _has_link(root, parts) and not self._is_inside(path):
-            problem = f"a link leads it out of {self._root()}"
+            problem = f"a link points outside of {self._root()}"
             raise PathEscapes(repr(key), problem, "Remove the link, or use its target's directory.")
         return path
 

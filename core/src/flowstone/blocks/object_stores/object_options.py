@@ -14,7 +14,7 @@ from flowstone.records.redaction import register
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: AES-256 is what all services use with a customer's key.
+#: All services use AES-256 with a customer's key.
 KEY_BYTES = 32
 #: The limits of S3 and Azure: the number of tags, and lengths in characters.
 MOST_TAGS, LONGEST_TAG, LONGEST_TAG_VALUE = 10, 128, 256

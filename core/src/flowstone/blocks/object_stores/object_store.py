@@ -52,7 +52,7 @@ class ObjectStore(Addresses, Arrivals, CopyableStore, Folders, Syncing, Block):
     An invalid path raises `PathInvalid`, a path that leads out of the folder `PathEscapes`, a
     missing object `ObjectMissing`, a missing bucket `BucketMissing`, and a service that can't be
     reached `Unreachable`. All of them are `StorageError`.
-    Each method has an async twin: ``aread_path``, ``alist_objects``.
+    Each method has an async version: ``aread_path``, ``alist_objects``.
 
     A package subclasses it with fields and `make_provider`, and nothing else.
     """
@@ -337,7 +337,7 @@ class ObjectStore(Addresses, Arrivals, CopyableStore, Folders, Syncing, Block):
         provider.download(provider.make_key(from_path), to_file_object)
         return to_file_object
 
-    # -- async twins -----------------------------------------------------------------------------
+    # -- async versions --------------------------------------------------------------------------
 
     # In pairs: pydantic's plugin for mypy takes a name that stands alone for a field.
     aread_path, awrite_path = make_twin(read_path), make_twin(write_path)

@@ -35,7 +35,7 @@ def translate_errors(where: str, *, writes: bool = False) -> Iterator[None]:
         yield
     except FlowstoneError:
         raise
-    except Exception as error:  # each file system has errors of its own
+    except Exception as error:  # each file system has its own errors
         raise _make_error(where, error, writes) from error
 
 

@@ -78,4 +78,4 @@ def _check_metadata(where: str, metadata: Iterable[tuple[object, object]]) -> No
         size += len(name) + len(value)
     if size > METADATA_BYTES:
         problem = f"the metadata has {size} bytes, and the limit is {METADATA_BYTES}"
-        raise StorageError(where, problem, "Store larger values in an object of their own.")
+        raise StorageError(where, problem, "Store larger values in a separate object.")

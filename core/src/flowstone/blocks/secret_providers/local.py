@@ -143,13 +143,13 @@ class FileProvider(SecretStoreProvider):
         # Without following links, since a mounted secret is often a link out of the directory.
         inside = Path(os.path.normpath(root / path))
         if path.is_absolute() or not inside.is_relative_to(os.path.normpath(root)):
-            problem = f"{name!r} leads out of it"
-            raise SecretStoreError(self.where, problem, "Give a path below it.")
+            problem = f"{name!r} is outside of it"
+            raise SecretStoreError(self.where, problem, "Use a path below it.")
         return inside
 
 
 def _translate_os_error(path: Path, error: OSError) -> SecretStoreError | AccessDenied:
     problem = f"the file can't be used ({error.strerror or error})"
-    remedy = "Check the path, and who may read it."
+    remedy = "Check the path and its permissions."
     kind = AccessDenied if isinstance(error, PermissionError) else SecretStoreError
     return kind(str(path), problem, remedy)

@@ -24,7 +24,7 @@ class SecretProvider(Block):
 
     All fields are optional: a reference that names no saved block uses one with no field set.
     A package implements `make_provider`, which returns a `SecretStoreProvider`. The other methods
-    have async twins: ``aread``, ``awrite``.
+    have async versions: ``aread``, ``awrite``.
 
     Attributes:
         versions: whether secrets have versions, so that ``@`` in a reference names one.
@@ -60,8 +60,8 @@ class SecretProvider(Block):
             Unreachable: the service can't be reached.
         """
         if version is not None and not self.versions:
-            problem = f"secrets have no versions there, and one of {name!r} was asked for"
-            raise SecretStoreError(self.make_provider().where, problem, "Leave the version out.")
+            problem = f"secrets have no versions there, but one of {name!r} was requested"
+            raise SecretStoreError(self.make_provider().where, problem, "Omit the version.")
         self._check_name(name)
         value = self._ask(lambda provider: provider.read(name, version))
         redaction.register(value.decode("utf-8", "backslashreplace"))
@@ -73,7 +73,7 @@ class SecretProvider(Block):
             return self.read_secret(name, version).decode()
         except UnicodeDecodeError:
             problem = f"{name!r} is not UTF-8 text"
-        remedy = "Read it as bytes, by `read_secret`."
+        remedy = "Read it as bytes, with `read_secret`."
         raise SecretStoreError(self.make_provider().where, problem, remedy)
 
     def write_secret(self, name: str, secret_data: bytes) -> str:
@@ -140,7 +140,7 @@ class SecretProvider(Block):
 
     def _check_name(self, name: str) -> None:
         if not name or not name.isprintable():
-            problem = f"{name!r} is no name of a secret"
+            problem = f"{name!r} is not a valid secret name"
             raise SecretStoreError(self.make_provider().where, problem, "Use printable characters.")
 
     def _ask(self, question: Callable[[SecretStoreProvider], T]) -> T:

@@ -80,7 +80,7 @@ def delete_runs(
     say(f"Deleted {format_count(len(gone.root_ids), 'run')}{results}.")
     if len(gone.root_ids) < len(ids):
         left = format_count(len(ids) - len(gone.root_ids), "run")
-        warn(f"{left} was resumed, or deleted by another process, meanwhile.")
+        warn(f"{left} was not deleted: another process has resumed or deleted it.")
 
 
 def _load_roots(refs: Sequence[str]) -> list[Run]:

@@ -43,7 +43,7 @@ def translate(path: Path, error: sqlite3.Error) -> StoreError:
         return StoreForeign(str(path), f"SQLite says {str(error)!r}")
     problem, remedy = _UNUSABLE.get(
         read_code(error),
-        (f"SQLite says {str(error)!r}", "Run again; if it stays, move the file away."),
+        (f"SQLite says {str(error)!r}", "Run again; if the error remains, move the file away."),
     )
     return StoreUnusable(str(path), problem, remedy)
 

@@ -93,7 +93,7 @@ class SqliteUpkeep:
             raise
         if problems:
             target.unlink()
-            raise StoreUnusable(str(target), problems[0], "Look at `flowstone store check`.")
+            raise StoreUnusable(str(target), problems[0], "Run `flowstone store check`.")
 
     def check(self) -> list[str]:
         return self._file.read(_find_problems)

@@ -56,7 +56,7 @@ class CloudClient:
 
 
 class DbtCloudAdministrativeClient(CloudClient):
-    """A client of the administrative API; each method has an async twin, such as `aget_run`.
+    """A client of the administrative API; each method has an async version, such as `aget_run`.
 
     Methods return an httpx response; `read_data` returns its data. Requests are retried if dbt
     Cloud is busy or does not answer, and only if that can't do anything twice.

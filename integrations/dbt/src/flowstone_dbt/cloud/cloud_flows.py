@@ -1,4 +1,4 @@
-"""Flows that run a dbt Cloud job until it ends, each with an async twin."""
+"""Flows that run a dbt Cloud job until it ends, each with an async version."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def retry_dbt_cloud_job_run_subset_and_wait_for_completion(
         poll_frequency_seconds: the maximum seconds between two polls.
 
     Raises:
-        ConfigurationError: `trigger_job_run_options` has steps of its own.
+        ConfigurationError: `trigger_job_run_options` has its own steps.
         JobError: the other run has not ended, or succeeded.
         JobFailed: the new run failed.
         JobTimeout: the new run has not ended in time; it continues.

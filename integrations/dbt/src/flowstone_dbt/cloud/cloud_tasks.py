@@ -1,4 +1,4 @@
-"""Tasks for dbt Cloud's jobs, runs and artifacts, each with an async twin."""
+"""Tasks for dbt Cloud's jobs, runs and artifacts, each with an async version."""
 
 from __future__ import annotations
 

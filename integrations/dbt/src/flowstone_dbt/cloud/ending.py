@@ -32,7 +32,7 @@ def read_run_id(where: str, handle: str) -> int:
 
 
 def cancel_run(client: DbtCloudAdministrativeClient, run_id: int) -> None:
-    """Cancel a run; one that has ended, even meanwhile, is no error.
+    """Cancel a run; do nothing if it has ended, even during the call.
 
     Raises:
         JobLost: there is no such run.
@@ -71,5 +71,5 @@ def end_run(client: DbtCloudAdministrativeClient, handle: str) -> None:
             problem = (
                 f"run {run_id} has not ended within {GRACE_SECONDS:g} s after it was cancelled"
             )
-            raise JobTimeout(client.where, problem, "Look at it in dbt Cloud.", handle)
+            raise JobTimeout(client.where, problem, "See the run in dbt Cloud.", handle)
         pause_for(POLL_SECONDS)

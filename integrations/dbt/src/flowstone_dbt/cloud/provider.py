@@ -78,7 +78,7 @@ class DbtCloudRuns(JobProvider):
             run = read_data(client.trigger_job_run(self._job.job_id, options))
         if not isinstance(run, dict) or "id" not in run:
             problem = "the response to the trigger has no run id"
-            raise JobError(self.where, problem, "Look at the job's runs in dbt Cloud.")
+            raise JobError(self.where, problem, "Check the job's runs in dbt Cloud.")
         handle = str(run["id"])
         self._fresh.add(handle, run)
         return handle

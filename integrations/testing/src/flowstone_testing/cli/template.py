@@ -125,7 +125,7 @@ def copy(names: Names, target: Path, answers: Mapping[str, str], *, ask: bool) -
         try:
             run_copy(str(source), target, data, defaults=not ask, overwrite=True, quiet=True)
         except ValueError as error:  # copier refuses an answer
-            problem, remedy = str(error).rstrip("."), "Give another answer."
+            problem, remedy = str(error).rstrip("."), "Choose another answer."
             raise ConfigurationError("the new package", problem, remedy) from error
     for file in target.rglob("*.py"):
         file.write_text(tidy(file.read_text("utf-8")), "utf-8")

@@ -93,7 +93,7 @@ class DocumentStoreSuite(ClockedSuite):
         assert store.get(KIND, "a") == kept
 
     def test_a_version_is_expected_of_what_is_gone(self, store: DocumentStore) -> None:
-        """A change to a document that was deleted meanwhile must raise."""
+        """A change to a document that was deleted in the meantime must raise."""
         store.put(KIND, "a", {})
         store.delete(KIND, "a")
         with pytest.raises(StaleDocument):

@@ -222,7 +222,7 @@ class InfrastructureSuite(Suite):
     def test_what_has_ended_may_be_ended_again(
         self, infrastructure: Infrastructure, run: Run
     ) -> None:
-        """Look at `cancel` and `kill`: a job that has ended is no error, and does not change."""
+        """Look at `cancel` and `kill`: for a job that has ended, they must do nothing."""
         provider = self._make_provider(infrastructure, run, "exit 0")
         handle = provider.start()
         self._await_end(provider, handle)

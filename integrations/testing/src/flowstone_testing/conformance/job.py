@@ -248,7 +248,7 @@ class JobSuite(Suite):
     def test_the_async_twins_do_the_same(
         self, good: Job, bad: Job, long: Job, alive: Callable[[str], bool]
     ) -> None:
-        """Look for an async twin that the provider defines: they must come from the interface.
+        """Look for an async version that the provider defines: they must come from the interface.
 
         Args:
             good: a job that completes.

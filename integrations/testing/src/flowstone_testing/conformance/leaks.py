@@ -16,7 +16,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-#: Calls before the first count: what is opened once and reused is no leak.
+#: Calls before the first count: what is opened once and reused is not a leak.
 WARM = 2
 #: Calls between the counts; what each of them leaves open is a leak.
 CALLS = 4
@@ -34,7 +34,7 @@ def assert_nothing_is_left(name: str, call: Callable[[], object]) -> None:
     with _without_collector():
         for _ in range(WARM):
             call()
-        before = _find_open()  # by identity: one may end meanwhile
+        before = _find_open()  # by identity: one may end in the meantime
         for _ in range(CALLS):
             call()
         end, pause = monotonic() + PATIENCE, threading.Event()

@@ -260,7 +260,7 @@ class SecretsSuite(Suite):
     def test_the_async_twins_do_the_same(
         self, provider: SecretProvider, seed: Callable[[str, bytes], None]
     ) -> None:
-        """Look for async twins that the provider defines: they must come from the interface."""
+        """Look for async versions that the provider defines: they must come from the interface."""
         name = f"{self.prefix}twin"
         seed(name, b"value of twins")
         assert asyncio.run(provider.aread(name)) == "value of twins"

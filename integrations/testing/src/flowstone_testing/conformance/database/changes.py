@@ -124,7 +124,7 @@ class ScriptTests(DatabaseBase):
         assert names(items) == []
 
     def test_the_twin_runs_the_same(self, items: Database) -> None:
-        """Look for async twins that the block defines: they must come from `Database`."""
+        """Look for async versions that the block defines: they must come from `Database`."""
         counts = asyncio.run(items.aexecute_script("INSERT INTO items VALUES (1, 'a'), (2, 'b')"))
         assert counts == [2]
 

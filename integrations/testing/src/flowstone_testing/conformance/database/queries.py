@@ -221,7 +221,7 @@ class QueryTests(DatabaseBase):
         assert names(items) == ["newer"] * 30
 
     def test_twins_do_the_same(self, items: Database) -> None:
-        """Look for async twins that the block defines: they must come from `Database`."""
+        """Look for async versions that the block defines: they must come from `Database`."""
 
         async def ask() -> None:
             assert await items.aexecute("INSERT INTO items VALUES (?, ?)", (1, "a")) == 1

@@ -127,7 +127,7 @@ class StreamTests(DatabaseBase):
         assert items.fetch_all("SELECT id, name FROM copies ORDER BY id") == TUPLES
 
     def test_the_twin_streams_the_same(self, items: Database) -> None:
-        """Look for async twins that the block defines: they must come from `Database`."""
+        """Look for async versions that the block defines: they must come from `Database`."""
         items.insert("items", ROWS)
 
         async def read() -> list[dict[str, object]]:

@@ -70,7 +70,7 @@ class ArrivalTests(ObjectStoreBase):
             assert found == []
 
     def test_new_objects_are_moved_or_deleted(self, store: ObjectStore) -> None:
-        """Look at `delete` and `copy`: an object that was written again meanwhile must stay."""
+        """Look at `delete` and `copy`: an object that has been written again must stay."""
         for path in ("in/a", "in/b/c", "in/d"):
             store.write_path(path, b"1")
         with store.new_objects("in", cursor="moved", action="move", move_to="done") as found:

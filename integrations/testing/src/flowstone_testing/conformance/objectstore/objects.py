@@ -223,7 +223,7 @@ class ObjectTests(ObjectStoreBase):
         assert found == [b"%d" % number * 1000 for number in range(32)]
 
     def test_each_method_has_an_async_twin(self, store: ObjectStore) -> None:
-        """Look for an async twin that the provider defines: they must come from the interface."""
+        """Look for an async version in the provider: they must come from the interface."""
 
         async def work() -> list[str]:
             await store.awrite_path("a", b"12345")

@@ -15,6 +15,6 @@ class TaskSuite(TaskFacts, TaskWays, TaskTravels):
     call. They must be new each time: another key, another row. The service of a task is the real
     one, or an emulator over its protocol, so that a call from another process reaches it.
 
-    The async twin of a task has its name with the prefix ``a``, is public in the package or beside
-    the task in its module, takes and returns the same, and is tested with the same arguments.
+    The async version of a task has its name with the prefix ``a``, is public in the package or next
+    to the task in its module, takes and returns the same, and is tested with the same arguments.
     """

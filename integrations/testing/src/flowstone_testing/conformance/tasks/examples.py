@@ -1,4 +1,4 @@
-"""Shared by the tests of tasks: a package's tasks, their twins, and example arguments."""
+"""Shared by the tests of tasks: a package's tasks, their async versions, and example arguments."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class TaskBase(Suite):
         return {name: task for name, task in self.find_listed().items() if isinstance(task, Task)}
 
     def find_twins(self) -> dict[str, Task[..., Any]]:
-        """Return the async twins of listed tasks, by the name of the sync one."""
+        """Return the async versions of listed tasks, by the name of the sync one."""
         public = self.find_public()
         named = {
             name: public.get(f"a{name}", _find_beside(task))
@@ -86,7 +86,7 @@ class TaskBase(Suite):
 
 
 def _find_beside(task: Task[..., object]) -> object:
-    """Return the object with the name of a task's twin in the task's module."""
+    """Return the object with the name of a task's async version in the task's module."""
     return getattr(import_module(task.fn.__module__), f"a{task.name}", None)
 
 

@@ -56,7 +56,7 @@ class TaskFacts(TaskBase):
         assert {name: task.name for name, task in found.items()} == {name: name for name in found}
 
     def test_every_public_task_is_listed(self) -> None:
-        """List the named tasks; an async twin has the name of its task with the prefix `a`."""
+        """List the named tasks; an async version has the name of its task with the prefix `a`."""
         known = [*self.find_tasks().values(), *self.find_twins().values()]
         tasks = {
             name: found for name, found in self.find_public().items() if isinstance(found, Task)
@@ -64,7 +64,7 @@ class TaskFacts(TaskBase):
         assert [name for name, found in tasks.items() if found not in known] == []
 
     def test_a_twin_takes_and_returns_the_same(self) -> None:
-        """Give the async twin the parameters, defaults and types of its task."""
+        """Give the async version the parameters, defaults and types of its task."""
         tasks = self.find_tasks()
         for name, twin in self.find_twins().items():
             assert twin.isasync, f"{twin.name} is not async"
