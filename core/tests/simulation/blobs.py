@@ -33,7 +33,11 @@ class Cache:
     @contextmanager
     def computing(self, key: str, process: Process, run_id: str) -> Iterator[None]:
         other = self.busy.get(key)
-        is_alone = other is None or other[0].is_dead or self._may_be_lost(other[0])
+        is_alone = (
+            other is None
+            or other[0].is_dead
+            or any(self._may_be_lost(holder) for holder in (other[0], process))
+        )
         process.check(is_alone, f"two compute {key!r} at the same time")
         maker = self.makers.get(key)
         is_excused = run_id in self.excused or self._has_lost or self._may_be_lost(process)
