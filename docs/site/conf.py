@@ -44,15 +44,17 @@ copybutton_prompt_text = "$ "
 copybutton_only_copy_prompt_lines = True
 
 _SECTION = re.compile(r"^## (.+)$", re.MULTILINE)
+_FILE = re.compile(r"^(`{3,})(\w+) file=(\S+)$", re.MULTILINE)
 _ENTRY = re.compile(r"^- \[(.+?)\]\((.+?)\.md\)", re.MULTILINE)
 
 
 def _prepare_page(app: Sphinx, name: str, source: list[str]) -> None:
     """Adapt a page to the site.
 
-    The lists of the start page become the navigation, and links to the repository's README lead to
-    the start page.
+    The lists of the start page become the navigation, links to the repository's README lead to the
+    start page, and blocks that are files show their names.
     """
+    source[0] = _FILE.sub(r"\1{code-block} \2\n:caption: \3\n", source[0])
     source[0] = re.sub(r"\]\(((?:\.\./)*)README\.md\)", r"](\1docs/index.md)", source[0])
     if name == app.config.root_doc:
         source[0] += "\n\n" + "\n\n".join(_make_navigation(source[0]))

@@ -87,7 +87,7 @@ def test_an_unknown_name_names_near_ones() -> None:
             lost("prodution")
     with pytest.raises(ObjectNotFound, match="No special-login block is saved yet"):
         SpecialLogin.load("production")
-    with pytest.raises(UnknownName, match="a block named 'no-such-type'"):
+    with pytest.raises(UnknownName, match="a block type named 'no-such-type'"):
         Block.load("no-such-type/x")
 
 

@@ -52,7 +52,7 @@ def test_a_deployment_of_a_source_has_its_code(services: Services, project: Path
     made = found.to_deployment("x", parameters={"out": "a"}, cron="@daily")
     assert (made.full_name, made.code) == ("etl/x", found.code)
     assert decode_deployment(encode_deployment(made)) == made
-    with pytest.raises(ParameterTypeError, match="no such field"):
+    with pytest.raises(ParameterTypeError, match="no such parameter"):
         found.to_deployment("x", parameters={"in": "a"})
 
 

@@ -97,7 +97,7 @@ def test_parameters_are_checked_against_the_flow_as_it_is_now(tmp_path: Path) ->
     (problem,) = check_deployment("x").problems
     assert problem.subject == "parameters"
     assert "who: " in problem.message
-    assert "n: there is no such field" in problem.message
+    assert "n: there is no such parameter" in problem.message
 
 
 def test_parameters_are_checked_also_where_the_flow_can_not_be_had(tmp_path: Path) -> None:

@@ -348,7 +348,9 @@ def test_an_entrypoint_that_is_no_text_is_told() -> None:
 
 
 def test_what_was_not_saved_is_told() -> None:
-    with pytest.raises(ParameterTypeError, match=r"deployment 'greet/x' was not saved:\n  who: "):
+    with pytest.raises(
+        ParameterTypeError, match=r"deployment 'greet/x' was not saved; .*:\n  who: "
+    ):
         greet.to_deployment("x", parameters={"who": 3})
 
 

@@ -319,8 +319,7 @@ class Block(BaseModel):
         """
         name = ref.get("block_document_slug") if isinstance(ref, Mapping) else ref
         if not isinstance(name, str) or "/" not in name:
-            remedy = "a reference is 'type-slug/name', such as 'secret/token': blocks have no ids"
-            raise InvalidName("block", str(ref), remedy)
+            raise InvalidName("block", str(ref), "blocks have no ids", _FULL_NAME)
         return cls.load(name, validate)
 
     @classmethod
@@ -356,10 +355,13 @@ class Block(BaseModel):
         await run_in_thread(cls.delete, name)
 
 
+_FULL_NAME = "Use 'type-slug/name', such as 'secret/token'; `flowstone block ls` lists them."
+
+
 def _split_name(cls: type[Block], name: str) -> tuple[str, str]:
     slug, slash, rest = str(name).rpartition("/")
     if slash:
         return slug, registry.check_name("block", rest)
     if cls is Block:
-        raise InvalidName("block", name, "use 'type-slug/name', such as 'secret/token'")
+        raise InvalidName("block", name, "its type is missing", _FULL_NAME)
     return cls.block_type_slug(), registry.check_name("block", name)

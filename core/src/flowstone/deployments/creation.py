@@ -77,10 +77,13 @@ def check_parameters(
             problems[name] = "it is too large or too deeply nested to be stored"
     if deployment.enforce_parameter_schema and schema:
         asked = schema if is_complete else {**schema, "required": []}
-        problems = {**find_misfits(asked, plain), **problems}
+        problems = {**find_misfits(asked, plain, "parameter"), **problems}
     if problems:
-        outcome = f"deployment {deployment.full_name!r} was not saved" if is_saving else None
-        raise ParameterTypeError(deployment.full_name, problems, outcome)
+        name = deployment.full_name
+        outcome = f"deployment {name!r} was not saved"
+        if not is_saving:
+            outcome = f"no run of {name!r} was created"
+        raise ParameterTypeError(name, problems, f"{outcome}; these parameters do not fit")
     return plain
 
 

@@ -46,6 +46,7 @@ _MOST = 100
 
 _WAITING = ("Scheduled", "AwaitingConcurrencySlot")
 _STOPPING = "no more runs are started; waiting for the running ones (send it again to stop them)"
+_STOPPED = "stopped; no run was active"
 _logger = get_logger("deployments")
 
 
@@ -286,7 +287,7 @@ def stop_by_signals(loop: RunLoop) -> Iterator[None]:
         loop.stop()
         name = signal.Signals(number).name
         if not was_stopped:
-            _logger.info("%s: %s", name, _STOPPING)
+            _logger.info("%s: %s", name, _STOPPING if loop.running else _STOPPED)
         elif loop.ends_runs and not ended_runs:
             count = len(loop.running)
             _logger.info("%s again: stopping %s run%s", name, count, "" if count == 1 else "s")

@@ -101,14 +101,15 @@ class UnknownName(PluginError, LookupError, ValueError):
         self, kind: str, name: str, known: Iterable[str] = (), package: str | None = None
     ) -> None:
         self.kind, self.name, self.package = kind, name, package
-        article = "an" if kind[:1] in "aeiou" else "a"
+        what = "block type" if kind == "block" else kind
+        article = "an" if what[:1] in "aeiou" else "a"
         remedy = (
             f" Install it: `pip install {package}`."
             if package
             else f"{suggest_names(name, known)} Is the package that provides it installed? "
             "`flowstone plugin ls` lists them."
         )
-        super().__init__(f"no installed package offers {article} {kind} named {name!r}.{remedy}")
+        super().__init__(f"no installed package offers {article} {what} named {name!r}.{remedy}")
 
 
 class MissingExtra(PluginError, ImportError):

@@ -154,10 +154,10 @@ class ManifestInvalid(DocumentError, ValueError):
 class InvalidName(DocumentError, ValueError):
     """A name has characters that are not allowed."""
 
-    def __init__(self, what: str, name: str, rule: str) -> None:
-        self.what, self.name, self.rule = what, name, rule
+    def __init__(self, what: str, name: str, rule: str, remedy: str = "Choose another.") -> None:
+        self.what, self.name, self.rule, self.remedy = what, name, rule, remedy
         article = "an" if what[:1] in "aeiou" else "a"
-        super().__init__(f"{name!r} can't be the name of {article} {what}: {rule}. Choose another.")
+        super().__init__(f"{name!r} can't be the name of {article} {what}: {rule}. {remedy}")
 
 
 class DocumentInvalid(DocumentError, ValueError):

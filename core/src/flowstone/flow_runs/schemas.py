@@ -74,11 +74,19 @@ def make_form(schema: Schema) -> type[BaseModel]:
     return _make_model(schema, schema.get("$defs", {}), schema.get("title", "Input"), 0)
 
 
-def find_misfits(schema: Schema, given: Mapping[str, object]) -> dict[str, str]:
-    """Return what is wrong with the input, by field, without any values."""
+def find_misfits(
+    schema: Schema, given: Mapping[str, object], what: str = "field"
+) -> dict[str, str]:
+    """Return what is wrong with the input, by field, without any values.
+
+    Args:
+        schema: the JSON schema of the input.
+        given: the input.
+        what: what a name of the input stands for: a field, or a parameter.
+    """
     known = schema.get("properties", {})
     strange = {
-        name: f"there is no such field.{suggest_names(name, known)}"
+        name: f"there is no such {what}.{suggest_names(name, known)}"
         for name in given
         if name not in known and not schema.get("additionalProperties")
     }

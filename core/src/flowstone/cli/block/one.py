@@ -105,7 +105,9 @@ def _suggest(block: Block) -> str:
     for each in used:
         if each.name:
             return f"Check the credentials that it uses: {each.block_type_slug()}/{each.name}."
-    return "Save its credentials as a block, and check that." if used else "Check credentials."
+    if used:
+        return "Save its credentials as a block, and check that."
+    return "Only blocks with credentials or references to secrets can be checked."
 
 
 def _format_fields(fields: dict[str, object]) -> Iterator[tuple[str, Cell]]:

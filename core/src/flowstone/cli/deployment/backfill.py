@@ -65,6 +65,10 @@ def backfill(
         if pool is not None:
             missing = f"No worker is online in {pool!r}, the pool of {full_name!r}"
         warn(f"{missing}: the runs wait until one starts.")
+    planned = made.plan()
+    if missing_runs := planned.times - planned.existing:
+        told = format_count(missing_runs, "run")
+        warn(f"{full_name}: {told} to create, at most {limit} in flight at a time.")
     while made.step():
         services().clock.sleep(_LOOK)
     done = made.result
