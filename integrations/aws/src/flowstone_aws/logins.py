@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import botocore.session
     from botocore.config import Config
     from botocore.credentials import Credentials
+    from botocore.loaders import Loader
 
 T = TypeVar("T")
 
@@ -143,6 +145,7 @@ class Login:
                 f"{near} `aws configure list-profiles` lists them.".strip(),
             )
         core.get_scoped_config()  # detects errors in the files now
+        _share_loader(core)
         session = boto3.Session(
             values.access_key,
             values.secret_key,
@@ -153,6 +156,7 @@ class Login:
         if values.role_arn is None:
             return session
         assumed = botocore.session.Session(profile=values.profile)
+        _share_loader(assumed)
         _provide_credentials(assumed, self._assume_role(session, values.role_arn))
         return boto3.Session(region_name=values.region, botocore_session=assumed)
 
@@ -289,6 +293,19 @@ def _make_config(options: Mapping[str, Any]) -> Config:
     if given.get("signature_version") == "unsigned":
         given["signature_version"] = botocore.UNSIGNED
     return Config(**given)
+
+
+def _share_loader(session: botocore.session.Session) -> None:
+    """Let sessions share the SDK's descriptions of services, which take 50 ms to read."""
+    loader = _find_loader(session.get_config_variable("data_path"))
+    session.register_component("data_loader", loader)
+
+
+@cache
+def _find_loader(data_path: str | None) -> Loader:
+    from botocore.loaders import create_loader  # takes long to load, as above
+
+    return create_loader(data_path)
 
 
 def _provide_credentials(session: botocore.session.Session, credentials: Credentials) -> None:
