@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import resource
 import signal
 import time
 from typing import TYPE_CHECKING
@@ -26,6 +27,8 @@ TOGETHER = {"tests/template/test_new.py"}
 #: With more open files than this, garbage is collected after a test: sockets are closed by that.
 OPEN_FILES = 400
 _most_files = OPEN_FILES
+#: The limit of open files that the tests ask the system for.
+MOST_FILES = 16_384
 #: Where this is set, to seconds since the epoch, no test begins later, and the order is by chance.
 UNTIL = "TESTS_UNTIL"
 #: The reason of what has not begun.
@@ -131,6 +134,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def pytest_sessionstart() -> None:
     """Collect no garbage while 15,000 tests are found: there is none, and each look takes long."""
     gc.disable()
+    _allow_open_files()
 
 
 def pytest_collection_finish() -> None:
@@ -149,8 +153,20 @@ def pytest_runtest_teardown() -> None:
     global _most_files
     if _count_open_files() > _most_files:
         gc.collect()
-        # What is open now stays so: to look for more of it after each test would take hours.
-        _most_files = max(OPEN_FILES, 2 * _count_open_files())
+        # What is open now stays so: to look for more of it after each test would take hours. Half
+        # of the limit is left for one test, as some open hundreds of files.
+        count, limit = _count_open_files(), _allow_open_files()
+        _most_files = max(OPEN_FILES, min(2 * count, max(limit // 2, count + 50)))
+
+
+def _allow_open_files() -> int:
+    """Raise the limit of open files, 1,024 on many systems, as far as is allowed; return it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(MOST_FILES, hard)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return wanted
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return wanted
 
 
 def _count_open_files() -> int:
