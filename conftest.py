@@ -134,7 +134,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def pytest_sessionstart() -> None:
     """Collect no garbage while 15,000 tests are found: there is none, and each look takes long."""
     gc.disable()
-    _allow_open_files()
+    _raise_file_limit()
 
 
 def pytest_collection_finish() -> None:
@@ -155,12 +155,12 @@ def pytest_runtest_teardown() -> None:
         gc.collect()
         # What is open now stays so: to look for more of it after each test would take hours. Half
         # of the limit is left for one test, as some open hundreds of files.
-        count, limit = _count_open_files(), _allow_open_files()
+        count, limit = _count_open_files(), _raise_file_limit()
         _most_files = max(OPEN_FILES, min(2 * count, max(limit // 2, count + 50)))
 
 
-def _allow_open_files() -> int:
-    """Raise the limit of open files, 1,024 on many systems, as far as is allowed; return it."""
+def _raise_file_limit() -> int:
+    """Raise the limit of open files, often 1,024, as far as the system allows, and return it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(MOST_FILES, hard)
     if soft == resource.RLIM_INFINITY or soft >= wanted:

@@ -211,8 +211,8 @@ def test_one_left_behind_is_ended_with_the_loop(services: Services) -> None:
     assert found["numbers"].startswith("Completed: closed by")
 
 
-SCRIPT = """
-import asyncio, sys, threading
+NUMBERS = """
+import asyncio, os, signal, sys
 from flowstone import flow, task
 
 @task
@@ -224,16 +224,16 @@ async def numbers():
 async def deep():
     async for number in numbers():
         yield number
-        if sys.argv[1] == "inside":
-            print("up", flush=True)
-            await asyncio.sleep(60)
-
+        print("inside", flush=True)
+        await asyncio.sleep(60)
+"""
+SCRIPT = f"""{NUMBERS}
 async def main():
     values = deep()
     await anext(values)
     if sys.argv[1] == "inside":
         await anext(values)
-    print("up", flush=True)
+    print("suspended", flush=True)
     await asyncio.sleep(60)
 
 asyncio.run(main())
@@ -251,7 +251,7 @@ def test_it_is_ended_from_outside(tmp_path: Path, kind: str, how: str) -> None:
         text=True,
     ) as child:
         assert child.stdout is not None
-        assert child.stdout.readline() == "up\n"
+        assert child.stdout.readline() == f"{kind}\n"
         store = open_sqlite(tmp_path / "flowstone.db")
         [run] = store.runs(RunQuery(listed=True))
         if how == "sigterm":
@@ -272,10 +272,7 @@ def test_it_is_ended_from_outside(tmp_path: Path, kind: str, how: str) -> None:
     assert found["numbers"] != "Running"
 
 
-SIGTERM_BETWEEN_LINES = """
-import asyncio, os, signal, sys
-from flowstone import flow, task
-
+SIGTERM_BETWEEN_LINES = f"""{NUMBERS}
 left = int(sys.argv[1])
 
 def trace(frame, event, _):
@@ -285,17 +282,6 @@ def trace(frame, event, _):
         if not left:
             os.kill(os.getpid(), signal.SIGTERM)
     return trace
-
-@task
-async def numbers():
-    for number in range(10):
-        yield number
-
-@flow
-async def deep():
-    async for number in numbers():
-        yield number
-        await asyncio.sleep(60)
 
 async def main():
     values = deep()

@@ -44,6 +44,7 @@ copybutton_prompt_text = "$ "
 copybutton_only_copy_prompt_lines = True
 
 _SECTION = re.compile(r"^## (.+)$", re.MULTILINE)
+#: The first line of a block that is a file: its fence, language and name.
 _FILE = re.compile(r"^(`{3,})(\w+) file=(\S+)$", re.MULTILINE)
 _ENTRY = re.compile(r"^- \[(.+?)\]\((.+?)\.md\)", re.MULTILINE)
 

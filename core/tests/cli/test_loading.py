@@ -67,7 +67,7 @@ STORE = {"sqlite3"}
 BLOCKS = PLUGINS | STORE | {"flowstone.blocks.base", "pydantic"}
 RUNS_FLOWS = STORE | {"flowstone.calls.runnable"}
 #: How many modules of ours may be loaded, in steps: they say that nothing large has come along.
-FEW, SOME, MANY, MOST = 50, 80, 120, 161
+FEW, SOME, MANY, MOST = 50, 80, 120, 160
 
 #: Each command with arguments that let it do its work: what it may load of `HEAVY`, and how many
 #: modules of ours.

@@ -6,9 +6,8 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from flowstone.errors import Conflict, IllegalTransition, StoreError
-from flowstone.flow_runs.executions import is_waiting
 from flowstone.records.events import make_change_event
-from flowstone.records.runs import Run, RunQuery
+from flowstone.records.runs import Run, RunQuery, is_waiting
 from flowstone.records.states import (
     CANCELLED,
     CANCELLING,

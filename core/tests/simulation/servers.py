@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from flowstone.deployments.timetable import Timetable
 from flowstone.errors import Conflict, StoreError
-from flowstone.flow_runs.executions import execute_scheduled_run, is_waiting
+from flowstone.flow_runs.executions import execute_scheduled_run
 from flowstone.records.deployments import KIND, Deployment, encode_deployment
-from flowstone.records.runs import RunQuery
+from flowstone.records.runs import RunQuery, is_waiting
 from flowstone.records.schedules import Interval
 
 from . import acting

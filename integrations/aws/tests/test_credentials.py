@@ -472,3 +472,13 @@ def test_a_login_by_reference_is_good(
     told = lost.check()
     assert not told.ok
     assert "'NO_SECRET_OF_THE_TESTS' is not set" in told.reason
+
+
+def test_sessions_share_what_the_sdk_knows_of_a_service() -> None:
+    """It takes 50 ms to read, which another set of credentials need not repeat."""
+    first, second = (
+        AwsCredentials(aws_access_key_id=key, aws_secret_access_key="s" * 40).client("s3")
+        for key in ("AKIAFIRST", "AKIASECOND")
+    )
+    assert first is not second
+    assert first.meta.service_model.metadata is second.meta.service_model.metadata

@@ -13,10 +13,10 @@ from flowstone.deployments.executor import record_state
 from flowstone.engine.recorder import Takeover, make_lease
 from flowstone.engine.thread_errors import raise_in_thread
 from flowstone.errors import Conflict, TerminationSignal
-from flowstone.flow_runs.executions import is_waiting
 from flowstone.infrastructure.base import Infrastructure, JobVariables, RunJob
 from flowstone.logging.run_logger import get_logger
 from flowstone.records.events import make_handover_event
+from flowstone.records.runs import is_waiting
 from flowstone.records.states import CRASHED, Failed, Pending
 
 if TYPE_CHECKING:

@@ -22,12 +22,11 @@ from flowstone.deployments.run_loop import RunLoop, explain_limit, stop_by_signa
 from flowstone.deployments.shared_store import check_shared_store
 from flowstone.engine.blocking_calls import call_blocking
 from flowstone.errors import ConfigurationError, Conflict
-from flowstone.flow_runs.executions import is_waiting
 from flowstone.logging.run_logger import get_logger
 from flowstone.records.events import KINDS, make_handover_event
 from flowstone.records.limits import SERVING_TASKS, TAG
 from flowstone.records.option_checks import check_limit_of_runs, check_seconds
-from flowstone.records.runs import RunQuery
+from flowstone.records.runs import RunQuery, is_waiting
 from flowstone.records.states import CRASHED, AwaitingRetry
 
 if TYPE_CHECKING:
@@ -113,9 +112,9 @@ class TaskWorker(RunLoop):
     def astart(self, timeout: float | None = None) -> Coroutine[object, object, None]:
         """Async version of `start`. Cancelling it stops the worker."""
         self._begin(timeout)
-        return self._awork()
+        return self._astart()
 
-    async def _awork(self) -> None:
+    async def _astart(self) -> None:
         with self._show_status(), stop_by_signals(self):
             await self.arun_until_stopped()
 

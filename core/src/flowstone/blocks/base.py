@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 
 Migration = Callable[[dict[str, Any]], dict[str, Any]]
 
+#: The remedy for a name without its type.
+_ADD_TYPE = "Use 'type-slug/name', such as 'secret/token'; `flowstone block ls` lists them."
+
 
 class Block(BaseModel):
     """Typed fields saved by name, with sealed secrets; subclass it to define a block type.
@@ -319,7 +322,7 @@ class Block(BaseModel):
         """
         name = ref.get("block_document_slug") if isinstance(ref, Mapping) else ref
         if not isinstance(name, str) or "/" not in name:
-            raise InvalidName("block", str(ref), "blocks have no ids", _FULL_NAME)
+            raise InvalidName("block", str(ref), "blocks have no ids", _ADD_TYPE)
         return cls.load(name, validate)
 
     @classmethod
@@ -355,13 +358,10 @@ class Block(BaseModel):
         await run_in_thread(cls.delete, name)
 
 
-_FULL_NAME = "Use 'type-slug/name', such as 'secret/token'; `flowstone block ls` lists them."
-
-
 def _split_name(cls: type[Block], name: str) -> tuple[str, str]:
     slug, slash, rest = str(name).rpartition("/")
     if slash:
         return slug, registry.check_name("block", rest)
     if cls is Block:
-        raise InvalidName("block", name, "its type is missing", _FULL_NAME)
+        raise InvalidName("block", name, "its type is missing", _ADD_TYPE)
     return cls.block_type_slug(), registry.check_name("block", name)

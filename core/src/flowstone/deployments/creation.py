@@ -83,7 +83,7 @@ def check_parameters(
         outcome = f"deployment {name!r} was not saved"
         if not is_saving:
             outcome = f"no run of {name!r} was created"
-        raise ParameterTypeError(name, problems, f"{outcome}; these parameters do not fit")
+        raise ParameterTypeError(name, problems, outcome)
     return plain
 
 

@@ -18,13 +18,12 @@ from flowstone.errors import (
     ObjectNotFound,
     RunNotFound,
 )
-from flowstone.flow_runs.executions import is_waiting
 from flowstone.infrastructure.base import RunJob
 from flowstone.logging.run_logger import RunLogger, get_logger
 from flowstone.ports.paging import iterate_documents
 from flowstone.records.events import make_change_event
 from flowstone.records.limits import CLAIM, LOCK, Limit, SlotDemand
-from flowstone.records.runs import RunQuery
+from flowstone.records.runs import RunQuery, is_waiting
 from flowstone.records.states import CANCELLING, CRASHED, Crashed
 
 if TYPE_CHECKING:

@@ -14,10 +14,9 @@ from flowstone.deployments.executor import RunExecutor, record_crash, record_sta
 from flowstone.deployments.presence import find_claimed
 from flowstone.engine.blocking_calls import call_blocking
 from flowstone.errors import ConfigurationError
-from flowstone.flow_runs.executions import is_waiting
 from flowstone.logging.run_logger import get_logger
 from flowstone.records.limits import DEPLOYMENT
-from flowstone.records.runs import RunQuery
+from flowstone.records.runs import RunQuery, is_waiting
 from flowstone.records.states import (
     CANCELLING,
     AwaitingConcurrencySlot,

@@ -57,7 +57,7 @@ def serve(
     """
     server = _open_server(deployments, limit, pauses=pause_on_shutdown)
     with stop_by_signals(server):  # before others see it, and may want it to stop
-        _begin(server, deployments, tells=print_starting_message)
+        _begin(server, deployments, logs_start=print_starting_message)
         server.run_until_stopped()
 
 
@@ -68,15 +68,15 @@ def aserve(
     limit: int | None = None,
 ) -> Coroutine[object, object, None]:
     """Async version of `serve`. Cancelling it stops it."""
-    return _aserve(deployments, limit, pauses=pause_on_shutdown, tells=print_starting_message)
+    return _aserve(deployments, limit, pauses=pause_on_shutdown, logs_start=print_starting_message)
 
 
 async def _aserve(
-    deployments: Sequence[Deployment], limit: int | None, *, pauses: bool, tells: bool
+    deployments: Sequence[Deployment], limit: int | None, *, pauses: bool, logs_start: bool
 ) -> None:
     server = await call_blocking(partial(_open_server, deployments, limit, pauses=pauses))
     with stop_by_signals(server):
-        await call_blocking(partial(_begin, server, deployments, tells=tells))
+        await call_blocking(partial(_begin, server, deployments, logs_start=logs_start))
         await server.arun_until_stopped()
 
 
@@ -88,10 +88,12 @@ def _open_server(
     return DeploymentServer(deployments, limit=limit, pause_on_shutdown=pauses)
 
 
-def _begin(server: DeploymentServer, deployments: Sequence[Deployment], *, tells: bool) -> None:
+def _begin(
+    server: DeploymentServer, deployments: Sequence[Deployment], *, logs_start: bool
+) -> None:
     """Save the deployments, log what is served, and prepare for executing many runs."""
     server.save(deployments)
-    if tells:
+    if logs_start:
         for each in deployments:
             rules = "; ".join(map(str, each.schedules)) or "on request"
             _logger.info("serving %s: %s", each.full_name, rules)

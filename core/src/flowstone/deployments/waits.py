@@ -15,9 +15,8 @@ from flowstone.deployments.presence import (
     find_worked_pools,
 )
 from flowstone.deployments.run_options import apply_options, find_options
-from flowstone.flow_runs.executions import is_waiting
 from flowstone.infrastructure.work_pools import find_work_pools
-from flowstone.records.runs import RunQuery
+from flowstone.records.runs import RunQuery, is_waiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

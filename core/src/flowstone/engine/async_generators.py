@@ -158,8 +158,8 @@ class _Within:
             except StopIteration as stop:
                 return stop.value
             except BaseException as error:
-                # The coroutine's own error; or, if it is suspended, one that it must be told of:
-                # the consumer's, or that of a signal between two of these lines.
+                # If the coroutine is only suspended, the error came from the consumer, or from a
+                # signal between two of these lines: raise it in the coroutine.
                 if getcoroutinestate(coroutine) == CORO_CLOSED:
                     raise
                 resume, given = coroutine.throw, error

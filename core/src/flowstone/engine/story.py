@@ -86,7 +86,7 @@ def run_awaitable(awaitable: Awaitable[T]) -> T:
         asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(wait())
-    # Imported only with a loop running: it can't be while the process exits.
+    # Only needed beside a running loop; it can't be imported while the process exits.
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(1, "flowstone-hook") as aside:

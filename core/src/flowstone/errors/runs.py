@@ -37,7 +37,8 @@ class ParameterTypeError(ParameterError, TypeError):
         self.unit, self.problems, self.outcome = unit, dict(problems), outcome
         lines = "".join(f"\n  {name}: {problem}" for name, problem in self.problems.items())
         if outcome is not None:
-            super().__init__(f"{outcome}:{lines}\nPass values that fit.")
+            misfits = f"these parameters do not fit:{lines}\nPass values that fit."
+            super().__init__(f"{outcome}; {misfits}")
             return
         super().__init__(
             f"{unit!r} was not started; these parameters do not fit their type hints:{lines}\n"

@@ -17,7 +17,8 @@ from flowstone.errors import (
 )
 from flowstone.flow_runs.pinned_code import enter_code, enter_environment, load_pinned_flow
 from flowstone.records.events import make_change_event, make_handover_event
-from flowstone.records.states import SCHEDULED, Failed, Pending
+from flowstone.records.runs import is_waiting
+from flowstone.records.states import Failed, Pending
 
 if TYPE_CHECKING:
     from flowstone.calls.flow import Flow
@@ -94,11 +95,6 @@ def prepare_process(ref: str, *, stays: bool = False) -> None:
     except FlowstoneError as error:
         _fail(run, error)
         raise
-
-
-def is_waiting(run: Run) -> bool:
-    """Return whether a run waits for a process that executes it."""
-    return run.is_root and run.state.type is SCHEDULED and run.lease is None
 
 
 def load_flow_of_run(recipe: RestartInfo) -> Flow[..., object]:

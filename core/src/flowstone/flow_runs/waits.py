@@ -28,7 +28,7 @@ def wait_for_flow_run(
     flow_run_id: str | UUID,
     timeout: float | None = TIMEOUT,
     poll_interval: float | None = None,
-    client: None = None,  # noqa: ARG001 - the store is that of the settings
+    *,
     log_states: bool = False,
 ) -> Coroutine[object, object, Run]:
     """Wait until a flow run has ended, whichever process executes it.
@@ -39,7 +39,6 @@ def wait_for_flow_run(
         flow_run_id: the run's id.
         timeout: the maximum number of seconds to wait; None for no limit.
         poll_interval: seconds between two polls of the store; None for 0.5.
-        client: None; the store is that of the settings.
         log_states: whether to log each change of the run's state.
 
     Returns:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from flowstone.records.record import evolve, fact, field, list_fields, make_reader, record
-from flowstone.records.states import RUNNING, UNBORN, State
+from flowstone.records.states import RUNNING, SCHEDULED, UNBORN, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -226,6 +226,11 @@ _FIRST = (
 read_origin: Callable[[Origin], tuple[Any, ...]] = make_reader(
     [f.name for f in list_fields(Origin)]
 )
+
+
+def is_waiting(run: Run) -> bool:
+    """Return whether a run waits for a process that executes it."""
+    return run.is_root and run.state.type is SCHEDULED and run.lease is None
 
 
 def _to_datetime(seconds: float | None) -> datetime | None:

@@ -66,9 +66,9 @@ def backfill(
             missing = f"No worker is online in {pool!r}, the pool of {full_name!r}"
         warn(f"{missing}: the runs wait until one starts.")
     planned = made.plan()
-    if missing_runs := planned.times - planned.existing:
-        told = format_count(missing_runs, "run")
-        warn(f"{full_name}: {told} to create, at most {limit} in flight at a time.")
+    if count := planned.times - planned.existing:
+        told = format_count(count, "run")
+        warn(f"{full_name}: {told} to create, at most {limit} in flight.")
     while made.step():
         services().clock.sleep(_LOOK)
     done = made.result
