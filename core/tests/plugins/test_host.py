@@ -110,7 +110,7 @@ def test_a_plugin_that_hangs_is_left_behind(install: Install, hang: str) -> None
         text=True,
         check=False,
     )
-    assert done.stdout.startswith("hangs PluginHangs 1 its import did not end within 0.2 s")
+    assert done.stdout.startswith("hangs PluginHangs 1 its import did not finish within 0.2 s")
     assert (done.returncode, done.stderr) == (0, "")
 
 

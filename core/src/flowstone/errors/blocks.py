@@ -88,7 +88,7 @@ class PluginHangs(PluginError, TimeoutError):
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         super().__init__(
-            f"it did not finish importing within {seconds:g} s, and was abandoned. A plugin's "
+            f"its import did not finish within {seconds:g} s and was abandoned. A plugin's "
             "module must not connect, wait or compute; FLOWSTONE_PLUGINS_TIMEOUT_SECONDS sets the "
             "limit."
         )
