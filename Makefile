@@ -2,7 +2,8 @@
 
 UV := $(shell command -v uv 2>/dev/null || echo $(CURDIR)/.tools/bin/uv)
 RUN := $(UV) run --no-sync
-PYTEST := $(RUN) pytest -q -n 2
+# One process more than CI has cores: a test waits for other programs for a fifth of its time.
+PYTEST := $(RUN) pytest -q -n 3
 # What each package tests of itself, and the rules of the house.
 UNITS := core/tests integrations plugin-template/tests tests/architecture
 # What npm brings of the services that tests start; the rest is in wheels, or in `make services`.
