@@ -72,6 +72,7 @@ class DaskPool(RemotePool):
         self._wanted: SimpleQueue[_Wanted | None] = SimpleQueue()
         self._futures: dict[str, Future[bytes | None]] = {}
         self._places: dict[str, str] = {}
+        self._submission = threading.Lock()
         self._stack = ExitStack()
         try:
             self._client = connect(chosen, self._stack)
@@ -107,7 +108,8 @@ class DaskPool(RemotePool):
         Context().run(forget)
 
     def hold_value(self, call: SentCall) -> HeldValue:
-        handle = _Handle(self._futures.pop(call.key))
+        with self._submission:  # a call may end before its future is known here
+            handle = _Handle(self._futures.pop(call.key))
         self._places.pop(call.key, None)
         return HeldValue(self, call.key, handle, partial(Context().run, _fetch, handle, call))
 
@@ -169,7 +171,7 @@ class DaskPool(RemotePool):
         for group in alike.values():
             calls = [wanted.call for wanted in group]
             try:
-                with annotate(**group[0].annotations):
+                with self._submission, annotate(**group[0].annotations):
                     self._submit(calls)
             except Exception as error:  # noqa: BLE001 - each call's run reports it
                 for call in calls:
