@@ -15,13 +15,18 @@ from flowstone.errors import ProcessLost
 from flowstone.records.states import StoredValue
 from flowstone.testing import flowstone_test_harness
 from flowstone_dask import DaskTaskRunner
+from flowstone_dask.pool import DaskPool
 
 from .waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from distributed import Future
     from tests.services.dask_processes import DaskProcesses
+
+    from flowstone.ports import Runner, RunnerSettings
+    from flowstone.task_runners.remote_pool import SentCall
 
 MEGABYTE = 1_000_000
 
@@ -247,3 +252,25 @@ def test_an_argument_whose_worker_died_is_sent_again(
 
     assert f() == [MEGABYTE, MEGABYTE + 1]
     remote.wait_for_workers(2)
+
+
+class LatePool(DaskPool):
+    """Gets to know the future of a call only after the call has ended."""
+
+    def _note(self, call: SentCall, future: Future[bytes | None]) -> None:
+        until(lambda: self.find_call(call.key) is None)
+        super()._note(call, future)
+
+
+class LateTaskRunner(DaskTaskRunner):
+    def open(self, settings: RunnerSettings) -> Runner:
+        return LatePool(self, settings)
+
+
+@pytest.mark.parametrize("size", [10, MEGABYTE], ids=["small", "large"])
+def test_a_call_may_end_before_its_future_is_known(remote: DaskProcesses, size: int) -> None:
+    @flow(task_runner=LateTaskRunner(address=remote.address))
+    def sizes() -> list[int]:
+        return [len(value) for value in make.map([size, size]).result()]
+
+    assert sizes() == [size, size]

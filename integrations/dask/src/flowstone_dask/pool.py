@@ -72,6 +72,8 @@ class DaskPool(RemotePool):
         self._wanted: SimpleQueue[_Wanted | None] = SimpleQueue()
         self._futures: dict[str, Future[bytes | None]] = {}
         self._places: dict[str, str] = {}
+        self._queued: set[str] = set()
+        #: Held while calls are submitted: some may end before their futures are known.
         self._submission = threading.Lock()
         self._stack = ExitStack()
         try:
@@ -86,13 +88,16 @@ class DaskPool(RemotePool):
         self._submitter.start()
 
     def send_call(self, call: SentCall) -> None:
+        self._queued.add(call.key)
         self._wanted.put(_Wanted(call, get_annotations()))
 
     def stop_call(self, call: SentCall) -> None:
         self._places.pop(call.key, None)
 
         def stop() -> None:
-            future = self._futures.pop(call.key, None)
+            with self._submission:
+                self._queued.discard(call.key)
+                future = self._futures.pop(call.key, None)
             if future is not None:
                 with suppress(Exception):  # if the connection is lost, the scheduler drops calls
                     future.cancel(force=True)
@@ -103,12 +108,13 @@ class DaskPool(RemotePool):
         self._places.pop(call.key, None)
 
         def forget() -> None:
-            self._futures.pop(call.key, None)
+            with self._submission:
+                self._futures.pop(call.key, None)
 
         Context().run(forget)
 
     def hold_value(self, call: SentCall) -> HeldValue:
-        with self._submission:  # a call may end before its future is known here
+        with self._submission:
             handle = _Handle(self._futures.pop(call.key))
         self._places.pop(call.key, None)
         return HeldValue(self, call.key, handle, partial(Context().run, _fetch, handle, call))
@@ -169,13 +175,15 @@ class DaskPool(RemotePool):
         for wanted in batch:
             alike[pickle.dumps(wanted.annotations)].append(wanted)
         for group in alike.values():
-            calls = [wanted.call for wanted in group]
-            try:
-                with self._submission, annotate(**group[0].annotations):
-                    self._submit(calls)
-            except Exception as error:  # noqa: BLE001 - each call's run reports it
-                for call in calls:
-                    call.deliver(describe_loss(error, call))
+            with self._submission:
+                calls = [wanted.call for wanted in group if wanted.call.key in self._queued]
+                self._queued.difference_update(call.key for call in calls)
+                try:
+                    with annotate(**group[0].annotations):
+                        self._submit(calls)
+                except Exception as error:  # noqa: BLE001 - each call's run reports it
+                    for call in calls:
+                        call.deliver(describe_loss(error, call))
 
     def _submit(self, calls: list[SentCall]) -> None:
         for call in calls:
@@ -208,8 +216,6 @@ class DaskPool(RemotePool):
 
     def _note(self, call: SentCall, future: Future[bytes | None]) -> None:
         self._futures[call.key] = future
-        if self.find_call(call.key) is None:  # it has been stopped
-            self.stop_call(call)
 
     def _look_for_losses(self) -> None:
         """Notify the runs whose calls the cluster has dropped."""
