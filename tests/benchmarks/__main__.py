@@ -49,6 +49,7 @@ def benchmarks(*, tiny: bool = False, long: bool = False) -> dict[str, Benchmark
     loads = [Load(1_000, 100_000), Load(1, 10**9 if long else 2 * 10**8)]
     bulk_args = ([Load(3, 1_000)], 1) if tiny else (loads, 5)
     whole = (100, 100, 100) if tiny else (5_000_000, 5_000_000, 1_000_000)
+    calls, values = ((50, 1), (4, 200_000)) if tiny else ((10_000, 3), (200, 10_000_000))
     streamed = 100 if tiny else 10_000_000 if long else 2_000_000
     return {
         "calibration": partial(calibration, 1_000 if tiny else 1_000_000),
@@ -59,10 +60,12 @@ def benchmarks(*, tiny: bool = False, long: bool = False) -> dict[str, Benchmark
         "sequence": partial(tasks.sequence, count),
         "map": partial(tasks.mapped, count),
         "processes": partial(tasks.processes, count // 5),
-        "dask": partial(tasks.dask, *((50, 1) if tiny else (10_000, 3))),
-        "dask_values": partial(tasks.dask_values, *((4, 200_000) if tiny else (200, 10_000_000))),
+        "dask": partial(tasks.cluster, "dask", *calls),
+        "dask_values": partial(tasks.cluster_values, "dask", *values),
         "cache": partial(tasks.cache, count // 5),
         "memory": partial(tasks.memory, counts),
+        "ray": partial(tasks.cluster, "ray", *calls),
+        "ray_values": partial(tasks.cluster_values, "ray", *values),
         "million": partial(scale.million, many),
         "results": partial(scale.results, *large),
         "folders": partial(transfers.folders, files, kilobytes),

@@ -68,20 +68,20 @@ def processes(count: int, peer: Library | None) -> list[Row]:
     ]
 
 
-def dask(count: int, rounds: int, _: Library | None) -> list[Row]:
-    """Measure `.map` of tasks of a millisecond over two Dask workers, beside `distributed`."""
-    ours = OURS.run("dask_map", count, rounds)
-    what = f".map of {count} over two Dask workers, 1 ms each"
-    return [Row(what, ours["ours"], "us", ours["bare"], "distributed", times=1.3)]
+def cluster(engine: str, count: int, rounds: int, _: Library | None) -> list[Row]:
+    """Measure `.map` of tasks of a millisecond over two workers, beside the engine's own calls."""
+    ours = OURS.run("clusters", engine, "calls", count, rounds)
+    what = f".map of {count} over two workers of {engine}, 1 ms each"
+    return [Row(what, ours["ours"], "us", ours["bare"], engine, times=1.3)]
 
 
-def dask_values(count: int, size: int, _: Library | None) -> list[Row]:
-    """Count the bytes that move when large values go from task to task, beside `distributed`."""
-    moved = OURS.run("dask_values", count, size)
-    what = f"moved for {count} values of {size / 1e6:g} MB from task to task"
+def cluster_values(engine: str, count: int, size: int, _: Library | None) -> list[Row]:
+    """Count the bytes that move when large values go from task to task, beside the engine's own."""
+    moved = OURS.run("clusters", engine, "bytes", count, size)
+    what = f"moved for {count} values of {size / 1e6:g} MB from task to task by {engine}"
     # What stays where it was made moves nothing; then both say no more than messages.
     floor = max(moved["bare"], count * size / 1e8)
-    return [Row(what, moved["ours"], "MB", floor, "distributed, or 1 %", times=1.2)]
+    return [Row(what, moved["ours"], "MB", floor, f"{engine}, or 1 %", times=1.2)]
 
 
 def cache(count: int, peer: Library | None) -> list[Row]:

@@ -26,6 +26,8 @@ NAMES = [
     "dask_values",
     "cache",
     "memory",
+    "ray",
+    "ray_values",
     "million",
     "results",
     "folders",

@@ -28,6 +28,7 @@ from ..services.entra import App, serve_entra
 from ..services.gcs import gcs as serve_gcs
 from ..services.key_vault import serve_key_vault
 from ..services.mail import mail_desk
+from ..services.ray import ray_cluster
 from ..services.s3 import moto
 from ..services.slack import serve_slack
 from ..services.snowflake import ACCOUNT, PASSWORD, USER, Snowflake
@@ -235,6 +236,13 @@ def dask(folder: Path) -> Iterator[dict[str, str]]:
     (folder / "dask").mkdir()
     with serve_dask(folder / "dask") as found:
         yield {"tcp://10.0.0.4:8786": found.address}
+
+
+@contextmanager
+def ray() -> Iterator[dict[str, str]]:
+    """Start a Ray cluster; yield what stands for its address."""
+    with ray_cluster() as found:
+        yield {"ray://10.0.0.4:10001": found.client_address}
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from .services import (
     google,
     index,
     mail,
+    ray,
     s3,
     slack,
     snowflake,
@@ -59,6 +60,7 @@ NO_RUN = {
     "integrations/great-expectations/README.md": 1,
     "integrations/mlflow/README.md": 1,
     "integrations/notify/README.md": 1,
+    "integrations/ray/README.md": 1,
     "integrations/slack/README.md": 1,
     "integrations/snowflake/README.md": 1,
     "integrations/sqlalchemy/README.md": 1,
@@ -133,6 +135,8 @@ def server_of(text: str, folder: Path) -> AbstractContextManager[dict[str, str]]
         return slack()
     if "import DaskTaskRunner" in text:
         return dask(folder)
+    if "import RayTaskRunner" in text:
+        return ray()
     return mail(folder) if "flowstone_email import" in text else nullcontext({})
 
 

@@ -71,6 +71,7 @@ SUITES = {
         "TaskSuite",
     },
     "flowstone_sqlalchemy": {"PluginSuite", "BlockSuite", "CredentialsSuite", "DatabaseSuite"},
+    "flowstone_ray": {"PluginSuite", "RunnerSuite"},
     "flowstone_slack": {
         "PluginSuite",
         "BlockSuite",

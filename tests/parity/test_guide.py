@@ -345,6 +345,25 @@ ROWS = {
 
             assert greetings(["arthur", "trillian"]) == ["ARTHUR", "TRILLIAN"]
         """,
+    "`prefect_ray": """
+        from prefect import flow, task
+        from prefect_ray import RayTaskRunner
+        from prefect_ray.context import remote_options
+
+        @task
+        def say_hello(name):
+            return f"hello {name}"
+
+        @flow(task_runner=RayTaskRunner(
+            init_kwargs={"num_cpus": 2, "object_store_memory": 80_000_000}
+        ))
+        def greetings(names):
+            with remote_options(num_cpus=1):
+                hello = say_hello.submit("ford")
+            return [hello.result(), *say_hello.map(names).result()]
+
+        assert greetings(["arthur", "trillian"]) == ["hello ford", "hello arthur", "hello trillian"]
+        """,
     "`prefect_sqlalchemy": """
         from prefect_sqlalchemy import (
             AsyncSqlAlchemyConnector, ConnectionComponents, SqlAlchemyConnector, SyncDriver,

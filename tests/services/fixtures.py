@@ -15,6 +15,7 @@ from tests.services import (
     mlflow,
     pgbouncer,
     postgres,
+    ray,
     s3,
     snowflake,
 )
@@ -47,6 +48,7 @@ SHARED: dict[str, Opening] = {
     "snowflake": snowflake.snowflake,
     "bigquery": bigquery.bigquery,
     "drongo": drongo.drongo,
+    "ray_cluster": ray.ray_cluster,
 }
 OWN: dict[str, Opening] = {
     "fast_s3": s3.fast_s3,

@@ -7,6 +7,51 @@ import subprocess
 import sys
 from pathlib import Path
 
+#: A flow whose task runs on a cluster until it is stopped; its process writes its id to a file.
+SPINNING_FLOW = """
+import os
+import time
+from pathlib import Path
+
+from flowstone import flow, task
+from {module} import {runner}
+
+
+@task
+def spins(file):
+    Path(file).with_suffix(".part").write_text(str(os.getpid()))
+    Path(file).with_suffix(".part").rename(file)
+    while True:
+        time.sleep(0.01)
+
+
+@flow(task_runner={runner}({where}), name="killed")
+def f():
+    future = spins.submit({file!r})
+    while not Path({file!r}).exists():
+        if future.state.is_final():
+            return future.result()
+        time.sleep(0.01)
+    print("it runs", flush=True)
+    future.result()
+
+
+if __name__ == "__main__":
+    f()
+"""
+
+
+def find_processes(words: str) -> list[int]:
+    """Return the processes that have words in their environment."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if words.encode() in (folder / "environ").read_bytes():
+                found.append(int(folder.name))
+        except OSError:  # it has ended, or is not ours
+            continue
+    return found
+
 
 def run_command(environment: dict[str, str], *arguments: str) -> str:
     """Run `flowstone` with arguments, and return what it writes."""

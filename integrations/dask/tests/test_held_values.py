@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
-import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from distributed import Client
+from tests.services.cluster_runners import MEGABYTE, make
+from tests.services.waiting import until
 
-from flowstone import State, flow, task, unmapped
+from flowstone import flow, task, unmapped
 from flowstone.errors import ProcessLost
-from flowstone.records.states import StoredValue
 from flowstone.testing import flowstone_test_harness
 from flowstone_dask import DaskTaskRunner
 from flowstone_dask.pool import DaskPool
-
-from .waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,8 +25,6 @@ if TYPE_CHECKING:
 
     from flowstone.ports import Runner, RunnerSettings
     from flowstone.task_runners.remote_pool import SentCall
-
-MEGABYTE = 1_000_000
 
 
 @pytest.fixture(autouse=True)
@@ -40,16 +36,6 @@ def _home() -> Iterator[None]:
 @pytest.fixture
 def runner(remote: DaskProcesses) -> DaskTaskRunner:
     return DaskTaskRunner(address=remote.address)
-
-
-@task
-def make(size: int) -> bytes:
-    return bytes(size)
-
-
-@task
-def measure(value: bytes, *more: Any) -> int:
-    return len(value) + sum(len(each) for item in more for each in item)
 
 
 class Cluster:
@@ -91,28 +77,6 @@ def held(remote: DaskProcesses) -> Iterator[Cluster]:
     found.close()
 
 
-def test_a_value_goes_from_task_to_task(runner: DaskTaskRunner, held: Cluster) -> None:
-    @flow(task_runner=runner)
-    def f() -> tuple[int, object]:
-        made = make.submit(MEGABYTE)
-        made.wait()
-        until(lambda: held.list_held())
-        length = measure.submit(made, [made, b"x"]).result()
-        return length, made.state.data
-
-    length, data = f()
-    assert length == 2 * MEGABYTE + 1
-    assert isinstance(data, StoredValue)
-
-
-def test_it_comes_home_when_it_is_asked_for(runner: DaskTaskRunner) -> None:
-    @flow(task_runner=runner)
-    def f() -> bytes:
-        return make.submit(MEGABYTE).result()
-
-    assert f() == bytes(MEGABYTE)
-
-
 def test_it_is_let_go_with_its_future(runner: DaskTaskRunner, held: Cluster) -> None:
     @flow(task_runner=runner)
     def f() -> None:
@@ -123,43 +87,6 @@ def test_it_is_let_go_with_its_future(runner: DaskTaskRunner, held: Cluster) -> 
         until(lambda: not held.list_held())
 
     f()
-
-
-def test_what_nobody_can_ask_for_does_not_come_home(runner: DaskTaskRunner) -> None:
-    values: list[weakref.ref[object]] = []
-
-    @flow(task_runner=runner)
-    def f() -> list[int]:
-        made = make.map([MEGABYTE] * 5)
-        made.wait()
-        values.extend(weakref.ref(each.state.data) for each in made)
-        return measure.map(made).result()
-
-    assert f() == [MEGABYTE] * 5
-    assert [value() for value in values] == [None] * 5
-
-
-def test_it_can_be_asked_for_after_the_flow(runner: DaskTaskRunner) -> None:
-    ends: list[State[bytes]] = []
-
-    @flow(task_runner=runner)
-    def f() -> None:
-        made = make.submit(MEGABYTE)
-        made.wait()
-        ends.append(made.state)
-
-    f()
-    assert ends[0].result() == bytes(MEGABYTE)
-
-
-def test_one_that_is_kept_is_kept_by_the_flow(runner: DaskTaskRunner) -> None:
-    kept = make.with_options(persist_result=True)
-
-    @flow(task_runner=runner)
-    def f() -> bytes:
-        return kept.submit(MEGABYTE).result()
-
-    assert f() == bytes(MEGABYTE)
 
 
 def test_one_whose_worker_died_is_not_made_again(
@@ -184,11 +111,6 @@ def test_one_whose_worker_died_is_not_made_again(
     remote.wait_for_workers(2)
 
 
-@task
-def sum_up(number: int, numbers: list[float]) -> float:
-    return number + sum(numbers)
-
-
 def test_a_large_argument_is_sent_once_for_many_calls(
     runner: DaskTaskRunner, held: Cluster, tmp_path: Any
 ) -> None:
@@ -208,28 +130,6 @@ def test_a_large_argument_is_sent_once_for_many_calls(
 
     assert f() == [MEGABYTE + number for number in range(4)]
     until(lambda: not held.list_held())
-
-
-def test_an_argument_that_is_changed_between_calls_is_sent_as_it_is(runner: DaskTaskRunner) -> None:
-    numbers = [0.5] * 100_000
-
-    @flow(task_runner=runner)
-    def f() -> list[float]:
-        first = sum_up.submit(1, numbers)
-        first.wait()
-        numbers[0] = 1.5
-        return [first.result(), sum_up.submit(2, numbers=numbers).result()]
-
-    assert f() == [50_001.0, 50_003.0]
-
-
-def test_a_large_argument_may_have_a_held_value_in_it(runner: DaskTaskRunner) -> None:
-    @flow(task_runner=runner)
-    def f() -> int:
-        made = make.submit(MEGABYTE)
-        return measure.submit(b"", [made, b"x" * MEGABYTE]).result()
-
-    assert f() == 2 * MEGABYTE
 
 
 def test_an_argument_whose_worker_died_is_sent_again(

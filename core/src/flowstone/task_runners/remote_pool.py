@@ -6,6 +6,7 @@ import threading
 from abc import abstractmethod
 from contextlib import suppress
 from hashlib import sha256
+from itertools import count
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 #: Seconds that a call has for ending after its timeout.
 GRACE = 2.0
 _STOP = b""
+_PROCESS = uuid4().hex
+_numbers = count()
 #: Larger pickled arguments, in bytes, are sent to the cluster once for all calls with them.
 SHARED_BYTES = 100_000
 
@@ -62,7 +65,8 @@ class SentCall:
         seconds: float | None,
     ) -> None:
         self.beside = beside
-        self.key = f"flowstone.{run.unit}-{uuid4().hex}"
+        # A run may send a call again, also from a later process; Dask groups calls by their prefix.
+        self.key = f"flowstone.{run.unit}-{run.id}-{_PROCESS}-{next(_numbers)}"
         self.name, self.run_id = run.name, run.id
         self.errand, self.flow_run, self.seconds = errand, flow_run, seconds
         self._inbox: SimpleQueue[bytes | BaseException] = SimpleQueue()

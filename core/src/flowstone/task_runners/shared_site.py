@@ -26,7 +26,7 @@ from flowstone.task_runners.call_site import (
     make_scope,
     unpack_call,
 )
-from flowstone.task_runners.messages import unpacked
+from flowstone.task_runners.messages import pack, unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from flowstone.task_runners.call_messages import CallMessage
     from flowstone.task_runners.call_site import Link
 
+#: A serialized value of at least this many bytes stays on its cluster until it is requested.
+HELD_BYTES = 100_000
 #: Number of flow runs whose context a process caches.
 REMEMBERED = 16
 
@@ -157,6 +159,18 @@ def serve_call(
         return "error", pack_raised(error, key)
     finally:
         _home.reset(token)
+
+
+def part_value(kind: str, content: bytes) -> tuple[bytes, bytes | None]:
+    """Return the message that tells a call's end, and its value, where that stays here.
+
+    Args:
+        kind: of end, as `serve_call` returns it.
+        content: what tells the rest.
+    """
+    if kind == "value" and len(content) >= HELD_BYTES:
+        return pack(("held", None)), content
+    return pack((kind, content)), None
 
 
 def _make_call(message: CallMessage, program: _Program, seconds: float | None) -> tuple[str, bytes]:

@@ -10,15 +10,12 @@ from distributed import WorkerPlugin, get_worker
 
 from flowstone.ports.interrupts import interruptible
 from flowstone.task_runners.held_values import place_beside
-from flowstone.task_runners.messages import pack
-from flowstone.task_runners.shared_site import running, serve_call
+from flowstone.task_runners.shared_site import part_value, running, serve_call
 
 if TYPE_CHECKING:
     from dask.typing import Key
     from distributed import Worker
 
-#: A serialized value of at least this many bytes stays on its worker until it is requested.
-LARGE = 100_000
 _PLUGIN = "flowstone-calls"
 _answers: dict[str, SimpleQueue[bytes | None]] = {}
 
@@ -50,12 +47,9 @@ def run_call(
     _watch_cancellations(worker)
     link = EventLink(worker, topic, key)
     with place_beside(dict(zip(names, values, strict=True))):
-        kind, content = serve_call(key, errand, flow_run, link, seconds)
-    if kind == "value" and len(content) >= LARGE:
-        link.send(pack(("held", None)))
-        return content
-    link.send(pack((kind, content)))
-    return None
+        message, value = part_value(*serve_call(key, errand, flow_run, link, seconds))
+    link.send(message)
+    return value
 
 
 def deliver_answer(key: str, answer: bytes) -> None:

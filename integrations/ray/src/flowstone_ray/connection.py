@@ -1,0 +1,118 @@
+"""The connection of this process to Ray; a process can have only one."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from contextlib import ExitStack, contextmanager, nullcontext
+from typing import TYPE_CHECKING
+
+from flowstone.errors import ConfigurationError
+from flowstone_ray.local_environment import find_address, local_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from flowstone_ray.task_runner import RayTaskRunner
+
+
+class SharedConnection:
+    """A connection that the flow runs of this program share; the last one closes it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._address: str | None = None
+        self._opened = ExitStack()
+
+    @contextmanager
+    def use(self, chosen: RayTaskRunner) -> Iterator[None]:
+        """Hold the connection that a task runner needs for the duration of the block.
+
+        Raises:
+            ConfigurationError: the program is connected to another cluster, or can't be connected.
+        """
+        with self._lock:
+            is_ours = self._join(chosen)
+        try:
+            yield
+        finally:
+            if is_ours:
+                with self._lock:
+                    self._leave()
+
+    def _join(self, chosen: RayTaskRunner) -> bool:
+        """Connect if necessary; return whether the connection is ours to close."""
+        address = chosen.address or find_address() or "local"
+        with local_environment() if address == "local" else nullcontext():
+            import ray  # it reads the environment when it is loaded
+
+        if not ray.is_initialized():
+            self._opened = _open(address, chosen)
+            self._address = address
+        else:
+            _check_address(chosen.address, self._address if self._users else None)
+            if not self._users:
+                return False
+        self._users += 1
+        return True
+
+    def _leave(self) -> None:
+        self._users -= 1
+        if not self._users:
+            self._opened.close()
+
+
+def _open(address: str, chosen: RayTaskRunner) -> ExitStack:
+    """Connect, and return the stack that disconnects."""
+    import ray  # see above
+
+    options = {"log_to_driver": False, "logging_level": logging.ERROR}
+    with ExitStack() as stack:
+        if address == "local":
+            stack.enter_context(local_environment())
+            options["include_dashboard"] = False
+        try:
+            with _keep_handler():
+                ray.init(address=address, **{**options, **(chosen.init_kwargs or {})})
+        except (ConnectionError, RuntimeError) as error:
+            problem = f"Ray can't be reached at {address!r}: {error}"
+            raise ConfigurationError(
+                "RayTaskRunner", problem, "Check the address and the versions."
+            ) from error
+        stack.callback(ray.shutdown)
+        return stack.pop_all()
+
+
+def _check_address(wanted: str | None, ours: str | None) -> None:
+    """Raise an error if the program is connected to another cluster."""
+    import ray  # see above
+
+    if wanted in {None, "auto", ours}:
+        return
+    by_client: Callable[[], bool] = ray.util.client.ray.is_connected
+    found = "ray://…" if by_client() else ray.get_runtime_context().gcs_address
+    if wanted != found and not (by_client() and str(wanted).startswith("ray://")):
+        raise ConfigurationError(
+            "RayTaskRunner",
+            f"this program is connected to the Ray at {found}, and the address is {wanted!r}",
+            "Omit the address, or call ray.shutdown() first.",
+        )
+
+
+@contextmanager
+def _keep_handler() -> Iterator[None]:
+    """Restore the SIGTERM handler that `ray.init` replaces: flow runs need it to end properly."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+#: The connection of this process.
+connection = SharedConnection()

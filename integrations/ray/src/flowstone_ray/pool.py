@@ -1,0 +1,138 @@
+"""The task runs of one flow run whose functions run on the workers of a Ray cluster."""
+
+from __future__ import annotations
+
+import pickle
+import threading
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import ray
+from ray.exceptions import RayError
+
+from flowstone.task_runners.held_values import HeldValue
+from flowstone.task_runners.messages import unpacked
+from flowstone.task_runners.remote_pool import GRACE, RemotePool, SentCall
+from flowstone_ray.context import find_options
+from flowstone_ray.errors import describe_loss, describe_lost_value
+from flowstone_ray.inbox import inboxes
+from flowstone_ray.worker_calls import CallEnd, CallOrder, run_call
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+    from contextlib import ExitStack
+
+    from ray import ObjectRef
+
+    from flowstone.ports import RunnerSettings
+    from flowstone_ray.correspondence import Correspondence
+
+
+class _Refs(NamedTuple):
+    """The results of a call on the cluster."""
+
+    end: ObjectRef[bytes]
+    value: ObjectRef[bytes | None]
+
+
+class RayPool(RemotePool):
+    """A `Runner` on a Ray cluster: runs are driven in threads here, their functions run there.
+
+    The end of a call is its result in Ray. Earlier messages arrive through an actor.
+
+    Args:
+        connected: holds the connection to Ray, which is released when the pool is closed.
+        settings: the defaults of options that the task runner does not set.
+    """
+
+    def __init__(self, connected: ExitStack, settings: RunnerSettings) -> None:
+        super().__init__(settings.max_workers, settings.max_in_flight)
+        self._refs: dict[str, _Refs] = {}
+        # Retries are up to the run.
+        self._run_call = ray.remote(run_call).options(num_returns=2, max_retries=0)
+        self._inbox = inboxes.find()
+        connected.enter_context(self._inbox.read())
+        self._connected = connected.pop_all()
+
+    def send_call(self, call: SentCall) -> None:
+        try:
+            _check_connection()
+            self._submit(call)
+        except (ConnectionError, RayError) as error:
+            raise describe_loss(error, call) from error
+
+    def _submit(self, call: SentCall) -> None:
+        mailbox, correspondence = self._inbox.open(call)
+        submit: Any = self._run_call
+        if options := find_options():
+            chosen = {"max_retries": 0, **options, "num_returns": 2}
+            submit = ray.remote(run_call).options(**chosen)
+        names = tuple(value.key for value in call.beside)
+        values = [value.handle for value in call.beside]
+        order = CallOrder(call.errand, call.key, call.flow_run, mailbox, call.seconds, names)
+        end, value = submit.remote(pickle.dumps(order), *values)
+        self._refs[call.key] = _Refs(end, value)
+        end.future().add_done_callback(partial(_take_end, correspondence))
+
+    def stop_call(self, call: SentCall) -> None:
+        self._inbox.close(call)
+        refs = self._refs.pop(call.key, None)
+        if refs is None:
+            return
+        _cancel(refs.end, force=False)
+        # A blocking C call ignores it; its worker runs no other call, so it can be killed.
+        timer = threading.Timer(GRACE, _cancel, (refs.end,), {"force": True})
+        timer.daemon = True
+        timer.start()
+
+    def forget_call(self, call: SentCall) -> None:
+        self._inbox.close(call)
+        self._refs.pop(call.key, None)
+
+    def hold_value(self, call: SentCall) -> HeldValue:
+        self._inbox.close(call)
+        value = self._refs.pop(call.key).value
+        return HeldValue(self, call.key, value, partial(_fetch, value, call))
+
+    def share_content(self, key: str, content: bytes) -> HeldValue | None:
+        if not ray.is_initialized():  # sending the call reports it
+            return None
+        return HeldValue(self, key, ray.put(content), lambda: content)
+
+    def send_answer(self, call: SentCall, answer: bytes) -> None:
+        self._inbox.answer(call, answer)
+
+    def close(self) -> None:
+        super().close()
+        self._connected.close()
+
+
+def _take_end(correspondence: Correspondence, done: Future[bytes]) -> None:
+    error = done.exception()
+    if error is None:
+        end: CallEnd = unpacked(done.result())
+        correspondence.take_end(end)
+    else:
+        correspondence.lose(error)
+
+
+def _check_connection() -> None:
+    """Raise an error if the connection is lost: the next use of Ray would start a local one."""
+    if not ray.is_initialized():
+        raise ConnectionError("Ray is not connected")
+
+
+def _cancel(ref: ObjectRef[bytes], *, force: bool) -> None:
+    if ray.is_initialized():  # otherwise, this would start Ray
+        with suppress(Exception):  # it has ended, or the cluster is gone
+            ray.cancel(ref, force=force)
+
+
+def _fetch(ref: ObjectRef[bytes | None], call: SentCall) -> bytes:
+    """Return the serialized value that the cluster holds."""
+    try:
+        _check_connection()
+        return ray.get(ref) or b""
+    except Exception as error:
+        raise describe_lost_value(error, call) from error

@@ -1,0 +1,207 @@
+"""Heads and flows that die, and calls that block: states are true, and nothing is left running."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import ray
+from tests.services.cluster_runners import find_end, mark, spin
+from tests.services.killed import (
+    SPINNING_FLOW,
+    find_processes,
+    kill_in_mid_job,
+    make_environment,
+    run_command,
+)
+from tests.services.ray import LOOPBACK, ray_cluster
+from tests.services.waiting import until
+
+from flowstone import flow, task
+from flowstone.testing import flowstone_test_harness
+from flowstone_ray import RayTaskRunner
+from flowstone_ray.inbox import inboxes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.services.ray import RayCluster
+
+LOCAL = "init_kwargs={'num_cpus': 1, 'object_store_memory': 80_000_000}"
+
+
+def make_program(folder: Path, where: str) -> str:
+    return SPINNING_FLOW.format(
+        module="flowstone_ray", runner="RayTaskRunner", where=where, file=str(folder / "began")
+    )
+
+
+def make_ray_environment(folder: Path, **more: str) -> dict[str, str]:
+    """Return the environment of a program that does not inherit this process's settings of Ray.
+
+    A local Ray turns token authentication on, also for child processes. Such a program rejects the
+    requests of a cluster without tokens, which therefore ends its actors.
+    """
+    environment = make_environment(folder)
+    kept = {key: value for key, value in environment.items() if not key.startswith("RAY_")}
+    return {**kept, **more}
+
+
+def ends(pid: int) -> Callable[[], bool]:
+    return lambda: not Path(f"/proc/{pid}/cmdline").exists()
+
+
+def test_a_late_call_that_blocks_loses_its_worker(remote: RayCluster, tmp_path: Path) -> None:
+    """Nothing else tells it to end, and nothing else runs there."""
+
+    @task(timeout_seconds=0.1)
+    def blocks() -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        (tmp_path / str(os.getpid())).touch()
+        time.sleep(600)
+
+    @flow(task_runner=RayTaskRunner(address=remote.address))
+    def f() -> None:
+        blocks.submit()
+
+    with flowstone_test_harness() as home:
+        f(return_state=True)
+        assert find_end(home, "blocks-0")[0] == "TimedOut"
+    (process,) = tmp_path.iterdir()
+    until(ends(int(process.name)))
+
+
+def test_a_mailbox_that_dies_crashes_the_calls_in_progress(
+    remote: RayCluster, tmp_path: Path
+) -> None:
+    """Another attempt uses another mailbox."""
+    spinning, retried = tmp_path / "spinning", tmp_path / "retried"
+    spinning.mkdir()
+    retried.mkdir()
+
+    @task(retries=1)
+    def spins_once() -> int:
+        count = mark(retried)
+        while count == 1:
+            time.sleep(0.01)
+        return count
+
+    @flow(task_runner=RayTaskRunner(address=remote.address))
+    def f() -> int:
+        task(spin).submit(spinning)
+        future = spins_once.submit()
+        until(lambda: len(list(tmp_path.glob("*/*"))) == 2)
+        mailbox = inboxes.find().mailbox
+        assert mailbox is not None
+        ray.kill(mailbox.actor)
+        return future.result()
+
+    with flowstone_test_harness() as home:
+        assert f(return_state=True).name == "Failed"
+        assert find_end(home, "spins_once-0")[:2] == ("Completed", 2)
+        name, _, problem = find_end(home, "spin-0")
+    assert name == "Crashed"
+    assert "the actor for its messages can't be reached" in problem
+    until((spinning / "ended").exists)
+
+
+@pytest.mark.slow
+def test_a_flow_that_dies_leaves_nothing_running(ray_cluster: RayCluster, tmp_path: Path) -> None:
+    program = make_program(tmp_path, f"address={ray_cluster.address!r}")
+    environment = make_ray_environment(tmp_path, **LOOPBACK)
+    assert kill_in_mid_job(program, tmp_path, environment) == "it runs"
+    until(ends(int((tmp_path / "began").read_text())))
+    assert "Crashed" in run_command(environment, "run", "ls")
+
+
+@pytest.mark.check
+def test_a_temporary_ray_dies_with_its_flow(tmp_path: Path) -> None:
+    environment = make_ray_environment(tmp_path, MARK=str(tmp_path))
+    assert kill_in_mid_job(make_program(tmp_path, LOCAL), tmp_path, environment) == "it runs"
+    # Ray's agents try to reach their head for a minute before they end.
+    until(lambda: not find_processes(f"MARK={tmp_path}"), seconds=120)
+    assert "Crashed" in run_command(environment, "run", "ls")
+
+
+@pytest.mark.check
+@pytest.mark.parametrize("address", ["address", "client_address"])
+def test_a_head_that_dies_ends_the_flow(address: str, tmp_path: Path) -> None:
+    """Another attempt starts no Ray of its own."""
+    environment = make_ray_environment(tmp_path, **LOOPBACK)
+    file = tmp_path / "program.py"
+    with ray_cluster() as doomed:
+        program = make_program(tmp_path, f"address={getattr(doomed, address)!r}")
+        file.write_text(program.replace("@task", "@task(retries=1)"), "utf-8")
+        with subprocess.Popen(
+            [sys.executable, file],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            assert process.stdout is not None
+            words = process.stdout.readline().strip()
+            assert words == "it runs", process.communicate()[1]
+            for pid in doomed.find_processes():
+                os.kill(pid, signal.SIGKILL)
+            told = process.communicate(timeout=300)[1]
+    assert process.returncode != 0
+    assert "attempt 1 failed" in told
+    assert "ended Crashed" in told
+    assert "Failed" in run_command(environment, "run", "ls")
+
+
+ALONE = """
+import os
+import signal
+import subprocess
+
+from flowstone import flow, task
+from flowstone_ray import RayTaskRunner
+
+
+@task
+def says():
+    print("not shown twice")
+    return subprocess.run(["ss", "-ltnpH"], capture_output=True, text=True).stdout
+
+
+@flow(task_runner=RayTaskRunner(init_kwargs={"num_cpus": 1, "object_store_memory": 80_000_000}))
+def f():
+    before = signal.getsignal(signal.SIGTERM)
+    listening = says.submit().result()
+    assert signal.getsignal(signal.SIGTERM) is before, "SIGTERM"
+    for line in listening.splitlines():
+        if "ray" in line or "gcs" in line:
+            assert line.split()[3].strip("[]").startswith(("127.", "::ffff:127.")), line
+    raise ValueError("the flow fails")
+
+
+try:
+    f()
+except ValueError as error:
+    print(error)
+assert not [name for name in os.environ if name.startswith("RAY_")]
+"""
+
+
+@pytest.mark.check
+def test_a_temporary_ray_is_for_its_flow_alone(tmp_path: Path) -> None:
+    """It listens on loopback, shows nothing, and ends when the flow fails."""
+    environment = make_ray_environment(tmp_path, MARK=str(tmp_path), HOME=str(tmp_path))
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "the flow fails\n"
+    assert "not shown twice" not in done.stderr
+    until(lambda: not find_processes(f"MARK={tmp_path}"), seconds=120)  # see above

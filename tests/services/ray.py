@@ -1,0 +1,67 @@
+"""A Ray cluster of `ray start`, as on another machine.
+
+It runs in another working directory, with an empty home, and sees nothing of this process's paths
+or environment.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from tests.services.killed import find_processes
+from tests.services.servers import SETUP, Absent, Program, serve_in_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: What a program must have in its environment to find a cluster that listens on loopback only.
+LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+_QUIET = {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
+
+
+class RayCluster(NamedTuple):
+    """A cluster of one node.
+
+    Attributes:
+        address: for programs on this machine.
+        client_address: for Ray Client, from any machine.
+        session: the folder of its files.
+    """
+
+    address: str
+    client_address: str
+    session: Path
+
+    def find_processes(self) -> list[int]:
+        """Return the processes of the cluster."""
+        return find_processes(f"HOME={self.session.parent}\0")
+
+
+@contextmanager
+def ray_cluster(shared: Path | None = None) -> Iterator[RayCluster]:
+    """Start Ray, and yield where it is; 15 s."""
+    if find_spec("ray") is None:
+        raise Absent("ray", "ray", SETUP)
+    environment = {**LOOPBACK, **_QUIET, "HOME": "{data}", "PATH": os.environ["PATH"]}
+    start = [
+        *("start", "--head", "--block", "--node-ip-address", "127.0.0.1", "--port", "0"),
+        *("--ray-client-server-port", "{port}", "--include-dashboard", "false"),
+        # More than there are: what waits for another task needs none.
+        *("--num-cpus", "6", "--resources", '{"special": 2}'),
+        *("--object-store-memory", "100000000", "--temp-dir", "{data}/ray"),
+        *("--disable-usage-stats",),
+    ]
+    command = (
+        *("/usr/bin/env", "-i", *(f"{name}={value}" for name, value in environment.items())),
+        *(sys.executable, "-m", "ray.scripts.scripts", *start),
+    )
+    program = Program("ray", (command,), says="Ray runtime started")
+    with serve_in_folder(program, shared) as (folder, port):
+        session = folder / "ray"
+        address = (session / "ray_current_cluster").read_text("utf-8").strip()
+        yield RayCluster(address, f"ray://127.0.0.1:{port}", session)
