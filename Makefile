@@ -6,6 +6,8 @@ RUN := $(UV) run --no-sync
 PYTEST := $(RUN) pytest -q -n 3
 # What each package tests of itself, and the rules of the house.
 UNITS := core/tests integrations plugin-template/tests tests/architecture
+# What is tested in processes of its own: see `conftest.py`.
+ALONE := integrations/ray
 # What npm brings of the services that tests start; the rest is in wheels, or in `make services`.
 AZURITE := .cache/azurite/node_modules/.package-lock.json
 NODE := $(CURDIR)/.cache/node
@@ -57,12 +59,14 @@ quick: lint types
 
 test: lint types $(AZURITE)
 	$(PYTEST) -m "not check" --durations=10
+	$(PYTEST) -m "not check" $(ALONE)
 
 check: setup
 	$(RUN) python tests/matrix/other_pythons.py
 	$(MAKE) site
 	$(PYTEST) core/tests/simulation/test_seeds.py --seeds=10000
 	$(PYTEST) -m check
+	$(PYTEST) -m check $(ALONE)
 
 demo: export FLOWSTONE_HOME := $(or $(FLOWSTONE_HOME),$(CURDIR)/.cache/demo)
 demo: setup $(if $(findstring azure,$(ARGS)),$(AZURITE))

@@ -19,6 +19,7 @@ from flowstone.records import redaction
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from pathlib import Path
 
     from xdist.remote import Producer
 
@@ -45,6 +46,10 @@ ONCE = {
     "test_many_objects_are_all_listed": "integrations/",
     "test_many_rows_stream_in_little_memory": "integrations/duckdb/",
 }
+
+#: Folders of tests that are run only if they are named, in processes of their own: Ray brings its
+#: own gRPC and allocator, and a process that has loaded the clouds' libraries too may crash.
+ALONE = ("integrations/ray",)
 
 pytest_plugins = ["tests.services.fixtures", "tests.services.homes"]
 
@@ -86,6 +91,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if not config.getoption("--live", default=False):
         keep_offline()
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    for folder in (config.rootpath / name for name in ALONE):
+        if collection_path == folder:
+            named = (config.invocation_params.dir / arg.partition("::")[0] for arg in config.args)
+            return None if any(path.is_relative_to(folder) for path in named) else True
+    return None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
