@@ -80,7 +80,11 @@ def test_letters_of_another_execution_do_not_count(call: SentCall) -> None:
         (ray_errors.ObjectLostError("00", "", ""), ProcessLost, "held one of its arguments"),
         (ray_errors.ActorDiedError(), ProcessLost, "can't be reached"),
         (ConnectionError("gone"), ProcessLost, "the connection to the Ray cluster is lost"),
-        (ModuleNotFoundError("no", name="flowstone_ray"), NotSendable, "lacks 'flowstone_ray'"),
+        (
+            ModuleNotFoundError("no", name="flowstone_ray"),
+            NotSendable,
+            "'flowstone_ray' is not installed",
+        ),
         (ray_errors.RaySystemError("strange"), CrashedRun, "could not execute its call"),
     ],
 )

@@ -132,7 +132,10 @@ def test_a_temporary_ray_dies_with_its_flow(tmp_path: Path) -> None:
 @pytest.mark.check
 @pytest.mark.parametrize("address", ["address", "client_address"])
 def test_a_head_that_dies_ends_the_flow(address: str, tmp_path: Path) -> None:
-    """Another attempt starts no Ray of its own."""
+    """Another attempt starts no Ray of its own.
+
+    The Ray Clients of two clusters on one machine use the same ports: run it alone.
+    """
     environment = make_ray_environment(tmp_path, **LOOPBACK)
     file = tmp_path / "program.py"
     with ray_cluster() as doomed:

@@ -1,4 +1,8 @@
-"""The connection of this process to Ray; a process can have only one."""
+"""The connection of this process to Ray; a process can have only one.
+
+Ray ends a process that uses it from another thread after `ray.shutdown`, and starts a local cluster
+in one that is not connected: so each use is inside `connection.access`.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from flowstone.errors import ConfigurationError
+from flowstone_ray.access_gate import AccessGate
 from flowstone_ray.local_environment import find_address, local_environment
 
 if TYPE_CHECKING:
@@ -25,6 +30,7 @@ class SharedConnection:
         self._users = 0
         self._address: str | None = None
         self._opened = ExitStack()
+        self._gate = AccessGate()
 
     @contextmanager
     def use(self, chosen: RayTaskRunner) -> Iterator[None]:
@@ -42,11 +48,25 @@ class SharedConnection:
                 with self._lock:
                     self._leave()
 
+    @contextmanager
+    def access(self) -> Iterator[None]:
+        """Keep the connection open for the duration of the block, which uses Ray.
+
+        Raises:
+            ConnectionError: this process is not connected.
+        """
+        import ray  # see below
+
+        with self._gate.access():
+            if not ray.is_initialized():
+                raise ConnectionError("Ray is not connected")
+            yield
+
     def _join(self, chosen: RayTaskRunner) -> bool:
         """Connect if necessary; return whether the connection is ours to close."""
         address = chosen.address or find_address() or "local"
         with local_environment() if address == "local" else nullcontext():
-            import ray  # it reads the environment when it is loaded
+            import ray  # it reads the environment when it is imported
 
         if not ray.is_initialized():
             self._opened = _open(address, chosen)
@@ -61,7 +81,8 @@ class SharedConnection:
     def _leave(self) -> None:
         self._users -= 1
         if not self._users:
-            self._opened.close()
+            with self._gate.close():
+                self._opened.close()
 
 
 def _open(address: str, chosen: RayTaskRunner) -> ExitStack:

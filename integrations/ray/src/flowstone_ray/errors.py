@@ -30,7 +30,8 @@ def describe_loss(error: BaseException, call: SentCall) -> Exception:
     if problem is not None:
         told = ProcessLost(call.name, call.run_id, problem)
     elif (missing := _find_missing(error)) is not None:
-        told = NotSendable(f"the call of {call.name!r}", f"a Ray worker lacks {missing!r}")
+        problem = f"the module {missing!r} is not installed on a Ray worker"
+        told = NotSendable(f"the call of {call.name!r}", problem)
     else:
         told = CrashedRun(call.name, f"the Ray cluster could not execute its call: {error!r}")
     told.__cause__ = error
@@ -39,8 +40,8 @@ def describe_loss(error: BaseException, call: SentCall) -> Exception:
 
 def describe_lost_value(error: BaseException, call: SentCall) -> Exception:
     """Return the error for a lost value of a completed call."""
-    problem = f"the Ray node that held its value is gone ({error!r}); persist_result=True keeps"
-    return ProcessLost(call.name, call.run_id, f"{problem} values elsewhere")
+    problem = f"the Ray node that held its value is gone ({error!r}); persist_result=True stores"
+    return ProcessLost(call.name, call.run_id, f"{problem} results outside the cluster")
 
 
 def _find_missing(error: BaseException) -> str | None:

@@ -12,21 +12,24 @@ import ray
 from ray.exceptions import RayError
 
 from flowstone.task_runners.held_values import HeldValue
-from flowstone.task_runners.messages import unpacked
 from flowstone.task_runners.remote_pool import GRACE, RemotePool, SentCall
+from flowstone_ray.collector import FEW, EndCollector
+from flowstone_ray.connection import connection
 from flowstone_ray.context import find_options
 from flowstone_ray.errors import describe_loss, describe_lost_value
 from flowstone_ray.inbox import inboxes
-from flowstone_ray.worker_calls import CallEnd, CallOrder, run_call
+from flowstone_ray.worker_calls import CallOrder, run_call
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
     from contextlib import ExitStack
 
     from ray import ObjectRef
 
     from flowstone.ports import RunnerSettings
-    from flowstone_ray.correspondence import Correspondence
+
+
+#: Options of a call. Retries are up to its run, unless the user chooses otherwise.
+OPTIONS = {"num_returns": 2, "max_retries": 0}
 
 
 class _Refs(NamedTuple):
@@ -37,7 +40,7 @@ class _Refs(NamedTuple):
 
 
 class RayPool(RemotePool):
-    """A `Runner` on a Ray cluster: runs are driven in threads here, their functions run there.
+    """A `Runner` on a Ray cluster: runs are driven here, and their functions are called there.
 
     The end of a call is its result in Ray. Earlier messages arrive through an actor.
 
@@ -49,31 +52,31 @@ class RayPool(RemotePool):
     def __init__(self, connected: ExitStack, settings: RunnerSettings) -> None:
         super().__init__(settings.max_workers, settings.max_in_flight)
         self._refs: dict[str, _Refs] = {}
-        # Retries are up to the run.
-        self._run_call = ray.remote(run_call).options(num_returns=2, max_retries=0)
+        self._function = ray.remote(run_call)
+        self._run_call: Any = self._function.options(**OPTIONS)
+        self._collector = EndCollector()
         self._inbox = inboxes.find()
         connected.enter_context(self._inbox.read())
         self._connected = connected.pop_all()
 
     def send_call(self, call: SentCall) -> None:
         try:
-            _check_connection()
-            self._submit(call)
+            with connection.access():
+                self._submit(call)
         except (ConnectionError, RayError) as error:
             raise describe_loss(error, call) from error
 
     def _submit(self, call: SentCall) -> None:
         mailbox, correspondence = self._inbox.open(call)
-        submit: Any = self._run_call
+        submit = self._run_call
         if options := find_options():
-            chosen = {"max_retries": 0, **options, "num_returns": 2}
-            submit = ray.remote(run_call).options(**chosen)
+            submit = self._function.options(**{**OPTIONS, **options})
         names = tuple(value.key for value in call.beside)
         values = [value.handle for value in call.beside]
         order = CallOrder(call.errand, call.key, call.flow_run, mailbox, call.seconds, names)
         end, value = submit.remote(pickle.dumps(order), *values)
         self._refs[call.key] = _Refs(end, value)
-        end.future().add_done_callback(partial(_take_end, correspondence))
+        self._collector.add(end, correspondence, by_polling=len(self._refs) > FEW)
 
     def stop_call(self, call: SentCall) -> None:
         self._inbox.close(call)
@@ -96,43 +99,31 @@ class RayPool(RemotePool):
         return HeldValue(self, call.key, value, partial(_fetch, value, call))
 
     def share_content(self, key: str, content: bytes) -> HeldValue | None:
-        if not ray.is_initialized():  # sending the call reports it
+        try:
+            with connection.access():
+                return HeldValue(self, key, ray.put(content), lambda: content)
+        except ConnectionError:  # sending the call reports it
             return None
-        return HeldValue(self, key, ray.put(content), lambda: content)
 
     def send_answer(self, call: SentCall, answer: bytes) -> None:
-        self._inbox.answer(call, answer)
+        with suppress(ConnectionError), connection.access():
+            self._inbox.answer(call, answer)
 
     def close(self) -> None:
         super().close()
+        self._collector.close()
         self._connected.close()
 
 
-def _take_end(correspondence: Correspondence, done: Future[bytes]) -> None:
-    error = done.exception()
-    if error is None:
-        end: CallEnd = unpacked(done.result())
-        correspondence.take_end(end)
-    else:
-        correspondence.lose(error)
-
-
-def _check_connection() -> None:
-    """Raise an error if the connection is lost: the next use of Ray would start a local one."""
-    if not ray.is_initialized():
-        raise ConnectionError("Ray is not connected")
-
-
 def _cancel(ref: ObjectRef[bytes], *, force: bool) -> None:
-    if ray.is_initialized():  # otherwise, this would start Ray
-        with suppress(Exception):  # it has ended, or the cluster is gone
-            ray.cancel(ref, force=force)
+    with suppress(Exception), connection.access():  # it has ended, or the cluster is gone
+        ray.cancel(ref, force=force)
 
 
 def _fetch(ref: ObjectRef[bytes | None], call: SentCall) -> bytes:
     """Return the serialized value that the cluster holds."""
     try:
-        _check_connection()
-        return ray.get(ref) or b""
+        with connection.access():
+            return ray.get(ref) or b""
     except Exception as error:
         raise describe_lost_value(error, call) from error

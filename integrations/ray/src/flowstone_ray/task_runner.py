@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 class RayTaskRunner:
     """Run the functions of submitted tasks on the workers of a Ray cluster.
 
-    Everything else of a run stays in the process of the flow: retries, timeouts, records, results.
-    Functions and their arguments are pickled; closures, lambdas and the code of the program work.
+    Everything else happens in the flow's process: retries, timeouts, records, results. Functions
+    and their arguments are pickled; closures, lambdas and your own modules can be sent.
     The workers need Flowstone and this package.
 
     If the program is connected to Ray, that connection is used, and stays open. Otherwise it is
-    opened for the flow run: to the address, or to the one in ``RAY_ADDRESS``, or to a local Ray
-    that is started for the flow run and shut down with it.
+    opened for the flow run: to `address`, otherwise to the one in ``RAY_ADDRESS``, otherwise to a
+    local Ray that is started for the flow run and shut down with it.
 
     Args:
         address: the address of a running cluster: ``10.0.0.4:6379`` from one of its machines, or
