@@ -43,10 +43,10 @@ class AccessGate:
     @contextmanager
     def close(self) -> Iterator[None]:
         """Wait until no thread uses the connection; it can be closed in the block."""
-        with self._condition:
-            self.is_closing = True
-            self._condition.wait_for(lambda: not self._accesses)
         try:
+            with self._condition:
+                self.is_closing = True
+                self._condition.wait_for(lambda: not self._accesses)
             yield
         finally:
             self.is_closing = False

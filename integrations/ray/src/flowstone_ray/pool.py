@@ -110,9 +110,9 @@ class RayPool(RemotePool):
             self._inbox.answer(call, answer)
 
     def close(self) -> None:
-        super().close()
-        self._collector.close()
-        self._connected.close()
+        with self._connected:
+            super().close()
+            self._collector.close()
 
 
 def _cancel(ref: ObjectRef[bytes], *, force: bool) -> None:
