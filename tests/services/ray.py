@@ -56,7 +56,8 @@ def ray_cluster(shared: Path | None = None) -> Iterator[RayCluster]:
         # More than there are: what waits for another task needs none.
         *("--num-cpus", "6", "--resources", '{"special": 2}'),
         *("--object-store-memory", "100000000", "--temp-dir", "{data}/ray"),
-        *("--disable-usage-stats",),
+        # Any free ports: by default, the workers of two clusters on one machine take the same ones.
+        *("--min-worker-port", "0", "--max-worker-port", "0", "--disable-usage-stats"),
     ]
     command = (
         *("/usr/bin/env", "-i", *(f"{name}={value}" for name, value in environment.items())),
