@@ -6,8 +6,10 @@ or environment.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sys
+import tempfile
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -68,3 +70,15 @@ def ray_cluster(shared: Path | None = None) -> Iterator[RayCluster]:
         session = folder / "ray"
         address = (session / "ray_current_cluster").read_text("utf-8").strip()
         yield RayCluster(address, f"ray://127.0.0.1:{port}", session)
+
+
+@contextmanager
+def client_turn() -> Iterator[None]:
+    """Wait until no other test connects by Ray Client.
+
+    A cluster starts a server for each client, on the first port from 23000 on that is free. Two
+    clusters on one machine that do so at once take the same port, and lead clients astray.
+    """
+    with Path(tempfile.gettempdir(), "flowstone-ray-client.lock").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        yield

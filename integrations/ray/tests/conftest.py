@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from tests.services.ray import LOOPBACK
+from tests.services.ray import LOOPBACK, client_turn
 
 os.environ.update(LOOPBACK)  # Ray reads it when it is imported
 
@@ -66,7 +66,8 @@ def remote(ray_cluster: RayCluster, connection: Connection) -> RayCluster:
 @pytest.fixture
 def by_client(ray_cluster: RayCluster, connection: Connection) -> RayCluster:
     """The same, by Ray Client, as from another machine."""
-    connection.lead_to(ray_cluster.client_address)
+    with client_turn():
+        connection.lead_to(ray_cluster.client_address)
     return ray_cluster
 
 

@@ -20,7 +20,7 @@ from tests.services.killed import (
     make_environment,
     run_command,
 )
-from tests.services.ray import LOOPBACK, ray_cluster
+from tests.services.ray import LOOPBACK, client_turn, ray_cluster
 from tests.services.waiting import until
 
 from flowstone import flow, task
@@ -132,13 +132,10 @@ def test_a_temporary_ray_dies_with_its_flow(tmp_path: Path) -> None:
 @pytest.mark.check
 @pytest.mark.parametrize("address", ["address", "client_address"])
 def test_a_head_that_dies_ends_the_flow(address: str, tmp_path: Path) -> None:
-    """Another attempt starts no Ray of its own.
-
-    The Ray Clients of two clusters on one machine use the same ports: run it alone.
-    """
+    """Another attempt starts no Ray of its own."""
     environment = make_ray_environment(tmp_path, **LOOPBACK)
     file = tmp_path / "program.py"
-    with ray_cluster() as doomed:
+    with ray_cluster() as doomed, client_turn():
         program = make_program(tmp_path, f"address={getattr(doomed, address)!r}")
         file.write_text(program.replace("@task", "@task(retries=1)"), "utf-8")
         with subprocess.Popen(
