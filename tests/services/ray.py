@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 #: What a program must have in its environment to find a cluster that listens on loopback only.
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 _QUIET = {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
-#: Ray Client starts a process for each client; on a busy machine, that takes more than its 30 s.
-_PATIENT = {"RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S": "300"}
+#: Ray forks a process for each Ray Client. gRPC's fork handlers abort one in four of them, and on a
+#: busy machine they need more than 30 s to start.
+_CLIENTS = {"GRPC_ENABLE_FORK_SUPPORT": "0", "RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S": "300"}
 
 
 class RayCluster(NamedTuple):
@@ -51,7 +52,7 @@ def ray_cluster(shared: Path | None = None) -> Iterator[RayCluster]:
     """Start Ray, and yield where it is; 15 s."""
     if find_spec("ray") is None:
         raise Absent("ray", "ray", SETUP)
-    environment = {**LOOPBACK, **_QUIET, **_PATIENT, "HOME": "{data}", "PATH": os.environ["PATH"]}
+    environment = {**LOOPBACK, **_QUIET, **_CLIENTS, "HOME": "{data}", "PATH": os.environ["PATH"]}
     start = [
         *("start", "--head", "--block", "--node-ip-address", "127.0.0.1", "--port", "0"),
         *("--ray-client-server-port", "{port}", "--include-dashboard", "false"),
