@@ -23,10 +23,6 @@ if TYPE_CHECKING:
 
 #: What a program must have in its environment to find a cluster that listens on loopback only.
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-_QUIET = {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
-#: Ray forks a process for each Ray Client. gRPC's fork handlers abort one in four of them, and on a
-#: busy machine they need more than 30 s to start.
-_CLIENTS = {"GRPC_ENABLE_FORK_SUPPORT": "0", "RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S": "300"}
 
 
 class RayCluster(NamedTuple):
@@ -48,11 +44,23 @@ class RayCluster(NamedTuple):
 
 
 @contextmanager
-def ray_cluster(shared: Path | None = None) -> Iterator[RayCluster]:
-    """Start Ray, and yield where it is; 15 s."""
+def ray_cluster(shared: Path | None = None, client_seconds: int = 300) -> Iterator[RayCluster]:
+    """Start Ray, and yield where it is; 15 s.
+
+    Ray forks a process for each Ray Client. gRPC's fork handlers abort one in four of them, and on
+    a busy machine they need more than the 30 seconds that a client waits for them by default.
+    """
     if find_spec("ray") is None:
         raise Absent("ray", "ray", SETUP)
-    environment = {**LOOPBACK, **_QUIET, **_CLIENTS, "HOME": "{data}", "PATH": os.environ["PATH"]}
+    environment = {
+        **LOOPBACK,
+        "RAY_AUTH_MODE": "disabled",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "GRPC_ENABLE_FORK_SUPPORT": "0",
+        "RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S": str(client_seconds),
+        "HOME": "{data}",
+        "PATH": os.environ["PATH"],
+    }
     start = [
         *("start", "--head", "--block", "--node-ip-address", "127.0.0.1", "--port", "0"),
         *("--ray-client-server-port", "{port}", "--include-dashboard", "false"),

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+import ray
+from tests.services.ray import client_turn, ray_cluster
 from tests.services.waiting import until
 
+from flowstone.errors import ConfigurationError
+from flowstone_ray import RayTaskRunner
 from flowstone_ray.access_gate import AccessGate
 from flowstone_ray.connection import SharedConnection
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from .conftest import Connection
 
 
@@ -39,3 +48,45 @@ def test_a_connection_is_closed_when_no_thread_uses_it() -> None:
     with gate.access():
         events.append("used again")
     assert events == ["used", "closed", "used again"]
+
+
+@contextmanager
+def client_runner(folder: Path, *, deaths: int, seconds: int) -> Iterator[RayTaskRunner]:
+    """Yield a task runner for a cluster where the first servers of Ray Clients die."""
+    program = folder / "python"
+    program.write_text(
+        f"#!/bin/sh\necho x >> {folder}/begun\n"
+        f'[ $(wc -l < {folder}/begun) -gt {deaths} ] && exec {sys.executable} "$@"\nexit 1\n'
+    )
+    program.chmod(0o755)
+    options = {"runtime_env": {"py_executable": str(program)}}
+    with ray_cluster(client_seconds=seconds) as cluster, client_turn():
+        yield RayTaskRunner(address=cluster.client_address, init_kwargs=options)
+
+
+@pytest.mark.check
+def test_a_client_whose_server_died_connects_again(
+    connection: Connection, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    connection.close()
+    with client_runner(tmp_path, deaths=1, seconds=30) as runner:
+        with SharedConnection().use(runner):
+            assert ray.is_initialized()
+        assert not ray.is_initialized()
+    assert "GRPC_ENABLE_FORK_SUPPORT=0" in caplog.text
+
+
+@pytest.mark.check
+def test_a_client_whose_servers_die_gives_up(
+    connection: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flowstone_ray.connection.CLIENT_ATTEMPTS", 1)  # each takes 30 s
+    connection.close()
+    with (
+        client_runner(tmp_path, deaths=100, seconds=3) as runner,
+        pytest.raises(ConfigurationError, match="Proxy failed to Connect"),
+        SharedConnection().use(runner),
+    ):
+        raise AssertionError
+    assert (tmp_path / "begun").read_text().count("x") == 1
+    assert not ray.is_initialized()

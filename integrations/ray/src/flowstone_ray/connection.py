@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 
     from flowstone_ray.task_runner import RayTaskRunner
 
+#: Maximum number of attempts to connect by Ray Client if the cluster's server for it dies.
+CLIENT_ATTEMPTS = 3
+#: What Ray says then: it died at once, or later.
+_DEATHS = ("Starting Ray client server failed", "Proxy failed to Connect to backend")
+logger = logging.getLogger("flowstone.ray")
+
 
 class SharedConnection:
     """A connection that the flow runs of this program share; the last one closes it."""
@@ -96,7 +102,8 @@ def _open(address: str, chosen: RayTaskRunner) -> ExitStack:
             options["include_dashboard"] = False
         try:
             with _keep_handler():
-                ray.init(address=address, **{**options, **(chosen.init_kwargs or {})})
+                kwargs = {**options, **(chosen.init_kwargs or {})}
+                _connect(lambda: ray.init(address=address, **kwargs))
         except (ConnectionError, RuntimeError) as error:
             problem = f"Ray can't be reached at {address!r}: {error}"
             raise ConfigurationError(
@@ -104,6 +111,30 @@ def _open(address: str, chosen: RayTaskRunner) -> ExitStack:
             ) from error
         stack.callback(ray.shutdown)
         return stack.pop_all()
+
+
+def _connect(connect: Callable[[], object]) -> None:
+    """Connect, and try again if the cluster's server for this Ray Client died.
+
+    A cluster forks a server for each client, and gRPC's fork handlers abort up to a third of them:
+    https://github.com/ray-project/ray/issues/63202.
+    """
+    for attempt in range(1, CLIENT_ATTEMPTS + 1):
+        try:
+            connect()
+        except ConnectionAbortedError as error:
+            is_dead = any(words in str(error) for words in _DEATHS)
+            if not is_dead or attempt == CLIENT_ATTEMPTS:
+                raise
+            logger.warning(
+                "The server that the Ray cluster started for this client died; connecting again "
+                "(attempt %d of %d). If this happens often, set GRPC_ENABLE_FORK_SUPPORT=0 in the "
+                "environment of `ray start` on the head node.",
+                attempt + 1,
+                CLIENT_ATTEMPTS,
+            )
+        else:
+            return
 
 
 def _check_address(wanted: str | None, ours: str | None) -> None:
