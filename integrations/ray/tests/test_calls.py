@@ -86,7 +86,7 @@ def test_an_option_that_ray_does_not_have_fails_the_task(runner: RayTaskRunner) 
         f()
 
 
-def test_options_of_ours_are_refused() -> None:
+def test_reserved_remote_options_are_rejected() -> None:
     with pytest.raises(ConfigurationError, match="num_returns"), remote_options(num_returns=3):
         pass
 

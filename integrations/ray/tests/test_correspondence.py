@@ -88,7 +88,7 @@ def test_letters_of_another_execution_do_not_count(call: SentCall) -> None:
         (ray_errors.RaySystemError("strange"), CrashedRun, "could not execute its call"),
     ],
 )
-def test_losses_are_told(
+def test_a_lost_call_says_why(
     call: SentCall, error: BaseException, kind: type[Exception], words: str
 ) -> None:
     told = describe_loss(error, call)

@@ -22,7 +22,7 @@ class TaskRunner(Protocol):
 
 @record
 class ThreadPoolTaskRunner:
-    """Runs submitted tasks on threads of this process; async ones on an event loop beside them.
+    """Runs submitted tasks on threads of this process; async ones on event loops.
 
     Args:
         max_workers: the maximum number of threads, which are started as needed; None for the

@@ -174,18 +174,18 @@ def _unpack_argument(value: bytes | None) -> object:
     return UnsentArgument()
 
 
-def unpack_call(errand: CallMessage) -> SentFunction | bytes:
+def unpack_call(message: CallMessage) -> SentFunction | bytes:
     """Return the function and its arguments, or, pickled, why they can't be loaded here."""
     try:
-        call: SentFunction = unpacked(errand.body)
+        call: SentFunction = unpacked(message.body)
     except BaseException as error:  # noqa: BLE001 - home may send it in another way
         name = error.name if isinstance(error, ModuleNotFoundError) else None
-        return pack((name, pack_raised(error, errand.run.name)))
+        return pack((name, pack_raised(error, message.run.name)))
     return call
 
 
 def make_call(
-    errand: CallMessage,
+    message: CallMessage,
     call: SentFunction,
     around: current.Scope,
     settings: Settings,
@@ -200,11 +200,11 @@ def make_call(
     owner = current.Scope(None, lambda: ThreadPool(settings.max_workers, settings.max_in_flight))
     owner.run, owner.arguments = around.run, around.arguments
     scope = current.Scope(owner)
-    scope.run = errand.run
+    scope.run = message.run
     current.scope.set(scope)
-    current.tags.set(errand.tags)
+    current.tags.set(message.tags)
     try:
-        with nullcontext() if errand.seconds is None else limit_to(errand.seconds):
+        with nullcontext() if message.seconds is None else limit_to(message.seconds):
             value = fn(*args, **kwargs)
             if inspect.iscoroutine(value):
                 value = asyncio.run(value)
@@ -212,9 +212,9 @@ def make_call(
         try:
             return "states" if find_states(value) else "value", pack(value)
         except Exception as error:
-            raise NotSendable(f"the result of {errand.run.name!r}", str(error)) from error
+            raise NotSendable(f"the result of {message.run.name!r}", str(error)) from error
     except BaseException as error:  # noqa: BLE001 - it is the run's, and raised at home
-        return "error", pack_raised(error, errand.run.name)
+        return "error", pack_raised(error, message.run.name)
     finally:
         if owner.runner is not None:
             owner.runner.close()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 #: The held values in the call that is being pickled, by their keys.
 _packed: ContextVar[dict[str, HeldValue] | None] = ContextVar("flowstone.packed", default=None)
 #: For the call that is being unpickled, the pickled values by their keys.
-_beside: ContextVar[Mapping[str, bytes]] = ContextVar("flowstone.beside")
+_provided: ContextVar[Mapping[str, bytes]] = ContextVar("flowstone.held_values")
 
 
 class HeldValue(StoredValue):
@@ -62,17 +62,17 @@ def collect_held() -> Iterator[dict[str, HeldValue]]:
 
 
 @contextmanager
-def place_beside(values: Mapping[str, bytes]) -> Iterator[None]:
+def provide_held_values(values: Mapping[str, bytes]) -> Iterator[None]:
     """Unpickle keys in this block as these values, which are pickled."""
-    token = _beside.set(values)
+    token = _provided.set(values)
     try:
         yield
     finally:
-        _beside.reset(token)
+        _provided.reset(token)
 
 
 def _take(key: str) -> object:
-    value: object = unpacked(_beside.get()[key])
+    value: object = unpacked(_provided.get()[key])
     return value
 
 

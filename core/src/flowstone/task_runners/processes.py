@@ -82,13 +82,13 @@ class ProcessPool(ThreadPool):
         services = current.services()
         while True:
             by_value = count_sent_by_value()
-            errand = pack_call(fn, args, kwargs, runs[0], seconds)
+            payload = pack_call(fn, args, kwargs, runs[0], seconds)
             if self._around_id != runs[1].id:
                 self._around, self._around_id = pack_flow_run(runs[1]), runs[1].id
             child = self._take_child(runs[0].name)
             try:
                 child.tell(runs[1].id, self._around)
-                kind, content = child.talk(errand, runs[0], seconds, services)
+                kind, content = child.talk(payload, runs[0], seconds, services)
             except BaseException:
                 self._discard_child(child)
                 raise
@@ -205,7 +205,7 @@ class Child:
                 self._connection.send_bytes(around)
 
     def talk(
-        self, errand: bytes, run: Run, seconds: float | None, services: Services
+        self, payload: bytes, run: Run, seconds: float | None, services: Services
     ) -> tuple[str, Any]:
         """Send a call, handle the child's reports, and return the outcome."""
         reports = CallReports(services, self._connection.send_bytes)
@@ -216,7 +216,7 @@ class Child:
             if not reports.take_in(kind, content):
                 self._ready = True
         with suppress(OSError):  # it has died, which shows when it does not answer
-            self._connection.send_bytes(errand)
+            self._connection.send_bytes(payload)
         end = None if seconds is None else monotonic() + seconds
         while True:
             if end is not None and not self._connection.poll(max(0.0, end - monotonic())):

@@ -48,27 +48,27 @@ class SentCall:
         key: its name there.
         name: the name of its run.
         run_id: the id of its run.
-        errand: the pickled data for the process that makes it.
+        payload: the pickled data for the process that makes it.
         flow_run: identifies the flow run around it.
         seconds: its timeout.
-        beside: the held values among its arguments.
+        held_values: the held values among its arguments.
     """
 
-    __slots__ = ("_inbox", "beside", "errand", "flow_run", "key", "name", "run_id", "seconds")
+    __slots__ = ("_inbox", "flow_run", "held_values", "key", "name", "payload", "run_id", "seconds")
 
     def __init__(
         self,
         run: Run,
-        errand: bytes,
-        beside: Sequence[HeldValue],
+        payload: bytes,
+        held_values: Sequence[HeldValue],
         flow_run: str,
         seconds: float | None,
     ) -> None:
-        self.beside = beside
+        self.held_values = held_values
         # A run may send a call again, also from a later process; Dask groups calls by their prefix.
         self.key = f"flowstone.{run.unit}-{run.id}-{_PROCESS}-{next(_numbers)}"
         self.name, self.run_id = run.name, run.id
-        self.errand, self.flow_run, self.seconds = errand, flow_run, seconds
+        self.payload, self.flow_run, self.seconds = payload, flow_run, seconds
         self._inbox: SimpleQueue[bytes | BaseException] = SimpleQueue()
 
     def deliver(self, message: bytes | BaseException) -> None:
@@ -158,10 +158,10 @@ class RemotePool(ThreadPool):
         while True:
             by_value = count_sent_by_value()
             with collect_held() as held:
-                errand = pack_call(fn, args, kwargs, run, seconds)
-                if len(errand) >= SHARED_BYTES:
-                    errand = pack_call(fn, *self._share(args, kwargs), run, seconds)
-            sent = SentCall(run, errand, list(held.values()), flow_run.id, seconds)
+                payload = pack_call(fn, args, kwargs, run, seconds)
+                if len(payload) >= SHARED_BYTES:
+                    payload = pack_call(fn, *self._share(args, kwargs), run, seconds)
+            sent = SentCall(run, payload, list(held.values()), flow_run.id, seconds)
             try:
                 kind, content = self._make_call(sent, runs)
             except CrashedRun:
@@ -207,7 +207,7 @@ class RemotePool(ThreadPool):
 
     def _forget_shared(self, call: SentCall) -> None:
         with self._share_lock:
-            for value in call.beside:
+            for value in call.held_values:
                 self._shared.pop(value.key, None)
 
     def interrupt(self, thread: int) -> None:

@@ -131,13 +131,13 @@ def describe_versions() -> dict[str, str]:
 
 
 def serve_call(
-    key: str, errand: bytes, flow_run: str, link: Link, seconds: float | None
+    key: str, payload: bytes, flow_run: str, link: Link, seconds: float | None
 ) -> tuple[str, bytes]:
     """Make a call, and return the kind of its end, and that end, pickled.
 
     Args:
         key: the name of the call, for stopping it.
-        errand: the pickled `CallMessage`.
+        payload: the pickled `CallMessage`.
         flow_run: identifies its context, which is requested if it is not known here.
         link: the connection to the process that drives its run.
         seconds: its timeout.
@@ -154,7 +154,7 @@ def serve_call(
                 return "error", pack_raised(StoppedCall(), key)
             program = _find_program(flow_run, home)
             with current.use_services_in_call(program.services):
-                return _make_call(unpacked(errand), program, seconds)
+                return _make_call(unpacked(payload), program, seconds)
     except StoppedCall as error:
         return "error", pack_raised(error, key)
     finally:

@@ -1,4 +1,4 @@
-"""Submitted calls on threads of this process; coroutines on event loops beside them."""
+"""Submitted calls on threads of this process, or on event loops if they are async."""
 
 from __future__ import annotations
 

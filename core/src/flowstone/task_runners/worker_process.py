@@ -83,22 +83,22 @@ def _serve(connection: Connection[object, object], home: CallHome, settings: Set
     around = None
     while True:
         try:
-            errand: CallMessage | FlowRunMessage = unpacked(connection.recv_bytes())
+            message: CallMessage | FlowRunMessage = unpacked(connection.recv_bytes())
         except EOFError:
             return
-        if isinstance(errand, FlowRunMessage):
-            around = make_scope(errand)
+        if isinstance(message, FlowRunMessage):
+            around = make_scope(message)
             continue
         assert around is not None
-        call = unpack_call(errand)
+        call = unpack_call(message)
         if isinstance(call, bytes):
             home.send("unreadable", call)
             continue
         # A fresh context for each, so that no call sees what another has set.
-        kind, content = Context().run(make_call, errand, call, around, settings)
+        kind, content = Context().run(make_call, message, call, around, settings)
         sys.stdout.flush()
         home.send(kind, content)
-        del errand, call, content
+        del message, call, content
 
 
 def _end_with_parent(life: int) -> None:

@@ -187,22 +187,22 @@ class DaskPool(RemotePool):
 
     def _submit(self, calls: list[SentCall]) -> None:
         for call in calls:
-            if call.beside:
-                names = tuple(value.key for value in call.beside)
-                handles = [value.handle for value in call.beside]
+            if call.held_values:
+                names = tuple(value.key for value in call.held_values)
+                handles = [value.handle for value in call.held_values]
                 values = [each.future for each in handles if isinstance(each, _Handle)]
-                parts = call.errand, call.key, call.flow_run, self._topic, call.seconds, names
+                parts = call.payload, call.key, call.flow_run, self._topic, call.seconds, names
                 future = self._client.submit(
                     run_call, *parts, *values, key=call.key, pure=False, retries=0
                 )
                 self._note(call, future)
-        if calls := [call for call in calls if not call.beside]:
+        if calls := [call for call in calls if not call.held_values]:
             self._submit_alike(calls)
 
     def _submit_alike(self, calls: list[SentCall]) -> None:
         futures = self._client.map(
             run_call,
-            [call.errand for call in calls],
+            [call.payload for call in calls],
             [call.key for call in calls],
             [call.flow_run for call in calls],
             [self._topic] * len(calls),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from distributed import WorkerPlugin, get_worker
 
 from flowstone.ports.interrupts import interruptible
-from flowstone.task_runners.held_values import place_beside
+from flowstone.task_runners.held_values import provide_held_values
 from flowstone.task_runners.shared_site import part_value, running, serve_call
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _answers: dict[str, SimpleQueue[bytes | None]] = {}
 
 
 def run_call(
-    errand: bytes,
+    payload: bytes,
     key: str,
     flow_run: str,
     topic: str,
@@ -32,7 +32,7 @@ def run_call(
     """Run a call, and send its value or its error to the client that listens to the topic.
 
     Args:
-        errand: the call, serialized.
+        payload: the call, serialized.
         key: the name of the call.
         flow_run: the surrounding flow run.
         topic: the topic of the client.
@@ -46,8 +46,8 @@ def run_call(
     worker = get_worker()
     _watch_cancellations(worker)
     link = EventLink(worker, topic, key)
-    with place_beside(dict(zip(names, values, strict=True))):
-        message, value = part_value(*serve_call(key, errand, flow_run, link, seconds))
+    with provide_held_values(dict(zip(names, values, strict=True))):
+        message, value = part_value(*serve_call(key, payload, flow_run, link, seconds))
     link.send(message)
     return value
 

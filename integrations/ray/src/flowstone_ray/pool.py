@@ -71,9 +71,9 @@ class RayPool(RemotePool):
         submit = self._run_call
         if options := find_options():
             submit = self._function.options(**{**OPTIONS, **options})
-        names = tuple(value.key for value in call.beside)
-        values = [value.handle for value in call.beside]
-        order = CallOrder(call.errand, call.key, call.flow_run, mailbox, call.seconds, names)
+        names = tuple(value.key for value in call.held_values)
+        values = [value.handle for value in call.held_values]
+        order = CallOrder(call.payload, call.key, call.flow_run, mailbox, call.seconds, names)
         end, value = submit.remote(pickle.dumps(order), *values)
         self._refs[call.key] = _Refs(end, value)
         self._collector.add(end, correspondence, by_polling=len(self._refs) > FEW)

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import ray
 
-from flowstone.task_runners.held_values import place_beside
+from flowstone.task_runners.held_values import provide_held_values
 from flowstone.task_runners.messages import unpacked
 from flowstone.task_runners.shared_site import part_value, serve_call
 from flowstone_ray.mailbox import Letter
@@ -22,7 +22,7 @@ class CallOrder(NamedTuple):
     """A call for a worker.
 
     Attributes:
-        errand: the serialized call.
+        payload: the serialized call.
         key: its unique name.
         flow_run: the id of the surrounding flow run.
         mailbox: the name of the actor for its messages.
@@ -30,7 +30,7 @@ class CallOrder(NamedTuple):
         names: the names of the held values among its arguments.
     """
 
-    errand: bytes
+    payload: bytes
     key: str
     flow_run: str
     mailbox: str
@@ -64,8 +64,8 @@ def run_call(packed: bytes, *values: bytes) -> tuple[bytes, bytes | None]:
     """
     order: CallOrder = unpacked(packed)
     link = MailboxLink(order.mailbox, order.key)
-    with place_beside(dict(zip(order.names, values, strict=True))):
-        end = serve_call(order.key, order.errand, order.flow_run, link, order.seconds)
+    with provide_held_values(dict(zip(order.names, values, strict=True))):
+        end = serve_call(order.key, order.payload, order.flow_run, link, order.seconds)
     message, value = part_value(*end)
     return pickle.dumps(CallEnd(link.execution, link.letters, message)), value
 
