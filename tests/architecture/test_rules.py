@@ -18,8 +18,8 @@ CORE = ROOT / "core/src/flowstone"
 #: Of all packages: exceptions from the linter, and `Any` in a thousand lines of code.
 NOQA, ANY_PER_THOUSAND = 170, 25
 #: The only files that may read the environment: one is given its own with each command, one lends
-#: MLflow a login for a call, and one keeps what `ray.init` sets to the Ray that it starts.
-READERS = {"settings.py", "credentials.py", "child.py", "fluent.py", "local_environment.py"}
+#: MLflow a login for a call, and one sets what Ray reads when it is imported.
+READERS = {"settings.py", "credentials.py", "child.py", "fluent.py", "ray_environment.py"}
 
 
 def in_cli(source: Source) -> bool:

@@ -15,14 +15,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from tests.services.killed import find_processes
+from tests.services.killed import find_processes, make_environment
 from tests.services.servers import SETUP, Absent, Program, serve_in_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: What a program must have in its environment to find a cluster that listens on loopback only.
-LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+#: For a program that imports Ray itself: to find a cluster that listens on loopback only, and not
+#: to copy its environment there if `uv run` has started it.
+PROGRAM = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
 
 
 class RayCluster(NamedTuple):
@@ -43,6 +44,17 @@ class RayCluster(NamedTuple):
         return find_processes(f"HOME={self.session.parent}\0")
 
 
+def make_ray_environment(folder: Path, **more: str) -> dict[str, str]:
+    """Return the environment of a program that does not inherit this process's settings of Ray.
+
+    A local Ray turns token authentication on, also for child processes. Such a program rejects the
+    requests of a cluster without tokens, which therefore ends its actors.
+    """
+    environment = make_environment(folder)
+    kept = {key: value for key, value in environment.items() if not key.startswith("RAY_")}
+    return {**kept, **more}
+
+
 @contextmanager
 def ray_cluster(shared: Path | None = None, client_seconds: int = 300) -> Iterator[RayCluster]:
     """Start Ray, and yield where it is; 15 s.
@@ -53,7 +65,7 @@ def ray_cluster(shared: Path | None = None, client_seconds: int = 300) -> Iterat
     if find_spec("ray") is None:
         raise Absent("ray", "ray", SETUP)
     environment = {
-        **LOOPBACK,
+        **PROGRAM,
         "RAY_AUTH_MODE": "disabled",
         "RAY_USAGE_STATS_ENABLED": "0",
         "GRPC_ENABLE_FORK_SUPPORT": "0",

@@ -7,9 +7,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from tests.services.ray import LOOPBACK, client_turn
+from tests.services.ray import PROGRAM, client_turn
 
-os.environ.update(LOOPBACK)  # Ray reads it when it is imported
+os.environ.update(PROGRAM)  # Ray reads it when it is imported
 
 import pytest
 import ray

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import threading
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import ray
-from tests.services.ray import client_turn, ray_cluster
+from tests.services.ray import client_turn, make_ray_environment, ray_cluster
 from tests.services.waiting import until
 
 from flowstone.errors import ConfigurationError
@@ -20,6 +21,8 @@ from flowstone_ray.connection import SharedConnection
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.services.ray import RayCluster
 
     from .conftest import Connection
 
@@ -48,6 +51,53 @@ def test_a_connection_is_closed_when_no_thread_uses_it() -> None:
     with gate.access():
         events.append("used again")
     assert events == ["used", "closed", "used again"]
+
+
+PROGRAM_OF_UV = """
+import sys
+
+from flowstone import flow, task
+from flowstone_ray import RayTaskRunner
+
+
+@task
+def tell():
+    import ray
+
+    return dict(ray.get_runtime_context().runtime_env), sys.executable
+
+
+@flow(task_runner=RayTaskRunner(address=sys.argv[1]))
+def f():
+    return tell.submit().result()
+
+
+print(f() == ({}, sys.executable))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("address", ["address", "client_address"])
+def test_the_environment_of_uv_run_is_not_copied(
+    ray_cluster: RayCluster, address: str, tmp_path: Path
+) -> None:
+    """Ray finds `uv run` among the parents of a program, and would upload its working directory."""
+    (tmp_path / "program.py").write_text(PROGRAM_OF_UV, "utf-8")
+    (tmp_path / "run").write_text(
+        "import subprocess, sys\nsubprocess.run(sys.argv[1:], check=True)"
+    )
+    environment = make_ray_environment(tmp_path, RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0")
+    with client_turn():
+        done = subprocess.run(
+            ["uv", "run", sys.executable, "program.py", getattr(ray_cluster, address)],
+            executable=sys.executable,
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    assert done.stdout == "True\n"
 
 
 @contextmanager

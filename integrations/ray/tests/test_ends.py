@@ -17,10 +17,9 @@ from tests.services.killed import (
     SPINNING_FLOW,
     find_processes,
     kill_in_mid_job,
-    make_environment,
     run_command,
 )
-from tests.services.ray import LOOPBACK, client_turn, ray_cluster
+from tests.services.ray import PROGRAM, client_turn, make_ray_environment, ray_cluster
 from tests.services.waiting import until
 
 from flowstone import flow, task
@@ -40,17 +39,6 @@ def make_program(folder: Path, where: str) -> str:
     return SPINNING_FLOW.format(
         module="flowstone_ray", runner="RayTaskRunner", where=where, file=str(folder / "began")
     )
-
-
-def make_ray_environment(folder: Path, **more: str) -> dict[str, str]:
-    """Return the environment of a program that does not inherit this process's settings of Ray.
-
-    A local Ray turns token authentication on, also for child processes. Such a program rejects the
-    requests of a cluster without tokens, which therefore ends its actors.
-    """
-    environment = make_environment(folder)
-    kept = {key: value for key, value in environment.items() if not key.startswith("RAY_")}
-    return {**kept, **more}
 
 
 def ends(pid: int) -> Callable[[], bool]:
@@ -114,7 +102,7 @@ def test_a_mailbox_that_dies_crashes_the_calls_in_progress(
 @pytest.mark.slow
 def test_a_flow_that_dies_leaves_nothing_running(ray_cluster: RayCluster, tmp_path: Path) -> None:
     program = make_program(tmp_path, f"address={ray_cluster.address!r}")
-    environment = make_ray_environment(tmp_path, **LOOPBACK)
+    environment = make_ray_environment(tmp_path, **PROGRAM)
     assert kill_in_mid_job(program, tmp_path, environment) == "it runs"
     until(ends(int((tmp_path / "began").read_text())))
     assert "Crashed" in run_command(environment, "run", "ls")
@@ -133,7 +121,7 @@ def test_a_temporary_ray_dies_with_its_flow(tmp_path: Path) -> None:
 @pytest.mark.parametrize("address", ["address", "client_address"])
 def test_a_head_that_dies_ends_the_flow(address: str, tmp_path: Path) -> None:
     """Another attempt starts no Ray of its own."""
-    environment = make_ray_environment(tmp_path, **LOOPBACK)
+    environment = make_ray_environment(tmp_path, **PROGRAM)
     file = tmp_path / "program.py"
     with ray_cluster() as doomed, client_turn():
         program = make_program(tmp_path, f"address={getattr(doomed, address)!r}")

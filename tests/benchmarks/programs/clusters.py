@@ -4,6 +4,7 @@ The bytes are those that go over the loopback interface, from any process.
 """
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -58,6 +59,7 @@ def start_ray(memory: int) -> Iterator[Workers]:
     Args:
         memory: bytes that a node holds.
     """
+    os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"  # no workers of `uv run` in a copy of this
     import ray  # one engine is measured
     from ray.cluster_utils import Cluster  # as above
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import logging
 import signal
 import threading
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from flowstone.errors import ConfigurationError
 from flowstone_ray.access_gate import AccessGate
-from flowstone_ray.local_environment import find_address, local_environment
+from flowstone_ray.ray_environment import find_address, ray_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -71,7 +71,7 @@ class SharedConnection:
     def _join(self, chosen: RayTaskRunner) -> bool:
         """Connect if necessary; return whether the connection is ours to close."""
         address = chosen.address or find_address() or "local"
-        with local_environment() if address == "local" else nullcontext():
+        with ray_environment(is_local=address == "local"):
             import ray  # it reads the environment when it is imported
 
         if not ray.is_initialized():
@@ -98,7 +98,7 @@ def _open(address: str, chosen: RayTaskRunner) -> ExitStack:
     options = {"log_to_driver": False, "logging_level": logging.ERROR}
     with ExitStack() as stack:
         if address == "local":
-            stack.enter_context(local_environment())
+            stack.enter_context(ray_environment(is_local=True))
             options["include_dashboard"] = False
         try:
             with _keep_handler():

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+#: Off unless set otherwise: in a program that `uv run` started, Ray would upload the working
+#: directory to the cluster, and make an environment there in which it may find no Ray.
+_COPIES_UV_RUN = "RAY_ENABLE_UV_RUN_RUNTIME_ENV"
 #: With 0, a local Ray listens on the loopback interface only, on any system.
 _TAKES_OTHER_NODES = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 
@@ -19,13 +22,16 @@ def find_address() -> str | None:
 
 
 @contextmanager
-def local_environment() -> Iterator[None]:
-    """Keep a Ray that is started in the block on this machine; then restore the environment.
+def ray_environment(*, is_local: bool) -> Iterator[None]:
+    """Set Flowstone's defaults of Ray's variables in the block; then restore the environment.
 
-    `ray.init` sets variables for the Ray that it starts; they would be wrong for another cluster.
+    Ray reads them when it is imported. `ray.init` sets others for a local Ray that it starts; they
+    would be wrong for another cluster.
     """
     before = {name: value for name, value in os.environ.items() if name.startswith("RAY_")}
-    os.environ.setdefault(_TAKES_OTHER_NODES, "0")
+    os.environ.setdefault(_COPIES_UV_RUN, "0")
+    if is_local:
+        os.environ.setdefault(_TAKES_OTHER_NODES, "0")
     try:
         yield
     finally:
