@@ -145,6 +145,101 @@ def test_a_head_that_dies_ends_the_flow(address: str, tmp_path: Path) -> None:
     assert "Failed" in run_command(environment, "run", "ls")
 
 
+LOST_NODES = """
+import os
+import time
+from pathlib import Path
+
+import ray
+from ray.cluster_utils import Cluster
+
+from flowstone import flow, task
+from flowstone.errors import ProcessLost
+from flowstone_ray import RayTaskRunner
+
+folder = Path(os.environ["FOLDER"])
+memory = {"object_store_memory": 80_000_000}
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **memory})
+node = cluster.add_node(num_cpus=1, **memory)
+cluster.wait_for_nodes()
+ray.init(cluster.address, log_to_driver=False)
+
+
+def mark_node():
+    node = ray.get_runtime_context().get_node_id()
+    with (folder / "nodes").open("a") as file:
+        file.write(node + "\\n")
+    return node
+
+
+def read_marks():
+    return (folder / "nodes").read_text().split() if (folder / "nodes").exists() else []
+
+
+def replace_node():
+    global node
+    lost, node = node, cluster.add_node(num_cpus=1, **memory)
+    cluster.remove_node(lost, allow_graceful=False)
+
+
+@task(retries=1)
+def moves():
+    mark_node()
+    while len(read_marks()) == 1:
+        time.sleep(0.01)
+
+
+@task
+def makes():
+    return mark_node() + "x" * 1_000_000
+
+
+@flow(task_runner=RayTaskRunner())
+def f():
+    moving = moves.submit()
+    while not read_marks():
+        time.sleep(0.01)
+    replace_node()
+    moving.result()
+    made = makes.submit()
+    made.wait()
+    replace_node()
+    try:
+        made.result()
+    except ProcessLost as error:
+        (folder / "told").write_text(str(error))
+
+
+f()
+ray.shutdown()
+cluster.shutdown()
+"""
+
+
+@pytest.mark.check
+def test_a_node_that_dies_loses_its_calls_and_values(tmp_path: Path) -> None:
+    """The call is retried on another node; the value is not computed again.
+
+    The actor for messages is on the flow's node.
+    """
+    environment = make_ray_environment(
+        tmp_path, **PROGRAM, FOLDER=str(tmp_path), HOME=str(tmp_path), RAY_AUTH_MODE="disabled"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", LOST_NODES],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "the Ray node that held its value is gone" in (tmp_path / "told").read_text()
+    first, second, third = (tmp_path / "nodes").read_text().split()
+    assert first != second == third
+    assert "attempt 1 failed: its Ray node died" in done.stderr
+    until(lambda: not find_processes(f"FOLDER={tmp_path}"), seconds=120)
+
+
 ALONE = """
 import os
 import signal

@@ -134,7 +134,8 @@ def _start_mailbox() -> StartedMailbox:
         namespace=NAMESPACE,
         num_cpus=0,
         max_concurrency=AT_ONCE,
-        scheduling_strategy=NodeAffinitySchedulingStrategy(here, soft=True),
+        # With soft=True, Ray places it on another node if there is one.
+        scheduling_strategy=NodeAffinitySchedulingStrategy(here, soft=False),
     )
     return StartedMailbox(name, actor.remote())
 
