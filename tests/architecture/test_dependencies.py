@@ -26,8 +26,9 @@ OURS = {member.name for member in members()}
 #: What the core meets only as values that a program hands in, which has them then.
 HANDED_IN = {"pandas", "polars"}
 #: What an optional SDK imports for what the core does with it, and does not bring itself; dbt
-#: imports its adapters, and SQLAlchemy the drivers of databases.
+#: imports its adapters, SQLAlchemy the drivers of databases, Dask what draws its reports.
 BEHIND = {
+    ("flowstone-dask", "bokeh"),
     ("flowstone-dbt", "dbt-bigquery"), ("flowstone-dbt", "dbt-duckdb"),
     ("flowstone-dbt", "dbt-postgres"), ("flowstone-dbt", "dbt-snowflake"),
     ("flowstone-duckdb", "pytz"), ("flowstone-great-expectations", "psycopg"),

@@ -6,9 +6,10 @@ import pkgutil
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from distributed import Client, LocalCluster, performance_report
+from distributed import Client, LocalCluster
 
 from flowstone.errors import ConfigurationError
+from flowstone_dask.reports import write_report
 from flowstone_dask.scheduler_rules import CallRules
 
 if TYPE_CHECKING:
@@ -28,8 +29,7 @@ def connect(chosen: DaskTaskRunner, stack: ExitStack) -> Client:
             "DaskTaskRunner", problem, "Install flowstone-dask where the scheduler runs."
         ) from error
     if chosen.performance_report_path is not None:
-        stack.enter_context(client.as_current())
-        stack.enter_context(performance_report(filename=str(chosen.performance_report_path)))
+        stack.enter_context(write_report(client, chosen.performance_report_path))
     return client
 
 

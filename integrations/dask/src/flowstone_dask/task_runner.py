@@ -35,7 +35,8 @@ class DaskTaskRunner:
         cluster_kwargs: the arguments of `cluster_class`.
         adapt_kwargs: the arguments of the cluster's `adapt`; None for a fixed size.
         client_kwargs: arguments of `distributed.Client`.
-        performance_report_path: the file for Dask's performance report of the flow run.
+        performance_report_path: the file for Dask's performance report of the flow run, an HTML
+            page. The scheduler needs ``flowstone-dask[report]``.
     """
 
     cluster: Cluster | None = None
