@@ -453,6 +453,22 @@ def test_an_interrupt_ends_all_as_cancelled(services: Services) -> None:
     assert set(ends(services).values()) == {"Cancelled"}
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, ValueError])
+def test_a_traceback_has_no_frames_of_the_engine(error: type[BaseException]) -> None:
+    @task
+    def fails() -> None:
+        raise error
+
+    @flow
+    def f() -> None:
+        fails()
+
+    with pytest.raises(error) as caught:
+        f()
+    modules = [frame.frame.f_globals["__name__"] for frame in caught.traceback]
+    assert [name for name in modules if not name.startswith("flowstone.calls.")] == [__name__] * 3
+
+
 def test_no_future_keeps_its_arguments_alive() -> None:
     import gc
     import weakref

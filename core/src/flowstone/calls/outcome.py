@@ -14,7 +14,6 @@ from flowstone.records.states import COMPLETED, StoredValue
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
-    from types import TracebackType
 
     from flowstone.records.specs import Spec
     from flowstone.records.states import State
@@ -25,7 +24,7 @@ def reraise_stop_signal(state: State) -> None:
     if _is_stop(state.data):
         with suppress(StoreError):  # logs of the final hooks; a signal leaves no time for more
             current.services().journal.flush()
-        raise state.data
+        raise _without_engine(state.data)
 
 
 def show_tree(spec: Spec) -> AbstractContextManager[object]:
@@ -43,7 +42,7 @@ async def areraise_stop_signal(state: State) -> None:
     if _is_stop(state.data):
         with suppress(StoreError):  # as above; a cancellation has no further effect
             await finish_blocking(current.services().journal.flush, [])
-        raise state.data
+        raise _without_engine(state.data)
 
 
 def _is_stop(data: object) -> TypeGuard[BaseException]:
@@ -53,7 +52,7 @@ def _is_stop(data: object) -> TypeGuard[BaseException]:
 async def aunwrap(state: State, return_state: bool) -> object:
     """Async version of `unwrap`."""
     if _is_stop(state.data):
-        raise state.data  # its logs are flushed at the end of the root
+        raise _without_engine(state.data)  # its logs are flushed at the end of the root
     if isinstance(state.data, StoredValue) and not return_state:
         return await call_blocking(unwrap, state, return_state)
     return unwrap(state, return_state)
@@ -65,14 +64,15 @@ def unwrap(state: State, return_state: bool) -> Any:
     if return_state:
         return state
     if isinstance(state.data, BaseException) and state.type is not COMPLETED:
-        raise state.data.with_traceback(_trim_traceback(state.data.__traceback__))
+        raise _without_engine(state.data)
     return state.result()
 
 
-def _trim_traceback(traceback: TracebackType | None) -> TracebackType | None:
-    """Return the traceback, beginning with the first frame outside of the engine."""
+def _without_engine(error: BaseException) -> BaseException:
+    """Return the error; its traceback begins with the first frame outside of the engine."""
+    traceback = error.__traceback__
     while traceback is not None:
         if not traceback.tb_frame.f_globals.get("__name__", "").startswith("flowstone."):
-            return traceback
+            break
         traceback = traceback.tb_next
-    return None
+    return error.with_traceback(traceback)
