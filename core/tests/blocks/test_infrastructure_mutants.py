@@ -16,7 +16,7 @@ pytest_plugins = ["pytester"]
 __all__ = ["ProcessInfrastructure"]
 
 SOURCE = """
-import subprocess, pytest
+import os, signal, subprocess, pytest
 from flowstone.blocks.jobs import JobStatus, Report
 from flowstone.blocks.jobs.processes import name_process, read_process_name
 from flowstone.errors import *
@@ -26,7 +26,16 @@ from flowstone_testing import InfrastructureSuite
 from flowstone_testing.groups import is_group_alive
 from pydantic import BaseModel, ConfigDict, Field
 
-class Provider(ProcessProvider):
+started = []
+
+class Recorded(ProcessProvider):
+    def start(self):
+        try:
+            return super().start()
+        finally:
+            if self._process is not None: started.append(self._process)
+
+class Provider(Recorded):
 {provider}
 
 class Mutant(ProcessInfrastructure):
@@ -47,6 +56,14 @@ class TestMutant(InfrastructureSuite):
     def infrastructure(self): return Mutant()
     @pytest.fixture
     def alive(self): return is_group_alive
+
+    @pytest.fixture(autouse=True)
+    def end_processes(self):
+        yield
+        while started:
+            process = started.pop()
+            if process.poll() is None: os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 """
 
 #: Faults of the provider.
