@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
@@ -291,3 +293,20 @@ def test_an_interrupt_that_comes_too_late_comes_up_nowhere() -> None:
 
 async def _await(awaitable: Awaitable[Any]) -> Any:
     return await awaitable
+
+
+CALL_AT_EXIT = """
+import asyncio, atexit
+from flowstone.engine.blocking_calls import call_blocking
+
+@atexit.register
+def end():
+    print(asyncio.run(call_blocking(str, "called")))
+"""
+
+
+def test_a_call_is_made_at_exit() -> None:
+    """From Python 3.12 on, an exiting program may not start a thread."""
+    command = [sys.executable, "-c", CALL_AT_EXIT]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("called\n", "")

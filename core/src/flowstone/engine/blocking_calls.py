@@ -183,7 +183,7 @@ class CallThreads:
         self._lock = threading.Lock()  # held for a few instructions
 
     def start(self, call: Callable[[], None], threads: Threads) -> None:
-        """Make a call in a thread; `threads` starts new ones."""
+        """Make a call in a thread; `threads` starts new ones. At exit, it may be made here."""
         with self._lock:
             if self._idle:
                 worker = self._idle.pop()
@@ -194,7 +194,12 @@ class CallThreads:
             if self._count >= MOST_THREADS and not hasattr(_here, "worker"):
                 self._queue.append(call)
                 return
-            self._count += 1
+            # An exiting program may not start a thread, from Python 3.12 on.
+            is_exiting = not threading.main_thread().is_alive()
+            self._count += not is_exiting
+        if is_exiting:
+            call()
+            return
         worker = _CallThread(self, threads.Event(), call)
         name = "flowstone-blocking"
         threads.Thread(target=worker.live, name=name, daemon=True).start()
