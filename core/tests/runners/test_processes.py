@@ -375,6 +375,37 @@ def test_each_call_has_a_context_of_its_own() -> None:
     assert f() == [set(), set()]
 
 
+STRINGS_OF_THE_PROGRAM = """
+from enum import Enum
+from flowstone import flow, tags, task
+from flowstone.task_runners import ProcessPoolTaskRunner
+
+class Colour(str, Enum):
+    RED = "red"
+
+@task(tags=[Colour.RED])
+def add(a, b): return a + b
+
+@flow(task_runner=ProcessPoolTaskRunner(max_workers=1))
+def f():
+    with tags(Colour.RED):
+        return add.submit(1, 2).result()
+
+if __name__ == "__main__":
+    print(f())
+"""
+
+
+def test_tags_may_be_of_a_class_of_the_program(tmp_path: Path) -> None:
+    file = tmp_path / "program.py"
+    file.write_text(STRINGS_OF_THE_PROGRAM, "utf-8")
+    environment = {**os.environ, "FLOWSTONE_HOME": str(tmp_path / "home")}
+    done = subprocess.run(
+        [sys.executable, file], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "3\n"
+
+
 def test_tags_around_the_call_hold_for_tasks_inside_it(services: Services) -> None:
     @task
     def inner() -> None: ...

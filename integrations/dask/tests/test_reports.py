@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+import fsspec
 import pytest
 
 from flowstone import flow, task
@@ -48,6 +49,22 @@ def test_one_that_fails_at_the_end_is_a_warning(
     runner = DaskTaskRunner(address=remote.address, performance_report_path=tmp_path)
     assert add_up(runner) == 6
     assert f"performance report was not written to {tmp_path}" in caplog.text
+
+
+def test_it_may_be_written_to_a_url(remote: DaskProcesses) -> None:
+    url = "memory://reports/report.html"
+    assert add_up(DaskTaskRunner(address=remote.address, performance_report_path=url)) == 6
+    with fsspec.open(url, "r") as file:
+        assert "Dask Performance Report" in file.read()
+
+
+def test_the_error_of_the_flow_stays(remote: DaskProcesses) -> None:
+    @flow(task_runner=DaskTaskRunner(address=remote.address, performance_report_path="no://url"))
+    def f() -> None:
+        raise KeyError("of the flow")
+
+    with pytest.raises(KeyError, match="of the flow"):
+        f()
 
 
 def test_a_folder_that_does_not_exist_is_reported_first(

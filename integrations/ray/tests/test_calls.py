@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 import ray
 from tests.services.cluster_runners import MEGABYTE, make, mark, run_on
+from tests.services.ray import client_turn
 from tests.services.waiting import until
 
 from flowstone import flow, task, unmapped
 from flowstone.errors import ConfigurationError
 from flowstone.testing import flowstone_test_harness
 from flowstone_ray import RayTaskRunner, remote_options
+from flowstone_ray.connection import SharedConnection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -144,8 +146,50 @@ def test_a_flow_inside_a_task_may_use_the_cluster(runner: RayTaskRunner) -> None
 
 @pytest.mark.usefixtures("remote")
 def test_another_cluster_than_the_connected_one_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="connected to the Ray at 127"):
+    with pytest.raises(ConfigurationError, match="connected to the Ray cluster at 127"):
         run_on(RayTaskRunner(address="127.0.0.1:1"), abs, -1)
+
+
+def test_another_cluster_of_a_client_is_refused(by_client: RayCluster) -> None:
+    shared = SharedConnection()
+    ray.shutdown()
+    with client_turn(), shared.use(RayTaskRunner(address=by_client.client_address)):
+        with (
+            pytest.raises(ConfigurationError, match="wait until the other flow runs end"),
+            shared.use(RayTaskRunner(address="ray://10.0.0.4:10001")),
+        ):
+            raise AssertionError
+        with shared.use(RayTaskRunner(address=by_client.client_address)):
+            assert ray.is_initialized()
+
+
+def test_the_same_cluster_may_be_named_otherwise(remote: RayCluster) -> None:
+    port = remote.address.rpartition(":")[2]
+    assert run_on(RayTaskRunner(address=f"localhost:{port}"), abs, -1) == 1
+
+    @flow(task_runner=RayTaskRunner(address=remote.client_address))
+    def inside() -> int:
+        return task(abs).submit(-2).result()
+
+    assert run_on(RayTaskRunner(address=remote.address), lambda: inside()) == 2
+
+
+def test_inputs_are_let_go_before_what_was_made_of_them(runner: RayTaskRunner) -> None:
+    @task
+    def repeat(value: bytes) -> bytes:
+        return value[: 10 * MEGABYTE]
+
+    @flow(task_runner=runner)
+    def f() -> None:
+        until(lambda: find_plasma() < 10 * MEGABYTE)
+        made = make.submit(30 * MEGABYTE)
+        part = repeat.submit(made)
+        part.wait()
+        del made
+        until(lambda: find_plasma() < 20 * MEGABYTE)
+        assert len(part.result()) == 10 * MEGABYTE
+
+    f()
 
 
 def test_an_address_is_given_once() -> None:

@@ -67,7 +67,16 @@ def test_letters_of_another_execution_do_not_count(call: SentCall) -> None:
     assert receive_all(call) == [b"lost"]
     correspondence.take_letter(write(call, 0, b"first", "b"))
     assert receive_all(call) == [b"first", b"end"]
-    assert correspondence.asking == "b"
+
+
+def test_an_answer_goes_to_the_execution_that_asked(call: SentCall) -> None:
+    """Ray may execute a call again before the first execution has its answer."""
+    correspondence = Correspondence(call)
+    correspondence.take_letter(Letter(call.key, "a", 0, b"asked", is_question=True))
+    correspondence.take_letter(Letter(call.key, "b", 1, b"asked later", is_question=True))
+    correspondence.take_letter(Letter(call.key, "b", 0, b"told"))
+    assert receive_all(call) == [b"asked", b"told", b"asked later"]
+    assert [correspondence.pop_asking() for _ in range(2)] == ["a", "b"]
 
 
 @pytest.mark.parametrize(

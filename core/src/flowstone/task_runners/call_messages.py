@@ -68,8 +68,11 @@ def pack_call(
     body = pack_if_possible((fn, args, kwargs), what)
     limits = [limit for limit in (seconds, seconds_left()) if limit is not None]
     run = replace(run, parameters=None)
-    message = CallMessage(run, current.tags.get(), body, min(limits, default=None))
-    return pickle.dumps(message)  # nothing else in it is the user's, and `pack` is slow
+    tags = current.tags.get()
+    message = CallMessage(run, tags, body, min(limits, default=None))
+    # `pack` is slow, and only needed for objects of the user: strings may be of a class of theirs.
+    texts = (*tags, *run.tags, run.name, run.unit, run.unit_version or "")
+    return pickle.dumps(message) if {str}.issuperset(map(type, texts)) else pack(message)
 
 
 def pack_flow_run(run: Run) -> bytes:

@@ -39,6 +39,7 @@ class HeldValue(StoredValue):
     def bring_home(self) -> None:
         """Fetch it from the cluster in pickled form, and free it there."""
         content = self._fetch()
+        self._fetch = lambda: content  # the former refers to the cluster's object
         self.read = lambda: unpacked(content)
         self.holder = self.handle = None
 

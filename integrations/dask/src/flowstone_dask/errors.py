@@ -33,7 +33,7 @@ def describe_loss(error: BaseException | None, call: SentCall) -> Exception:
     return told
 
 
-def describe_lost_value(error: BaseException, call: SentCall) -> Exception:
+def describe_lost_value(error: BaseException, name: str, run_id: str) -> Exception:
     """Return the error for the lost value of a completed call."""
     problem = f"the Dask worker that held its value is gone ({error!r}); persist_result=True stores"
-    return ProcessLost(call.name, call.run_id, f"{problem} results outside the cluster")
+    return ProcessLost(name, run_id, f"{problem} results outside the cluster")

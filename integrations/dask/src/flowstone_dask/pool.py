@@ -117,7 +117,9 @@ class DaskPool(RemotePool):
         with self._submission:
             handle = _Handle(self._futures.pop(call.key))
         self._places.pop(call.key, None)
-        return HeldValue(self, call.key, handle, partial(Context().run, _fetch, handle, call))
+        # Not the call: it refers to its arguments, which the cluster should free.
+        fetch = partial(Context().run, _fetch, handle, call.name, call.run_id)
+        return HeldValue(self, call.key, handle, fetch)
 
     def share_content(self, key: str, content: bytes) -> HeldValue | None:
         try:
@@ -228,9 +230,9 @@ class DaskPool(RemotePool):
             call.deliver(describe_loss(error, call))
 
 
-def _fetch(handle: _Handle, call: SentCall) -> bytes:
-    """Return the serialized value that a worker holds."""
+def _fetch(handle: _Handle, name: str, run_id: str) -> bytes:
+    """Return the serialized value of a run that a worker holds."""
     try:
         return handle.future.result() or b""
     except Exception as error:
-        raise describe_lost_value(error, call) from error
+        raise describe_lost_value(error, name, run_id) from error

@@ -14,6 +14,7 @@ from flowstone.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import TracebackType
 
     from distributed import Client
 
@@ -27,21 +28,42 @@ def write_report(client: Client, path: str | Path) -> Iterator[None]:
     Raises:
         ConfigurationError: the report can't be written.
     """
-    _check(client, Path(path))
+    _check(client, path)
     with client.as_current():
         report = performance_report(filename=str(path))
         report.__enter__()
         try:
             yield
         finally:
-            try:
+            with _Warning(path):  # the flow run has its own end
                 report.__exit__(None, None, None)
-            except (OSError, RuntimeError) as error:  # the flow run has its own end
-                logger.warning("Dask's performance report was not written to %s: %s", path, error)
 
 
-def _check(client: Client, path: Path) -> None:
-    if not path.absolute().parent.is_dir():
+class _Warning:
+    """Logs an error of the block as a warning."""
+
+    def __init__(self, path: str | Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        told = "Dask's performance report was not written to %s: %s"
+        logger.warning(told, self._path, error)
+        return True
+
+
+def _check(client: Client, path: str | Path) -> None:
+    is_local = "://" not in str(path)  # Dask writes to a URL by fsspec
+    if is_local and not Path(path).absolute().parent.is_dir():
         problem = f"the folder of performance_report_path={str(path)!r} does not exist"
         raise ConfigurationError("DaskTaskRunner", problem, "Create the folder.")
     if not client.run_on_scheduler(_has_bokeh):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
 from contextlib import suppress
 from functools import partial
@@ -29,6 +30,9 @@ INTERVALS = 0.002, 0.05
 #: The part of the calls that a poll should find ended, at least and at most. With fewer, polling
 #: takes too much CPU time; with more, the cluster may run out of calls.
 ENDED = 1 / 8, 1 / 4
+
+#: What pickle raises for the objects of another version.
+UNREADABLE = AttributeError, ImportError, TypeError, ValueError, pickle.UnpicklingError
 
 
 class EndCollector:
@@ -103,7 +107,7 @@ class EndCollector:
             if value is None:
                 end.future().add_done_callback(partial(_take_end, self._remove(end)))
             else:
-                self._remove(end).take_end(unpacked(value))
+                _pass_on(self._remove(end), value)
         return len(ready)
 
     def _lose(self, end: ObjectRef[bytes], error: Exception) -> None:
@@ -135,7 +139,16 @@ def adapt_interval(interval: float, part: float) -> float:
 def _take_end(correspondence: Correspondence, done: Future[bytes]) -> None:
     error = done.exception()
     if error is None:
-        end: CallEnd = unpacked(done.result())
-        correspondence.take_end(end)
+        _pass_on(correspondence, done.result())
     else:
         correspondence.lose(error)
+
+
+def _pass_on(correspondence: Correspondence, packed: bytes) -> None:
+    """Pass the end of a call on; one that can't be read, as of another version, loses the call."""
+    try:
+        end: CallEnd = unpacked(packed)
+    except UNREADABLE as error:
+        correspondence.lose(error)
+    else:
+        correspondence.take_end(end)

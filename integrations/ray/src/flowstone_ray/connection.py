@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import socket
 import threading
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
@@ -105,10 +106,12 @@ def _open(address: str, chosen: RayTaskRunner) -> ExitStack:
                 kwargs = {**options, **(chosen.init_kwargs or {})}
                 _connect(lambda: ray.init(address=address, **kwargs))
         except (ConnectionError, RuntimeError) as error:
-            problem = f"Ray can't be reached at {address!r}: {error}"
-            raise ConfigurationError(
-                "RayTaskRunner", problem, "Check the address and the versions."
-            ) from error
+            if address == "local":
+                problem, remedy = f"a local Ray could not be started: {error}", "See Ray's logs."
+            else:
+                problem = f"Ray can't be reached at {address!r}: {error}"
+                remedy = "Check the address, and that both sides have the same Ray and Python."
+            raise ConfigurationError("RayTaskRunner", problem, remedy) from error
         stack.callback(ray.shutdown)
         return stack.pop_all()
 
@@ -138,19 +141,44 @@ def _connect(connect: Callable[[], object]) -> None:
 
 
 def _check_address(wanted: str | None, ours: str | None) -> None:
-    """Raise an error if the program is connected to another cluster."""
+    """Raise an error if the program is connected to another cluster.
+
+    Args:
+        wanted: the address that a task runner has.
+        ours: the address to which Flowstone has connected; None if the program did so itself.
+    """
     import ray  # see above
 
     if wanted in {None, "auto", ours}:
         return
     by_client: Callable[[], bool] = ray.util.client.ray.is_connected
-    found = "ray://…" if by_client() else ray.get_runtime_context().gcs_address
-    if wanted != found and not (by_client() and str(wanted).startswith("ray://")):
+    if by_client():
+        found = ours or "ray://…"
+        is_other = not str(wanted).startswith("ray://") or ours is not None
+    else:
+        context = ray.get_runtime_context()
+        found = context.gcs_address
+        # In a task, only the cluster that runs it can be meant, by whatever address.
+        is_other = context.worker.mode != ray.WORKER_MODE and _resolve(wanted) != _resolve(found)
+    if is_other:
+        way_out = (
+            "call ray.shutdown() first" if ours is None else "wait until the other flow runs end"
+        )
         raise ConfigurationError(
             "RayTaskRunner",
-            f"this program is connected to the Ray at {found}, and the address is {wanted!r}",
-            "Omit the address, or call ray.shutdown() first.",
+            f"this program is already connected to the Ray cluster at {found}, and can't connect "
+            f"to {wanted!r}",
+            f"Omit the address, or {way_out}.",
         )
+
+
+def _resolve(address: str | None) -> tuple[str, str]:
+    """Return the IP address and the port of an address, whose host may be a name."""
+    host, _, port = str(address).rpartition(":")
+    try:
+        return socket.gethostbyname(host), port
+    except OSError:
+        return host, port
 
 
 @contextmanager

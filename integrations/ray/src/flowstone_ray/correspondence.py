@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import defaultdict
+from collections import defaultdict, deque
 from typing import TYPE_CHECKING
 
 from flowstone_ray.errors import describe_loss
@@ -19,36 +19,35 @@ class _Execution:
 
     def __init__(self) -> None:
         self.delivered = 0
-        self.early: dict[int, bytes] = {}
+        self.early: dict[int, Letter] = {}
 
 
 class Correspondence:
-    """Delivers the letters of a call in order, and then its end, which arrives separately.
-
-    Args:
-        call: the call.
-
-    Attributes:
-        asking: the execution whose letter arrived last: only that one can wait for an answer.
-    """
+    """Delivers the letters of a call in order, and then its end, which arrives separately."""
 
     def __init__(self, call: SentCall) -> None:
         self._call = call
         self._lock = threading.Lock()
         self._executions: defaultdict[str, _Execution] = defaultdict(_Execution)
         self._end: CallEnd | None = None
-        self.asking = ""
+        self._asking: deque[str] = deque()
 
     def take_letter(self, letter: Letter) -> None:
         """Accept a letter."""
         with self._lock:
             execution = self._executions[letter.execution]
-            execution.early[letter.number] = letter.message
-            self.asking = letter.execution
-            while (message := execution.early.pop(execution.delivered, None)) is not None:
+            execution.early[letter.number] = letter
+            while (following := execution.early.pop(execution.delivered, None)) is not None:
                 execution.delivered += 1
-                self._call.deliver(message)
+                if following.is_question:
+                    self._asking.append(following.execution)
+                self._call.deliver(following.message)
             self._deliver_end()
+
+    def pop_asking(self) -> str:
+        """Return the execution that sent the first question without an answer, which is due now."""
+        with self._lock:
+            return self._asking.popleft()
 
     def lose(self, error: BaseException) -> None:
         """Report that all further letters are lost."""

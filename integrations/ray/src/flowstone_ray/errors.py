@@ -38,10 +38,14 @@ def describe_loss(error: BaseException, call: SentCall) -> Exception:
     return told
 
 
-def describe_lost_value(error: BaseException, call: SentCall) -> Exception:
+def describe_lost_value(error: BaseException, name: str, run_id: str) -> Exception:
     """Return the error for a lost value of a completed call."""
-    problem = f"the Ray node that held its value is gone ({error!r}); persist_result=True stores"
-    return ProcessLost(call.name, call.run_id, f"{problem} results outside the cluster")
+    if isinstance(error, ConnectionError):
+        cause = f"its value can't be read: {error}"
+    else:
+        cause = f"the Ray node that held its value is gone ({error!r})"
+    problem = f"{cause}; persist_result=True stores results outside the cluster"
+    return ProcessLost(name, run_id, problem)
 
 
 def _find_missing(error: BaseException) -> str | None:

@@ -72,8 +72,13 @@ class Inbox:
 
         Returns:
             The name of the mailbox for them, and the object that accepts the end of the call.
+
+        Raises:
+            ConnectionError: nothing reads the mailbox any more.
         """
         with self._lock:
+            if not self._readers:
+                raise ConnectionError("the flow run has ended")
             mailbox = self.mailbox = self.mailbox or _start_mailbox()
             if self._thread is None:
                 self._thread = threading.Thread(
@@ -91,7 +96,7 @@ class Inbox:
         """Send the answer to a question of a call."""
         mailbox, found = self.mailbox, self._correspondences.get(call.key)
         if mailbox is not None and found is not None:  # otherwise the call is lost
-            mailbox.actor.answer.remote(call.key, found.asking, answer)
+            mailbox.actor.answer.remote(call.key, found.pop_asking(), answer)
 
     def _stop(self) -> None:
         """End the reader thread: it must not wait for letters while Ray shuts down."""

@@ -14,12 +14,14 @@ class Letter(NamedTuple):
         execution: identifies one execution of the call, in case Ray retries it.
         number: the position among the messages of the execution, which may arrive out of order.
         message: the serialized message.
+        is_question: whether the execution waits for an answer.
     """
 
     key: str
     execution: str
     number: int
     message: bytes
+    is_question: bool = False
 
 
 class Mailbox:

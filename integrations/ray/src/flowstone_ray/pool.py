@@ -96,7 +96,8 @@ class RayPool(RemotePool):
     def hold_value(self, call: SentCall) -> HeldValue:
         self._inbox.close(call)
         value = self._refs.pop(call.key).value
-        return HeldValue(self, call.key, value, partial(_fetch, value, call))
+        # Not the call: it refers to its arguments, which the cluster should free.
+        return HeldValue(self, call.key, value, partial(_fetch, value, call.name, call.run_id))
 
     def share_content(self, key: str, content: bytes) -> HeldValue | None:
         try:
@@ -120,10 +121,10 @@ def _cancel(ref: ObjectRef[bytes], *, force: bool) -> None:
         ray.cancel(ref, force=force)
 
 
-def _fetch(ref: ObjectRef[bytes | None], call: SentCall) -> bytes:
-    """Return the serialized value that the cluster holds."""
+def _fetch(ref: ObjectRef[bytes | None], name: str, run_id: str) -> bytes:
+    """Return the serialized value of a run that the cluster holds."""
     try:
         with connection.access():
             return ray.get(ref) or b""
     except Exception as error:
-        raise describe_lost_value(error, call) from error
+        raise describe_lost_value(error, name, run_id) from error

@@ -87,14 +87,14 @@ class MailboxLink:
 
     def ask(self, message: bytes) -> bytes:
         mailbox = _find_mailbox(self._mailbox)
-        answer: bytes = ray.get(mailbox.ask.remote(self._write(message)))
+        answer: bytes = ray.get(mailbox.ask.remote(self._write(message, is_question=True)))
         return answer
 
     def is_wanted(self) -> bool:
         return True  # Ray does not begin a call that was cancelled
 
-    def _write(self, message: bytes) -> Letter:
-        letter = Letter(self._key, self.execution, self.letters, message)
+    def _write(self, message: bytes, *, is_question: bool = False) -> Letter:
+        letter = Letter(self._key, self.execution, self.letters, message, is_question)
         self.letters += 1
         return letter
 
