@@ -202,6 +202,21 @@ login = AzureCredentials(client_options={"retry_total": 0})
 """,
         call='AzureKeyVault(vault_url="https://127.0.0.1:9", credentials=login).read("a")',
     ),
+    "flowstone-dask[report]": """
+from pathlib import Path
+from flowstone import flow, task
+from flowstone_dask import DaskTaskRunner
+
+here = {"n_workers": 1, "processes": False}
+runner = DaskTaskRunner(cluster_kwargs=here, performance_report_path="report.html")
+
+@flow(task_runner=runner)
+def add_up():
+    return sum(task(abs).map(range(4)).result())
+
+assert add_up() == 6
+assert "Dask Performance Report" in Path("report.html").read_text("utf-8")
+""",
     "flowstone-dbt[bigquery]": DBT.format(
         fields='type="bigquery", schema="a", extras={"method": "oauth", "project": "shop"}'
     ),
