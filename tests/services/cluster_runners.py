@@ -47,6 +47,13 @@ def mark(folder: Path) -> int:
     return len(list(folder.iterdir()))
 
 
+def wait_for_go(number: int, value: bytes, folder: Path) -> int:
+    """Mark that it runs, wait for the file `go`, and add a number and the length of a value."""
+    (folder / f"{number} in {os.getpid()}").touch()
+    until((folder / "go").exists)
+    return number + len(value)
+
+
 def spin(folder: Path) -> None:
     """Run until it is stopped; leave a file when it begins, and one when it ends."""
     (folder / "began").touch()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from distributed import Client
-from tests.services.cluster_runners import MEGABYTE, make
+from tests.services.cluster_runners import MEGABYTE, make, wait_for_go
 from tests.services.waiting import until
 
 from flowstone import flow, task, unmapped
@@ -114,15 +114,10 @@ def test_one_whose_worker_died_is_not_made_again(
 def test_a_large_argument_is_sent_once_for_many_calls(
     runner: DaskTaskRunner, held: Cluster, tmp_path: Any
 ) -> None:
-    @task
-    def wait(number: int, value: bytes) -> int:
-        (tmp_path / str(number)).touch()
-        until((tmp_path / "go").exists)
-        return number + len(value)
-
     @flow(task_runner=runner)
     def f() -> list[int]:
-        futures = wait.map(range(4), unmapped(b"x" * MEGABYTE))
+        value = unmapped(b"x" * MEGABYTE)
+        futures = task(wait_for_go).map(range(4), value, unmapped(tmp_path))
         until(lambda: len(list(tmp_path.iterdir())) >= 2)  # as many as there are threads
         assert len(held.list_held()) == 1
         (tmp_path / "go").touch()
@@ -135,15 +130,11 @@ def test_a_large_argument_is_sent_once_for_many_calls(
 def test_an_argument_whose_worker_died_is_sent_again(
     runner: DaskTaskRunner, held: Cluster, remote: DaskProcesses, tmp_path: Any
 ) -> None:
-    @task(retries=3)
-    def wait(number: int, value: bytes) -> int:
-        (tmp_path / f"{number} in {os.getpid()}").touch()
-        until((tmp_path / "go").exists)
-        return number + len(value)
+    wait = task(retries=3)(wait_for_go)
 
     @flow(task_runner=runner)
     def f() -> list[int]:
-        futures = wait.map(range(2), unmapped(b"x" * MEGABYTE))
+        futures = wait.map(range(2), unmapped(b"x" * MEGABYTE), unmapped(tmp_path))
         until(lambda: len(list(tmp_path.iterdir())) >= 2)
         os.kill(held.find_holder(), signal.SIGKILL)
         until(lambda: len(list(tmp_path.iterdir())) >= 3)

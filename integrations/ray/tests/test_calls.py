@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import ray
-from tests.services.cluster_runners import MEGABYTE, make, mark, run_on
+from tests.services.cluster_runners import MEGABYTE, make, mark, run_on, wait_for_go
 from tests.services.ray import client_turn
 from tests.services.waiting import until
 
@@ -223,16 +223,11 @@ def test_a_value_is_let_go_with_its_future(runner: RayTaskRunner) -> None:
 def test_a_large_argument_is_sent_once_for_many_calls(
     runner: RayTaskRunner, tmp_path: Path
 ) -> None:
-    @task
-    def wait(number: int, value: bytes) -> int:
-        (tmp_path / str(number)).touch()
-        until((tmp_path / "go").exists)
-        return number + len(value)
-
     @flow(task_runner=runner)
     def f() -> list[int]:
         until(lambda: find_plasma() < 20 * MEGABYTE)
-        futures = wait.map(range(4), unmapped(bytes(20 * MEGABYTE)))
+        value = unmapped(bytes(20 * MEGABYTE))
+        futures = task(wait_for_go).map(range(4), value, unmapped(tmp_path))
         until(lambda: len(list(tmp_path.iterdir())) == 4)
         until(lambda: 20 * MEGABYTE <= find_plasma() < 40 * MEGABYTE)
         (tmp_path / "go").touch()

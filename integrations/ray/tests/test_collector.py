@@ -70,7 +70,7 @@ def test_a_collector_is_closed_while_calls_run(cluster: RayCluster) -> None:
         call.receive(0)
 
 
-def test_the_interval_adapts_to_the_part_of_the_calls_that_have_ended() -> None:
+def test_the_interval_adapts_to_the_fraction_of_the_calls_that_have_ended() -> None:
     (least, most), (shortest, longest) = ENDED, INTERVALS
     assert adapt_interval(0.01, (least + most) / 2) == 0.01
     assert adapt_interval(0.01, 0) > 0.01 > adapt_interval(0.01, 1)

@@ -41,6 +41,14 @@ def make_program(folder: Path, where: str) -> str:
     )
 
 
+def run_program(program: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end, which must be a success."""
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
 def ends(pid: int) -> Callable[[], bool]:
     return lambda: not Path(f"/proc/{pid}/cmdline").exists()
 
@@ -225,14 +233,7 @@ def test_a_node_that_dies_loses_its_calls_and_values(tmp_path: Path) -> None:
     environment = make_ray_environment(
         tmp_path, **PROGRAM, FOLDER=str(tmp_path), HOME=str(tmp_path), RAY_AUTH_MODE="disabled"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", LOST_NODES],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    done = run_program(LOST_NODES, environment)
     assert "the Ray node that held its value is gone" in (tmp_path / "told").read_text()
     first, second, third = (tmp_path / "nodes").read_text().split()
     assert first != second == third
@@ -260,9 +261,10 @@ def f():
     before = signal.getsignal(signal.SIGTERM)
     listening = says.submit().result()
     assert signal.getsignal(signal.SIGTERM) is before, "SIGTERM"
-    for line in listening.splitlines():
-        if "ray" in line or "gcs" in line:
-            assert line.split()[3].strip("[]").startswith(("127.", "::ffff:127.")), line
+    of_ray = [line for line in listening.splitlines() if "ray" in line or "gcs" in line]
+    assert of_ray, listening
+    for line in of_ray:
+        assert line.split()[3].strip("[]").startswith(("127.", "::ffff:127.")), line
     raise ValueError("the flow fails")
 
 
@@ -278,13 +280,7 @@ assert not [name for name in os.environ if name.startswith("RAY_")]
 def test_a_temporary_ray_is_for_its_flow_alone(tmp_path: Path) -> None:
     """It listens on loopback, shows nothing, and ends when the flow fails."""
     environment = make_ray_environment(tmp_path, MARK=str(tmp_path), HOME=str(tmp_path))
-    done = subprocess.run(
-        [sys.executable, "-c", ALONE],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = run_program(ALONE, environment)
     assert done.stdout == "the flow fails\n"
     assert "not shown twice" not in done.stderr
     until(lambda: not find_processes(f"MARK={tmp_path}"), seconds=120)  # see above

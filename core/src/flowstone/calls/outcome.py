@@ -24,7 +24,7 @@ def reraise_stop_signal(state: State) -> None:
     if _is_stop(state.data):
         with suppress(StoreError):  # logs of the final hooks; a signal leaves no time for more
             current.services().journal.flush()
-        raise _without_engine(state.data)
+        raise _trim_traceback(state.data)
 
 
 def show_tree(spec: Spec) -> AbstractContextManager[object]:
@@ -42,7 +42,7 @@ async def areraise_stop_signal(state: State) -> None:
     if _is_stop(state.data):
         with suppress(StoreError):  # as above; a cancellation has no further effect
             await finish_blocking(current.services().journal.flush, [])
-        raise _without_engine(state.data)
+        raise _trim_traceback(state.data)
 
 
 def _is_stop(data: object) -> TypeGuard[BaseException]:
@@ -52,7 +52,7 @@ def _is_stop(data: object) -> TypeGuard[BaseException]:
 async def aunwrap(state: State, return_state: bool) -> object:
     """Async version of `unwrap`."""
     if _is_stop(state.data):
-        raise _without_engine(state.data)  # its logs are flushed at the end of the root
+        raise _trim_traceback(state.data)  # its logs are flushed at the end of the root
     if isinstance(state.data, StoredValue) and not return_state:
         return await call_blocking(unwrap, state, return_state)
     return unwrap(state, return_state)
@@ -64,12 +64,12 @@ def unwrap(state: State, return_state: bool) -> Any:
     if return_state:
         return state
     if isinstance(state.data, BaseException) and state.type is not COMPLETED:
-        raise _without_engine(state.data)
+        raise _trim_traceback(state.data)
     return state.result()
 
 
-def _without_engine(error: BaseException) -> BaseException:
-    """Return the error; its traceback begins with the first frame outside of the engine."""
+def _trim_traceback(error: BaseException) -> BaseException:
+    """Let the error's traceback begin with the first frame outside of the engine; return it."""
     traceback = error.__traceback__
     while traceback is not None:
         if not traceback.tb_frame.f_globals.get("__name__", "").startswith("flowstone."):

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 FEW = 16
 #: The shortest and the longest interval between two polls, in seconds.
 INTERVALS = 0.002, 0.05
-#: The part of the calls that a poll should find ended, at least and at most. With fewer, polling
-#: takes too much CPU time; with more, the cluster may run out of calls.
+#: The fraction of the calls that a poll should find ended, at least and at most. With fewer,
+#: polling takes too much CPU time; with more, the cluster may run out of calls.
 ENDED = 1 / 8, 1 / 4
 
 #: What pickle raises for the objects of another version.
@@ -121,17 +121,17 @@ class EndCollector:
             return self._waiting.pop(end)
 
 
-def adapt_interval(interval: float, part: float) -> float:
+def adapt_interval(interval: float, fraction: float) -> float:
     """Return the seconds until the next poll.
 
     Args:
         interval: the seconds before this poll.
-        part: the part of the calls that it found ended.
+        fraction: the fraction of the calls that it found ended.
     """
     (least, most), (shortest, longest) = ENDED, INTERVALS
-    if part > most:
+    if fraction > most:
         interval /= 2
-    elif part < least:
+    elif fraction < least:
         interval *= 1.5
     return min(max(interval, shortest), longest)
 

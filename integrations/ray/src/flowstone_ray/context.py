@@ -31,9 +31,8 @@ def remote_options(**new_remote_options: Any) -> Iterator[None]:
         ConfigurationError: an option can't be set by the caller.
     """
     if refused := sorted(_OURS & new_remote_options.keys()):
-        raise ConfigurationError(
-            "remote_options", f"{', '.join(refused)} can't be chosen", "Omit it."
-        )
+        problem = f"{' and '.join(refused)} can only be set by Flowstone"
+        raise ConfigurationError("remote_options", problem, "Remove what you have set.")
     token = _options.set({**find_options(), **new_remote_options})
     try:
         yield
